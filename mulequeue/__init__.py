@@ -1,0 +1,1 @@
+"""AI images and videos by the thousand: MuleRouter generations as ordinary Celery tasks."""

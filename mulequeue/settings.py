@@ -1,0 +1,304 @@
+"""Every setting of mulequeue, where it is read from, and the profiles made of them.
+
+A value is looked for in ``app.conf`` (``mulequeue_…``; in Django ``CELERY_MULEQUEUE_…``), then in
+the environment (``MULEQUEUE_…``), then the default stands. The key, the base URL and the site are
+also read from the official client's own variables (``MULEROUTER_API_KEY``, ``MULEROUTER_BASE_URL``,
+``MULEROUTER_SITE``).
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any
+
+from mulequeue.errors import ConfigurationError
+
+SITES = {"mulerouter": "https://api.mulerouter.ai", "mulerun": "https://api.mulerun.com"}
+DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
+_OFFICIAL = {
+    "api_key": "MULEROUTER_API_KEY",
+    "base_url": "MULEROUTER_BASE_URL",
+    "site": "MULEROUTER_SITE",
+}
+_NO_KEY = (
+    "No API key for profile {name!r}. Set MULEROUTER_API_KEY, "
+    "or mulequeue_api_key in your Celery configuration."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """Host, key and limits under a name."""
+
+    name: str
+    base_url: str
+    """Without a trailing slash."""
+    api_key: str = field(repr=False)
+    max_in_flight: int | None = None
+    """Most generations the API may be working on at once, over the whole fleet; None: no limit."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Which account a record belongs to, without saying the key."""
+        return hashlib.sha256(f"{self.base_url}\n{self.api_key}".encode()).hexdigest()[:8]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings; seconds and bytes are in the name."""
+
+    api_key: str | None = field(default=None, repr=False)
+    """The API key (also MULEROUTER_API_KEY). Needed by workers only."""
+    base_url: str | None = None
+    """The API's host; wins over ``site`` (also MULEROUTER_BASE_URL)."""
+    site: str = "mulerouter"
+    """``mulerouter`` or ``mulerun`` (also MULEROUTER_SITE)."""
+    profiles: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
+    """More accounts: ``{name: {"api_key": …, "base_url" or "site": …, "max_in_flight": …}}``."""
+    former_fingerprints: tuple[str, ...] = ()
+    """Fingerprints of replaced keys of the same account: their generations go on under today's key."""
+    max_in_flight: int | None = None
+    """Most generations in flight at once under the profile ``default``; None: no limit."""
+
+    fleet: str = "default"
+    """Name of the ledger; fleets that share a Redis need different names."""
+    redis_url: str = field(default=DEFAULT_REDIS_URL, repr=False)
+    """The ledger's Redis. Unset: the broker's or the result backend's URL when that is Redis."""
+    poll_queue: str = "mulequeue.poll"
+    """Queue of the poll loop."""
+    wake_queue: str = "mulequeue.wake"
+    """Queue of the parked tasks that are woken."""
+
+    submit_timeout_seconds: float = 60.0
+    """Total time for one create request, from the first byte to the last of its answer (<= 90)."""
+    poll_timeout_seconds: float = 15.0
+    """Total time for one status check."""
+    poll_concurrency: int = 64
+    """Status checks under way at once in one sweep."""
+    not_found_grace_seconds: float = 60.0
+    """How long after submission a 404 on a status check is taken as "not visible yet"."""
+    max_wait_seconds: float | None = None
+    """How long a generation may stay active before it is settled ``timed_out``; None: by model."""
+    record_ttl_seconds: int = 7 * 24 * 3600
+    """How long the record of a delivered generation is kept."""
+
+    storage: str = "mulequeue-files"
+    """Where ``download`` stores: a folder, or a URL that fsspec knows (``s3://bucket/prefix``)."""
+    storage_path: str = "{model}/{date}/{remote_id}/{index}.{ext}"
+    """Path under the storage. Also known: ``task_id``, ``kind``."""
+    storage_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """Passed to the fsspec file system."""
+    download_timeout_seconds: float = 900.0
+    """Total time for one asset."""
+    download_max_bytes: int = 5 * 1024**3
+    """Largest asset that is stored."""
+    downloads_at_once: int = 4
+    """Assets of one generation fetched in parallel."""
+
+    notification_secret: str | None = field(default=None, repr=False)
+    """Secret that notifications are signed with (``whsec_`` + base64). Unset: they are refused."""
+    notification_timeout_seconds: float = 20.0
+    """Total time for one attempt."""
+    notification_max_seconds: float = 24 * 3600.0
+    """How long a notification is tried again before it is given up."""
+
+    input_roots: tuple[str, ...] = ()
+    """Folders that ``mulequeue.file(path)`` may read from, on the worker. None by default."""
+    input_max_bytes: int = 20 * 1024**2
+    """Largest file that goes into an input."""
+    allow_private_addresses: bool = False
+    """Let downloads and notifications go to private, loopback and link-local addresses over http."""
+
+    @classmethod
+    def load(cls, app: Any = None, environ: Mapping[str, str] = os.environ) -> Settings:
+        """The settings of a Celery app, the environment and the defaults, in this order.
+
+        :param app: a Celery app; None reads the environment alone.
+        :raises ConfigurationError: unknown ``mulequeue_…`` key, or a value of the wrong type.
+        """
+        conf = app.conf if app is not None else {}
+        given = {name: conf.get(f"mulequeue_{name}") for name in _NAMES}
+        if app is not None:
+            refuse_unknown(_keys(app))
+        types_ = typing.get_type_hints(cls)
+        values: dict[str, Any] = {}
+        for item in fields(cls):
+            value = given[item.name]
+            source = f"mulequeue_{item.name}"
+            if value is None:
+                source, value = _from_environment(item.name, environ)
+            if value is not None:
+                values[item.name] = _convert(value, types_[item.name], source)
+        values.setdefault("redis_url", _redis_of(conf) or DEFAULT_REDIS_URL)
+        return cls(**values)
+
+    def profile(self, name: str | None = None) -> Profile:
+        """The profile of that name (None: ``default``).
+
+        :raises ConfigurationError: no such profile, or it has no key.
+        """
+        name = name or "default"
+        if name == "default" and name not in self.profiles:
+            given: Mapping[str, Any] = {
+                "api_key": self.api_key,
+                "base_url": self.base_url,
+                "site": self.site,
+                "max_in_flight": self.max_in_flight,
+            }
+        elif name in self.profiles:
+            given = self.profiles[name]
+        else:
+            raise ConfigurationError(_unknown("profile", name, ["default", *self.profiles]))
+        unknown = set(given) - {"api_key", "base_url", "site", "max_in_flight"}
+        if unknown:
+            raise ConfigurationError(
+                _unknown(
+                    f"key of profile {name!r}:",
+                    unknown.pop(),
+                    ["api_key", "base_url", "site", "max_in_flight"],
+                )
+            )
+        if not given.get("api_key"):
+            raise ConfigurationError(_NO_KEY.format(name=name))
+        return Profile(
+            name=name,
+            base_url=_base_url(given),
+            api_key=str(given["api_key"]),
+            max_in_flight=given.get("max_in_flight"),
+        )
+
+    def known_profiles(self) -> list[Profile]:
+        """Every profile this process has a key for."""
+        names = dict.fromkeys(["default", *self.profiles])
+        found = []
+        for name in names:
+            try:
+                found.append(self.profile(name))
+            except ConfigurationError:
+                if name != "default":
+                    raise
+        return found
+
+
+_NAMES = tuple(item.name for item in fields(Settings))
+
+
+def refuse_unknown(keys: Iterable[str]) -> None:
+    """Raise ConfigurationError for a ``mulequeue_…`` key that is no setting, naming the nearest."""
+    for key in keys:
+        name = key.lower().removeprefix("celery_")
+        if name.startswith("mulequeue_") and name.removeprefix("mulequeue_") not in _NAMES:
+            known = [f"mulequeue_{item}" for item in _NAMES]
+            raise ConfigurationError(_unknown("setting", name, known))
+
+
+def _keys(app: Any) -> list[str]:
+    """The user's own keys, spelled as mulequeue's settings, with and without a namespace."""
+    prefix = (getattr(app.conf, "prefix", None) or "").lower()
+    keys = []
+    for key in app.conf.table():
+        name = str(key).lower()
+        keys.append(name.removeprefix(prefix) if prefix else name)
+    return keys
+
+
+def _from_environment(name: str, environ: Mapping[str, str]) -> tuple[str, str | None]:
+    variable = f"MULEQUEUE_{name.upper()}"
+    if environ.get(variable):
+        return variable, environ[variable]
+    official = _OFFICIAL.get(name, "")
+    return official, environ.get(official) or None
+
+
+def _redis_of(conf: Any) -> str | None:
+    for key in ("broker_url", "result_backend"):
+        url = conf.get(key)
+        if isinstance(url, str) and url.startswith(("redis://", "rediss://", "redis+socket://")):
+            return url
+    return None
+
+
+def _base_url(given: Mapping[str, Any]) -> str:
+    url = given.get("base_url")
+    if url is None:
+        site = given.get("site") or "mulerouter"
+        if site not in SITES:
+            raise ConfigurationError(_unknown("site", str(site), list(SITES)))
+        url = SITES[site]
+    url = str(url).rstrip("/")
+    if not url.startswith(("https://", "http://")):
+        raise ConfigurationError(
+            f"The base URL {url!r} must start with https:// (or http:// for an emulator)."
+        )
+    return url
+
+
+def _unknown(what: str, name: str, known: Iterable[str]) -> str:
+    known = list(known)
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    hint = f"Did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(known)}."
+    return f"Unknown {what} {name!r}. {hint}"
+
+
+def _convert(value: Any, kind: Any, source: str) -> Any:
+    """``value`` as the field's type; text from the environment is read by that type."""
+    try:
+        return _converted(value, kind)
+    except (TypeError, ValueError) as exc:
+        raise ConfigurationError(f"{source} cannot be {value!r}: {exc}") from None
+
+
+def _converted(value: Any, kind: Any) -> Any:
+    origin = typing.get_origin(kind)
+    if origin in (typing.Union, types.UnionType):
+        kind = next(part for part in typing.get_args(kind) if part is not type(None))
+        origin = typing.get_origin(kind)
+    if origin is tuple:
+        parts = value.split(os.pathsep) if isinstance(value, str) else value
+        return tuple(str(part) for part in parts if str(part))
+    if origin is not None:  # a mapping; not readable from the environment
+        if not isinstance(value, Mapping):
+            raise TypeError("it must be a dictionary, set in the Celery configuration")
+        return dict(value)
+    if kind is bool:
+        return _boolean(value)
+    if kind in (int, float):
+        if isinstance(value, bool):
+            raise TypeError("it must be a number")
+        number = kind(value)
+        if number < 0:
+            raise ValueError("it must not be negative")
+        return number
+    if not isinstance(value, (str, os.PathLike)):
+        raise TypeError("it must be text")
+    return str(value)
+
+
+def _boolean(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    words = {
+        "1": True,
+        "true": True,
+        "yes": True,
+        "on": True,
+        "0": False,
+        "false": False,
+        "no": False,
+        "off": False,
+    }
+    if str(value).lower() not in words:
+        raise ValueError("it must be true or false")
+    return words[str(value).lower()]
+
+
+def default_of(name: str) -> Any:
+    """The default of a setting, for documentation."""
+    item = next(entry for entry in fields(Settings) if entry.name == name)
+    return item.default if item.default is not MISSING else item.default_factory()  # type: ignore[misc]
