@@ -45,7 +45,7 @@ class PollSchedule:
 
         :raises InputError: ``seconds`` is not a number above 0.
         """
-        if not 0 < seconds < math.inf:
+        if not isinstance(seconds, (int, float)) or not 0 < seconds < math.inf:
             raise InputError(
                 f"A poll interval of {seconds!r} s cannot be kept. Give a number of seconds above 0."
             )

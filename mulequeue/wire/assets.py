@@ -1,0 +1,72 @@
+"""Where an answer keeps its assets: ``videos: [url, …]`` as documented, and the other forms seen."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from mulequeue.outcome import Kind
+
+_KINDS: tuple[Kind, ...] = ("image", "video", "audio")
+_FORMS = ("{}s", "{}", "{}_url", "{}_urls")
+_EXTENSIONS: dict[str, Kind] = {
+    **dict.fromkeys(("png", "jpg", "jpeg", "webp", "gif", "bmp", "tiff", "avif"), "image"),
+    **dict.fromkeys(("mp4", "mov", "webm", "mkv", "m4v"), "video"),
+    **dict.fromkeys(("mp3", "wav", "flac", "pcm", "ogg", "m4a", "aac"), "audio"),
+}
+
+
+def find_assets(
+    body: Mapping[str, Any], declared: Kind | None
+) -> tuple[str | None, Kind | None, tuple[str, ...]]:
+    """The top-level key of the assets, what they are, and their URLs.
+
+    Under a wrong key a paid generation would count as empty, so the search is wide: the declared
+    kind's key, the other two, the singular forms, then the same below ``output``.
+    """
+    for key, kind in _LOOKUP[declared]:
+        if key in body and (urls := _urls(body[key], kind)):
+            return key, kind, urls
+    found, urls = _in_output(body.get("output"), declared)
+    if urls:
+        return "output", found or declared or _kind_of(urls[0]), urls
+    return None, declared, ()
+
+
+def _in_output(output: Any, declared: Kind | None) -> tuple[Kind | None, tuple[str, ...]]:
+    if not isinstance(output, dict):
+        return None, _urls(output, declared)
+    for key, kind in _LOOKUP[declared]:
+        if key in output and (urls := _urls(output[key], kind)):
+            return kind, urls
+    return None, _urls(output.get("url") or output.get("urls"), declared)
+
+
+def _lookup(declared: Kind | None) -> tuple[tuple[str, Kind], ...]:
+    kinds = sorted(_KINDS, key=lambda kind: kind != declared)
+    return tuple((form.format(kind), kind) for form in _FORMS for kind in kinds)
+
+
+_LOOKUP = {declared: _lookup(declared) for declared in (None, *_KINDS)}
+
+
+def _urls(value: Any, kind: Kind | None) -> tuple[str, ...]:
+    """Of one string, or a list of strings or of ``{"url": …}``."""
+    items = value if isinstance(value, list) else [value]
+    texts = (item.get("url") if isinstance(item, dict) else item for item in items)
+    return tuple(url for text in texts if isinstance(text, str) and (url := _url(text, kind)))
+
+
+def _url(text: str, kind: Kind | None) -> str | None:
+    text = text.strip()
+    if text[:8].lower().startswith(("http://", "https://", "data:")):
+        return text
+    # Speech comes as hex digits unless output_format is "url" at the root of the input.
+    if kind == "audio" and len(text) % 2 == 0 and re.fullmatch(r"[0-9a-fA-F]+", text):
+        return f"hex:{text}"
+    return None
+
+
+def _kind_of(url: str) -> Kind | None:
+    return _EXTENSIONS.get(url.partition("?")[0].rpartition(".")[2].lower())

@@ -1,0 +1,73 @@
+"""Code, title and detail of an error, in whatever shape and place the API gives them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+LONGEST_TEXT = 500
+# An answer may quote the key that it refuses.
+_API_KEY = re.compile(r"\b(sk-mr-|sk-|muk-)[\w-]{8,}")
+_UNPRINTABLE = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
+
+
+class Reason(NamedTuple):
+    """What the API says about an error."""
+
+    code: int | None
+    title: str | None
+    detail: str | None
+
+
+def read_reason(*parts: Any) -> Reason:
+    """Code, title and detail, each from the first part that has it.
+
+    :param parts: error objects or texts, the most telling first; anything else is passed over.
+    """
+    code = title = detail = None
+    for part in parts:
+        if isinstance(part, str):
+            title = title or one_line(part)
+        elif isinstance(part, dict):
+            code = _code(part) if code is None else code
+            title = title or one_line(part.get("title")) or one_line(part.get("message"))
+            detail = detail or _detail(part.get("detail"))
+    return Reason(code, title, detail)
+
+
+def _code(part: Mapping[str, Any]) -> int | None:
+    for value in (part.get("code"), part.get("error_code")):
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+        if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value):
+            return int(value)
+    return None
+
+
+def _detail(value: Any) -> str | None:
+    """``None (request_id: …)`` is what one site writes when it has no detail."""
+    if not value:
+        return None
+    text = one_line(value if isinstance(value, str) else shown(value))
+    return None if text and re.fullmatch(r"None( \(.*\))?", text) else text
+
+
+def one_line(value: Any) -> str | None:
+    """One printable line of at most 500 characters, without an API key; None for what is no text."""
+    if not isinstance(value, str):
+        return None
+    # Cut first, for a text of any size; the rest of the cut may be white space.
+    text = _UNPRINTABLE.sub(" ", value[: 4 * LONGEST_TEXT]).strip()
+    text = text.encode("utf-8", "replace").decode()
+    text = _API_KEY.sub(r"\1…", text)
+    return (text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 1]}…") or None
+
+
+def shown(value: Any) -> str:
+    """Any JSON value as text."""
+    try:
+        return json.dumps(value, default=str, ensure_ascii=False)
+    except (ValueError, TypeError, RecursionError):
+        return type(value).__name__
