@@ -1,0 +1,329 @@
+"""The two requests of a generation: submit it once, fetch its status many times.
+
+``submit`` never raises for what the network or the API does, because whoever calls it has to decide
+about money: what came of it is one of the values of :mod:`mulequeue.answers`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+from urllib.parse import quote
+from weakref import WeakKeyDictionary
+
+import aiohttp
+from multidict import CIMultiDict
+from yarl import URL
+
+from mulequeue import wire
+from mulequeue.answers import (
+    MAX_ANSWER_BYTES,
+    Accepted,
+    Answer,
+    Fetched,
+    KeyCheck,
+    NotCreated,
+    NotFound,
+    NotSent,
+    Refused,
+    Submitted,
+    Transient,
+    Unknown,
+    decompressed,
+    judge,
+)
+from mulequeue.blocking import run_blocking
+from mulequeue.errors import ConfigurationError
+from mulequeue.http import (
+    CONNECT_TIMEOUT_SECONDS,
+    FreshConnector,
+    TooLate,
+    api_session,
+    fresh_session,
+    proxy_for,
+)
+from mulequeue.outcome import ErrorInfo, Kind
+from mulequeue.settings import Profile, Settings
+
+__all__ = [
+    "Accepted",
+    "Fetched",
+    "KeyCheck",
+    "NotCreated",
+    "NotFound",
+    "NotSent",
+    "Refused",
+    "Submitted",
+    "Transient",
+    "Unknown",
+    "check_key",
+    "fetch",
+    "fetch_once",
+    "submit",
+    "submit_once",
+]
+
+
+async def submit(
+    profile: Profile,
+    api_path: str,
+    body: Mapping[str, Any],
+    *,
+    settings: Settings,
+    kind: Kind | None = None,
+    not_after: Callable[[], bool] | None = None,
+) -> Submitted:
+    """Send one create request, exactly as given, at most once.
+
+    A fresh connection, one POST, no redirects, no retry of any kind, and a total deadline of
+    ``settings.submit_timeout_seconds`` that includes reading the answer.
+
+    :param body: what the user gave; no field is added.
+    :param kind: what the model makes, for reading an answer that is already final.
+    :param not_after: asked once the connection is up, right before the first byte; True means that
+        it is too late and nothing is sent. (A process may have been stopped in between.)
+    """
+    answer = Answer()
+    try:
+        data = json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError) as exc:
+        return Refused(error=_input_error(exc))
+    try:
+        connector = FreshConnector(_last_check(not_after))
+    except ConfigurationError as exc:
+        return NotSent(reason=str(exc))
+    session = fresh_session(connector)
+    try:
+        async with asyncio.timeout(settings.submit_timeout_seconds):
+            await _post(session, profile, api_path, data, answer)
+    except Exception as exc:
+        if not connector.connected:
+            return NotSent(reason=_reason(exc, profile))
+        # The verdict of a 4xx stands, even if its text did not arrive.
+        if answer.status is None or 200 <= answer.status < 300:
+            return Unknown(reason=_reason(exc, profile), status_code=answer.status)
+    finally:
+        await session.close()
+    return judge(answer, kind)
+
+
+async def _post(
+    session: aiohttp.ClientSession, profile: Profile, api_path: str, data: bytes, answer: Answer
+) -> None:
+    url = _url(profile.base_url, api_path)
+    headers = {**_headers(profile), "Content-Type": "application/json", "Connection": "close"}
+    timeout = aiohttp.ClientTimeout(total=None, connect=CONNECT_TIMEOUT_SECONDS)
+    async with session.post(
+        URL(url, encoded=True),
+        data=data,
+        headers=headers,
+        proxy=proxy_for(url),
+        timeout=timeout,
+        allow_redirects=False,
+    ) as response:
+        await answer.read(response)
+
+
+def _input_error(exc: Exception) -> ErrorInfo:
+    title = "The input cannot be written as JSON; nothing was sent"
+    return ErrorInfo(type="InputError", title=title, detail=str(exc)[:500])
+
+
+def _last_check(not_after: Callable[[], bool] | None) -> Callable[[], None]:
+    def check() -> None:
+        if not_after is not None and not_after():
+            raise TooLate("too long passed since it was decided to send this")
+
+    return check
+
+
+async def fetch(
+    session: aiohttp.ClientSession,
+    profile: Profile,
+    api_path: str,
+    remote_id: str,
+    *,
+    timeout_seconds: float,
+    kind: Kind | None = None,
+) -> Fetched:
+    """Check a generation's status once. Raises nothing for what the network or the API does.
+
+    :param session: of :func:`mulequeue.http.api_session`.
+    :param timeout_seconds: total time, from waiting for a connection to the last byte.
+    """
+    try:
+        route = _route(session, profile)
+        async with session.get(
+            URL(f"{_url(profile.base_url, api_path)}/{_quoted(remote_id)}", encoded=True),
+            headers=route.headers,
+            proxy=route.proxy,
+            timeout=_timeout(timeout_seconds),
+            allow_redirects=False,
+        ) as response:
+            if not 200 <= response.status < 300:
+                return await _not_ok(response)
+            content = response.content
+            body = await content.readany()
+            while not content.at_eof():
+                body += await content.readany()
+                if len(body) > MAX_ANSWER_BYTES:
+                    response.close()
+                    return _transient("the answer is larger than 1 MiB", 200)
+            encoding = response.headers.get("Content-Encoding")
+            if encoding is not None:
+                body = decompressed(body, encoding, MAX_ANSWER_BYTES)
+        return wire.read_task(json.loads(body), kind=kind)
+    except (aiohttp.ClientError, OSError, ConfigurationError) as exc:
+        return _transient(_reason(exc, profile))
+    except (ValueError, RecursionError) as exc:
+        return _transient(f"the answer is unreadable: {exc}", 200)
+
+
+async def _not_ok(response: aiohttp.ClientResponse) -> Fetched:
+    answer = Answer()
+    await answer.read(response)
+    status, error = response.status, answer.error()
+    if status == 404:
+        return NotFound(error=error, gone=wire.is_gone(status, error))
+    later = wire.retry_after_seconds(response.headers.get("Retry-After"), time.time())
+    return _transient(f"HTTP {status}: {error.detail or error.title}", status, later)
+
+
+def _transient(
+    reason: str, status_code: int | None = None, retry_after_seconds: float | None = None
+) -> Transient:
+    return Transient(
+        reason=reason, status_code=status_code, retry_after_seconds=retry_after_seconds
+    )
+
+
+async def check_key(
+    session: aiohttp.ClientSession,
+    profile: Profile,
+    api_path: str,
+    *,
+    timeout_seconds: float = 15.0,
+) -> KeyCheck:
+    """Ask the API whether a key works, for free: the status of an id that cannot exist.
+
+    (A create request proves nothing: the API looks at the body before the key.)
+    """
+    found = await fetch(
+        session, profile, api_path, str(uuid.uuid4()), timeout_seconds=timeout_seconds
+    )
+    if isinstance(found, NotFound):
+        if found.gone:
+            return KeyCheck(works=True, reason="the key works")
+        return KeyCheck(works=None, reason=f"{profile.base_url} knows no path {api_path}")
+    if isinstance(found, Transient):
+        refused = found.status_code == 401
+        return KeyCheck(works=False if refused else None, reason=found.reason)
+    return KeyCheck(works=True, reason="the key works")
+
+
+def submit_once(
+    profile: Profile,
+    api_path: str,
+    body: Mapping[str, Any],
+    *,
+    settings: Settings,
+    kind: Kind | None = None,
+    not_after: Callable[[], bool] | None = None,
+) -> Submitted:
+    """:func:`submit` for callers without an event loop (or with one of their own)."""
+    return run_blocking(
+        lambda: submit(profile, api_path, body, settings=settings, kind=kind, not_after=not_after)
+    )
+
+
+def fetch_once(
+    profile: Profile,
+    api_path: str,
+    remote_id: str,
+    *,
+    settings: Settings,
+    kind: Kind | None = None,
+) -> Fetched:
+    """:func:`fetch` for callers without an event loop (or with one of their own)."""
+
+    async def once() -> Fetched:
+        async with api_session(settings, limit=1) as session:
+            return await fetch(
+                session,
+                profile,
+                api_path,
+                remote_id,
+                timeout_seconds=settings.poll_timeout_seconds,
+                kind=kind,
+            )
+
+    return run_blocking(once)
+
+
+@dataclass(frozen=True, slots=True)
+class _Route:
+    """What every status check under one profile shares."""
+
+    headers: CIMultiDict[str]
+    proxy: URL | None
+
+
+# The environment's proxies are looked up once a session: 50 µs, more than a status check's half.
+_routes: WeakKeyDictionary[aiohttp.ClientSession, dict[Profile, _Route]] = WeakKeyDictionary()
+
+
+def _route(session: aiohttp.ClientSession, profile: Profile) -> _Route:
+    routes = _routes.get(session)
+    if routes is None:
+        routes = _routes[session] = {}
+    route = routes.get(profile)
+    if route is None:
+        proxy = proxy_for(profile.base_url)
+        headers = CIMultiDict(_headers(profile))
+        route = routes[profile] = _Route(headers, URL(proxy) if proxy else None)
+    return route
+
+
+def _headers(profile: Profile) -> dict[str, str]:
+    key = profile.api_key
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise ConfigurationError(
+            f"The API key of profile {profile.name!r} holds characters no key has "
+            "(a space, a line break, a typographic quote?). Copy it again."
+        )
+    return {"Authorization": f"Bearer {key}", "Accept": "application/json"}
+
+
+@lru_cache(maxsize=1024)
+def _url(base_url: str, api_path: str) -> str:
+    """The address of an API path; always on the base URL's host, whatever the path says."""
+    path = quote(api_path.strip("/"), safe="/%:@!$&'()*+,;=~")
+    return f"{base_url}/{path}"
+
+
+def _quoted(remote_id: str) -> str:
+    quoted = quote(remote_id, safe="")
+    return quoted.replace(".", "%2E") if quoted in (".", "..") else quoted
+
+
+@lru_cache(maxsize=32)
+def _timeout(seconds: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=seconds, sock_connect=min(seconds, CONNECT_TIMEOUT_SECONDS))
+
+
+def _reason(exc: Exception, profile: Profile) -> str:
+    """An exception in one line, without a key or a proxy's password."""
+    if isinstance(exc, aiohttp.ClientHttpProxyError):
+        return f"the proxy answered {exc.status} to CONNECT"
+    if isinstance(exc, TimeoutError):
+        return f"{type(exc).__name__}: {exc or 'no answer in time'}"
+    text = f"{type(exc).__name__}: {exc}"
+    if isinstance(exc, aiohttp.ClientSSLError):
+        text += " (REQUESTS_CA_BUNDLE or SSL_CERT_FILE name a CA bundle)"
+    return text.replace(profile.api_key, "…")[:500]
