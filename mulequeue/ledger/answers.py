@@ -1,0 +1,190 @@
+"""What the ledger is asked, and what it answers."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from mulequeue.ledger.records import SCHEMA_VERSION, Record, read_record
+from mulequeue.outcome import OUTCOME_STATUSES
+from mulequeue.settings import Profile
+
+
+def new_token() -> str:
+    """A fresh token: of a run, a claim, an epoch or a poll message."""
+    return secrets.token_hex(6)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """What a first delivery wants to do, and everything a record needs to know of it."""
+
+    task_id: str
+    run: str
+    """This execution's own token: asking twice with it gets the same answer."""
+    profile: Profile
+    path: str
+    """The api_path without ``/vendors/``."""
+    signature: Mapping[str, Any]
+    digest: str
+    epoch: str = field(default_factory=new_token)
+    marker: str = ""
+    """The epoch a wake wrote into the message; empty in a message from the user."""
+    model: str | None = None
+    kind: str | None = None
+    label: str = ""
+    batch_id: str | None = None
+    batch_size: int | None = None
+    interval: float | None = None
+    refusal: Mapping[str, Any] | None = None
+    """``{"error": {…}}`` of an input that cannot be sent: the record is settled at once."""
+
+    def fields(self) -> list[str]:
+        """The record's constant fields, as name, value, …"""
+        values = {
+            "v": str(SCHEMA_VERSION),
+            "key": self.profile.fingerprint,
+            "path": self.path,
+            "base_url": self.profile.base_url,
+            "model": self.model,
+            "kind": self.kind,
+            "label": self.label,
+            "interval": None if self.interval is None else repr(self.interval),
+        }
+        return [part for name, value in values.items() if value for part in (name, value)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What a delivery is to do."""
+
+    what: str
+    """submit, deliver, parked, wake, duplicate, stale, busy, abandoned."""
+    record: Record | None = None
+    """With deliver."""
+    wake: Wake | None = None
+    """With wake."""
+    again: float | None = None
+    """With parked: when the ledger looks at it again, unix seconds."""
+    submitted: float | None = None
+    """With submit: when the intent was written, unix seconds."""
+    is_same_input: bool = True
+    """With duplicate."""
+    state: str | None = None
+    """With duplicate: what the record is in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """A parked task to be re-enqueued."""
+
+    task_id: str
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """One status check to make."""
+
+    task_id: str
+    remote_id: str
+    path: str
+    profile: str
+    polls: int
+    errors: int
+    interval: float | None
+    submitted: float
+    started: float
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """What a claim brought."""
+
+    token: str
+    now: float
+    """Redis' clock."""
+    unknown_fingerprint: str
+    """Of a due record that this worker holds no key for, or empty."""
+    polls: list[Due]
+    wakes: list[Wake]
+    looked_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A poll message to publish."""
+
+    token: str
+    due: float
+    countdown: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Where a batch stands."""
+
+    batch_id: str
+    size: int
+    counts: Mapping[str, int]
+    """waiting, submitting, generating, and the outcomes."""
+    files: int
+    downloaded: int
+    """Members whose download is done."""
+    is_cancelled: bool
+    created: float
+
+    @property
+    def over(self) -> int:
+        """Members that came to an outcome."""
+        return sum(self.counts.get(name, 0) for name in OUTCOME_STATUSES)
+
+
+def texts(fields: Mapping[Any, Any]) -> dict[str, str]:
+    return {key.decode(): value.decode() for key, value in fields.items()}
+
+
+def counts_of(fields: Mapping[str, str]) -> dict[str, int]:
+    names = ("waiting", "submitting", "generating", *OUTCOME_STATUSES, "files", "downloaded")
+    return {name: int(fields.get(name, 0)) for name in names if name in fields}
+
+
+def message_of(answer: Sequence[bytes]) -> Message | None:
+    if not answer:
+        return None
+    return Message(answer[0].decode(), float(answer[1]), float(answer[2]))
+
+
+def due_of(row: Sequence[bytes]) -> Due:
+    return Due(
+        task_id=row[0].decode(),
+        remote_id=row[1].decode(),
+        path=row[2].decode(),
+        profile=row[3].decode(),
+        polls=int(row[4]),
+        errors=int(row[5]),
+        interval=float(row[6]) if row[6] else None,
+        submitted=float(row[7] or 0),
+        started=float(row[8] or 0),
+        deadline=float(row[9] or 0),
+    )
+
+
+def verdict_of(task_id: str, answer: Sequence[Any]) -> Verdict:
+    what = answer[0].decode()
+    if what == "submit":
+        return Verdict(what=what, submitted=float(answer[1]))
+    if what == "deliver":
+        pairs = answer[1]
+        fields = texts(dict(zip(pairs[::2], pairs[1::2], strict=True)))
+        return Verdict(what=what, record=read_record(task_id, fields, answer[2], answer[3]))
+    if what == "parked":
+        return Verdict(what=what, again=float(answer[1]))
+    if what == "wake":
+        return Verdict(what=what, wake=Wake(task_id, answer[1]) if answer[1] else None)
+    if what == "duplicate":
+        return Verdict(what=what, state=answer[1].decode(), is_same_input=bool(answer[2]))
+    return Verdict(what=what)

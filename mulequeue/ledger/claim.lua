@@ -1,0 +1,103 @@
+-- A sweep takes what is due. Every state has its own thing to do.
+-- ARGV[3] claim token   [4] most records to look at   [5] most wakes   [6] lease of the claim, seconds
+-- ARGV[7] schema version this worker knows   [8] most in flight as JSON {profile: limit}
+-- ARGV[9] chance in [0, 1), spreads what is put off   [10…] fingerprints this worker holds keys for
+-- Answers { now, unknown fingerprint or '', polls, wakes }
+--   a poll: task id, remote id, path, profile, polls, errors, interval, submitted, started, deadline
+--   a wake: id, signature
+
+local token, lease, version = ARGV[3], tonumber(ARGV[6]), tonumber(ARGV[7])
+local most_wakes = tonumber(ARGV[5])
+local limits = cjson.decode(ARGV[8])
+local known = {}
+for i = 10, #ARGV do known[ARGV[i]] = true end
+local polls, wakes, unknown = {}, {}, ''
+local gates = {}
+
+-- nil when a status check of this profile may go now, else when to look again.
+local function polls_paused_until(profile)
+  local gate = gates[profile]
+  if not gate then
+    local read_gate = redis.call('HMGET', P .. 'pollgate:' .. profile, 'until', 'level', 'probe')
+    gate = { paused = tonumber(read_gate[1] or 0), level = read_gate[2], probe = tonumber(read_gate[3] or 0) }
+    gates[profile] = gate
+  end
+  if now < gate.paused then return gate.paused end
+  if not gate.level then return nil end
+  if now < gate.probe then return math.max(gate.probe, now + 1) end
+  gate.probe = now + 5
+  redis.call('HSET', P .. 'pollgate:' .. profile, 'probe', time_text(gate.probe))
+  return nil
+end
+
+local function wake(id, signature)
+  if signature then wakes[#wakes + 1] = { id, signature } end
+end
+
+local function take_generating(id, record)
+  local paused = polls_paused_until(record[4])
+  if paused then
+    -- spread over ten seconds, so that what piled up does not return in one moment
+    due(id, paused + 10 * ((tonumber(ARGV[9]) + #polls * 0.618 + tonumber(redis.sha1hex(id):sub(1, 4), 16) / 65536) % 1))
+    return
+  end
+  write(id, 'claim', token)
+  due(id, now + lease)
+  local more = read(id, 'remote_id', 'path', 'polls', 'errors', 'interval', 'submitted', 'started', 'deadline')
+  polls[#polls + 1] = { id, more[1], more[2], record[4], more[3] or '0', more[4] or '0',
+    more[5] or '', more[6], more[7], more[8] }
+end
+
+local function take_waiting(id, record)
+  local has_slot = redis.call('HEXISTS', record_key(id), 'slot') == 1
+  local ask_again = not has_slot and refused_until(record[4], limits[record[4]])
+  if ask_again then
+    -- the longer it waits, the nearer the front it stands among those that ask again together
+    local age = now - tonumber(redis.call('HGET', record_key(id), 'created'))
+    return due(id, ask_again + 0.5 / (1 + math.max(age, 0)))
+  end
+  take_slot(id, record[4])
+  due(id, now + WAKE_AGAIN)
+  wake(id, redis.call('GET', parked_key(id)))
+end
+
+local function take_settled(id)
+  local times = redis.call('HINCRBY', record_key(id), 'wakes', 1)
+  due(id, now + math.min(WAKE_CEILING, WAKE_AGAIN * 2 ^ math.min(times - 1, 20)))
+  wake(id, redis.call('GET', parked_key(id)))
+end
+
+local function take_transfer(id)
+  local key = P .. id
+  local signature = redis.call('HGET', key, 'parked')
+  if not signature then return redis.call('ZREM', DUE, id) end
+  redis.call('HDEL', key, 'run')
+  local times = redis.call('HINCRBY', key, 'wakes', 1)
+  due(id, now + math.min(WAKE_CEILING, WAKE_AGAIN * 2 ^ math.min(times - 1, 20)))
+  wake(id, signature)
+end
+
+local function take(id)
+  if string.sub(id, 1, 9) == 'transfer:' then return take_transfer(id) end
+  local record = read(id, 'state', 'v', 'key', 'profile', 'cancel')
+  local state = record[1]
+  if not state or state == 'delivered' or state == 'tombstone' then return redis.call('ZREM', DUE, id) end
+  if tonumber(record[2] or 0) > version or not known[record[3]] then
+    unknown = record[3] or ''
+    return due(id, now + 5)
+  end
+  if state == 'generating' then return take_generating(id, record) end
+  if state == 'waiting' then return take_waiting(id, record) end
+  if state == 'submitting' then
+    return wake(id, settle(id, record[5] and 'cancelled' or 'submit_unknown'))
+  end
+  if state == 'delivering' then move(id, 'settled') end
+  return take_settled(id)
+end
+
+local ids = redis.call('ZRANGEBYSCORE', DUE, '-inf', time_text(now), 'LIMIT', 0, ARGV[4])
+for _, id in ipairs(ids) do
+  if #wakes >= most_wakes then break end
+  take(id)
+end
+return { time_text(now), unknown, polls, wakes, #ids }

@@ -1,0 +1,58 @@
+-- One token says which poll message is the valid next one; one lease says that a sweep runs.
+-- P .. 'poll'   hash  token, due: the message on its way   missed: watchdog messages without a sweep
+-- P .. 'sweep'  hash  token, until: the sweep that runs
+-- ARGV[3] what   [4] token   [5…] by what
+-- Answers { token, due } of a message to publish, or { }
+
+local POLL, SWEEP = P .. 'poll', P .. 'sweep'
+local what, token = ARGV[3], ARGV[4]
+local sweep = redis.call('HMGET', SWEEP, 'token', 'until')
+local is_running = sweep[1] and now < tonumber(sweep[2])
+local poll = redis.call('HMGET', POLL, 'token', 'due', 'missed')
+local OVERDUE = 3         -- seconds before a message counts as lost
+local FARTHEST = 300      -- no countdown above this
+
+local function publish(at)
+  local when = math.max(now, math.min(at, now + FARTHEST))
+  redis.call('HSET', POLL, 'token', token, 'due', time_text(when))
+  return { token, time_text(when), time_text(when - now) }
+end
+
+local function first_due()
+  local head = redis.call('ZRANGE', DUE, 0, 0, 'WITHSCORES')
+  return head[2] and tonumber(head[2])
+end
+
+if what == 'schedule' then     -- [5] when something is due that was just parked
+  if is_running then return {} end
+  local at = tonumber(ARGV[5])
+  if poll[1] then
+    local coming = tonumber(poll[2])
+    if coming <= at + 0.1 and coming > now - OVERDUE then return {} end
+  end
+  return publish(at)
+elseif what == 'begin' then    -- [5] lease, seconds
+  if poll[1] ~= token or is_running then return {} end
+  redis.call('DEL', POLL)
+  redis.call('HSET', SWEEP, 'token', token, 'until', time_text(now + tonumber(ARGV[5])))
+  return { token }
+elseif what == 'renew' then
+  if sweep[1] ~= token then return {} end
+  redis.call('HSET', SWEEP, 'until', time_text(now + tonumber(ARGV[5])))
+  return { token }
+elseif what == 'end' then      -- [5] the next token   [6] least seconds to the next sweep
+  if sweep[1] ~= token then return {} end
+  redis.call('DEL', SWEEP)
+  local at = first_due()
+  if not at then return {} end
+  token = ARGV[5]
+  return publish(math.max(at, now + tonumber(ARGV[6])))
+else                           -- watch: is something overdue that nobody will look at?
+  local at = first_due()
+  if is_running or not at or at > now - OVERDUE then return {} end
+  local missed = tonumber(poll[3] or 0)
+  -- a fleet without a free slot must not collect messages: 3 s, then doubling to 30 s
+  if poll[1] and tonumber(poll[2]) > now - math.min(30, OVERDUE * 2 ^ math.min(missed, 10)) then return {} end
+  redis.call('HSET', POLL, 'missed', missed + 1)
+  return publish(now)
+end

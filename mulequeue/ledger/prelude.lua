@@ -1,0 +1,82 @@
+-- Stands before every other script.
+-- KEYS[1]   zset    P .. 'due': id scored by when the ledger wants something done with it
+-- ARGV[1]   P, the prefix of every key of this fleet
+-- ARGV[2]   the time in unix seconds, or '' for Redis' own clock
+--
+-- P .. 'record:<task id>'    hash    one generation; state, epoch, profile, …
+-- P .. 'parked:<task id>'    string  the signature that wakes its task
+-- P .. 'outcome:<task id>'   string  JSON: what the API answered at the end
+-- P .. 'files:<task id>'     string  JSON: what download stored
+-- P .. 'remote:<remote id>'  string  remote id -> task id
+-- P .. 'batch:<batch id>'    hash    size, and how many members are in which bucket
+-- P .. 'counts'              hash    the same over the whole fleet
+-- P .. 'gate:<profile>'      hash    may submissions leave? until, level, probe, ramp, used, slots
+-- P .. 'pollgate:<profile>'  hash    may status checks leave? until, level, probe
+
+local P = ARGV[1]
+local DUE = KEYS[1]
+local now = tonumber(ARGV[2])
+if not now then
+  local time = redis.call('TIME')
+  now = tonumber(time[1]) + tonumber(time[2]) / 1000000
+end
+
+local WAKE_AGAIN = 30      -- seconds until a wake that nobody answered is repeated, doubling
+local WAKE_CEILING = 3600
+local DELIVER_LEASE = 30   -- seconds a second delivery may take before it is woken again
+local MOST_DELIVERIES = 5
+
+local function time_text(at) return string.format('%.6f', at) end
+local function record_key(id) return P .. 'record:' .. id end
+local function parked_key(id) return P .. 'parked:' .. id end
+local function outcome_key(id) return P .. 'outcome:' .. id end
+local function due(id, at) redis.call('ZADD', DUE, time_text(at), id) end
+local function read(id, ...) return redis.call('HMGET', record_key(id), ...) end
+local function write(id, ...) redis.call('HSET', record_key(id), ...) end
+
+local function is_under_way(state)
+  return state == 'waiting' or state == 'submitting' or state == 'generating'
+end
+
+-- What a record counts as: its state while it is under way, then what it came to.
+local function bucket(state, status)
+  if is_under_way(state) then return state end
+  return status
+end
+
+local function tally(batch, old, new)
+  if old == new then return end
+  local keys = { P .. 'counts' }
+  if batch then keys[2] = P .. 'batch:' .. batch end
+  for _, key in ipairs(keys) do
+    if old then redis.call('HINCRBY', key, old, -1) end
+    if new then redis.call('HINCRBY', key, new, 1) end
+  end
+end
+
+local function free_slot(id, profile)
+  if redis.call('HDEL', record_key(id), 'slot') == 1 then
+    redis.call('HINCRBY', P .. 'gate:' .. profile, 'slots', -1)
+  end
+end
+
+-- The one place where a state changes, so that counts and slots always agree with the records.
+local function move(id, new_state, new_status)
+  local old = read(id, 'state', 'status', 'batch', 'profile')
+  local old_bucket = nil
+  if old[1] and old[1] ~= 'tombstone' then old_bucket = bucket(old[1], old[2]) end
+  tally(old[3], old_bucket, bucket(new_state, new_status or old[2]))
+  write(id, 'state', new_state)
+  if new_status then write(id, 'status', new_status) end
+  if old[4] and (new_state == 'waiting' or not is_under_way(new_state)) then free_slot(id, old[4]) end
+end
+
+-- Outcome first, wake second: what comes back is the signature to publish.
+local function settle(id, status, outcome)
+  move(id, 'settled', status)
+  redis.call('HDEL', record_key(id), 'claim')
+  write(id, 'finished', time_text(now), 'wakes', 1)
+  if outcome and outcome ~= '' then redis.call('SET', outcome_key(id), outcome) end
+  due(id, now + WAKE_AGAIN)
+  return redis.call('GET', parked_key(id))
+end

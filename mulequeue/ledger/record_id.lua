@@ -1,0 +1,46 @@
+-- The API answered a create with an id. This never fails for a reason of state: a paid id is kept.
+-- ARGV[3] task id   [4] epoch   [5] remote id   [6] signature without the input
+-- ARGV[7] seconds to the first status check   [8] seconds the generation may stay active
+-- ARGV[9] token that holds the record at once (the answer is already terminal), or ''
+-- ARGV[10] profile   [11…] the other fields of a record that is no longer there
+-- Answers generating | cancelled, signature | attached (something was delivered: flagged for resume)
+
+local id, epoch, remote_id, token = ARGV[3], ARGV[4], ARGV[5], ARGV[9]
+local held = read(id, 'state', 'epoch', 'status', 'cancel', 'profile', 'remote_id', 'ttl')
+local state, status = held[1], held[3]
+redis.call('SET', P .. 'remote:' .. remote_id, id)
+reopen(ARGV[10])
+
+if not state or state == 'tombstone' then
+  local fields = { 'epoch', epoch, 'profile', ARGV[10], 'created', time_text(now), 'submitted', time_text(now) }
+  for i = 11, #ARGV do fields[#fields + 1] = ARGV[i] end
+  write(id, unpack(fields))
+  redis.call('PERSIST', record_key(id))
+elseif state == 'generating' and held[6] == remote_id then
+  return { 'generating' }
+elseif held[2] ~= epoch or not (state == 'waiting' or state == 'submitting'
+    or (state == 'settled' and (status == 'submit_unknown' or status == 'cancelled'))) then
+  write(id, 'late_remote_id', remote_id)
+  if state == 'delivered' then
+    redis.call('EXPIRE', P .. 'remote:' .. remote_id, math.max(redis.call('TTL', record_key(id)), 1))
+  end
+  return { 'attached' }
+end
+
+write(id, 'remote_id', remote_id)
+redis.call('SET', parked_key(id), ARGV[6])
+if held[4] or state == 'tombstone' or (state == 'settled' and status == 'cancelled') then
+  return { 'cancelled', settle(id, 'cancelled') }
+end
+move(id, 'generating')
+take_slot(id, held[5] or ARGV[10])
+redis.call('HDEL', record_key(id), 'run', 'status', 'finished', 'wakes')
+redis.call('DEL', outcome_key(id))
+write(id, 'started', time_text(now), 'deadline', time_text(now + tonumber(ARGV[8])))
+if token ~= '' then
+  write(id, 'claim', token)
+  due(id, now + 30)
+else
+  due(id, now + tonumber(ARGV[7]))
+end
+return { 'generating' }

@@ -1,0 +1,161 @@
+"""A record as Python sees it, and the outcome made of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from mulequeue.outcome import Asset, ErrorInfo, File, Outcome
+
+SCHEMA_VERSION = 1
+
+_TEXTS = {
+    "submit_unknown": (
+        "The create request was sent and its answer lost",
+        "It may exist and may be paid; it is never sent again by itself. If its id is known from "
+        "elsewhere, take it up with adopt; else start a new one.",
+    ),
+    "cancelled": ("Cancelled", None),
+    "timed_out": (
+        "Still active when max_wait had passed",
+        "It may still finish: take it up again with resume.",
+    ),
+    "failed": ("It failed", None),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What the ledger keeps of one generation. Times are unix seconds of Redis' clock."""
+
+    task_id: str
+    state: str
+    status: str | None = None
+    """The outcome's status, once there is one."""
+    epoch: str = ""
+    profile: str = "default"
+    model: str | None = None
+    label: str = ""
+    """The first characters of the prompt, for people."""
+    path: str = ""
+    kind: str | None = None
+    base_url: str | None = None
+    batch: str | None = None
+    remote_id: str | None = None
+    late_remote_id: str | None = None
+    """An id that arrived after something else was delivered: paid, and to be taken up with resume."""
+    polls: int = 0
+    errors: int = 0
+    deliveries: int = 0
+    created: float = 0.0
+    submitted: float | None = None
+    started: float | None = None
+    finished: float | None = None
+    deadline: float | None = None
+    poisoned: bool = False
+    abandoned: bool = False
+    answer: Mapping[str, Any] = field(default_factory=dict)
+    """What the API answered at the end: assets, error, created_at, updated_at, extra, kind."""
+    files: tuple[File, ...] = ()
+
+    @property
+    def is_over(self) -> bool:
+        return self.status is not None
+
+    @property
+    def api_path(self) -> str:
+        return f"/vendors/{self.path}"
+
+
+_FLOATS = ("created", "submitted", "started", "finished", "deadline")
+_INTS = ("polls", "errors", "deliveries")
+
+
+def read_record(
+    task_id: str, fields: Mapping[str, str], answer: bytes | str | None, files: bytes | str | None
+) -> Record:
+    """The record of those hash fields, the JSON of the answer and of the files."""
+    known: dict[str, Any] = {
+        key: value
+        for key, value in fields.items()
+        if key in Record.__dataclass_fields__ and value != ""
+    }
+    for name in _FLOATS:
+        if name in known:
+            known[name] = float(known[name])
+    for name in _INTS:
+        if name in known:
+            known[name] = int(known[name])
+    for name in ("poisoned", "abandoned"):
+        known[name] = known.get(name) == "1"
+    stored = json.loads(files) if files else []
+    return Record(
+        **{**known, "task_id": task_id},
+        answer=json.loads(answer) if answer else {},
+        files=tuple(File(**item) for item in stored),
+    )
+
+
+def outcome_of(record: Record) -> Outcome:
+    """What the generation came to: a pure function of the record."""
+    if record.status is None:
+        raise ValueError(f"task {record.task_id} is still {record.state}")
+    answer = record.answer
+    return Outcome(
+        task_id=record.task_id,
+        status=record.status,  # type: ignore[arg-type]
+        remote_id=record.remote_id or record.late_remote_id,
+        model=record.model,
+        profile=record.profile,
+        api_path=record.api_path if record.path else None,
+        base_url=record.base_url,
+        kind=answer.get("kind") or record.kind,  # type: ignore[arg-type]
+        assets=tuple(Asset(**item) for item in answer.get("assets", ())),
+        error=_error_of(record),
+        created_at=answer.get("created_at"),
+        updated_at=answer.get("updated_at"),
+        submitted_at=iso(record.submitted),
+        finished_at=iso(record.finished),
+        polls=record.polls,
+        extra=dict(answer.get("extra", {})),
+        files=record.files,
+    )
+
+
+def _error_of(record: Record) -> ErrorInfo | None:
+    given = record.answer.get("error")
+    if record.poisoned:
+        return ErrorInfo(
+            type="DeliveryFailed",
+            title=f"Handing it on failed {record.deliveries} times",
+            detail="What follows in the chain or chord could not be started; the assets are in the outcome.",
+        )
+    if given:
+        return ErrorInfo(**given)
+    if record.status == "succeeded":
+        return None
+    title, detail = _TEXTS[record.status or "failed"]
+    if record.status == "cancelled" and record.remote_id:
+        detail = (
+            "It was already accepted by the API and is probably paid; resume takes it up again."
+        )
+    elif record.status == "cancelled" and record.submitted:
+        detail = "Its create request may have reached the API."
+    kind = {
+        "submit_unknown": "SubmitUnknown",
+        "cancelled": "GenerationCancelled",
+        "timed_out": "GenerationTimedOut",
+    }
+    return ErrorInfo(
+        type=kind.get(record.status or "", "GenerationFailed"), title=title, detail=detail
+    )
+
+
+def iso(at: float | None) -> str | None:
+    """ISO-8601 in UTC with milliseconds, of unix seconds."""
+    if at is None:
+        return None
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
