@@ -109,7 +109,7 @@ def _id(info: Mapping[str, Any]) -> str | None:
     value = info.get("id") or info.get("task_id")
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    return _string(value)
+    return _string(value) or None
 
 
 def _string(value: Any) -> str | None:

@@ -266,7 +266,7 @@ def test_a_hopeless_name_is_an_error_all_the_same(typed: str) -> None:
 
 def test_a_model_is_text() -> None:
     """Something that is no text is refused with an example."""
-    with pytest.raises(InputError, match="alibaba/wan2.6-t2i"):
+    with pytest.raises(InputError, match=r"alibaba/wan2\.6-t2i"):
         find(None)  # type: ignore[arg-type]
 
 
