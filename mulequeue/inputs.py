@@ -1,0 +1,227 @@
+"""Inputs of a generation: what may be sent, and the local files that are read into them.
+
+A plain string is never opened, whatever it looks like: inputs come from users of web applications.
+Only ``{"$file": path}``, made by :func:`file`, is read, and only under ``mulequeue_input_roots``.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import math
+import mimetypes
+import os
+import stat
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import filetype
+
+from mulequeue.errors import InputError
+
+MARKER = "$file"
+_DEEPEST = 100
+
+
+def file(path_or_url: str | os.PathLike[str]) -> dict[str, str]:
+    """A marker that stands for a file in an input.
+
+    The worker that submits reads the file and sends it as a data URI, so big data never travels in
+    a message. An http(s) URL is passed on as it is, for the API to fetch.
+
+    >>> file("photos/mule.png")
+    {'$file': 'photos/mule.png'}
+    """
+    return {MARKER: os.fspath(path_or_url)}
+
+
+def check_input(
+    input: Mapping[str, Any], roots: Sequence[str], *, max_bytes: int | None = None
+) -> None:
+    """Check an input without reading any file.
+
+    :param roots: folders that ``$file`` may read from (``mulequeue_input_roots``).
+    :param max_bytes: largest file (``mulequeue_input_max_bytes``); None: not checked.
+    :raises InputError: not a dictionary of JSON values, or a file that is missing, outside of every
+        root, no regular file or too large; the text says what to change.
+    """
+
+    def check(path: str, where: str) -> str:
+        _, found = _allowed(path, roots, where)
+        _check_stat(found, path, where, max_bytes)
+        return path
+
+    _walked(_mapping(input), "input", check)
+
+
+def resolve_input(
+    input: Mapping[str, Any], *, roots: Sequence[str], max_bytes: int
+) -> dict[str, Any]:
+    """The input with every ``$file`` read and encoded as ``data:<mime>;base64,…``.
+
+    :param roots: folders that ``$file`` may read from.
+    :param max_bytes: largest file.
+    :raises InputError: as :func:`check_input`.
+    """
+
+    def read(path: str, where: str) -> str:
+        data = _read(path, roots, max_bytes, where)
+        return f"data:{_media_type(data, path)};base64,{base64.b64encode(data).decode()}"
+
+    resolved: dict[str, Any] = _walked(_mapping(input), "input", read)
+    return resolved
+
+
+def input_digest(model: str, input: Mapping[str, Any]) -> str:
+    """A short stable name of a model and its input, to notice one task id with two inputs.
+
+    The order of keys does not matter; files count by their path, not their content.
+    """
+    text = json.dumps([model, input], sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise InputError(
+            f"The input must be a dictionary of the model's parameters, not {_named(value)}: "
+            '{"prompt": "…"}.'
+        )
+    return value
+
+
+def _walked(value: Any, where: str, on_file: Callable[[str, str], str], depth: int = 0) -> Any:
+    """A copy of ``value`` with what ``on_file`` makes of every marker."""
+    if depth > _DEEPEST:
+        raise InputError(f"{where[:80]}… is nested deeper than {_DEEPEST} levels.")
+    if isinstance(value, dict):
+        if MARKER in value:
+            return _marked(value, where, on_file)
+        copy = {}
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise InputError(f"{where} has the key {key!r}; keys must be text.")
+            _check_text(key, where)
+            copy[key] = _walked(item, f"{where}[{key!r}]", on_file, depth + 1)
+        return copy
+    if isinstance(value, (list, tuple)):
+        items = enumerate(value)
+        return [_walked(item, f"{where}[{i}]", on_file, depth + 1) for i, item in items]
+    _check_scalar(value, where)
+    return value
+
+
+def _marked(value: dict[Any, Any], where: str, on_file: Callable[[str, str], str]) -> str:
+    path = value[MARKER]
+    if len(value) != 1 or not isinstance(path, str):
+        raise InputError(
+            f"{where} must be exactly {{{MARKER!r}: path or URL}}, as mulequeue.file() makes it."
+        )
+    _check_text(path, where)
+    if path.lower().startswith(("http://", "https://")):
+        return path
+    return on_file(path, where)
+
+
+def _check_scalar(value: Any, where: str) -> None:
+    if isinstance(value, str):
+        _check_text(value, where)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise InputError(f"{where} is {value}; JSON has no such number.")
+    elif value is not None and not isinstance(value, (bool, int, float)):
+        raise InputError(
+            f"{where} is {_named(value)}, which is no JSON value. "
+            "Pass text, numbers, true/false, lists or dictionaries; a file as mulequeue.file(path)."
+        )
+
+
+def _check_text(text: str, where: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{where} holds half a character (a lone surrogate).") from None
+
+
+def _named(value: Any) -> str:
+    return f"a {type(value).__name__}"
+
+
+# Files
+
+
+def _allowed(path: str, roots: Sequence[str], where: str) -> tuple[str, os.stat_result]:
+    """The real path behind ``path``, if it is under a root, and what is there."""
+    if not roots:
+        raise InputError(
+            f"{where} names the file {path!r}, but no folder may be read from. "
+            "Set mulequeue_input_roots to the folders that hold inputs."
+        )
+    try:
+        real = os.path.realpath(path, strict=True)
+        found = os.stat(real)
+    except (OSError, ValueError) as exc:
+        reason = exc.strerror if isinstance(exc, OSError) else str(exc)
+        raise InputError(f"{where}: {path!r} cannot be read on this machine: {reason}.") from None
+    if not _is_under(real, roots):
+        raise InputError(
+            f"{where}: {path!r} is outside of mulequeue_input_roots ({', '.join(roots)}). "
+            "Move the file there, or add its folder."
+        )
+    return real, found
+
+
+def _is_under(real: str, roots: Sequence[str]) -> bool:
+    return bool(real) and any(Path(real).is_relative_to(os.path.realpath(root)) for root in roots)
+
+
+def _check_stat(found: os.stat_result, path: str, where: str, max_bytes: int | None) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise InputError(f"{where}: {path!r} is not a regular file.")
+    if found.st_size == 0:
+        raise InputError(f"{where}: {path!r} is empty.")
+    if max_bytes is not None and found.st_size > max_bytes:
+        raise InputError(
+            f"{where}: {path!r} has {found.st_size} bytes, more than {max_bytes}. "
+            "Make it smaller, pass a URL, or raise mulequeue_input_max_bytes."
+        )
+
+
+def _read(path: str, roots: Sequence[str], max_bytes: int, where: str) -> bytes:
+    real, _ = _allowed(path, roots, where)
+    try:
+        # Not to wait for the writer of a FIFO that took the file's place.
+        handle = os.open(real, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as exc:
+        raise InputError(f"{where}: {path!r} cannot be read: {exc.strerror}.") from None
+    try:
+        found = os.fstat(handle)
+        _check_stat(found, path, where, max_bytes)
+        if not _is_under(_real_path_of(handle, found, real), roots):
+            raise InputError(f"{where}: {path!r} was moved out of mulequeue_input_roots.")
+        with open(handle, "rb", closefd=False) as opened:
+            data = opened.read(max_bytes + 1)
+    finally:
+        os.close(handle)
+    if len(data) > max_bytes:
+        raise InputError(f"{where}: {path!r} grew beyond {max_bytes} bytes while it was read.")
+    return data
+
+
+def _real_path_of(handle: int, found: os.stat_result, real: str) -> str:
+    """Where an open file really is: a folder on the way may have become a link since the check."""
+    try:
+        return os.readlink(f"/proc/self/fd/{handle}")
+    except OSError:  # no /proc: the path must still lead to the very file that is open
+        pass
+    try:
+        again = os.path.realpath(real)
+        return again if os.path.samestat(os.stat(again), found) else ""
+    except OSError:
+        return ""
+
+
+def _media_type(data: bytes, path: str) -> str:
+    guessed = filetype.guess_mime(data[:8192]) or mimetypes.guess_type(path)[0]
+    return guessed or "application/octet-stream"
