@@ -64,7 +64,7 @@ def nearest(name: str, known: Iterable[str]) -> list[str]:
     wanted = name.strip().lower().removesuffix("/generation").strip("/")
     tail = wanted.partition("/")[2] or wanted
     tails = {item: item.partition("/")[2] for item in names}
-    found = [item for item in names if item == wanted or tails[item] in (wanted, tail)]
+    found = [item for item in names if item == wanted]
     found += [item for item in names if wanted and f"/{tails[item]}/".startswith(f"/{tail}/")]
     found += difflib.get_close_matches(wanted, names, n=3, cutoff=0.7)
     for close in difflib.get_close_matches(tail, set(tails.values()), n=3, cutoff=0.6):

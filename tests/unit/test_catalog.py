@@ -254,6 +254,7 @@ def test_the_exact_tail_comes_first() -> None:
     names = [model.name for model in all_models()]
 
     assert "google/nano-banana-2" == nearest("nano-banana-2", names)[0]
+    assert "google/nano-banana-pro/edit" == nearest("nano-banana-pro/edit", names)[0]
     assert len(nearest("kling", names)) <= 5
 
 
