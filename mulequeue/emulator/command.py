@@ -1,0 +1,72 @@
+"""``mulequeue emulator``, the same as ``python -m mulequeue.emulator``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from mulequeue.emulator.faults import Faults
+
+
+@click.command("emulator")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8787, show_default=True, help="Port of the API; 0: a free one.")
+@click.option("--min-seconds", default=2.0, show_default=True, help="A generation takes at least.")
+@click.option("--max-seconds", default=5.0, show_default=True, help="A generation takes at most.")
+@click.option("--seed", type=int, help="The same times for the same inputs.")
+@click.option("--require-key", metavar="KEY", help="Accept this key only. Default: any key.")
+@click.option(
+    "--scenario",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="JSON object of faults to start with.",
+)
+@click.option("--exit-with-stdin", is_flag=True, help="End when standard input ends.")
+def emulator_command(
+    host: str,
+    port: int,
+    min_seconds: float,
+    max_seconds: float,
+    seed: int | None,
+    require_key: str | None,
+    scenario: Path | None,
+    exit_with_stdin: bool,
+) -> None:
+    """Run an emulator of the MuleRouter API: it answers like the API and costs nothing.
+
+    It accepts any key; its pictures, clips and melodies are drawn from the prompts. Point
+    MULEROUTER_BASE_URL at the address it prints.
+    """
+    from mulequeue.emulator.server import serve
+
+    faults = _faults(scenario)
+    try:
+        serve(
+            host,
+            port,
+            min_seconds=min_seconds,
+            max_seconds=max_seconds,
+            seed=seed,
+            require_key=require_key,
+            faults=faults,
+            ready=lambda url: click.echo(f"mulequeue emulator on {url}"),
+            exit_with_stdin=exit_with_stdin,
+        )
+    except ValueError as exc:
+        raise click.UsageError(str(exc)) from None
+    except OSError as exc:
+        raise click.ClickException(
+            f"Cannot listen on {host} port {port}: {exc.strerror or exc}. "
+            "Give another --port; 0 takes a free one."
+        ) from None
+
+
+def _faults(scenario: Path | None) -> Faults:
+    if scenario is None:
+        return Faults()
+    try:
+        return Faults.parse(json.loads(scenario.read_text("utf-8")))
+    except ValueError as exc:
+        raise click.BadParameter(f"{scenario}: {exc}", param_hint="--scenario") from None

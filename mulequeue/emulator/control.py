@@ -1,0 +1,131 @@
+"""``/_emulator/…``: what tests ask and tell the emulator.
+
+==========================  ===============================================================
+``GET stats``               the counters of :mod:`mulequeue.emulator.counters`
+``GET wait?polls=9&…``      the same, once every counter named has reached its value; 408 after
+                            ``timeout`` seconds (default 30)
+``GET creates``             what creates sent: ``[{path, body, remote_id}]``
+``GET generations``         ``[{remote_id, api_path, status, prompt, polls}]``
+``GET faults``              the faults in force, with the counts left
+``POST faults``             set some (:mod:`mulequeue.emulator.faults`); 400 names what is known
+``DELETE faults``           reset all, release all
+``POST release``            let held requests go on: ``{"kind": "creates", "count": 1}`` or ``{}``
+``POST finish``             end a generation now: ``{"remote_id": …}``
+``POST reset``              forget everything
+==========================  ===============================================================
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp.web import BaseRequest, Response
+
+from mulequeue.emulator.replies import json_reply
+from mulequeue.emulator.state import State
+
+PREFIX = "/_emulator/"
+
+
+class Control:
+    """Handler of everything under ``/_emulator/``."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self._routes: dict[tuple[str, str], Callable[[BaseRequest], Awaitable[Response]]] = {
+            ("GET", "stats"): self._stats,
+            ("GET", "wait"): self._wait,
+            ("GET", "creates"): self._creates,
+            ("GET", "generations"): self._generations,
+            ("GET", "faults"): self._faults,
+            ("POST", "faults"): self._set_faults,
+            ("DELETE", "faults"): self._reset_faults,
+            ("POST", "release"): self._release,
+            ("POST", "finish"): self._finish,
+            ("POST", "reset"): self._reset,
+        }
+
+    async def handle(self, request: BaseRequest) -> Response:
+        """Answer one request; what is wrong with it is 400 with the reason."""
+        route = self._routes.get((request.method, request.path.removeprefix(PREFIX)))
+        if route is None:
+            known = ", ".join(f"{method} {PREFIX}{name}" for method, name in self._routes)
+            return json_reply({"error": f"No such route. Known: {known}."}, 404)
+        try:
+            return await route(request)
+        except ValueError as exc:
+            return json_reply({"error": str(exc)}, 400)
+
+    async def _stats(self, _: BaseRequest) -> Response:
+        return json_reply(self.state.counters.values)
+
+    async def _wait(self, request: BaseRequest) -> Response:
+        query = dict(request.query)
+        timeout_seconds = float(query.pop("timeout", "30"))
+        targets = {name: int(value) for name, value in query.items()}
+        reached = await self.state.counters.reached(targets, timeout_seconds)
+        return json_reply(self.state.counters.values, 200 if reached else 408)
+
+    async def _creates(self, _: BaseRequest) -> Response:
+        return json_reply(self.state.creates)
+
+    async def _generations(self, _: BaseRequest) -> Response:
+        now = self.state.clock()
+        return json_reply(
+            [
+                {
+                    "remote_id": generation.remote_id,
+                    "api_path": generation.model.api_path,
+                    "status": generation.phase(now),
+                    "prompt": generation.prompt,
+                    "polls": generation.polls,
+                }
+                for generation in self.state.generations.values()
+            ]
+        )
+
+    async def _faults(self, _: BaseRequest) -> Response:
+        return json_reply(self.state.faults.to_dict())
+
+    async def _set_faults(self, request: BaseRequest) -> Response:
+        self.state.faults = self.state.faults.updated(await _object(request))
+        return await self._faults(request)
+
+    async def _reset_faults(self, request: BaseRequest) -> Response:
+        self.state.reset_faults()
+        return await self._faults(request)
+
+    async def _release(self, request: BaseRequest) -> Response:
+        asked = await _object(request, "kind", "count")
+        kind, count = asked.get("kind"), asked.get("count")
+        if kind not in (None, "creates", "polls", "downloads"):
+            raise ValueError(f"kind cannot be {kind!r}. Known: creates, polls, downloads.")
+        if count is not None and not isinstance(count, int):
+            raise ValueError(f"count must be a whole number, not {count!r}")
+        return json_reply({"released": self.state.release(kind, count)})
+
+    async def _finish(self, request: BaseRequest) -> Response:
+        remote_id = (await _object(request, "remote_id")).get("remote_id")
+        generation = self.state.generations.get(remote_id or "")
+        if generation is None:
+            raise ValueError(f"No generation {remote_id!r}. GET {PREFIX}generations lists all.")
+        generation.finish(self.state.clock())
+        return json_reply({"remote_id": remote_id})
+
+    async def _reset(self, _: BaseRequest) -> Response:
+        self.state.clear()
+        return json_reply({})
+
+
+async def _object(request: BaseRequest, *known: str) -> dict[str, Any]:
+    """The JSON object that the request carries; no body is an empty one."""
+    raw = await request.read()
+    data = json.loads(raw) if raw else {}
+    if not isinstance(data, dict):
+        raise ValueError("The body must be a JSON object")
+    for key in data:
+        if known and key not in known:
+            raise ValueError(f"No key {key!r}. Known: {', '.join(known)}.")
+    return data

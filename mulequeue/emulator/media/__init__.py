@@ -1,0 +1,116 @@
+"""What the emulated generations make: pictures, clips and melodies drawn from their prompts."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import re
+from collections import OrderedDict
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from mulequeue.errors import ConfigurationError
+from mulequeue.outcome import Kind
+
+_LONGEST_SIDE = {"image": 448, "video": 320}
+_SHORTEST_SIDE = 96
+_REMEMBERED = 64
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A rendered asset."""
+
+    data: bytes
+    media_type: str
+
+
+class Subject(Protocol):
+    """What a file is made of: a generation, or anything with a kind, a prompt and a body."""
+
+    @property
+    def kind(self) -> Kind: ...
+    @property
+    def prompt(self) -> str: ...
+    @property
+    def body(self) -> Mapping[str, Any]: ...
+
+
+class Media:
+    """Renders on demand, off the event loop; the same subject gives the same bytes every time.
+
+    :raises ConfigurationError: Pillow or PyAV is not installed.
+    """
+
+    def __init__(self) -> None:
+        if not all(importlib.util.find_spec(name) for name in ("PIL", "av")):
+            raise ConfigurationError(
+                'The emulator draws with Pillow and PyAV. Install them: pip install "mulequeue[demo]"'
+            )
+        # One thread: a status check never waits behind more than one picture.
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="emulator-media")
+        self._cache: OrderedDict[tuple[object, ...], File] = OrderedDict()
+
+    async def render(self, subject: Subject, index: int) -> File:
+        """The asset number ``index`` of the subject."""
+        kind = subject.kind
+        size = frame(kind, subject.body)
+        key = (kind, subject.prompt, index, size)
+        if key not in self._cache:
+            loop = asyncio.get_running_loop()
+            self._cache[key] = await loop.run_in_executor(self._pool, _render, *key)
+        self._cache.move_to_end(key)
+        file = self._cache[key]
+        if len(self._cache) > _REMEMBERED:
+            self._cache.popitem(last=False)
+        return file
+
+    def close(self) -> None:
+        """End the thread."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def frame(kind: Kind, body: Mapping[str, Any]) -> tuple[int, int]:
+    """Width and height in pixels with the aspect that the body asks for, small enough to be cheap."""
+    longest = _LONGEST_SIDE.get(kind, 0)
+    default = (16, 9) if kind == "video" else (1, 1)
+    asked = _ratio(body.get("size")) or _ratio(body.get("aspect_ratio")) or _sides(body)
+    across, down = asked or default
+    scale = longest / max(across, down)
+    return tuple(_even(max(side * scale, min(longest, _SHORTEST_SIDE))) for side in (across, down))  # type: ignore[return-value]
+
+
+def _ratio(text: Any) -> tuple[int, int] | None:
+    """``1280*720``, ``1280x720`` or ``16:9``."""
+    match = re.fullmatch(r"\s*(\d{1,5})\s*[*x:]\s*(\d{1,5})\s*", text) if _is_text(text) else None
+    sides = (int(match[1]), int(match[2])) if match else (0, 0)
+    return sides if all(sides) else None
+
+
+def _sides(body: Mapping[str, Any]) -> tuple[int, int] | None:
+    return _ratio(f"{body.get('width')}x{body.get('height')}")
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _even(side: float) -> int:
+    return max(2, round(side / 2) * 2)
+
+
+def _render(kind: Kind, prompt: str, index: int, size: tuple[int, int]) -> File:
+    # Imported here: Pillow and PyAV are not among the package's own dependencies.
+    if kind == "image":
+        from mulequeue.emulator.media.picture import png
+
+        return File(png(prompt, index, *size), "image/png")
+    if kind == "video":
+        from mulequeue.emulator.media.clip import mp4
+
+        return File(mp4(prompt, index, *size), "video/mp4")
+    from mulequeue.emulator.media.tune import wav
+
+    return File(wav(prompt, index), "audio/wav")

@@ -1,0 +1,96 @@
+"""A PNG of a prompt: its landscape, and the prompt itself on a panel."""
+
+from __future__ import annotations
+
+import unicodedata
+from functools import lru_cache
+
+from PIL import Image, ImageDraw, ImageFont
+
+from mulequeue.emulator.media.encoding import encoded
+from mulequeue.emulator.media.scene import landscape
+
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
+_PLAIN = str.maketrans({"–": "-", "—": "-", "‘": "'", "’": "'", "“": '"', "”": '"', "ß": "ss"})
+_MOST_LINES = 4
+_PANEL = (12, 14, 28)
+_PANEL_OPACITY = 168
+_INK = (250, 248, 242)
+
+
+def png(prompt: str, index: int, width: int, height: int) -> bytes:
+    """The picture number ``index`` of a prompt, as PNG."""
+    image = landscape(prompt, index, width, height)
+    caption(image, prompt)
+    return encoded(image)
+
+
+def caption(image: Image.Image, text: str) -> None:
+    """Write the text on a translucent panel at the lower edge."""
+    width, height = image.size
+    size = max(11, min(20, width // 24))
+    margin, padding = max(6, width // 40), max(6, size // 2)
+    room = width - 2 * (margin + padding)
+    most = max(1, min(_MOST_LINES, int(height * 0.4 / (size * 1.35))))
+    lines = wrapped(plain(text) or "(no prompt)", font(size), room, most)
+    step = round(size * 1.35)
+    tall = step * len(lines) + 2 * padding - (step - size) // 2
+    top = height - margin - tall
+    panel = _panel(width - 2 * margin, tall, size // 2 + 2)
+    image.paste(_PANEL, (margin, top), panel)
+    draw = ImageDraw.Draw(image)
+    for i, line in enumerate(lines):
+        draw.text((margin + padding, top + padding + i * step - 2), line, _INK, font(size))
+
+
+def plain(text: str) -> str:
+    """The text without accents and typography, which the font does not have."""
+    parts = unicodedata.normalize("NFKD", text[:2000].translate(_PLAIN))
+    return "".join(char for char in parts if not unicodedata.combining(char)).strip()
+
+
+def wrapped(text: str, face: Font, room: float, most_lines: int) -> list[str]:
+    """The text in lines no wider than ``room`` pixels; what does not fit ends in an ellipsis."""
+    lines = [""]
+    for word in text.split():
+        for piece in _pieces(word, face, room):
+            longer = f"{lines[-1]} {piece}".strip()
+            if face.getlength(longer) <= room:
+                lines[-1] = longer
+            else:
+                lines.append(piece)
+        if len(lines) > most_lines:
+            break
+    if len(lines) <= most_lines:
+        return lines
+    last = lines[most_lines - 1]
+    while last and face.getlength(f"{last}…") > room:
+        last = last[:-1]
+    return [*lines[: most_lines - 1], f"{last.rstrip()}…"]
+
+
+def _pieces(word: str, face: Font, room: float) -> list[str]:
+    """The word, cut where a line would be too narrow for it; scripts without spaces need it."""
+    if face.getlength(word) <= room:
+        return [word]
+    pieces = [""]
+    for char in word:
+        if face.getlength(pieces[-1] + char) > room:
+            pieces.append("")
+        pieces[-1] += char
+    return pieces
+
+
+@lru_cache(maxsize=16)
+def font(size: int) -> Font:
+    """Pillow's own scalable font; what it cannot draw it shows as a box."""
+    return ImageFont.load_default(size)
+
+
+@lru_cache(maxsize=64)
+def _panel(width: int, height: int, radius: int) -> Image.Image:
+    mask = Image.new("L", (2 * width, 2 * height))
+    box = (0, 0, 2 * width - 1, 2 * height - 1)
+    ImageDraw.Draw(mask).rounded_rectangle(box, 2 * radius, fill=_PANEL_OPACITY)
+    return mask.reduce(2)

@@ -1,0 +1,74 @@
+"""JSON objects into dataclasses, with errors that name what was wrong and what is known."""
+
+from __future__ import annotations
+
+import types
+import typing
+from dataclasses import MISSING, fields, is_dataclass
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def build(cls: type[T], data: Any, where: str) -> T:
+    """``data`` as an instance of the dataclass ``cls``; nested dataclasses and lists of them too.
+
+    :param where: how the error calls the place, ``faults`` or ``faults.creates[0]``.
+    :raises ValueError: not an object, an unknown or missing key, or a value of the wrong type.
+    """
+    return cls(**checked(cls, data, where))
+
+
+def checked(cls: type[Any], data: Any, where: str) -> dict[str, Any]:
+    """The given keys of ``data`` with their values converted; keys that are absent stay absent."""
+    if not isinstance(data, dict):
+        raise ValueError(f"{where} must be a JSON object, not {data!r}")
+    hints = _hints(cls)
+    for key in data:
+        if key not in hints:
+            raise ValueError(f"{where} has no key {key!r}. Known: {', '.join(hints)}.")
+    return {key: _value(hints[key], value, f"{where}.{key}") for key, value in data.items()}
+
+
+def complete(cls: type[Any], given: dict[str, Any], where: str) -> None:
+    """Raise ValueError when a field of ``cls`` without a default is not in ``given``."""
+    for item in fields(cls):
+        if item.default is MISSING and item.default_factory is MISSING and item.name not in given:
+            raise ValueError(f"{where} needs {item.name!r}")
+
+
+def _hints(cls: type[Any]) -> dict[str, Any]:
+    hints = typing.get_type_hints(cls)
+    return {item.name: hints[item.name] for item in fields(cls) if item.init}
+
+
+def _value(kind: Any, value: Any, where: str) -> Any:
+    origin, parts = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        if value is None and type(None) in parts:
+            return None
+        return _value(next(part for part in parts if part is not type(None)), value, where)
+    if origin is typing.Literal:
+        if value not in parts or isinstance(value, bool):
+            raise ValueError(f"{where} cannot be {value!r}. Known: {', '.join(map(str, parts))}.")
+        return value
+    if origin is list:
+        if not isinstance(value, list):
+            raise ValueError(f"{where} must be a list, not {value!r}")
+        return [_value(parts[0], item, f"{where}[{i}]") for i, item in enumerate(value)]
+    if is_dataclass(kind):
+        assert isinstance(kind, type)
+        given = checked(kind, value, where)
+        complete(kind, given, where)
+        return kind(**given)
+    return _scalar(kind, value, where)
+
+
+def _scalar(kind: type[Any], value: Any, where: str) -> Any:
+    names = {str: "text", bool: "true or false", int: "a whole number", float: "a number"}
+    accepted = (int, float) if kind is float else (kind,)
+    if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
+        raise ValueError(f"{where} must be {names[kind]}, not {value!r}")
+    if kind in (int, float) and value < 0:
+        raise ValueError(f"{where} must not be negative")
+    return value

@@ -1,0 +1,174 @@
+"""What the emulator remembers: generations, asset links, counters, requests being held."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import math
+import random
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from mulequeue.catalog import Model
+from mulequeue.emulator.counters import Counters
+from mulequeue.emulator.faults import Faults, Life
+from mulequeue.emulator.generation import Generation
+from mulequeue.emulator.quirks import asset_count, late_failure, prompt_of
+
+MOST_CREATES_LISTED = 100_000
+"""Received bodies that ``GET /_emulator/creates`` remembers; older ones are forgotten."""
+_LONGEST_TEXT = 65_536  # a base64 file in a body is remembered by its hash
+_EXTENSIONS = {"image": "png", "video": "mp4", "audio": "wav"}
+
+
+class State:
+    """One run of the emulator.
+
+    :param min_seconds, max_seconds: a generation takes a time evenly spread between the two.
+    :param seed: makes these times depend on the path and body alone; None: on chance.
+    :param clock: unix seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        min_seconds: float = 2.0,
+        max_seconds: float = 5.0,
+        seed: int | None = None,
+        faults: Faults | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        if not 0 <= min_seconds <= max_seconds:
+            raise ValueError("min_seconds must not be negative, nor more than max_seconds")
+        self.seconds = (min_seconds, max_seconds)
+        self.seed = random.getrandbits(64) if seed is None else seed
+        self.starting_faults = faults or Faults()
+        self.clock = clock
+        self.asset_origin = ""
+        self.faults = Faults()
+        self.counters = Counters()
+        self.generations: dict[str, Generation] = {}
+        self.links: dict[str, tuple[Generation, int]] = {}
+        self.creates: list[dict[str, Any]] = []
+        self._times_seen: dict[bytes, int] = {}
+        self._held: list[tuple[str, asyncio.Future[None]]] = []
+        self.reset_faults()
+
+    def reset_faults(self) -> None:
+        """The faults it was started with; whoever is held goes on."""
+        self.faults = Faults.parse(self.starting_faults.to_dict())
+        self.release()
+
+    def clear(self) -> None:
+        """Forget everything but the way it was started."""
+        self.reset_faults()
+        self.counters.clear()
+        for memory in (self.generations, self.links, self.creates, self._times_seen):
+            memory.clear()
+
+    def store(self, model: Model, body: dict[str, Any]) -> Generation:
+        """A new generation of an accepted body."""
+        digest, occurrence = self._recognise(model, body)
+        failure = late_failure(model, body)
+        life = self.faults.life_of(prompt_of(body))
+        if failure:
+            life = replace(life, end="failed", code=failure[0], detail=failure[1])
+        generation = Generation(
+            remote_id=str(uuid.uuid4()),
+            model=model,
+            body=body,
+            created=self.clock(),
+            seconds=self._seconds(life, digest, occurrence),
+            life=life,
+        )
+        self.generations[generation.remote_id] = generation
+        self.counters.add("created")
+        if occurrence:
+            self.counters.add("duplicates")
+        return generation
+
+    def remember_create(self, path: str, body: Any, generation: Generation | None) -> None:
+        """Keep what a create sent, for whoever compares."""
+        if len(self.creates) >= MOST_CREATES_LISTED:
+            del self.creates[: MOST_CREATES_LISTED // 10]
+        remote_id = generation.remote_id if generation else None
+        self.creates.append({"path": path, "body": shortened(body), "remote_id": remote_id})
+
+    def assets(self, generation: Generation, now: float) -> list[str]:
+        """The URLs of a completed generation; fresh ones if they have expired and that is allowed."""
+        if not generation.links:
+            self._link(generation, generation.ended)
+        if now >= generation.links_expire and self.faults.asset_renewal:
+            self._link(generation, now)
+        return [self.asset_origin + path for path in generation.links]
+
+    async def hold(self, kind: str) -> None:
+        """Wait until somebody releases requests of this kind."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._held.append((kind, future))
+        for name in ("held", f"held_{kind}"):
+            self.counters.add(name)
+        try:
+            await future
+        finally:
+            for name in ("held", f"held_{kind}"):
+                self.counters.add(name, -1)
+
+    def release(self, kind: str | None = None, count: int | None = None) -> int:
+        """Let the longest held requests go on; how many that were."""
+        fitting = [entry for entry in self._held if kind in (None, entry[0])][:count]
+        for entry in fitting:
+            self._held.remove(entry)
+            if not entry[1].done():
+                entry[1].set_result(None)
+        return len(fitting)
+
+    def close(self) -> None:
+        """Let everybody go who waits or is held."""
+        self.release()
+        self.counters.close()
+
+    def _recognise(self, model: Model, body: dict[str, Any]) -> tuple[bytes, int]:
+        text = model.api_path + json.dumps(body, sort_keys=True)
+        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+        occurrence = self._times_seen.get(digest, 0)
+        self._times_seen[digest] = occurrence + 1
+        return digest, occurrence
+
+    def _seconds(self, life: Life, digest: bytes, occurrence: int) -> float:
+        if life.end == "never" or (life.polls is not None and not life.at_create):
+            return math.inf
+        if life.at_create:
+            return 0.0
+        if life.seconds is not None:
+            return life.seconds
+        # By body and not by order of arrival: a seed gives the same times to concurrent clients.
+        return random.Random(f"{self.seed}:{digest.hex()}:{occurrence}").uniform(*self.seconds)
+
+    def _link(self, generation: Generation, issued: float) -> None:
+        model = generation.model
+        folder = f"/public/production/ephemeral/{uuid.uuid4()}"
+        extension = _EXTENSIONS[generation.kind]
+        generation.links = [
+            f"{folder}/result_{i:02d}.{extension}"
+            for i in range(asset_count(model, generation.body))
+        ]
+        lasting = self.faults.asset_seconds
+        generation.links_expire = issued + (model.retention_seconds if lasting is None else lasting)
+        self.links.update((path, (generation, i)) for i, path in enumerate(generation.links))
+
+
+def shortened(value: Any) -> Any:
+    """``value`` with every very long text replaced by its hash and length."""
+    if isinstance(value, str) and len(value) > _LONGEST_TEXT:
+        digest = hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
+        return f"<sha256:{digest} of {len(value)} characters>"
+    if isinstance(value, dict):
+        return {key: shortened(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [shortened(item) for item in value]
+    return value
