@@ -47,16 +47,16 @@ class AddressGuard:
             parts = urlsplit(url)
             host, port = parts.hostname, parts.port
         except ValueError as exc:
-            raise AddressRefused(f"{_shown(url)} is not a URL: {exc}.") from None
+            raise AddressRefused(f"{shown_url(url)} is not a URL: {exc}.") from None
         if parts.scheme not in ("http", "https") or not host:
-            raise AddressRefused(f"{_shown(url)} is not an http(s) URL.")
+            raise AddressRefused(f"{shown_url(url)} is not an http(s) URL.")
         if parts.username is not None or parts.password is not None:
             raise AddressRefused(
                 f"The URL of {host} holds a user name or password; take it out of the URL."
             )
         if parts.scheme == "http" and not self._allows_http(host):
             raise AddressRefused(
-                f"{_shown(url)} is plain http, only https is used. {_HOW_TO_ALLOW}"
+                f"{shown_url(url)} is plain http, only https is used. {_HOW_TO_ALLOW}"
             )
         literal = _address(host)
         if literal is not None:
@@ -128,7 +128,7 @@ def _resolved(host: str, port: int) -> list[str]:
     return [str(entry[4][0]) for entry in found]
 
 
-def _shown(url: str) -> str:
+def shown_url(url: str) -> str:
     """A URL without what may be secret in it (credentials, query), for a message."""
     bare = url.split("?")[0].split("#")[0]
     return repr(bare.rpartition("@")[2][:200])

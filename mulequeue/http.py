@@ -41,6 +41,7 @@ __all__ = [
     "TransferSession",
     "api_session",
     "ca_bundle",
+    "described",
     "fresh_session",
     "guard_for",
     "proxy_for",
@@ -214,6 +215,21 @@ class TransferSession(requests.Session):
         super().close()
         while self._lines:
             self._lines.pop().close()
+
+
+def described(exc: Exception) -> str:
+    """An exception of requests in one line, without the URL's path and query (they may be secret)."""
+    if isinstance(exc, requests.exceptions.Timeout):
+        return "no answer in time"
+    inner: Any = exc
+    while (
+        deeper := getattr(inner, "reason", None) or (inner.args[0] if inner.args else None)
+    ) and (isinstance(deeper, Exception)):
+        inner = deeper
+    text = f"{type(inner).__name__}: {inner}"
+    if isinstance(exc, requests.exceptions.SSLError):
+        text += " (REQUESTS_CA_BUNDLE or SSL_CERT_FILE name a CA bundle)"
+    return text[:300]
 
 
 class _GuardedAdapter(HTTPAdapter):

@@ -1,0 +1,106 @@
+"""Where a file of a generation goes: a template filled in, and nothing in it that leads elsewhere.
+
+The path is a pure function of the outcome and of what the file is, so a download that runs twice
+writes the same file twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+from string import Formatter
+
+from mulequeue.errors import ConfigurationError
+from mulequeue.outcome import Outcome
+
+NAMES = ("model", "date", "remote_id", "task_id", "index", "kind", "ext")
+_LONGEST_BYTES = 120
+_KEPT = frozenset(" ._-+=@,()~")
+
+
+def file_path(template: str, outcome: Outcome, index: int, extension: str) -> str:
+    """The path of one asset's file under the storage, with ``/`` between its folders.
+
+    :param template: checked with :func:`check_template`.
+    :param index: the asset's place in the outcome, from 0. It is added to the name when the
+        template leaves it out and there is more than one asset.
+    :param extension: by the file's content, without a dot.
+    """
+    values: dict[str, str | int] = {
+        "model": "/".join(map(_clean, _model(outcome).split("/"))),
+        "date": _date(outcome),
+        "remote_id": _clean(outcome.remote_id or "none"),
+        "task_id": _clean(outcome.task_id),
+        "kind": _clean(outcome.assets[index].kind),
+        "index": index,
+        "ext": _clean(extension),
+    }
+    *folders, name = _rendered(template, values).strip("/").split("/")
+    if len(outcome.assets) > 1 and "index" not in _fields(template):
+        stem, dot, suffix = name.rpartition(".")
+        name = f"{stem}-{index}.{suffix}" if dot else f"{name}-{index}"
+    return "/".join([*(_clean(folder) for folder in folders if folder), _clean(name)])
+
+
+def check_template(template: str) -> str:
+    """The template itself, if every generation gets a path of its own from it.
+
+    :raises ConfigurationError: unknown name, bad braces, or no ``{remote_id}`` and ``{task_id}``.
+    """
+    try:
+        used = _fields(template)
+        _rendered(template, dict.fromkeys(NAMES, "1") | {"index": 1})
+    except (ValueError, KeyError, IndexError, AttributeError) as exc:
+        raise ConfigurationError(
+            f"mulequeue_storage_path {template!r} cannot be filled in ({exc}). "
+            f"Known names: {', '.join(f'{{{name}}}' for name in NAMES)}."
+        ) from None
+    if not {"remote_id", "task_id"} & set(used):
+        raise ConfigurationError(
+            f"mulequeue_storage_path {template!r} would give two generations one path. "
+            "Put {remote_id} or {task_id} into it."
+        )
+    return template
+
+
+def _fields(template: str) -> list[str]:
+    """The names in a template; nothing but a bare name may stand between the braces."""
+    fields = [name for _, name, _, _ in Formatter().parse(template) if name is not None]
+    for name in fields:
+        if name not in NAMES:
+            raise KeyError(name)
+    return fields
+
+
+def _rendered(template: str, values: dict[str, str | int]) -> str:
+    return template.format(**values)
+
+
+def _model(outcome: Outcome) -> str:
+    return (outcome.model or outcome.api_path or "unknown").strip("/")
+
+
+def _date(outcome: Outcome) -> str:
+    """The day of submission, UTC."""
+    text = outcome.submitted_at or outcome.created_at or ""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return "undated"
+    return moment.astimezone(UTC).date().isoformat() if moment.tzinfo else moment.date().isoformat()
+
+
+def _clean(text: str) -> str:
+    """One folder or file name: no separators, control characters, wildcards or leading dots, and
+    short. What had to be changed gets a hash, so that two names stay two."""
+    name = "".join(c if c.isalnum() or c in _KEPT else "_" for c in text).strip()
+    if not name or name.startswith("."):
+        name = f"_{name[1:]}"
+    if name == text and len(name.encode()) <= _LONGEST_BYTES:
+        return name
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    stem, dot, suffix = name.rpartition(".")
+    if not dot or len(suffix.encode()) > 10:
+        stem, dot, suffix = name, "", ""
+    short = stem.encode()[: _LONGEST_BYTES - 24].decode(errors="ignore")
+    return f"{short}-{digest}{dot}{suffix}"
