@@ -24,15 +24,8 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
-
-from redis import Redis
-from redis.backoff import ExponentialBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
-from redis.retry import Retry
 
 from mulequeue.ledger.answers import (
     Batch,
@@ -42,18 +35,17 @@ from mulequeue.ledger.answers import (
     Sweep,
     Verdict,
     Wake,
-    counts_of,
     due_of,
     message_of,
     new_token,
-    texts,
     verdict_of,
 )
+from mulequeue.ledger.base import connect
 from mulequeue.ledger.packing import pack, unpack
-from mulequeue.ledger.records import SCHEMA_VERSION, Record, outcome_of, read_record
-from mulequeue.ledger.scripts import Scripts
-from mulequeue.outcome import File
-from mulequeue.settings import Profile, Settings
+from mulequeue.ledger.reading import Reading
+from mulequeue.ledger.records import SCHEMA_VERSION, Record, outcome_of
+from mulequeue.ledger.transfers import Transfers
+from mulequeue.settings import Profile
 
 __all__ = [
     "Batch",
@@ -74,47 +66,18 @@ __all__ = [
 
 SWEEP_LEASE_SECONDS = 5.0
 CLAIM_LEASE_SECONDS = 5.0
-TRANSFER_LEASE_SECONDS = 20.0
 SUBMIT_MARGIN_SECONDS = 15.0
 MOST_CLAIMED = 1000
 MOST_WAKES = 200
 
 
-def connect(url: str) -> Redis:
-    """A client whose commands may be repeated once the connection is back.
-
-    Every script may be run twice with the same tokens, so a lost answer does no harm.
-    """
-    return Redis.from_url(
-        url,
-        socket_connect_timeout=3,
-        socket_timeout=10,
-        health_check_interval=30,
-        retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), 2),
-        retry_on_error=[RedisConnectionError, RedisTimeoutError],
-    )
-
-
-class Ledger:
+class Ledger(Transfers, Reading):
     """One fleet's ledger on one Redis.
 
     :param redis: a client that answers bytes (``decode_responses`` off).
     :param fleet: the ledger's name.
     :param clock: unix seconds; None takes Redis' own clock, which all processes share.
     """
-
-    def __init__(
-        self, redis: Redis, fleet: str, *, clock: Callable[[], float] | None = None
-    ) -> None:
-        self.redis = redis
-        self.prefix = f"mulequeue:{{{fleet}}}:"
-        self._scripts = Scripts(redis, self.prefix, clock)
-        self._run = self._scripts.run
-
-    @classmethod
-    def of(cls, settings: Settings) -> Ledger:
-        """The ledger that the settings name."""
-        return cls(connect(settings.redis_url), settings.fleet)
 
     # -- a delivery of generate ------------------------------------------------------------
 
@@ -156,7 +119,8 @@ class Ledger:
 
         :param parked: the signature without the input.
         :param hold: a claim token, when the answer is already terminal and is settled next.
-        :returns: ``generating``, ``cancelled`` (with the wake) or ``attached``.
+        :returns: ``generating``, ``known`` (recorded before), ``cancelled`` (with the wake) or
+            ``attached`` (something was delivered already).
         """
         answer = self._run(
             "record_id",
@@ -214,7 +178,7 @@ class Ledger:
         token = token or new_token()
         profiles = list(profiles)
         limits = {p.name: p.max_in_flight for p in profiles if p.max_in_flight is not None}
-        now, unknown, polls, wakes, looked_at = self._run(
+        now, unknown, polls, wakes, looked_at, reopening = self._run(
             "claim",
             token,
             most,
@@ -233,6 +197,7 @@ class Ledger:
             polls=[due_of(row) for row in polls],
             wakes=[Wake(row[0].decode().removeprefix("transfer:"), row[1]) for row in wakes],
             looked_at=looked_at,
+            reopening=[name.decode() for name in reopening],
         )
 
     def reschedule(self, token: str, rows: Iterable[tuple[str, float, int, int]]) -> int:
@@ -304,47 +269,6 @@ class Ledger:
         """A fresh message when something is overdue and nobody looks at it."""
         return message_of(self._run("poll", "watch", new_token()))
 
-    # -- downloads and notifications -------------------------------------------------------
-
-    def begin_transfer(
-        self, task_id: str, run: str, signature: Mapping[str, Any]
-    ) -> tuple[str, int, float]:
-        """``run``, ``done`` or ``busy``; the attempt's number from 1; seconds since the first."""
-        answer = self._run(
-            "transfer", "begin", task_id, run, pack(dict(signature)), TRANSFER_LEASE_SECONDS
-        )
-        if answer[0] != b"run":
-            return answer[0].decode(), 0, 0.0
-        return "run", int(answer[1]), float(answer[2])
-
-    def keep_transfer(self, task_id: str, run: str) -> bool:
-        """Heartbeat; False when somebody else has it."""
-        return bool(
-            self._run("transfer", "keep", task_id, run, TRANSFER_LEASE_SECONDS)[0] == b"kept"
-        )
-
-    def retry_transfer(self, task_id: str, run: str, seconds: float) -> float | None:
-        """The attempt failed: try again after that many seconds. Answers when."""
-        answer = self._run("transfer", "again", task_id, run, seconds)
-        return float(answer[1]) if answer[0] == b"again" else None
-
-    def end_transfer(
-        self, task_id: str, run: str, result: Mapping[str, Any], *, ttl_seconds: int
-    ) -> bool:
-        """It is done, or given up; repeated messages are ignored from now on."""
-        answer = self._run("transfer", "end", task_id, run, json.dumps(result), ttl_seconds)
-        return bool(answer[0] == b"ended")
-
-    def record_files(self, task_id: str, files: Sequence[File]) -> None:
-        """What ``download`` stored of a generation."""
-        text = json.dumps([asdict(item) for item in files], ensure_ascii=False)
-        self._run("files", task_id, text, len(files))
-
-    def transfer_result(self, task_id: str) -> dict[str, Any] | None:
-        """What a download or notification came to, if it ended."""
-        text = self.redis.get(f"{self.prefix}done:{task_id}")
-        return None if text is None else json.loads(text)
-
     # -- people ----------------------------------------------------------------------------
 
     def cancel(self, task_id: str, *, ttl_seconds: int) -> tuple[str, Wake | None]:
@@ -356,58 +280,3 @@ class Ledger:
         """Members that were not started yet never will be."""
         key = f"{self.prefix}batch:{batch_id}"
         self.redis.hset(key, "stopped", 1)
-
-    def record(self, task_id: str) -> Record | None:
-        """The record of a generation, or None."""
-        return self.records([task_id])[0]
-
-    def records(self, task_ids: Sequence[str]) -> list[Record | None]:
-        """The records of those generations, in that order; None where there is none."""
-        pipe = self.redis.pipeline(transaction=False)
-        for task_id in task_ids:
-            pipe.hgetall(f"{self.prefix}record:{task_id}")
-            pipe.get(f"{self.prefix}outcome:{task_id}")
-            pipe.get(f"{self.prefix}files:{task_id}")
-        answers = pipe.execute()
-        found: list[Record | None] = []
-        for index, task_id in enumerate(task_ids):
-            fields, answer, files = answers[3 * index : 3 * index + 3]
-            found.append(read_record(task_id, texts(fields), answer, files) if fields else None)
-        return found
-
-    def task_of(self, remote_id: str) -> str | None:
-        """The task id of a remote id."""
-        found = self.redis.get(f"{self.prefix}remote:{remote_id}")
-        return None if found is None else bytes(found).decode()  # type: ignore[arg-type]
-
-    def batch(self, batch_id: str) -> Batch | None:
-        """Where a batch stands, or None for one that nobody started."""
-        fields = texts(self.redis.hgetall(f"{self.prefix}batch:{batch_id}"))
-        if "size" not in fields:
-            return None
-        return Batch(
-            batch_id=batch_id,
-            size=int(fields["size"]),
-            counts=counts_of(fields),
-            files=int(fields.get("files", 0)),
-            downloaded=int(fields.get("downloaded", 0)),
-            is_cancelled="stopped" in fields,
-            created=float(fields["created"]),
-        )
-
-    def counts(self) -> dict[str, int]:
-        """Over the whole fleet: what is under way, and what ended since the ledger began."""
-        return dict(counts_of(texts(self.redis.hgetall(f"{self.prefix}counts"))))
-
-    def overdue(self) -> tuple[int, float | None]:
-        """How many entries the due index holds, and the due time of the first (unix seconds)."""
-        pipe = self.redis.pipeline(transaction=False)
-        pipe.zcard(f"{self.prefix}due")
-        pipe.zrange(f"{self.prefix}due", 0, 0, withscores=True)
-        size, head = pipe.execute()
-        return int(size), float(head[0][1]) if head else None
-
-    def now(self) -> float:
-        """Redis' clock, unix seconds."""
-        seconds, micros = self.redis.time()
-        return float(seconds) + float(micros) / 1e6

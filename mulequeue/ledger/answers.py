@@ -112,6 +112,8 @@ class Sweep:
     polls: list[Due]
     wakes: list[Wake]
     looked_at: int
+    reopening: list[str]
+    """Profiles whose checks were paused: what came of this claim's one check opens them again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 -- ARGV[3] claim token   [4] most records to look at   [5] most wakes   [6] lease of the claim, seconds
 -- ARGV[7] schema version this worker knows   [8] most in flight as JSON {profile: limit}
 -- ARGV[9] chance in [0, 1), spreads what is put off   [10…] fingerprints this worker holds keys for
--- Answers { now, unknown fingerprint or '', polls, wakes }
+-- Answers { now, unknown fingerprint or '', polls, wakes, how many it looked at, profiles being probed }
 --   a poll: task id, remote id, path, profile, polls, errors, interval, submitted, started, deadline
 --   a wake: id, signature
 
@@ -11,7 +11,7 @@ local most_wakes = tonumber(ARGV[5])
 local limits = cjson.decode(ARGV[8])
 local known = {}
 for i = 10, #ARGV do known[ARGV[i]] = true end
-local polls, wakes, unknown = {}, {}, ''
+local polls, wakes, reopening, unknown = {}, {}, {}, ''
 local gates = {}
 
 -- nil when a status check of this profile may go now, else when to look again.
@@ -26,6 +26,7 @@ local function polls_paused_until(profile)
   if not gate.level then return nil end
   if now < gate.probe then return math.max(gate.probe, now + 1) end
   gate.probe = now + 5
+  reopening[#reopening + 1] = profile
   redis.call('HSET', P .. 'pollgate:' .. profile, 'probe', time_text(gate.probe))
   return nil
 end
@@ -82,7 +83,9 @@ local function take(id)
   local record = read(id, 'state', 'v', 'key', 'profile', 'cancel')
   local state = record[1]
   if not state or state == 'delivered' or state == 'tombstone' then return redis.call('ZREM', DUE, id) end
-  if tonumber(record[2] or 0) > version or not known[record[3]] then
+  -- Only what has to be sent needs the key; anybody may wake.
+  local needs_key = state == 'generating' or state == 'waiting'
+  if tonumber(record[2] or 0) > version or (needs_key and not known[record[3]]) then
     unknown = record[3] or ''
     return due(id, now + 5)
   end
@@ -100,4 +103,4 @@ for _, id in ipairs(ids) do
   if #wakes >= most_wakes then break end
   take(id)
 end
-return { time_text(now), unknown, polls, wakes, #ids }
+return { time_text(now), unknown, polls, wakes, #ids, reopening }

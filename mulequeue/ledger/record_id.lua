@@ -3,7 +3,7 @@
 -- ARGV[7] seconds to the first status check   [8] seconds the generation may stay active
 -- ARGV[9] token that holds the record at once (the answer is already terminal), or ''
 -- ARGV[10] profile   [11…] the other fields of a record that is no longer there
--- Answers generating | cancelled, signature | attached (something was delivered: flagged for resume)
+-- Answers generating | known | cancelled, signature | attached (something was delivered: flagged for resume)
 
 local id, epoch, remote_id, token = ARGV[3], ARGV[4], ARGV[5], ARGV[9]
 local held = read(id, 'state', 'epoch', 'status', 'cancel', 'profile', 'remote_id', 'ttl')
@@ -16,8 +16,8 @@ if not state or state == 'tombstone' then
   for i = 11, #ARGV do fields[#fields + 1] = ARGV[i] end
   write(id, unpack(fields))
   redis.call('PERSIST', record_key(id))
-elseif state == 'generating' and held[6] == remote_id then
-  return { 'generating' }
+elseif held[6] == remote_id then
+  return { 'known' } -- the first answer to this call was lost on the way
 elseif held[2] ~= epoch or not (state == 'waiting' or state == 'submitting'
     or (state == 'settled' and (status == 'submit_unknown' or status == 'cancelled'))) then
   write(id, 'late_remote_id', remote_id)

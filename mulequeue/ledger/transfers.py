@@ -1,0 +1,57 @@
+"""Downloads and notifications in the ledger: one lease each, and what they came to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from mulequeue.ledger.base import Base
+from mulequeue.ledger.packing import pack
+from mulequeue.outcome import File
+
+TRANSFER_LEASE_SECONDS = 20.0
+
+
+class Transfers(Base):
+    """The lease of a download or notification: held while it runs, and between its attempts."""
+
+    def begin_transfer(
+        self, task_id: str, run: str, signature: Mapping[str, Any]
+    ) -> tuple[str, int, float]:
+        """``run``, ``done`` or ``busy``; the attempt's number from 1; seconds since the first."""
+        answer = self._run(
+            "transfer", "begin", task_id, run, pack(dict(signature)), TRANSFER_LEASE_SECONDS
+        )
+        if answer[0] != b"run":
+            return answer[0].decode(), 0, 0.0
+        return "run", int(answer[1]), float(answer[2])
+
+    def keep_transfer(self, task_id: str, run: str) -> bool:
+        """Heartbeat; False when somebody else has it."""
+        return bool(
+            self._run("transfer", "keep", task_id, run, TRANSFER_LEASE_SECONDS)[0] == b"kept"
+        )
+
+    def retry_transfer(self, task_id: str, run: str, seconds: float) -> float | None:
+        """The attempt failed: try again after that many seconds. Answers when."""
+        answer = self._run("transfer", "again", task_id, run, seconds)
+        return float(answer[1]) if answer[0] == b"again" else None
+
+    def end_transfer(
+        self, task_id: str, run: str, result: Mapping[str, Any], *, ttl_seconds: int
+    ) -> bool:
+        """It is done, or given up; repeated messages are ignored from now on."""
+        answer = self._run("transfer", "end", task_id, run, json.dumps(result), ttl_seconds)
+        return bool(answer[0] == b"ended")
+
+    def record_files(self, task_id: str, files: Sequence[File]) -> None:
+        """What ``download`` stored of a generation."""
+        text = json.dumps([asdict(item) for item in files], ensure_ascii=False)
+        self._run("files", task_id, text, len(files))
+
+    def transfer_result(self, task_id: str) -> dict[str, Any] | None:
+        """What a download or notification came to, if it ended."""
+        text = self.redis.get(f"{self.prefix}done:{task_id}")
+        return None if text is None else json.loads(text)
