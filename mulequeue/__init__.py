@@ -1,1 +1,48 @@
 """AI images and videos by the thousand: MuleRouter generations as ordinary Celery tasks."""
+
+from mulequeue import worker as _worker  # noqa: F401  (connects the worker's signals)
+from mulequeue.errors import (
+    ConfigurationError,
+    DownloadError,
+    GenerationCancelled,
+    GenerationError,
+    GenerationFailed,
+    GenerationTimedOut,
+    InputError,
+    MuleQueueError,
+    NotificationError,
+    SubmitUnknown,
+)
+from mulequeue.inputs import file
+from mulequeue.outcome import Asset, ErrorInfo, File, Outcome
+from mulequeue.tasks import adopt, download, generate, generate_from, notify
+from mulequeue.workflows import cancel, generate_many, resume, status
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "adopt",
+    "cancel",
+    "download",
+    "file",
+    "generate",
+    "generate_from",
+    "generate_many",
+    "notify",
+    "resume",
+    "status",
+    "Asset",
+    "ErrorInfo",
+    "File",
+    "Outcome",
+    "ConfigurationError",
+    "DownloadError",
+    "GenerationCancelled",
+    "GenerationError",
+    "GenerationFailed",
+    "GenerationTimedOut",
+    "InputError",
+    "MuleQueueError",
+    "NotificationError",
+    "SubmitUnknown",
+]

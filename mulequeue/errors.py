@@ -139,6 +139,9 @@ class GenerationError(MuleQueueError):
         """The error's type: ``InvalidRequestError``, ``InsufficientBalance``, … or None."""
         return (self.error or {}).get("type")
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self)!r})"  # one line in a worker's log
+
     def __str__(self) -> str:
         error = self.error or {}
         text = error.get("detail") or error.get("title") or ""

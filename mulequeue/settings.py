@@ -301,4 +301,4 @@ def _boolean(value: Any) -> bool:
 def default_of(name: str) -> Any:
     """The default of a setting, for documentation."""
     item = next(entry for entry in fields(Settings) if entry.name == name)
-    return item.default if item.default is not MISSING else item.default_factory()  # type: ignore[misc]
+    return item.default if item.default_factory is MISSING else item.default_factory()

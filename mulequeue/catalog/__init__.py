@@ -39,6 +39,13 @@ _MAX_WAIT_SECONDS: Mapping[Kind | None, float] = {
 _RETENTION_SECONDS = 3600
 
 
+LIST_FIELDS = frozenset(
+    {"images", "videos", "audios", "video_urls", "obj_or_bg"}
+    | {f"reference_{media}" for media in ("images", "videos", "audios")}
+)
+"""Input fields that take a list of URLs."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
     """One create path of the API, and how to wait for what it makes."""

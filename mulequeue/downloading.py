@@ -1,0 +1,131 @@
+"""The task ``download``, and taking an asset over into the next input."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from mulequeue import catalog, client, transfers
+from mulequeue.delivering import is_outcome, is_reference
+from mulequeue.errors import ConfigurationError, DownloadError, InputError
+from mulequeue.ledger import outcome_of
+from mulequeue.outcome import Asset, File, Outcome
+from mulequeue.runtime import runtime
+from mulequeue.settings import Settings
+from mulequeue.storage import download_assets
+from mulequeue.wire import TaskReply
+
+logger = logging.getLogger("mulequeue")
+
+DELAYS_SECONDS = (2, 5, 15, 30, 60, 120, 300)
+MOST_SECONDS = 24 * 3600.0
+
+
+def download(
+    task: Any, value: Mapping[str, Any], *, storage: str | None, path: str | None
+) -> dict[str, Any]:
+    """What one delivery of ``download`` does."""
+    if not is_outcome(value):
+        raise InputError("download needs the outcome of a generation as its first argument.")
+    if value["status"] != "succeeded":
+        return dict(value)
+    if task.request.called_directly or task.request.is_eager:
+        settings = Settings.load(task.app)
+        outcome = Outcome.from_dict(value)
+        files = _store(outcome, settings, storage, path)
+        return replace(outcome, files=files).to_dict()
+    here = runtime(task.app)
+    is_member = is_reference(value)
+
+    def attempt() -> dict[str, Any]:
+        outcome = read_outcome(task.app, value)
+        files = _store(outcome, here.settings, storage, path)
+        here.ledger.record_files(outcome.task_id, files)
+        if is_member:
+            return reference(outcome, files)
+        return replace(outcome, files=files).to_dict()
+
+    try:
+        return transfers.transfer(task, attempt, delays=DELAYS_SECONDS, most_seconds=MOST_SECONDS)
+    except (DownloadError, ConfigurationError) as exc:
+        if not is_member:
+            raise
+        # One lost file must not fail the chord of a thousand.
+        logger.error("a file could not be stored: %s", exc, extra={"task_id": value["task_id"]})
+        here.ledger.record_files(value["task_id"], ())
+        return {**dict(value), "files": [], "error": str(exc)}
+
+
+def reference(outcome: Outcome, files: tuple[File, ...]) -> dict[str, Any]:
+    """The short form that members of a batch return."""
+    return {
+        "task_id": outcome.task_id,
+        "status": outcome.status,
+        "files": [item.url for item in files],
+    }
+
+
+def read_outcome(app: Any, value: Mapping[str, Any]) -> Outcome:
+    """The whole outcome; of a member's short form it is read from the ledger.
+
+    :raises InputError: the ledger no longer has it.
+    """
+    if not is_reference(value):
+        return Outcome.from_dict(value)
+    record = runtime(app).ledger.record(value["task_id"])
+    if record is None or record.status is None:
+        raise InputError(
+            f"The ledger has no outcome of task {value['task_id']}; records are kept "
+            "mulequeue_record_ttl_seconds."
+        )
+    return outcome_of(record)
+
+
+def _store(
+    outcome: Outcome, settings: Settings, storage: str | None, path: str | None
+) -> tuple[File, ...]:
+    return download_assets(
+        outcome,
+        settings=settings,
+        storage=storage,
+        path=path,
+        refresh=lambda: _read_again(outcome, settings),
+    )
+
+
+def _read_again(outcome: Outcome, settings: Settings) -> Outcome | None:
+    """The outcome with the URLs the API gives out now, or None."""
+    if outcome.api_path is None or outcome.remote_id is None:
+        return None
+    found = client.fetch_once(
+        settings.profile(outcome.profile), outcome.api_path, outcome.remote_id, settings=settings
+    )
+    if not isinstance(found, TaskReply) or found.state != "succeeded":
+        return None
+    kind = found.kind or outcome.kind or "image"
+    return replace(outcome, assets=tuple(Asset(url=url, kind=kind) for url in found.urls))
+
+
+def with_asset(
+    task: Any, previous: Mapping[str, Any], input: Any, *, use: str, index: int
+) -> dict[str, Any]:
+    """The input with an asset of the previous outcome in it.
+
+    :raises InputError: there is no such asset, or the input is no object.
+    """
+    if not isinstance(input, Mapping):
+        raise InputError(f"The input must be an object (a dict), not {type(input).__name__}.")
+    assets = read_outcome(task.app, previous).assets
+    if not -len(assets) <= index < len(assets):
+        raise InputError(
+            f"The previous generation has {len(assets)} asset(s); there is no index {index}."
+        )
+    url = assets[index].url
+    given = input.get(use)
+    if isinstance(given, list):
+        return {**input, use: [*given, url]}
+    if given is None and use in catalog.LIST_FIELDS:
+        return {**input, use: [url]}
+    return {**input, use: url}

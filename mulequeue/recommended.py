@@ -1,0 +1,42 @@
+"""Celery settings that suit mulequeue, each with its reason.
+
+``from mulequeue.recommended import *`` in a ``celeryconfig.py``, and change what differs.
+"""
+
+import os
+
+_redis = os.environ.get("MULEQUEUE_REDIS_URL", "redis://127.0.0.1:6379/0")
+
+broker_url = os.environ.get("MULEQUEUE_BROKER_URL", _redis)
+result_backend = os.environ.get("MULEQUEUE_RESULT_BACKEND", _redis)
+
+# A worker that dies gives its messages back after this time on a Redis broker (the default is an
+# hour). mulequeue's countdowns stay below half an hour and its transfers hold leases of their own.
+broker_transport_options = {
+    "visibility_timeout": 900,
+    # Look for such messages every few seconds instead of every ten consumer ticks.
+    "unacked_restore_interval": 5,
+    "unacked_restore_throttle": 1,
+}
+result_backend_transport_options = {"visibility_timeout": 900}
+
+# A message reserved by a busy worker waits there although another one is free.
+worker_prefetch_multiplier = 1
+
+# A broker that is away at start is waited for, as it is later.
+broker_connection_retry_on_startup = True
+
+# Only JSON is read and written: nothing that a message holds is ever executed.
+task_serializer = "json"
+result_serializer = "json"
+accept_content = ["json"]
+
+# Results outlive the longest wait of a chord's members.
+result_expires = 7 * 24 * 3600
+
+# Flower sees who sent what; a task's events are constant in number whatever it waits.
+worker_send_task_events = True
+task_send_sent_event = True
+
+timezone = "UTC"
+enable_utc = True

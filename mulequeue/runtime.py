@@ -1,0 +1,155 @@
+"""What one process has once: settings, ledger, event loop, keep-alive session, publisher."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
+
+import aiohttp
+from celery import current_app
+
+from mulequeue.http import api_session
+from mulequeue.ledger import Ledger, Message, Wake, unpack
+from mulequeue.settings import Settings
+
+logger = logging.getLogger("mulequeue")
+T = TypeVar("T")
+
+
+class Runtime:
+    """One process' share of the fleet, made at first use and never inherited over a fork."""
+
+    def __init__(self, app: Any, settings: Settings) -> None:
+        self.app = app
+        self.settings = settings
+        self.pid = os.getpid()
+        self.ledger = Ledger.of(settings)
+        self.state: dict[str, Any] = {}
+        """What a module keeps per process (the poller)."""
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._session: aiohttp.ClientSession | None = None
+        # One thread: wakes leave in order, through one producer, outside any task's context.
+        self._publisher = ThreadPoolExecutor(1, thread_name_prefix="mulequeue-publish")
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop, in a thread of its own.
+
+        One loop for all: a status check costs a tenth of what it costs on threads, and two
+        sweeps at once on a thread pool cannot enter one runner twice.
+        """
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                threading.Thread(
+                    target=self._loop.run_forever, name="mulequeue-loop", daemon=True
+                ).start()
+            return self._loop
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run on the loop and wait. It goes on there even if the waiting is interrupted."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result()
+
+    def session(self) -> aiohttp.ClientSession:
+        """The keep-alive session of all status checks; call it on the loop."""
+        if self._session is None or self._session.closed:
+            self._session = api_session(self.settings, limit=self.settings.poll_concurrency)
+        return self._session
+
+    # -- publishing ------------------------------------------------------------------------
+
+    def wake(self, wakes: Sequence[Wake | None]) -> Future[int]:
+        """Re-enqueue parked tasks. Answers how many went out; the rest is woken when due."""
+        return self._publisher.submit(self._wake, [wake for wake in wakes if wake is not None])
+
+    def _wake(self, wakes: Sequence[Wake]) -> int:
+        published = 0
+        try:
+            with self.app.producer_or_acquire() as producer:
+                for wake in wakes:
+                    signature = self.app.signature(unpack(wake.signature))
+                    signature.apply_async(producer=producer, retry=False, add_to_parent=False)
+                    published += 1
+        except Exception as exc:
+            # The outcome is stored and every record has a due time: it is woken again.
+            left = len(wakes) - published
+            logger.warning("could not publish wakes", extra={"left": left, "error": repr(exc)})
+        return published
+
+    def publish_poll(self, message: Message | None) -> None:
+        """Send the next poll message, if there is one to send."""
+        if message is not None:
+            self._publisher.submit(self._publish_poll, message).result()
+
+    def _publish_poll(self, message: Message) -> None:
+        task = self.app.tasks["mulequeue.poll"]
+        countdown = message.countdown if message.countdown > 0.01 else None
+        try:
+            task.apply_async(
+                (message.token,),
+                countdown=countdown,
+                queue=self.settings.poll_queue,
+                add_to_parent=False,
+                retry=False,
+            )
+        except Exception as exc:
+            # The watchdog of any worker notices that something is overdue.
+            logger.warning("could not publish a poll message", extra={"error": repr(exc)})
+
+    def poll_at(self, due: float) -> None:
+        """Something was parked that is due then (unix seconds of Redis' clock)."""
+        self.publish_poll(self.ledger.schedule_poll(due))
+
+    # -- blocking calls from the loop --------------------------------------------------------
+
+    async def call(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """A ledger call from the loop, without holding it up."""
+        return await asyncio.to_thread(partial(function, *args, **kwargs))
+
+    def close(self) -> None:
+        """Stop the loop and its connections."""
+        self._publisher.shutdown(wait=True)
+        loop = self._loop
+        if loop is not None and loop.is_running():
+            if self._session is not None:
+                asyncio.run_coroutine_threadsafe(self._session.close(), loop).result(5)
+            loop.call_soon_threadsafe(loop.stop)
+        self.ledger.redis.close()
+
+
+_runtimes: WeakKeyDictionary[Any, Runtime] = WeakKeyDictionary()
+_guard = threading.Lock()
+
+
+def runtime(app: Any = None) -> Runtime:
+    """This process' runtime for a Celery app (None: the current one).
+
+    :raises ConfigurationError: a setting is wrong.
+    """
+    app = (
+        (app or current_app)._get_current_object()
+        if hasattr(app or current_app, "_get_current_object")
+        else app
+    )
+    with _guard:
+        found = _runtimes.get(app)
+        if found is None or found.pid != os.getpid():
+            found = _runtimes[app] = Runtime(app, Settings.load(app))
+        return found
+
+
+def _renew_lock() -> None:
+    global _guard
+    _guard = threading.Lock()
+
+
+# A child forked while another thread held the lock would wait for ever.
+os.register_at_fork(after_in_child=_renew_lock)

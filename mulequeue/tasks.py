@@ -1,0 +1,248 @@
+"""The Celery tasks. Each is a shell; what it does is in the module it calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from celery import Task, shared_task
+
+from mulequeue import delivering, downloading, inline, notifying, submitting, transfers
+from mulequeue.errors import GenerationError, InputError, TransferError, generation_error
+from mulequeue.plan import Plan, make_plan
+from mulequeue.polling import sweep
+from mulequeue.runtime import runtime
+from mulequeue.settings import Settings
+
+__all__ = ["adopt", "download", "gather", "generate", "generate_from", "notify", "poll"]
+
+# The tasks set these for themselves, whatever the app's defaults are: a lost worker's message comes
+# back, an ignored duplicate writes nothing, and a global time limit never cuts a paid submission.
+_SIX_HOURS = 6 * 3600
+_OWN: dict[str, Any] = {
+    "acks_late": True,
+    "reject_on_worker_lost": True,
+    "track_started": False,
+    "trail": False,
+    "max_retries": None,
+    "resultrepr_maxsize": 200,
+    "time_limit": _SIX_HOURS,
+    "soft_time_limit": _SIX_HOURS - 60,
+}
+_CALL = ("profile", "max_wait", "poll_interval", "on_failure", "batch_id", "batch_size")
+
+
+class GeneratingTask(Task):
+    """A task that parks in the ledger and comes back with an outcome."""
+
+    abstract = True
+    throws = (GenerationError,)
+
+    def on_success(self, retval: Any, task_id: str, args: Any, kwargs: Any) -> None:
+        delivering.dispatched(self)
+
+    def on_failure(self, exc: Any, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
+        delivering.dispatched(self, exc)
+
+
+class TransferringTask(Task):
+    """A task that holds a lease while it runs and between its attempts."""
+
+    abstract = True
+    throws = (TransferError,)
+
+    def on_success(self, retval: Any, task_id: str, args: Any, kwargs: Any) -> None:
+        transfers.ended(self)
+
+    def on_failure(self, exc: Any, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
+        transfers.ended(self, exc)
+
+
+def _generating(
+    task: Any,
+    plan_of: Callable[[Settings], Plan],
+    *,
+    on_failure: str,
+    slim_args: Sequence[Any],
+    remote_id: str | None = None,
+) -> Any:
+    """Park and come back; or wait in line, where there is no message that could be parked."""
+    if not (task.request.called_directly or task.request.is_eager):
+        here = runtime(task.app)
+        return submitting.deliver(
+            task,
+            here,
+            lambda: plan_of(here.settings),
+            on_failure=on_failure,
+            slim_args=slim_args,
+            remote_id=remote_id,
+        )
+    settings = Settings.load(task.app)
+    outcome = inline.wait_in_line(
+        plan_of(settings), settings, task_id=task.request.id or "direct", remote_id=remote_id
+    )
+    if outcome.succeeded or on_failure == "return":
+        return outcome.to_dict()
+    raise generation_error(outcome.to_dict())
+
+
+@shared_task(bind=True, base=GeneratingTask, name="mulequeue.generate", **_OWN)
+def generate(
+    self: Any,
+    model: str,
+    input: Mapping[str, Any],
+    *,
+    profile: str | None = None,
+    max_wait: float | None = None,
+    poll_interval: float | None = None,
+    on_failure: str = "raise",
+    batch_id: str | None = None,
+    batch_size: int | None = None,
+) -> Any:
+    """Make one generation and return its outcome, without holding a worker while it runs.
+
+    The task id is the idempotency key: enqueue the same id twice, pay once. Called directly (or
+    eagerly) it waits in line and needs no Redis.
+
+    :param model: ``vendor/model[/action]`` as ``mulequeue models`` lists them, or a ``/vendors/…`` path.
+    :param input: the JSON object the API gets, exactly as given; files by :func:`mulequeue.file`.
+    :param profile: name of a profile; None is ``default``.
+    :param max_wait: seconds it may stay active before its outcome is ``timed_out``; None: by model.
+    :param poll_interval: seconds between status checks; None: the cadence the model's page asks for.
+    :param on_failure: ``raise``, or ``return`` the outcome as a value (what a chord wants).
+    :param batch_id: the batch it counts in; set by ``generate_many``, as is ``batch_size``.
+    :returns: the outcome as a dict, see :class:`mulequeue.outcome.Outcome`; a member of a batch
+        returns ``{task_id, status, files}`` and the rest is read from the ledger.
+    :raises GenerationFailed: and the other :class:`~mulequeue.errors.GenerationError`.
+    """
+    call: dict[str, Any] = {
+        "profile": profile,
+        "max_wait": max_wait,
+        "poll_interval": poll_interval,
+        "on_failure": on_failure,
+        "batch_id": batch_id,
+        "batch_size": batch_size,
+    }
+    return _generating(
+        self,
+        lambda settings: make_plan(settings, model, input, **call),
+        on_failure=on_failure,
+        slim_args=(model, {}),
+    )
+
+
+@shared_task(bind=True, base=GeneratingTask, name="mulequeue.generate_from", **_OWN)
+def generate_from(
+    self: Any,
+    previous: Mapping[str, Any],
+    model: str,
+    input: Mapping[str, Any],
+    *,
+    use: str = "image",
+    index: int = 0,
+    **call: Any,
+) -> Any:
+    """Make a generation from an asset of the previous one in a chain.
+
+    :param previous: an outcome; one that did not succeed is passed through untouched.
+    :param use: the input field that gets ``previous.assets[index].url``; a field that takes a list
+        (``images``, or one that already holds a list) gets it appended.
+    :param index: which asset.
+    :param call: the other arguments of :func:`generate`.
+    """
+    if not delivering.is_outcome(previous):
+        raise InputError("generate_from needs the outcome of a generation as its first argument.")
+    if previous["status"] != "succeeded":
+        return dict(previous)
+    unknown = set(call) - set(_CALL)
+    if unknown:
+        raise InputError(f"generate_from has no argument {unknown.pop()!r}.")
+
+    def plan_of(settings: Settings) -> Plan:
+        merged = downloading.with_asset(self, previous, input, use=use, index=index)
+        return make_plan(settings, model, merged, **call)
+
+    return _generating(
+        self,
+        plan_of,
+        on_failure=call.get("on_failure", "raise"),
+        slim_args=({"task_id": previous["task_id"], "status": "succeeded"}, model, {}),
+    )
+
+
+@shared_task(bind=True, base=GeneratingTask, name="mulequeue.adopt", **_OWN)
+def adopt(
+    self: Any,
+    api_path: str,
+    remote_id: str,
+    *,
+    profile: str | None = None,
+    max_wait: float | None = None,
+    poll_interval: float | None = None,
+    on_failure: str = "raise",
+) -> Any:
+    """Wait for a generation that exists already. Never POSTs.
+
+    :param api_path: where it was created (``/vendors/…``, or a model's name).
+    :param remote_id: the API's id of it.
+    """
+    call: dict[str, Any] = {
+        "profile": profile,
+        "max_wait": max_wait,
+        "poll_interval": poll_interval,
+        "on_failure": on_failure,
+    }
+    return _generating(
+        self,
+        lambda settings: make_plan(settings, api_path, {}, **call),
+        on_failure=on_failure,
+        slim_args=(api_path, remote_id),
+        remote_id=remote_id,
+    )
+
+
+@shared_task(
+    bind=True,
+    name="mulequeue.poll",
+    ignore_result=True,
+    **{**_OWN, "time_limit": 120, "soft_time_limit": 90},
+)
+def poll(self: Any, token: str) -> None:
+    """Check everything that is due, then come back when something is due again.
+
+    :param token: of the one poll message that is valid; any other does nothing.
+    """
+    here = runtime(self.app)
+    here.publish_poll(sweep(here, token))
+
+
+@shared_task(bind=True, base=TransferringTask, name="mulequeue.download", **_OWN)
+def download(
+    self: Any, outcome: Mapping[str, Any], *, storage: str | None = None, path: str | None = None
+) -> dict[str, Any]:
+    """Store the assets of an outcome; returns it with ``files``.
+
+    :param outcome: of :func:`generate`; one that did not succeed passes through untouched.
+    :param storage: a folder or an fsspec URL; None: the setting ``mulequeue_storage``.
+    :param path: the template under it; None: the setting ``mulequeue_storage_path``.
+    :raises DownloadError: given up. (A member of a batch returns its error instead, so that one
+        lost file does not fail the whole chord.)
+    """
+    return downloading.download(self, outcome, storage=storage, path=path)
+
+
+@shared_task(bind=True, base=TransferringTask, name="mulequeue.notify", **_OWN)
+def notify(self: Any, value: Any, target: str) -> Any:
+    """Tell a URL what came of it, signed; returns ``value`` unchanged.
+
+    :param value: an outcome, a list of outcomes (a chord's body), or a task id (``link_error``).
+    :param target: an https URL; it gets a Standard Webhooks POST.
+    :raises NotificationError: given up after ``mulequeue_notification_max_seconds``.
+    """
+    return notifying.notify(self, value, target)
+
+
+@shared_task(name="mulequeue.gather", **_OWN)
+def gather(results: Any) -> Any:
+    """The body of a batch nobody wants to be notified of: its members' results."""
+    return results

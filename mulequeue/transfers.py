@@ -1,0 +1,116 @@
+"""Downloads and notifications: one lease each, held while they run and between their attempts.
+
+The lease lies in the same due index as the generations, so a dead worker's transfer is re-enqueued
+on any broker, and waiting for the next attempt takes neither a slot nor a countdown message.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Any, TypeVar
+
+from celery.exceptions import Ignore
+
+from mulequeue.errors import MuleQueueError, TransferError
+from mulequeue.ledger import new_token
+from mulequeue.parking import parked_signature
+from mulequeue.runtime import Runtime, runtime
+
+logger = logging.getLogger("mulequeue")
+T = TypeVar("T")
+
+MOST_ATTEMPTS = 50
+HEARTBEAT_SECONDS = 6.0
+_RUN = "mulequeue_transfer"
+
+
+class Heartbeat:
+    """Keeps a transfer's lease while the block runs."""
+
+    def __init__(self, runtime: Runtime, task_id: str, run: str) -> None:
+        self._runtime, self._task_id, self._run = runtime, task_id, run
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="mulequeue-lease", daemon=True)
+
+    def _beat(self) -> None:
+        while not self._stop.wait(HEARTBEAT_SECONDS):
+            try:
+                self._runtime.ledger.keep_transfer(self._task_id, self._run)
+            except Exception as exc:
+                logger.warning("a transfer's lease was not renewed", extra={"error": repr(exc)})
+
+    def __enter__(self) -> Heartbeat:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self._stop.set()
+
+
+def transfer(
+    task: Any,
+    attempt: Callable[[], T],
+    *,
+    delays: Sequence[float],
+    most_seconds: float,
+) -> T:
+    """One delivery of a transferring task: run an attempt, or leave it to the ledger.
+
+    :param delays: seconds between attempts; the last one repeats.
+    :param most_seconds: after this long since the first attempt it is given up.
+    :raises Ignore: somebody else has it, it is done, or it is tried again later.
+    :raises TransferError: it is given up.
+    """
+    here = runtime(task.app)
+    task_id, run = task.request.id, new_token()
+    signature = parked_signature(task, queue=_own_queue(task), epoch="")
+    what, number, elapsed = here.ledger.begin_transfer(task_id, run, signature)
+    if what != "run":
+        raise Ignore(what)
+    setattr(task.request, _RUN, run)
+    here.poll_at(here.ledger.now() + 20)
+    try:
+        with Heartbeat(here, task_id, run):
+            return attempt()
+    except TransferError as exc:
+        delay = delays[min(number, len(delays)) - 1] * random.uniform(0.8, 1.2)
+        if not exc.retryable or number >= MOST_ATTEMPTS or elapsed + delay > most_seconds:
+            raise
+        logger.warning(
+            "%s did not work, next attempt in %.0f s: %s",
+            task.name,
+            delay,
+            exc,
+            extra={"task_id": task_id, "attempt": number},
+        )
+        again = here.ledger.retry_transfer(task_id, run, delay)
+    if again is not None:
+        here.poll_at(again)
+    raise Ignore("tried again later")
+
+
+def _own_queue(task: Any) -> str | None:
+    """The queue this message came from; Celery's own rules find it when it is not known."""
+    info = task.request.delivery_info or {}
+    return info.get("routing_key") if info.get("exchange") in ("", None) else None
+
+
+def ended(task: Any, exc: BaseException | None = None) -> None:
+    """Called by Celery after it dispatched what follows: repeated messages are ignored now.
+
+    A failure that is not our own verdict leaves the lease, so that it is done again.
+    """
+    run = getattr(task.request, _RUN, None)
+    if run is None or not (exc is None or isinstance(exc, MuleQueueError)):
+        return
+    here = runtime(task.app)
+    result = {"task": task.name, "error": None if exc is None else str(exc)}
+    here.ledger.end_transfer(
+        task.request.id, run, result, ttl_seconds=here.settings.record_ttl_seconds
+    )

@@ -1,0 +1,60 @@
+"""What a worker does besides its tasks: take the internal queues, and watch over the poll loop."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from celery import signals
+
+from mulequeue.errors import ConfigurationError
+from mulequeue.runtime import runtime
+from mulequeue.settings import Settings
+
+logger = logging.getLogger("mulequeue")
+
+WATCH_SECONDS = 2.0
+"""One Redis command per look: half a command a second for an idle worker."""
+
+
+@signals.celeryd_after_setup.connect
+def take_queues(instance: Any = None, **_: Any) -> None:
+    """A worker started without ``-Q`` takes both internal queues; with ``-Q`` exactly what it says."""
+    app = instance.app
+    settings = Settings.load(app)
+    internal = (settings.poll_queue, settings.wake_queue)
+    queues = app.amqp.queues
+    if queues._consume_from is None:
+        for name in internal:
+            if name not in queues.consume_from:
+                queues.select_add(name)
+        return
+    missing = [name for name in internal if name not in queues.consume_from]
+    if missing:
+        logger.warning(
+            "this worker does not take %s (it was started with -Q); some worker of the fleet has "
+            "to: celery -A … worker -Q %s",
+            " and ".join(missing),
+            ",".join(internal),
+        )
+
+
+@signals.worker_ready.connect
+def watch(sender: Any = None, **_: Any) -> None:
+    """Look every two seconds whether something is overdue that nobody looks at.
+
+    It runs in the worker's main process on the consumer's own timer: no beat, no extra process.
+    """
+    try:
+        here = runtime(sender.app)
+    except ConfigurationError:
+        logger.exception("mulequeue does not run on this worker")
+        return
+
+    def look() -> None:
+        try:
+            here.publish_poll(here.ledger.watch())
+        except Exception as exc:
+            logger.warning("the ledger's Redis does not answer", extra={"error": repr(exc)})
+
+    sender.timer.call_repeatedly(WATCH_SECONDS, look)

@@ -1,0 +1,126 @@
+"""Many generations at once, and what can be done with those that exist."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from celery import Signature, chord
+
+from mulequeue.errors import InputError
+from mulequeue.ledger import Batch, Record, Wake
+from mulequeue.runtime import runtime
+from mulequeue.tasks import (
+    adopt,
+    gather,
+    generate,
+)
+from mulequeue.tasks import (
+    download as download_task,
+)
+from mulequeue.tasks import (
+    notify as notify_task,
+)
+
+MEMBER_DIGITS = 6
+
+
+def member_id(batch_id: str, index: int) -> str:
+    """The task id of a member, so that a batch enqueued twice is paid once."""
+    return f"{batch_id}-{index:0{MEMBER_DIGITS}d}"
+
+
+def member_ids(batch: Batch) -> list[str]:
+    """The task ids of all members, in the order of the inputs."""
+    return [member_id(batch.batch_id, index) for index in range(batch.size)]
+
+
+def generate_many(
+    model: str,
+    inputs: Iterable[Mapping[str, Any]],
+    *,
+    download: bool = True,
+    notify: str | None = None,
+    batch_id: str | None = None,
+    storage: str | None = None,
+    path: str | None = None,
+    **call: Any,
+) -> Signature:
+    """A chord over many inputs, to be started with ``.delay()``.
+
+    Its members return ``{task_id, status, files}`` whatever came of them, so the body always runs;
+    the rest is read from the ledger by the task id.
+
+    :param inputs: one JSON object per generation.
+    :param download: store the files.
+    :param notify: URL that is told once all members are done.
+    :param batch_id: names the batch for ``status`` and ``cancel``; enqueued twice it is paid once.
+    :param storage: as for ``download``; so is ``path``.
+    :param call: other arguments of ``generate``.
+    :raises InputError: no inputs at all.
+    """
+    batch_id = batch_id or uuid.uuid4().hex[:12]
+    inputs = list(inputs)
+    if not inputs:
+        raise InputError("generate_many needs at least one input.")
+    where = {key: value for key, value in (("storage", storage), ("path", path)) if value}
+    members = []
+    for index, item in enumerate(inputs):
+        member = generate.s(
+            model,
+            item,
+            **{"on_failure": "return", **call},
+            batch_id=batch_id,
+            batch_size=len(inputs),
+        ).set(task_id=member_id(batch_id, index))
+        members.append(member | download_task.s(**where) if download else member)
+    body = notify_task.s(notify) if notify else gather.s()
+    return chord(members, body)
+
+
+def resume(task_id: str, *, app: Any = None) -> Signature:
+    """A signature that takes up a generation again whose id is known.
+
+    :raises InputError: the ledger does not know the task, or it never got an id.
+    """
+    record = runtime(app).ledger.record(task_id)
+    if record is None:
+        raise InputError(f"The ledger does not know task {task_id}.")
+    remote_id = record.late_remote_id or record.remote_id
+    if remote_id is None:
+        raise InputError(
+            f"Task {task_id} never got an id from the API ({record.status or record.state}), so "
+            "there is nothing to take up; start a new generation if you accept to pay for it."
+        )
+    return adopt.s(record.api_path, remote_id, profile=record.profile)
+
+
+def cancel(task_id_or_batch_id: str, *, app: Any = None) -> dict[str, str]:
+    """Cancel on our side; the API has no cancel, so what it was given goes on there and is paid.
+
+    :returns: ``{task id: the state it was in}``; ``unknown`` is remembered for when it arrives.
+    """
+    here = runtime(app)
+    batch = here.ledger.batch(task_id_or_batch_id)
+    ttl = here.settings.record_ttl_seconds
+    if batch is None:
+        task_ids = [task_id_or_batch_id]
+    else:
+        here.ledger.cancel_batch(batch.batch_id)
+        task_ids = member_ids(batch)
+    states: dict[str, str] = {}
+    wakes: list[Wake | None] = []
+    for task_id in task_ids:
+        state, wake = here.ledger.cancel(task_id, ttl_seconds=ttl)
+        states[task_id] = state
+        wakes.append(wake)
+    here.wake(wakes).result()
+    here.poll_at(here.ledger.now() + 30)
+    return states
+
+
+def status(task_id_or_batch_id: str, *, app: Any = None) -> Record | Batch | None:
+    """What the ledger knows of a task or a batch; None when it knows neither."""
+    ledger = runtime(app).ledger
+    return ledger.batch(task_id_or_batch_id) or ledger.record(task_id_or_batch_id)
