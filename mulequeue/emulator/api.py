@@ -91,7 +91,7 @@ class Api:
             return text_reply("<html>accepted</html>", status)
         now = self.state.clock()
         if generation.life.at_create:
-            return json_reply(await self._polled(generation, now), status)
+            return json_reply(await self._polled(request, generation, now), status)
         body = answers.created(generation, generation.created, faults)
         if do == "no_id":
             body["task_info"].pop(faults.create_id_field)
@@ -112,7 +112,7 @@ class Api:
             refusal = await self._interfere(request, burst, "polls")
         if refusal is not None:
             return refusal
-        if generation is not None:
+        if generation is not None and generation.model is model:
             generation.count_poll(state.clock())
         missing = self._missing(request, model, remote_id)
         if missing is not None:
@@ -121,24 +121,25 @@ class Api:
         now = state.clock()
         if generation.is_over(now):
             state.counters.add("ends")
-        return json_reply(await self._polled(generation, now))
+        return json_reply(await self._polled(request, generation, now))
 
-    async def _polled(self, generation: Generation, now: float) -> dict[str, Any]:
+    async def _polled(
+        self, request: BaseRequest, generation: Generation, now: float
+    ) -> dict[str, Any]:
         answer = answers.polled(generation, now, self.state.faults)
         if generation.phase(now) != "completed":
             return answer
         model, body = generation.model, generation.body
         if generation.life.end == "empty":
             return answers.with_assets(answer, generation.kind, [])
+        urls = self.state.assets(generation, now, request.url.host or "")
         if not is_speech(model):
-            answer = answers.with_assets(
-                answer, generation.kind, self.state.assets(generation, now)
-            )
+            answer = answers.with_assets(answer, generation.kind, urls)
             return {**answer, **extras(model, body)}
         audio = (await self.media.render(generation, 0)).data
         # Hex digits unless the root of the body asks for URLs.
         is_url = body.get("output_format") == "url"
-        assets = self.state.assets(generation, now) if is_url else [audio.hex()]
+        assets = urls if is_url else [audio.hex()]
         answer = answers.with_assets(answer, generation.kind, assets)
         return {**answer, **speech_extras(body, len(audio))}
 

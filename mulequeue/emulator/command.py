@@ -8,11 +8,13 @@ from pathlib import Path
 import click
 
 from mulequeue.emulator.faults import Faults
+from mulequeue.errors import ConfigurationError
 
 
 @click.command("emulator")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8787, show_default=True, help="Port of the API; 0: a free one.")
+@click.option("--asset-port", default=0, show_default=True, help="Port of the asset host.")
 @click.option("--min-seconds", default=2.0, show_default=True, help="A generation takes at least.")
 @click.option("--max-seconds", default=5.0, show_default=True, help="A generation takes at most.")
 @click.option("--seed", type=int, help="The same times for the same inputs.")
@@ -27,6 +29,7 @@ from mulequeue.emulator.faults import Faults
 def emulator_command(
     host: str,
     port: int,
+    asset_port: int,
     min_seconds: float,
     max_seconds: float,
     seed: int | None,
@@ -46,6 +49,7 @@ def emulator_command(
         serve(
             host,
             port,
+            asset_port=asset_port,
             min_seconds=min_seconds,
             max_seconds=max_seconds,
             seed=seed,
@@ -56,6 +60,8 @@ def emulator_command(
         )
     except ValueError as exc:
         raise click.UsageError(str(exc)) from None
+    except ConfigurationError as exc:
+        raise click.ClickException(str(exc)) from None
     except OSError as exc:
         raise click.ClickException(
             f"Cannot listen on {host} port {port}: {exc.strerror or exc}. "

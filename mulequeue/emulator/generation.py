@@ -63,7 +63,8 @@ class Generation:
         """Whether a poll finds it."""
         vanish = self.life.vanish_after_seconds
         gone = vanish is not None and now >= self.created + vanish
-        return not (self.is_deleted or gone or self.polls <= self.life.hidden_polls)
+        hidden = 0 < self.life.hidden_polls >= self.polls
+        return not (self.is_deleted or gone or hidden)
 
     def phase(self, now: float) -> Phase:
         if self.is_over(now):

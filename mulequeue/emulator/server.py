@@ -18,15 +18,20 @@ from mulequeue.emulator.faults import Faults
 from mulequeue.emulator.media import Media
 from mulequeue.emulator.state import State
 
+_EVERY_ADDRESS = "0.0.0.0"
 _LARGEST_BODY = 256 * 1024**2  # files travel in bodies as base64
 
 
 @contextlib.asynccontextmanager
-async def running(state: State, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
+async def running(
+    state: State, host: str = "127.0.0.1", port: int = 0, asset_port: int = 0
+) -> AsyncIterator[str]:
     """The emulator inside an event loop; gives its URL.
 
-    :param port: of the API; 0: a free one. The asset host always takes a free one.
-    :raises OSError: the port is in use.
+    :param port: of the API; 0: a free one.
+    :param asset_port: of the asset host; 0: a free one.
+    :raises ConfigurationError: Pillow or PyAV is not installed.
+    :raises OSError: a port is in use.
     """
     media = Media()
     api, control, assets = Api(state, media), Control(state), Assets(state, media)
@@ -38,7 +43,9 @@ async def running(state: State, host: str = "127.0.0.1", port: int = 0) -> Async
 
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(media.close)
-        state.asset_origin = await stack.enter_async_context(_listening(assets.handle, host, 0))
+        origin = await stack.enter_async_context(_listening(assets.handle, host, asset_port))
+        # Listening on every address: an asset URL names the one that the client reached.
+        state.asset_origin = origin.replace(_EVERY_ADDRESS, "{host}")
         url = await stack.enter_async_context(_listening(handle, host, port))
         stack.callback(state.close)
         yield url
@@ -48,6 +55,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 0,
     *,
+    asset_port: int = 0,
     min_seconds: float = 2.0,
     max_seconds: float = 5.0,
     seed: int | None = None,
@@ -58,30 +66,35 @@ def serve(
 ) -> None:
     """Run the emulator until SIGINT or SIGTERM.
 
+    :param port, asset_port: of the API and the asset host; 0: free ones.
     :param min_seconds, max_seconds: how long a generation takes, evenly spread.
     :param seed: the same times for the same bodies; None: by chance.
     :param require_key: the only key that is accepted; None: any.
     :param faults: in force from the start, and again after a reset.
     :param ready: called with the URL once it answers.
     :param exit_with_stdin: end as well when standard input does, as when the parent dies.
-    :raises OSError: the port is in use.
+    :raises ConfigurationError: Pillow or PyAV is not installed.
+    :raises OSError: a port is in use.
     :raises ValueError: min_seconds is more than max_seconds.
     """
     faults = faults or Faults()
     if require_key is not None:
         faults.require_key = require_key
     state = State(min_seconds=min_seconds, max_seconds=max_seconds, seed=seed, faults=faults)
-    asyncio.run(_serve(state, host, port, ready, exit_with_stdin))
+    listening = running(state, host, port, asset_port)
+    asyncio.run(_serve(listening, ready, exit_with_stdin))
 
 
 async def _serve(
-    state: State, host: str, port: int, ready: Callable[[str], None], exit_with_stdin: bool
+    listening: contextlib.AbstractAsyncContextManager[str],
+    ready: Callable[[str], None],
+    exit_with_stdin: bool,
 ) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    async with running(state, host, port) as url:
+    async with listening as url:
         if exit_with_stdin:
             watch = threading.Thread(target=_watch_stdin, args=(loop, stop), daemon=True)
             watch.start()
@@ -116,4 +129,4 @@ async def _listening(
 
 def _request(*args: object) -> BaseRequest:
     loop = asyncio.get_running_loop()
-    return BaseRequest(*args, loop=loop, client_max_size=_LARGEST_BODY)  # type: ignore[arg-type]
+    return BaseRequest(*args, loop=loop, client_max_size=_LARGEST_BODY)  # type: ignore[arg-type, misc]

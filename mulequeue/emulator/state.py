@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import hashlib
 import json
 import math
@@ -60,7 +61,7 @@ class State:
 
     def reset_faults(self) -> None:
         """The faults it was started with; whoever is held goes on."""
-        self.faults = Faults.parse(self.starting_faults.to_dict())
+        self.faults = copy.deepcopy(self.starting_faults)
         self.release()
 
     def clear(self) -> None:
@@ -80,7 +81,7 @@ class State:
         generation = Generation(
             remote_id=str(uuid.uuid4()),
             model=model,
-            body=body,
+            body=shortened(body),
             created=self.clock(),
             seconds=self._seconds(life, digest, occurrence),
             life=life,
@@ -98,13 +99,17 @@ class State:
         remote_id = generation.remote_id if generation else None
         self.creates.append({"path": path, "body": shortened(body), "remote_id": remote_id})
 
-    def assets(self, generation: Generation, now: float) -> list[str]:
-        """The URLs of a completed generation; fresh ones if they have expired and that is allowed."""
+    def assets(self, generation: Generation, now: float, host: str) -> list[str]:
+        """The URLs of a completed generation; fresh ones if they have expired and that is allowed.
+
+        :param host: how the client calls this machine.
+        """
         if not generation.links:
             self._link(generation, generation.ended)
         if now >= generation.links_expire and self.faults.asset_renewal:
             self._link(generation, now)
-        return [self.asset_origin + path for path in generation.links]
+        origin = self.asset_origin.format(host=host)
+        return [origin + path for path in generation.links]
 
     async def hold(self, kind: str) -> None:
         """Wait until somebody releases requests of this kind."""
