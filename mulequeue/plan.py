@@ -13,10 +13,11 @@ from mulequeue.inputs import check_input, input_digest, resolve_input
 from mulequeue.outcome import ErrorInfo
 from mulequeue.schedule import PollSchedule
 from mulequeue.settings import Profile, Settings
+from mulequeue.settling import error_of
 
 OnFailure = Literal["raise", "return"]
 MAX_WAIT_CEILING_SECONDS = 24 * 3600.0
-LABEL_LENGTH = 60
+LABEL_BYTES = 60  # Redis keeps a hash compact while no value is longer than 64 bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +47,10 @@ class Plan:
     def label(self) -> str:
         """The start of the prompt, for people."""
         text = self.input.get(self.model.prompt_field)
-        return " ".join(text.split())[:LABEL_LENGTH] if isinstance(text, str) else ""
+        if not isinstance(text, str):
+            return ""
+        line = " ".join(text.split()).encode(errors="ignore")
+        return line[:LABEL_BYTES].decode(errors="ignore")
 
     @property
     def digest(self) -> str:
@@ -103,5 +107,4 @@ def make_plan(
 
 def refusal_of(exc: Exception) -> dict[str, Any]:
     """An input that cannot be sent, as the error of an outcome."""
-    info = ErrorInfo(type=type(exc).__name__, title=str(exc))
-    return {"error": {"type": info.type, "title": info.title}}
+    return {"error": error_of(ErrorInfo(type=type(exc).__name__, title=str(exc)))}

@@ -104,6 +104,7 @@ class Poller:
         self._reopening: set[str] = set()
         self._background: set[asyncio.Task[None]] = set()
         self._clock_offset = 0.0
+        self._warned_of = {""}
 
     async def sweep(self, token: str) -> Message | None:
         """Check what is due, for about a second; answers the next poll message.
@@ -144,7 +145,8 @@ class Poller:
                 return
 
     def _warn_of_unknown(self, claim: Sweep) -> None:
-        if claim.unknown_fingerprint:
+        if claim.unknown_fingerprint not in self._warned_of:
+            self._warned_of.add(claim.unknown_fingerprint)
             logger.warning(
                 "a generation is due that was submitted with another key; add its fingerprint to "
                 "mulequeue_former_fingerprints if the key was replaced, or start a worker that "

@@ -11,14 +11,15 @@ broker_url = os.environ.get("MULEQUEUE_BROKER_URL", _redis)
 result_backend = os.environ.get("MULEQUEUE_RESULT_BACKEND", _redis)
 
 # A worker that dies gives its messages back after this time on a Redis broker (the default is an
-# hour). mulequeue's countdowns stay below half an hour and its transfers hold leases of their own.
+# hour). mulequeue's countdowns are half of it at most, and a longer download holds a lease of its
+# own. Tasks of yours that run longer, or have longer countdowns, need a longer time here.
 broker_transport_options = {
-    "visibility_timeout": 900,
+    "visibility_timeout": 120,
     # Look for such messages every few seconds instead of every ten consumer ticks.
     "unacked_restore_interval": 5,
     "unacked_restore_throttle": 1,
 }
-result_backend_transport_options = {"visibility_timeout": 900}
+result_backend_transport_options = {"visibility_timeout": 120}
 
 # A message reserved by a busy worker waits there although another one is free.
 worker_prefetch_multiplier = 1

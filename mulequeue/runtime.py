@@ -68,9 +68,10 @@ class Runtime:
 
     def wake(self, wakes: Sequence[Wake | None]) -> Future[int]:
         """Re-enqueue parked tasks. Answers how many went out; the rest is woken when due."""
-        return self._publisher.submit(self._wake, [wake for wake in wakes if wake is not None])
+        return self._publisher.submit(self.wake_here, [wake for wake in wakes if wake is not None])
 
-    def _wake(self, wakes: Sequence[Wake]) -> int:
+    def wake_here(self, wakes: Sequence[Wake]) -> int:
+        """The same in the calling thread, which must not be running a task."""
         published = 0
         try:
             with self.app.producer_or_acquire() as producer:
@@ -87,9 +88,10 @@ class Runtime:
     def publish_poll(self, message: Message | None) -> None:
         """Send the next poll message, if there is one to send."""
         if message is not None:
-            self._publisher.submit(self._publish_poll, message).result()
+            self._publisher.submit(self.publish_poll_here, message).result()
 
-    def _publish_poll(self, message: Message) -> None:
+    def publish_poll_here(self, message: Message) -> None:
+        """The same in the calling thread, which must not be running a task."""
         task = self.app.tasks["mulequeue.poll"]
         countdown = message.countdown if message.countdown > 0.01 else None
         try:
@@ -134,11 +136,9 @@ def runtime(app: Any = None) -> Runtime:
 
     :raises ConfigurationError: a setting is wrong.
     """
-    app = (
-        (app or current_app)._get_current_object()
-        if hasattr(app or current_app, "_get_current_object")
-        else app
-    )
+    app = app or current_app
+    if hasattr(app, "_get_current_object"):  # a proxy cannot be a key
+        app = app._get_current_object()
     with _guard:
         found = _runtimes.get(app)
         if found is None or found.pid != os.getpid():

@@ -59,7 +59,7 @@ def deliver(
     """
     started = _steady_clock()
     run, epoch, marker = new_token(), new_token(), marker_of(task.request)
-    plan = _checked(make_plan, is_woken=bool(marker))
+    plan = _checked(make_plan)
     intent = _intent(task, runtime, plan, run=run, epoch=marker or epoch, marker=marker)
     if remote_id is not None and isinstance(plan, Plan) and not marker:
         _adopt(task, runtime, plan, intent, remote_id)
@@ -68,7 +68,10 @@ def deliver(
         return hand_over(task, runtime, verdict, intent.epoch, run=run, on_failure=on_failure)
     if verdict.what != "submit":
         _leave(runtime, verdict, intent)
-    assert isinstance(plan, Plan)
+    if not isinstance(plan, Plan):
+        # Good when it was parked, not any more: a file is gone, a key was taken away.
+        runtime.wake([runtime.ledger.settle_submit(intent, "failed", refusal_of(plan))])
+        raise Ignore("refused")
     try:
         _announce(task, plan)
         slim = parked_signature(
@@ -102,21 +105,21 @@ def _adopt(task: Any, runtime: Runtime, plan: Plan, intent: Intent, remote_id: s
     raise Ignore(what)
 
 
-def _checked(make_plan: Callable[[], Plan], *, is_woken: bool = False) -> Plan | Exception | None:
+def _checked(make_plan: Callable[[], Plan]) -> Plan | Exception:
     """The plan, or the error that stands for it.
 
-    A woken message has lost its input once it was sent, so an error says nothing then.
+    (A message woken with its outcome has lost its input, so an error says nothing then.)
     """
     try:
         return make_plan()
     except (InputError, ConfigurationError) as exc:
-        return None if is_woken else exc
+        return exc
 
 
 def _intent(
     task: Any,
     runtime: Runtime,
-    plan: Plan | Exception | None,
+    plan: Plan | Exception,
     *,
     run: str,
     epoch: str,
@@ -153,7 +156,7 @@ def _intent(
         digest="",
         batch_id=kwargs.get("batch_id"),
         batch_size=kwargs.get("batch_size"),
-        refusal=refusal_of(plan) if plan is not None else None,
+        refusal=None if marker else refusal_of(plan),
     )
 
 

@@ -6,9 +6,10 @@ import logging
 from typing import Any
 
 from celery import signals
+from celery.worker import state
 
 from mulequeue.errors import ConfigurationError
-from mulequeue.runtime import runtime
+from mulequeue.runtime import Runtime, runtime
 from mulequeue.settings import Settings
 
 logger = logging.getLogger("mulequeue")
@@ -51,10 +52,43 @@ def watch(sender: Any = None, **_: Any) -> None:
         logger.exception("mulequeue does not run on this worker")
         return
 
+    revoked = Revoked(here)
+
     def look() -> None:
         try:
-            here.publish_poll(here.ledger.watch())
+            message = here.ledger.watch()
+            if message is not None:
+                here.publish_poll_here(message)
+            revoked.end()
         except Exception as exc:
             logger.warning("the ledger's Redis does not answer", extra={"error": repr(exc)})
 
     sender.timer.call_repeatedly(WATCH_SECONDS, look)
+
+
+class Revoked:
+    """Ends parked tasks that were revoked the Celery way.
+
+    Revoked ids live in the workers' main processes only, and a worker throws away every message of
+    such a task. One wake lets Celery write down REVOKED and fail what hangs on it.
+    """
+
+    def __init__(self, here: Runtime) -> None:
+        self._here = here
+        self._seen: set[str] = set(state.revoked)
+
+    def end(self) -> None:
+        """Copy newly revoked ids into the ledger."""
+        fresh = [task_id for task_id in state.revoked if task_id not in self._seen]
+        self._seen.update(fresh)
+        for task_id, record in zip(fresh, self._here.ledger.records(fresh), strict=True):
+            if record is None or record.state == "delivered":
+                continue
+            _, wake = self._here.ledger.cancel(
+                task_id, ttl_seconds=self._here.settings.record_ttl_seconds
+            )
+            if wake is not None:
+                self._here.wake_here([wake])
+                self._here.ledger.delivered(
+                    task_id, record.epoch, ttl_seconds=self._here.settings.record_ttl_seconds
+                )

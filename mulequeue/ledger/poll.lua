@@ -10,7 +10,7 @@ local sweep = redis.call('HMGET', SWEEP, 'token', 'until')
 local is_running = sweep[1] and now < tonumber(sweep[2])
 local poll = redis.call('HMGET', POLL, 'token', 'due', 'missed')
 local OVERDUE = 3         -- seconds before a message counts as lost
-local FARTHEST = 300      -- no countdown above this
+local FARTHEST = 60       -- no countdown above this: half of a visibility timeout of two minutes
 
 local function publish(at)
   local when = math.max(now, math.min(at, now + FARTHEST))

@@ -1,0 +1,77 @@
+"""A Redis of the test's own: a free loopback port, a temporary folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+import redis
+
+from support.waiting import wait_until
+
+
+def redis_binary() -> str:
+    """The server's program; a missing one is a skip at home and a failure in CI."""
+    found = shutil.which("redis-server") or shutil.which("valkey-server")
+    if found is None:
+        reason = "no redis-server or valkey-server on PATH (apt install redis-server)"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    return found
+
+
+def free_port() -> int:
+    """A loopback port that was free a moment ago."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+class RedisServer:
+    """``redis-server`` with or without an append-only file.
+
+    :param persistent: AOF with ``appendfsync always``, so that a restart loses nothing.
+    """
+
+    def __init__(self, folder: Path, *, persistent: bool = False) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._persistent = persistent
+        self._process: subprocess.Popen[bytes] | None = None
+        self.client = redis.Redis(port=self.port)
+        self.start()
+
+    def start(self) -> None:
+        """Start it, with what the folder holds."""
+        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
+        options += ["--dir", str(self.folder), "--appendonly", "yes" if self._persistent else "no"]
+        options += ["--appendfsync", "always"]
+        self._process = subprocess.Popen(
+            [redis_binary(), *options], stdout=subprocess.DEVNULL, start_new_session=True
+        )
+        wait_until(self._answers, seconds=10, what="redis-server")
+
+    def _answers(self) -> bool:
+        try:
+            return bool(self.client.ping())
+        except redis.RedisError:
+            return False
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait()
+
+    def stop(self) -> None:
+        """End it, whatever state it is in."""
+        self.client.close()
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGCONT)
+            self._process.terminate()
+            self._process.wait(10)
