@@ -14,7 +14,7 @@ def encoded(image: Image.Image) -> bytes:
     """An RGB image as PNG.
 
     Pillow tries five filters on each row (8 ms at 512 x 512 pixels); these pictures always want
-    the same one (3 ms), and most of what it leaves is zeros.
+    the same one (4 ms), and most of what it leaves is zeros.
     """
     width, height = image.size
     above = Image.new("RGB", image.size)

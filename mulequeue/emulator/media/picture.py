@@ -29,7 +29,7 @@ def png(prompt: str, index: int, width: int, height: int) -> bytes:
 def caption(image: Image.Image, text: str) -> None:
     """Write the text on a translucent panel at the lower edge."""
     width, height = image.size
-    size = max(11, min(20, width // 24))
+    size = max(11, min(18, width // 24, height // 14))
     margin, padding = max(6, width // 40), max(6, size // 2)
     room = width - 2 * (margin + padding)
     most = max(1, min(_MOST_LINES, int(height * 0.4 / (size * 1.35))))

@@ -1,4 +1,4 @@
-"""A landscape composed from a hash: sky, sun or moon, ranges of hills, water, trees, birds."""
+"""A landscape composed from a hash: sky, sun or moon, ranges of hills, trees, birds."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def _ranges(image: Image.Image, palette: Palette, dice: random.Random) -> None:
         base = height * (0.5 + 0.3 * depth)
         is_front = layer == layers - 1
         sharp = not is_front and (style == "peaks" or (style == "mixed" and layer < layers / 2))
-        rise = height * (0.2 - 0.1 * depth) * (1.0 if sharp else 0.7)
+        rise = min(width, height) * (0.2 - 0.1 * depth) * (1.0 if sharp else 0.7)
         ridge = _ridge(dice, width, base, rise, sharp)
         _fill(image, ridge, _between(ends, depth), dice if is_front else None)
 
@@ -143,7 +143,7 @@ def _fill(
     line = [(2 * x, 2 * (y - top)) for x, y in ridge]
     draw.polygon([*line, (2 * width, mask.height), (0, mask.height)], fill=255)
     if forest:
-        _trees(draw, line, forest, height)
+        _trees(draw, line, forest, min(width, height))
     image.paste(colour, (0, top), mask.reduce(2))
     image.paste(colour, (0, bottom, width, height))
 
@@ -152,7 +152,7 @@ def _trees(
     draw: ImageDraw.ImageDraw,
     ridge: list[tuple[float, float]],
     dice: random.Random,
-    height: int,
+    side: int,
 ) -> None:
     """Firs on a smooth ridge, in groups; everything is twice as large here."""
     for _ in range(dice.randint(2, 5)):
@@ -160,7 +160,7 @@ def _trees(
         for _ in range(dice.randint(2, 6)):
             x = min(max(middle + dice.uniform(-50, 50), 0), ridge[-1][0] - 1)
             y = ridge[int(x / (2 * _STEP))][1] + 8
-            tall = height * dice.uniform(0.07, 0.17)
+            tall = side * dice.uniform(0.07, 0.17)
             for part in (0.0, 0.28, 0.52):
                 wide = tall * (0.26 - 0.2 * part)
                 low = y - tall * part
