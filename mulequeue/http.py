@@ -175,12 +175,18 @@ class TransferSession(requests.Session):
 
         :raises AddressRefused: before any byte of the request is sent.
         """
+        self.guard.check_url(url)
         proxy = proxy_for(url)
-        self.guard.check_url(url, resolve=proxy is not None)
+        if proxy is not None:  # the peer will be the proxy, so the name has to be looked up here
+            self.guard.check_url(url, resolve=True)
         # "no_proxy" set to nothing would be read from the environment again.
         kwargs["proxies"] = {"all": proxy} if proxy else {}
         kwargs.update(allow_redirects=False, stream=True)
-        return super().request(method, url, *args, **kwargs)
+        response = super().request(method, url, *args, **kwargs)
+        if self.was_cut:  # the standard library takes headers that end early for all of them
+            response.close()
+            raise requests.exceptions.ReadTimeout("cut before the headers were complete")
+        return response
 
     def joined(self, sock: socket.socket, host: str, *, is_proxy: bool) -> None:
         """Check a connection that was just made, and remember its line for :meth:`cut`."""

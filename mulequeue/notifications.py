@@ -29,7 +29,6 @@ from mulequeue.http import (
     AddressRefused,
     described,
     guard_for,
-    proxy_for,
     requests_session,
 )
 from mulequeue.outcome import OUTCOME_STATUSES
@@ -115,7 +114,7 @@ def check_target(url: str, settings: Settings) -> None:
         public (see ``mulequeue_allow_private_addresses``). A name that does not resolve passes.
     """
     try:
-        guard_for(settings).check_url(url, resolve=proxy_for(url) is None)
+        guard_for(settings).check_url(url, resolve=True)
     except AddressRefused as exc:
         raise ConfigurationError(f"The target of a notification is refused: {exc}") from None
 

@@ -239,7 +239,8 @@ def check_storage(url: str, options: Mapping[str, Any]) -> None:
 
 def _check_folder(folder: Path, url: str) -> None:
     existing = folder
-    while not existing.exists() and existing != existing.parent:
+    # os.path: behind a folder that may not be entered, Path.exists() raises on older Pythons.
+    while not os.path.exists(existing) and existing != existing.parent:
         existing = existing.parent
     if not existing.is_dir():
         raise ConfigurationError(

@@ -11,7 +11,7 @@ import sys
 import textwrap
 
 import pytest
-from raw_server import (  # noqa: F401
+from support.raw_server import (  # noqa: F401
     certificate,
     drip,
     flood,
