@@ -8,7 +8,17 @@ from datetime import datetime
 
 import pytest
 import requests
-from emulator_client import AT_ONCE, IMAGE, KEY, SPEECH, VIDEO, create, created, finished, poll
+from support.emulator_client import (
+    AT_ONCE,
+    IMAGE,
+    KEY,
+    SPEECH,
+    VIDEO,
+    create,
+    created,
+    finished,
+    poll,
+)
 
 from mulequeue.emulator import EmulatorProcess
 

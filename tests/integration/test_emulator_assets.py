@@ -6,7 +6,7 @@ import io
 
 import pytest
 import requests
-from emulator_client import IMAGE, KEY, asset, finished, poll
+from support.emulator_client import IMAGE, KEY, asset, finished, poll
 
 from mulequeue.emulator import EmulatorProcess
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
-from emulator_client import IMAGE, KEY, VIDEO, create, created, poll
+from support.emulator_client import IMAGE, KEY, VIDEO, create, created, poll
 
 from mulequeue.emulator import EmulatorProcess
 

@@ -11,7 +11,7 @@ import sys
 
 import pytest
 import requests
-from emulator_client import create
+from support.emulator_client import create
 
 from mulequeue.emulator import EmulatorProcess
 
