@@ -11,14 +11,9 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
-from urllib.parse import quote
-from weakref import WeakKeyDictionary
 
 import aiohttp
-from multidict import CIMultiDict
 from yarl import URL
 
 from mulequeue import wire
@@ -49,6 +44,7 @@ from mulequeue.http import (
     proxy_for,
 )
 from mulequeue.outcome import ErrorInfo, Kind
+from mulequeue.routes import headers_of, quoted, reason_of, route_to, total_timeout, url_of
 from mulequeue.settings import Profile, Settings
 
 __all__ = [
@@ -104,10 +100,10 @@ async def submit(
             await _post(session, profile, api_path, data, answer)
     except Exception as exc:
         if not connector.connected:
-            return NotSent(reason=_reason(exc, profile))
+            return NotSent(reason=reason_of(exc, profile))
         # The verdict of a 4xx stands, even if its text did not arrive.
         if answer.status is None or 200 <= answer.status < 300:
-            return Unknown(reason=_reason(exc, profile), status_code=answer.status)
+            return Unknown(reason=reason_of(exc, profile), status_code=answer.status)
     finally:
         await session.close()
     return judge(answer, kind)
@@ -116,8 +112,8 @@ async def submit(
 async def _post(
     session: aiohttp.ClientSession, profile: Profile, api_path: str, data: bytes, answer: Answer
 ) -> None:
-    url = _url(profile.base_url, api_path)
-    headers = {**_headers(profile), "Content-Type": "application/json", "Connection": "close"}
+    url = url_of(profile.base_url, api_path)
+    headers = {**headers_of(profile), "Content-Type": "application/json", "Connection": "close"}
     timeout = aiohttp.ClientTimeout(total=None, connect=CONNECT_TIMEOUT_SECONDS)
     async with session.post(
         URL(url, encoded=True),
@@ -158,12 +154,12 @@ async def fetch(
     :param timeout_seconds: total time, from waiting for a connection to the last byte.
     """
     try:
-        route = _route(session, profile)
+        route = route_to(session, profile)
         async with session.get(
-            URL(f"{_url(profile.base_url, api_path)}/{_quoted(remote_id)}", encoded=True),
+            URL(f"{url_of(profile.base_url, api_path)}/{quoted(remote_id)}", encoded=True),
             headers=route.headers,
             proxy=route.proxy,
-            timeout=_timeout(timeout_seconds),
+            timeout=total_timeout(timeout_seconds),
             allow_redirects=False,
         ) as response:
             if not 200 <= response.status < 300:
@@ -180,7 +176,7 @@ async def fetch(
                 body = decompressed(body, encoding, MAX_ANSWER_BYTES)
         return wire.read_task(json.loads(body), kind=kind)
     except (aiohttp.ClientError, OSError, ConfigurationError) as exc:
-        return _transient(_reason(exc, profile))
+        return _transient(reason_of(exc, profile))
     except (ValueError, RecursionError) as exc:
         return _transient(f"the answer is unreadable: {exc}", 200)
 
@@ -264,66 +260,3 @@ def fetch_once(
             )
 
     return run_blocking(once)
-
-
-@dataclass(frozen=True, slots=True)
-class _Route:
-    """What every status check under one profile shares."""
-
-    headers: CIMultiDict[str]
-    proxy: URL | None
-
-
-# The environment's proxies are looked up once a session: 50 µs, more than a status check's half.
-_routes: WeakKeyDictionary[aiohttp.ClientSession, dict[Profile, _Route]] = WeakKeyDictionary()
-
-
-def _route(session: aiohttp.ClientSession, profile: Profile) -> _Route:
-    routes = _routes.get(session)
-    if routes is None:
-        routes = _routes[session] = {}
-    route = routes.get(profile)
-    if route is None:
-        proxy = proxy_for(profile.base_url)
-        headers = CIMultiDict(_headers(profile))
-        route = routes[profile] = _Route(headers, URL(proxy) if proxy else None)
-    return route
-
-
-def _headers(profile: Profile) -> dict[str, str]:
-    key = profile.api_key
-    if not key.isascii() or not key.isprintable() or " " in key:
-        raise ConfigurationError(
-            f"The API key of profile {profile.name!r} holds characters no key has "
-            "(a space, a line break, a typographic quote?). Copy it again."
-        )
-    return {"Authorization": f"Bearer {key}", "Accept": "application/json"}
-
-
-@lru_cache(maxsize=1024)
-def _url(base_url: str, api_path: str) -> str:
-    """The address of an API path; always on the base URL's host, whatever the path says."""
-    path = quote(api_path.strip("/"), safe="/%:@!$&'()*+,;=~")
-    return f"{base_url}/{path}"
-
-
-def _quoted(remote_id: str) -> str:
-    quoted = quote(remote_id, safe="")
-    return quoted.replace(".", "%2E") if quoted in (".", "..") else quoted
-
-
-@lru_cache(maxsize=32)
-def _timeout(seconds: float) -> aiohttp.ClientTimeout:
-    return aiohttp.ClientTimeout(total=seconds, sock_connect=min(seconds, CONNECT_TIMEOUT_SECONDS))
-
-
-def _reason(exc: Exception, profile: Profile) -> str:
-    """An exception in one line, without a key or a proxy's password."""
-    if isinstance(exc, aiohttp.ClientHttpProxyError):
-        return f"the proxy answered {exc.status} to CONNECT"
-    if isinstance(exc, TimeoutError):
-        return f"{type(exc).__name__}: {exc or 'no answer in time'}"
-    text = f"{type(exc).__name__}: {exc}"
-    if isinstance(exc, aiohttp.ClientSSLError):
-        text += " (REQUESTS_CA_BUNDLE or SSL_CERT_FILE name a CA bundle)"
-    return text.replace(profile.api_key, "…")[:500]

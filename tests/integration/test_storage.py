@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import textwrap
@@ -443,9 +444,6 @@ class Upload(AbstractBufferedFile):
             self.fs.objects[self.path] = b"".join(self.parts)
         return True
 
-    def discard(self):
-        self.parts = None
-
 
 @pytest.fixture
 def bucket():
@@ -469,6 +467,7 @@ def test_a_broken_transfer_leaves_no_object(bucket):
     """An upload whose source breaks off is thrown away, also by the garbage collector."""
     with raw_server(cut_short) as server, pytest.raises(DownloadError):
         download(outcome_of(server.url), "oci://bucket")
+    gc.collect()  # a file that is thrown away open would complete its upload now
 
     assert {} == bucket
 
