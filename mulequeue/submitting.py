@@ -7,36 +7,29 @@ good, while the generation may well be running.)
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import random
-import time
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from celery.exceptions import Ignore
 from redis.exceptions import RedisError
 
-from mulequeue import client
 from mulequeue.delivering import hand_over
-from mulequeue.errors import ConfigurationError, InputError, MuleQueueError
+from mulequeue.errors import ConfigurationError, InputError
 from mulequeue.ledger import Intent, Verdict, new_token
 from mulequeue.parking import marker_of, parked_signature
+from mulequeue.patience import patiently
 from mulequeue.plan import Plan, refusal_of
+from mulequeue.posting import post, steady_clock
 from mulequeue.runtime import Runtime
-from mulequeue.schedule import backoff_seconds
 from mulequeue.settings import Profile
-from mulequeue.settling import answer_of, error_of
 
 logger = logging.getLogger("mulequeue")
 T = TypeVar("T")
 
-NOT_CREATED_FIRST_SECONDS, NOT_CREATED_CEILING_SECONDS = 5.0, 300.0
-NOT_SENT_FIRST_SECONDS, NOT_SENT_CEILING_SECONDS = 2.0, 60.0
 LEDGER_PATIENCE_SECONDS = 30.0
 """How long a delivery waits for Redis before it hands its message back."""
-LATEST_START_SECONDS = 10.0
-"""A POST leaves within this time after its intent, or not at all."""
 
 
 def deliver(
@@ -57,7 +50,7 @@ def deliver(
     :raises Ignore: the task is parked, or there is nothing to do.
     :raises GenerationError: the outcome did not succeed, with ``on_failure="raise"``.
     """
-    started = _steady_clock()
+    started = steady_clock()
     run, epoch, marker = new_token(), new_token(), marker_of(task.request)
     plan = _checked(make_plan)
     intent = _intent(task, runtime, plan, run=run, epoch=marker or epoch, marker=marker)
@@ -77,7 +70,7 @@ def deliver(
         slim = parked_signature(
             task, queue=runtime.settings.wake_queue, epoch=intent.epoch, args=slim_args
         )
-        runtime.run(_submit(runtime, plan, intent, slim, started))
+        runtime.run(post(runtime, plan, intent, slim, started))
     except Exception:
         # The intent's lease ends in submit_unknown; nothing is sent a second time.
         logger.exception("a submission broke off", extra={"task_id": intent.task_id})
@@ -97,7 +90,7 @@ def _adopt(task: Any, runtime: Runtime, plan: Plan, intent: Intent, remote_id: s
             max_wait_seconds=plan.max_wait_seconds,
         )
 
-    what, wake = _patiently(record, LEDGER_PATIENCE_SECONDS)
+    what, wake = patiently(record, LEDGER_PATIENCE_SECONDS)
     if what == "generating":
         _announce(task, plan)
     runtime.wake([wake])
@@ -176,24 +169,9 @@ def _ask(task: Any, runtime: Runtime, intent: Intent) -> Verdict:
         return runtime.ledger.intend(intent, submit_seconds=seconds)
 
     try:
-        return _patiently(ask, LEDGER_PATIENCE_SECONDS)
+        return patiently(ask, LEDGER_PATIENCE_SECONDS)
     except RedisError as exc:
         raise task.retry(exc=exc, countdown=30, max_retries=None) from None
-
-
-def _patiently(function: Callable[[], T], seconds: float) -> T:
-    """Call it again while Redis is away, for about ``seconds``."""
-    ends = time.monotonic() + seconds
-    attempt = 0
-    while True:
-        try:
-            return function()
-        except RedisError as exc:
-            if time.monotonic() > ends:
-                raise
-            logger.warning("the ledger's Redis does not answer", extra={"error": repr(exc)})
-            time.sleep(backoff_seconds(attempt, first=0.2, ceiling=5, chance=random.random()))
-            attempt += 1
 
 
 def _leave(runtime: Runtime, verdict: Verdict, intent: Intent) -> NoReturn:
@@ -223,155 +201,3 @@ def _announce(task: Any, plan: Plan) -> None:
             task.update_state(state="GENERATING", meta={"model": plan.model.name})
     except Exception as exc:
         logger.warning("the state GENERATING was not stored", extra={"error": repr(exc)})
-
-
-async def _submit(
-    runtime: Runtime, plan: Plan, intent: Intent, slim: dict[str, Any], started: float
-) -> None:
-    """POST once and write down what came of it.
-
-    :param started: steady clock, before the intent was written.
-    """
-    try:
-        body = await runtime.call(plan.body, runtime.settings)
-    except MuleQueueError as exc:
-        refusal = refusal_of(exc)
-        wake = await _keep_trying(
-            runtime, lambda: runtime.ledger.settle_submit(intent, "failed", refusal)
-        )
-        runtime.wake([wake])
-        return
-    answer = await client.submit(
-        plan.profile,
-        plan.model.api_path,
-        body,
-        settings=runtime.settings,
-        kind=plan.model.kind,
-        not_after=lambda: _steady_clock() - started > LATEST_START_SECONDS,
-    )
-    await _write_down(runtime, plan, intent, slim, answer)
-
-
-async def _write_down(
-    runtime: Runtime, plan: Plan, intent: Intent, slim: dict[str, Any], answer: client.Submitted
-) -> None:
-    ledger = runtime.ledger
-    if isinstance(answer, client.Accepted):
-        await _accepted(runtime, plan, intent, slim, answer)
-        return
-    if isinstance(answer, (client.NotSent, client.NotCreated)):
-        await _not_created(runtime, intent, answer)
-        return
-    if isinstance(answer, client.Refused):
-        status, error = "failed", error_of(answer.error)
-    else:
-        status, error = "submit_unknown", _unknown_error(answer)
-    wake = await _keep_trying(
-        runtime, lambda: ledger.settle_submit(intent, status, {"error": error})
-    )
-    logger.warning("generation not accepted", extra={"task_id": intent.task_id, **error})
-    runtime.wake([wake])
-
-
-def _unknown_error(answer: client.Unknown) -> dict[str, Any]:
-    error: dict[str, Any] = {
-        "type": "SubmitUnknown",
-        "title": "The create request was sent and its answer tells nothing",
-        "detail": f"{answer.reason}. It may exist and may be paid; it is never sent again by itself.",
-    }
-    if answer.status_code is not None:
-        error["status_code"] = answer.status_code
-    return error
-
-
-async def _accepted(
-    runtime: Runtime, plan: Plan, intent: Intent, slim: dict[str, Any], answer: client.Accepted
-) -> None:
-    """A paid id: it is written down, however long that takes."""
-    reply, remote_id = answer.reply, answer.reply.remote_id
-    assert remote_id is not None
-    first = plan.schedule.seconds(0, random.random())
-    hold = "" if reply.state == "active" else new_token()
-
-    def record() -> Any:
-        return runtime.ledger.record_id(
-            intent,
-            remote_id,
-            parked=slim,
-            first_poll_seconds=first,
-            max_wait_seconds=plan.max_wait_seconds,
-            hold=hold,
-        )
-
-    what, wake = await _keep_trying(runtime, record, remote_id=remote_id)
-    extra = {"task_id": intent.task_id, "remote_id": remote_id, "model": plan.model.name}
-    logger.info("generation submitted", extra=extra)
-    if what == "attached":
-        logger.critical(
-            "an id arrived after its task had ended; take it up with resume", extra=extra
-        )
-        return
-    if hold and what in ("generating", "known"):
-        end = answer_of(
-            reply,
-            kind=plan.model.kind,
-            retention_seconds=plan.model.retention_seconds,
-            now=time.time(),
-        )
-        wake = await _keep_trying(
-            runtime, lambda: runtime.ledger.settle(intent.task_id, hold, reply.state, end)
-        )
-    runtime.wake([wake])
-    now = await _keep_trying(runtime, runtime.ledger.now)
-    await runtime.call(runtime.poll_at, now + (first if not hold else 30))
-
-
-async def _not_created(
-    runtime: Runtime, intent: Intent, answer: client.NotSent | client.NotCreated
-) -> None:
-    """Back to waiting; the profile's submissions pause over the whole fleet."""
-    if isinstance(answer, client.NotCreated):
-        asked, reason = answer.retry_after_seconds, answer.error.detail or answer.error.title
-        first, ceiling = NOT_CREATED_FIRST_SECONDS, NOT_CREATED_CEILING_SECONDS
-    else:
-        asked, reason = None, answer.reason
-        first, ceiling = NOT_SENT_FIRST_SECONDS, NOT_SENT_CEILING_SECONDS
-    again, wake = await _keep_trying(
-        runtime,
-        lambda: runtime.ledger.retract(
-            intent, retry_after_seconds=asked, first=first, ceiling=ceiling
-        ),
-    )
-    logger.warning("submissions pause", extra={"profile": intent.profile.name, "reason": reason})
-    runtime.wake([wake])
-    if again is not None:
-        await runtime.call(runtime.poll_at, again)
-
-
-async def _keep_trying(
-    runtime: Runtime, function: Callable[[], T], *, remote_id: str | None = None
-) -> T:
-    """Until Redis is back. An id that is paid is logged, so that even a dead machine's is known."""
-    attempt = 0
-    while True:
-        try:
-            return await runtime.call(function)
-        except RedisError as exc:
-            level = logging.CRITICAL if remote_id else logging.WARNING
-            logger.log(
-                level,
-                "the ledger's Redis does not answer; remote id %s is not recorded yet",
-                remote_id,
-                extra={"remote_id": remote_id, "error": repr(exc)},
-            )
-            await asyncio.sleep(
-                backoff_seconds(attempt, first=0.2, ceiling=5, chance=random.random())
-            )
-            attempt += 1
-
-
-def _steady_clock() -> float:
-    """Seconds that also pass while the machine sleeps or the process is stopped."""
-    if hasattr(time, "CLOCK_BOOTTIME"):
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
-    return time.monotonic()

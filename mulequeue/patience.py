@@ -1,0 +1,57 @@
+"""Waiting for the ledger's Redis to come back."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from redis.exceptions import RedisError
+
+from mulequeue.runtime import Runtime
+from mulequeue.schedule import backoff_seconds
+
+logger = logging.getLogger("mulequeue")
+T = TypeVar("T")
+
+
+def patiently(function: Callable[[], T], seconds: float) -> T:
+    """Call it again while Redis is away, for about ``seconds``."""
+    ends = time.monotonic() + seconds
+    attempt = 0
+    while True:
+        try:
+            return function()
+        except RedisError as exc:
+            if time.monotonic() > ends:
+                raise
+            logger.warning("the ledger's Redis does not answer", extra={"error": repr(exc)})
+            time.sleep(_delay(attempt))
+            attempt += 1
+
+
+async def keep_trying(
+    runtime: Runtime, function: Callable[[], T], *, remote_id: str | None = None
+) -> T:
+    """Until Redis is back. An id that is paid is logged, so that even a dead machine's is known."""
+    attempt = 0
+    while True:
+        try:
+            return await runtime.call(function)
+        except RedisError as exc:
+            level = logging.CRITICAL if remote_id else logging.WARNING
+            logger.log(
+                level,
+                "the ledger's Redis does not answer; remote id %s is not recorded yet",
+                remote_id,
+                extra={"remote_id": remote_id, "error": repr(exc)},
+            )
+            await asyncio.sleep(_delay(attempt))
+            attempt += 1
+
+
+def _delay(attempt: int) -> float:
+    return backoff_seconds(attempt, first=0.2, ceiling=5, chance=random.random())

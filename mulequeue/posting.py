@@ -1,0 +1,156 @@
+"""The create request of a generation, and writing down what came of it.
+
+All of it runs on the event loop: a time limit that interrupts the task leaves a paid id to be recorded.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from typing import Any
+
+from mulequeue import client
+from mulequeue.errors import MuleQueueError
+from mulequeue.ledger import Intent, new_token
+from mulequeue.patience import keep_trying
+from mulequeue.plan import Plan, refusal_of
+from mulequeue.runtime import Runtime
+from mulequeue.settling import answer_of, error_of
+
+logger = logging.getLogger("mulequeue")
+
+NOT_CREATED_FIRST_SECONDS, NOT_CREATED_CEILING_SECONDS = 5.0, 300.0
+NOT_SENT_FIRST_SECONDS, NOT_SENT_CEILING_SECONDS = 2.0, 60.0
+LATEST_START_SECONDS = 10.0
+"""A POST leaves within this time after its intent, or not at all."""
+
+
+async def post(
+    runtime: Runtime, plan: Plan, intent: Intent, slim: dict[str, Any], started: float
+) -> None:
+    """POST once and write down what came of it.
+
+    :param started: steady clock, before the intent was written.
+    """
+    try:
+        body = await runtime.call(plan.body, runtime.settings)
+    except MuleQueueError as exc:
+        refusal = refusal_of(exc)
+        wake = await keep_trying(
+            runtime, lambda: runtime.ledger.settle_submit(intent, "failed", refusal)
+        )
+        runtime.wake([wake])
+        return
+    answer = await client.submit(
+        plan.profile,
+        plan.model.api_path,
+        body,
+        settings=runtime.settings,
+        kind=plan.model.kind,
+        not_after=lambda: steady_clock() - started > LATEST_START_SECONDS,
+    )
+    await _write_down(runtime, plan, intent, slim, answer)
+
+
+async def _write_down(
+    runtime: Runtime, plan: Plan, intent: Intent, slim: dict[str, Any], answer: client.Submitted
+) -> None:
+    ledger = runtime.ledger
+    if isinstance(answer, client.Accepted):
+        await _accepted(runtime, plan, intent, slim, answer)
+        return
+    if isinstance(answer, (client.NotSent, client.NotCreated)):
+        await _not_created(runtime, intent, answer)
+        return
+    if isinstance(answer, client.Refused):
+        status, error = "failed", error_of(answer.error)
+    else:
+        status, error = "submit_unknown", _unknown_error(answer)
+    wake = await keep_trying(
+        runtime, lambda: ledger.settle_submit(intent, status, {"error": error})
+    )
+    logger.warning("generation not accepted", extra={"task_id": intent.task_id, **error})
+    runtime.wake([wake])
+
+
+def _unknown_error(answer: client.Unknown) -> dict[str, Any]:
+    error: dict[str, Any] = {
+        "type": "SubmitUnknown",
+        "title": "The create request was sent and its answer tells nothing",
+        "detail": f"{answer.reason}. It may exist and may be paid; it is never sent again by itself.",
+    }
+    if answer.status_code is not None:
+        error["status_code"] = answer.status_code
+    return error
+
+
+async def _accepted(
+    runtime: Runtime, plan: Plan, intent: Intent, slim: dict[str, Any], answer: client.Accepted
+) -> None:
+    """A paid id: it is written down, however long that takes."""
+    reply, remote_id = answer.reply, answer.reply.remote_id
+    assert remote_id is not None
+    first = plan.schedule.seconds(0, random.random())
+    hold = "" if reply.state == "active" else new_token()
+
+    def record() -> Any:
+        return runtime.ledger.record_id(
+            intent,
+            remote_id,
+            parked=slim,
+            first_poll_seconds=first,
+            max_wait_seconds=plan.max_wait_seconds,
+            hold=hold,
+        )
+
+    what, wake = await keep_trying(runtime, record, remote_id=remote_id)
+    extra = {"task_id": intent.task_id, "remote_id": remote_id, "model": plan.model.name}
+    logger.info("generation submitted", extra=extra)
+    if what == "attached":
+        logger.critical(
+            "an id arrived after its task had ended; take it up with resume", extra=extra
+        )
+        return
+    if hold and what in ("generating", "known"):
+        end = answer_of(
+            reply,
+            kind=plan.model.kind,
+            retention_seconds=plan.model.retention_seconds,
+            now=time.time(),
+        )
+        wake = await keep_trying(
+            runtime, lambda: runtime.ledger.settle(intent.task_id, hold, reply.state, end)
+        )
+    runtime.wake([wake])
+    now = await keep_trying(runtime, runtime.ledger.now)
+    await runtime.call(runtime.poll_at, now + (first if not hold else 30))
+
+
+async def _not_created(
+    runtime: Runtime, intent: Intent, answer: client.NotSent | client.NotCreated
+) -> None:
+    """Back to waiting; the profile's submissions pause over the whole fleet."""
+    if isinstance(answer, client.NotCreated):
+        asked, reason = answer.retry_after_seconds, answer.error.detail or answer.error.title
+        first, ceiling = NOT_CREATED_FIRST_SECONDS, NOT_CREATED_CEILING_SECONDS
+    else:
+        asked, reason = None, answer.reason
+        first, ceiling = NOT_SENT_FIRST_SECONDS, NOT_SENT_CEILING_SECONDS
+    again, wake = await keep_trying(
+        runtime,
+        lambda: runtime.ledger.retract(
+            intent, retry_after_seconds=asked, first=first, ceiling=ceiling
+        ),
+    )
+    logger.warning("submissions pause", extra={"profile": intent.profile.name, "reason": reason})
+    runtime.wake([wake])
+    if again is not None:
+        await runtime.call(runtime.poll_at, again)
+
+
+def steady_clock() -> float:
+    """Seconds that also pass while the machine sleeps or the process is stopped."""
+    if hasattr(time, "CLOCK_BOOTTIME"):
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.monotonic()
