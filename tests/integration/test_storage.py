@@ -199,6 +199,12 @@ def cut_short(connection, request, state):
     raise ConnectionAbortedError
 
 
+def cut_late(connection, request, state):
+    body = PNG + bytes(3 * 1024**2)
+    connection.sendall(http("200 OK", body, Content_Length=str(len(body) + 1)))
+    raise ConnectionAbortedError
+
+
 def cut_chunks(connection, request, state):
     connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffff\r\n" + PNG)
     raise ConnectionAbortedError
@@ -211,6 +217,7 @@ FAILURES = {
     "204": (b"HTTP/1.1 204 No Content\r\n\r\n", True),
     "206": (http("206 Partial Content", PNG), True),
     "cut short": (cut_short, True),
+    "cut after megabytes": (cut_late, True),
     "cut between chunks": (cut_chunks, True),
     "hangs up": (hang_up, True),
     "not HTTP": (b"hello\r\n\r\n", True),
@@ -234,7 +241,7 @@ FAILURES = {
 @pytest.mark.parametrize(("answer", "retryable"), FAILURES.values(), ids=FAILURES.keys())
 def test_a_failed_download_leaves_nothing(answer, retryable, tmp_path):
     """Every failure is a DownloadError that says whether to try again, and leaves no file behind."""
-    limits = {"download_max_bytes": 10**6, "download_timeout_seconds": 0.5}
+    limits = {"download_max_bytes": 10**7, "download_timeout_seconds": 0.5}
     with raw_server(answer) as server, pytest.raises(DownloadError) as failed:
         download(outcome_of(f"{server.url}/?Signature=abc"), tmp_path, **limits)
 
@@ -268,7 +275,7 @@ def test_a_file_that_stood_there_survives_a_failed_attempt(tmp_path):
     """A download that breaks off does not touch the complete file of an earlier one."""
     with raw_server(IMAGE) as good:
         (file,) = download(outcome_of(good.url), tmp_path)
-    with raw_server(cut_short) as bad, pytest.raises(DownloadError):
+    with raw_server(cut_late) as bad, pytest.raises(DownloadError):
         download(outcome_of(bad.url), tmp_path)
 
     assert PNG == Path(file.url.removeprefix("file://")).read_bytes()
@@ -465,7 +472,7 @@ def test_an_object_is_written_under_its_final_name(bucket):
 
 def test_a_broken_transfer_leaves_no_object(bucket):
     """An upload whose source breaks off is thrown away, also by the garbage collector."""
-    with raw_server(cut_short) as server, pytest.raises(DownloadError):
+    with raw_server(cut_late) as server, pytest.raises(DownloadError):
         download(outcome_of(server.url), "oci://bucket")
     gc.collect()  # a file that is thrown away open would complete its upload now
 
