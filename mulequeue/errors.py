@@ -9,6 +9,7 @@ MuleQueueError
 │  ├─ InsufficientBalance         402
 │  ├─ RateLimited                 429; 503 with Retry-After      .retry_after_seconds
 │  └─ ServerError                 5xx
+├─ AddressRefused                 an address that is not public (:mod:`mulequeue.addresses`)
 ├─ TransferError                  a download or a notification did not work        .retryable
 │  ├─ DownloadError
 │  └─ NotificationError

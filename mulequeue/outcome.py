@@ -35,7 +35,8 @@ class ErrorInfo:
     """Why a generation did not succeed, from any of the API's error shapes."""
 
     type: str
-    """A class name of :mod:`mulequeue.errors`, or ``GenerationFailed`` for a failure on their side."""
+    """A class name of :mod:`mulequeue.errors` (``GenerationFailed`` for a failure on their side), or
+    ``NoAssets``: it completed without any file, and was probably billed."""
     code: int | None = None
     """The API's own number (``code`` or ``error_code``), the authoritative signal."""
     title: str | None = None

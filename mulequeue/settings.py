@@ -164,12 +164,13 @@ class Settings:
                     ["api_key", "base_url", "site", "max_in_flight"],
                 )
             )
-        if not given.get("api_key"):
+        key = str(given.get("api_key") or "").strip()
+        if not key:
             raise ConfigurationError(_NO_KEY.format(name=name))
         return Profile(
             name=name,
             base_url=_base_url(given),
-            api_key=str(given["api_key"]),
+            api_key=key,
             max_in_flight=given.get("max_in_flight"),
         )
 

@@ -9,8 +9,10 @@ from celery import signals
 from celery.worker import state
 
 from mulequeue.errors import ConfigurationError
+from mulequeue.paths import check_template
 from mulequeue.runtime import Runtime, runtime
 from mulequeue.settings import Settings
+from mulequeue.storage import check_storage
 
 logger = logging.getLogger("mulequeue")
 
@@ -52,6 +54,7 @@ def watch(sender: Any = None, **_: Any) -> None:
         logger.exception("mulequeue does not run on this worker")
         return
 
+    _warn_of_storage(here.settings)
     revoked = Revoked(here)
 
     def look() -> None:
@@ -64,6 +67,15 @@ def watch(sender: Any = None, **_: Any) -> None:
             logger.warning("the ledger's Redis does not answer", extra={"error": repr(exc)})
 
     sender.timer.call_repeatedly(WATCH_SECONDS, look)
+
+
+def _warn_of_storage(settings: Settings) -> None:
+    """Said at start, before anything is paid that could not be stored."""
+    try:
+        check_template(settings.storage_path)
+        check_storage(settings.storage, settings.storage_options)
+    except ConfigurationError as exc:
+        logger.warning("downloads will not work on this worker: %s", exc)
 
 
 class Revoked:

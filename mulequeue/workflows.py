@@ -10,6 +10,7 @@ from celery import Signature, chord
 
 from mulequeue.errors import InputError
 from mulequeue.ledger import Batch, Record, Wake
+from mulequeue.paths import check_template
 from mulequeue.runtime import runtime
 from mulequeue.tasks import (
     adopt,
@@ -59,11 +60,14 @@ def generate_many(
     :param storage: as for ``download``; so is ``path``.
     :param call: other arguments of ``generate``.
     :raises InputError: no inputs at all.
+    :raises ConfigurationError: a path template that cannot be filled in.
     """
     batch_id = batch_id or uuid.uuid4().hex[:12]
     inputs = list(inputs)
     if not inputs:
         raise InputError("generate_many needs at least one input.")
+    if path:
+        check_template(path)
     where = {key: value for key, value in (("storage", storage), ("path", path)) if value}
     members = []
     for index, item in enumerate(inputs):
