@@ -1,0 +1,5 @@
+"""``python -m mulequeue``."""
+
+from mulequeue.cli import main
+
+main()

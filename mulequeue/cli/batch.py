@@ -1,0 +1,185 @@
+"""``mulequeue batch``."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from mulequeue import catalog
+from mulequeue.cli.checks import check_inputs, check_notification, check_number, storage_of
+from mulequeue.cli.enqueueing import enqueue
+from mulequeue.cli.errors import Stopped
+from mulequeue.cli.fleet import app_of, ledger_of, settings_of
+from mulequeue.cli.given import EXTRA_HELP, extras, folders_of
+from mulequeue.cli.prompts import read_inputs
+from mulequeue.cli.view import View, echo_json, view_for
+from mulequeue.cli.watching import BatchWatch, Summary, missing_files, summary_of, watch
+from mulequeue.cli.workers import WorkerHint
+from mulequeue.errors import InputError
+from mulequeue.ledger import Batch, Ledger
+from mulequeue.workflows import member_id
+
+DEFAULT_MODEL = "alibaba/wan2.6-t2i"
+_LOCAL = "Or do without workers: add --local."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A batch as it was typed, checked."""
+
+    model: catalog.Model
+    inputs: list[dict[str, Any]]
+    storage: str
+    notify: str | None = None
+    batch_id: str | None = None
+    max_wait: float | None = None
+    quiet: bool = False
+    as_json: bool = False
+
+
+@click.command("batch")
+@click.argument("file")
+@click.option("--model", default=DEFAULT_MODEL, show_default=True, help="Name or /vendors/… path.")
+@click.option("--column", metavar="NAME", help="Column of a table.  [default: prompt]")
+@click.option("--output", metavar="DIR", help="Folder or URL for the files.")
+@click.option("--max-wait", type=float, metavar="S", help="Stop watching after so many seconds.")
+@click.option("--extra", multiple=True, metavar="KEY=VALUE", help=EXTRA_HELP)
+@click.option("--notify", metavar="URL", help="Tell this URL, signed, when all are done.")
+@click.option("--batch-id", metavar="ID", help="Name it; the same name again is paid once.")
+@click.option("--local", is_flag=True, help="Without workers and Redis: wait in this process.")
+@click.option("--quiet", is_flag=True, help="No progress.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object of counts on stdout.")
+@click.pass_context
+def batch_command(
+    ctx: click.Context,
+    file: str,
+    model: str,
+    column: str | None,
+    output: str | None,
+    max_wait: float | None,
+    extra: tuple[str, ...],
+    notify: str | None,
+    batch_id: str | None,
+    local: bool,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Make a generation of every prompt in FILE and store what comes of them.
+
+    FILE is TSV (unquoted) or CSV with a header, JSONL of input objects or texts, or one prompt a
+    line; `-` is standard input. --extra is added to every input that does not say it itself.
+
+    The generations run on the workers and go on there if this command ends. Exit code: 0 all
+    succeeded and are stored, 1 something failed or is unknown, 2 still running at --max-wait.
+    """
+    found = catalog.find(model)
+    check_number("--max-wait", max_wait)
+    given = extras(extra)
+    inputs = read_inputs(file, column=column, prompt_field=found.prompt_field)
+    if given:
+        inputs = [{**given, **item} for item in inputs]
+    app = app_of(ctx)
+    settings = settings_of(app)
+    job = Job(
+        model=found,
+        inputs=inputs,
+        storage=storage_of(output, settings),
+        notify=notify,
+        batch_id=batch_id,
+        max_wait=max_wait,
+        quiet=quiet,
+        as_json=as_json,
+    )
+    if local:
+        from mulequeue.cli.local import run_batch
+
+        ctx.exit(run_batch(job, settings, folders_of(extra)))
+    check_inputs(inputs, settings, where=file)
+    check_notification(notify, settings)
+    ctx.exit(run_on_workers(app, job))
+
+
+def run_on_workers(app: Any, job: Job) -> int:
+    """Enqueue a batch (or find it there) and watch it to its end; the exit code."""
+    ledger = ledger_of(app)
+    batch_id = job.batch_id or uuid.uuid4().hex[:12]
+    known = ledger.batch(batch_id) if job.batch_id else None
+    if known is not None:
+        check_same(ledger, known, job)
+    watched = BatchWatch(ledger, batch_id, len(job.inputs))
+    started = time.monotonic()
+    with view_for(f"{job.model.name} · batch {batch_id}", quiet=job.quiet) as view:
+        try:
+            if known is None or sum(known.counts.values()) < known.size:
+                enqueue(app, job, batch_id, view.enqueued)
+            else:
+                view.note(f"Batch {batch_id} exists; nothing is enqueued again.")
+            is_over = _watch(app, watched, view, job)
+        except KeyboardInterrupt:
+            raise Stopped(how_to_go_on(batch_id)) from None
+    summary = summary_of(watched.batch, time.monotonic() - started)
+    return report(ledger, watched.batch, summary, job, is_over=is_over)
+
+
+def _watch(app: Any, watched: BatchWatch, view: View, job: Job) -> bool:
+    hint = WorkerHint(app, view.note, lambda: watched.moved, local=_LOCAL)
+    return watch(watched, view, max_wait=job.max_wait, each_look=[hint])
+
+
+def check_same(ledger: Ledger, known: Batch, job: Job) -> None:
+    """Raise InputError when a batch of that name was made of something else."""
+    first = ledger.record(member_id(known.batch_id, 0))
+    prompt = " ".join(str(job.inputs[0].get(job.model.prompt_field, "")).split())
+    # A record keeps the start of its prompt.
+    is_other = first is not None and not prompt.startswith(first.label)
+    if known.size != len(job.inputs) or is_other:
+        raise InputError(
+            f"Batch {known.batch_id} exists and was made of other prompts ({known.size} of them). "
+            "Give another --batch-id."
+        )
+
+
+def how_to_go_on(batch_id: str) -> str:
+    return (
+        "Stopped watching; the batch goes on in the workers. "
+        f"Look again: mulequeue status {batch_id} --wait   "
+        f"End it: mulequeue cancel {batch_id}"
+    )
+
+
+def report(ledger: Ledger, batch: Batch, summary: Summary, job: Job, *, is_over: bool) -> int:
+    """Say what came of it; the exit code."""
+    missing = missing_files(ledger, batch) if is_over else 0
+    tell(summary, job.storage, as_json=job.as_json, missing=missing)
+    if not is_over:
+        click.echo(f"Still running. {how_to_go_on(batch.batch_id)}", err=True)
+        return 2
+    return 0 if summary.succeeded == summary.submitted and not missing else 1
+
+
+def tell(summary: Summary, storage: str, *, as_json: bool, missing: int = 0) -> None:
+    """The result on standard output."""
+    if missing:
+        click.echo(f"{missing} file(s) could not be stored; the worker's log says why.", err=True)
+    if as_json:
+        echo_json(summary.to_dict())
+        return
+    words = {
+        "failed": summary.failed,
+        "timed out": summary.timed_out,
+        "unknown": summary.submit_unknown,
+        "cancelled": summary.cancelled,
+    }
+    others = "".join(f", {count} {word}" for word, count in words.items() if count)
+    name = f" (batch {summary.batch_id})" if summary.batch_id else ""
+    click.echo(
+        f"{summary.succeeded} of {summary.submitted} succeeded{others} "
+        f"in {summary.seconds:.1f} s{name}"
+    )
+    if summary.files:
+        click.echo(f"{summary.files} file{'' if summary.files == 1 else 's'} in {storage}")

@@ -1,0 +1,56 @@
+"""What is checked before anything is enqueued or sent."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from mulequeue.errors import InputError
+from mulequeue.inputs import check_input
+from mulequeue.settings import Settings
+
+_PLACES = "://"
+
+
+def check_inputs(inputs: Sequence[dict[str, Any]], settings: Settings, *, where: str = "") -> None:
+    """Raise InputError for the first input that could not be sent.
+
+    :param where: what the inputs are called, for example the file they are from.
+    """
+    for number, item in enumerate(inputs, 1):
+        try:
+            check_input(item, settings.input_roots, max_bytes=settings.input_max_bytes)
+        except InputError as exc:
+            if not where:
+                raise
+            raise InputError(f"{where}, prompt {number}: {exc}") from None
+
+
+def check_number(name: str, value: float | None) -> None:
+    """Raise InputError unless a number of seconds is above 0 (or not given)."""
+    if value is not None and not 0 < value < float("inf"):
+        raise InputError(f"{name} is {value:g}; it must be a number of seconds above 0.")
+
+
+def storage_of(output: str | None, settings: Settings) -> str:
+    """Where the files go, as an absolute path or a URL.
+
+    :raises ConfigurationError: it cannot be written there.
+    """
+    from mulequeue.storage import check_storage
+
+    place = output or settings.storage
+    if _PLACES not in place:
+        place = os.path.abspath(os.path.expanduser(place))
+    same = place.partition(_PLACES)[0] == settings.storage.partition(_PLACES)[0]
+    check_storage(place, settings.storage_options if same else {})
+    return place
+
+
+def check_notification(target: str | None, settings: Settings) -> None:
+    """Raise ConfigurationError for a target that notifications may not go to."""
+    if target is not None:
+        from mulequeue.notifications import check_target
+
+        check_target(target, settings)

@@ -1,0 +1,44 @@
+"""Enqueueing a batch, with a count of how far it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from celery import signals
+
+from mulequeue.errors import ConfigurationError
+from mulequeue.workflows import generate_many
+
+if TYPE_CHECKING:
+    from mulequeue.cli.batch import Job
+
+
+def enqueue(app: Any, job: Job, batch_id: str, progress: Callable[[int, int], None]) -> None:
+    """Publish the chord of a batch.
+
+    :param progress: called with how many members were published, and of how many.
+    :raises ConfigurationError: the app has no result backend, which a chord needs.
+    """
+    size, published = len(job.inputs), 0
+
+    def count(sender: Any = None, **_: Any) -> None:
+        nonlocal published
+        published += 1
+        progress(published, size)
+
+    chord = generate_many(
+        job.model.name, job.inputs, storage=job.storage, notify=job.notify, batch_id=batch_id
+    )
+    progress(0, size)
+    signals.after_task_publish.connect(count, sender="mulequeue.generate", weak=False)
+    try:
+        with app.producer_or_acquire() as producer:
+            chord.apply_async(producer=producer)
+    except NotImplementedError as exc:
+        raise ConfigurationError(
+            "A batch is a chord, and this app's result backend cannot do chords; "
+            "set result_backend, for example to a Redis URL."
+        ) from exc
+    finally:
+        signals.after_task_publish.disconnect(count, sender="mulequeue.generate")

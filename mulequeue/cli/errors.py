@@ -1,0 +1,55 @@
+"""An error is one line on standard error that says what to change."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from mulequeue.errors import MuleQueueError
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
+
+
+class Stopped(click.ClickException):
+    """Ctrl-C, with a word on how to go on."""
+
+    exit_code = INTERRUPTED
+
+    def show(self, file: object = None) -> None:
+        click.echo(f"\n{self.message}", err=True)
+
+
+@contextmanager
+def in_one_line(*, debug: bool) -> Iterator[None]:
+    """Turn errors into click's, which exit with 1; with ``debug`` they keep their traceback."""
+    try:
+        yield
+    except (click.exceptions.Exit, click.Abort, click.ClickException):
+        raise
+    except KeyboardInterrupt:
+        raise Stopped("Stopped.") from None
+    except BrokenPipeError:
+        raise
+    except MuleQueueError as exc:
+        if debug:
+            raise
+        raise click.ClickException(one_line(str(exc))) from None
+    except Exception as exc:
+        if debug:
+            raise
+        text = one_line(f"{type(exc).__name__}: {exc}")
+        raise click.ClickException(f"{text} (--debug shows where)") from None
+
+
+def one_line(text: str) -> str:
+    """White space folded, passwords in URLs masked."""
+    return masked(" ".join(text.split()))
+
+
+def masked(text: str) -> str:
+    """The text without the passwords of the URLs in it."""
+    return re.sub(r"(\w+://[^\s/@:]*):[^\s/]+@", r"\1:…@", text)

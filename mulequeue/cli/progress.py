@@ -1,0 +1,71 @@
+"""A batch's progress in words."""
+
+from __future__ import annotations
+
+from mulequeue.cli.errors import one_line
+from mulequeue.ledger import Batch, Record, outcome_of
+
+
+def done(batch: Batch) -> int:
+    """Members that nothing more is expected of: over, and their files stored."""
+    succeeded = batch.counts.get("succeeded", 0)
+    return batch.over - succeeded + min(batch.downloaded, succeeded)
+
+
+def progress_line(batch: Batch) -> str:
+    """``7 of 12 done: 2 generating, 3 queued, 7 succeeded; 7 files``."""
+    states = ", ".join(f"{count} {WORDS[name]}" for name, count in states_of(batch) if count)
+    files = f"; {batch.files} file{'' if batch.files == 1 else 's'}" if batch.files else ""
+    return f"{done(batch)} of {batch.size} done: {states or 'nothing yet'}{files}"
+
+
+WORDS = {
+    "queued": "queued",
+    "waiting": "waiting",
+    "submitting": "submitting",
+    "generating": "generating",
+    "succeeded": "succeeded",
+    "failed": "failed",
+    "timed_out": "timed out",
+    "submit_unknown": "unknown",
+    "cancelled": "cancelled",
+}
+"""States as people read them."""
+
+
+def states_of(batch: Batch) -> list[tuple[str, int]]:
+    """Every state and how many members are in it; ``queued`` are those no worker has taken yet."""
+    counts = {name: batch.counts.get(name, 0) for name in WORDS if name != "queued"}
+    return [("queued", max(0, batch.size - sum(counts.values()))), *counts.items()]
+
+
+def failure_line(record: Record) -> str:
+    """``000017 failed: the prompt was refused (3001) "a …"``."""
+    name = record.task_id.rpartition("-")[2] if record.batch else record.task_id
+    label = f' "{record.label}"' if record.label else ""
+    word = WORDS.get(record.status or record.state, record.state)
+    return one_line(f"{name} {word}: {reason_of(record)}{label}")
+
+
+def reason_of(record: Record) -> str:
+    """Why a generation did not succeed, in a few words."""
+    error = outcome_of(record).error
+    if error is None:
+        return "no reason given"
+    text = error.detail or error.title or error.type
+    return f"{text} ({error.code})" if error.code is not None else text
+
+
+def clock(seconds: float) -> str:
+    """``1:02:03`` or ``2:03``."""
+    minutes, rest = divmod(max(0, round(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def seconds_left(batch: Batch, elapsed: float) -> float | None:
+    """By the pace so far; None before the first is done and when all are."""
+    finished = done(batch)
+    if not finished or finished >= batch.size:
+        return None
+    return elapsed / finished * (batch.size - finished)
