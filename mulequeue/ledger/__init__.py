@@ -132,6 +132,8 @@ class Ledger(Transfers, Reading):
             max_wait_seconds,
             hold,
             intent.profile.name,
+            "digest",
+            intent.digest,
             *intent.fields(),
         )
         what = answer[0].decode()

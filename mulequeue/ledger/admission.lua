@@ -43,10 +43,11 @@ local function paused_until(profile)
 end
 
 -- The API took a create, or refused it for its content: submissions may ramp up again.
+-- What is answered during the pause left before it, so it proves nothing.
 local function reopen(profile)
   local key = P .. 'gate:' .. profile
   local gate = redis.call('HMGET', key, 'level', 'ramp')
-  if gate[1] and not gate[2] then
+  if gate[1] and not gate[2] and not paused_until(profile) then
     redis.call('HSET', key, 'ramp', time_text(now), 'used', 0)
     redis.call('HDEL', key, 'probe')
   end

@@ -12,6 +12,10 @@ from mulequeue.outcome import OUTCOME_STATUSES
 from mulequeue.settings import Profile
 
 
+# Redis keeps a small hash in half the memory as long as no value of it is longer.
+MOST_BYTES = 64
+
+
 def new_token() -> str:
     """A fresh token: of a run, a claim, an epoch or a poll message."""
     return secrets.token_hex(6)
@@ -50,7 +54,8 @@ class Intent:
             "base_url": self.profile.base_url,
             "model": self.model,
             "kind": self.kind,
-            "label": self.label,
+            "label": self.label.encode()[:MOST_BYTES].decode(errors="ignore"),
+            "batch": self.batch_id,
             "interval": None if self.interval is None else repr(self.interval),
         }
         return [part for name, value in values.items() if value for part in (name, value)]

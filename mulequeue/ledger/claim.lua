@@ -35,6 +35,17 @@ local function wake(id, signature)
   if signature then wakes[#wakes + 1] = { id, signature } end
 end
 
+-- Again and again, ever more rarely, until a delivery answers it.
+local function count_wake(id, key)
+  local times = redis.call('HINCRBY', key, 'wakes', 1)
+  due(id, now + math.min(WAKE_CEILING, WAKE_AGAIN * 2 ^ math.min(times - 1, 20)))
+end
+
+local function wake_parked(id)
+  count_wake(id, record_key(id))
+  wake(id, redis.call('GET', parked_key(id)))
+end
+
 local function take_generating(id, record)
   local paused = polls_paused_until(record[4])
   if paused then
@@ -58,23 +69,20 @@ local function take_waiting(id, record)
     return due(id, ask_again + 0.5 / (1 + math.max(age, 0)))
   end
   take_slot(id, record[4])
-  due(id, now + WAKE_AGAIN)
-  wake(id, redis.call('GET', parked_key(id)))
-end
-
-local function take_settled(id)
-  local times = redis.call('HINCRBY', record_key(id), 'wakes', 1)
-  due(id, now + math.min(WAKE_CEILING, WAKE_AGAIN * 2 ^ math.min(times - 1, 20)))
-  wake(id, redis.call('GET', parked_key(id)))
+  wake_parked(id)
 end
 
 local function take_transfer(id)
   local key = P .. id
   local signature = redis.call('HGET', key, 'parked')
   if not signature then return redis.call('ZREM', DUE, id) end
-  redis.call('HDEL', key, 'run')
-  local times = redis.call('HINCRBY', key, 'wakes', 1)
-  due(id, now + math.min(WAKE_CEILING, WAKE_AGAIN * 2 ^ math.min(times - 1, 20)))
+  -- Its run may still be alive, and may end it as long as no other one has begun.
+  local run = redis.call('HGET', key, 'run')
+  if run then
+    redis.call('HSET', key, 'lapsed', run)
+    redis.call('HDEL', key, 'run')
+  end
+  count_wake(id, key)
   wake(id, signature)
 end
 
@@ -95,7 +103,7 @@ local function take(id)
     return wake(id, settle(id, record[5] and 'cancelled' or 'submit_unknown'))
   end
   if state == 'delivering' then move(id, 'settled') end
-  return take_settled(id)
+  return wake_parked(id)
 end
 
 local ids = redis.call('ZRANGEBYSCORE', DUE, '-inf', time_text(now), 'LIMIT', 0, ARGV[4])

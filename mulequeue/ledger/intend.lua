@@ -2,7 +2,7 @@
 -- ARGV[3] task id   [4] marker: '' for a message that no wake published   [5] this run's own token
 -- ARGV[6] epoch of a new record   [7] digest of model and input   [8] submit lease, seconds
 -- ARGV[9] most in flight, or ''   [10] signature to park   [11] batch id, or ''   [12] its size
--- ARGV[13] JSON of a refusal that happened before the intent, or ''   [14] profile
+-- ARGV[13] JSON of a refusal that happened before anything was sent, or ''   [14] profile
 -- ARGV[15…] the other fields of a new record, as name, value, …
 -- Answers { verdict, … }:
 --   submit                    the intent is written: POST, then say what came of it
@@ -13,14 +13,15 @@
 --   stale | busy | abandoned  Ignore
 
 local id, marker, token, epoch, digest = ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
-local lease, limit, profile = tonumber(ARGV[8]), tonumber(ARGV[9]), ARGV[14]
+local lease, limit, refusal = tonumber(ARGV[8]), tonumber(ARGV[9]), ARGV[13]
 local batch = ARGV[11] ~= '' and ARGV[11] or nil
-local held = read(id, 'state', 'epoch', 'run', 'digest', 'deliveries', 'claim_until', 'cancel')
-local state = held[1]
+local held = read(id, 'state', 'epoch', 'run', 'digest', 'deliveries', 'claim_until', 'profile', 'submitted')
+local state, profile = held[1], held[7] or ARGV[14]
 
 local function submit_or_wait(may_go)
   local ask_again
   if may_go then ask_again = paused_until(profile) else ask_again = refused_until(profile, limit) end
+  redis.call('HDEL', record_key(id), 'wakes')
   if ask_again then
     move(id, 'waiting')
     due(id, ask_again)
@@ -28,7 +29,8 @@ local function submit_or_wait(may_go)
   end
   move(id, 'submitting')
   take_slot(id, profile)
-  write(id, 'run', token, 'submitted', time_text(now))
+  -- The account that is asked and paid is this worker's, whoever parked the task.
+  write(id, 'run', token, 'submitted', time_text(now), unpack(ARGV, 15))
   due(id, now + lease)
   return { 'submit', time_text(now) }
 end
@@ -57,15 +59,19 @@ end
 
 if marker ~= '' then
   if not state or held[2] ~= marker then return { 'stale' } end
+  if state == 'waiting' and refusal ~= '' then return { 'wake', settle(id, 'failed', refusal) } end
   if state == 'waiting' then return submit_or_wait(redis.call('HEXISTS', record_key(id), 'slot') == 1) end
-  if state == 'submitting' and held[3] == token then return { 'submit', redis.call('HGET', record_key(id), 'submitted') } end
+  if state == 'submitting' and held[3] == token then return { 'submit', held[8] } end
   if state == 'settled' or state == 'delivering' then return deliver() end
   return { 'busy' }
 end
 
 if state and state ~= 'tombstone' then
-  -- The same run asking again (its first answer was lost on the way) gets the same answer.
-  if held[3] == token and state == 'submitting' then return { 'submit', redis.call('HGET', record_key(id), 'submitted') } end
+  if held[2] == epoch then -- the same run asks again: its first answer was lost on the way
+    if state == 'submitting' and held[3] == token then return { 'submit', held[8] } end
+    if state == 'waiting' then return { 'parked', redis.call('ZSCORE', DUE, id) or time_text(now) } end
+    if state == 'settled' then return { 'wake', redis.call('GET', parked_key(id)) } end
+  end
   return { 'duplicate', state, held[4] == digest and 1 or 0 }
 end
 
@@ -76,7 +82,6 @@ redis.call('PERSIST', record_key(id))
 redis.call('SET', parked_key(id), ARGV[10])
 local batch_key = batch and P .. 'batch:' .. batch
 if batch then
-  write(id, 'batch', batch)
   if redis.call('HSETNX', batch_key, 'created', time_text(now)) == 1 then
     redis.call('HSET', batch_key, 'size', ARGV[12])
   end
@@ -84,5 +89,5 @@ end
 if state == 'tombstone' or (batch and redis.call('HEXISTS', batch_key, 'stopped') == 1) then
   return { 'wake', settle(id, 'cancelled') }
 end
-if ARGV[13] ~= '' then return { 'wake', settle(id, 'failed', ARGV[13]) } end
+if refusal ~= '' then return { 'wake', settle(id, 'failed', refusal) } end
 return submit_or_wait(false)

@@ -12,6 +12,11 @@ local poll = redis.call('HMGET', POLL, 'token', 'due', 'missed')
 local OVERDUE = 3         -- seconds before a message counts as lost
 local FARTHEST = 60       -- no countdown above this: half of a visibility timeout of two minutes
 
+-- The same call again (its first answer was lost on the way) gets the same answer.
+local function is_published(by)
+  return poll[1] == by and { by, poll[2], time_text(tonumber(poll[2]) - now) }
+end
+
 local function publish(at)
   local when = math.max(now, math.min(at, now + FARTHEST))
   redis.call('HSET', POLL, 'token', token, 'due', time_text(when))
@@ -25,6 +30,7 @@ end
 
 if what == 'schedule' then     -- [5] when something is due that was just parked
   if is_running then return {} end
+  if is_published(token) then return is_published(token) end
   local at = tonumber(ARGV[5])
   if poll[1] then
     local coming = tonumber(poll[2])
@@ -41,6 +47,7 @@ elseif what == 'renew' then
   redis.call('HSET', SWEEP, 'until', time_text(now + tonumber(ARGV[5])))
   return { token }
 elseif what == 'end' then      -- [5] the next token   [6] least seconds to the next sweep
+  if is_published(ARGV[5]) then return is_published(ARGV[5]) end
   if sweep[1] ~= token then return {} end
   redis.call('DEL', SWEEP)
   local at = first_due()
@@ -48,6 +55,7 @@ elseif what == 'end' then      -- [5] the next token   [6] least seconds to the 
   token = ARGV[5]
   return publish(math.max(at, now + tonumber(ARGV[6])))
 else                           -- watch: is something overdue that nobody will look at?
+  if is_published(token) then return is_published(token) end
   local at = first_due()
   if is_running or not at or at > now - OVERDUE then return {} end
   local missed = tonumber(poll[3] or 0)

@@ -52,6 +52,7 @@ local function tally(batch, old, new)
     if old then redis.call('HINCRBY', key, old, -1) end
     if new then redis.call('HINCRBY', key, new, 1) end
   end
+  if batch and is_under_way(new) then redis.call('PERSIST', keys[2]) end
 end
 
 local function free_slot(id, profile)

@@ -6,10 +6,11 @@
 -- Answers generating | known | cancelled, signature | attached (something was delivered: flagged for resume)
 
 local id, epoch, remote_id, token = ARGV[3], ARGV[4], ARGV[5], ARGV[9]
-local held = read(id, 'state', 'epoch', 'status', 'cancel', 'profile', 'remote_id', 'ttl')
+local held = read(id, 'state', 'epoch', 'status', 'cancel', 'profile', 'remote_id', 'late_remote_id')
 local state, status = held[1], held[3]
-redis.call('SET', P .. 'remote:' .. remote_id, id)
-reopen(ARGV[10])
+local remote_key = P .. 'remote:' .. remote_id
+if redis.call('GET', remote_key) ~= id then redis.call('SET', remote_key, id) end
+if state == 'submitting' then reopen(ARGV[10]) end
 
 if not state or state == 'tombstone' then
   local fields = { 'epoch', epoch, 'profile', ARGV[10], 'created', time_text(now), 'submitted', time_text(now) }
@@ -18,12 +19,14 @@ if not state or state == 'tombstone' then
   redis.call('PERSIST', record_key(id))
 elseif held[6] == remote_id then
   return { 'known' } -- the first answer to this call was lost on the way
-elseif held[2] ~= epoch or not (state == 'waiting' or state == 'submitting'
+elseif held[2] ~= epoch or held[6] or not (state == 'waiting' or state == 'submitting'
     or (state == 'settled' and (status == 'submit_unknown' or status == 'cancelled'))) then
-  write(id, 'late_remote_id', remote_id)
-  if state == 'delivered' then
-    redis.call('EXPIRE', P .. 'remote:' .. remote_id, math.max(redis.call('TTL', record_key(id)), 1))
+  if held[7] and held[7] ~= remote_id then -- only a record that Redis lost once comes here
+    write(id, 'more_remote_ids', (redis.call('HGET', record_key(id), 'more_remote_ids') or '') .. held[7] .. ' ')
   end
+  write(id, 'late_remote_id', remote_id)
+  local ttl = redis.call('TTL', record_key(id))
+  if ttl > 0 then redis.call('EXPIRE', remote_key, ttl) end
   return { 'attached' }
 end
 

@@ -1,12 +1,12 @@
 -- The lease of one download or notification: held while it runs, and between its attempts.
--- P .. 'transfer:<task id>'  hash    parked (signature), run, attempts, first, wakes
+-- P .. 'transfer:<task id>'  hash    parked (signature), run, lapsed (run), attempts, first, wakes
 -- P .. 'done:<task id>'      string  JSON of what it came to; a repeated message is ignored
 -- ARGV[3] what   [4] task id   [5] the run's token   [6…] by what
 
 local what, id, token = ARGV[3], ARGV[4], ARGV[5]
 local name = 'transfer:' .. id
 local key = P .. name
-local held = redis.call('HMGET', key, 'run', 'attempts', 'first')
+local held = redis.call('HMGET', key, 'run', 'attempts', 'first', 'lapsed')
 
 if what == 'begin' then        -- [6] signature   [7] lease, seconds
   if redis.call('EXISTS', P .. 'done:' .. id) == 1 then return { 'done' } end
@@ -17,17 +17,18 @@ if what == 'begin' then        -- [6] signature   [7] lease, seconds
     held[3] = time_text(now)
   end
   redis.call('HSET', key, 'run', token)
-  redis.call('HDEL', key, 'wakes')
+  redis.call('HDEL', key, 'wakes', 'lapsed')
   local attempts = held[1] == token and tonumber(held[2]) or redis.call('HINCRBY', key, 'attempts', 1)
   due(name, now + tonumber(ARGV[7]))
   return { 'run', attempts, time_text(now - tonumber(held[3])) }
 end
-if held[1] ~= token then return { 'lost' } end
+if (held[1] or held[4]) ~= token then return { 'lost' } end
 if what == 'keep' then         -- [6] lease, seconds
+  redis.call('HSET', key, 'run', token)
   due(name, now + tonumber(ARGV[6]))
   return { 'kept' }
 elseif what == 'again' then    -- [6] seconds to the next attempt
-  redis.call('HDEL', key, 'run')
+  redis.call('HDEL', key, 'run', 'lapsed')
   due(name, now + tonumber(ARGV[6]))
   return { 'again', time_text(now + tonumber(ARGV[6])) }
 else                           -- end: [6] JSON of what it came to   [7] seconds it is kept

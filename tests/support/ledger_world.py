@@ -1,0 +1,155 @@
+"""A fleet without processes: the ledger on a real Redis, a clock, and what a worker would ask."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from redis import Redis
+
+from mulequeue.ledger import Intent, Ledger, Sweep, Verdict, Wake, new_token, unpack
+from mulequeue.parking import MARKER
+from mulequeue.settings import Profile
+
+START = 1_800_000_000.0
+SUBMIT_LEASE = 75.0
+UNDER_WAY = ("waiting", "submitting", "generating")
+TTL = 7 * 24 * 3600
+
+
+class World:
+    """One fleet. ``clock`` moves only when a test moves it."""
+
+    def __init__(self, redis: Redis, *, limit: int | None = None) -> None:
+        self.redis = redis
+        self.clock = START
+        self.ledger = Ledger(redis, "test", clock=lambda: self.clock)
+        self.profile = Profile(
+            name="default", base_url="https://api.example", api_key="key", max_in_flight=limit
+        )
+
+    # -- what a worker does ----------------------------------------------------------------
+
+    def intent(self, task_id: str, **given: Any) -> Intent:
+        """The intent of a delivery; every call is another run."""
+        epoch = given.setdefault("epoch", given.get("marker") or new_token())
+        options = {"task_id": task_id, "headers": {MARKER: epoch}}
+        signature = {"task": "mulequeue.generate", "args": ["m", {"prompt": "a mule"}]}
+        usual = {
+            "task_id": task_id,
+            "run": new_token(),
+            "profile": self.profile,
+            "path": "alibaba/v1/wan2.6-t2i/generation",
+            "digest": "digest",
+            "signature": {**signature, "kwargs": {}, "options": options},
+        }
+        return Intent(**{**usual, **given})
+
+    def ask(self, intent: Intent) -> Verdict:
+        return self.ledger.intend(intent, submit_seconds=60)
+
+    def submit(self, task_id: str, **given: Any) -> Intent:
+        """A first delivery that is told to POST."""
+        intent = self.intent(task_id, **given)
+        assert "submit" == self.ask(intent).what
+        return intent
+
+    def record_id(self, intent: Intent, remote_id: str, **given: Any) -> tuple[str, Wake | None]:
+        usual = {"parked": intent.signature, "first_poll_seconds": 3.0, "max_wait_seconds": 600.0}
+        return self.ledger.record_id(intent, remote_id, **{**usual, **given})
+
+    def generating(self, task_id: str, remote_id: str | None = None, **given: Any) -> Intent:
+        """A generation that the API accepted."""
+        intent = self.submit(task_id, **given)
+        assert "generating" == self.record_id(intent, remote_id or f"remote-{task_id}")[0]
+        return intent
+
+    def settled(self, task_id: str, **given: Any) -> Wake:
+        """A generation that succeeded; the wake that tells its task."""
+        self.generating(task_id, **given)
+        wake = self.ledger.settle(task_id, None, "succeeded", {"kind": "image"})
+        assert wake is not None
+        return wake
+
+    def deliver(self, wake: Wake, **given: Any) -> Verdict:
+        """A wake arrives at a worker."""
+        return self.ask(self.intent(wake.task_id, marker=marker_of(wake), **given))
+
+    def retract(self, intent: Intent, seconds: float | None = None) -> float | None:
+        again, _ = self.ledger.retract(intent, retry_after_seconds=seconds, first=5, ceiling=300)
+        return again
+
+    def claim(self, seconds_later: float = 0.0, **given: Any) -> Sweep:
+        self.clock += seconds_later
+        return self.ledger.claim([self.profile], chance=0.0, **given)
+
+    # -- what there is ---------------------------------------------------------------------
+
+    def state(self, task_id: str) -> str | None:
+        record = self.ledger.record(task_id)
+        return None if record is None else record.state
+
+    def due(self, name: str) -> float | None:
+        """Seconds from now until the ledger wants something done with it."""
+        score = self.redis.zscore(self.key("due"), name)
+        return None if score is None else float(score) - self.clock
+
+    def key(self, name: str) -> str:
+        return f"{self.ledger.prefix}{name}"
+
+    def fields(self, name: str) -> dict[str, str]:
+        found = self.redis.hgetall(self.key(name))
+        return {key.decode(): value.decode() for key, value in found.items()}
+
+    def slots(self, profile: str = "default") -> int:
+        return int(self.fields(f"gate:{profile}").get("slots", 0))
+
+    def all_records(self) -> dict[str, dict[str, str]]:
+        start = self.key("record:")
+        names = [key.decode() for key in self.redis.scan_iter(f"{start.replace('{', '?')}*")]
+        return {
+            name.removeprefix(start): self.fields(name.removeprefix(self.ledger.prefix))
+            for name in names
+        }
+
+    def everything(self) -> dict[bytes, bytes | None]:
+        """Every key with its content, to see whether anything changed."""
+        return {key: self.redis.dump(key) for key in self.redis.scan_iter("*")}
+
+    def check(self) -> None:
+        """What holds at any moment: due times, counts, batches and slots agree with the records."""
+        records = self.all_records()
+        living = {
+            name for name, it in records.items() if it["state"] not in ("delivered", "tombstone")
+        }
+        due = {name.decode() for name in self.redis.zrange(self.key("due"), 0, -1)}
+        assert living == {name for name in due if not name.startswith("transfer:")}
+        assert recount(records.values()) == nonzero(self.fields("counts"))
+        for batch in {it["batch"] for it in records.values() if "batch" in it}:
+            members = [it for it in records.values() if it.get("batch") == batch]
+            assert recount(members) == nonzero(self.fields(f"batch:{batch}"))
+        holders = [it for it in records.values() if "slot" in it]
+        assert len(holders) == self.slots()
+        assert all(it["state"] in UNDER_WAY for it in holders)
+        assert all("slot" in it for it in records.values() if it["state"] in UNDER_WAY[1:])
+
+
+def marker_of(wake: Wake) -> str:
+    """The epoch in the message that a wake is published as."""
+    return str(unpack(wake.signature)["options"]["headers"][MARKER])
+
+
+def recount(records: Any) -> Counter[str]:
+    """How many records are in which bucket."""
+    return Counter(
+        it["state"] if it["state"] in UNDER_WAY else it["status"]
+        for it in records
+        if it["state"] != "tombstone"
+    )
+
+
+def nonzero(fields: dict[str, str]) -> Counter[str]:
+    other = ("size", "created", "stopped", "files", "downloaded")
+    return Counter(
+        {key: int(value) for key, value in fields.items() if key not in other and int(value)}
+    )
