@@ -153,6 +153,9 @@ def _judge_success(answer: Answer, kind: Kind | None) -> Submitted:
         return Unknown(reason=f"the answer is unreadable: {exc}", status_code=answer.status)
     trace_id = answer.headers.get("Traceparent")
     if reply.remote_id:
+        if reply.error is not None and reply.error.type == "NoAssets":
+            # A create that is over at once need not name its files: a status check is asked first.
+            reply = reply._replace(state="active", error=None)
         return Accepted(reply=reply, trace_id=trace_id)
     if reply.error is not None and reply.error.type == "GenerationFailed":
         return Refused(error=replace(reply.error, trace_id=trace_id, status_code=answer.status))
