@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 import secrets
-import signal
 import sys
 import time
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import click
@@ -20,13 +18,14 @@ import click
 from mulequeue import embedded_redis
 from mulequeue.cli.errors import Stopped, masked
 from mulequeue.errors import ConfigurationError, InputError, MuleQueueError
-from mulequeue.processes import Child, temporary_folder, worker_command
+from mulequeue.processes import Child, sigterm_as_interrupt, temporary_folder, worker_command
 
 MODEL = "alibaba/wan2.6-t2i"
 MOST = 2000
 PATIENCE_SECONDS = 180.0
 """Longer than any demo takes: then something is wrong, and the worker's log is shown."""
 _LOG = "worker.log"
+_RESULTS_SECONDS = 600  # what is left of it on a Redis of the user's own
 _NOT_SETTINGS = ("MULEQUEUE_BROKER_URL", "MULEQUEUE_RESULT_BACKEND", "NO_PROXY", "no_proxy")
 
 
@@ -45,7 +44,7 @@ def run_demo(count: int, output: str, *, as_json: bool = False) -> int:
         embedded_redis.find_server()  # say at once that there is none
     folder = _folder(output)
     try:
-        with _ends_on_sigterm(), ExitStack() as stack:
+        with sigterm_as_interrupt(), ExitStack() as stack:
             fleet = DemoFleet.start(stack, folder, own_url)
             return _made(fleet, count, folder, output, as_json=as_json)
     except KeyboardInterrupt:
@@ -62,20 +61,6 @@ def _folder(output: str) -> Path:
             f"The folder {output} cannot be written: {exc.strerror}. Give another --output."
         ) from None
     return folder
-
-
-@contextmanager
-def _ends_on_sigterm() -> Iterator[None]:
-    """SIGTERM as Ctrl-C, so that what was started is stopped in order."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,11 +85,11 @@ class DemoFleet:
 
         _need_pictures()
         scratch = stack.enter_context(temporary_folder())
-        redis_url = _redis(stack, scratch, redis_url)
+        name = f"demo-{secrets.token_hex(4)}"
+        redis_url = _redis(stack, scratch, redis_url, name)
         secret = new_secret()
         receiver = stack.enter_context(Receiver(secret))
         emulator = stack.enter_context(EmulatorProcess(min_seconds=2.0, max_seconds=5.0))
-        name = f"demo-{secrets.token_hex(4)}"
         env = _environment(name, redis_url, emulator.url, secret, folder)
         worker = _worker(stack, env, name, scratch, folder)
         return cls(
@@ -121,15 +106,26 @@ def _need_pictures() -> None:
         )
 
 
-def _redis(stack: ExitStack, scratch: str, url: str | None) -> str:
+def _redis(stack: ExitStack, scratch: str, url: str | None, name: str) -> str:
     if url:
         from mulequeue.cli.fleet import check_redis
 
         check_redis(url)
+        stack.callback(_forget, url, name)
         return url
     child, url = embedded_redis.start_redis(scratch)
     stack.callback(child.stop)
     return url
+
+
+def _forget(url: str, name: str) -> None:
+    """Delete the demo's ledger and queues from the user's own Redis."""
+    from redis import Redis
+
+    with Redis.from_url(url) as client:
+        keys = list(client.scan_iter(f"*{name}*", count=1000))
+        if keys:
+            client.unlink(*keys)
 
 
 def _environment(
@@ -158,10 +154,10 @@ def _worker(
 ) -> Child:
     concurrency = str(min(4, max(2, os.cpu_count() or 2)))
     options = ("--concurrency", concurrency, "--loglevel", "INFO", "--hostname", f"{name}@%h")
-    queue = ("--", f"task.default_queue={name}")
+    own = ("--", f"task.default_queue={name}", f"result.expires={_RESULTS_SECONDS}")
     with (folder / _LOG).open("ab") as log:
         # In an empty folder, so that no celeryconfig.py of the user's is taken.
-        command = worker_command(*options, *queue)
+        command = worker_command(*options, *own)
         worker = Child("worker", command, env=env, cwd=scratch, output=log)
     stack.callback(worker.stop)
     return worker
@@ -175,6 +171,7 @@ def _app(env: Mapping[str, str], name: str) -> Any:
     app.config_from_object("mulequeue.recommended")
     url = env["MULEQUEUE_REDIS_URL"]
     app.conf.update(broker_url=url, result_backend=url, task_default_queue=name)
+    app.conf.result_expires = _RESULTS_SECONDS
     app.conf.update({key.lower(): value for key, value in env.items() if key not in _NOT_SETTINGS})
     app.set_current()
     return app
@@ -185,6 +182,7 @@ def _made(fleet: DemoFleet, count: int, folder: Path, output: str, *, as_json: b
     from mulequeue.cli.batch import tell
     from mulequeue.cli.watching import missing_files, summary_of
     from mulequeue.demo_page import write_page
+    from mulequeue.demo_prompts import prompts
     from mulequeue.runtime import runtime
     from mulequeue.workflows import member_ids
 
@@ -194,7 +192,10 @@ def _made(fleet: DemoFleet, count: int, folder: Path, output: str, *, as_json: b
     ledger = runtime(fleet.app).ledger
     notification = fleet.receiver.wait(10.0)
     records = ledger.records(member_ids(watched.batch))
-    page = write_page(folder, records, summary, notification, fleet.emulator.stats())
+    shown = [
+        (prompt, record) for prompt, record in zip(prompts(count), records, strict=True) if record
+    ]
+    page = write_page(folder, shown, summary, notification, fleet.emulator.stats())
     missing = missing_files(ledger, watched.batch)
     is_good = summary.succeeded == summary.submitted and not missing and notification is not None
     if not as_json:
@@ -246,10 +247,12 @@ def show_log(folder: Path, lines: int = 25) -> None:
 
 def _farewell(page: Path, output: str, count: int, is_terminal: bool) -> None:
     """Where to look, and what to type next."""
-    bold = dict(bold=True) if is_terminal else {}
+    bold = {"bold": True} if is_terminal else {}
     click.echo()
     click.echo(f"Look at   {click.style(page.as_uri(), **bold)}")
     click.echo("Next      export MULEROUTER_API_KEY=sk-mr-…   and then, in two terminals:")
     click.echo(f"            {click.style('mulequeue dev', **bold)}")
-    click.echo(f"            {click.style('mulequeue batch prompts.txt --output pictures', **bold)}")
+    click.echo(
+        f"            {click.style('mulequeue batch prompts.txt --output pictures', **bold)}"
+    )
     click.echo()

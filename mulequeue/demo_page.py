@@ -17,24 +17,23 @@ from mulequeue.ledger import Record
 
 def write_page(
     folder: Path,
-    records: Iterable[Record | None],
+    shown: Iterable[tuple[str, Record]],
     summary: Summary,
     notification: Received | None,
     stats: Mapping[str, int],
 ) -> Path:
     """Write ``index.html``; its path.
 
-    :param records: of the generations, in the order of the prompts.
+    :param shown: prompts and what came of them.
     :param stats: the emulator's counters.
     """
-    known = [record for record in records if record is not None]
     template = resources.files("mulequeue").joinpath("demo_page.html").read_text("utf-8")
     parts = {
         "COUNT": f"{summary.submitted}",
         "SECONDS": f"{summary.seconds:.1f}",
         "FACTS": _facts(summary, stats),
         "NOTIFICATION": _notification(notification),
-        "CARDS": "\n".join(_card(folder, record) for record in known),
+        "CARDS": "\n".join(_card(folder, prompt, record) for prompt, record in shown),
     }
     for name, html in parts.items():
         template = template.replace(f"<!--{name}-->", html)
@@ -64,25 +63,25 @@ def _notification(notification: Received | None) -> str:
     )
 
 
-def _card(folder: Path, record: Record) -> str:
+def _card(folder: Path, prompt: str, record: Record) -> str:
     status = record.status or record.state
     seconds = (record.finished or 0) - (record.submitted or 0)
     took = f"{seconds:.1f} s" if record.finished and record.submitted else "–"
     checks = f"{record.polls} check{'' if record.polls == 1 else 's'}"
     return (
-        f'<li class="card {escape(status)}">{_pictures(folder, record)}'
-        f"<div><p>{escape(record.label or record.task_id)}</p>"
+        f'<li class="card {escape(status)}">{_pictures(folder, prompt, record)}'
+        f"<div><p>{escape(prompt)}</p>"
         f'<p class="meta"><span class="status">{escape(WORDS.get(status, status))}</span>'
         f"<span>{checks}</span><span>{took}</span></p></div></li>"
     )
 
 
-def _pictures(folder: Path, record: Record) -> str:
+def _pictures(folder: Path, prompt: str, record: Record) -> str:
     sources = [_relative(folder, file.url) for file in record.files]
     if not sources:
         why = reason_of(record) if record.is_over else "still under way"
         return f'<div class="none">{escape(why)}</div>'
-    name = escape(record.label, quote=True)
+    name = escape(prompt, quote=True)
     return "".join(
         f'<a href="{escape(source, quote=True)}"><img src="{escape(source, quote=True)}" '
         f'alt="{name}" loading="lazy"></a>'

@@ -8,9 +8,10 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 from typing import IO, Any
 
 _KEEPER = Path(__file__).with_name("keeper.py")
@@ -95,3 +96,17 @@ def worker_command(*arguments: str, app: str = "mulequeue") -> list[str]:
 def temporary_folder() -> tempfile.TemporaryDirectory[str]:
     """A folder that is gone afterwards, even when a file in it disappears meanwhile."""
     return tempfile.TemporaryDirectory(prefix="mulequeue-", ignore_cleanup_errors=True)
+
+
+@contextmanager
+def sigterm_as_interrupt() -> Iterator[None]:
+    """SIGTERM as Ctrl-C, so that what was started is stopped in order."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -105,5 +105,7 @@ def check_broker(app: Any, settings: Settings) -> None:
 
 
 def name_of(app: Any) -> str:
-    """What stands behind ``celery -A`` for this app."""
-    return str(app.main or "proj")
+    """What stands behind ``celery -A`` for this app: as it was typed, else by its name."""
+    context = click.get_current_context(silent=True)
+    typed = context.find_root().params.get("app") if context is not None else None
+    return str(typed or app.main or "proj")
