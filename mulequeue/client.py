@@ -10,7 +10,7 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 import aiohttp
@@ -96,8 +96,9 @@ async def submit(
         return NotSent(reason=str(exc))
     session = fresh_session(connector)
     try:
-        async with asyncio.timeout(settings.submit_timeout_seconds):
-            await _post(session, profile, api_path, data, answer)
+        await _in_time(
+            _post(session, profile, api_path, data, answer), settings.submit_timeout_seconds
+        )
     except Exception as exc:
         if not connector.connected:
             return NotSent(reason=reason_of(exc, profile))
@@ -124,6 +125,26 @@ async def _post(
         allow_redirects=False,
     ) as response:
         await answer.read(response)
+
+
+async def _in_time(work: Coroutine[Any, Any, None], seconds: float) -> None:
+    """Wait for it, at most that long in all.
+
+    Two waits: a process that was stopped finds the first one run out when it goes on, and reads
+    within the second one the answer that has arrived meanwhile, and the paid id in it.
+
+    :raises TimeoutError: it took longer.
+    """
+    task = asyncio.create_task(work)
+    last = min(1.0, seconds / 2)
+    try:
+        for part in (seconds - last, last):
+            if (await asyncio.wait({task}, timeout=part))[0]:
+                return await task
+        raise TimeoutError
+    finally:
+        if task.cancel():
+            await asyncio.wait({task}, timeout=1)
 
 
 def _input_error(exc: Exception) -> ErrorInfo:

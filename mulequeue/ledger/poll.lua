@@ -36,7 +36,8 @@ if what == 'schedule' then     -- [5] when something is due that was just parked
     local coming = tonumber(poll[2])
     if coming <= at + 0.1 and coming > now - OVERDUE then return {} end
   end
-  return publish(at)
+  -- what replaces a lost message must not come later than that one would have
+  return publish(math.min(at, first_due() or at))
 elseif what == 'begin' then    -- [5] lease, seconds
   if poll[1] ~= token or is_running then return {} end
   redis.call('DEL', POLL)
