@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mulequeue.shown import shown_args
+
 MARKER = "mulequeue_epoch"
 
 # What follows a generation is worth waiting for the broker: Celery's default gives up after 0.6 s.
@@ -33,6 +35,10 @@ def parked_signature(
     )
     options = signature["options"]
     options.pop("eta", None)
+    shown = request.get("argsrepr")
+    if shown and shown != shown_args(task.name, signature["args"], signature["kwargs"]):
+        # The prompt goes with the input; what Flower shows of the task stays as it was.
+        options["argsrepr"] = shown
     chain = options.get("chain") or []
     for follower in [*chain[-1:], *(options.get("link") or []), options.get("chord")]:
         _make_patient(follower)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from celery import Task, shared_task
+from celery import shared_task
 
 from mulequeue import delivering, downloading, inline, notifying, submitting, transfers
 from mulequeue.errors import GenerationError, InputError, TransferError, generation_error
 from mulequeue.plan import Plan, make_plan
 from mulequeue.polling import sweep
+from mulequeue.readable import ReadableTask, SilentTask
 from mulequeue.runtime import runtime
 from mulequeue.settings import Settings
 
@@ -32,7 +33,7 @@ _OWN: dict[str, Any] = {
 _CALL = ("profile", "max_wait", "poll_interval", "on_failure", "batch_id", "batch_size")
 
 
-class GeneratingTask(Task):
+class GeneratingTask(ReadableTask):
     """A task that parks in the ledger and comes back with an outcome."""
 
     abstract = True
@@ -45,7 +46,7 @@ class GeneratingTask(Task):
         delivering.dispatched(self, exc)
 
 
-class TransferringTask(Task):
+class TransferringTask(ReadableTask):
     """A task that holds a lease while it runs and between its attempts."""
 
     abstract = True
@@ -203,6 +204,7 @@ def adopt(
 
 @shared_task(
     bind=True,
+    base=SilentTask,
     name="mulequeue.poll",
     ignore_result=True,
     **{**_OWN, "time_limit": 120, "soft_time_limit": 90},
@@ -242,7 +244,7 @@ def notify(self: Any, value: Any, target: str) -> Any:
     return notifying.notify(self, value, target)
 
 
-@shared_task(name="mulequeue.gather", **_OWN)
+@shared_task(base=ReadableTask, name="mulequeue.gather", **_OWN)
 def gather(results: Any) -> Any:
     """The body of a batch nobody wants to be notified of: its members' results."""
     return results

@@ -1,0 +1,31 @@
+"""Flower, set up for generations: ``from mulequeue.flowerconfig import *`` in ``flowerconfig.py``.
+
+Flower reads a ``flowerconfig.py`` in the working directory by itself. Every name in it is an
+option of Flower's, so nothing else stands here. What its JSON API and its metrics show needs no
+configuration: the tasks send readable lines by themselves (:mod:`mulequeue.shown`).
+"""
+
+__all__ = ["format_task", "tasks_columns"]
+
+from mulequeue.shown import is_ours as _is_ours
+from mulequeue.shown import shown_result as _shown_result
+
+# What it is comes before what it is called; Celery's ids come last.
+tasks_columns = "name,args,state,received,result,worker,uuid"
+
+
+def format_task(task):  # type: ignore[no-untyped-def]  # it has to be a plain function
+    """A task as Flower's pages show it.
+
+    What was sent by name, from a process that does not load mulequeue, waits in its queue with the
+    arguments as Celery wrote them: they stay unsaid.
+    """
+    if not (task.name or "").startswith("mulequeue."):
+        return task
+    if task.args and not _is_ours(task.args):
+        task.args = "…"
+    if task.kwargs and not _is_ours(task.kwargs):
+        task.kwargs = "…"
+    if task.result and len(task.result.split()) > 1:
+        task.result = _shown_result(task.result)
+    return task

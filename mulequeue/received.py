@@ -1,0 +1,35 @@
+"""Messages as a worker's main process holds them; only workers load this.
+
+Lines are made again here: whoever sends a task by its name has not loaded its class.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery.worker.request import Request
+
+from mulequeue.shown import is_ours, shown_args, shown_kwargs, shown_result
+
+
+class ReadableRequest(Request):  # type: ignore[misc]  # Celery publishes no types
+    """A received message of a :class:`ReadableTask`, in the worker's main process."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not is_ours(self.argsrepr):
+            shown = shown_args(self.type, self.args, self.kwargs)
+            self._argsrepr, self._kwargsrepr = shown, shown_kwargs(self.kwargs)
+            # The pool's process takes them from here for its log.
+            self._request_dict.update(argsrepr=shown, kwargsrepr=self._kwargsrepr)
+
+    def info(self, safe: bool = False) -> dict[str, Any]:
+        """What ``celery inspect`` and Flower's page of a worker show."""
+        info: dict[str, Any] = super().info(safe=True)
+        return info
+
+    def send_event(self, type: str, **fields: Any) -> None:
+        """An event of this task; a result is told as how it ended."""
+        if isinstance(fields.get("result"), str):
+            fields["result"] = shown_result(fields["result"])
+        super().send_event(type, **fields)
