@@ -31,6 +31,8 @@ OUTAGE_AFTER = 8
 """Errors in a row before a profile's checks pause."""
 OUTAGE_FIRST_SECONDS, OUTAGE_CEILING_SECONDS = 2.0, 60.0
 ERROR_FIRST_SECONDS, ERROR_CEILING_SECONDS = 2.0, 60.0
+BACKSTOP_FACTOR, BACKSTOP_CEILING_SECONDS = 6, 60.0
+"""How much rarer status checks are while webhooks come, and how rare at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +52,19 @@ class Settled:
 
 
 def decide(
-    due: Due, found: client.Fetched, *, now: float, chance: float, grace_seconds: float
+    due: Due,
+    found: client.Fetched,
+    *,
+    now: float,
+    chance: float,
+    grace_seconds: float,
+    has_webhooks: bool = False,
 ) -> Again | Settled:
     """What a status check means for a record. Pure.
 
     :param now: unix seconds. :param chance: a random number in [0, 1).
     :param grace_seconds: how long after submission a 404 means "not visible yet".
+    :param has_webhooks: they come for its profile, so checks are only the backstop.
     """
     if isinstance(found, TaskReply):
         model = catalog.find(f"/vendors/{due.path}")
@@ -67,7 +76,10 @@ def decide(
         if now >= due.deadline:
             return Settled("timed_out", {})
         schedule = model.schedule if due.interval is None else PollSchedule.fixed(due.interval)
-        return Again(now + schedule.seconds(due.polls + 1, chance))
+        wait = schedule.seconds(due.polls + 1, chance)
+        if has_webhooks:
+            wait = max(wait, min(wait * BACKSTOP_FACTOR, BACKSTOP_CEILING_SECONDS))
+        return Again(now + wait)
     if isinstance(found, NotFound) and found.gone and now - due.submitted > grace_seconds:
         return Settled("failed", {"error": error_of(found.error)})
     if now - due.started > MAX_WAIT_CEILING_SECONDS:
@@ -102,6 +114,7 @@ class Poller:
         self._errors_in_a_row: dict[str, int] = {}
         self._paused_until: dict[str, float] = {}
         self._reopening: set[str] = set()
+        self._with_webhooks: set[str] = set()
         self._background: set[asyncio.Task[None]] = set()
         self._clock_offset = 0.0
         self._warned_of = {""}
@@ -116,6 +129,7 @@ class Poller:
             return None
         keeper = asyncio.create_task(self._keep_lease(token))
         try:
+            self._with_webhooks = await call(ledger.with_webhooks, self._profiles)
             await self._drain(asyncio.get_running_loop().time() + SWEEP_SECONDS)
         finally:
             keeper.cancel()
@@ -205,12 +219,17 @@ class Poller:
             now=self._now(),
             chance=random.random(),
             grace_seconds=self._settings.not_found_grace_seconds,
+            has_webhooks=due.profile in self._with_webhooks,
         )
         work.under_way.pop(due.task_id, None)
         if isinstance(decision, Again):
             work.again.append((due.task_id, decision.due, 1, decision.errors))
         else:
             work.settled.append((due.task_id, decision))
+            if due.profile in self._with_webhooks and isinstance(found, TaskReply):
+                # No webhook told of it in time: back to the cadence, until the next one comes.
+                self._with_webhooks.discard(due.profile)
+                await self._runtime.call(self._ledger.webhooks_missed, due.profile)
 
     def _note_unknown_word(self, due: Due, found: client.Fetched) -> None:
         if isinstance(found, TaskReply) and not is_known_status(found.status) and due.polls == 0:

@@ -17,6 +17,7 @@ from mulequeue.patience import keep_trying
 from mulequeue.plan import Plan, refusal_of
 from mulequeue.runtime import Runtime
 from mulequeue.settling import answer_of, error_of
+from mulequeue.webhooks import settle_early
 
 logger = logging.getLogger("mulequeue")
 
@@ -122,6 +123,8 @@ async def _accepted(
         wake = await keep_trying(
             runtime, lambda: runtime.ledger.settle(intent.task_id, hold, reply.state, end)
         )
+    elif wake is None:  # a webhook may have been faster than this answer
+        wake = await keep_trying(runtime, lambda: settle_early(runtime, intent.task_id, remote_id))
     runtime.wake([wake])
     now = await keep_trying(runtime, runtime.ledger.now)
     await runtime.call(runtime.poll_at, now + (first if not hold else 30))

@@ -108,6 +108,10 @@ class Settings:
     notification_max_seconds: float = 24 * 3600.0
     """How long a notification is tried again before it is given up."""
 
+    webhook_secret: tuple[str, ...] = field(default=(), repr=False)
+    """Secrets of the API's webhooks, as its console shows them (``whsec_…``): one, or several for
+    several accounts or while one is replaced. Unset: webhooks are refused."""
+
     input_roots: tuple[str, ...] = ()
     """Folders that ``mulequeue.file(path)`` may read from, on the worker. None by default."""
     input_max_bytes: int = 20 * 1024**2

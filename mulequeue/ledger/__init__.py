@@ -17,6 +17,10 @@ The braces make one Redis Cluster slot of a fleet.
 ``mulequeue:{fleet}:poll``, ``…:sweep``        hash    the valid poll message; the sweep that runs
 ``mulequeue:{fleet}:transfer:<task id>``       hash    lease of a download or notification
 ``mulequeue:{fleet}:done:<task id>``           string  what a download or notification came to
+``mulequeue:{fleet}:event:<event id>``         string  a webhook that was seen
+``mulequeue:{fleet}:early:<remote id>``        string  JSON of a webhook that came before the id
+``mulequeue:{fleet}:webhooks``                 hash    how many webhooks came
+``mulequeue:{fleet}:webhooks:<profile>``       string  when the last one came; gone when one missed
 =============================================  ======  ==================================================
 """
 
@@ -41,6 +45,7 @@ from mulequeue.ledger.answers import (
     verdict_of,
 )
 from mulequeue.ledger.base import connect
+from mulequeue.ledger.events import Events
 from mulequeue.ledger.packing import pack, unpack
 from mulequeue.ledger.reading import Reading
 from mulequeue.ledger.records import SCHEMA_VERSION, Record, outcome_of
@@ -71,7 +76,7 @@ MOST_CLAIMED = 1000
 MOST_WAKES = 200
 
 
-class Ledger(Transfers, Reading):
+class Ledger(Transfers, Events, Reading):
     """One fleet's ledger on one Redis.
 
     :param redis: a client that answers bytes (``decode_responses`` off).
