@@ -90,7 +90,7 @@ def free_port() -> int:
 def worker_command(*arguments: str, app: str = "mulequeue") -> list[str]:
     """The command of a Celery worker in this Python, quick to start beside a user's own workers."""
     quick = ("--without-gossip", "--without-mingle", "--without-heartbeat")
-    return [sys.executable, "-m", "celery", "-A", app, "worker", *quick, *arguments]
+    return [sys.executable, "-m", "celery", "-q", "-A", app, "worker", *quick, *arguments]
 
 
 def temporary_folder() -> tempfile.TemporaryDirectory[str]:

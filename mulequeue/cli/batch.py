@@ -16,7 +16,7 @@ from mulequeue.cli.errors import Stopped
 from mulequeue.cli.fleet import app_of, ledger_of, settings_of
 from mulequeue.cli.given import EXTRA_HELP, extras, folders_of
 from mulequeue.cli.prompts import read_inputs
-from mulequeue.cli.view import View, echo_json, view_for
+from mulequeue.cli.view import echo_json, view_for
 from mulequeue.cli.watching import BatchWatch, Summary, missing_files, summary_of, watch
 from mulequeue.cli.workers import WorkerHint
 from mulequeue.errors import InputError
@@ -24,7 +24,6 @@ from mulequeue.ledger import Batch, Ledger
 from mulequeue.workflows import member_id
 
 DEFAULT_MODEL = "alibaba/wan2.6-t2i"
-_LOCAL = "Or do without workers: add --local."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,16 +117,13 @@ def run_on_workers(app: Any, job: Job) -> int:
                 enqueue(app, job, batch_id, view.enqueued)
             else:
                 view.note(f"Batch {batch_id} exists; nothing is enqueued again.")
-            is_over = _watch(app, watched, view, job)
+            left = None if job.max_wait is None else job.max_wait - (time.monotonic() - started)
+            hint = WorkerHint(app, view.note, lambda: watched.moved, local=do_without(batch_id))
+            is_over = watch(watched, view, max_wait=left, each_look=[hint])
         except KeyboardInterrupt:
             raise Stopped(how_to_go_on(batch_id)) from None
     summary = summary_of(watched.batch, time.monotonic() - started)
     return report(ledger, watched.batch, summary, job, is_over=is_over)
-
-
-def _watch(app: Any, watched: BatchWatch, view: View, job: Job) -> bool:
-    hint = WorkerHint(app, view.note, lambda: watched.moved, local=_LOCAL)
-    return watch(watched, view, max_wait=job.max_wait, each_look=[hint])
 
 
 def check_same(ledger: Ledger, known: Batch, job: Job) -> None:
@@ -141,6 +137,11 @@ def check_same(ledger: Ledger, known: Batch, job: Job) -> None:
             f"Batch {known.batch_id} exists and was made of other prompts ({known.size} of them). "
             "Give another --batch-id."
         )
+
+
+def do_without(name: str) -> str:
+    """How to do without workers; what is enqueued must go first, or it would be paid as well."""
+    return f"Or cancel this (mulequeue cancel {name}) and do without workers: --local."
 
 
 def how_to_go_on(batch_id: str) -> str:

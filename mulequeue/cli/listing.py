@@ -14,7 +14,7 @@ from mulequeue.cli.view import echo_json
 from mulequeue.cli.watching import records_of
 from mulequeue.ledger import Ledger, Record
 
-_CHOICES = [name for name in WORDS if name != "queued"]
+_CHOICES = [name for name in WORDS if name not in ("queued", "tombstone")]
 
 
 @click.command("list")
@@ -36,7 +36,9 @@ def list_command(
     records = [
         record
         for record in records_of(ledger, task_ids(ledger))
-        if status in (None, record.status or record.state) and batch in (None, record.batch)
+        if record.state != "tombstone"
+        and status in (None, record.status or record.state)
+        and batch in (None, record.batch)
     ]
     newest = sorted(records, key=lambda record: record.created, reverse=True)[: max(0, limit)]
     if as_json:

@@ -29,13 +29,15 @@ WORDS = {
     "timed_out": "timed out",
     "submit_unknown": "unknown",
     "cancelled": "cancelled",
+    "tombstone": "cancelled before it was known",
 }
 """States as people read them."""
+_OTHERS = ("queued", "tombstone")
 
 
 def states_of(batch: Batch) -> list[tuple[str, int]]:
     """Every state and how many members are in it; ``queued`` are those no worker has taken yet."""
-    counts = {name: batch.counts.get(name, 0) for name in WORDS if name != "queued"}
+    counts = {name: batch.counts.get(name, 0) for name in WORDS if name not in _OTHERS}
     return [("queued", max(0, batch.size - sum(counts.values()))), *counts.items()]
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mulequeue.cli.batch import do_without
 from mulequeue.cli.errors import Stopped, one_line
 from mulequeue.cli.fleet import ledger_of
 from mulequeue.cli.outcomes import status_line, tell_outcome, tell_submitted
@@ -17,8 +18,6 @@ from mulequeue.tasks import download, generate
 
 if TYPE_CHECKING:
     from mulequeue.cli.run import Call
-
-_LOCAL = "Or do without workers: add --local."
 
 
 def run_on_workers(app: Any, call: Call, *, no_wait: bool) -> int:
@@ -31,7 +30,7 @@ def run_on_workers(app: Any, call: Call, *, no_wait: bool) -> int:
     chain = member.set(task_id=call.task_id) | download.s(storage=call.storage).set(task_id=stored)
     chain.apply_async()
     watch = TaskWatch(ledger, call.task_id, download_id=stored, say=None if call.quiet else _say)
-    hint = WorkerHint(app, _say, lambda: watch.record is not None, local=_LOCAL)
+    hint = WorkerHint(app, _say, lambda: watch.record is not None, local=do_without(call.task_id))
     gives_up = None if call.max_wait is None else time.monotonic() + call.max_wait
     try:
         while not (watch.look() or (no_wait and watch.has_remote_id)):

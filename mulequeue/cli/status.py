@@ -189,7 +189,7 @@ def _rows(record: Record) -> list[tuple[str, Any]]:
     return [
         ("task", record.task_id),
         ("status", WORDS.get(record.status or record.state, record.status or record.state)),
-        ("model", record.model or record.api_path),
+        ("model", record.model),
         ("prompt", record.label),
         ("batch", record.batch),
         ("path", record.api_path if record.path else None),
