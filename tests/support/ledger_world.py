@@ -83,6 +83,24 @@ class World:
         self.clock += seconds_later
         return self.ledger.claim([self.profile], chance=0.0, **given)
 
+    def put(self, state: str, **given: Any) -> None:
+        """Bring the task ``t`` into a state."""
+        if state == "waiting":
+            self.retract(self.submit("t", **given))
+        elif state == "submitting":
+            self.submit("t", **given)
+        elif state == "generating":
+            self.generating("t", "r", **given)
+        elif state == "tombstone":
+            self.ledger.cancel("t", ttl_seconds=TTL)
+        elif state != "none":
+            wake = self.settled("t", remote_id="r", **given)
+            if state != "settled":
+                assert "deliver" == self.deliver(wake).what
+            if state == "delivered":
+                assert self.ledger.delivered("t", marker_of(wake), ttl_seconds=TTL)
+        assert state == (self.state("t") or "none")
+
     # -- what there is ---------------------------------------------------------------------
 
     def state(self, task_id: str) -> str | None:

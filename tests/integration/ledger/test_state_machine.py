@@ -16,6 +16,6 @@ def test_any_order_of_events_pays_once_delivers_once_and_forgets_nothing(redis: 
 
     Machine.redis = redis
     chosen = hypothesis.settings.get_current_profile_name()
-    given = {} if chosen == "thorough" else {"max_examples": 60, "stateful_step_count": 40}
+    given = {} if chosen == "thorough" else {"max_examples": 100, "stateful_step_count": 50}
     settings = hypothesis.settings(deadline=None, **given)
     run_state_machine_as_test(Machine, settings=settings)  # type: ignore[no-untyped-call]

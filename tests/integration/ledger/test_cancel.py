@@ -1,0 +1,75 @@
+"""Cancelling: before, during and after everything else."""
+
+from __future__ import annotations
+
+import pytest
+from support.ledger_world import SUBMIT_LEASE, TTL, World
+
+from mulequeue.ledger import Wake
+
+
+@pytest.mark.parametrize("state", ["waiting", "generating"])
+def test_cancel_settles_what_has_not_ended(world: World, state: str) -> None:
+    """A waiting or generating task is settled as cancelled, and its wake is there at once."""
+    world.put(state)
+
+    was, wake = world.ledger.cancel("t", ttl_seconds=TTL)
+
+    assert was == state
+    assert wake is not None
+    assert "cancelled" == world.fields("record:t")["status"]
+    world.check()
+
+
+@pytest.mark.parametrize("state", ["settled", "delivering", "delivered", "tombstone"])
+def test_cancel_comes_too_late_for_an_outcome(world: World, state: str) -> None:
+    """Cancelling what ended already changes nothing and tells in which state it was."""
+    world.put(state)
+    before = world.everything()
+
+    assert (state, None) == world.ledger.cancel("t", ttl_seconds=TTL)
+    assert before == world.everything()
+
+
+def test_cancel_before_the_task_arrives(world: World) -> None:
+    """A task cancelled before it is known never submits: the tombstone turns it into cancelled."""
+    world.put("tombstone")
+    assert 0 < world.redis.ttl(world.key("record:t")) <= TTL
+
+    verdict = world.ask(world.intent("t"))
+
+    assert "wake" == verdict.what
+    assert "cancelled" == world.fields("record:t")["status"]
+    assert -1 == world.redis.ttl(world.key("record:t"))
+
+
+def test_members_of_a_cancelled_batch_never_submit(world: World) -> None:
+    """The flag of a batch is seen by every intent that comes after it."""
+    world.submit("t", batch_id="b", batch_size=2)
+    world.ledger.cancel_batch("b")
+
+    verdict = world.ask(world.intent("u", batch_id="b", batch_size=2))
+
+    assert "wake" == verdict.what
+    batch = world.ledger.batch("b")
+    assert batch is not None
+    assert batch.is_cancelled
+    assert (2, {"submitting": 1, "cancelled": 1}) == (batch.size, batch.counts)
+
+
+@pytest.mark.parametrize("end", ["failed", "submit_unknown", "not created", "died"])
+def test_cancel_during_the_post_is_heeded_whatever_comes_of_it(world: World, end: str) -> None:
+    """A task flagged while submitting ends cancelled: refused, unknown, not created or abandoned."""
+    intent = world.submit("t")
+    world.ledger.cancel("t", ttl_seconds=TTL)
+
+    wake: Wake | None
+    if end == "not created":
+        wake = world.ledger.retract(intent, retry_after_seconds=None, first=5, ceiling=300)[1]
+    elif end == "died":
+        (wake,) = world.claim(SUBMIT_LEASE + 1).wakes
+    else:
+        wake = world.ledger.settle_submit(intent, end, None)
+
+    assert wake is not None
+    assert ("settled", "cancelled") == (world.state("t"), world.fields("record:t")["status"])

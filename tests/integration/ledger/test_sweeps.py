@@ -1,0 +1,261 @@
+"""What a sweep claims, and what it may write back."""
+
+from __future__ import annotations
+
+import pytest
+from support.ledger_world import SUBMIT_LEASE, TTL, World, marker_of
+
+from mulequeue.settings import Profile
+
+
+def test_a_check_has_all_that_it_needs(world: World) -> None:
+    """A claimed record tells its id, path, profile, counters and the deadline from its acceptance."""
+    intent = world.submit("t", interval=4.0)
+    submitted = world.clock
+    world.clock += 9
+    world.record_id(intent, "r", max_wait_seconds=600)
+
+    (due,) = world.claim(4).polls
+
+    assert ("t", "r", intent.path, "default") == (due.task_id, due.remote_id, due.path, due.profile)
+    assert (0, 0, 4.0) == (due.polls, due.errors, due.interval)
+    assert (submitted, submitted + 9, submitted + 609) == pytest.approx(
+        (due.submitted, due.started, due.deadline)
+    )
+
+
+def test_waiting_does_not_burn_the_deadline(world: World) -> None:
+    """The time a task waits before its POST is not counted as time of the generation."""
+    world.retract(world.submit("t"), 3000)
+    (wake,) = world.claim(3001).wakes
+    intent = world.intent("t", marker=marker_of(wake))
+    world.ask(intent)
+
+    world.record_id(intent, "r", max_wait_seconds=600)
+
+    assert world.clock + 600 == pytest.approx(float(world.fields("record:t")["deadline"]))
+
+
+def test_two_sweeps_share_nothing(world: World) -> None:
+    """What one sweep claimed no other claims, until the claim lapses after five seconds."""
+    for name in "abc":
+        world.generating(name)
+
+    first = world.claim(4, most=2)
+    second = world.claim()
+
+    assert (2, 1) == (len(first.polls), len(second.polls))
+    assert [] == world.claim(4).polls
+    assert 3 == len(world.claim(2).polls)
+
+
+def test_a_paused_sweep_that_comes_back_changes_nothing(world: World) -> None:
+    """After a claim lapsed and was taken by another, its holder can write nothing at all."""
+    world.generating("t")
+    stale = world.claim(4).token
+    world.claim(6)
+    before = world.everything()
+
+    assert 0 == world.ledger.reschedule(stale, [("t", world.clock + 99, 1, 0)])
+    world.ledger.renew(stale, ["t"])
+    assert world.ledger.settle("t", stale, "succeeded", {}, polls=1) is None
+    assert before == world.everything()
+
+
+def test_a_renewed_claim_does_not_lapse(world: World) -> None:
+    """A slow check keeps its record for as long as its sweep renews the claim."""
+    world.generating("t")
+    token = world.claim(4).token
+
+    for _ in range(5):
+        world.clock += 4
+        world.ledger.renew(token, ["t"])
+        assert [] == world.claim().polls
+
+    assert world.ledger.settle("t", token, "succeeded", {}) is not None
+
+
+def test_a_rescheduled_check_counts(world: World) -> None:
+    """Checks and errors in a row are kept with the record, and good news clears the errors."""
+    world.generating("t")
+    token = world.claim(4).token
+    assert 1 == world.ledger.reschedule(token, [("t", world.clock + 10, 1, 2)])
+
+    assert [] == world.claim(9).polls
+    sweep = world.claim(1)
+    assert (1, 2) == (sweep.polls[0].polls, sweep.polls[0].errors)
+    world.ledger.reschedule(sweep.token, [("t", world.clock, 1, 0)])
+
+    (due,) = world.claim().polls
+    assert (2, 0) == (due.polls, due.errors)
+
+
+def test_an_outcome_is_written_once(world: World) -> None:
+    """After a webhook settled a generation, the check that was under way changes nothing."""
+    world.generating("t", "r")
+    token = world.claim(4).token
+    assert world.ledger.settle("t", None, "succeeded", {"kind": "image"}) is not None
+
+    assert world.ledger.settle("t", token, "failed", {}, polls=1) is None
+    assert world.ledger.settle("t", None, "failed", {}) is None
+    record = world.ledger.record("t")
+    assert record is not None
+    assert ("succeeded", {"kind": "image"}) == (record.status, record.answer)
+
+
+def test_a_terminal_answer_is_settled_by_the_submitter(world: World) -> None:
+    """A create that answers the end already is held by its submitter, or polled if that one dies."""
+    intent = world.submit("t")
+    assert "generating" == world.record_id(intent, "r", hold="held")[0]
+
+    assert [] == world.claim(29).polls
+    assert world.ledger.settle("t", "held", "succeeded", {}) is not None
+
+    other = world.submit("u")
+    world.record_id(other, "s", hold="held")
+    assert ["u"] == [due.task_id for due in world.claim(31).polls]
+
+
+def test_a_lost_wake_is_repeated_ever_more_rarely(world: World) -> None:
+    """An outcome is woken again after 30, 60, 120 … seconds, up to an hour, until it is heard."""
+    wake = world.settled("t")
+
+    waits = []
+    for _ in range(9):
+        waits.append(world.due("t"))
+        assert [wake] == world.claim(waits[-1]).wakes
+
+    assert [30, 60, 120, 240, 480, 960, 1920, 3600, 3600] == pytest.approx(waits)
+
+
+def test_a_dead_submitter_leaves_an_unknown(world: World) -> None:
+    """Nobody submits again for a worker that died after the intent: submit_unknown, and woken."""
+    world.submit("t")
+
+    assert [] == world.claim(SUBMIT_LEASE - 1).wakes
+    (wake,) = world.claim(2).wakes
+
+    record = world.deliver(wake).record
+    assert record is not None
+    assert "submit_unknown" == record.status
+
+
+def test_wakes_are_bounded_and_nothing_is_skipped(world: World) -> None:
+    """A claim brings at most so many wakes; the others stay due."""
+    for index in range(5):
+        world.settled(str(index))
+    world.clock += 31
+
+    first = world.claim(most_wakes=3)
+    second = world.claim(most_wakes=3)
+
+    assert (3, 2) == (len(first.wakes), len(second.wakes))
+    assert 5 == len({wake.task_id for wake in first.wakes + second.wakes})
+
+
+@pytest.mark.parametrize("state", ["waiting", "generating"])
+def test_what_a_worker_has_no_key_for_it_leaves(world: World, state: str) -> None:
+    """Without the key a record is neither checked nor woken to submit; it stays for others."""
+    intent = world.submit("t")
+    world.retract(intent, 1) if state == "waiting" else world.record_id(intent, "r")
+    stranger = Profile(name="default", base_url="https://other.example", api_key="other")
+    world.clock += 5
+
+    sweep = world.ledger.claim([stranger])
+
+    assert ([], []) == (sweep.polls, sweep.wakes)
+    assert world.profile.fingerprint == sweep.unknown_fingerprint
+    mine = world.claim(6)
+    assert 1 == len(mine.polls) + len(mine.wakes)
+
+
+def test_a_replaced_key_is_still_known(world: World) -> None:
+    """A former fingerprint lets today's key go on with the generations of yesterday's."""
+    world.generating("t")
+    former = world.profile.fingerprint
+    today = Profile(name="default", base_url=world.profile.base_url, api_key="new")
+    world.clock += 5
+
+    assert 1 == len(world.ledger.claim([today], former_fingerprints=[former]).polls)
+
+
+def test_anybody_may_wake_what_is_settled(world: World) -> None:
+    """An outcome needs no key to be handed on."""
+    world.settled("t")
+    world.clock += 31
+
+    assert ["t"] == [wake.task_id for wake in world.ledger.claim([]).wakes]
+
+
+def test_records_of_a_newer_version_are_left_alone(world: World) -> None:
+    """During a deployment an old worker puts a newer record off instead of guessing."""
+    world.settled("t")
+    world.redis.hset(world.key("record:t"), "v", 99)
+    world.clock += 31
+
+    assert [] == world.claim().wakes
+    assert 5 == pytest.approx(world.due("t"))
+
+
+def test_what_is_gone_leaves_the_index(world: World) -> None:
+    """An entry of the due index without a record behind it is dropped, not looked at for ever."""
+    world.submit("t")
+    world.redis.delete(world.key("record:t"))
+
+    world.claim(SUBMIT_LEASE + 1)
+
+    assert world.due("t") is None
+
+
+# -- an outage of the API ----------------------------------------------------------------------
+
+
+def test_an_outage_pauses_the_checks_of_its_profile(world: World) -> None:
+    """While checks are paused nothing is claimed; what is due is spread over ten seconds after."""
+    for index in range(20):
+        world.generating(str(index))
+    until = world.ledger.trip("default", seconds=None, first=2, ceiling=60)
+    assert world.clock + 2 == pytest.approx(until)
+    world.ledger.trip("default", seconds=30, first=2, ceiling=60)
+
+    assert [] == world.claim(4).polls
+
+    dues = sorted(world.due(str(index)) or 0 for index in range(20))
+    assert 26 <= dues[0] < dues[-1] < 36
+    assert dues[-1] - dues[0] > 5
+
+
+def test_one_check_finds_out_whether_the_outage_is_over(world: World) -> None:
+    """After the pause one check goes; its success opens the profile for everybody."""
+    for index in range(20):
+        world.generating(str(index))
+    world.ledger.trip("default", seconds=4, first=2, ceiling=60)
+
+    sweep = world.claim(5)
+    assert (1, ["default"]) == (len(sweep.polls), sweep.reopening)
+    assert [] == world.claim(1).polls
+    world.ledger.recover("default")
+
+    sweep = world.claim(20)
+    assert (20, []) == (len(sweep.polls), sweep.reopening)
+
+
+def test_an_outage_is_no_reason_to_time_out(world: World) -> None:
+    """A record whose checks are paused past its deadline is still generating."""
+    world.generating("t")
+    world.ledger.trip("default", seconds=3600, first=2, ceiling=60)
+
+    world.claim(1000)
+
+    assert "generating" == world.state("t")
+
+
+def test_cancel_frees_a_claimed_record(world: World) -> None:
+    """A generation that is cancelled while a check is under way is settled, whatever it finds."""
+    world.generating("t")
+    token = world.claim(4).token
+
+    world.ledger.cancel("t", ttl_seconds=TTL)
+
+    assert world.ledger.settle("t", token, "succeeded", {}) is None
+    assert "cancelled" == world.fields("record:t")["status"]

@@ -1,0 +1,311 @@
+"""Deliveries of one generation: what each is told, and what it leaves in the ledger."""
+
+from __future__ import annotations
+
+import pytest
+from support.ledger_world import SUBMIT_LEASE, TTL, World, marker_of
+
+from mulequeue.ledger import outcome_of, unpack
+
+STATES = ("waiting", "submitting", "generating", "settled", "delivering", "delivered")
+
+
+# -- which message may do what ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_an_unmarked_message_never_touches_an_existing_record(world: World, state: str) -> None:
+    """An unmarked message for an existing record neither submits nor delivers nor writes."""
+    world.put(state)
+    before = world.everything()
+
+    same = world.ask(world.intent("t"))
+    other = world.ask(world.intent("t", digest="another input"))
+
+    assert ("duplicate", state, True) == (same.what, same.state, same.is_same_input)
+    assert ("duplicate", state, False) == (other.what, other.state, other.is_same_input)
+    assert before == world.everything()
+
+
+@pytest.mark.parametrize("state", ["none", "tombstone", *STATES])
+def test_a_marked_message_of_another_epoch_does_nothing(world: World, state: str) -> None:
+    """A marked message acts only on a record of its own epoch, and never creates one."""
+    world.put(state)
+    before = world.everything()
+
+    verdict = world.ask(world.intent("t", marker="of another life"))
+
+    assert "stale" == verdict.what
+    assert before == world.everything()
+
+
+@pytest.mark.parametrize("state", ["submitting", "generating", "delivering", "delivered"])
+def test_a_second_wake_finds_nothing_to_do(world: World, state: str) -> None:
+    """A wake that arrives twice is ignored while somebody has the task, and after the delivery."""
+    world.put(state, epoch="e")
+    before = world.everything()
+
+    verdict = world.ask(world.intent("t", marker="e"))
+
+    assert "busy" == verdict.what
+    assert before == world.everything()
+
+
+def test_the_intent_is_there_before_the_post_leaves(world: World) -> None:
+    """Who is told to submit has left the record, the signature and a due time behind."""
+    intent = world.submit("t")
+
+    assert "submitting" == world.state("t")
+    assert SUBMIT_LEASE == pytest.approx(world.due("t"))
+    stored = world.redis.get(world.key("parked:t"))
+    assert intent.signature == unpack(stored)
+    assert {"submitting": 1} == world.ledger.counts()
+
+
+def test_a_record_keeps_the_account_that_was_asked(world: World) -> None:
+    """A task parked under a key that was replaced meanwhile is sent, and kept, under the new one."""
+    world.put("waiting", epoch="e")
+    world.profile = type(world.profile)(
+        name="default", base_url="https://other.example", api_key="new"
+    )
+    world.clock += 400
+
+    assert "submit" == world.ask(world.intent("t", marker="e")).what
+
+    fields = world.fields("record:t")
+    assert world.profile.fingerprint == fields["key"]
+    assert "https://other.example" == fields["base_url"]
+
+
+# -- refused before the POST -----------------------------------------------------------------
+
+
+def test_an_input_that_cannot_be_sent_is_settled_at_once(world: World) -> None:
+    """A refusal before the intent is the outcome: settled, with its wake, never submitted."""
+    refusal = {"error": {"type": "InputError", "title": "no prompt"}}
+
+    verdict = world.ask(world.intent("t", refusal=refusal))
+
+    assert "wake" == verdict.what
+    assert verdict.wake is not None
+    record = world.deliver(verdict.wake).record
+    assert record is not None
+    assert ("failed", refusal) == (record.status, record.answer)
+
+
+def test_a_woken_task_that_can_no_longer_be_sent_is_settled(world: World) -> None:
+    """A waiting task whose worker refuses it when it is woken fails; it does not wait for ever."""
+    world.put("waiting", epoch="e")
+
+    verdict = world.ask(world.intent("t", marker="e", refusal={"error": {"type": "InputError"}}))
+
+    assert "wake" == verdict.what
+    assert ("settled", "failed") == (world.state("t"), world.fields("record:t")["status"])
+
+
+def test_a_refusal_says_nothing_once_the_task_was_sent(world: World) -> None:
+    """The message of a settled task has lost its input; what its check says is not asked."""
+    wake = world.settled("t")
+
+    verdict = world.deliver(wake, refusal={"error": {"type": "InputError"}})
+
+    assert verdict.record is not None
+    assert ("deliver", "succeeded") == (verdict.what, verdict.record.status)
+
+
+# -- a paid id is never dropped --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", ["none", "waiting", "submitting"])
+def test_an_id_makes_the_record_generate(world: World, state: str) -> None:
+    """An id is taken up before the lease is over, and also when Redis lost the record."""
+    world.put(state, epoch="e")
+
+    what, wake = world.record_id(world.intent("t", epoch="e"), "r")
+
+    assert ("generating", None) == (what, wake)
+    assert "t" == world.ledger.task_of("r")
+    assert 3.0 == pytest.approx(world.due("t"))
+    world.check()
+
+
+def test_a_late_id_takes_back_a_verdict_that_nobody_heard(world: World) -> None:
+    """An id that arrives after the lease made it submit_unknown goes on as if nothing had been."""
+    intent = world.submit("t")
+    (wake,) = world.claim(SUBMIT_LEASE + 1).wakes
+    assert "submit_unknown" == world.fields("record:t")["status"]
+
+    assert "generating" == world.record_id(intent, "r")[0]
+
+    assert "busy" == world.deliver(wake).what
+    assert {"submitting": 0, "generating": 1, "submit_unknown": 0} == world.ledger.counts()
+    assert 1 == world.slots()
+
+
+@pytest.mark.parametrize("state", ["delivering", "delivered"])
+def test_an_id_that_comes_after_the_delivery_is_attached(world: World, state: str) -> None:
+    """When something was handed on already, the late id is kept for resume."""
+    intent = world.submit("t")
+    (wake,) = world.claim(SUBMIT_LEASE + 1).wakes
+    assert "deliver" == world.deliver(wake).what
+    if state == "delivered":
+        world.ledger.delivered("t", intent.epoch, ttl_seconds=TTL)
+
+    assert ("attached", None) == world.record_id(intent, "r")
+
+    record = world.ledger.record("t")
+    assert record is not None
+    assert (state, "submit_unknown", "r") == (record.state, record.status, record.late_remote_id)
+    assert "r" == outcome_of(record).remote_id
+
+
+def test_a_user_s_cancel_wins_over_a_late_id(world: World) -> None:
+    """A task cancelled while its POST was on its way ends cancelled, with the id in its outcome."""
+    intent = world.submit("t")
+    assert ("submitting", None) == world.ledger.cancel("t", ttl_seconds=TTL)
+
+    what, wake = world.record_id(intent, "r")
+
+    assert "cancelled" == what
+    assert wake is not None
+    record = world.deliver(wake).record
+    assert record is not None
+    assert ("cancelled", "r") == (record.status, record.remote_id)
+
+
+def test_every_id_of_a_task_is_kept(world: World) -> None:
+    """Ids of the same task from before and after Redis lost its record are all in it."""
+    lost = [world.submit("t")]
+    world.redis.flushall()
+    lost.append(world.submit("t"))
+    world.redis.flushall()
+    world.generating("t", "r3")
+
+    assert ["attached"] * 2 == [
+        world.record_id(lost[0], "r1")[0],
+        world.record_id(lost[1], "r2")[0],
+    ]
+
+    fields = world.fields("record:t")
+    assert ("r3", "r2", "r1 ") == (
+        fields["remote_id"],
+        fields["late_remote_id"],
+        fields["more_remote_ids"],
+    )
+    assert ["t"] * 3 == [world.ledger.task_of(name) for name in ("r1", "r2", "r3")]
+
+
+def test_a_recreated_record_knows_its_input_and_its_batch(world: World) -> None:
+    """A record that Redis lost comes back by its id with what a duplicate or a batch asks of it."""
+    intent = world.submit("t", batch_id="b", batch_size=1)
+    world.redis.flushall()
+
+    world.record_id(intent, "r")
+
+    assert world.ask(world.intent("t")).is_same_input
+    world.check()
+    assert "1" == world.fields("batch:b")["generating"]
+
+
+def test_a_known_id_stays_as_short_lived_as_its_record(world: World) -> None:
+    """Saying the id of a delivered generation again does not make its key live for ever."""
+    world.put("delivered", epoch="e")
+
+    assert "known" == world.record_id(world.intent("t", epoch="e"), "r")[0]
+
+    assert 0 < world.redis.ttl(world.key("remote:r")) <= TTL
+
+
+# -- the second delivery ---------------------------------------------------------------------
+
+
+def test_one_delivery_at_a_time(world: World) -> None:
+    """A second delivery is busy while the first holds its claim, and takes over when it lapsed."""
+    wake = world.settled("t")
+    assert "deliver" == world.deliver(wake).what
+
+    assert "busy" == world.deliver(wake).what
+    world.clock += 31
+
+    assert "deliver" == world.deliver(wake).what
+
+
+def test_a_lapsed_delivery_is_woken_again(world: World) -> None:
+    """A worker that dies while it hands an outcome on is followed by another within 31 seconds."""
+    wake = world.settled("t")
+    world.deliver(wake)
+
+    assert [] == world.claim(29).wakes
+
+    assert [wake] == world.claim(2).wakes
+    assert "deliver" == world.deliver(wake).what
+
+
+def test_delivered_is_the_end(world: World) -> None:
+    """What was delivered leaves the due index, loses its signature and lives for the record's time."""
+    world.put("delivered", batch_id="b", batch_size=1)
+
+    assert world.due("t") is None
+    assert not world.redis.exists(world.key("parked:t"))
+    for name in ("record:t", "outcome:t", "remote:r", "batch:b"):
+        assert 0 < world.redis.ttl(world.key(name)) <= TTL
+
+
+def test_a_batch_outlives_its_last_member(world: World) -> None:
+    """Counts of a batch do not expire while a member is under way."""
+    wake = world.settled("t", batch_id="b", batch_size=2)
+    world.generating("u", batch_id="b", batch_size=2)
+
+    world.deliver(wake)
+    world.ledger.delivered("t", marker_of(wake), ttl_seconds=TTL)
+
+    assert -1 == world.redis.ttl(world.key("batch:b"))
+
+
+def test_a_later_member_keeps_its_batch(world: World) -> None:
+    """A batch whose first members are all history stops expiring when the next one starts."""
+    world.put("delivered", batch_id="b", batch_size=2)
+
+    world.submit("u", batch_id="b", batch_size=2)
+
+    assert -1 == world.redis.ttl(world.key("batch:b"))
+
+
+def test_a_poisoned_delivery_fails_and_then_stops(world: World) -> None:
+    """The fifth delivery turns the outcome into a failure; after ten it is given up, not looped."""
+    wake = world.settled("t")
+    statuses = []
+    for _ in range(10):
+        record = world.deliver(wake).record
+        assert record is not None
+        statuses.append(record.status)
+        world.clock += 31
+
+    assert ["succeeded"] * 4 + ["failed"] * 6 == statuses
+    assert "abandoned" == world.deliver(wake).what
+    assert world.due("t") is None
+    world.check()
+
+
+def test_delivered_of_another_epoch_changes_nothing(world: World) -> None:
+    """A delivery from before Redis lost the record cannot close the record that followed it."""
+    world.put("delivering")
+    before = world.everything()
+
+    assert not world.ledger.delivered("t", "of another life", ttl_seconds=TTL)
+    assert before == world.everything()
+
+
+# -- files -----------------------------------------------------------------------------------
+
+
+def test_files_count_once_and_leave_nothing_behind(world: World) -> None:
+    """Files are counted at the first download, and not kept for a record that is gone."""
+    world.settled("t")
+
+    world.ledger.record_files("t", [])
+    world.ledger.record_files("t", [])
+    world.ledger.record_files("gone", [])
+
+    assert 1 == world.ledger.counts()["downloaded"]
+    assert not world.redis.exists(world.key("files:gone"))
