@@ -68,6 +68,13 @@ def created(generation: Generation, now: float, faults: Faults) -> dict[str, Any
     return {"task_info": info}
 
 
+def begun(generation: Generation, faults: Faults) -> dict[str, Any]:
+    """What a poll right after the create answers, however short the life is."""
+    info = _task_info(generation, generation.created, faults)
+    word = _word(generation, "pending", faults)
+    return {"task_info": {**info, "status": word, "updated_at": info["created_at"]}}
+
+
 def polled(generation: Generation, now: float, faults: Faults) -> dict[str, Any]:
     """The answer to a poll, without assets."""
     info = _task_info(generation, now, faults)

@@ -11,24 +11,29 @@ from aiohttp.web import BaseRequest, Response, StreamResponse
 
 from mulequeue.catalog import Model
 from mulequeue.emulator import answers
+from mulequeue.emulator.bodies import sent_badly
 from mulequeue.emulator.faults import Burst
 from mulequeue.emulator.generation import Generation
 from mulequeue.emulator.media import Media
 from mulequeue.emulator.quirks import extras, is_speech, models_by_path, prompt_of, speech_extras
 from mulequeue.emulator.replies import (
     burst_reply,
+    compress,
     cut,
     edge_block,
     json_reply,
     problem_reply,
+    redirect_reply,
     text_reply,
     unknown_route,
 )
 from mulequeue.emulator.state import State
 from mulequeue.emulator.validation import what_is_wrong
+from mulequeue.emulator.webhooks import Webhooks
 
 # The edge was seen to block this one, with 403 and the text of its own code 1010.
 _BLOCKED_USER_AGENT = "Python-urllib"
+KEY_PREFIXES = {"mulerouter": "sk-mr-", "mulerun": "muk-"}
 
 
 class Api:
@@ -38,9 +43,16 @@ class Api:
         self.state = state
         self.media = media
         self.models = models_by_path()
+        self.webhooks = Webhooks(state, self._told)
 
     async def handle(self, request: BaseRequest) -> StreamResponse:
         """Answer one request."""
+        reply = await self._answer(request)
+        if self.state.faults.gzip != "never":
+            compress(request, reply, self.state.faults.gzip)
+        return reply
+
+    async def _answer(self, request: BaseRequest) -> StreamResponse:
         if request.headers.get("User-Agent", "").startswith(_BLOCKED_USER_AGENT):
             return edge_block()
         path = request.path
@@ -59,7 +71,7 @@ class Api:
             return self._delete(request, model, remote_id)
         return problem_reply(request, 405)
 
-    async def _create(self, request: BaseRequest, model: Model) -> Response:
+    async def _create(self, request: BaseRequest, model: Model) -> StreamResponse:
         self.state.counters.add("creates")
         body = _json(await request.read())
         prompt = prompt_of(body)
@@ -75,11 +87,12 @@ class Api:
             return refusal
         generation = self.state.store(model, body)
         self.state.remember_create(model.api_path, body, generation)
+        self.webhooks.created(generation)
         return await self._accepted(request, generation, burst)
 
     async def _accepted(
         self, request: BaseRequest, generation: Generation, burst: Burst | None
-    ) -> Response:
+    ) -> StreamResponse:
         faults = self.state.faults
         status = faults.create_http_status
         do = burst.do if burst else None
@@ -91,13 +104,14 @@ class Api:
             return text_reply("<html>accepted</html>", status)
         now = self.state.clock()
         if generation.life.at_create:
-            return json_reply(await self._polled(request, generation, now), status)
-        body = answers.created(generation, generation.created, faults)
+            body = await self._polled(generation, now, _host(request))
+        else:
+            body = answers.created(generation, generation.created, faults)
         if do == "no_id":
-            body["task_info"].pop(faults.create_id_field)
-        return json_reply(body, status)
+            body["task_info"].pop(faults.create_id_field, None)
+        return await sent_badly(request, json_reply(body, status), burst)
 
-    async def _poll(self, request: BaseRequest, model: Model, remote_id: str) -> Response:
+    async def _poll(self, request: BaseRequest, model: Model, remote_id: str) -> StreamResponse:
         state = self.state
         state.counters.add("polls")
         generation = state.generations.get(remote_id)
@@ -106,6 +120,7 @@ class Api:
             refusal = _edge(request, state.faults.take("polls", prompt, edge=True))
             if refusal is not None:
                 return refusal
+        burst = None
         refusal = self._unauthorized(request)
         if refusal is None and state.faults.polls:
             burst = state.faults.take("polls", prompt, edge=False)
@@ -114,6 +129,7 @@ class Api:
             return refusal
         if generation is not None and generation.model is model:
             generation.count_poll(state.clock())
+            self.webhooks.look(generation)
         missing = self._missing(request, model, remote_id)
         if missing is not None:
             return missing
@@ -121,18 +137,23 @@ class Api:
         now = state.clock()
         if generation.is_over(now):
             state.counters.add("ends")
-        return json_reply(await self._polled(request, generation, now))
+        reply = json_reply(await self._polled(generation, now, _host(request)))
+        return await sent_badly(request, reply, burst)
 
-    async def _polled(
-        self, request: BaseRequest, generation: Generation, now: float
-    ) -> dict[str, Any]:
+    async def _told(self, generation: Generation, now: float) -> dict[str, Any]:
+        """What a webhook tells: the same as a poll, by this machine's own name."""
+        return await self._polled(generation, now, "127.0.0.1")
+
+    async def _polled(self, generation: Generation, now: float, host: str) -> dict[str, Any]:
         answer = answers.polled(generation, now, self.state.faults)
         if generation.phase(now) != "completed":
             return answer
         model, body = generation.model, generation.body
+        if generation.life.end == "missing":
+            return answer
         if generation.life.end == "empty":
             return answers.with_assets(answer, generation.kind, [])
-        urls = self.state.assets(generation, now, request.url.host or "")
+        urls = self.state.assets(generation, now, host)
         if not is_speech(model):
             answer = answers.with_assets(answer, generation.kind, urls)
             return {**answer, **extras(model, body)}
@@ -157,7 +178,7 @@ class Api:
         return json_reply({"task_id": remote_id, "deleted_at": at})
 
     def _invalid(self, request: BaseRequest, model: Model, body: Any) -> Response | None:
-        wrong = what_is_wrong(model, body)
+        wrong = what_is_wrong(model, body, self.state.faults.unknown_fields)
         if wrong is None:
             return None
         refusal = answers.problem(400, request.path, detail=wrong)
@@ -175,6 +196,8 @@ class Api:
             title = "Invalid Authorization header format"
         elif required is not None and given[7:] != required:
             title = "Invalid or revoked API key"
+        elif self.state.faults.site is not None:
+            return _of_another_site(request, given[7:], self.state.faults.site)
         else:
             return None
         return problem_reply(request, 401, title=title)
@@ -201,6 +224,8 @@ class Api:
             await asyncio.sleep(burst.seconds)
         elif burst.do == "status":
             return burst_reply(request, burst)
+        elif burst.do == "redirect":
+            return redirect_reply(request, burst)
         elif burst.do == "not_json" and kind == "polls":
             return text_reply("<html>one moment</html>")
         return None
@@ -210,6 +235,21 @@ def _edge(request: BaseRequest, burst: Burst | None) -> Response | None:
     if burst is None:
         return None
     return cut(request) if burst.do == "drop" else edge_block()
+
+
+def _of_another_site(request: BaseRequest, key: str, site: str) -> Response | None:
+    if key.startswith(KEY_PREFIXES[site]):
+        return None
+    if site == "mulerouter":
+        return problem_reply(request, 401, title="Invalid or revoked API key")
+    # As captured: no code, and the reason is the word None.
+    detail = f"None (request_id: {uuid.uuid4()})"
+    return problem_reply(request, 401, title="Invalid API Key format", detail=detail, code=0)
+
+
+def _host(request: BaseRequest) -> str:
+    """How the client calls this machine."""
+    return request.url.host or ""
 
 
 def _json(raw: bytes) -> Any:

@@ -6,11 +6,14 @@ import asyncio
 
 from aiohttp.web import BaseRequest, Response, StreamResponse
 
+from mulequeue.emulator.bodies import sent_badly
 from mulequeue.emulator.faults import Burst
 from mulequeue.emulator.generation import Generation
 from mulequeue.emulator.media import File, Media
-from mulequeue.emulator.replies import burst_reply, cut, edge_block, text_reply
+from mulequeue.emulator.replies import burst_reply, cut, edge_block, redirect_reply, text_reply
 from mulequeue.emulator.state import State
+
+_AFTERWARDS = frozenset({"truncate", "no_content_type", "slow_body", "endless"})
 
 
 class Assets:
@@ -50,6 +53,9 @@ class Assets:
         file = await self.media.render(generation, index)
         if burst is not None and burst.do == "truncate":
             return await _truncated(request, file)
+        if burst is not None and burst.do in ("slow_body", "endless"):
+            typed = Response(body=file.data, headers={"Content-Type": file.media_type})
+            return await sent_badly(request, typed, burst)
         media_type = None if burst and burst.do == "no_content_type" else file.media_type
         reply = _whole_or_range(request, file.data, media_type)
         await reply.prepare(request)
@@ -60,7 +66,7 @@ class Assets:
 
     async def _interfere(self, request: BaseRequest, burst: Burst | None) -> Response | None:
         do = burst.do if burst else None
-        if burst is None or do in ("truncate", "no_content_type"):
+        if burst is None or do in _AFTERWARDS:
             return None
         if do == "hold":
             await self.state.hold("downloads")
@@ -70,6 +76,8 @@ class Assets:
             return None
         if do == "status":
             return burst_reply(request, burst)
+        if do == "redirect":
+            return redirect_reply(request, burst)
         if do == "html":
             return text_reply("<html><body>Please come back later.</body></html>")
         return cut(request) if do == "drop" else edge_block()

@@ -11,6 +11,11 @@
 ``DELETE faults``           reset all, release all
 ``POST release``            let held requests go on: ``{"kind": "creates", "count": 1}`` or ``{}``
 ``POST finish``             end a generation now: ``{"remote_id": …}``
+``GET webhooks``            ``{endpoints, deliveries}``
+``POST webhooks``           one endpoint more (:mod:`mulequeue.emulator.endpoints`), as it is now,
+                            with its secret
+``DELETE webhooks``         no endpoints any more
+``POST send``               send a webhook: ``{"type": "balance.low", "data": {…}}``
 ``POST reset``              forget everything
 ==========================  ===============================================================
 """
@@ -19,12 +24,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from typing import Any
 
 from aiohttp.web import BaseRequest, Response
 
+from mulequeue.emulator.endpoints import EVENTS
 from mulequeue.emulator.replies import json_reply
 from mulequeue.emulator.state import State
+from mulequeue.emulator.webhooks import LOW_BALANCE, Webhooks
 
 PREFIX = "/_emulator/"
 
@@ -32,8 +40,9 @@ PREFIX = "/_emulator/"
 class Control:
     """Handler of everything under ``/_emulator/``."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, webhooks: Webhooks) -> None:
         self.state = state
+        self.webhooks = webhooks
         self._routes: dict[tuple[str, str], Callable[[BaseRequest], Awaitable[Response]]] = {
             ("GET", "stats"): self._stats,
             ("GET", "wait"): self._wait,
@@ -44,6 +53,10 @@ class Control:
             ("DELETE", "faults"): self._reset_faults,
             ("POST", "release"): self._release,
             ("POST", "finish"): self._finish,
+            ("GET", "webhooks"): self._webhooks,
+            ("POST", "webhooks"): self._add_webhook,
+            ("DELETE", "webhooks"): self._no_webhooks,
+            ("POST", "send"): self._send,
             ("POST", "reset"): self._reset,
         }
 
@@ -112,10 +125,32 @@ class Control:
         if generation is None:
             raise ValueError(f"No generation {remote_id!r}. GET {PREFIX}generations lists all.")
         generation.finish(self.state.clock())
+        self.webhooks.look(generation)
         return json_reply({"remote_id": remote_id})
+
+    async def _webhooks(self, _: BaseRequest) -> Response:
+        return json_reply(self.webhooks.listed())
+
+    async def _add_webhook(self, request: BaseRequest) -> Response:
+        faults = self.state.faults
+        known = [asdict(endpoint) for endpoint in faults.webhooks]
+        self.state.faults = faults.updated({"webhooks": [*known, await _object(request)]})
+        return json_reply(asdict(self.state.faults.webhooks[-1]))
+
+    async def _no_webhooks(self, _: BaseRequest) -> Response:
+        self.state.faults = self.state.faults.updated({"webhooks": []})
+        return json_reply({})
+
+    async def _send(self, request: BaseRequest) -> Response:
+        asked = await _object(request, "type", "data")
+        event = asked.get("type", "balance.low")
+        if event not in EVENTS:
+            raise ValueError(f"type cannot be {event!r}. Known: {', '.join(EVENTS)}.")
+        return json_reply({"id": self.webhooks.send(event, asked.get("data", LOW_BALANCE))})
 
     async def _reset(self, _: BaseRequest) -> Response:
         self.state.clear()
+        self.webhooks.clear()
         return json_reply({})
 
 

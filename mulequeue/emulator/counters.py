@@ -8,6 +8,7 @@ from collections.abc import Mapping
 # creates     POSTs that arrived at a create route       created     generations stored
 # duplicates  stored with the path and body of another   polls       GETs of a generation
 # ends        polls answered with a terminal status      downloads   asset GETs sent to the end
+# webhooks    deliveries answered with 2xx               webhook_attempts   all that were tried
 # auth_leaks  asset requests that carried a key          refused     POSTs answered with an error
 # held, held_creates, held_polls, held_downloads         requests being held now
 NAMES = (
@@ -19,6 +20,8 @@ NAMES = (
     "ends",
     "downloads",
     "auth_leaks",
+    "webhooks",
+    "webhook_attempts",
     "held",
     "held_creates",
     "held_polls",

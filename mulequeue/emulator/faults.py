@@ -20,6 +20,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from mulequeue.emulator.endpoints import MOST_ENDPOINTS, Endpoint
+from mulequeue.emulator.parameters import UnknownFields
 from mulequeue.emulator.parsing import build, checked
 
 Vocabulary = Literal["A", "B", "mixed"]
@@ -36,14 +38,18 @@ Action = Literal[
     "truncate",
     "no_content_type",
     "html",
+    "redirect",
+    "slow_body",
+    "endless",
 ]
 
 # In front of the API: they happen before it has looked at the request.
 EDGE: frozenset[str] = frozenset({"drop", "edge_block"})
+_COMMON = frozenset({"status", "hold", "slow", "redirect", "slow_body", "endless"})
 _FITTING: dict[str, frozenset[str]] = {
-    "creates": EDGE | {"status", "drop_after", "hold", "hold_after", "slow", "not_json", "no_id"},
-    "polls": EDGE | {"status", "hold", "slow", "not_json"},
-    "downloads": EDGE | {"status", "hold", "slow", "truncate", "no_content_type", "html"},
+    "creates": EDGE | _COMMON | {"drop_after", "hold_after", "not_json", "no_id"},
+    "polls": EDGE | _COMMON | {"not_json"},
+    "downloads": EDGE | _COMMON | {"truncate", "no_content_type", "html"},
 }
 
 
@@ -55,9 +61,11 @@ class Burst:
     """``status``: answer ``status``. ``drop``: cut the connection; ``drop_after``: once the
     generation is stored. ``hold``: wait for ``POST /_emulator/release``, then go on as usual;
     ``hold_after``: the same once it is stored. ``slow``: wait ``seconds``. ``edge_block``: 403 of
-    the edge. ``not_json``: a stored create, or a poll, is answered with 2xx and text. ``no_id``: a
-    stored create is answered without its id. Downloads only: ``truncate`` (wrong Content-Length),
-    ``no_content_type``, ``html`` (200 with an HTML page)."""
+    the edge. ``redirect``: 307 to ``location``. ``slow_body``: the answer's body takes ``seconds``;
+    ``endless``: it never ends (a create is stored by then). ``not_json``: a stored create, or a
+    poll, is answered with 2xx and text. ``no_id``: a stored create is answered without its id.
+    Downloads only: ``truncate`` (wrong Content-Length), ``no_content_type``, ``html`` (200 with an
+    HTML page)."""
     count: int | None = None
     """How many requests; None: all of them until the faults are reset."""
     contains: str = ""
@@ -72,7 +80,11 @@ class Burst:
     html: bool = False
     """``status`` with an HTML page instead of a problem object."""
     seconds: float = 1.0
-    """For ``slow``."""
+    """For ``slow`` and ``slow_body``."""
+    bytes: int = 0
+    """``status``: the body is filled up to so many bytes."""
+    location: str | None = None
+    """``redirect``: where to; None: the same address again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,8 +97,8 @@ class Life:
     """From creation to the end; None: between the program's min and max seconds."""
     polls: int | None = None
     """End at the N-th poll instead of after a time."""
-    end: Literal["completed", "failed", "empty", "never"] = "completed"
-    """``empty``: completed with an empty list of assets."""
+    end: Literal["completed", "failed", "empty", "missing", "never"] = "completed"
+    """``empty``: completed with an empty list of assets; ``missing``: without any."""
     at_create: bool = False
     """The answer to the create is already terminal."""
     code: int = 3001
@@ -120,6 +132,12 @@ class Faults:
     """``…12Z``, or microseconds and ``+00:00``."""
     require_key: str | None = None
     """The only key accepted; None: any."""
+    site: Literal["mulerouter", "mulerun"] | None = None
+    """Refuse keys that are not of this site's form (``sk-mr-…``, ``muk-…``); None: any form."""
+    unknown_fields: UnknownFields = "by_model"
+    """Body fields that a model does not declare; ``by_model``: as each was seen to do."""
+    gzip: Literal["never", "accepted", "always"] = "never"
+    """Compress the API's answers: never, for clients that accept it, or for all."""
     lives: list[Life] = field(default_factory=list)
     creates: list[Burst] = field(default_factory=list)
     polls: list[Burst] = field(default_factory=list)
@@ -130,6 +148,8 @@ class Faults:
     """What an expired URL answers."""
     asset_renewal: bool = True
     """A poll after the expiry of the URLs gives fresh ones."""
+    webhooks: list[Endpoint] = field(default_factory=list)
+    """Who is told of creations and ends (:mod:`mulequeue.emulator.endpoints`)."""
 
     @classmethod
     def parse(cls, data: Any) -> Faults:
@@ -149,6 +169,10 @@ class Faults:
         return faults
 
     def _refuse_misfits(self) -> None:
+        for i, endpoint in enumerate(self.webhooks):
+            endpoint.check(f"faults.webhooks[{i}]")
+        if len(self.webhooks) > MOST_ENDPOINTS:
+            raise ValueError(f"faults.webhooks can hold {MOST_ENDPOINTS}, as the API's console")
         for kind, fitting in _FITTING.items():
             for i, burst in enumerate(getattr(self, kind)):
                 if burst.do not in fitting:

@@ -106,6 +106,23 @@ class EmulatorProcess:
         """End this generation now. Raises ValueError for an unknown one."""
         self._call("POST", "finish", {"remote_id": remote_id})
 
+    def webhook(self, url: str, **endpoint: Any) -> dict[str, Any]:
+        """Tell this URL of creations and ends; the endpoint as it is now, with its ``secret``.
+
+        :param endpoint: the other fields of :class:`mulequeue.emulator.endpoints.Endpoint`.
+        :raises ValueError: an unknown field or a wrong value.
+        """
+        return self._object("POST", "webhooks", {"url": url, **endpoint})
+
+    def webhooks(self) -> list[dict[str, Any]]:
+        """``[{delivery_id, event_id, type, url, answers}]``."""
+        return list(self._object("GET", "webhooks")["deliveries"])
+
+    def send_webhook(self, event: str = "balance.low", **data: Any) -> str:
+        """Send an event of your own making; its id."""
+        body = {"type": event, "data": data} if data else {"type": event}
+        return str(self._object("POST", "send", body)["id"])
+
     def wait(self, *, timeout_seconds: float = 30.0, **counters: int) -> dict[str, int]:
         """Wait until every counter named has reached its value; the counters then.
 

@@ -6,7 +6,8 @@ import json
 import os
 from typing import Any
 
-from aiohttp.web import BaseRequest, Response
+from aiohttp import hdrs
+from aiohttp.web import BaseRequest, ContentCoding, Response, StreamResponse
 
 from mulequeue.emulator import answers
 from mulequeue.emulator.faults import Burst
@@ -55,7 +56,22 @@ def burst_reply(request: BaseRequest, burst: Burst) -> Response:
     body = answers.problem(
         burst.status, request.path, title=burst.title, detail=burst.detail, code=burst.code
     )
+    missing = burst.bytes - len(json.dumps(body))
+    body["detail"] += "x" * missing
     return json_reply(body, burst.status, headers)
+
+
+def redirect_reply(request: BaseRequest, burst: Burst) -> Response:
+    """307: the same request, to another address."""
+    location = burst.location or str(request.url)
+    return Response(status=307, headers={"Location": location, "Traceparent": _traceparent()})
+
+
+def compress(request: BaseRequest, reply: StreamResponse, when: str) -> None:
+    """Send ``reply`` with gzip, if that is the rule and it was not begun yet."""
+    accepts = "gzip" in request.headers.get(hdrs.ACCEPT_ENCODING, "")
+    if not reply.prepared and (when == "always" or accepts):
+        reply.enable_compression(ContentCoding.gzip)
 
 
 def cut(request: BaseRequest) -> Response:

@@ -34,7 +34,8 @@ async def running(
     :raises OSError: a port is in use.
     """
     media = Media()
-    api, control, assets = Api(state, media), Control(state), Assets(state, media)
+    api, assets = Api(state, media), Assets(state, media)
+    control = Control(state, api.webhooks)
 
     async def handle(request: BaseRequest) -> StreamResponse:
         if request.path.startswith(PREFIX):
@@ -43,6 +44,7 @@ async def running(
 
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(media.close)
+        stack.push_async_callback(api.webhooks.close)
         origin = await stack.enter_async_context(_listening(assets.handle, host, asset_port))
         # Listening on every address: an asset URL names the one that the client reached.
         state.asset_origin = origin.replace(_EVERY_ADDRESS, "{host}")

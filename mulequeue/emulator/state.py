@@ -18,12 +18,12 @@ from mulequeue.catalog import Model
 from mulequeue.emulator.counters import Counters
 from mulequeue.emulator.faults import Faults, Life
 from mulequeue.emulator.generation import Generation
+from mulequeue.emulator.media.formats import extension
 from mulequeue.emulator.quirks import asset_count, late_failure, prompt_of
 
 MOST_CREATES_LISTED = 100_000
 """Received bodies that ``GET /_emulator/creates`` remembers; older ones are forgotten."""
 _LONGEST_TEXT = 65_536  # a base64 file in a body is remembered by its hash
-_EXTENSIONS = {"image": "png", "video": "mp4", "audio": "wav"}
 
 
 class State:
@@ -157,10 +157,9 @@ class State:
     def _link(self, generation: Generation, issued: float) -> None:
         model = generation.model
         folder = f"/public/production/ephemeral/{uuid.uuid4()}"
-        extension = _EXTENSIONS[generation.kind]
+        ending = extension(generation.kind, generation.body)
         generation.links = [
-            f"{folder}/result_{i:02d}.{extension}"
-            for i in range(asset_count(model, generation.body))
+            f"{folder}/result_{i:02d}.{ending}" for i in range(asset_count(model, generation.body))
         ]
         lasting = self.faults.asset_seconds
         generation.links_expire = issued + (model.retention_seconds if lasting is None else lasting)

@@ -5,14 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from mulequeue.catalog import Model
+from mulequeue.emulator.parameters import UnknownFields, parameters_of
 from mulequeue.emulator.quirks import required_fields
 
 _LISTS = frozenset({"images", "video_urls", "obj_or_bg", "reference_images"})
 _MOST_IMAGES = 6
 
 
-def what_is_wrong(model: Model, body: Any) -> str | None:
+def what_is_wrong(
+    model: Model, body: Any, unknown_fields: UnknownFields = "by_model"
+) -> str | None:
     """The text of the API's refusal, or None for a body that it accepts.
+
+    :param unknown_fields: ``ignored`` or ``rejected`` for all, or as each model does.
 
     The wording is that of refusals seen from the API:
     ``Invalid parameters: 'image' expected to be provided, got None``.
@@ -22,6 +27,7 @@ def what_is_wrong(model: Model, body: Any) -> str | None:
     wrong = [_field(name, body.get(name)) for name in required_fields(model)]
     wrong.append(_prompt(body))
     wrong.append(_count(body.get("n")))
+    wrong += parameters_of(model).complaints(body, unknown_fields)
     texts = list(dict.fromkeys(text for text in wrong if text))
     return "Invalid parameters: " + "; ".join(texts) if texts else None
 

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from mulequeue.emulator.media.formats import MEDIA_TYPES, extension
 from mulequeue.errors import ConfigurationError
 from mulequeue.outcome import Kind
 
@@ -56,8 +57,8 @@ class Media:
     async def render(self, subject: Subject, index: int) -> File:
         """The asset number ``index`` of the subject."""
         kind = subject.kind
-        size = frame(kind, subject.body)
-        key = (kind, subject.prompt, index, size)
+        form = extension(kind, subject.body)
+        key = (kind, subject.prompt, index, frame(kind, subject.body), form)
         if key not in self._cache:
             loop = asyncio.get_running_loop()
             self._cache[key] = await loop.run_in_executor(self._pool, _render, *key)
@@ -101,16 +102,20 @@ def _even(side: float) -> int:
     return max(2, round(side / 2) * 2)
 
 
-def _render(kind: Kind, prompt: str, index: int, size: tuple[int, int]) -> File:
+def _render(kind: Kind, prompt: str, index: int, size: tuple[int, int], form: str) -> File:
+    return File(_drawn(kind, prompt, index, size, form), MEDIA_TYPES[form])
+
+
+def _drawn(kind: Kind, prompt: str, index: int, size: tuple[int, int], form: str) -> bytes:
     # Imported here: Pillow and PyAV are not among the package's own dependencies.
     if kind == "image":
         from mulequeue.emulator.media.picture import png
 
-        return File(png(prompt, index, *size), "image/png")
+        return png(prompt, index, *size)
     if kind == "video":
         from mulequeue.emulator.media.clip import mp4
 
-        return File(mp4(prompt, index, *size), "video/mp4")
-    from mulequeue.emulator.media.tune import wav
+        return mp4(prompt, index, *size)
+    from mulequeue.emulator.media.sound import sound
 
-    return File(wav(prompt, index), "audio/wav")
+    return sound(prompt, index, form)

@@ -11,7 +11,8 @@ from functools import lru_cache
 
 from mulequeue.emulator.media.scene import chance
 
-_RATE = 16_000
+RATE = 16_000
+"""Samples a second."""
 _NOTE_SECONDS = 0.25
 _NOTES = 12
 _PENTATONIC = (0, 2, 4, 7, 9, 12)
@@ -20,6 +21,18 @@ _LOUDNESS = 9_000
 
 def wav(prompt: str, index: int) -> bytes:
     """The melody number ``index`` of a prompt: three seconds, one channel, 16 bit."""
+    samples = melody(prompt, index)
+    file = io.BytesIO()
+    with wave.open(file, "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(RATE)
+        out.writeframes(samples.tobytes())
+    return file.getvalue()
+
+
+def melody(prompt: str, index: int) -> array.array[int]:
+    """Its samples, little-endian."""
     dice = chance(prompt, index)
     root = dice.choice((57, 60, 62, 64))
     samples = array.array("h")
@@ -27,20 +40,14 @@ def wav(prompt: str, index: int) -> bytes:
         samples.extend(_note(root + dice.choice(_PENTATONIC)))
     if sys.byteorder == "big":
         samples.byteswap()
-    file = io.BytesIO()
-    with wave.open(file, "wb") as out:
-        out.setnchannels(1)
-        out.setsampwidth(2)
-        out.setframerate(_RATE)
-        out.writeframes(samples.tobytes())
-    return file.getvalue()
+    return samples
 
 
 @lru_cache(maxsize=64)
 def _note(midi: int) -> array.array[int]:
     """One plucked note."""
-    turn = math.tau * 440 * 2 ** ((midi - 69) / 12) / _RATE
-    count = int(_RATE * _NOTE_SECONDS)
+    turn = math.tau * 440 * 2 ** ((midi - 69) / 12) / RATE
+    count = int(RATE * _NOTE_SECONDS)
     return array.array("h", (_sample(i, turn, count) for i in range(count)))
 
 

@@ -43,6 +43,15 @@ def test_bursts_and_lives_are_read_from_json():
         ({"lives": [{"retrying": 1}]}, "retrying must be true or false"),
         ({"asset_seconds": True}, "asset_seconds must be a number"),
         ({"create_http_status": 418}, "Known: 200, 201, 202"),
+        ({"polls": [{"do": "truncate"}]}, "do cannot be 'truncate'. Known: drop, edge_block, end"),
+        ({"webhooks": [{}]}, r"faults.webhooks\[0\] needs 'url'"),
+        ({"webhooks": [{"url": "me"}]}, r"webhooks\[0\].url must start with http:// or https://"),
+        ({"webhooks": [{"url": "http://x", "events": ["done"]}]}, "cannot be 'done'. Known: task."),
+        (
+            {"webhooks": [{"url": "http://x", "key": "decoded", "secret": "whsec_?"}]},
+            "secret must be whsec_ and base64",
+        ),
+        ({"webhooks": [{"url": "http://x"}] * 6}, "can hold 5"),
     ],
 )
 def test_a_wrong_fault_is_refused_with_what_is_known(data, words):

@@ -139,3 +139,32 @@ def test_without_pyav_it_says_what_to_install(monkeypatch):
 
     with pytest.raises(ConfigurationError, match=r'pip install "mulequeue\[demo\]"'):
         Media()
+
+
+@pytest.mark.parametrize(
+    ("form", "codec"), [("mp3", "mp3float"), ("flac", "flac"), ("wav", "pcm_s16le")]
+)
+def test_audio_comes_in_the_format_that_is_asked_for(form, codec):
+    """Three seconds of sound in each format, the same bytes every time."""
+    file = render("audio", "a mule", audio_setting={"format": form})
+
+    with av.open(io.BytesIO(file.data)) as container:
+        assert codec == container.streams.audio[0].codec_context.name
+        samples = sum(frame.samples for frame in container.decode(audio=0))
+    assert 48_000 <= samples < 52_000
+    assert file.media_type.startswith("audio/")
+    assert file == render("audio", "a mule", audio_setting={"format": form})
+
+
+def test_raw_audio_is_the_samples_alone():
+    """``pcm`` is the WAV without its header."""
+    raw = render("audio", "a mule", audio_setting={"format": "pcm"})
+
+    assert render("audio", "a mule").data.endswith(raw.data)
+    assert 2 * 48_000 == len(raw.data)
+
+
+@pytest.mark.parametrize("setting", [None, "mp3", {}, {"format": "ogg"}, {"format": ["mp3"]}])
+def test_an_unknown_audio_format_is_a_wav(setting):
+    """What the API does not offer changes nothing."""
+    assert render("audio", "a mule") == render("audio", "a mule", audio_setting=setting)

@@ -1,0 +1,28 @@
+"""The forms of the files, by what a body asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mulequeue.outcome import Kind
+
+# What speech and music offer under `audio_setting.format`; wav is the emulator's own default.
+MEDIA_TYPES: dict[str, str] = {
+    "png": "image/png",
+    "mp4": "video/mp4",
+    "mp3": "audio/mpeg",
+    "flac": "audio/flac",
+    "pcm": "audio/L16; rate=16000; channels=1",
+    "wav": "audio/wav",
+}
+_AUDIO = ("mp3", "flac", "pcm", "wav")
+
+
+def extension(kind: Kind, body: Mapping[str, Any]) -> str:
+    """Of the file: ``png``, ``mp4``, or the audio format that the body asks for, else ``wav``."""
+    if kind != "audio":
+        return "png" if kind == "image" else "mp4"
+    setting = body.get("audio_setting")
+    asked = setting.get("format") if isinstance(setting, dict) else None
+    return asked if asked in _AUDIO else "wav"
