@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-
 from support.deaths import (
     SHORT_VISIBILITY,
     assert_paid_once,

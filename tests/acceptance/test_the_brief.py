@@ -7,7 +7,6 @@ import uuid
 from typing import Any
 
 import pytest
-
 from support.fleet import Fleet
 from support.waiting import wait_until
 

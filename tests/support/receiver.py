@@ -14,8 +14,9 @@ from support.waiting import wait_until
 @dataclass(frozen=True)
 class Received:
     id: str
-    body: bytes
     signature: str
+    timestamp: str
+    body: bytes
     answered: int
 
 
@@ -34,11 +35,11 @@ class Receiver:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 status = left.pop(0) if left else 200
-                identity = self.headers["webhook-id"]
-                signature = self.headers["webhook-signature"]
+                names = ("id", "signature", "timestamp")
+                headers = {name: self.headers[f"webhook-{name}"] for name in names}
+                receiver.received.append(Received(**headers, body=body, answered=status))
                 self.send_response(status)
                 self.end_headers()
-                receiver.received.append(Received(identity, body, signature, status))
 
             def log_message(self, *_: Any) -> None:
                 pass

@@ -1,0 +1,162 @@
+"""What the real Flower shows of generations: one row each, the right state, and no secrets."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.fleet import KEY, SECRET, Fleet
+from support.flower import PAGES, Flower, screenshot
+from support.generations import MODEL, new_id
+from support.receiver import Receiver
+from support.waiting import wait_until
+
+from mulequeue import download, generate, generate_many, notify
+
+GUIDE = Path(__file__).parents[2] / "docs" / "howto" / "flower.md"
+MARKED = "data:image/png;base64,TUFSS0VE"
+EVENTS_OF_ONE = {"sent": 2, "received": 2, "started": 2, "generating": 1, "succeeded": 1}
+
+
+def commands() -> list[str]:
+    """The shell lines of the guide."""
+    blocks = re.findall(r"```console\n(.*?)```", GUIDE.read_text(), flags=re.S)
+    return [line.removeprefix("$ ") for block in blocks for line in block.splitlines()]
+
+
+@pytest.fixture
+def fleet(make_fleet: Any) -> Fleet:
+    """A fleet whose generations run until they are ended, with its secrets in its configuration."""
+    configuration = f"mulequeue_api_key = {KEY!r}\nmulequeue_notification_secret = {SECRET!r}"
+    never = {"faults": {"lives": [{"end": "never"}]}}
+    made: Fleet = make_fleet(celeryconfig=configuration, emulator=never)
+    return made
+
+
+@pytest.fixture
+def flower(fleet: Fleet) -> Iterator[Flower]:
+    """Flower as the guide sets it up, beside one worker."""
+    fleet.worker()
+    pip, write_config, start, *_ = commands()
+    assert 'pip install "mulequeue[flower]"' == pip
+    line, name = re.fullmatch(r'echo "(.*)" > (\S+)', write_config).groups()  # type: ignore[union-attr]
+    (fleet.folder / name).write_text(f"{line}\n")
+    with Flower(fleet, start) as running:
+        yield running
+
+
+def end_all(fleet: Fleet) -> None:
+    for generation in fleet.emulator.generations():
+        fleet.emulator.finish(generation["remote_id"])
+
+
+def states(flower: Flower) -> dict[str, str]:
+    return {task_id: task["state"] for task_id, task in flower.tasks("mulequeue.generate").items()}
+
+
+def test_a_generation_is_one_row_in_the_right_state(fleet: Fleet, flower: Flower) -> None:
+    """Twelve generations are twelve rows, GENERATING while they run and SUCCESS when done."""
+    inputs = [{"prompt": f"A mule at dawn, number {number}"} for number in range(12)]
+    members = {f"flowers-{number:06d}" for number in range(12)}
+
+    batch = generate_many(MODEL, inputs, batch_id="flowers", poll_interval=0.1).delay()
+    running = dict.fromkeys(members, "GENERATING")
+    wait_until(lambda: running == states(flower), what="twelve to be GENERATING")
+    fleet.emulator.wait(polls=36)
+    assert running == states(flower)
+    assert "mulequeue.poll" in str(fleet.app.control.inspect().scheduled())
+    screenshot(f"{flower.url}/tasks", Path("running.png"))
+    screenshot(f"{flower.url}/task/flowers-000000", Path("running-task.png"))
+    end_all(fleet)
+    batch.get(timeout=30)
+
+    done = dict.fromkeys(members, "SUCCESS")
+    wait_until(lambda: done == states(flower), what="twelve to be SUCCESS")
+    screenshot(f"{flower.url}/tasks", Path("done.png"))
+    screenshot(f"{flower.url}/task/flowers-000000", Path("done-task.png"))
+    rows = [row for row in flower.table() if row["name"] == "mulequeue.generate"]
+    assert 12 == len(rows)
+    (first,) = [row for row in rows if row["uuid"] == "flowers-000000"]
+    assert f"{MODEL}: A mule at dawn, number 0" == first["args"]
+    assert "succeeded" == first["result"]
+
+
+@pytest.mark.parametrize("polls", [2, 20])
+def test_events_do_not_grow_with_polls(fleet: Fleet, flower: Flower, polls: int) -> None:
+    """A generation is eight events after two polls and after twenty, and the poll loop is none."""
+    result = generate.apply_async((MODEL, {"prompt": "a mule"}), {"poll_interval": 0.1})
+    fleet.emulator.wait(polls=polls)
+    end_all(fleet)
+    result.get(timeout=30)
+
+    expected = {f"mulequeue.generate task-{kind}": count for kind, count in EVENTS_OF_ONE.items()}
+
+    def of_ours() -> dict[str, int]:
+        return {what: count for what, count in flower.events().items() if "mulequeue" in what}
+
+    wait_until(lambda: sum(of_ours().values()) >= sum(expected.values()), what="all events")
+    assert expected == of_ours()
+
+
+def test_flower_tells_no_secrets(fleet: Fleet, flower: Flower) -> None:
+    """Key, secret, inputs and a target's path stand on no page and in no answer, at any time."""
+    seen: list[str] = []
+
+    def look(*ids: str) -> None:
+        paths = [*PAGES, "/worker/w0@test", *(f"/api/task/info/{i}" for i in ids)]
+        paths += [f"/task/{i}" for i in ids] + [f"/api/task/result/{i}" for i in ids]
+        seen.extend(flower.text(path) for path in paths)
+        seen.extend(str(row) for row in flower.table())
+
+    given = {"prompt": "a mule", "image": MARKED, "more": [{"deep": MARKED}]}
+    one, by_name = new_id("one"), new_id("by-name")
+    fleet.emulator.faults(creates=[{"do": "hold"}, {"do": "hold"}])
+    with Receiver() as receiver:
+        chain = generate.s(MODEL, given).set(task_id=one) | download.s()
+        (chain | notify.s(f"{receiver.url}/path-that-is-secret")).delay()
+        fleet.emulator.wait(held_creates=1)
+        fleet.app.send_task("mulequeue.generate", (MODEL, given), task_id=by_name)
+        fleet.emulator.wait(held_creates=2)
+        wait_until(lambda: "GENERATING" == states(flower).get(by_name), what="both to be known")
+        look(one, by_name)  # with a worker
+        assert any("Active tasks" in page and f"{MODEL}: a mule" in page for page in seen)
+        fleet.emulator.release()
+        fleet.emulator.wait(polls=2)
+        look(one, by_name)  # with nobody
+        end_all(fleet)
+        receiver.wait(1)
+        wait_until(lambda: {"SUCCESS"} == set(states(flower).values()), what="SUCCESS")
+        look(one, by_name)  # done
+        look(*flower.tasks("mulequeue.download"), *flower.tasks("mulequeue.notify"))
+
+    everything = "\n".join([*seen, flower.log.read_text(), fleet.logs])
+    assert "succeeded" in everything
+    for secret in (KEY, SECRET, SECRET.removeprefix("whsec_"), "TUFSS0VE", "path-that-is-secret"):
+        assert secret not in everything
+
+
+def test_the_guide_runs(fleet: Fleet, flower: Flower) -> None:
+    """The guide's last command shows the poll loop; the fixture has run those before it."""
+    *_, command = commands()
+    generate.apply_async((MODEL, {"prompt": "a mule"}), {"poll_interval": 2})
+    fleet.emulator.wait(created=1)
+
+    def shown() -> str:
+        program, *options = command.split()
+        assert "celery" == program
+        ran = subprocess.run(
+            [sys.executable, "-m", "celery", *options],
+            env=fleet.env,
+            cwd=fleet.folder,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        return ran.stdout
+
+    wait_until(lambda: "mulequeue.poll" in shown(), what="the poll loop to be shown")
