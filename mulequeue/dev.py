@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -114,7 +115,7 @@ def _show(child: Child, when: tuple[str, threading.Event] | None = None) -> None
     def pump() -> None:
         assert child.process.stdout is not None
         for raw in child.process.stdout:
-            line = raw.decode("utf-8", "replace").rstrip()
+            line = tidied(raw.decode("utf-8", "replace"))
             if when is not None and when[0] in line:
                 when[1].set()
             if line:
@@ -123,6 +124,18 @@ def _show(child: Child, when: tuple[str, threading.Event] | None = None) -> None
             when[1].set()
 
     threading.Thread(target=pump, name=f"log-{child.name}", daemon=True).start()
+
+
+def tidied(line: str) -> str:
+    """A worker's log line as one person wants it: without the time, the process and the results.
+
+    Empty for a line that says nothing of its own ("received").
+    """
+    line = re.sub(r"^\[[^]]*?: INFO/[^]]*\] ", "", line.rstrip())
+    line = re.sub(r"^\[[^]]*?: (\w+)/[^]]*\] ", r"\1 ", line)
+    if re.fullmatch(r"Task \S+ received", line):
+        return ""
+    return re.sub(r"^(Task \S+ succeeded in [\d.]{1,5})[\d.e-]*s: .*", r"\1 s", line)
 
 
 def _tell(env: dict[str, str]) -> None:

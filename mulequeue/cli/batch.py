@@ -112,11 +112,11 @@ def run_on_workers(app: Any, job: Job) -> int:
     watched = BatchWatch(ledger, batch_id, len(job.inputs))
     started = time.monotonic()
     with view_for(f"{job.model.name} · batch {batch_id}", quiet=job.quiet) as view:
+        if known is None or sum(known.counts.values()) < known.size:
+            enqueue(app, job, batch_id, view.enqueued)
+        else:
+            view.note(f"Batch {batch_id} exists; nothing is enqueued again.")
         try:
-            if known is None or sum(known.counts.values()) < known.size:
-                enqueue(app, job, batch_id, view.enqueued)
-            else:
-                view.note(f"Batch {batch_id} exists; nothing is enqueued again.")
             left = None if job.max_wait is None else job.max_wait - (time.monotonic() - started)
             hint = WorkerHint(app, view.note, lambda: watched.moved, local=do_without(batch_id))
             is_over = watch(watched, view, max_wait=left, each_look=[hint])
@@ -162,7 +162,7 @@ def report(ledger: Ledger, batch: Batch, summary: Summary, job: Job, *, is_over:
     return 0 if summary.succeeded == summary.submitted and not missing else 1
 
 
-def tell(summary: Summary, storage: str, *, as_json: bool, missing: int = 0) -> None:
+def tell(summary: Summary, storage: str | None, *, as_json: bool, missing: int = 0) -> None:
     """The result on standard output."""
     if missing:
         click.echo(f"{missing} file(s) could not be stored; the worker's log says why.", err=True)
@@ -182,4 +182,5 @@ def tell(summary: Summary, storage: str, *, as_json: bool, missing: int = 0) -> 
         f"in {summary.seconds:.1f} s{name}"
     )
     if summary.files:
-        click.echo(f"{summary.files} file{'' if summary.files == 1 else 's'} in {storage}")
+        where = f" in {storage}" if storage else " stored"
+        click.echo(f"{summary.files} file{'' if summary.files == 1 else 's'}{where}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from celery import signals
 
+from mulequeue.cli.errors import Stopped
 from mulequeue.errors import ConfigurationError
 from mulequeue.workflows import generate_many
 
@@ -18,6 +19,7 @@ def enqueue(app: Any, job: Job, batch_id: str, progress: Callable[[int, int], No
     """Publish the chord of a batch.
 
     :param progress: called with how many members were published, and of how many.
+    :raises Stopped: Ctrl-C; a part of it is enqueued.
     :raises ConfigurationError: the app has no result backend, which a chord needs.
     """
     size, published = len(job.inputs), 0
@@ -35,6 +37,12 @@ def enqueue(app: Any, job: Job, batch_id: str, progress: Callable[[int, int], No
     try:
         with app.producer_or_acquire() as producer:
             chord.apply_async(producer=producer)
+    except KeyboardInterrupt:
+        raise Stopped(
+            f"Stopped with {published} of {size} enqueued; those are made. For the rest, repeat the "
+            f"command with --batch-id {batch_id} (nothing is paid twice), or end it: "
+            f"mulequeue cancel {batch_id}"
+        ) from None
     except NotImplementedError as exc:
         raise ConfigurationError(
             "A batch is a chord, and this app's result backend cannot do chords; "

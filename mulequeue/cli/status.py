@@ -127,7 +127,7 @@ def _batch(
         watched.look()
     summary = summary_of(watched.batch, age)
     if as_json or wait:
-        tell(summary, "the storage", as_json=as_json)
+        tell(summary, None, as_json=as_json)
     else:
         click.echo(progress_line(watched.batch))
         for record in watched.failures(now=True)[:20]:

@@ -58,7 +58,7 @@ def missing_workers(app: Any, taken: set[str], local: str = "") -> str | None:
     command = f"celery -A {name_of(app)} worker"
     if not taken:
         text = f"No worker answers. Start one in another terminal: {command}"
-        return f"{text} . {local}".rstrip()
+        return f"{text}\n{local}".rstrip()
     queue = app.amqp.router.route({}, "mulequeue.generate").get("queue")
     needed = [getattr(queue, "name", queue), settings.poll_queue, settings.wake_queue]
     missing = [name for name in needed if name and name not in taken]

@@ -311,7 +311,7 @@ def test_the_demo_leaves_nothing_on_a_redis_of_the_users(tmp_path: Path, redis_s
     from redis import Redis
 
     with Redis.from_url(redis_server.url) as client:
-        assert [] == [key for key in client.scan_iter("*demo-*")]
+        assert [] == list(client.scan_iter("*demo-*"))
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
