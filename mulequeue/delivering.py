@@ -9,6 +9,7 @@ from typing import Any
 from mulequeue.errors import GenerationError, generation_error
 from mulequeue.ledger import Verdict, outcome_of
 from mulequeue.runtime import Runtime, runtime
+from mulequeue.signals import generation_settled
 
 logger = logging.getLogger("mulequeue")
 _HANDED = "mulequeue_handed_over"
@@ -25,6 +26,7 @@ def hand_over(
     record = verdict.record
     setattr(task.request, _HANDED, (record.task_id, epoch))
     outcome = outcome_of(record)
+    generation_settled.send(sender=task, task_id=record.task_id, outcome=outcome)
     if record.batch is not None:
         return {"task_id": record.task_id, "status": outcome.status, "files": []}
     if outcome.succeeded or on_failure == "return":

@@ -14,6 +14,7 @@ from mulequeue.ledger import outcome_of
 from mulequeue.outcome import Asset, File, Outcome
 from mulequeue.runtime import runtime
 from mulequeue.settings import Settings
+from mulequeue.signals import files_stored
 from mulequeue.storage import download_assets
 from mulequeue.wire import TaskReply
 
@@ -43,6 +44,7 @@ def download(
         outcome = read_outcome(task.app, value)
         files = _store(outcome, here.settings, storage, path)
         here.ledger.record_files(outcome.task_id, files)
+        files_stored.send(sender=task, task_id=outcome.task_id, files=files)
         if is_member:
             return reference(outcome, files)
         return replace(outcome, files=files).to_dict()

@@ -31,7 +31,9 @@ from mulequeue.transfer import AssetGone, Brake, asset_chunks
 __all__ = ["Storage", "check_storage", "download_assets"]
 
 # Here a file appears when it is closed, so a temporary name would only cost a copy.
-_OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss", "oci"})
+_OBJECT_STORES = frozenset(
+    {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss", "oci", "django"}
+)
 _PACKAGES = {"s3": "mulequeue[s3]", "s3a": "mulequeue[s3]", "gs": "gcsfs", "gcs": "gcsfs"}
 _PACKAGES |= dict.fromkeys(("abfs", "abfss", "az", "adl"), "adlfs")
 _BLOCK_BYTES = 8 * 1024**2  # of a multipart upload; s3fs would buffer 50 MiB per asset

@@ -24,6 +24,7 @@ from mulequeue.plan import Plan, refusal_of
 from mulequeue.posting import post, steady_clock
 from mulequeue.runtime import Runtime
 from mulequeue.settings import Profile
+from mulequeue.signals import generation_parked
 
 logger = logging.getLogger("mulequeue")
 T = TypeVar("T")
@@ -60,6 +61,8 @@ def deliver(
     if verdict.what == "deliver":
         return hand_over(task, runtime, verdict, intent.epoch, run=run, on_failure=on_failure)
     if verdict.what != "submit":
+        if verdict.what == "parked":
+            generation_parked.send(sender=task, task_id=intent.task_id, plan=plan)
         _leave(runtime, verdict, intent)
     if not isinstance(plan, Plan):
         # Good when it was parked, not any more: a file is gone, a key was taken away.
@@ -71,6 +74,7 @@ def deliver(
             task, queue=runtime.settings.wake_queue, epoch=intent.epoch, args=slim_args
         )
         runtime.run(post(runtime, plan, intent, slim, started))
+        generation_parked.send(sender=task, task_id=intent.task_id, plan=plan)
     except Exception:
         # The intent's lease ends in submit_unknown; nothing is sent a second time.
         logger.exception("a submission broke off", extra={"task_id": intent.task_id})
@@ -93,6 +97,7 @@ def _adopt(task: Any, runtime: Runtime, plan: Plan, intent: Intent, remote_id: s
     what, wake = patiently(record, LEDGER_PATIENCE_SECONDS)
     if what == "generating":
         _announce(task, plan)
+        generation_parked.send(sender=task, task_id=intent.task_id, plan=plan)
     runtime.wake([wake])
     runtime.poll_at(runtime.ledger.now() + first)
     raise Ignore(what)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 
 from mulequeue.ledger.answers import Batch, counts_of, texts
 from mulequeue.ledger.base import Base
@@ -29,6 +30,13 @@ class Reading(Base):
             fields, answer, files = answers[3 * index : 3 * index + 3]
             found.append(read_record(task_id, texts(fields), answer, files) if fields else None)
         return found
+
+    def task_ids(self) -> Iterator[str]:
+        """Of every record there is, in no order; some may come twice."""
+        start = f"{self.prefix}record:"
+        pattern = re.sub(r"([\\*?\[\]])", r"\\\1", start) + "*"
+        for key in self.redis.scan_iter(pattern, count=1000):
+            yield bytes(key).decode().removeprefix(start)
 
     def task_of(self, remote_id: str) -> str | None:
         """The task id of a remote id."""
