@@ -8,10 +8,13 @@ from typing import Any
 
 import click
 
+from mulequeue.cli.batch import how_to_go_on, tell
+from mulequeue.cli.checks import check_number
 from mulequeue.cli.errors import Stopped
 from mulequeue.cli.fleet import app_of, check_redis, settings_of
 from mulequeue.cli.outcomes import reason, status_line
-from mulequeue.cli.progress import WORDS, progress_line
+from mulequeue.cli.progress import WORDS, failure_line, progress_line
+from mulequeue.cli.task_watch import TaskWatch
 from mulequeue.cli.view import echo_json, view_for
 from mulequeue.cli.watching import BatchWatch, summary_of, watch
 from mulequeue.errors import InputError
@@ -43,8 +46,6 @@ def status_command(
     may also be a model's name. What still runs exits with 0; with --wait the exit code is that of
     `run` and `batch`.
     """
-    from mulequeue.cli.checks import check_number
-
     check_number("--max-wait", max_wait)
     check_number("--poll-interval", poll_interval)
     app = app_of(ctx)
@@ -111,8 +112,6 @@ def _batch(
     quiet: bool,
     as_json: bool,
 ) -> int:
-    from mulequeue.cli.batch import how_to_go_on, tell
-
     watched = BatchWatch(ledger, batch.batch_id, batch.size)
     is_over, age = True, ledger.now() - batch.created
     if wait:
@@ -131,8 +130,6 @@ def _batch(
     else:
         click.echo(progress_line(watched.batch))
         for record in watched.failures(now=True)[:20]:
-            from mulequeue.cli.progress import failure_line
-
             click.echo(failure_line(record))
     if not is_over:
         return 2
@@ -143,13 +140,11 @@ def _batch(
 def _task(
     ledger: Ledger, task_id: str, wait: bool, max_wait: float | None, *, quiet: bool, as_json: bool
 ) -> int:
-    from mulequeue.cli.task_watch import TaskWatch
-
     task_id = task_id if ledger.record(task_id) else ledger.task_of(task_id) or task_id
     say = None if quiet or not wait else lambda text: click.echo(text, err=True)
-    watch_ = TaskWatch(ledger, task_id, say=say)
-    over = watch_.look()
-    record = watch_.record
+    watched = TaskWatch(ledger, task_id, say=say)
+    over = watched.look()
+    record = watched.record
     if record is None:
         raise InputError(
             f"The ledger knows no task, batch or remote id {task_id}. Records are kept 7 days "
@@ -162,12 +157,12 @@ def _task(
                 click.echo(f"Still running. Look again: {status_line(task_id)}", err=True)
                 return 2
             time.sleep(0.25)
-            over = watch_.look()
+            over = watched.look()
     except KeyboardInterrupt:
         raise Stopped(f"Stopped watching. Look again: {status_line(task_id)}") from None
-    assert watch_.record is not None
-    _tell_record(watch_.record, as_json=as_json)
-    return 0 if watch_.record.status in (None, "succeeded") else 1
+    assert watched.record is not None
+    _tell_record(watched.record, as_json=as_json)
+    return 0 if watched.record.status in (None, "succeeded") else 1
 
 
 def _tell_record(record: Record, *, as_json: bool) -> None:
