@@ -10,8 +10,8 @@ __all__ = ["format_task", "tasks_columns"]
 from mulequeue.shown import is_ours as _is_ours
 from mulequeue.shown import shown_result as _shown_result
 
-# What it is comes before what it is called; Celery's ids come last.
-tasks_columns = "name,args,state,received,result,worker,uuid"
+# No worker and no runtime: a generation that runs is with no worker, and Celery times its last step.
+tasks_columns = "name,args,state,result,received,uuid"
 
 
 def format_task(task):  # type: ignore[no-untyped-def]  # it has to be a plain function
