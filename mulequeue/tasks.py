@@ -7,56 +7,17 @@ from typing import Any
 
 from celery import shared_task
 
-from mulequeue import delivering, downloading, inline, notifying, submitting, transfers
-from mulequeue.errors import GenerationError, InputError, TransferError, generation_error
+from mulequeue import delivering, downloading, inline, notifying, submitting
+from mulequeue.base import OWN, GeneratingTask, OwnTask, PollingTask, TransferringTask
+from mulequeue.errors import InputError, generation_error
 from mulequeue.plan import Plan, make_plan
 from mulequeue.polling import sweep
-from mulequeue.readable import ReadableTask, SilentTask
 from mulequeue.runtime import runtime
 from mulequeue.settings import Settings
 
 __all__ = ["adopt", "download", "gather", "generate", "generate_from", "notify", "poll"]
 
-# The tasks set these for themselves, whatever the app's defaults are: a lost worker's message comes
-# back, an ignored duplicate writes nothing, and a global time limit never cuts a paid submission.
-_SIX_HOURS = 6 * 3600
-_OWN: dict[str, Any] = {
-    "acks_late": True,
-    "reject_on_worker_lost": True,
-    "track_started": False,
-    "trail": False,
-    "max_retries": None,
-    "resultrepr_maxsize": 200,
-    "time_limit": _SIX_HOURS,
-    "soft_time_limit": _SIX_HOURS - 60,
-}
 _CALL = ("profile", "max_wait", "poll_interval", "on_failure", "batch_id", "batch_size")
-
-
-class GeneratingTask(ReadableTask):
-    """A task that parks in the ledger and comes back with an outcome."""
-
-    abstract = True
-    throws = (GenerationError,)
-
-    def on_success(self, retval: Any, task_id: str, args: Any, kwargs: Any) -> None:
-        delivering.dispatched(self)
-
-    def on_failure(self, exc: Any, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
-        delivering.dispatched(self, exc)
-
-
-class TransferringTask(ReadableTask):
-    """A task that holds a lease while it runs and between its attempts."""
-
-    abstract = True
-    throws = (TransferError,)
-
-    def on_success(self, retval: Any, task_id: str, args: Any, kwargs: Any) -> None:
-        transfers.ended(self)
-
-    def on_failure(self, exc: Any, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
-        transfers.ended(self, exc)
 
 
 def _generating(
@@ -87,7 +48,7 @@ def _generating(
     raise generation_error(outcome.to_dict())
 
 
-@shared_task(bind=True, base=GeneratingTask, name="mulequeue.generate", **_OWN)
+@shared_task(bind=True, base=GeneratingTask, name="mulequeue.generate", **OWN)
 def generate(
     self: Any,
     model: str,
@@ -132,7 +93,7 @@ def generate(
     )
 
 
-@shared_task(bind=True, base=GeneratingTask, name="mulequeue.generate_from", **_OWN)
+@shared_task(bind=True, base=GeneratingTask, name="mulequeue.generate_from", **OWN)
 def generate_from(
     self: Any,
     previous: Mapping[str, Any],
@@ -171,7 +132,7 @@ def generate_from(
     )
 
 
-@shared_task(bind=True, base=GeneratingTask, name="mulequeue.adopt", **_OWN)
+@shared_task(bind=True, base=GeneratingTask, name="mulequeue.adopt", **OWN)
 def adopt(
     self: Any,
     api_path: str,
@@ -204,10 +165,10 @@ def adopt(
 
 @shared_task(
     bind=True,
-    base=SilentTask,
+    base=PollingTask,
     name="mulequeue.poll",
     ignore_result=True,
-    **{**_OWN, "time_limit": 120, "soft_time_limit": 90},
+    **{**OWN, "time_limit": 120, "soft_time_limit": 90},
 )
 def poll(self: Any, token: str) -> None:
     """Check everything that is due, then come back when something is due again.
@@ -218,7 +179,7 @@ def poll(self: Any, token: str) -> None:
     here.publish_poll(sweep(here, token))
 
 
-@shared_task(bind=True, base=TransferringTask, name="mulequeue.download", **_OWN)
+@shared_task(bind=True, base=TransferringTask, name="mulequeue.download", **OWN)
 def download(
     self: Any, outcome: Mapping[str, Any], *, storage: str | None = None, path: str | None = None
 ) -> dict[str, Any]:
@@ -233,7 +194,7 @@ def download(
     return downloading.download(self, outcome, storage=storage, path=path)
 
 
-@shared_task(bind=True, base=TransferringTask, name="mulequeue.notify", **_OWN)
+@shared_task(bind=True, base=TransferringTask, name="mulequeue.notify", **OWN)
 def notify(self: Any, value: Any, target: str) -> Any:
     """Tell a URL what came of it, signed; returns ``value`` unchanged.
 
@@ -244,7 +205,7 @@ def notify(self: Any, value: Any, target: str) -> Any:
     return notifying.notify(self, value, target)
 
 
-@shared_task(base=ReadableTask, name="mulequeue.gather", **_OWN)
+@shared_task(base=OwnTask, name="mulequeue.gather", **OWN)
 def gather(results: Any) -> Any:
     """The body of a batch nobody wants to be notified of: its members' results."""
     return results

@@ -22,15 +22,36 @@ KEY = "sk-mr-" + "0123456789abcdef" * 4
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
-class WorkerProcess:
-    """``celery -A mulequeue worker`` as a process group of its own; the log is in a file."""
+def environment(more: dict[str, str]) -> dict[str, str]:
+    """The environment of a process under test: this one's without a developer's own settings."""
+    clean = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("MULEQUEUE_", "MULEROUTER_", "CELERY_"))
+        and name.upper() not in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+    }
+    tests = str(Path(__file__).parent.parent)
+    path = os.pathsep.join([tests, clean.get("PYTHONPATH", "")])
+    return {**clean, "PYTHONPATH": path, **more}
 
-    def __init__(self, name: str, env: dict[str, str], folder: Path, options: list[str]) -> None:
+
+class WorkerProcess:
+    """``celery -A … worker`` as a process group of its own; the log is in a file."""
+
+    def __init__(
+        self,
+        name: str,
+        env: dict[str, str],
+        folder: Path,
+        options: list[str],
+        *,
+        app: str = "mulequeue",
+    ) -> None:
         self.name = name
         self.log = folder / f"{name}.log"
         self._file = self.log.open("ab")
-        command = [sys.executable, "-m", "celery", "-A", "mulequeue", "worker"]
-        command += ["-n", f"{name}@test", "-l", "INFO", "-I", "support.user_tasks", *options]
+        command = [sys.executable, "-m", "celery", "-A", app, "worker"]
+        command += ["-n", f"{name}@test", "-l", "INFO", *options]
         self._process = subprocess.Popen(
             command,
             env=env,
@@ -117,23 +138,16 @@ class Fleet:
         self.ledger = Ledger.of(Settings.load(self.app))
 
     def _environment(self, more: dict[str, str]) -> dict[str, str]:
-        clean = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("MULEQUEUE_", "MULEROUTER_", "CELERY_"))
-            and name.upper() not in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
-        }
-        tests = str(Path(__file__).parent.parent)
-        return {
-            **clean,
-            "PYTHONPATH": os.pathsep.join([tests, clean.get("PYTHONPATH", "")]),
-            "MULEQUEUE_REDIS_URL": self.redis.url,
-            "MULEROUTER_API_KEY": KEY,
-            "MULEROUTER_BASE_URL": self.emulator.url,
-            "MULEQUEUE_STORAGE": str(self.storage),
-            "MULEQUEUE_NOTIFICATION_SECRET": SECRET,
-            **more,
-        }
+        return environment(
+            {
+                "MULEQUEUE_REDIS_URL": self.redis.url,
+                "MULEROUTER_API_KEY": KEY,
+                "MULEROUTER_BASE_URL": self.emulator.url,
+                "MULEQUEUE_STORAGE": str(self.storage),
+                "MULEQUEUE_NOTIFICATION_SECRET": SECRET,
+                **more,
+            }
+        )
 
     def _make_app(self) -> Celery:
         app = Celery("sender", set_as_current=True)
@@ -151,7 +165,7 @@ class Fleet:
 
     def worker(self, *options: str, name: str | None = None, wait: bool = True) -> WorkerProcess:
         """Start a worker; two prefork processes unless the options say otherwise."""
-        given = list(options)
+        given = ["-I", "support.user_tasks", *options]
         if not any(option.startswith(("-c", "--concurrency")) for option in given):
             given += ["-c", "2"]
         worker = WorkerProcess(name or f"w{len(self.workers)}", self.env, self.folder, given)

@@ -1,0 +1,104 @@
+"""What mulequeue's tasks share: settings of their own, and what follows a dispatch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from celery.worker.strategy import default
+
+from mulequeue import delivering, transfers
+from mulequeue.errors import GenerationError, TransferError
+from mulequeue.parking import MARKER
+from mulequeue.readable import ReadableTask, SilentTask
+
+_SIX_HOURS = 6 * 3600
+# The tasks set these for themselves, whatever the app's defaults are: a lost worker's message comes
+# back, an ignored duplicate writes nothing, and a global time limit never cuts a paid submission.
+OWN: dict[str, Any] = {
+    "acks_late": True,
+    "reject_on_worker_lost": True,
+    "track_started": False,
+    "trail": False,
+    "max_retries": None,
+    "resultrepr_maxsize": 200,
+    "time_limit": _SIX_HOURS,
+    "soft_time_limit": _SIX_HOURS - 60,
+}
+
+
+class OwnTask(ReadableTask):
+    """A task whose own settings also stand against the project's ``task_annotations``."""
+
+    abstract = True
+    own: ClassVar[tuple[str, ...]] = tuple(OWN)
+
+    @classmethod
+    def annotate(cls) -> None:
+        """Annotations for ``*`` are meant for the project's tasks; what ours need stays."""
+        kept = {name: getattr(cls, name) for name in cls.own}
+        super().annotate()
+        for name, value in kept.items():
+            setattr(cls, name, value)
+
+
+class PollingTask(OwnTask, SilentTask):
+    """The poll loop: a rate limit would hold up every generation of the fleet."""
+
+    abstract = True
+    own = (*OWN, "rate_limit")
+    rate_limit = 0  # not None, which would take ``task_default_rate_limit``
+
+
+class GeneratingTask(OwnTask):
+    """A task that parks in the ledger and comes back with an outcome."""
+
+    abstract = True
+    throws = (GenerationError,)
+    Strategy = "mulequeue.base:limit_submissions"
+
+    def on_success(self, retval: Any, task_id: str, args: Any, kwargs: Any) -> None:
+        delivering.dispatched(self)
+
+    def on_failure(self, exc: Any, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
+        delivering.dispatched(self, exc)
+
+
+class TransferringTask(OwnTask):
+    """A task that holds a lease while it runs and between its attempts."""
+
+    abstract = True
+    throws = (TransferError,)
+
+    def on_success(self, retval: Any, task_id: str, args: Any, kwargs: Any) -> None:
+        transfers.ended(self)
+
+    def on_failure(self, exc: Any, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
+        transfers.ended(self, exc)
+
+
+class _Unlimited:
+    """A worker's consumer that has no rate limits."""
+
+    disable_rate_limits = True
+
+    def __init__(self, consumer: Any) -> None:
+        self._consumer = consumer
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._consumer, name)
+
+
+def limit_submissions(task: Any, app: Any, consumer: Any, **options: Any) -> Callable[..., Any]:
+    """How a worker receives ``generate``: its rate limit counts a generation once.
+
+    The message that wakes it again passes: an outcome that is paid waits for nobody, and what waits
+    in a worker is sent again after a while, which would fill the limit with repetitions.
+    """
+    limited = default(task, app, consumer, **options)
+    free = default(task, app, _Unlimited(consumer), **options)
+
+    def receive(message: Any, *args: Any, **kwargs: Any) -> Any:
+        return (free if MARKER in (message.headers or {}) else limited)(message, *args, **kwargs)
+
+    return receive

@@ -1,0 +1,163 @@
+"""A user's own Celery project: an app of its own, Celery's defaults, and the settings of one test."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from celery import Celery, chord
+
+from mulequeue.emulator.process import EmulatorProcess
+from support.fleet import KEY, SECRET, WorkerProcess, environment
+from support.waiting import wait_until
+
+MODEL = "alibaba/wan2.6-t2i"
+
+PROJECT = """\
+import json
+import os
+
+from celery import Celery
+
+import mulequeue
+
+app = Celery("proj")
+{configure}
+
+
+@app.task(name="proj.keep")
+def keep(value, path):
+    with open(path + ".part", "w") as file:
+        json.dump(value, file)
+    os.rename(path + ".part", path)
+    return value
+"""
+
+
+class Project:
+    """``proj.py`` and ``settings.py`` in a folder, workers of it, and an app that sends.
+
+    What a chain came to is read from the file its last task wrote, so that a project without results
+    can be asked the same.
+
+    :param settings: the text of ``settings.py``.
+    :param namespace: as ``config_from_object`` takes it.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        emulator: EmulatorProcess,
+        settings: str,
+        *,
+        namespace: str = "",
+        env: dict[str, str] | None = None,
+    ) -> None:
+        self.folder, self.emulator = folder, emulator
+        self.workers: list[WorkerProcess] = []
+        configure = f"app.config_from_object('settings', namespace={namespace!r} or None)"
+        (folder / "settings.py").write_text(settings)
+        (folder / "proj.py").write_text(PROJECT.format(configure=configure))
+        self.env = environment(
+            {
+                "MULEROUTER_API_KEY": KEY,
+                "MULEROUTER_BASE_URL": emulator.url,
+                "MULEQUEUE_STORAGE": str(folder / "files"),
+                "MULEQUEUE_NOTIFICATION_SECRET": SECRET,
+                "C_FORCE_ROOT": "1",  # workers that read pickle refuse to run as root otherwise
+                **(env or {}),
+            }
+        )
+        module: dict[str, Any] = {}
+        exec(settings, module)
+        names = {name: value for name, value in module.items() if not name.startswith("_")}
+        self.app = Celery("proj", set_as_current=False)
+        self.app.config_from_object(SimpleNamespace(**names), namespace=namespace or None)
+        self._numbers = itertools.count()
+
+    def worker(self, *options: str, name: str | None = None) -> WorkerProcess:
+        """``celery -A proj worker``, ready."""
+        name = name or f"w{len(self.workers)}"
+        given = list(options) if "-c" in options else [*options, "-c", "2"]
+        self.workers.append(WorkerProcess(name, self.env, self.folder, given, app="proj"))
+        self.workers[-1].wait_ready()
+        return self.workers[-1]
+
+    def run(self, code: str, seconds: float = 30) -> str:
+        """Run Python in the project, as its web process would; what it printed."""
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env=self.env,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+        )
+        assert 0 == done.returncode, done.stderr
+        return done.stdout
+
+    def generate(self, prompt: str, **call: Any) -> Any:
+        """A signature that is checked five times a second."""
+        call = {"poll_interval": 0.2, **call}
+        return self._task("mulequeue.generate", MODEL, {"prompt": prompt}, **call)
+
+    def chain(self, prompt: str = "a mule", **call: Any) -> Path:
+        """Send generate | download | keep; the file its outcome will be in."""
+        path = self._path()
+        keep = self._task("proj.keep", str(path))
+        (self.generate(prompt, **call) | self._task("mulequeue.download") | keep).delay()
+        return path
+
+    def chord(self, count: int = 8) -> Path:
+        """Send a chord of generate | download, with keep as its body; the file of its outcomes."""
+        path = self._path()
+        header = [
+            self.generate(f"mule {number}", on_failure="return") | self._task("mulequeue.download")
+            for number in range(count)
+        ]
+        chord(header, app=self.app)(self._task("proj.keep", str(path)))
+        return path
+
+    def outcome(self, path: Path, seconds: float = 25) -> Any:
+        """What the last task was given."""
+        wait_until(path.exists, seconds=seconds, what=f"{path.name} of the project")
+        return json.loads(path.read_text())
+
+    def check(self) -> None:
+        """One chain and one chord of eight come to nine stored pictures, each paid once."""
+        chain, chord = self.chain(), self.chord()
+        outcomes = [self.outcome(chain), *self.outcome(chord)]
+        assert ["succeeded"] * 9 == [outcome["status"] for outcome in outcomes]
+        stored = {urlsplit(outcome["files"][0]["url"]).path for outcome in outcomes}
+        assert 9 == len(stored)
+        assert all(Path(path).read_bytes().startswith(b"\x89PNG") for path in stored)
+        assert 9 == self.emulator.stats()["creates"]
+
+    def _path(self) -> Path:
+        return self.folder / f"kept{next(self._numbers)}.json"
+
+    def _task(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        return self.app.signature(name, args=args, kwargs=kwargs)
+
+    @property
+    def logs(self) -> str:
+        """What all workers logged."""
+        return "\n".join(worker.text for worker in self.workers)
+
+    def stop(self) -> None:
+        for worker in self.workers:
+            worker.stop()
+        self.app.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        print(self.logs[-20_000:])
