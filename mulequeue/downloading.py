@@ -9,7 +9,7 @@ from typing import Any
 
 from mulequeue import catalog, client, transfers
 from mulequeue.delivering import is_outcome, is_reference
-from mulequeue.errors import ConfigurationError, DownloadError, InputError
+from mulequeue.errors import InputError, MuleQueueError
 from mulequeue.ledger import outcome_of
 from mulequeue.outcome import Asset, File, Outcome
 from mulequeue.runtime import runtime
@@ -51,7 +51,7 @@ def download(
 
     try:
         return transfers.transfer(task, attempt, delays=DELAYS_SECONDS, most_seconds=MOST_SECONDS)
-    except (DownloadError, ConfigurationError) as exc:
+    except MuleQueueError as exc:
         if not is_member:
             raise
         # One lost file must not fail the chord of a thousand.

@@ -7,7 +7,7 @@ import logging
 import random
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from redis.exceptions import RedisError
 
@@ -18,16 +18,23 @@ logger = logging.getLogger("mulequeue")
 T = TypeVar("T")
 
 
-def patiently(function: Callable[[], T], seconds: float) -> T:
-    """Call it again while Redis is away, for about ``seconds``."""
-    ends = time.monotonic() + seconds
+LEDGER_PATIENCE_SECONDS = 30.0
+"""How long a delivery waits for Redis before it hands its message back."""
+
+
+def ask(task: Any, function: Callable[[], T]) -> T:
+    """A delivery's first word with the ledger; while Redis is away the message is kept alive.
+
+    :raises celery.exceptions.Retry: the message comes again later; nothing was done.
+    """
+    ends = time.monotonic() + LEDGER_PATIENCE_SECONDS
     attempt = 0
     while True:
         try:
             return function()
         except RedisError as exc:
             if time.monotonic() > ends:
-                raise
+                raise task.retry(exc=exc, countdown=30, max_retries=None) from None
             logger.warning("the ledger's Redis does not answer", extra={"error": repr(exc)})
             time.sleep(_delay(attempt))
             attempt += 1

@@ -10,16 +10,15 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 from celery.exceptions import Ignore
-from redis.exceptions import RedisError
 
 from mulequeue.delivering import hand_over
 from mulequeue.errors import ConfigurationError, InputError
 from mulequeue.ledger import Intent, Verdict, new_token
 from mulequeue.parking import marker_of, parked_signature
-from mulequeue.patience import patiently
+from mulequeue.patience import ask
 from mulequeue.plan import Plan, refusal_of
 from mulequeue.posting import post, steady_clock
 from mulequeue.runtime import Runtime
@@ -27,10 +26,6 @@ from mulequeue.settings import Profile
 from mulequeue.signals import generation_parked
 
 logger = logging.getLogger("mulequeue")
-T = TypeVar("T")
-
-LEDGER_PATIENCE_SECONDS = 30.0
-"""How long a delivery waits for Redis before it hands its message back."""
 
 
 def deliver(
@@ -57,7 +52,7 @@ def deliver(
     intent = _intent(task, runtime, plan, run=run, epoch=marker or epoch, marker=marker)
     if remote_id is not None and isinstance(plan, Plan) and not marker:
         _adopt(task, runtime, plan, intent, remote_id)
-    verdict = _ask(task, runtime, intent)
+    verdict = _verdict(task, runtime, intent)
     if verdict.what == "deliver":
         return hand_over(task, runtime, verdict, intent.epoch, run=run, on_failure=on_failure)
     if verdict.what != "submit":
@@ -94,7 +89,7 @@ def _adopt(task: Any, runtime: Runtime, plan: Plan, intent: Intent, remote_id: s
             max_wait_seconds=plan.max_wait_seconds,
         )
 
-    what, wake = patiently(record, LEDGER_PATIENCE_SECONDS)
+    what, wake = ask(task, record)
     if what == "generating":
         _announce(task, plan)
         generation_parked.send(sender=task, task_id=intent.task_id, plan=plan)
@@ -164,19 +159,13 @@ def _any_profile(runtime: Runtime) -> Profile:
     return known[0] if known else Profile(name="default", base_url="", api_key="")
 
 
-def _ask(task: Any, runtime: Runtime, intent: Intent) -> Verdict:
+def _verdict(task: Any, runtime: Runtime, intent: Intent) -> Verdict:
     """The ledger's verdict; while Redis is away the message is kept alive, never lost."""
     if intent.task_id.startswith("transfer:"):
         raise InputError("A task id must not start with 'transfer:'.")
     seconds = runtime.settings.submit_timeout_seconds
 
-    def ask() -> Verdict:
-        return runtime.ledger.intend(intent, submit_seconds=seconds)
-
-    try:
-        return patiently(ask, LEDGER_PATIENCE_SECONDS)
-    except RedisError as exc:
-        raise task.retry(exc=exc, countdown=30, max_retries=None) from None
+    return ask(task, lambda: runtime.ledger.intend(intent, submit_seconds=seconds))
 
 
 def _leave(runtime: Runtime, verdict: Verdict, intent: Intent) -> NoReturn:

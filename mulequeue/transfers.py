@@ -14,16 +14,20 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from celery.exceptions import Ignore
+from redis.exceptions import RedisError
 
 from mulequeue.errors import MuleQueueError, TransferError
 from mulequeue.ledger import new_token
+from mulequeue.ledger.transfers import TRANSFER_LEASE_SECONDS
 from mulequeue.parking import parked_signature
+from mulequeue.patience import ask
 from mulequeue.runtime import Runtime, runtime
 
 logger = logging.getLogger("mulequeue")
 T = TypeVar("T")
 
 MOST_ATTEMPTS = 50
+MOST_UNFORESEEN = 5
 HEARTBEAT_SECONDS = 6.0
 _RUN = "mulequeue_transfer"
 
@@ -70,18 +74,17 @@ def transfer(
     here = runtime(task.app)
     task_id, run = task.request.id, new_token()
     signature = parked_signature(task, queue=_own_queue(task), epoch="")
-    what, number, elapsed = here.ledger.begin_transfer(task_id, run, signature)
+    what, number, elapsed = ask(task, lambda: here.ledger.begin_transfer(task_id, run, signature))
     if what != "run":
         raise Ignore(what)
     setattr(task.request, _RUN, run)
-    here.poll_at(here.ledger.now() + 20)
     try:
+        here.poll_at(here.ledger.now() + TRANSFER_LEASE_SECONDS)
         with Heartbeat(here, task_id, run):
             return attempt()
-    except TransferError as exc:
+    except Exception as exc:
         delay = delays[min(number, len(delays)) - 1] * random.uniform(0.8, 1.2)
-        if not exc.retryable or number >= MOST_ATTEMPTS or elapsed + delay > most_seconds:
-            raise
+        _raise_if_final(exc, number, is_late=elapsed + delay > most_seconds)
         logger.warning(
             "%s did not work, next attempt in %.0f s: %s",
             task.name,
@@ -89,10 +92,32 @@ def transfer(
             exc,
             extra={"task_id": task_id, "attempt": number},
         )
-        again = here.ledger.retry_transfer(task_id, run, delay)
-    if again is not None:
-        here.poll_at(again)
+        _try_again(here, task_id, run, delay)
     raise Ignore("tried again later")
+
+
+def _raise_if_final(exc: Exception, number: int, *, is_late: bool) -> None:
+    """Whether another attempt makes sense.
+
+    An error nobody foresaw (a full disk, Redis away, a defect) gets some attempts too: raised here
+    it would fail the chord for good.
+    """
+    if isinstance(exc, TransferError):
+        if not exc.retryable or number >= MOST_ATTEMPTS or is_late:
+            raise exc
+    elif isinstance(exc, MuleQueueError):
+        raise exc
+    elif number >= MOST_UNFORESEEN:
+        raise TransferError(f"{type(exc).__name__}: {exc}", retryable=False) from exc
+
+
+def _try_again(here: Runtime, task_id: str, run: str, delay: float) -> None:
+    try:
+        again = here.ledger.retry_transfer(task_id, run, delay)
+        if again is not None:
+            here.poll_at(again)
+    except RedisError as exc:  # the lease lapses, and then it is woken
+        logger.warning("the ledger's Redis does not answer", extra={"error": repr(exc)})
 
 
 def _own_queue(task: Any) -> str | None:

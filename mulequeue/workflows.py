@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from celery import Signature, chord
+from celery import Signature, chord, group
 
 from mulequeue.errors import InputError
 from mulequeue.ledger import Batch, Record, Wake
@@ -78,9 +78,14 @@ def generate_many(
             batch_id=batch_id,
             batch_size=len(inputs),
         ).set(task_id=member_id(batch_id, index))
-        members.append(member | download_task.s(**where) if download else member)
+        if download:
+            member |= download_task.s(**where).set(task_id=f"{member_id(batch_id, index)}-files")
+        members.append(member)
+    # All ids follow from the batch's: a batch enqueued twice, the first time only in part, is one
+    # chord all the same.
     body = notify_task.s(notify) if notify else gather.s()
-    return chord(members, body)
+    header = group(members).set(task_id=f"{batch_id}-members")
+    return chord(header, body.set(task_id=f"{batch_id}-body"))
 
 
 def resume(task_id: str, *, app: Any = None) -> Signature:
