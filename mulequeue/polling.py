@@ -258,9 +258,8 @@ class Poller:
                 first=OUTAGE_FIRST_SECONDS,
                 ceiling=OUTAGE_CEILING_SECONDS,
             )
-            logger.warning(
-                "status checks pause", extra={"profile": profile, "reason": found.reason}
-            )
+            extra = {"profile": profile, "reason": found.reason}
+            logger.warning("status checks pause: %s", found.reason, extra=extra)
 
     async def _finish(self, work: Round, slow: set[asyncio.Task[None]]) -> None:
         """Wait for slow checks, keeping their claims."""

@@ -146,7 +146,9 @@ async def _not_created(
             intent, retry_after_seconds=asked, first=first, ceiling=ceiling
         ),
     )
-    logger.warning("submissions pause", extra={"profile": intent.profile.name, "reason": reason})
+    extra = {"profile": intent.profile.name, "reason": reason}
+    # The reason is what somebody has to mend (a proxy, a CA bundle): it is in the line itself.
+    logger.warning("submissions pause: %s", reason, extra=extra)
     runtime.wake([wake])
     if again is not None:
         await runtime.call(runtime.poll_at, again)
