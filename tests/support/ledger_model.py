@@ -125,11 +125,11 @@ class LedgerModel(RuleBasedStateMachine):
         """The verdict, checked against what the record was before."""
         record, slots = self.record(message.task_id), self.world.slots()
         verdict = self.world.ask(intent)
+        self.check_verdict(message, intent, record, verdict.what)
         if twice:  # the first answer was lost on the way
             first, verdict = verdict, self.world.ask(intent)
             self.check_repeated(intent, first.what, verdict.what)
         self.wake = verdict.wake
-        self.check_verdict(message, intent, record, verdict.what)
         if verdict.what == "submit":
             assert self.world.slots() <= max(LIMIT, slots)
             self.life.posted[intent.task_id] = self.life.posted.get(intent.task_id, 0) + 1
@@ -154,7 +154,7 @@ class LedgerModel(RuleBasedStateMachine):
             assert what in ("deliver", "busy", "abandoned")
             assert (what == "busy") <= (state == "delivering")
         elif message.marker and state == "waiting":
-            assert what in (("wake", "deliver") if intent.refusal else ("submit", "parked"))
+            assert what in (("wake",) if intent.refusal else ("submit", "parked"))
         elif message.marker:
             assert "busy" == what
         elif state not in (None, "tombstone"):

@@ -216,6 +216,18 @@ def test_a_known_id_stays_as_short_lived_as_its_record(world: World) -> None:
     assert 0 < world.redis.ttl(world.key("remote:r")) <= TTL
 
 
+def test_a_run_from_another_life_says_nothing_of_this_one(world: World) -> None:
+    """After Redis lost a record, the run it knew can neither retract nor settle its successor."""
+    lost = world.submit("t")
+    world.redis.flushall()
+    world.submit("t")
+    before = world.everything()
+
+    assert world.retract(lost) is None
+    assert world.ledger.settle_submit(lost, "failed", None) is None
+    assert before == world.everything()
+
+
 # -- the second delivery ---------------------------------------------------------------------
 
 
