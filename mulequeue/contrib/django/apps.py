@@ -1,0 +1,38 @@
+"""What happens when Django starts."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+_ON_COMMIT = ("delay_on_commit", "apply_async_on_commit")
+
+
+class MuleQueueConfig(AppConfig):
+    """Connects the mirror, the checks and the storage."""
+
+    name = "mulequeue.contrib.django"
+    label = "mulequeue"
+    verbose_name = "MuleQueue"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from mulequeue.contrib.django import checks, mirror, storage
+
+        checks.register()
+        mirror.connect()
+        storage.register()
+        _give_on_commit()
+
+
+def _give_on_commit() -> None:
+    """``generate.delay_on_commit(…)``, as every other task of a Django project has it.
+
+    Celery gives it to tasks without a base class of their own; ours have one.
+    """
+    from celery.contrib.django.task import DjangoTask
+
+    from mulequeue.base import GeneratingTask, TransferringTask
+
+    for base in (GeneratingTask, TransferringTask):
+        for name in _ON_COMMIT:
+            setattr(base, name, getattr(DjangoTask, name))

@@ -1,0 +1,109 @@
+"""What ``manage.py check`` says about mulequeue's settings.
+
+==================  =============================================================================
+``mulequeue.E001``  a setting is unknown or has a value it cannot have
+``mulequeue.E002``  Django does not import the project's Celery app
+``mulequeue.E003``  a setting lacks the prefix of Celery's namespace and would never be read
+``mulequeue.E004``  the storage cannot be used
+``mulequeue.W001``  no API key: fine in a web process, not in a worker
+``mulequeue.W002``  the view for webhooks is in the URLconf, and no secret is set
+==================  =============================================================================
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import current_app
+from django.conf import settings as django_settings
+from django.core import checks
+from django.urls import NoReverseMatch, reverse
+
+from mulequeue.errors import ConfigurationError
+from mulequeue.settings import Settings
+from mulequeue.storage import check_storage
+
+WEBHOOK_VIEW = "mulequeue:webhook"
+_PREFIX = "MULEQUEUE_"
+
+
+def register() -> None:
+    """Let ``manage.py check`` run them."""
+    checks.register(check_settings, "mulequeue")
+
+
+def check_settings(**_: Any) -> list[checks.CheckMessage]:
+    """Everything that can be said without Redis, the database and the API."""
+    app = current_app._get_current_object()
+    if app.main is None or app.main == "default":
+        return [_no_app(), *_misnamed(None)]
+    try:
+        settings = Settings.load(app)
+    except ConfigurationError as exc:
+        hint = "The how-to about settings lists all of them."
+        return [checks.Error(str(exc), hint=hint, id="mulequeue.E001"), *_misnamed(app)]
+    return [*_misnamed(app), *_storage(settings), *_key(settings), *_webhooks(settings)]
+
+
+def _no_app() -> checks.CheckMessage:
+    return checks.Error(
+        "Django does not import the project's Celery app, so tasks would be sent nowhere.",
+        hint="Put `from .celery import app as celery_app` into the __init__.py of the project's "
+        'package, and `app.config_from_object("django.conf:settings", namespace="CELERY")` into '
+        "its celery.py.",
+        id="mulequeue.E002",
+    )
+
+
+def _misnamed(app: Any) -> list[checks.CheckMessage]:
+    namespace = getattr(app.conf, "prefix", None) if app is not None else "CELERY_"
+    if not namespace:
+        return []
+    return [
+        checks.Error(
+            f"The setting {name} is never read.",
+            hint=f"Rename it to {namespace.upper()}{name}.",
+            id="mulequeue.E003",
+        )
+        for name in dir(django_settings)
+        if name.startswith(_PREFIX)
+    ]
+
+
+def _storage(settings: Settings) -> list[checks.CheckMessage]:
+    try:
+        check_storage(settings.storage, settings.storage_options)
+    except ConfigurationError as exc:
+        hint = 'Set CELERY_MULEQUEUE_STORAGE = "django://" to use the default storage.'
+        return [checks.Error(str(exc), hint=hint, id="mulequeue.E004")]
+    return []
+
+
+def _key(settings: Settings) -> list[checks.CheckMessage]:
+    if settings.known_profiles():
+        return []
+    return [
+        checks.Warning(
+            "No API key is set. A web process needs none; a worker does.",
+            hint="Set MULEROUTER_API_KEY in the workers' environment, or CELERY_MULEQUEUE_API_KEY.",
+            id="mulequeue.W001",
+        )
+    ]
+
+
+def _webhooks(settings: Settings) -> list[checks.CheckMessage]:
+    try:
+        reverse(WEBHOOK_VIEW)
+    except (NoReverseMatch, AttributeError, ImportError):  # no URLconf, or none of ours in it
+        return []
+    if settings.webhook_secret:
+        return []
+    return [
+        checks.Warning(
+            "The URLconf has the view for MuleRouter's webhooks, which refuses all of them without "
+            "a secret.",
+            hint="Set CELERY_MULEQUEUE_WEBHOOK_SECRET to what MuleRouter's console showed when the "
+            "endpoint was made.",
+            id="mulequeue.W002",
+        )
+    ]

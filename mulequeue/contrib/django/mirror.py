@@ -1,0 +1,166 @@
+"""Rows out of the ledger: after every signal, and for all of it by ``manage.py mulequeue reconcile``.
+
+A row is written under its lock with what the ledger says at that moment, so of two workers that
+write it at the same time the one that comes last knows best.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any
+
+from django.db import router, transaction
+from django.utils import timezone
+
+from mulequeue import signals
+from mulequeue.contrib.django.models import UNDER_WAY, Batch, Generation, State
+from mulequeue.ledger import Ledger, Record, outcome_of
+from mulequeue.plan import Plan
+from mulequeue.runtime import runtime
+
+MOST_INPUT_BYTES = 64 * 1024
+_AT_ONCE = 500
+_NOT_IN_THE_LEDGER = ("task_id", "input")
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """What :func:`reconcile` did."""
+
+    mirrored: int
+    """Rows that now say what the ledger says."""
+    lost: int
+    """Rows under way that the ledger no longer knows."""
+
+
+def connect() -> None:
+    """Write rows whenever a worker of this project parks, settles or stores."""
+    for signal in (signals.generation_parked, signals.generation_settled, signals.files_stored):
+        signal.connect(_receive, weak=False, dispatch_uid=f"{__name__}.{signal.name}")
+
+
+def _receive(sender: Any, task_id: str, plan: Plan | None = None, **_: Any) -> None:
+    mirror([task_id], app=sender.app)
+    if plan is not None:
+        _keep_input(task_id, plan)
+
+
+def _keep_input(task_id: str, plan: Plan) -> None:
+    """The ledger drops the input once it was sent; here it stays, to be searched and repeated."""
+    prompt, text = plan.input.get(plan.model.prompt_field), json.dumps(plan.input, default=str)
+    kept: dict[str, Any] = {"prompt": prompt} if isinstance(prompt, str) else {}
+    if plan.input and len(text) <= MOST_INPUT_BYTES:
+        kept["input"] = json.loads(text)
+    if kept:
+        Generation.objects.filter(pk=task_id).update(**kept)
+
+
+def mirror(task_ids: Iterable[str], *, app: Any = None) -> int:
+    """Write the rows of those generations; how many the ledger knew.
+
+    A row that is under way and that the ledger does not know becomes ``lost``.
+
+    :param app: the Celery app; None: the current one.
+    """
+    ledger, names = runtime(app).ledger, sorted(set(task_ids))
+    rows = Generation.objects
+    with transaction.atomic(using=router.db_for_write(Generation)):
+        # Inserting first is what locks: a row that is there already, and SQLite as a whole.
+        rows.bulk_create([Generation(pk=name) for name in names], ignore_conflicts=True)
+        locked = rows.select_for_update().filter(pk__in=names).order_by("pk")
+        prompts = dict(locked.values_list("pk", "prompt"))
+        records = [record for record in ledger.records(names) if _is_mirrored(record)]
+        known = {record.task_id for record in records if record}
+        missing = rows.filter(pk__in=[name for name in names if name not in known])
+        missing.filter(mirrored_at=None).delete()
+        missing.filter(state__in=UNDER_WAY).update(state=State.LOST, mirrored_at=timezone.now())
+        _write_batches(ledger, {record.batch for record in records if record and record.batch})
+        rows.bulk_create(
+            [_row(record, prompts.get(record.task_id)) for record in records if record],
+            update_conflicts=True,
+            unique_fields=["task_id"],
+            update_fields=[name for name in _columns() if name not in _NOT_IN_THE_LEDGER],
+        )
+    return len(known)
+
+
+def reconcile(*, app: Any = None) -> Reconciled:
+    """Make every row say what the ledger says, whatever signals were lost.
+
+    Rows of generations that ended and whose records have expired stay as they are.
+    """
+    started, mirrored, lost = timezone.now(), 0, 0
+    ids = iter(runtime(app).ledger.task_ids())
+    while names := list(islice(ids, _AT_ONCE)):
+        mirrored += mirror(names, app=app)
+    stale = Generation.objects.filter(state__in=UNDER_WAY, mirrored_at__lt=started).order_by()
+    for names in _chunks(stale.values_list("pk", flat=True)):
+        known = mirror(names, app=app)
+        mirrored, lost = mirrored + known, lost + len(names) - known
+    return Reconciled(mirrored, lost)
+
+
+def _chunks(names: Iterable[str]) -> list[list[str]]:
+    whole = list(names)
+    return [whole[start : start + _AT_ONCE] for start in range(0, len(whole), _AT_ONCE)]
+
+
+def _is_mirrored(record: Record | None) -> bool:
+    return record is not None and record.state != "tombstone"
+
+
+def _write_batches(ledger: Ledger, batch_ids: set[str]) -> None:
+    found = [ledger.batch(batch_id) for batch_id in sorted(batch_ids)]
+    Batch.objects.bulk_create(
+        [
+            Batch(
+                pk=batch.batch_id,
+                size=batch.size,
+                is_cancelled=batch.is_cancelled,
+                created_at=_time(batch.created),
+            )
+            for batch in found
+            if batch is not None
+        ],
+        update_conflicts=True,
+        unique_fields=["batch_id"],
+        update_fields=["size", "is_cancelled", "created_at"],
+    )
+
+
+def _row(record: Record, prompt: str | None) -> Generation:
+    """The row that a record makes; of the prompt it knows only the first words."""
+    over: dict[str, Any] = {}
+    if record.is_over:
+        outcome = outcome_of(record).to_dict()
+        over = {key: outcome[key] for key in ("assets", "error", "kind")}
+    return Generation(
+        task_id=record.task_id,
+        remote_id=record.remote_id or record.late_remote_id or "",
+        state=record.status or record.state,
+        batch_id=record.batch,
+        model=record.model or "",
+        profile=record.profile,
+        api_path=record.api_path if record.path else "",
+        kind=over.pop("kind", None) or record.kind or "",
+        prompt=prompt or record.label,
+        files=[asdict(item) for item in record.files],
+        polls=record.polls,
+        created_at=_time(record.created),
+        submitted_at=_time(record.submitted),
+        finished_at=_time(record.finished),
+        mirrored_at=timezone.now(),
+        **over,
+    )
+
+
+def _columns() -> list[str]:
+    return [column.name for column in Generation._meta.concrete_fields]
+
+
+def _time(at: float | None) -> datetime | None:
+    return datetime.fromtimestamp(at, UTC) if at else None

@@ -1,0 +1,113 @@
+"""The ledger's records as rows: to be joined, filtered and searched, and kept as long as you like.
+
+They are written by :mod:`.mirror` alone. What decides is always the ledger; a row says what it was
+when the row was last written.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.files.storage import default_storage
+from django.db import models
+
+from mulequeue.contrib.django.storage import PROTOCOL
+
+
+class State(models.TextChoices):
+    """Where a generation stands, or what it came to."""
+
+    WAITING = "waiting", "waiting"
+    SUBMITTING = "submitting", "submitting"
+    GENERATING = "generating", "generating"
+    SUCCEEDED = "succeeded", "succeeded"
+    FAILED = "failed", "failed"
+    TIMED_OUT = "timed_out", "timed out"
+    SUBMIT_UNKNOWN = "submit_unknown", "unknown whether submitted"
+    CANCELLED = "cancelled", "cancelled"
+    LOST = "lost", "no longer in the ledger"
+
+
+UNDER_WAY = (State.WAITING, State.SUBMITTING, State.GENERATING)
+
+
+class Batch(models.Model):
+    """Generations that were started by one ``generate_many``."""
+
+    batch_id = models.CharField(primary_key=True, max_length=255)
+    size = models.PositiveIntegerField(default=0)
+    is_cancelled = models.BooleanField(default=False)
+    created_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name_plural = "batches"
+        ordering = ("-created_at",)
+        indexes = (models.Index(fields=["-created_at"], name="mulequeue_batch_created"),)
+
+    def __str__(self) -> str:
+        return str(self.batch_id)
+
+    def counts(self) -> dict[str, int]:
+        """How many members are in which state, as far as they are mirrored."""
+        rows = self.generations.order_by().values_list("state")
+        return dict(rows.annotate(count=models.Count("pk")))
+
+
+class Generation(models.Model):
+    """One generation. Its primary key is the Celery task id of ``generate``."""
+
+    task_id = models.CharField(primary_key=True, max_length=255)
+    remote_id = models.CharField(max_length=255, blank=True)
+    state = models.CharField(max_length=16, choices=State, default=State.WAITING)
+    batch = models.ForeignKey(
+        Batch, models.CASCADE, null=True, related_name="generations", db_index=False
+    )
+    model = models.CharField(max_length=255, blank=True)
+    profile = models.CharField(max_length=255, default="default")
+    api_path = models.CharField(max_length=255, blank=True)
+    kind = models.CharField(max_length=16, blank=True)
+    prompt = models.TextField(blank=True)
+    input = models.JSONField(null=True)
+    """What was asked for; null when it was too large, or never passed by a worker with this app."""
+    assets = models.JSONField(default=list)
+    """``[{url, kind, expires_at}]``: the API's own URLs, which end after hours."""
+    files = models.JSONField(default=list)
+    """``[{url, kind, media_type, bytes}]``: what ``download`` stored."""
+    error = models.JSONField(null=True)
+    polls = models.PositiveIntegerField(default=0)
+    created_at = models.DateTimeField(null=True)
+    submitted_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    mirrored_at = models.DateTimeField(null=True)
+    """When this row was written last."""
+
+    class Meta:
+        ordering = ("-created_at",)
+        indexes = (
+            models.Index(fields=["-created_at"], name="mulequeue_gen_created"),
+            models.Index(fields=["state", "-created_at"], name="mulequeue_gen_state"),
+            models.Index(fields=["batch", "state"], name="mulequeue_gen_batch"),
+            models.Index(fields=["remote_id"], name="mulequeue_gen_remote"),
+        )
+        permissions = (("operate_generation", "Can cancel, resume and repeat generations"),)
+
+    def __str__(self) -> str:
+        return str(self.task_id)
+
+    @property
+    def is_over(self) -> bool:
+        return self.state not in UNDER_WAY
+
+    @property
+    def urls(self) -> list[str]:
+        """Where a browser finds the pictures: in the default storage, else at the API for a while."""
+        stored = [url for item in self.files if (url := public_url(item))]
+        return stored or [url for item in self.assets if (url := public_url(item))]
+
+
+def public_url(item: dict[str, Any]) -> str | None:
+    """The URL of a file or an asset, for a browser; None when it has none."""
+    scheme, _, path = item["url"].partition("://")
+    if scheme == PROTOCOL:
+        return str(default_storage.url(path))
+    return str(item["url"]) if scheme in ("http", "https") else None

@@ -1,0 +1,21 @@
+"""The view for MuleRouter's webhooks."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse, UnreadablePostError
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST
+
+from mulequeue import webhooks
+
+
+@csrf_exempt
+@require_POST
+def webhook(request: HttpRequest) -> HttpResponse:
+    """Takes signed events; what is not signed changes nothing."""
+    try:
+        body = request.read(webhooks.MOST_BODY_BYTES + 1)
+    except UnreadablePostError:
+        return HttpResponse("not all of it arrived", status=400, content_type="text/plain")
+    reply = webhooks.handle(request.headers, body)
+    return HttpResponse(reply.text, status=reply.status_code, content_type="text/plain")

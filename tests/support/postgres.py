@@ -1,0 +1,71 @@
+"""A PostgreSQL cluster of the tests' own: a temporary folder, a free loopback port."""
+
+from __future__ import annotations
+
+import glob
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.redis_server import free_port
+
+
+def _program(name: str) -> str:
+    """Debian keeps the server's programs out of PATH."""
+    places = [shutil.which(name), *sorted(glob.glob(f"/usr/lib/postgresql/*/bin/{name}"))[::-1]]
+    found = next((place for place in places if place), None)
+    if found is None:
+        reason = f"no {name} (apt install postgresql)"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    return os.path.realpath(found)
+
+
+class PostgresServer:
+    """``postgres``, as the user postgres when the tests run as root, which it refuses."""
+
+    def __init__(self) -> None:
+        initdb, self._pg_ctl = _program("initdb"), _program("pg_ctl")
+        self._user = "postgres" if os.geteuid() == 0 else None
+        self.folder = Path(tempfile.mkdtemp(prefix="mulequeue-pg"))
+        if self._user:
+            os.chown(self.folder, pwd.getpwnam(self._user).pw_uid, -1)
+        self.port = free_port()
+        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c fsync=off -k {self.folder}"
+        self._run(initdb, "-U", "shop", "-A", "trust", "-E", "UTF8", "--no-sync")
+        self._run(self._pg_ctl, "-o", options, "-l", str(self.folder / "log"), "-w", "start")
+
+    @property
+    def database(self) -> dict[str, Any]:
+        """An entry of Django's ``DATABASES``."""
+        return {
+            "ENGINE": "django.db.backends.postgresql",
+            "NAME": "postgres",
+            "USER": "shop",
+            "HOST": "127.0.0.1",
+            "PORT": self.port,
+        }
+
+    def _run(self, program: str, *args: str) -> None:
+        data = str(self.folder / "data")
+        # The server inherits these; a pipe would keep us waiting for its end.
+        with (self.folder / "setup.log").open("ab") as log:
+            subprocess.run(
+                [program, "-D", data, *args],
+                user=self._user,
+                cwd=self.folder,
+                env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
+                stdout=log,
+                stderr=log,
+                check=True,
+                timeout=60,
+            )
+
+    def stop(self) -> None:
+        self._run(self._pg_ctl, "-m", "immediate", "-w", "stop")
+        shutil.rmtree(self.folder)
