@@ -9,6 +9,8 @@ from support.fleet import Fleet
 from support.waiting import wait_until
 
 MODEL = "alibaba/wan2.6-t2i"
+QUICK = ["--without-mingle"]
+"""A worker that does not wait a second for its neighbours when it starts."""
 
 
 def new_id(name: str = "task") -> str:

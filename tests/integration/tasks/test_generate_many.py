@@ -89,7 +89,9 @@ def test_same_batch_twice_is_paid_once(shared: Fleet) -> None:
 
     first = batch.delay()
     for index in range(2):
-        shared.wait_for_state(member_id(batch_id, index), "generating", "settled", "delivered")
+        shared.wait_for_state(
+            member_id(batch_id, index), "generating", "settled", "delivering", "delivered"
+        )
     batch.delay()
 
     assert 2 == len(first.get(timeout=60))

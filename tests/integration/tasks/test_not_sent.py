@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 
 from support.fleet import KEY, Fleet
-from support.generations import Log, new_id, one
+from support.generations import QUICK, Log, new_id, one
 from support.raw_server import hang_up, http, raw_server
 from support.redis_server import free_port
 
@@ -24,7 +24,7 @@ def test_refused_connection_waits(make_fleet: Callable[..., Fleet]) -> None:
     """A create that never left waits for the API to come up, and is then sent once."""
     port = free_port()
     fleet = make_fleet(celeryconfig=profiles(later=f"http://127.0.0.1:{port}"))
-    fleet.worker()
+    fleet.worker(*QUICK)
     log, task_id = Log(fleet), new_id()
 
     result = one(fleet, profile="later").apply_async(task_id=task_id)
@@ -42,7 +42,7 @@ def test_redirect_is_not_followed(make_fleet: Callable[..., Fleet]) -> None:
         redirect = http("307 Temporary Redirect", Location=f"{elsewhere.url}/vendors")
         with raw_server(redirect) as api:
             fleet = make_fleet(celeryconfig=profiles(moved=api.url))
-            fleet.worker()
+            fleet.worker(*QUICK)
 
             outcome = one(fleet, profile="moved", on_failure="return").delay().get(timeout=30)
 
@@ -63,7 +63,7 @@ def test_silent_api_ends_at_the_deadline(make_fleet: Callable[..., Fleet]) -> No
         fleet = make_fleet(
             celeryconfig=profiles(silent=api.url) + "\nmulequeue_submit_timeout_seconds = 1.0"
         )
-        fleet.worker()
+        fleet.worker(*QUICK)
 
         outcome = one(fleet, profile="silent", on_failure="return").delay().get(timeout=30)
 

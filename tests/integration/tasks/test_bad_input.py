@@ -1,0 +1,95 @@
+"""Calls that cannot be sent: the outcome says why, and the API sees nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.fleet import Fleet
+from support.generations import MODEL, QUICK, new_id, one
+
+from mulequeue.errors import GenerationFailed
+from mulequeue.inputs import file
+
+PROMPT = {"prompt": "a mule"}
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "kind", "text"),
+    [
+        (("alibaba/wan2.6-t2x", PROMPT), {}, "InputError", "Did you mean"),
+        (("/vendors/../x", PROMPT), {}, "InputError", "take out"),
+        ((7, PROMPT), {}, "InputError", "named by text"),
+        ((MODEL, ["a", "list"]), {}, "InputError", "must be a dictionary"),
+        ((MODEL, "text"), {}, "InputError", "must be a dictionary"),
+        ((MODEL, {"image": {"$file": "/etc/hosts"}}), {}, "InputError", "mulequeue_input_roots"),
+        ((MODEL, {"image": {"$file": 7}}), {}, "InputError", "mulequeue.file"),
+        ((MODEL, PROMPT), {"max_wait": -1}, "InputError", "max_wait"),
+        ((MODEL, PROMPT), {"poll_interval": 0}, "InputError", "poll interval"),
+        ((MODEL, PROMPT), {"on_failure": "explode"}, "InputError", "on_failure"),
+        ((MODEL, PROMPT), {"profile": "nobody"}, "ConfigurationError", "Unknown profile"),
+    ],
+)
+def test_call_that_cannot_be_sent(
+    shared: Fleet, args: tuple[Any, ...], kwargs: dict[str, Any], kind: str, text: str
+) -> None:
+    """A call that cannot be sent fails with a text that says what to change; nothing was sent."""
+    task_id = new_id()
+
+    result = shared.task("mulequeue.generate", *args, **kwargs).apply_async(task_id=task_id)
+
+    with pytest.raises(GenerationFailed, match=text) as caught:
+        result.get(timeout=30)
+    assert kind == caught.value.reason
+    assert "failed" == shared.wait_for_state(task_id, "delivered").status
+    assert 0 == shared.emulator.stats()["creates"]
+
+
+def test_call_that_cannot_be_sent_as_a_value(shared: Fleet) -> None:
+    """With on_failure="return" a chord goes on with what cannot be sent as one of its outcomes."""
+    bad = shared.task("mulequeue.generate", "nobody/nothing", PROMPT, on_failure="return")
+
+    outcomes = shared.chord([one(shared), bad], shared.task("user.collect")).delay().get(timeout=30)
+
+    assert ["succeeded", "failed"] == [outcome["status"] for outcome in outcomes]
+
+
+def test_missing_argument_is_pythons_own_error(shared: Fleet) -> None:
+    """A call without an input is a TypeError, as for any function."""
+    with pytest.raises(TypeError, match="input"):
+        shared.app.tasks["mulequeue.generate"].apply_async((MODEL,))
+
+
+@pytest.mark.parametrize("name", ["mulequeue.download", "mulequeue.generate_from"])
+def test_no_outcome(shared: Fleet, name: str) -> None:
+    """A step that needs an outcome says so when it gets something else."""
+    more = (MODEL, {}) if name.endswith("from") else ()
+
+    with pytest.raises(Exception, match="needs the outcome of a generation"):
+        shared.task(name, "no outcome", *more).delay().get(timeout=30)
+
+
+def test_file_is_read_under_the_roots_only(
+    make_fleet: Callable[..., Fleet], tmp_path: Path
+) -> None:
+    """A file under mulequeue_input_roots is sent as a data URI; one beside it is refused."""
+    inside, outside = tmp_path / "inside", tmp_path / "outside"
+    for folder in (inside, outside):
+        folder.mkdir()
+        (folder / "mule.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"0" * 64)
+    fleet = make_fleet(env={"MULEQUEUE_INPUT_ROOTS": str(inside)})
+    fleet.worker(*QUICK)
+
+    def walk(folder: Path) -> Any:
+        given = {"prompt": "it walks", "image": file(folder / "mule.png")}
+        call = {"poll_interval": 0.1, "on_failure": "return"}
+        return fleet.task("mulequeue.generate", "alibaba/wan2.6-i2v", given, **call).delay()
+
+    assert "succeeded" == walk(inside).get(timeout=30)["status"]
+    refused = walk(outside).get(timeout=30)
+
+    assert "outside of mulequeue_input_roots" in refused["error"]["title"]
+    [create] = fleet.emulator.creates()
+    assert create["body"]["image"].startswith("data:image/png;base64,")

@@ -1,0 +1,37 @@
+"""A record whose delivery never works comes to an end."""
+
+from __future__ import annotations
+
+from support.fleet import Fleet
+from support.generations import one
+from support.waiting import wait_until
+
+from mulequeue.runtime import runtime
+
+
+def deliver_again(fleet: Fleet, task_id: str) -> None:
+    """Let what is due in half a minute be due now."""
+    now = fleet.ledger.now()
+    fleet.redis.client.zadd(f"{fleet.ledger.prefix}due", {task_id: now})
+    runtime(fleet.app).poll_at(now)
+
+
+def test_delivery_that_never_works_ends_as_failed(shared: Fleet) -> None:
+    """When the next step cannot be published five times, the generation fails with that reason."""
+    unpublishable = shared.task("user.collect").set(serializer="no-such-serializer")
+    result = (one(shared) | unpublishable).delay().parent
+
+    for deliveries in range(1, 5):
+        wait_until(
+            lambda n=deliveries: (r := shared.ledger.record(result.id)) and r.deliveries == n,
+            what=f"delivery {deliveries}",
+        )
+        assert not shared.ledger.record(result.id).poisoned
+        deliver_again(shared, result.id)
+
+    record = shared.wait_for_state(result.id, "delivered")
+    assert ("failed", True, 5) == (record.status, record.poisoned, record.deliveries)
+    assert record.answer["assets"]
+    reason = shared.app.AsyncResult(result.id).info
+    assert "DeliveryFailed" == reason.reason
+    assert "could not be started" in str(reason)

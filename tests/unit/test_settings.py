@@ -1,0 +1,180 @@
+"""Settings: where they are read from, what is refused, and that no secret is shown."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import pytest
+from celery import Celery
+
+from mulequeue.errors import ConfigurationError
+from mulequeue.settings import Profile, Settings, default_of, refuse_unknown
+
+KEY = "sk-mr-" + "a" * 64
+
+
+def app(*, namespace: str | None = None, **conf: Any) -> Celery:
+    made = Celery("settings", set_as_current=False)
+    if namespace:
+        made.config_from_object(conf, namespace=namespace)
+    else:
+        made.conf.update(conf)
+    return made
+
+
+def load(made: Celery | None = None, **environ: str) -> Settings:
+    return Settings.load(made, environ)
+
+
+def test_configuration_wins_over_environment_over_default() -> None:
+    """app.conf first, then MULEQUEUE_…, then the default."""
+    assert 15.0 == load(app()).poll_timeout_seconds
+    assert 3.0 == load(app(), MULEQUEUE_POLL_TIMEOUT_SECONDS="3").poll_timeout_seconds
+    conf = app(mulequeue_poll_timeout_seconds=2)
+    assert 2.0 == load(conf, MULEQUEUE_POLL_TIMEOUT_SECONDS="3").poll_timeout_seconds
+
+
+def test_namespace_as_django_has_it() -> None:
+    """CELERY_MULEQUEUE_… in a settings module is read."""
+    assert "blue" == load(app(namespace="CELERY", CELERY_MULEQUEUE_FLEET="blue")).fleet
+
+
+def test_official_clients_own_variables() -> None:
+    """Key, base URL and site are read as the official client reads them; ours win."""
+    official = {"MULEROUTER_API_KEY": KEY, "MULEROUTER_SITE": "mulerun"}
+
+    assert (KEY, "mulerun") == ((s := load(**official)).api_key, s.site)
+    assert "mine" == load(**official, MULEQUEUE_API_KEY="mine").api_key
+    assert "https://api.mulerun.com" == load(**official).profile().base_url
+    with_url = load(**official, MULEROUTER_BASE_URL="http://127.0.0.1:9/")
+    assert "http://127.0.0.1:9" == with_url.profile().base_url
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("1", True), ("true", True), ("YES", True), ("0", False), ("off", False)]
+)
+def test_booleans_of_the_environment(text: str, value: bool) -> None:
+    """The usual words for true and false are read."""
+    loaded = load(MULEQUEUE_ALLOW_PRIVATE_ADDRESSES=text)
+
+    assert value is loaded.allow_private_addresses
+
+
+def test_lists_of_the_environment() -> None:
+    """Several folders are separated as in PATH, empty ones left out."""
+    assert ("/a", "/b") == load(MULEQUEUE_INPUT_ROOTS="/a::/b").input_roots
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("mulequeue_poll_timeout_seconds", "soon"),
+        ("mulequeue_poll_timeout_seconds", -1),
+        ("mulequeue_poll_concurrency", True),
+        ("mulequeue_allow_private_addresses", "perhaps"),
+        ("mulequeue_storage_options", "text"),
+        ("mulequeue_fleet", 7),
+    ],
+)
+def test_wrong_value_names_the_setting(name: str, value: Any) -> None:
+    """A value of the wrong type is an error that names the setting."""
+    with pytest.raises(ConfigurationError, match=name):
+        load(app(**{name: value}))
+
+
+def test_wrong_value_of_the_environment_names_the_variable() -> None:
+    """The variable is named when the value came from there."""
+    with pytest.raises(ConfigurationError, match="MULEQUEUE_POLL_CONCURRENCY"):
+        load(MULEQUEUE_POLL_CONCURRENCY="many")
+
+
+@pytest.mark.parametrize("key", ["mulequeue_flet", "CELERY_MULEQUEUE_FLET", "mulequeue_Flet"])
+def test_unknown_setting_names_the_nearest(key: str) -> None:
+    """A misspelled setting is refused with the name that was meant."""
+    with pytest.raises(ConfigurationError, match="Did you mean mulequeue_fleet"):
+        refuse_unknown([key])
+
+
+def test_unknown_setting_of_an_app() -> None:
+    """The misspelled setting of an app is found where settings are loaded."""
+    with pytest.raises(ConfigurationError, match="mulequeue_api_key"):
+        load(app(mulequeue_api_kye=KEY))
+
+
+def test_redis_of_the_broker_is_the_ledgers() -> None:
+    """Without a Redis of its own the ledger takes the broker's, or the result backend's."""
+    assert "redis://one:1/0" == load(app(broker_url="redis://one:1/0")).redis_url
+    rabbit = app(broker_url="amqp://r", result_backend="redis://two:2/0")
+    assert "redis://two:2/0" == load(rabbit).redis_url
+    assert "redis://127.0.0.1:6379/0" == load(app(broker_url="amqp://r")).redis_url
+
+
+def test_profiles() -> None:
+    """A named profile has its own key, host and limit; the default one the plain settings."""
+    settings = Settings(
+        api_key=KEY,
+        max_in_flight=5,
+        profiles={"run": {"api_key": "muk-1", "site": "mulerun", "max_in_flight": 2}},
+    )
+
+    assert ["default", "run"] == [profile.name for profile in settings.known_profiles()]
+    assert 5 == settings.profile().max_in_flight
+    run = settings.profile("run")
+    assert ("https://api.mulerun.com", "muk-1", 2) == (run.base_url, run.api_key, run.max_in_flight)
+
+
+@pytest.mark.parametrize(
+    ("profiles", "text"),
+    [
+        ({"x": {"api_key": "k", "hots": "h"}}, "hots"),
+        ({"x": {"api_key": "k", "site": "mars"}}, "mars"),
+        ({"x": {"api_key": "k", "base_url": "ftp://h"}}, "https://"),
+        ({"x": {}}, "No API key for profile 'x'"),
+    ],
+)
+def test_wrong_profile_says_what_is_wrong(profiles: dict[str, Any], text: str) -> None:
+    """A wrong profile is an error that names the wrong part."""
+    with pytest.raises(ConfigurationError, match=text):
+        Settings(profiles=profiles).profile("x")
+
+
+def test_no_key_at_all_is_no_profile() -> None:
+    """A process that only sends has no profile, and that is no error."""
+    assert [] == Settings().known_profiles()
+
+
+def test_fingerprint_tells_accounts_apart_and_no_key() -> None:
+    """The fingerprint changes with key and host, and says neither."""
+    one = Profile(name="a", base_url="https://h", api_key=KEY)
+    other_key = Profile(name="a", base_url="https://h", api_key=KEY + "b")
+    other_host = Profile(name="a", base_url="https://i", api_key=KEY)
+
+    assert 3 == len({p.fingerprint for p in (one, other_key, other_host)})
+    assert one.fingerprint == Profile(name="b", base_url="https://h", api_key=KEY).fingerprint
+    assert one.fingerprint not in KEY
+
+
+def test_no_secret_in_a_repr() -> None:
+    """Neither settings nor profiles show a key, a password or a signing secret."""
+    secret = "hunter2"
+    settings = Settings(
+        api_key=secret,
+        redis_url=f"redis://:{secret}@h/0",
+        notification_secret=secret,
+        storage_options={"secret": secret},
+        profiles={"x": {"api_key": secret}},
+    )
+
+    assert secret not in repr(settings) + repr(settings.profile()) + repr(settings.profile("x"))
+
+
+def test_every_setting_has_a_default_and_a_docstring() -> None:
+    """No setting is needed to start, and each is described under its name in the source."""
+    import inspect
+
+    source = inspect.getsource(Settings)
+    for field in fields(Settings):
+        default_of(field.name)
+        after = source.split(f"    {field.name}: ", 1)[1].split("\n", 2)[1]
+        assert after.strip().startswith('"""'), field.name
