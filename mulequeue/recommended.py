@@ -27,6 +27,9 @@ worker_prefetch_multiplier = 1
 # A broker that is away at start is waited for, as it is later.
 broker_connection_retry_on_startup = True
 
+# A worker that holds a message when Redis restarts goes on when it is back (Celery 5.7's own ends).
+worker_consumer = "mulequeue.consumer:Consumer"
+
 # Only JSON is read and written: nothing that a message holds is ever executed.
 task_serializer = "json"
 result_serializer = "json"

@@ -94,21 +94,17 @@ def test_the_broker_loses_its_queues(make_fleet: Callable[..., Fleet]) -> None:
 
 
 def test_redis_dies_while_generating(make_fleet: Callable[..., Fleet]) -> None:
-    """Redis is killed and comes back with its append-only file: polling goes on.
-
-    A worker that holds a message may end itself when its broker refuses it (Celery 5.7 does), so a
-    second one is started, as a supervisor would.
-    """
+    """Redis is killed and comes back with its append-only file: the same worker goes on polling."""
     fleet = make_fleet(persistent=True, emulator=NEVER)
-    fleet.worker()
+    worker = fleet.worker()
     header = [generate(fleet, f"mule {number}") for number in range(5)]
     fleet.chord(header, note(fleet, "body")).delay()
     wait_until(lambda: fleet.ledger.counts().get("generating") == 5, what="all ids")
 
     fleet.redis.kill()
     _finish_all(fleet)
+    wait_until(lambda: "Trying to re-establish" in worker.text, what="the worker to notice")
     fleet.redis.start()
-    fleet.worker()
 
     wait_until(lambda: notes(fleet, "body"), seconds=90, what="the body")
     assert 5 == fleet.ledger.counts()["succeeded"]
