@@ -1,0 +1,24 @@
+"""What the pytest fixtures ``mulequeue_…`` are made of; the plugin itself is ``pytest_mulequeue``.
+
+A test gets a Redis of its own, the emulated API and a real Celery worker that runs the user's app in
+threads of the test process: quick to start, and what the test patched and put into the database is
+there for the tasks as well.
+"""
+
+from mulequeue.testing.emulator import ScriptedEmulator
+from mulequeue.testing.fleet import Fleet
+from mulequeue.testing.guard import KEY, refuse_real_api
+from mulequeue.testing.notifications import Notification, Notifications
+from mulequeue.testing.quick import quick
+from mulequeue.testing.worker import Worker
+
+__all__ = [
+    "KEY",
+    "Fleet",
+    "Notification",
+    "Notifications",
+    "ScriptedEmulator",
+    "Worker",
+    "quick",
+    "refuse_real_api",
+]

@@ -1,0 +1,160 @@
+"""Points everything in the test process at a Redis, an emulator and a folder of the tests' own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from celery.worker import state
+
+from mulequeue.notifications import new_secret
+from mulequeue.runtime import _runtimes, runtime
+from mulequeue.settings import Settings
+from mulequeue.testing.guard import KEY, refuse_real_api
+from mulequeue.testing.quick import quick
+
+_RUNNING_SECONDS = 5.0
+
+
+class Fleet:
+    """The settings that the tests run with.
+
+    :param app: the user's Celery app; its own broker, results, storage and keys are set aside.
+    :param emulator_url: of the emulated API.
+    :param storage: a folder for what ``download`` stores.
+    """
+
+    def __init__(self, app: Any, *, emulator_url: str, storage: Path) -> None:
+        self.app = app
+        self.storage = storage
+        self.secret = new_secret()
+        self._emulator_url = emulator_url
+        self._is_on_redis = False
+
+    @contextmanager
+    def in_force(self) -> Iterator[None]:
+        """Lead the app and the environment to the emulator while the block runs.
+
+        :raises ConfigurationError: the environment points at the real API.
+        """
+        refuse_real_api()
+        settings = self._settings()
+        changes = {f"mulequeue_{name}": value for name, value in settings.items()}
+        changes |= {"mulequeue_profiles": self._profiles(), "mulequeue_storage_options": {}}
+        environment = {f"MULEQUEUE_{name.upper()}": str(value) for name, value in settings.items()}
+        environment |= {"MULEROUTER_BASE_URL": self._emulator_url, "MULEROUTER_API_KEY": KEY}
+        with patch.dict(os.environ, environment), _configured(self.app, changes), quick():
+            yield
+
+    @contextmanager
+    def on_redis(self, url: str) -> Iterator[None]:
+        """Make this Redis the app's broker, results and ledger while the block runs."""
+        with (
+            patch.dict(os.environ, MULEQUEUE_REDIS_URL=url),
+            _configured(self.app, _celery(url)),
+        ):
+            self._is_on_redis = True
+            yield
+            self._is_on_redis = False
+            # A result that is thrown away later would tell a Redis that is gone by then.
+            consumer = getattr(self.app.backend, "result_consumer", None)
+            if consumer is not None:
+                consumer.cancel_for = lambda task_id: None
+
+    def _settings(self) -> dict[str, Any]:
+        return {
+            "api_key": KEY,
+            "base_url": self._emulator_url,
+            "storage": str(self.storage),
+            "notification_secret": self.secret,
+            "allow_private_addresses": True,
+        }
+
+    def _profiles(self) -> dict[str, Mapping[str, Any]]:
+        """The user's profiles by name, without their hosts and keys."""
+        known = Settings.load(self.app).profiles
+        ours = {"base_url": self._emulator_url, "api_key": KEY}
+        limits = {name: given.get("max_in_flight") for name, given in known.items()}
+        return {name: {**ours, "max_in_flight": limit} for name, limit in limits.items()}
+
+    def clear(self) -> None:
+        """Forget every message and record, once no task runs any more."""
+        if not self._is_on_redis:
+            return
+        here = runtime(self.app)
+        self._drop(here.ledger.redis)
+        ends = time.monotonic() + _RUNNING_SECONDS
+        while state.reserved_requests and time.monotonic() < ends:
+            time.sleep(0.01)
+        self._drop(here.ledger.redis)
+        here.state.clear()  # what it learned of an API that is reset as well
+
+    def clear_files(self) -> None:
+        """Forget what ``download`` stored."""
+        for path in self.storage.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    def _drop(self, redis: Any) -> None:
+        # Celery declares its queues once a connection, so those stay.
+        kept = b"_kombu.binding."
+        keys = [key for key in redis.scan_iter(count=1000) if not key.startswith(kept)]
+        if keys:
+            redis.delete(*keys)
+
+
+def _celery(redis_url: str) -> dict[str, Any]:
+    return {
+        "mulequeue_redis_url": redis_url,
+        "broker_url": redis_url,
+        "broker_read_url": redis_url,
+        "broker_write_url": redis_url,
+        "broker_transport_options": {},
+        "broker_use_ssl": False,
+        "broker_connection_retry_on_startup": True,
+        "result_backend": redis_url,
+        "result_backend_transport_options": {},
+        "redis_backend_use_ssl": None,
+        "task_always_eager": False,
+        "worker_hijack_root_logger": False,
+        "worker_redirect_stdouts": False,
+    }
+
+
+@contextmanager
+def _configured(app: Any, changes: Mapping[str, Any]) -> Iterator[None]:
+    missing = object()
+    # Under a namespace the user's own spelling is looked up first.
+    prefix = getattr(app.conf, "prefix", None) or ""
+    names = {name: value for key, value in changes.items() for name in _names(key, prefix)}
+    before = {name: app.conf.changes.get(name, missing) for name in names}
+    app.conf.changes.update(names)
+    _forget_connections(app)
+    try:
+        yield
+    finally:
+        _forget_connections(app)
+        for name, value in before.items():
+            app.conf.changes.pop(name, None)
+            if value is not missing:
+                app.conf.changes[name] = value
+
+
+def _names(key: str, prefix: str) -> list[str]:
+    return [key, prefix + (key.upper() if prefix.isupper() else key)] if prefix else [key]
+
+
+def _forget_connections(app: Any) -> None:
+    """What an app that was used before keeps of its former broker, results and ledger."""
+    found = _runtimes.pop(app, None)
+    if found is not None:
+        found.close()
+    app._pool = None
+    app.amqp._producer_pool = None
+    app._backend_cache = None
+    app._local.__dict__.pop("backend", None)

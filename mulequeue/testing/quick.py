@@ -1,0 +1,45 @@
+"""Seconds become hundredths: the waits of the poll loop and between attempts, for tests."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from unittest.mock import patch
+
+from mulequeue import downloading, notifying, polling, posting
+from mulequeue.schedule import PollSchedule
+
+WAIT_SECONDS = 0.05
+"""No wait between two status checks is longer."""
+_DELAYS = (0.05, 0.1, 0.2)
+
+
+@contextlib.contextmanager
+def quick() -> Iterator[None]:
+    """Shorten the waits in this process while the block runs; what is done stays the same."""
+    patient = PollSchedule.seconds
+
+    def seconds(self: PollSchedule, attempt: int, chance: float = 0.5) -> float:
+        return min(patient(self, attempt, chance), WAIT_SECONDS)
+
+    with (
+        patch.object(PollSchedule, "seconds", seconds),
+        patch.multiple(
+            polling,
+            GAP_SECONDS=0.02,
+            ERROR_FIRST_SECONDS=0.05,
+            ERROR_CEILING_SECONDS=0.2,
+            OUTAGE_FIRST_SECONDS=0.1,
+            OUTAGE_CEILING_SECONDS=0.5,
+        ),
+        patch.multiple(
+            posting,
+            NOT_CREATED_FIRST_SECONDS=0.1,
+            NOT_CREATED_CEILING_SECONDS=0.5,
+            NOT_SENT_FIRST_SECONDS=0.1,
+            NOT_SENT_CEILING_SECONDS=0.5,
+        ),
+        patch.object(downloading, "DELAYS_SECONDS", _DELAYS),
+        patch.object(notifying, "DELAYS_SECONDS", _DELAYS),
+    ):
+        yield

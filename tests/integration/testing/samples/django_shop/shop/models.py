@@ -1,0 +1,6 @@
+from django.db import models
+
+
+class Cover(models.Model):
+    prompt = models.TextField()
+    url = models.TextField()
