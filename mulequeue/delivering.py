@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from typing import Any
 
 from mulequeue.errors import GenerationError, generation_error
@@ -50,13 +49,3 @@ def dispatched(task: Any, exc: BaseException | None = None) -> None:
         return
     here = runtime(task.app)
     here.ledger.delivered(*handed, ttl_seconds=here.settings.record_ttl_seconds)
-
-
-def is_outcome(value: Any) -> bool:
-    """Whether a value is an outcome, or the short form that members of a batch return."""
-    return isinstance(value, Mapping) and "task_id" in value and "status" in value
-
-
-def is_reference(value: Mapping[str, Any]) -> bool:
-    """Whether the rest of an outcome has to be read from the ledger."""
-    return set(value) <= {"task_id", "status", "files", "error"}

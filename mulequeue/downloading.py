@@ -8,10 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 from mulequeue import catalog, client, transfers
-from mulequeue.delivering import is_outcome, is_reference
 from mulequeue.errors import InputError, MuleQueueError
 from mulequeue.ledger import outcome_of
-from mulequeue.outcome import Asset, File, Outcome
+from mulequeue.outcome import Asset, File, Outcome, is_outcome, is_reference
 from mulequeue.runtime import runtime
 from mulequeue.settings import Settings
 from mulequeue.signals import files_stored

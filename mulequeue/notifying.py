@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mulequeue import transfers
-from mulequeue.delivering import is_outcome
 from mulequeue.downloading import read_outcome
 from mulequeue.errors import InputError
 from mulequeue.ledger import outcome_of
 from mulequeue.notifications import check_target, deliver, notification_for
+from mulequeue.outcome import is_outcome
 from mulequeue.runtime import runtime
 from mulequeue.settings import Settings
 

@@ -114,5 +114,15 @@ class Outcome:
         return cls(**known)
 
 
+def is_outcome(value: Any) -> bool:
+    """Whether a value is an outcome, or the short form that members of a batch return."""
+    return isinstance(value, Mapping) and "task_id" in value and "status" in value
+
+
+def is_reference(value: Mapping[str, Any]) -> bool:
+    """Whether the rest of an outcome has to be read from the ledger."""
+    return set(value) <= {"task_id", "status", "files", "error"}
+
+
 def _part(cls: type[Any], data: Mapping[str, Any]) -> Any:
     return cls(**{key: value for key, value in data.items() if key in cls.__dataclass_fields__})

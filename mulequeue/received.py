@@ -5,10 +5,13 @@ Lines are made again here: whoever sends a task by its name has not loaded its c
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from celery.worker.request import Request
+from celery.worker.strategy import default
 
+from mulequeue.parking import MARKER
 from mulequeue.shown import is_ours, shown_args, shown_kwargs, shown_result
 
 
@@ -33,3 +36,30 @@ class ReadableRequest(Request):  # type: ignore[misc]  # Celery publishes no typ
         if isinstance(fields.get("result"), str):
             fields["result"] = shown_result(fields["result"])
         super().send_event(type, **fields)
+
+
+class _Unlimited:
+    """A worker's consumer that has no rate limits."""
+
+    disable_rate_limits = True
+
+    def __init__(self, consumer: Any) -> None:
+        self._consumer = consumer
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._consumer, name)
+
+
+def limit_submissions(task: Any, app: Any, consumer: Any, **options: Any) -> Callable[..., Any]:
+    """How a worker receives ``generate``: its rate limit counts a generation once.
+
+    The message that wakes it again passes: an outcome that is paid waits for nobody, and what waits
+    in a worker is sent again after a while, which would fill the limit with repetitions.
+    """
+    limited = default(task, app, consumer, **options)
+    free = default(task, app, _Unlimited(consumer), **options)
+
+    def receive(message: Any, *args: Any, **kwargs: Any) -> Any:
+        return (free if MARKER in (message.headers or {}) else limited)(message, *args, **kwargs)
+
+    return receive

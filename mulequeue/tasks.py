@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from celery import shared_task
 
-from mulequeue import delivering, downloading, inline, notifying, submitting
 from mulequeue.base import OWN, GeneratingTask, OwnTask, PollingTask, TransferringTask
 from mulequeue.errors import InputError, generation_error
-from mulequeue.plan import Plan, make_plan
-from mulequeue.polling import sweep
-from mulequeue.runtime import runtime
+from mulequeue.outcome import is_outcome
 from mulequeue.settings import Settings
+
+if TYPE_CHECKING:
+    from mulequeue.plan import Plan
 
 __all__ = ["adopt", "download", "gather", "generate", "generate_from", "notify", "poll"]
 
@@ -29,6 +29,9 @@ def _generating(
     remote_id: str | None = None,
 ) -> Any:
     """Park and come back; or wait in line, where there is no message that could be parked."""
+    from mulequeue import inline, submitting
+    from mulequeue.runtime import runtime
+
     if not (task.request.called_directly or task.request.is_eager):
         here = runtime(task.app)
         return submitting.deliver(
@@ -77,6 +80,8 @@ def generate(
         returns ``{task_id, status, files}`` and the rest is read from the ledger.
     :raises GenerationFailed: and the other :class:`~mulequeue.errors.GenerationError`.
     """
+    from mulequeue.plan import make_plan
+
     call: dict[str, Any] = {
         "profile": profile,
         "max_wait": max_wait,
@@ -112,7 +117,10 @@ def generate_from(
     :param index: which asset.
     :param call: the other arguments of :func:`generate`.
     """
-    if not delivering.is_outcome(previous):
+    from mulequeue.downloading import with_asset
+    from mulequeue.plan import make_plan
+
+    if not is_outcome(previous):
         raise InputError("generate_from needs the outcome of a generation as its first argument.")
     if previous["status"] != "succeeded":
         return dict(previous)
@@ -121,7 +129,7 @@ def generate_from(
         raise InputError(f"generate_from has no argument {unknown.pop()!r}.")
 
     def plan_of(settings: Settings) -> Plan:
-        merged = downloading.with_asset(self, previous, input, use=use, index=index)
+        merged = with_asset(self, previous, input, use=use, index=index)
         return make_plan(settings, model, merged, **call)
 
     return _generating(
@@ -148,6 +156,8 @@ def adopt(
     :param api_path: where it was created (``/vendors/…``, or a model's name).
     :param remote_id: the API's id of it.
     """
+    from mulequeue.plan import make_plan
+
     call: dict[str, Any] = {
         "profile": profile,
         "max_wait": max_wait,
@@ -175,6 +185,9 @@ def poll(self: Any, token: str) -> None:
 
     :param token: of the one poll message that is valid; any other does nothing.
     """
+    from mulequeue.polling import sweep
+    from mulequeue.runtime import runtime
+
     here = runtime(self.app)
     here.publish_poll(sweep(here, token))
 
@@ -191,6 +204,8 @@ def download(
     :raises DownloadError: given up. (A member of a batch returns its error instead, so that one
         lost file does not fail the whole chord.)
     """
+    from mulequeue import downloading
+
     return downloading.download(self, outcome, storage=storage, path=path)
 
 
@@ -202,6 +217,8 @@ def notify(self: Any, value: Any, target: str) -> Any:
     :param target: an https URL; it gets a Standard Webhooks POST.
     :raises NotificationError: given up after ``mulequeue_notification_max_seconds``.
     """
+    from mulequeue import notifying
+
     return notifying.notify(self, value, target)
 
 

@@ -1,4 +1,4 @@
-"""What a worker does besides its tasks: take the internal queues, and watch over the poll loop."""
+"""What a worker does besides its tasks: take the internal queues, and start the watchdog."""
 
 from __future__ import annotations
 
@@ -6,18 +6,10 @@ import logging
 from typing import Any
 
 from celery import signals
-from celery.worker import state
 
-from mulequeue.errors import ConfigurationError
-from mulequeue.paths import check_template
-from mulequeue.runtime import Runtime, runtime
 from mulequeue.settings import Settings
-from mulequeue.storage import check_storage
 
 logger = logging.getLogger("mulequeue")
-
-WATCH_SECONDS = 2.0
-"""One Redis command per look: half a command a second for an idle worker."""
 
 
 @signals.celeryd_after_setup.connect
@@ -44,63 +36,7 @@ def take_queues(instance: Any = None, **_: Any) -> None:
 
 @signals.worker_ready.connect
 def watch(sender: Any = None, **_: Any) -> None:
-    """Look every two seconds whether something is overdue that nobody looks at.
+    """The worker consumes: from now on it watches over the poll loop."""
+    from mulequeue.watchdog import start
 
-    It runs in the worker's main process on the consumer's own timer: no beat, no extra process.
-    """
-    try:
-        here = runtime(sender.app)
-    except ConfigurationError:
-        logger.exception("mulequeue does not run on this worker")
-        return
-
-    _warn_of_storage(here.settings)
-    revoked = Revoked(here)
-
-    def look() -> None:
-        try:
-            message = here.ledger.watch()
-            if message is not None:
-                here.publish_poll_here(message)
-            revoked.end()
-        except Exception as exc:
-            logger.warning("the ledger's Redis does not answer", extra={"error": repr(exc)})
-
-    sender.timer.call_repeatedly(WATCH_SECONDS, look)
-
-
-def _warn_of_storage(settings: Settings) -> None:
-    """Said at start, before anything is paid that could not be stored."""
-    try:
-        check_template(settings.storage_path)
-        check_storage(settings.storage, settings.storage_options)
-    except ConfigurationError as exc:
-        logger.warning("downloads will not work on this worker: %s", exc)
-
-
-class Revoked:
-    """Ends parked tasks that were revoked the Celery way.
-
-    Revoked ids live in the workers' main processes only, and a worker throws away every message of
-    such a task. One wake lets Celery write down REVOKED and fail what hangs on it.
-    """
-
-    def __init__(self, here: Runtime) -> None:
-        self._here = here
-        self._seen: set[str] = set(state.revoked)
-
-    def end(self) -> None:
-        """Copy newly revoked ids into the ledger."""
-        fresh = [task_id for task_id in state.revoked if task_id not in self._seen]
-        self._seen.update(fresh)
-        for task_id, record in zip(fresh, self._here.ledger.records(fresh), strict=True):
-            if record is None or record.state == "delivered":
-                continue
-            _, wake = self._here.ledger.cancel(
-                task_id, ttl_seconds=self._here.settings.record_ttl_seconds
-            )
-            if wake is not None:
-                self._here.wake_here([wake])
-                self._here.ledger.delivered(
-                    task_id, record.epoch, ttl_seconds=self._here.settings.record_ttl_seconds
-                )
+    start(sender.app, sender.timer)

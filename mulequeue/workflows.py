@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from celery import Signature, chord, group
 
 from mulequeue.errors import InputError
-from mulequeue.ledger import Batch, Record, Wake
 from mulequeue.paths import check_template
-from mulequeue.runtime import runtime
 from mulequeue.tasks import (
     adopt,
     gather,
@@ -24,7 +22,17 @@ from mulequeue.tasks import (
     notify as notify_task,
 )
 
+if TYPE_CHECKING:
+    from mulequeue.ledger import Batch, Record, Wake
+    from mulequeue.runtime import Runtime
+
 MEMBER_DIGITS = 6
+
+
+def _runtime(app: Any) -> Runtime:
+    from mulequeue.runtime import runtime  # with Redis and HTTP: only where it is used
+
+    return runtime(app)
 
 
 def member_id(batch_id: str, index: int) -> str:
@@ -93,7 +101,7 @@ def resume(task_id: str, *, app: Any = None) -> Signature:
 
     :raises InputError: the ledger does not know the task, or it never got an id.
     """
-    record = runtime(app).ledger.record(task_id)
+    record = _runtime(app).ledger.record(task_id)
     if record is None:
         raise InputError(f"The ledger does not know task {task_id}.")
     remote_id = record.late_remote_id or record.remote_id
@@ -110,7 +118,7 @@ def cancel(task_id_or_batch_id: str, *, app: Any = None) -> dict[str, str]:
 
     :returns: ``{task id: the state it was in}``; ``unknown`` is remembered for when it arrives.
     """
-    here = runtime(app)
+    here = _runtime(app)
     batch = here.ledger.batch(task_id_or_batch_id)
     ttl = here.settings.record_ttl_seconds
     if batch is None:
@@ -131,5 +139,5 @@ def cancel(task_id_or_batch_id: str, *, app: Any = None) -> dict[str, str]:
 
 def status(task_id_or_batch_id: str, *, app: Any = None) -> Record | Batch | None:
     """What the ledger knows of a task or a batch; None when it knows neither."""
-    ledger = runtime(app).ledger
+    ledger = _runtime(app).ledger
     return ledger.batch(task_id_or_batch_id) or ledger.record(task_id_or_batch_id)
