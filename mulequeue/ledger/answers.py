@@ -11,7 +11,6 @@ from mulequeue.ledger.records import SCHEMA_VERSION, Record, read_record
 from mulequeue.outcome import OUTCOME_STATUSES
 from mulequeue.settings import Profile
 
-
 # Redis keeps a small hash in half the memory as long as no value of it is longer.
 MOST_BYTES = 64
 
