@@ -6,7 +6,7 @@ import pytest
 import requests
 from support.django_project import DjangoProject, row_when, start, stored
 from support.generations import new_id
-from support.webhook import ended, event, signed
+from support.webhook import WEBHOOK_SECRET, ended, event, signed
 
 ON_COMMIT = """
 from django.db import transaction
@@ -100,3 +100,23 @@ def test_webhooks_reach_the_view(project: DjangoProject) -> None:
     assert [401, 413, 405] == [refused.status_code, oversized.status_code, asked.status_code]
     assert (200, "settled") == (taken.status_code, taken.text)
     row_when(project, task_id, state="failed")
+
+
+@pytest.mark.parametrize(("encoding", "key"), [("hex", "as_given"), ("base64", "decoded")])
+def test_generations_end_by_webhooks_alone(project: DjangoProject, encoding: str, key: str) -> None:
+    """The API tells twice and in the wrong order; no status check is ever made."""
+    project.fleet.emulator.webhook(
+        f"{project.url}/mulequeue/webhook/",
+        secret=WEBHOOK_SECRET,
+        encoding=encoding,
+        key=key,
+        copies=2,
+        reorder=True,
+    )
+
+    rows = [stored(project, start(project, interval=3000)) for _ in range(3)]
+
+    assert ["succeeded"] * 3 == [row["state"] for row in rows]
+    assert [0] * 3 == [row["polls"] for row in rows]
+    answers = [status for told in project.fleet.emulator.webhooks() for status in told["answers"]]
+    assert {200} == set(answers)
