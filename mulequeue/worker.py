@@ -1,8 +1,9 @@
-"""What a worker does besides its tasks: take the internal queues, and start the watchdog."""
+"""What a worker does besides its tasks: load, take the internal queues, start the watchdog."""
 
 from __future__ import annotations
 
 import logging
+from importlib import import_module
 from typing import Any
 
 from celery import signals
@@ -10,6 +11,16 @@ from celery import signals
 from mulequeue.settings import Settings
 
 logger = logging.getLogger("mulequeue")
+
+
+@signals.celeryd_after_setup.connect
+def load(**_: Any) -> None:
+    """Load what the tasks do before there is a pool.
+
+    Prefork children share it, and greenlets never find a module that another one is just loading.
+    """
+    for name in ("submitting", "polling", "downloading", "notifying", "inline", "watchdog"):
+        import_module(f"mulequeue.{name}")
 
 
 @signals.celeryd_after_setup.connect
