@@ -15,6 +15,8 @@ result_backend = os.environ.get("MULEQUEUE_RESULT_BACKEND", _redis)
 # own. Tasks of yours that run longer, or have longer countdowns, need a longer time here.
 broker_transport_options = {
     "visibility_timeout": 120,
+    # On gevent and threads many tasks publish at once; kombu's own limit is ten connections.
+    "max_connections": 200,
     # Look for such messages every few seconds instead of every ten consumer ticks.
     "unacked_restore_interval": 5,
     "unacked_restore_throttle": 1,
