@@ -3,9 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
+# Empty: what is installed is the built wheel, and the tree is tests only (see test-wheel).
+EDITABLE ?= -e
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint format bench clean
+.PHONY: help demo test test-wheel test-all lint format bench clean
 
 help: ## Show what there is
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,11 +19,11 @@ $(VENV)/base:
 	@touch $@
 
 $(VENV)/demo: $(VENV)/base pyproject.toml
-	$(BIN)/pip install --quiet -e ".[demo]"
+	$(BIN)/pip install --quiet $(EDITABLE) ".[demo]"
 	@touch $@
 
 $(VENV)/dev: $(VENV)/base pyproject.toml
-	$(BIN)/pip install --quiet -e ".[dev]"
+	$(BIN)/pip install --quiet $(EDITABLE) ".[dev]"
 	@touch $@ $(VENV)/demo
 
 demo: $(VENV)/demo ## Twelve pictures: a real Redis, a real worker, an emulated API
@@ -29,6 +31,11 @@ demo: $(VENV)/demo ## Twelve pictures: a real Redis, a real worker, an emulated 
 
 test: $(VENV)/dev ## The suite; what is not installed is skipped with its reason
 	$(BIN)/pytest tests/unit tests/integration -n $(JOBS)
+
+test-wheel: ## The suite against the built wheel instead of the tree
+	rm -f .venv-wheel/dev
+	$(MAKE) .venv-wheel/dev VENV=.venv-wheel EDITABLE=
+	PYTHONSAFEPATH=1 .venv-wheel/bin/pytest tests/wheel tests/unit tests/integration -n $(JOBS)
 
 test-all: lint ## Everything; a missing server is a failure
 	CI=true $(BIN)/pytest tests/unit tests/integration -n $(JOBS)
@@ -47,4 +54,4 @@ bench: $(VENV)/dev ## What ten thousand generations in flight cost; never part o
 	$(BIN)/python -m benchmarks.in_flight
 
 clean: ## Remove what the other targets made
-	rm -rf $(VENV) build dist demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-wheel build dist demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis
