@@ -77,7 +77,8 @@ class Settling:
             if time.monotonic() > ends:
                 raise TimeoutError(
                     f"Not settled after {timeout_seconds:g} s. Left: {self.left()}. A generation "
-                    "may be scripted never to end, or take longer; give timeout_seconds."
+                    "may take longer: give timeout_seconds. A queue that stays has no consumer: "
+                    "name it in the task_routes of your app."
                 )
             time.sleep(_LOOK_SECONDS)
         return found

@@ -27,6 +27,9 @@ class _Controller(WorkController):  # type: ignore[misc]
     def on_start(self) -> None:
         super().on_start()
         signals.celeryd_after_setup.send(sender=self.hostname, instance=self, conf=self.app.conf)
+        queues = self.app.amqp.queues
+        for name in _routed_queues(self.app) - set(queues.consume_from):
+            queues.select_add(name)
 
     def on_consumer_ready(self, consumer: Any) -> None:
         signals.worker_ready.send(sender=consumer)
@@ -34,7 +37,8 @@ class _Controller(WorkController):  # type: ignore[misc]
 
 
 class Worker(Settling):
-    """Runs a Celery app's tasks, from every queue that ``celery worker`` without ``-Q`` takes.
+    """Runs a Celery app's tasks, from every queue that a worker without ``-Q`` takes, or that the
+    app's routes and tasks name.
 
     :param app: configured for its broker already.
     :param concurrency: tasks at once.
@@ -74,3 +78,16 @@ class Worker(Settling):
             self.app.control.broadcast("ping")  # its loop looks up from waiting
             thread.join(STOP_SECONDS)
             state.should_terminate = None
+
+
+def _routed_queues(app: Any) -> set[str]:
+    """The queues that the app's routes and tasks name; a router that is a function cannot be asked."""
+    routes = [
+        value
+        for route in app.amqp.routes
+        for table in (getattr(route, "map", {}), getattr(route, "patterns", {}))
+        for value in table.values()
+    ]
+    names = [value.get("queue") if isinstance(value, dict) else value for value in routes]
+    names += [getattr(task, "queue", None) for task in app.tasks.values()]
+    return {str(getattr(name, "name", name)) for name in names if name}

@@ -34,7 +34,9 @@ def django_shop(tmp_path):
     return shutil.copytree(SAMPLES / "django_shop", tmp_path / "django_shop")
 
 
-@pytest.mark.parametrize("options", [(), ("-n", "2")], ids=["one process", "two"])
+@pytest.mark.parametrize(
+    "options", [(), ("-n", "2", "-k", "batch or group")], ids=["one process", "two"]
+)
 def test_the_fixtures_of_a_plain_project_work(plain, options):
     """In one process, and in two with servers of their own."""
     done = run_pytest(plain, "check_fixtures.py", "-q", *options)
@@ -60,3 +62,19 @@ def test_the_fixtures_work_with_pytest_django_and_a_database_file(django_shop):
     done = run_pytest(django_shop, "check_shop.py", "-q", "-o", "pythonpath=.", "--ds", "settings")
 
     assert 0 == done.returncode, done.stdout + done.stderr
+
+
+def test_a_notification_without_a_good_signature_fails_the_test(tmp_path):
+    """It is answered with 401, and the test that it came in is not green."""
+    (tmp_path / "test_it.py").write_text(
+        "import requests\n\ndef test_it(mulequeue_notifications):\n"
+        "    answer = requests.post(mulequeue_notifications.url, json={})\n"
+        "    assert 401 == answer.status_code\n"
+        "    assert [] == mulequeue_notifications.received\n"
+    )
+
+    done = run_pytest(tmp_path, "-q")
+
+    assert 1 == done.returncode
+    assert "1 passed, 1 error" in done.stdout
+    assert "Notifications without a good signature came" in done.stdout

@@ -15,6 +15,7 @@ MODEL = "alibaba/wan2.6-t2i"
 app = Celery("proj", broker="amqp://nowhere.invalid", backend="rpc://")
 app.conf.update(
     task_always_eager=True,
+    task_routes={"check_fixtures.*": {"queue": "notes"}},
     mulequeue_storage="s3://production",
     mulequeue_notification_secret="whsec_cHJvZHVjdGlvbg==",
     mulequeue_profiles={"other": {"api_key": "muk-real", "site": "mulerun", "max_in_flight": 2}},
@@ -176,6 +177,14 @@ def test_notifications_are_repeated_until_they_are_taken(mulequeue_worker, muleq
     assert ["generation.succeeded"] == [item.type for item in told]
     mulequeue_worker.run_until_settled()
     assert 1 == len(mulequeue_notifications.received)
+
+
+def test_a_task_that_is_routed_elsewhere_runs_as_well(mulequeue_worker):
+    """The worker takes the queues that the app's routes name."""
+    result = note.delay(None, "routed")
+
+    assert "routed" == mulequeue_worker.run_until_settled(result)
+    assert "notes" in app.amqp.queues.consume_from
 
 
 def test_a_batch_is_known_by_its_id(mulequeue_worker, mulequeue_storage):
