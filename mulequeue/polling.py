@@ -130,10 +130,13 @@ class Poller:
         keeper = asyncio.create_task(self._keep_lease(token))
         try:
             self._with_webhooks = await call(ledger.with_webhooks, self._profiles)
-            await self._drain(asyncio.get_running_loop().time() + SWEEP_SECONDS)
+            ends = asyncio.get_running_loop().time() + SWEEP_SECONDS
+            await self._drain(ends)
         finally:
             keeper.cancel()
-        return await call(ledger.end_sweep, token, gap_seconds=GAP_SECONDS)
+        # Behind, it goes on as soon as the tasks that wait for this slot have had their turn.
+        is_behind = asyncio.get_running_loop().time() >= ends and self._free > 0
+        return await call(ledger.end_sweep, token, gap_seconds=0.0 if is_behind else GAP_SECONDS)
 
     async def _keep_lease(self, token: str) -> None:
         while True:
