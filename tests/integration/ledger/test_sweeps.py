@@ -54,6 +54,7 @@ def test_a_paused_sweep_that_comes_back_changes_nothing(world: World) -> None:
     world.generating("t")
     stale = world.claim(4).token
     world.claim(6)
+    world.clock += 1
     before = world.everything()
 
     assert 0 == world.ledger.reschedule(stale, [("t", world.clock + 99, 1, 0)])
