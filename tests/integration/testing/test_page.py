@@ -68,7 +68,7 @@ def test_no_redis_is_said_with_the_line_to_install_one(project):
     done = run_pytest(project, "-q", "-k", "order", PATH="/nowhere")
 
     assert 1 == done.returncode
-    assert "No Redis on this machine. Install one:" in done.stdout
+    assert "need a Redis server program. Install one:" in done.stdout
 
 
 def test_a_project_that_does_not_use_it_imports_nothing(tmp_path):
