@@ -43,6 +43,25 @@ class ReadOnlyAdmin(ModelAdmin):
         """Who may spend money, and throw away what was paid."""
         return bool(request.user.has_perm("mulequeue.operate_generation"))
 
+    def _do(
+        self,
+        request: HttpRequest,
+        asked: QuerySet[Any],
+        fitting: QuerySet[Any],
+        act: Callable[[Any], Any],
+        what: str,
+    ) -> None:
+        """Act on those it fits; say how many, and why not on the others."""
+        done = 0
+        for row in fitting:
+            try:
+                act(row)
+                done += 1
+            except (MuleQueueError, RedisError, OperationalError) as exc:
+                self.message_user(request, f"{row}: {exc}", messages.ERROR)
+        skipped = asked.count() - done
+        self.message_user(request, f"{done} {what}, {skipped} left as they are.")
+
 
 @admin.register(Generation)
 class GenerationAdmin(ReadOnlyAdmin):
@@ -80,7 +99,6 @@ class GenerationAdmin(ReadOnlyAdmin):
     def cancel(self, request: HttpRequest, rows: QuerySet[Generation]) -> None:
         under_way = rows.filter(state__in=UNDER_WAY)
         self._do(request, rows, under_way, _cancel, "cancelled")
-        mirror(rows.values_list("pk", flat=True))
 
     @admin.action(description="Resume: wait for it again", permissions=["operate"])
     def resume(self, request: HttpRequest, rows: QuerySet[Generation]) -> None:
@@ -91,25 +109,6 @@ class GenerationAdmin(ReadOnlyAdmin):
     def generate_again(self, request: HttpRequest, rows: QuerySet[Generation]) -> None:
         repeatable = rows.filter(input__isnull=False).exclude(api_path="")
         self._do(request, rows, repeatable, _generate_again, "started again")
-
-    def _do(
-        self,
-        request: HttpRequest,
-        asked: QuerySet[Generation],
-        fitting: QuerySet[Generation],
-        act: Callable[[Generation], Any],
-        what: str,
-    ) -> None:
-        """Act on those it fits; say how many, and why not on the others."""
-        done = 0
-        for row in fitting:
-            try:
-                act(row)
-                done += 1
-            except (MuleQueueError, RedisError, OperationalError) as exc:
-                self.message_user(request, f"{row}: {exc}", messages.ERROR)
-        skipped = asked.count() - done
-        self.message_user(request, f"{done} {what}, {skipped} left as they are.")
 
 
 @admin.register(Batch)
@@ -128,14 +127,17 @@ class BatchAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Cancel what is under way", permissions=["operate"])
     def cancel(self, request: HttpRequest, rows: QuerySet[Batch]) -> None:
-        for row in rows:
-            states = mulequeue.cancel(row.batch_id)
-            mirror(row.generations.values_list("pk", flat=True))
-            self.message_user(request, f"{row}: {len(states)} generations cancelled.")
+        self._do(request, rows, rows, _cancel_batch, "cancelled")
 
 
 def _cancel(row: Generation) -> None:
     mulequeue.cancel(row.task_id)
+    mirror([row.task_id])
+
+
+def _cancel_batch(row: Batch) -> None:
+    mulequeue.cancel(row.batch_id)
+    mirror(row.generations.values_list("pk", flat=True))
 
 
 def _resume(row: Generation) -> None:

@@ -17,7 +17,7 @@ from django.db import router, transaction
 from django.utils import timezone
 
 from mulequeue import signals
-from mulequeue.contrib.django.models import UNDER_WAY, Batch, Generation, State
+from mulequeue.contrib.django.models import MOST_CHARACTERS, UNDER_WAY, Batch, Generation, State
 from mulequeue.ledger import Ledger, Record, outcome_of
 from mulequeue.plan import Plan
 from mulequeue.runtime import runtime
@@ -52,9 +52,9 @@ def _receive(sender: Any, task_id: str, plan: Plan | None = None, **_: Any) -> N
 def _keep_input(task_id: str, plan: Plan) -> None:
     """The ledger drops the input once it was sent; here it stays, to be searched and repeated."""
     prompt, text = plan.input.get(plan.model.prompt_field), json.dumps(plan.input, default=str)
-    kept: dict[str, Any] = {"prompt": prompt} if isinstance(prompt, str) else {}
+    kept: dict[str, Any] = {"prompt": _storable(prompt)} if isinstance(prompt, str) else {}
     if plan.input and len(text) <= MOST_INPUT_BYTES:
-        kept["input"] = json.loads(text)
+        kept["input"] = _storable(json.loads(text))
     if kept:
         Generation.objects.filter(pk=task_id).update(**kept)
 
@@ -66,21 +66,23 @@ def mirror(task_ids: Iterable[str], *, app: Any = None) -> int:
 
     :param app: the Celery app; None: the current one.
     """
-    ledger, names = runtime(app).ledger, sorted(set(task_ids))
+    ledger = runtime(app).ledger
+    names = sorted({name for name in task_ids if len(name) <= MOST_CHARACTERS})
     rows = Generation.objects
     with transaction.atomic(using=router.db_for_write(Generation)):
         # Inserting first is what locks: a row that is there already, and SQLite as a whole.
         rows.bulk_create([Generation(pk=name) for name in names], ignore_conflicts=True)
         locked = rows.select_for_update().filter(pk__in=names).order_by("pk")
         prompts = dict(locked.values_list("pk", "prompt"))
-        records = [record for record in ledger.records(names) if _is_mirrored(record)]
-        known = {record.task_id for record in records if record}
+        found = ledger.records(names)
+        records = [record for record in found if record and record.state != "tombstone"]
+        known = {record.task_id for record in records}
         missing = rows.filter(pk__in=[name for name in names if name not in known])
         missing.filter(mirrored_at=None).delete()
         missing.filter(state__in=UNDER_WAY).update(state=State.LOST, mirrored_at=timezone.now())
-        _write_batches(ledger, {record.batch for record in records if record and record.batch})
+        _write_batches(ledger, {record.batch for record in records if record.batch})
         rows.bulk_create(
-            [_row(record, prompts.get(record.task_id)) for record in records if record],
+            [_row(record, prompts.get(record.task_id)) for record in records],
             update_conflicts=True,
             unique_fields=["task_id"],
             update_fields=[name for name in _columns() if name not in _NOT_IN_THE_LEDGER],
@@ -109,11 +111,11 @@ def _chunks(names: Iterable[str]) -> list[list[str]]:
     return [whole[start : start + _AT_ONCE] for start in range(0, len(whole), _AT_ONCE)]
 
 
-def _is_mirrored(record: Record | None) -> bool:
-    return record is not None and record.state != "tombstone"
-
-
 def _write_batches(ledger: Ledger, batch_ids: set[str]) -> None:
+    if not batch_ids:
+        return
+    # A batch may have expired in the ledger before its members.
+    Batch.objects.bulk_create([Batch(pk=name) for name in sorted(batch_ids)], ignore_conflicts=True)
     found = [ledger.batch(batch_id) for batch_id in sorted(batch_ids)]
     Batch.objects.bulk_create(
         [
@@ -137,17 +139,17 @@ def _row(record: Record, prompt: str | None) -> Generation:
     over: dict[str, Any] = {}
     if record.is_over:
         outcome = outcome_of(record).to_dict()
-        over = {key: outcome[key] for key in ("assets", "error", "kind")}
+        over = {key: _storable(outcome[key]) for key in ("assets", "error", "kind")}
     return Generation(
         task_id=record.task_id,
-        remote_id=record.remote_id or record.late_remote_id or "",
+        remote_id=(record.remote_id or record.late_remote_id or "")[:MOST_CHARACTERS],
         state=record.status or record.state,
         batch_id=record.batch,
-        model=record.model or "",
+        model=(record.model or "")[:MOST_CHARACTERS],
         profile=record.profile,
-        api_path=record.api_path if record.path else "",
+        api_path=record.api_path[:MOST_CHARACTERS] if record.path else "",
         kind=over.pop("kind", None) or record.kind or "",
-        prompt=prompt or record.label,
+        prompt=prompt or _storable(record.label),
         files=[asdict(item) for item in record.files],
         polls=record.polls,
         created_at=_time(record.created),
@@ -156,6 +158,15 @@ def _row(record: Record, prompt: str | None) -> Generation:
         mirrored_at=timezone.now(),
         **over,
     )
+
+
+def _storable(value: Any) -> Any:
+    """JSON without what PostgreSQL refuses: NUL, and halves of characters."""
+    if isinstance(value, str):
+        return value.replace("\0", "").encode(errors="replace").decode()
+    if isinstance(value, dict):
+        return {_storable(key): _storable(item) for key, item in value.items()}
+    return [_storable(item) for item in value] if isinstance(value, list) else value
 
 
 def _columns() -> list[str]:

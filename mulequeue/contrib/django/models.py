@@ -13,6 +13,8 @@ from django.db import models
 
 from mulequeue.contrib.django.storage import PROTOCOL
 
+MOST_CHARACTERS = 255
+
 
 class State(models.TextChoices):
     """Where a generation stands, or what it came to."""
@@ -34,7 +36,7 @@ UNDER_WAY = (State.WAITING, State.SUBMITTING, State.GENERATING)
 class Batch(models.Model):
     """Generations that were started by one ``generate_many``."""
 
-    batch_id = models.CharField(primary_key=True, max_length=255)
+    batch_id = models.CharField(primary_key=True, max_length=MOST_CHARACTERS)
     size = models.PositiveIntegerField(default=0)
     is_cancelled = models.BooleanField(default=False)
     created_at = models.DateTimeField(null=True)
@@ -56,15 +58,15 @@ class Batch(models.Model):
 class Generation(models.Model):
     """One generation. Its primary key is the Celery task id of ``generate``."""
 
-    task_id = models.CharField(primary_key=True, max_length=255)
-    remote_id = models.CharField(max_length=255, blank=True)
+    task_id = models.CharField(primary_key=True, max_length=MOST_CHARACTERS)
+    remote_id = models.CharField(max_length=MOST_CHARACTERS, blank=True)
     state = models.CharField(max_length=16, choices=State, default=State.WAITING)
     batch = models.ForeignKey(
         Batch, models.CASCADE, null=True, related_name="generations", db_index=False
     )
-    model = models.CharField(max_length=255, blank=True)
-    profile = models.CharField(max_length=255, default="default")
-    api_path = models.CharField(max_length=255, blank=True)
+    model = models.CharField(max_length=MOST_CHARACTERS, blank=True)
+    profile = models.CharField(max_length=MOST_CHARACTERS, default="default")
+    api_path = models.CharField(max_length=MOST_CHARACTERS, blank=True)
     kind = models.CharField(max_length=16, blank=True)
     prompt = models.TextField(blank=True)
     input = models.JSONField(null=True)

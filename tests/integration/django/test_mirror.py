@@ -129,6 +129,33 @@ def test_a_late_writer_knows_no_less(project: DjangoProject) -> None:
     assert {"succeeded"} == {project.shell(ROW.format(task_id))["state"] for task_id in ids}
 
 
+def test_any_text_finds_a_row(project: DjangoProject) -> None:
+    """A character that PostgreSQL refuses is left out; the rest of the prompt is kept."""
+    row = stored(project, start(project, "a mule\0 at dawn"))
+
+    assert "a mule at dawn" == row["prompt"]
+    assert {"prompt": row["prompt"]} == row["input"]
+
+
+def test_a_batch_may_go_before_its_members(project: DjangoProject) -> None:
+    """Members of a batch that has expired in the ledger are still rows of it."""
+    project.fleet.emulator.faults(lives=[{"end": "never"}])
+    batch_id = new_id("batch")
+    project.shell(
+        f"answer = mulequeue.generate_many('alibaba/wan2.6-t2i', [{{'prompt': 'x'}}], "
+        f"batch_id={batch_id!r}).delay().id"
+    )
+    member = f"{batch_id}-000000"
+    row_when(project, member, state="generating")
+    project.fleet.redis.client.delete(f"{project.fleet.ledger.prefix}batch:{batch_id}")
+    project.shell(f"answer = Batch.objects.filter(pk={batch_id!r}).delete()")
+
+    done = project.manage("mulequeue", "reconcile")
+
+    assert 0 == done.returncode, done.stderr
+    assert batch_id == project.shell(ROW.format(member))["batch_id"]
+
+
 def test_a_broken_database_costs_no_generation(project: DjangoProject) -> None:
     """While rows cannot be written, generations go on; reconcile adds them later."""
     task_id = new_id()
