@@ -82,7 +82,7 @@ class Runtime:
         except Exception as exc:
             # The outcome is stored and every record has a due time: it is woken again.
             left = len(wakes) - published
-            logger.warning("could not publish wakes", extra={"left": left, "error": repr(exc)})
+            logger.warning("could not publish wakes: %r", exc, extra={"left": left})
         return published
 
     def publish_poll(self, message: Message | None) -> None:
@@ -104,7 +104,7 @@ class Runtime:
             )
         except Exception as exc:
             # The watchdog of any worker notices that something is overdue.
-            logger.warning("could not publish a poll message", extra={"error": repr(exc)})
+            logger.warning("could not publish a poll message: %r", exc)
 
     def poll_at(self, due: float) -> None:
         """Something was parked that is due then (unix seconds of Redis' clock)."""

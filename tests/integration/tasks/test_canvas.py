@@ -33,7 +33,7 @@ def test_chain_ends_at_a_failure(shared: Fleet) -> None:
 
     with pytest.raises(GenerationFailed, match="a bad mule"):
         result.get(timeout=30)
-    assert "mulequeue.download[" not in log.text
+    assert f"mulequeue.download[{result.id}]" not in log.text
 
 
 def test_group(shared: Fleet) -> None:
@@ -68,7 +68,7 @@ def test_chord_fails_with_one_generation(shared: Fleet) -> None:
     with pytest.raises(Exception, match="a bad mule"):
         result.get(timeout=30)
     log.wait_for("with on_failure='return' the outcome is a value and the body runs")
-    assert "user.collect" not in log.text
+    assert f"user.collect[{result.id}]" not in log.text
 
 
 def test_chord_inside_a_chain(shared: Fleet) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from support.fleet import Fleet
-from support.generations import one
-from support.waiting import wait_until
+from support.generations import Log, one
 
 from mulequeue.runtime import runtime
 
@@ -18,14 +17,13 @@ def deliver_again(fleet: Fleet, task_id: str) -> None:
 
 def test_delivery_that_never_works_ends_as_failed(shared: Fleet) -> None:
     """When the next step cannot be published five times, the generation fails with that reason."""
+    log = Log(shared)
     unpublishable = shared.task("user.collect").set(serializer="no-such-serializer")
     result = (one(shared) | unpublishable).delay().parent
 
     for deliveries in range(1, 5):
-        wait_until(
-            lambda n=deliveries: (r := shared.ledger.record(result.id)) and r.deliveries == n,
-            what=f"delivery {deliveries}",
-        )
+        log.wait_for("raised unexpected: SerializerNotInstalled", times=deliveries)
+        assert deliveries == shared.ledger.record(result.id).deliveries
         assert not shared.ledger.record(result.id).poisoned
         deliver_again(shared, result.id)
 
