@@ -19,6 +19,7 @@ _COMMANDS = {
     "cancel": ("manage", "cancel_command", "Cancel a task or a batch on our side."),
     "adopt": ("manage", "adopt_command", "Wait for a generation that exists already."),
     "models": ("models", "models_command", "List the models, or show one."),
+    "webhooks": ("webhooks", "webhooks_command", "Take MuleRouter's webhooks without a web app."),
     "emulator": ("emulator", "emulator_command", "Run an emulator of the API."),
 }
 """Command -> module, attribute, and the help line, so that ``--help`` imports none of them."""

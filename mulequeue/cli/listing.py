@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import sys
 
@@ -35,7 +34,7 @@ def list_command(
     ledger = Ledger.of(settings)
     records = [
         record
-        for record in records_of(ledger, task_ids(ledger))
+        for record in records_of(ledger, sorted(set(ledger.task_ids())))
         if record.state != "tombstone"
         and status in (None, record.status or record.state)
         and batch in (None, record.batch)
@@ -50,14 +49,6 @@ def list_command(
         click.echo(f"… and {len(records) - len(newest)} more (--limit)", err=True)
     elif not records:
         click.echo("Nothing in the ledger.", err=True)
-
-
-def task_ids(ledger: Ledger) -> list[str]:
-    """The task id of every record."""
-    prefix = f"{ledger.prefix}record:"
-    pattern = re.sub(r"([*?\[\]\\])", r"\\\1", prefix) + "*"
-    keys = ledger.redis.scan_iter(pattern, count=1000)
-    return [key.decode().removeprefix(prefix) for key in keys]
 
 
 def _line(record: Record) -> str:
