@@ -44,7 +44,15 @@ from mulequeue.http import (
     proxy_for,
 )
 from mulequeue.outcome import ErrorInfo, Kind
-from mulequeue.routes import headers_of, quoted, reason_of, route_to, total_timeout, url_of
+from mulequeue.routes import (
+    PROXY_LOGIN,
+    headers_of,
+    quoted,
+    reason_of,
+    route_to,
+    total_timeout,
+    url_of,
+)
 from mulequeue.settings import Profile, Settings
 
 __all__ = [
@@ -107,6 +115,8 @@ async def submit(
             return Unknown(reason=reason_of(exc, profile), status_code=answer.status)
     finally:
         await session.close()
+    if answer.status == 407:  # of a proxy, which keeps what it does not let through
+        return NotSent(reason=PROXY_LOGIN)
     return judge(answer, kind)
 
 

@@ -15,6 +15,10 @@ from mulequeue.errors import ConfigurationError
 from mulequeue.http import CONNECT_TIMEOUT_SECONDS, proxy_for
 from mulequeue.settings import Profile
 
+PROXY_LOGIN = (
+    "the proxy asks for a login (407); put it into the proxy's URL: http://user:password@host:port"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
@@ -70,7 +74,7 @@ def total_timeout(seconds: float) -> aiohttp.ClientTimeout:
 def reason_of(exc: Exception, profile: Profile) -> str:
     """An exception in one line, without a key or a proxy's password."""
     if isinstance(exc, aiohttp.ClientHttpProxyError):
-        return f"the proxy answered {exc.status} to CONNECT"
+        return PROXY_LOGIN if exc.status == 407 else f"the proxy answered {exc.status} to CONNECT"
     if isinstance(exc, TimeoutError):
         return f"{type(exc).__name__}: {exc or 'no answer in time'}"
     text = f"{type(exc).__name__}: {exc}"

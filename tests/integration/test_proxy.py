@@ -20,8 +20,9 @@ from support.proxy_server import ProxyServer
 from support.raw_server import RawServer, http, plain_network, raw_server  # noqa: F401
 from support.waiting import wait_until
 
-from mulequeue.client import fetch_once
+from mulequeue.client import NotSent, fetch_once, submit_once
 from mulequeue.http import AddressGuard, requests_session
+from mulequeue.routes import PROXY_LOGIN
 from mulequeue.settings import Settings
 from mulequeue.wire import TaskReply
 
@@ -238,6 +239,18 @@ def test_a_proxy_may_ask_for_a_login(
 
         assert works == through(proxy, "https://api.test")
     assert all("proxy-authorization" not in request.headers for request in api.requests)
+
+
+@pytest.mark.parametrize("url", ["https://api.test", "http://api.test"])
+def test_a_create_that_the_proxy_keeps_was_not_sent(monkeypatch: Any, url: str) -> None:
+    """A 407 is the proxy's word, not the API's: nothing was sent, and it says what to do."""
+    with ProxyServer({}, login=LOGIN) as proxy:
+        monkeypatch.setenv("ALL_PROXY", f"http://127.0.0.1:{proxy.port}")
+        settings = Settings(api_key=KEY, base_url=url)
+
+        answer = submit_once(settings.profile(), "/vendors/a/v1/b", {}, settings=settings)
+
+    assert NotSent(reason=PROXY_LOGIN) == answer
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,12 @@ import sys
 from importlib.metadata import files
 from pathlib import Path
 
+import pytest
+
 import mulequeue
+
+# ``make test-wheel`` keeps the working directory off the import path (PYTHONSAFEPATH).
+pytestmark = pytest.mark.skipif(not sys.flags.safe_path, reason="run by make test-wheel")
 
 TREE = Path(__file__).parents[2]
 
