@@ -35,4 +35,8 @@ class Plugin(click.Group):
         return mulequeue
 
 
-mulequeue = Plugin("mulequeue", help="Generations, batches and the fleet: see mulequeue --help.")
+mulequeue = Plugin(
+    "mulequeue",
+    help="Generations, batches and the fleet: see mulequeue --help.",
+    params=[click.Option(["--debug"], is_flag=True, help="Show the traceback of an error.")],
+)

@@ -22,4 +22,4 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery publishes no typ
         try:
             super().on_connection_error_after_connected(exc)
         except (AttributeError, AssertionError) as error:
-            logger.warning("the lost connection was not closed", extra={"error": repr(error)})
+            logger.warning("the lost connection was not closed: %r", error)

@@ -35,7 +35,7 @@ def ask(task: Any, function: Callable[[], T]) -> T:
         except RedisError as exc:
             if time.monotonic() > ends:
                 raise task.retry(exc=exc, countdown=30, max_retries=None) from None
-            logger.warning("the ledger's Redis does not answer", extra={"error": repr(exc)})
+            logger.warning("the ledger's Redis does not answer: %r", exc)
             time.sleep(_delay(attempt))
             attempt += 1
 

@@ -71,7 +71,11 @@ async def _write_down(
     wake = await keep_trying(
         runtime, lambda: ledger.settle_submit(intent, status, {"error": error})
     )
-    logger.warning("generation not accepted", extra={"task_id": intent.task_id, **error})
+    logger.warning(
+        "generation not accepted: %s",
+        error.get("detail") or error.get("title"),
+        extra={"task_id": intent.task_id, **error},
+    )
     runtime.wake([wake])
 
 

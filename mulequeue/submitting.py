@@ -194,4 +194,4 @@ def _announce(task: Any, plan: Plan) -> None:
         if not task.request.ignore_result and not task.ignore_result:
             task.update_state(state="GENERATING", meta={"model": plan.model.name})
     except Exception as exc:
-        logger.warning("the state GENERATING was not stored", extra={"error": repr(exc)})
+        logger.warning("the state GENERATING was not stored: %r", exc)

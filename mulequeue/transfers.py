@@ -45,7 +45,7 @@ class Heartbeat:
             try:
                 self._runtime.ledger.keep_transfer(self._task_id, self._run)
             except Exception as exc:
-                logger.warning("a transfer's lease was not renewed", extra={"error": repr(exc)})
+                logger.warning("a transfer's lease was not renewed: %r", exc)
 
     def __enter__(self) -> Heartbeat:
         self._thread.start()
@@ -117,7 +117,7 @@ def _try_again(here: Runtime, task_id: str, run: str, delay: float) -> None:
         if again is not None:
             here.poll_at(again)
     except RedisError as exc:  # the lease lapses, and then it is woken
-        logger.warning("the ledger's Redis does not answer", extra={"error": repr(exc)})
+        logger.warning("the ledger's Redis does not answer: %r", exc)
 
 
 def _own_queue(task: Any) -> str | None:

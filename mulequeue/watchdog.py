@@ -40,7 +40,7 @@ def start(app: Any, timer: Any) -> None:
                 here.publish_poll_here(message)
             revoked.end()
         except Exception as exc:
-            logger.warning("the ledger's Redis does not answer", extra={"error": repr(exc)})
+            logger.warning("the ledger's Redis does not answer: %r", exc)
 
     timer.call_repeatedly(WATCH_SECONDS, look)
 

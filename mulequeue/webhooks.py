@@ -74,7 +74,7 @@ def handle(
         )
         return Reply(exc.status_code, str(exc))
     except RedisError as exc:
-        logger.warning("webhook put off", extra={"error": repr(exc)})
+        logger.warning("webhook put off: %r", exc)
         return Reply(503, "not now")
     return Reply(200, text)
 

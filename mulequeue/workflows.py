@@ -99,6 +99,9 @@ def generate_many(
 def resume(task_id: str, *, app: Any = None) -> Signature:
     """A signature that takes up a generation again whose id is known.
 
+    Other arguments of ``adopt`` (``max_wait``, ``on_failure``) are set on it with ``.set`` or
+    ``.clone(kwargs=…)``; the poll interval is the one it had.
+
     :raises InputError: the ledger does not know the task, or it never got an id.
     """
     record = _runtime(app).ledger.record(task_id)
@@ -110,7 +113,9 @@ def resume(task_id: str, *, app: Any = None) -> Signature:
             f"Task {task_id} never got an id from the API ({record.status or record.state}), so "
             "there is nothing to take up; start a new generation if you accept to pay for it."
         )
-    return adopt.s(record.api_path, remote_id, profile=record.profile)
+    return adopt.s(
+        record.api_path, remote_id, profile=record.profile, poll_interval=record.interval
+    )
 
 
 def cancel(task_id_or_batch_id: str, *, app: Any = None) -> dict[str, str]:

@@ -47,6 +47,8 @@ class Record:
     remote_id: str | None = None
     late_remote_id: str | None = None
     """An id that arrived after something else was delivered: paid, and to be taken up with resume."""
+    interval: float | None = None
+    """The fixed poll interval the caller asked for, seconds."""
     polls: int = 0
     errors: int = 0
     deliveries: int = 0
@@ -70,7 +72,7 @@ class Record:
         return f"/vendors/{self.path}"
 
 
-_FLOATS = ("created", "submitted", "started", "finished", "deadline")
+_FLOATS = ("interval", "created", "submitted", "started", "finished", "deadline")
 _INTS = ("polls", "errors", "deliveries")
 
 
