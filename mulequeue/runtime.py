@@ -17,6 +17,7 @@ from celery import current_app
 
 from mulequeue.http import api_session
 from mulequeue.ledger import Ledger, Message, Wake, unpack
+from mulequeue.queues import countdown, internal_queue
 from mulequeue.settings import Settings
 
 logger = logging.getLogger("mulequeue")
@@ -30,6 +31,8 @@ class Runtime:
         self.app = app
         self.settings = settings
         self.pid = os.getpid()
+        for name in (settings.poll_queue, settings.wake_queue):
+            internal_queue(app, name)
         self.ledger = Ledger.of(settings)
         self.state: dict[str, Any] = {}
         """What a module keeps per process (the poller)."""
@@ -49,6 +52,8 @@ class Runtime:
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
+                # Four threads for the ledger's calls: each more keeps memory of its own.
+                self._loop.set_default_executor(ThreadPoolExecutor(4, "mulequeue-ledger"))
                 threading.Thread(
                     target=self._loop.run_forever, name="mulequeue-loop", daemon=True
                 ).start()
@@ -93,14 +98,13 @@ class Runtime:
     def publish_poll_here(self, message: Message) -> None:
         """The same in the calling thread, which must not be running a task."""
         task = self.app.tasks["mulequeue.poll"]
-        countdown = message.countdown if message.countdown > 0.01 else None
         try:
             task.apply_async(
                 (message.token,),
-                countdown=countdown,
                 queue=self.settings.poll_queue,
                 add_to_parent=False,
                 retry=False,
+                **countdown(self.app, message.countdown),
             )
         except Exception as exc:
             # The watchdog of any worker notices that something is overdue.

@@ -18,6 +18,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
 from mulequeue.errors import ConfigurationError
+from mulequeue.redis_urls import ledger_url
 
 SITES = {"mulerouter": "https://api.mulerouter.ai", "mulerun": "https://api.mulerun.com"}
 DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
@@ -69,7 +70,8 @@ class Settings:
     fleet: str = "default"
     """Name of the ledger; fleets that share a Redis need different names."""
     redis_url: str = field(default=DEFAULT_REDIS_URL, repr=False)
-    """The ledger's Redis. Unset: the broker's or the result backend's URL when that is Redis."""
+    """The ledger's Redis, as :func:`mulequeue.ledger.connect` takes it. Unset: the broker's or the
+    result backend's when that is Redis, with its TLS settings and sentinels."""
     poll_queue: str = "mulequeue.poll"
     """Queue of the poll loop."""
     wake_queue: str = "mulequeue.wake"
@@ -139,7 +141,7 @@ class Settings:
                 source, value = _from_environment(item.name, environ)
             if value is not None:
                 values[item.name] = _convert(value, types_[item.name], source)
-        values.setdefault("redis_url", _redis_of(conf) or DEFAULT_REDIS_URL)
+        values.setdefault("redis_url", ledger_url(conf) or DEFAULT_REDIS_URL)
         return cls(**values)
 
     def profile(self, name: str | None = None) -> Profile:
@@ -219,14 +221,6 @@ def _from_environment(name: str, environ: Mapping[str, str]) -> tuple[str, str |
         return variable, environ[variable]
     official = _OFFICIAL.get(name, "")
     return official, environ.get(official) or None
-
-
-def _redis_of(conf: Any) -> str | None:
-    for key in ("broker_url", "result_backend"):
-        url = conf.get(key)
-        if isinstance(url, str) and url.startswith(("redis://", "rediss://", "redis+socket://")):
-            return url
-    return None
 
 
 def _base_url(given: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from celery import signals
 
+from mulequeue.queues import internal_queue
 from mulequeue.settings import Settings
 
 logger = logging.getLogger("mulequeue")
@@ -33,7 +34,7 @@ def take_queues(instance: Any = None, **_: Any) -> None:
     if queues._consume_from is None:
         for name in internal:
             if name not in queues.consume_from:
-                queues.select_add(name)
+                queues.select_add(internal_queue(app, name))
         return
     missing = [name for name in internal if name not in queues.consume_from]
     if missing:

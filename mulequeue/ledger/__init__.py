@@ -44,7 +44,7 @@ from mulequeue.ledger.answers import (
     new_token,
     verdict_of,
 )
-from mulequeue.ledger.base import connect
+from mulequeue.ledger.connecting import connect
 from mulequeue.ledger.events import Events
 from mulequeue.ledger.packing import pack, unpack
 from mulequeue.ledger.reading import Reading

@@ -6,28 +6,10 @@ from collections.abc import Callable
 from typing import Self
 
 from redis import Redis
-from redis.backoff import ExponentialBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
-from redis.retry import Retry
 
+from mulequeue.ledger.connecting import connect
 from mulequeue.ledger.scripts import Scripts
 from mulequeue.settings import Settings
-
-
-def connect(url: str) -> Redis:
-    """A client whose commands may be repeated once the connection is back.
-
-    Every script may be run twice with the same tokens, so a lost answer does no harm.
-    """
-    return Redis.from_url(
-        url,
-        socket_connect_timeout=3,
-        socket_timeout=10,
-        health_check_interval=30,
-        retry=Retry(ExponentialBackoff(cap=0.5, base=0.05), 2),
-        retry_on_error=[RedisConnectionError, RedisTimeoutError],
-    )
 
 
 class Base:

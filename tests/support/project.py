@@ -105,23 +105,23 @@ class Project:
     def generate(self, prompt: str, **call: Any) -> Any:
         """A signature that is checked five times a second."""
         call = {"poll_interval": 0.2, **call}
-        return self._task("mulequeue.generate", MODEL, {"prompt": prompt}, **call)
+        return self.task("mulequeue.generate", MODEL, {"prompt": prompt}, **call)
 
     def chain(self, prompt: str = "a mule", **call: Any) -> Path:
         """Send generate | download | keep; the file its outcome will be in."""
         path = self._path()
-        keep = self._task("proj.keep", str(path))
-        (self.generate(prompt, **call) | self._task("mulequeue.download") | keep).delay()
+        keep = self.task("proj.keep", str(path))
+        (self.generate(prompt, **call) | self.task("mulequeue.download") | keep).delay()
         return path
 
     def chord(self, count: int = 8) -> Path:
         """Send a chord of generate | download, with keep as its body; the file of its outcomes."""
         path = self._path()
         header = [
-            self.generate(f"mule {number}", on_failure="return") | self._task("mulequeue.download")
+            self.generate(f"mule {number}", on_failure="return") | self.task("mulequeue.download")
             for number in range(count)
         ]
-        chord(header, app=self.app)(self._task("proj.keep", str(path)))
+        chord(header, app=self.app)(self.task("proj.keep", str(path)))
         return path
 
     def outcome(self, path: Path, seconds: float = 25) -> Any:
@@ -139,10 +139,20 @@ class Project:
         assert all(Path(path).read_bytes().startswith(b"\x89PNG") for path in stored)
         assert 9 == self.emulator.stats()["creates"]
 
+    def wait_for_countdown(self) -> None:
+        """Until a worker holds a message that is due later."""
+
+        def scheduled() -> bool:
+            answer = self.app.control.inspect(timeout=1).scheduled() or {}
+            return any(answer.values())
+
+        wait_until(scheduled, what="a message with a countdown")
+
     def _path(self) -> Path:
         return self.folder / f"kept{next(self._numbers)}.json"
 
-    def _task(self, name: str, *args: Any, **kwargs: Any) -> Any:
+    def task(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        """A signature of this project's app."""
         return self.app.signature(name, args=args, kwargs=kwargs)
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,13 @@ def rabbit(_rabbit: RabbitServer) -> RabbitServer:
     """It has none of our queues."""
     _rabbit.delete("celery", "mulequeue.poll", "mulequeue.wake")
     return _rabbit
+
+
+@pytest.fixture
+def servers() -> Iterator[ExitStack]:
+    """Servers of one test, which outlive its project. (Ask for it before ``project``.)"""
+    with ExitStack() as stack:
+        yield stack
 
 
 @pytest.fixture

@@ -1,0 +1,35 @@
+"""The two internal queues, declared alike by every process, and how a message waits in one."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from celery.utils.quorum_queues import detect_quorum_queues
+
+QUORUM_COUNTDOWN_SECONDS = 2.0
+
+
+def internal_queue(app: Any, name: str) -> Any:
+    """A queue as Celery would make it itself, also where ``task_create_missing_queues`` is off.
+
+    RabbitMQ refuses a queue that two processes declare differently.
+    """
+    queues = app.amqp.queues
+    return queues[name] if name in queues else queues.add(queues.new_missing(name))
+
+
+def countdown(app: Any, seconds: float) -> dict[str, Any]:
+    """Options of ``apply_async`` for a message that is due so much later.
+
+    With quorum queues a worker holds no more messages than its prefetch limit, so one with a long
+    countdown holds up the earlier one that replaces it: there it comes early instead.
+    """
+    if seconds <= 0.01:
+        return {}
+    driver = app.connection_for_write().transport.driver_type
+    if app.conf.task_protocol != 2 or not detect_quorum_queues(app, driver)[0]:
+        return {"countdown": seconds}
+    eta = datetime.now(UTC) + timedelta(seconds=min(seconds, QUORUM_COUNTDOWN_SECONDS))
+    # As a header: Celery would log a warning about direct exchanges with every such message.
+    return {"headers": {"eta": eta.isoformat()}}

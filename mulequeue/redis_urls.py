@@ -1,0 +1,69 @@
+"""The ledger's Redis as Celery's own settings name it, when ``mulequeue_redis_url`` does not."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+_REDIS = ("redis://", "rediss://", "redis+socket://")
+_SOURCES = (
+    ("broker_url", "broker_use_ssl", "broker_transport_options"),
+    ("result_backend", "redis_backend_use_ssl", "result_backend_transport_options"),
+)
+_CERT_REQS = {
+    ssl.CERT_NONE: "none",
+    ssl.CERT_OPTIONAL: "optional",
+    ssl.CERT_REQUIRED: "required",
+}
+
+
+def ledger_url(conf: Mapping[str, Any]) -> str | None:
+    """The broker's Redis, else the result backend's, with its TLS settings; None: neither is one.
+
+    :param conf: the app's configuration.
+    :returns: a URL as :func:`mulequeue.ledger.connect` takes it.
+    """
+    for url_key, tls_key, options_key in _SOURCES:
+        given = conf.get(url_key)
+        urls = given.split(";") if isinstance(given, str) else list(given or [])
+        url = str(urls[0]) if urls else ""
+        if url.startswith("sentinel://"):
+            url = _sentinel_url(urls, conf.get(options_key) or {})
+        elif not url.startswith(_REDIS):
+            continue
+        return _with_tls(url, conf.get(tls_key))
+    return None
+
+
+def _sentinel_url(urls: list[str], options: Mapping[str, Any]) -> str:
+    """``sentinel://a;sentinel://b/0`` and a master's name in one URL."""
+    parts = [urlsplit(url) for url in urls]
+    user, at, _ = parts[0].netloc.rpartition("@")
+    hosts = ",".join(part.netloc.rpartition("@")[2] for part in parts)
+    database = next((part.path.strip("/") for part in parts if part.path.strip("/")), "0")
+    query = {
+        f"sentinel_{key}": value
+        for key, value in (options.get("sentinel_kwargs") or {}).items()
+        if key in ("username", "password")
+    }
+    master = quote(str(options.get("master_name") or ""))
+    end = f"?{urlencode(query)}" if query else ""
+    return f"redis+sentinel://{user}{at}{hosts}/{master}/{database}{end}"
+
+
+def _with_tls(url: str, tls: Any) -> str:
+    """The URL with what ``broker_use_ssl`` says: True, or a dictionary of ``ssl_…`` options."""
+    if not tls:
+        return url
+    scheme, _, rest = url.partition("://")
+    if scheme in ("redis", "redis+sentinel"):
+        scheme = scheme.replace("redis", "rediss", 1)
+    options = {
+        name: _CERT_REQS.get(value, value) if name == "ssl_cert_reqs" else value
+        for name, value in (tls.items() if isinstance(tls, Mapping) else ())
+        if name.startswith("ssl_") and value is not None and f"{name}=" not in url
+    }
+    mark = "&" if "?" in rest else "?"
+    return f"{scheme}://{rest}{mark}{urlencode(options)}" if options else f"{scheme}://{rest}"
