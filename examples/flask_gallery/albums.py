@@ -1,0 +1,73 @@
+"""Who started which album, and with which prompts: an SQLite file. The rest is in the ledger."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from gallery.album import Album
+
+_SCHEMA = """
+create table if not exists album (id text primary key, owner text, model text, size integer, at text default current_timestamp);
+create table if not exists prompt (album text, place integer, text text, primary key (album, place)) without rowid;
+create table if not exists again (album text, place integer, attempt integer, primary key (album, place, attempt)) without rowid;
+create index if not exists album_owner on album (owner, at);
+"""
+
+
+class Albums:
+    """:param path: of the database."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with self._open() as db:
+            db.executescript(_SCHEMA)
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        with closing(sqlite3.connect(self._path, timeout=20)) as db, db:
+            yield db
+
+    def add(self, album_id: str, owner: str, model: str, prompts: Sequence[str]) -> None:
+        """Keep a new album; one that is there already stays as it is."""
+        rows = [(album_id, place, text) for place, text in enumerate(prompts)]
+        with self._open() as db:
+            new = (album_id, owner, model, len(rows))
+            db.execute(
+                "insert or ignore into album (id, owner, model, size) values (?, ?, ?, ?)", new
+            )
+            db.executemany("insert or ignore into prompt values (?, ?, ?)", rows)
+
+    def find(self, album_id: str, owner: str | None = None) -> Album | None:
+        """The album; None when there is none, or it is not the owner's."""
+        with self._open() as db:
+            row = db.execute(
+                "select owner, model, size from album where id = ?", [album_id]
+            ).fetchone()
+            if row is None or owner not in (None, row[0]):
+                return None
+            tried = "select place, max(attempt) from again where album = ? group by place"
+            return Album(album_id, row[1], row[2], dict(db.execute(tried, [album_id]).fetchall()))
+
+    def of(self, owner: str, most: int = 20) -> list[tuple[Album, str]]:
+        """The owner's newest albums, each with its first prompt."""
+        text = (
+            "select id, model, size, text from album join prompt on album = id and place = 0 "
+            "where owner = ? order by at desc, album.rowid desc limit ?"
+        )
+        with self._open() as db:
+            return [(Album(*row[:3]), row[3]) for row in db.execute(text, [owner, most])]
+
+    def prompts(self, album_id: str, first: int = 0, count: int = -1) -> list[str]:
+        """The prompts from that place on."""
+        text = "select text from prompt where album = ? order by place limit ? offset ?"
+        with self._open() as db:
+            return [row[0] for row in db.execute(text, [album_id, count, first])]
+
+    def try_again(self, album_id: str, place: int, attempt: int) -> bool:
+        """Note another attempt; False when somebody just did."""
+        with self._open() as db:
+            new = [album_id, place, attempt]
+            return db.execute("insert or ignore into again values (?, ?, ?)", new).rowcount == 1

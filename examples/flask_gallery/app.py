@@ -1,0 +1,70 @@
+"""The Flask app: settings, the extension, protection."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from flask import Flask, Response
+from gallery.album import album_of
+from gallery.fields import MOST_BYTES
+from gallery.fleet import EXAMPLES
+from redis.exceptions import RedisError
+
+from flask_gallery import csrf, views
+from flask_gallery.albums import Albums
+from mulequeue.contrib.flask import BLUEPRINT, MuleQueue
+
+DATA = Path(__file__).parent / "data"
+mule = MuleQueue()
+
+
+@mule.may_see
+def may_see(name: str) -> bool:
+    """A batch is seen by the session that started it."""
+    return views.albums().find(album_of(name), views.owner()) is not None
+
+
+def create_app(data: Path | None = None) -> Flask:
+    """:param data: the folder of everything that is kept; None: ``GALLERY_DATA``, or beside this file."""
+    data = (data or Path(os.environ.get("GALLERY_DATA", DATA))).resolve()
+    data.mkdir(parents=True, exist_ok=True)
+    shared = EXAMPLES / "gallery"
+    app = Flask(__name__, template_folder=shared / "templates", static_folder=shared / "static")
+    app.config.from_mapping(
+        SECRET_KEY=os.environ.get("SECRET_KEY") or _secret(data / "secret_key"),
+        SESSION_COOKIE_SAMESITE="Lax",
+        MAX_CONTENT_LENGTH=MOST_BYTES,
+        MAX_FORM_MEMORY_SIZE=MOST_BYTES,
+        MULEQUEUE_STORAGE=str(data / "files"),
+        CELERY={"worker_prefetch_multiplier": 1, "result_expires": 7 * 24 * 3600},
+    )
+    app.config.from_prefixed_env()
+    app.extensions["albums"] = Albums(data / "gallery.sqlite3")
+    mule.init_app(app)
+    csrf.protect(app, exempt=BLUEPRINT)
+    app.register_blueprint(views.blueprint)
+    app.register_error_handler(413, views.too_large)
+    app.register_error_handler(RedisError, views.no_redis)
+    app.after_request(_protect)
+    return app
+
+
+def _secret(path: Path) -> str:
+    """A key of this installation's own, so that sessions outlive a restart."""
+    try:
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(48))
+    except FileExistsError:
+        pass
+    return path.read_text()
+
+
+def _protect(response: Response) -> Response:
+    response.headers.setdefault(
+        "Content-Security-Policy", "default-src 'self'; frame-ancestors 'none'"
+    )
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers.setdefault("Referrer-Policy", "same-origin")
+    return response

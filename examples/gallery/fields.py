@@ -1,0 +1,107 @@
+"""What a person may type, and what they are told when it cannot be taken."""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mulequeue import catalog
+
+MOST_PROMPTS = 10_000
+MOST_CHARACTERS = 20_000
+MOST_BYTES = 8 * 1024**2
+"""Of the whole form, as it travels."""
+FIRST_MODEL = "alibaba/wan2.6-t2i"
+TOO_LARGE = "All prompts together are larger than 8 MB. Send them in several parts."
+_LABELS = {"image": "Pictures", "video": "Videos"}
+
+
+@dataclass(frozen=True)
+class Order:
+    """What was asked for."""
+
+    model: str
+    prompts: list[str]
+
+    def batch_id(self, owner: str, form: str) -> str:
+        """The same for the same form sent twice (a double click, a reload), so it is paid once."""
+        parts = "\0".join([owner, form, self.model, *self.prompts])
+        return hashlib.sha256(parts.encode()).hexdigest()[:16]
+
+
+def read_order(form: Mapping[str, str]) -> tuple[Order | None, dict[str, str]]:
+    """The order, or None and what is wrong, by the name of the field."""
+    errors = {}
+    prompts = lines_of(form.get("prompts", ""))
+    if wrong := _wrong(prompts):
+        errors["prompts"] = wrong
+    model = form.get("model", "")
+    if model not in model_names():
+        errors["model"] = "Pick one of the models in the list."
+    order = Order(model, [line for line in prompts if line])
+    return (None, errors) if errors else (order, {})
+
+
+def lines_of(text: str) -> list[str]:
+    """One prompt a line; an empty line stays, so that lines can be counted."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return [line.strip(" \t") for line in lines]
+
+
+def _wrong(lines: list[str]) -> str | None:
+    count = sum(1 for line in lines if line)
+    if not count:
+        return "Type at least one prompt."
+    if count > MOST_PROMPTS:
+        return f"{count:,} prompts are too many; {MOST_PROMPTS:,} can be sent at once."
+    for number, line in enumerate(lines, 1):
+        if len(line) > MOST_CHARACTERS:
+            return f"Line {number} has {len(line):,} characters; a prompt may have {MOST_CHARACTERS:,}."
+        if character := next((c for c in line if _is_control(c)), None):
+            return (
+                f"Line {number} has a control character (U+{ord(character):04X}), which no model "
+                "can read. Delete it, or type that line again."
+            )
+    return None
+
+
+def _is_control(character: str) -> bool:
+    return character != "\t" and unicodedata.category(character) in ("Cc", "Cs")
+
+
+def model_names() -> list[str]:
+    """The models that make something of a prompt alone."""
+    return [model.name for _, models in _by_kind() for model in models]
+
+
+def choices(chosen: str = "") -> list[dict[str, Any]]:
+    """For the list on the page: ``[{label, options: [{name, is_chosen}]}]``."""
+    chosen = chosen if chosen in model_names() else FIRST_MODEL
+    return [
+        {
+            "label": _LABELS[kind],
+            "options": [
+                {"name": model.name, "is_chosen": model.name == chosen} for model in models
+            ],
+        }
+        for kind, models in _by_kind()
+    ]
+
+
+def _by_kind() -> list[tuple[str, list[catalog.Model]]]:
+    return [
+        (
+            kind,
+            [
+                model
+                for model in catalog.all_models()
+                if model.kind == kind
+                and model.required == (model.prompt_field,)
+                and not model.name.startswith("dummy/")
+            ],
+        )
+        for kind in _LABELS
+    ]

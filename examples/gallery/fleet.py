@@ -1,0 +1,84 @@
+"""Everything a gallery needs besides its web server, as child processes: one command, no set-up."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from mulequeue.embedded_redis import start_redis
+from mulequeue.emulator.process import EmulatorProcess
+from mulequeue.processes import Child, sigterm_as_interrupt, worker_command
+
+EXAMPLES = Path(__file__).resolve().parent.parent
+_KEYS = ("MULEROUTER_API_KEY", "MULEQUEUE_API_KEY")
+
+
+@contextmanager
+def running_fleet(worker_app: str, data: Path) -> Iterator[None]:
+    """A Redis, a worker and, without a key, an emulator of the API, for as long as the block runs.
+
+    What they are is written into this process' environment, where the web application reads it.
+
+    :param worker_app: what goes behind ``celery -A``.
+    :param data: the folder of everything that is kept: Redis' data, logs, the files.
+    """
+    data.mkdir(parents=True, exist_ok=True)
+    with sigterm_as_interrupt(), ExitStack() as stack:
+        _lock(stack, data)
+        os.environ["PYTHONPATH"] = os.pathsep.join(
+            [str(EXAMPLES), *filter(None, [os.environ.get("PYTHONPATH")])]
+        )
+        if not os.environ.get("MULEQUEUE_REDIS_URL"):
+            redis, os.environ["MULEQUEUE_REDIS_URL"] = start_redis(str(data), keep=True)
+            stack.callback(redis.stop)
+        if not any(os.environ.get(name) for name in _KEYS):
+            _emulate(stack)
+        _work(stack, worker_app, data)
+        try:
+            yield
+        except KeyboardInterrupt:
+            print("\nStopping …", flush=True)
+
+
+def _lock(stack: ExitStack, data: Path) -> None:
+    """Two Redis servers on one folder would spoil each other's data."""
+    file = stack.enter_context((data / "lock").open("w"))
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        sys.exit(f"Another gallery runs on {data}. Stop it, or give another folder with --data.")
+
+
+def _emulate(stack: ExitStack) -> None:
+    emulator = stack.enter_context(EmulatorProcess())
+    forbidden = "The prompt was refused by the emulator, because it says 'forbidden'."
+    emulator.faults(
+        lives=[{"contains": "forbidden", "end": "failed", "code": 3001, "detail": forbidden}]
+    )
+    os.environ |= {
+        "MULEROUTER_BASE_URL": emulator.url,
+        "MULEROUTER_API_KEY": "emulator",
+        "MULEQUEUE_ALLOW_PRIVATE_ADDRESSES": "1",
+        "NO_PROXY": "127.0.0.1",
+        "no_proxy": "127.0.0.1",
+    }
+    print(f"No key is set: the API is an emulator on {emulator.url}, nothing is paid.", flush=True)
+
+
+def _work(stack: ExitStack, worker_app: str, data: Path) -> None:
+    log = stack.enter_context((data / "worker.log").open("ab"))
+    options = (
+        "--concurrency",
+        "2",
+        "--loglevel",
+        "INFO",
+        "--hostname",
+        f"gallery-{os.getpid()}@%h",
+    )
+    worker = Child("worker", worker_command(*options, app=worker_app), output=log)
+    stack.callback(worker.stop)
+    print(f"The worker's log is {log.name}", flush=True)
