@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import secrets
 from pathlib import Path
 
 from flask import Flask, Response
 from gallery.album import album_of
 from gallery.fields import MOST_BYTES
 from gallery.fleet import EXAMPLES
+from gallery.keys import kept_secret
 from redis.exceptions import RedisError
 
 from flask_gallery import csrf, views
@@ -33,7 +33,7 @@ def create_app(data: Path | None = None) -> Flask:
     shared = EXAMPLES / "gallery"
     app = Flask(__name__, template_folder=shared / "templates", static_folder=shared / "static")
     app.config.from_mapping(
-        SECRET_KEY=os.environ.get("SECRET_KEY") or _secret(data / "secret_key"),
+        SECRET_KEY=os.environ.get("SECRET_KEY") or kept_secret(data / "secret_key"),
         SESSION_COOKIE_SAMESITE="Lax",
         MAX_CONTENT_LENGTH=MOST_BYTES,
         MAX_FORM_MEMORY_SIZE=MOST_BYTES,
@@ -49,16 +49,6 @@ def create_app(data: Path | None = None) -> Flask:
     app.register_error_handler(RedisError, views.no_redis)
     app.after_request(_protect)
     return app
-
-
-def _secret(path: Path) -> str:
-    """A key of this installation's own, so that sessions outlive a restart."""
-    try:
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(secrets.token_urlsafe(48))
-    except FileExistsError:
-        pass
-    return path.read_text()
 
 
 def _protect(response: Response) -> Response:

@@ -7,9 +7,10 @@ import os
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+# Instead of this folder: the packages beside it are meant, not the modules in it.
+sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from gallery.fleet import running_fleet
+from gallery.fleet import running_fleet  # noqa: E402
 
 DATA = Path(__file__).parent / "data"
 

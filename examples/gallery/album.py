@@ -15,7 +15,7 @@ from mulequeue.ledger import Ledger
 from mulequeue.workflows import member_id
 
 PAGE = 60
-_SHORT = 160
+_SHORT = 110
 _WORDS = {
     "queued": "in line",
     "waiting": "waiting",

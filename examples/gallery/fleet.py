@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -18,13 +18,16 @@ _KEYS = ("MULEROUTER_API_KEY", "MULEQUEUE_API_KEY")
 
 
 @contextmanager
-def running_fleet(worker_app: str, data: Path) -> Iterator[None]:
+def running_fleet(
+    worker_app: str, data: Path, *, before: Callable[[], None] | None = None
+) -> Iterator[None]:
     """A Redis, a worker and, without a key, an emulator of the API, for as long as the block runs.
 
     What they are is written into this process' environment, where the web application reads it.
 
     :param worker_app: what goes behind ``celery -A``.
     :param data: the folder of everything that is kept: Redis' data, logs, the files.
+    :param before: called before the worker starts.
     """
     data.mkdir(parents=True, exist_ok=True)
     with sigterm_as_interrupt(), ExitStack() as stack:
@@ -37,6 +40,8 @@ def running_fleet(worker_app: str, data: Path) -> Iterator[None]:
             stack.callback(redis.stop)
         if not any(os.environ.get(name) for name in _KEYS):
             _emulate(stack)
+        if before is not None:
+            before()
         _work(stack, worker_app, data)
         try:
             yield

@@ -1,0 +1,10 @@
+"""The Celery app, as Celery's documentation makes it for Django."""
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "django_gallery.settings")
+app = Celery("django_gallery")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()

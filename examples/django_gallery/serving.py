@@ -1,0 +1,53 @@
+"""A stored file as a response; a browser that seeks in a video asks for parts of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import IO
+
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+
+from mulequeue.contrib.progress import FILE_HEADERS, open_file
+from mulequeue.outcome import File
+from mulequeue.settings import Settings
+
+_BLOCK_BYTES = 64 * 1024
+
+
+def file_response(request: HttpRequest, file: File, settings: Settings) -> HttpResponse:
+    """The whole file, or the part that the request's Range header names."""
+    part = byte_range(request.headers.get("Range", ""), file.bytes)
+    headers = {**FILE_HEADERS, "Content-Type": file.media_type, "Accept-Ranges": "bytes"}
+    if part is not None and not part:
+        return HttpResponse(status=416, headers={"Content-Range": f"bytes */{file.bytes}"})
+    try:
+        opened = open_file(file, settings)
+    except OSError:
+        raise Http404 from None
+    wanted = range(file.bytes) if part is None else part
+    headers["Content-Length"] = str(len(wanted))
+    if part is not None:
+        headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{file.bytes}"
+    status = 200 if part is None else 206
+    return StreamingHttpResponse(_blocks(opened, wanted), status=status, headers=headers)
+
+
+def byte_range(header: str, size: int) -> range | None:
+    """The bytes of ``Range: bytes=first-last``; empty: there are none such. None: no such header."""
+    match = re.fullmatch(r"bytes=(\d{0,18})-(\d{0,18})", header.strip())
+    if match is None or not any(match.groups()):
+        return None
+    first, last = match.groups()
+    if not first:
+        return range(max(0, size - int(last)), size)
+    return range(int(first), min(size, int(last) + 1 if last else size))
+
+
+def _blocks(opened: IO[bytes], wanted: range) -> Iterator[bytes]:
+    with opened:
+        opened.seek(wanted.start)
+        left = len(wanted)
+        while left and (block := opened.read(min(left, _BLOCK_BYTES))):
+            left -= len(block)
+            yield block
