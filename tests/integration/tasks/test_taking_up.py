@@ -96,7 +96,7 @@ def test_resume_of_an_unknown_task(shared: Fleet) -> None:
 
 
 def test_resume_keeps_the_profile_and_path(shared: Fleet) -> None:
-    """The signature of resume holds path, id and profile of the record."""
+    """The signature of resume holds path, id, profile and poll interval of the record."""
     shared.emulator.faults(lives=[{"end": "never"}])
     task_id = started(shared)
     record = shared.ledger.record(task_id)
@@ -104,5 +104,5 @@ def test_resume_keeps_the_profile_and_path(shared: Fleet) -> None:
     signature = resume(task_id, app=shared.app)
 
     assert (IMAGE, record.remote_id) == signature.args
-    assert {"profile": "default"} == signature.kwargs
+    assert {"profile": "default", "poll_interval": 0.1} == signature.kwargs
     assert KEY not in str(dict(signature))

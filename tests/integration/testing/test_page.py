@@ -91,4 +91,4 @@ def test_the_package_registers_the_plugin():
 
     assert {"mulequeue": "pytest_mulequeue"} == told["project"]["entry-points"]["pytest11"]
     wheel = told["tool"]["hatch"]["build"]["targets"]["wheel"]
-    assert "pytest_mulequeue.py" in wheel["force-include"]
+    assert "pytest_mulequeue.py" in wheel["only-include"]
