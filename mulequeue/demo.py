@@ -16,8 +16,9 @@ from typing import Any
 import click
 
 from mulequeue import embedded_redis
-from mulequeue.cli.errors import Stopped, masked
+from mulequeue.cli.errors import Stopped
 from mulequeue.errors import ConfigurationError, InputError, MuleQueueError
+from mulequeue.masking import masked
 from mulequeue.processes import Child, sigterm_as_interrupt, temporary_folder, worker_command
 
 MODEL = "alibaba/wan2.6-t2i"

@@ -8,6 +8,7 @@ from typing import Any
 from celery.worker import state
 
 from mulequeue.errors import ConfigurationError
+from mulequeue.health.start import warn_at_start
 from mulequeue.paths import check_template
 from mulequeue.runtime import Runtime, runtime
 from mulequeue.settings import Settings
@@ -31,6 +32,7 @@ def start(app: Any, timer: Any) -> None:
         return
 
     _warn_of_storage(here.settings)
+    warn_at_start(app, here.settings)
     revoked = Revoked(here)
 
     def look() -> None:

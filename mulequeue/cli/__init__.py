@@ -18,6 +18,7 @@ _COMMANDS = {
     "resume": ("manage", "resume_command", "Take up a generation again whose id is known."),
     "cancel": ("manage", "cancel_command", "Cancel a task or a batch on our side."),
     "adopt": ("manage", "adopt_command", "Wait for a generation that exists already."),
+    "doctor": ("doctor", "doctor_command", "Look at everything, and say what to do about it."),
     "models": ("models", "models_command", "List the models, or show one."),
     "webhooks": ("webhooks", "webhooks_command", "Take MuleRouter's webhooks without a web app."),
     "emulator": ("emulator", "emulator_command", "Run an emulator of the API."),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
 
 from mulequeue.errors import MuleQueueError
+from mulequeue.masking import masked
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
@@ -48,8 +48,3 @@ def in_one_line(*, debug: bool) -> Iterator[None]:
 def one_line(text: str) -> str:
     """White space folded, passwords in URLs masked."""
     return masked(" ".join(text.split()))
-
-
-def masked(text: str) -> str:
-    """The text without the passwords of the URLs in it."""
-    return re.sub(r"(\w+://[^\s/@:]*):[^\s/]+@", r"\1:…@", text)

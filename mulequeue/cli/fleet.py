@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import click
-from redis import Redis
 from redis.exceptions import RedisError
 
-from mulequeue.cli.errors import masked
 from mulequeue.errors import ConfigurationError
+from mulequeue.health.redis_server import hasty_client
 from mulequeue.ledger import Ledger
+from mulequeue.masking import masked
 from mulequeue.settings import Settings
 
 PATIENCE_SECONDS = 2.5
@@ -65,17 +65,9 @@ def check_redis(url: str) -> None:
 
 def redis_problem(url: str) -> str | None:
     """Why a Redis cannot be used, or None."""
-    from redis.backoff import NoBackoff
-    from redis.retry import Retry
-
     try:
-        client = Redis.from_url(
-            url,
-            socket_connect_timeout=PATIENCE_SECONDS,
-            socket_timeout=PATIENCE_SECONDS,
-            retry=Retry(NoBackoff(), 0),
-        )
-    except ValueError as exc:
+        client = hasty_client(url, PATIENCE_SECONDS)
+    except (ConfigurationError, ValueError) as exc:
         return f"the URL cannot be used ({masked(str(exc))})"
     try:
         client.ping()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from mulequeue.cli.errors import masked, one_line
+from mulequeue.cli.errors import one_line
 from mulequeue.cli.progress import clock, done, failure_line, progress_line, seconds_left
 from mulequeue.cli.watching import summary_of
 from mulequeue.ledger import Batch, Record
+from mulequeue.masking import masked
 
 
 def batch(size: int, *, downloaded: int = 0, **counts: int) -> Batch:

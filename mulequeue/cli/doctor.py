@@ -1,0 +1,109 @@
+"""``mulequeue doctor``."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import textwrap
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from mulequeue.cli.fleet import app_of, name_of
+from mulequeue.cli.view import echo_json
+from mulequeue.health import Finding, examine
+
+_ON_A_TERMINAL = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "error": ("✗", "bold red")}
+_WIDTH = 80
+_ID_WIDTH = 19
+_INDENT = " " * 4
+
+
+@click.command("doctor")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+@click.pass_context
+def doctor_command(ctx: click.Context, as_json: bool) -> None:
+    """Look at everything a fleet stands on, and say what to do about what is wrong.
+
+    Redis and its persistence, workers and their queues, clocks, the key, the storage, Celery's
+    settings, late and stuck generations. Nothing is changed and nothing is paid.
+
+    Exit code: 1 if there is an error; 0 if all is well, or if there are warnings alone.
+    """
+    ctx.exit(run(app_of(ctx), as_json=as_json))
+
+
+def run(app: Any, *, as_json: bool) -> int:
+    """Examine an app and print what was found; the exit code."""
+    findings = examine(app, command=f"celery -A {name_of(app)} worker")
+    is_well = all(finding.level != "error" for finding in findings)
+    if as_json:
+        echo_json({"ok": is_well, "findings": [asdict(finding) for finding in findings]})
+    elif sys.stdout.isatty():
+        _show(findings)
+    else:
+        for line in plain(findings):
+            click.echo(line)
+    return 0 if is_well else 1
+
+
+def plain(findings: Sequence[Finding], width: int = _WIDTH) -> list[str]:
+    """The report as lines of so many columns; what is to be typed or set is never broken."""
+    lines: list[str] = []
+    for finding in findings:
+        lines += _lines(finding, f"{finding.level:<7}", width)
+    return [*lines, "", summary(findings)]
+
+
+def _lines(finding: Finding, sign: str, width: int) -> list[str]:
+    head = f"{sign} {finding.id:<{_ID_WIDTH}}"
+    lines = _wrapped(finding.text, width, f"{head} ", " " * (len(head) + 1))
+    for line in finding.fix.splitlines():
+        is_verbatim = line.startswith("  ")
+        lines += [f"{_INDENT}{line}"] if is_verbatim else _wrapped(line, width, _INDENT, _INDENT)
+    return lines
+
+
+def _wrapped(text: str, width: int, first: str, others: str) -> list[str]:
+    return textwrap.wrap(
+        text,
+        width,
+        initial_indent=first,
+        subsequent_indent=others,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def summary(findings: Sequence[Finding]) -> str:
+    """``2 errors, 1 warning; 14 ok``."""
+    counts = Counter(finding.level for finding in findings)
+    bad = [
+        f"{counts[level]} {level}{'' if counts[level] == 1 else 's'}"
+        for level in ("error", "warning")
+        if counts[level]
+    ]
+    return f"{', '.join(bad)}; {counts['ok']} ok" if bad else f"All is well: {counts['ok']} ok"
+
+
+def _show(findings: Sequence[Finding]) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    width = min(100, shutil.get_terminal_size().columns)
+    console = Console(highlight=False, soft_wrap=True)
+    for finding in findings:
+        sign, style = _ON_A_TERMINAL[finding.level]
+        first, *others = _lines(finding, sign, width)
+        text = Text(first)
+        text.stylize(style, 0, _ID_WIDTH + 3)
+        console.print(text)
+        for line in others:
+            console.print(Text(line, style="cyan" if line.startswith(f"{_INDENT}  ") else ""))
+    levels = {finding.level for finding in findings}
+    worst = next(level for level in ("error", "warning", "ok") if level in levels)
+    console.print()
+    console.print(Text(summary(findings), style=_ON_A_TERMINAL[worst][1]))
