@@ -1,0 +1,82 @@
+"""Both galleries, and one browser for all tests."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.gallery import Gallery, chromium, start_browser
+
+SCREENSHOTS = "GALLERY_SCREENSHOTS"
+"""Names the folder that the pictures of a run go into."""
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Chromium."""
+    chromium()
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with api.sync_playwright() as playwright:
+        browser = start_browser(playwright)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module", params=["flask", "django"])
+def gallery(
+    request: pytest.FixtureRequest, browser: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Gallery]:
+    """A gallery on its emulator, started with its one command."""
+    pytest.importorskip(request.param)
+    gallery = Gallery(request.param, tmp_path_factory.mktemp(request.param))
+    yield gallery
+    gallery.stop()
+    print(gallery.log)
+
+
+@pytest.fixture
+def new_person(browser: Any, gallery: Gallery) -> Iterator[Callable[..., Any]]:
+    """Opens the gallery in a browser of a person's own; every error on a page fails the test."""
+    contexts, errors = [], []
+
+    def open_page(**options: Any) -> Any:
+        contexts.append(browser.new_context(base_url=gallery.url, **options))
+        contexts[-1].set_default_timeout(30_000)
+        page = contexts[-1].new_page()
+        page.on("pageerror", lambda error: errors.append(error))
+        page.on("requestfailed", lambda request: _note(errors, request))
+        page.goto("/")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert [] == errors
+
+
+def _note(errors: list[Any], request: Any) -> None:
+    if "/events" not in request.url and "ERR_ABORTED" not in (request.failure or ""):
+        errors.append(f"{request.url}: {request.failure}")
+
+
+@pytest.fixture
+def screenshot(tmp_path: Path, gallery: Gallery) -> Callable[..., None]:
+    """Keeps pictures of a page, narrow and wide, light and dark."""
+    folder = Path(os.environ.get(SCREENSHOTS) or tmp_path)
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def take(page: Any, name: str) -> None:
+        for width, height in ((390, 844), (1440, 900)):
+            page.set_viewport_size({"width": width, "height": height})
+            for scheme in ("light", "dark"):
+                page.emulate_media(color_scheme=scheme)
+                path = folder / f"{gallery.host}-{name}-{width}-{scheme}.png"
+                page.screenshot(path=path, full_page=True)
+            assert width == page.evaluate("document.documentElement.scrollWidth"), (
+                "it scrolls aside"
+            )
+
+    return take

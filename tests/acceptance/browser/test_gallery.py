@@ -1,0 +1,221 @@
+"""The galleries of the examples, as the people have them who use them."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import requests
+
+api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+expect = api.expect
+
+PROMPTS = [
+    "A mule carrying a grand piano over a mountain pass",
+    "A lighthouse made of stained glass in a winter storm",
+    "Paper boats with candles drifting down a river at night",
+    "A tiny bakery on the back of a sleeping tortoise",
+    "Hot-air balloons over terraced rice fields in morning fog",
+    "A forbidden garden behind a brass gate",
+    "A violet desert under two moons, one of them cracked",
+    "Foxes reading newspapers in a café in the rain",
+    "<script>document.title='taken'</script> & <b>bold</b> moves",
+    "A village of treehouses joined by lantern-lit rope bridges",
+    "A clockwork hummingbird drinking from a glass tulip",
+    "Snow falling upwards in a quiet birch forest",
+]
+REASON = "Not in this garden."
+_SECONDS = 40_000  # Playwright counts in milliseconds
+
+WATCH = """() => {
+  window.seen = [];
+  const bar = document.querySelector("#bar");
+  const note = () => { if (window.seen.at(-1) !== bar.value) window.seen.push(bar.value); };
+  note();
+  new MutationObserver(note).observe(bar, { attributes: true });
+}"""
+WIDTHS = """() => [...document.querySelectorAll("#cards img")].map((image) => image.naturalWidth)"""
+LOAD = """() => Promise.all([...document.querySelectorAll("#cards img")].map((image) => {
+  image.loading = "eager";
+  return image.decode();
+}))"""
+# Playwright's own way of typing takes half a minute for ten thousand lines.
+PASTE = """(field, text) => {
+  field.value = text;
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+}"""
+CARDS = """() => [...document.querySelectorAll("#cards li")].map((card) =>
+  [card.dataset.version, card.querySelector("img")?.getAttribute("src")])"""
+
+
+def send(page, prompts, model="alibaba/wan2.6-t2i"):
+    """Fill in the form and send it."""
+    page.get_by_label("Prompts, one a line").fill("\n".join(prompts))
+    page.get_by_label("Model").select_option(model)
+    page.get_by_role("button", name="Generate").click()
+    page.wait_for_url("**/albums/*/")
+
+
+def wait_until_over(page, text):
+    expect(page.locator("#progress.over #text")).to_have_text(text, timeout=_SECONDS)
+
+
+def test_twelve_prompts_become_twelve_pictures(gallery, new_person, screenshot):
+    """Progress moves, a failure says why and is tried again by keyboard, and a reload changes nothing."""
+    gallery.emulate(
+        lives=[{"contains": "forbidden", "end": "failed", "code": 3001, "detail": REASON}]
+    )
+    page = new_person()
+    screenshot(page, "form")
+    send(page, PROMPTS)
+    page.evaluate(WATCH)
+    expect(page.locator("#cards img").first).to_be_visible(timeout=_SECONDS)
+    screenshot(page, "under-way")
+
+    wait_until_over(page, "12 of 12 done: 11 ready, 1 failed")
+    failed = page.locator("#card-6")
+    expect(failed.locator(".reason")).to_have_text(f"{REASON} (3001)")
+    expect(page.get_by_role("status")).to_have_text("12 of 12 done: 11 ready, 1 failed")
+    page.evaluate(LOAD)
+    screenshot(page, "failed")
+    gallery.emulate(lives=[{"seconds": 0.1}])
+    page.get_by_role("button", name="Try again: A forbidden garden").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#progress:not(.over)")).to_be_visible()
+    assert page.evaluate("document.querySelector('#card-6').contains(document.activeElement)")
+
+    wait_until_over(page, "12 of 12 done: 12 ready")
+    page.evaluate(LOAD)
+    assert [True] * 12 == [width > 0 for width in page.evaluate(WIDTHS)]
+    seen = page.evaluate("window.seen")
+    assert seen[:1] == [0]
+    assert len(set(seen)) > 3
+    assert PROMPTS == page.locator(".said > p:first-child").all_inner_texts()
+    assert "taken" != page.title()
+    screenshot(page, "ready")
+    before = page.evaluate(CARDS)
+    page.reload()
+    expect(page.locator("#text")).to_have_text("12 of 12 done: 12 ready")
+    page.evaluate(LOAD)
+    assert before == page.evaluate(CARDS)
+    stats = gallery.stats()
+    assert (13, 0) == (stats["created"], stats["auth_leaks"])
+
+
+def test_a_video_plays_and_seeks(gallery, new_person, screenshot):
+    """It knows how long it is, plays, and can be entered in the middle."""
+    gallery.emulate(lives=[{"seconds": 0.1}])
+    page = new_person()
+    send(page, ["A mule walks into a bar"], model="google/veo-3.1-fast")
+    wait_until_over(page, "1 of 1 done: 1 ready")
+
+    video = page.locator("#card-1 video")
+    length = video.evaluate(
+        """async (video) => {
+          await video.play();
+          video.pause();
+          video.currentTime = video.duration / 2;
+          await new Promise((done) => video.addEventListener("seeked", done, { once: true }));
+          return [video.videoWidth, video.duration, video.currentTime];
+        }"""
+    )
+    assert all(number > 0 for number in length)
+    part = page.request.get(video.get_attribute("src"), headers={"Range": "bytes=4-7"})
+    assert (206, b"ftyp") == (part.status, part.body())
+    none = page.request.get(video.get_attribute("src"), headers={"Range": "bytes=999999999-"})
+    assert 416 == none.status
+    screenshot(page, "video")
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("", "Type at least one prompt."),
+        ("fine\nring the \x07 bell", "Line 2 has a control character (U+0007)"),
+        ("fine\n" + "a" * 20_001, "A prompt has 20,001 characters, which is too long."),
+        ("a\n" * 10_001, "10,001 prompts are too many."),
+    ],
+    ids=["nothing", "control character", "long", "many"],
+)
+def test_what_cannot_be_taken_is_said_at_the_field(new_person, typed, words):
+    """The message belongs to the field, which has the focus and what was typed; nothing is sent on."""
+    page = new_person()
+    field = page.get_by_label("Prompts, one a line")
+    field.evaluate(PASTE, typed)
+    page.get_by_role("button", name="Generate").click()
+
+    expect(page.get_by_role("alert").first).to_contain_text(words)
+    expect(field).to_have_attribute("aria-invalid", "true")
+    expect(field).to_be_focused()
+    assert "prompts-error" in (field.get_attribute("aria-describedby") or "")
+    assert len(typed) == len(field.input_value())
+
+
+@pytest.mark.parametrize(
+    ("typed", "status", "words"),
+    [
+        ("a" * 20_001, 422, "Line 1 has 20,001 characters; a prompt may have 20,000."),
+        ("a\n" * 10_001, 422, "10,001 prompts are too many; 10,000 can be sent at once."),
+        ("a" * 9_000_000, 413, "All prompts together are larger than 8 MB."),
+        ("nul \0 byte", 422, "Line 1 has a control character (U+0000)"),
+    ],
+    ids=["long", "many", "huge", "nul"],
+)
+def test_the_server_has_the_last_word(new_person, typed, status, words):
+    """Without the page's script the same limits hold, with a page that says so."""
+    page = new_person()
+    token = page.locator("input[name=csrfmiddlewaretoken]").first.input_value()
+
+    form = {"csrfmiddlewaretoken": token, "model": "alibaba/wan2.6-t2i", "prompts": typed}
+    answer = page.request.post("/", form=form)
+
+    assert status == answer.status
+    assert words in answer.text()
+
+
+def test_an_album_is_its_sessions_alone(gallery, new_person):
+    """Somebody else is told that nothing is there; without the form's secret nothing is taken."""
+    gallery.emulate(lives=[{"seconds": 0.1}])
+    page, other = new_person(), new_person()
+    send(page, ["A mule with a secret"])
+    wait_until_over(page, "1 of 1 done: 1 ready")
+    album = re.sub(r"\?.*", "", page.url)
+    image = page.locator("#card-1 img").get_attribute("src")
+
+    for path in (album, f"{album}cards", f"{album}events", image):
+        assert 404 == other.request.get(path).status
+        assert 200 == page.request.get(path).status
+    for path in ("/", f"{album}0/again"):
+        assert 403 == page.request.post(path, form={"prompts": "a"}).status
+    html = page.content()
+    assert "A mule with a secret" in html
+    assert "A mule with a secret" not in other.content()
+    for hidden in ("emulator", "/tmp", "file:", "django://", str(gallery.data), gallery.emulator):
+        assert hidden not in html
+
+
+def test_a_form_sent_twice_is_paid_once(gallery, new_person):
+    """A double click, or a reload of the answer, starts nothing new."""
+    gallery.emulate(lives=[{"seconds": 0.1}])
+    page = new_person()
+    hidden = {
+        name: page.locator(f"input[name={name}]").first.input_value()
+        for name in ("csrfmiddlewaretoken", "form")
+    }
+    form = {**hidden, "prompts": "one\ntwo", "model": "alibaba/wan2.6-t2i"}
+    before = gallery.stats()["creates"]
+
+    first, second = (page.request.post("/", form=form) for _ in range(2))
+
+    assert first.url == second.url
+    page.goto(first.url)
+    wait_until_over(page, "2 of 2 done: 2 ready")
+    assert before + 2 == gallery.stats()["creates"]
+
+
+def test_the_webhook_needs_no_form(gallery):
+    """MuleRouter has no session; what is not signed is refused for that reason alone."""
+    answer = requests.post(f"{gallery.url}/mulequeue/webhook/", data=b"{}", timeout=10)
+
+    assert 503 == answer.status_code
+    assert "no secret is set" in answer.text

@@ -1,0 +1,119 @@
+"""A gallery of the examples, started as its README says, and the browser that looks at it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from queue import Empty, Queue
+from typing import Any
+
+import pytest
+import requests
+
+from support.fleet import environment
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+_FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+
+
+def chromium() -> str:
+    """The browser's program; a missing one is a skip at home and a failure in CI."""
+    found = shutil.which("chromium")
+    if found is None:
+        _missing("no chromium on PATH (apt install chromium)")
+    return str(found)
+
+
+def _missing(reason: str) -> None:
+    pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+
+
+def start_browser(playwright: Any) -> Any:
+    """Chromium without a window; nothing is downloaded."""
+    return playwright.chromium.launch(executable_path=chromium(), args=_FLAGS)
+
+
+class Gallery:
+    """``python examples/<host>_gallery/run.py`` on a free port.
+
+    :param host: ``flask`` or ``django``.
+    :param data: the folder of everything it keeps.
+    """
+
+    def __init__(self, host: str, data: Path) -> None:
+        self.host, self.data = host, data
+        self.output: list[str] = []
+        self._lines: Queue[str | None] = Queue()
+        self._process = subprocess.Popen(
+            [sys.executable, EXAMPLES / f"{host}_gallery/run.py", "--port", "0", "--data", data],
+            env=environment({"PYTHONUNBUFFERED": "1"}),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+        try:
+            self.emulator = self._told(r"the API is an emulator on (http://[^,]+),")
+            self.url = self._told(r"The gallery is on (http://[\d.:]+)/")
+            self._wait_until_it_listens()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self.output.append(line)
+            self._lines.put(line)
+        self._lines.put(None)
+
+    def _told(self, pattern: str) -> str:
+        while True:
+            try:
+                line = self._lines.get(timeout=40)
+            except Empty:
+                line = None
+            assert line is not None, f"the gallery did not start:\n{self.log}"
+            if match := re.search(pattern, line):
+                return match[1]
+
+    def _wait_until_it_listens(self) -> None:
+        session = requests.Session()
+        session.trust_env = False
+        retry = requests.adapters.Retry(connect=20, backoff_factor=0.05, backoff_max=1)
+        session.mount("http://", requests.adapters.HTTPAdapter(max_retries=retry))
+        assert session.get(self.url, timeout=10).ok
+
+    def emulate(self, **faults: Any) -> None:
+        """Set these faults of the emulator."""
+        requests.post(
+            f"{self.emulator}/_emulator/faults", json=faults, timeout=10
+        ).raise_for_status()
+
+    def stats(self) -> dict[str, int]:
+        """The emulator's counters."""
+        return dict(requests.get(f"{self.emulator}/_emulator/stats", timeout=10).json())
+
+    @property
+    def log(self) -> str:
+        worker = self.data / "worker.log"
+        told = worker.read_text(errors="replace") if worker.exists() else ""
+        return "".join(self.output) + told[-20_000:]
+
+    def stop(self) -> None:
+        """As Ctrl-C does."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+        try:
+            self._process.wait(30)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._reader.join(10)
