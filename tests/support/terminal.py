@@ -1,0 +1,101 @@
+"""Terminals in which the commands of a page are typed; programs that stay on get one of their own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from support.fleet import environment
+from support.waiting import wait_until
+
+# What a program has written once it is there for others.
+_STAYS = {
+    "redis-server": "eady to accept connections",
+    "mulequeue emulator": "mulequeue emulator on http://",
+    "celery": " ready.",
+    "flask": "Running on http://",
+    "python manage.py runserver": "Quit the server",
+}
+
+
+class Terminals:
+    """Types the commands of a page in a folder.
+
+    :param instead: texts of the page and what is typed instead: ports that may be taken.
+    """
+
+    def __init__(self, folder: Path, instead: dict[str, str]) -> None:
+        self.folder, self._instead = folder, instead
+        self._exports: list[str] = []
+        self._running: list[tuple[subprocess.Popen[bytes], Path]] = []
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        self._env = environment({"PATH": path, "PYTHONUNBUFFERED": "1"})
+
+    def type(self, command: str) -> str:
+        """What it says on standard output; of a program that stays on, until it is ready."""
+        command = self.replaced(command)
+        if command.startswith("pip install"):
+            return ""
+        if command.startswith("export "):
+            self._exports.append(command)
+            return ""
+        line = "\n".join(["set -eu", *self._exports, command])
+        for start, word in _STAYS.items():
+            if command.startswith(start):
+                return self._start(line, word)
+        done = subprocess.run(
+            ["bash", "-c", line],
+            cwd=self.folder,
+            env=self._env,
+            capture_output=True,
+            text=True,
+            timeout=90,
+        )
+        assert 0 == done.returncode, f"{command}\n{done.stdout}{done.stderr}\n{self.logs}"
+        return done.stdout
+
+    def replaced(self, text: str) -> str:
+        """A text of the page as it is used here."""
+        for old, new in self._instead.items():
+            text = text.replace(old, new)
+        return text
+
+    def _start(self, line: str, word: str) -> str:
+        log = self.folder / f"terminal-{len(self._running)}.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                ["bash", "-c", line],
+                cwd=self.folder,
+                env=self._env,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._running.append((process, log))
+
+        def is_ready() -> bool:
+            assert process.poll() is None, f"it ended:\n{log.read_text()}"
+            return word in log.read_text(errors="replace")
+
+        wait_until(is_ready, seconds=40, what=f"{word!r} of:\n{line}")
+        return log.read_text()
+
+    @property
+    def logs(self) -> str:
+        """What the programs that stay on have written."""
+        return "\n".join(log.read_text(errors="replace")[-5000:] for _, log in self._running)
+
+    def close(self) -> None:
+        """Ctrl-C in all of them, the last one first."""
+        for process, _ in reversed(self._running):
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGINT)
+        for process, _ in reversed(self._running):
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
