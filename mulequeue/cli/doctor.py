@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import textwrap
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,8 +15,12 @@ from mulequeue.cli.fleet import app_of, name_of
 from mulequeue.cli.view import echo_json
 from mulequeue.health import Finding, examine
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 _ON_A_TERMINAL = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "error": ("✗", "bold red")}
 _WIDTH = 80
+_WIDEST = 100
 _ID_WIDTH = 19
 _INDENT = " " * 4
 
@@ -43,7 +46,9 @@ def run(app: Any, *, as_json: bool) -> int:
     if as_json:
         echo_json({"ok": is_well, "findings": [asdict(finding) for finding in findings]})
     elif sys.stdout.isatty():
-        _show(findings)
+        from rich.console import Console
+
+        show(findings, Console(highlight=False, soft_wrap=True))
     else:
         for line in plain(findings):
             click.echo(line)
@@ -89,12 +94,11 @@ def summary(findings: Sequence[Finding]) -> str:
     return f"{', '.join(bad)}; {counts['ok']} ok" if bad else f"All is well: {counts['ok']} ok"
 
 
-def _show(findings: Sequence[Finding]) -> None:
-    from rich.console import Console
+def show(findings: Sequence[Finding], console: Console) -> None:
+    """The report in colours, as wide as the terminal."""
     from rich.text import Text
 
-    width = min(100, shutil.get_terminal_size().columns)
-    console = Console(highlight=False, soft_wrap=True)
+    width = min(_WIDEST, console.width)
     for finding in findings:
         sign, style = _ON_A_TERMINAL[finding.level]
         first, *others = _lines(finding, sign, width)

@@ -14,7 +14,7 @@ from mulequeue.health.finding import Finding, counted, error, fine, listed, spel
 from mulequeue.health.redis_server import SKEW_SECONDS
 from mulequeue.settings import Settings
 
-REPLY_SECONDS = 1.5
+REPLY_SECONDS = 1.0
 HEARTBEAT_SECONDS = 3.0
 """Workers send one every two seconds, asked or not."""
 

@@ -1,4 +1,4 @@
-"""``manage.py mulequeue reconcile``."""
+"""``manage.py mulequeue reconcile`` and ``manage.py mulequeue doctor``."""
 
 from __future__ import annotations
 
@@ -11,13 +11,34 @@ from mulequeue.contrib.django.mirror import reconcile
 
 
 class Command(BaseCommand):
-    help = "Make the tables say what the ledger says."
+    help = "Make the tables say what the ledger says, or look at everything a fleet stands on."
 
     def add_arguments(self, parser: CommandParser) -> None:
         commands = parser.add_subparsers(dest="command", required=True)
         commands.add_parser("reconcile", help="Write a row for every record of the ledger.")
+        doctor = commands.add_parser(
+            "doctor",
+            help="Look at everything, and say what to do about it. Exit code 1: there is an error; "
+            "0: all is well, or there are warnings alone.",
+        )
+        doctor.add_argument("--json", action="store_true", help="One JSON object on stdout.")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["command"] == "doctor":
+            self._doctor(as_json=options["json"])
+        else:
+            self._reconcile()
+
+    def _doctor(self, *, as_json: bool) -> None:
+        from celery import current_app
+
+        from mulequeue.cli.doctor import run
+
+        code = run(current_app._get_current_object(), as_json=as_json)
+        if code:
+            raise SystemExit(code)
+
+    def _reconcile(self) -> None:
         try:
             done = reconcile()
         except RedisError as exc:
