@@ -89,11 +89,10 @@ class Terminals:
         return "\n".join(log.read_text(errors="replace")[-5000:] for _, log in self._running)
 
     def close(self) -> None:
-        """Ctrl-C in all of them, the last one first."""
+        """Ctrl-C in all of them, one after the other: the last one is the first to go."""
         for process, _ in reversed(self._running):
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGINT)
-        for process, _ in reversed(self._running):
             try:
                 process.wait(20)
             except subprocess.TimeoutExpired:
