@@ -3,11 +3,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
+# Of the soak; SOAK takes more of its options (--without-webhooks, --keep, …).
+SEED ?= 1
+MINUTES ?= 10
+BROKER ?= redis
+SOAK ?=
 # Empty: what is installed is the built wheel, and the tree is tests only (see test-wheel).
 EDITABLE ?= -e
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-wheel test-all lint format bench clean
+.PHONY: help demo test test-wheel test-all lint format bench soak clean
 
 help: ## Show what there is
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +57,9 @@ format: $(VENV)/dev ## Put the code into its form
 
 bench: $(VENV)/dev ## What ten thousand generations in flight cost; never part of the tests
 	$(BIN)/python -m benchmarks.in_flight
+
+soak: $(VENV)/dev ## Random troubles against a real fleet; SEED=1 MINUTES=10 BROKER=redis
+	PYTHONPATH=tests $(BIN)/python -m soak --seed $(SEED) --minutes $(MINUTES) --broker $(BROKER) $(SOAK)
 
 clean: ## Remove what the other targets made
 	rm -rf $(VENV) .venv-wheel build dist demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -68,6 +68,10 @@ class WorkerProcess:
         return self._process.pid
 
     @property
+    def has_ended(self) -> bool:
+        return self._process.poll() is not None
+
+    @property
     def text(self) -> str:
         """What it logged."""
         return self.log.read_text(errors="replace")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,6 +19,8 @@ class Received:
     timestamp: str
     body: bytes
     answered: int
+    at: float
+    """Unix seconds."""
 
 
 class Receiver:
@@ -37,7 +40,9 @@ class Receiver:
                 status = left.pop(0) if left else 200
                 names = ("id", "signature", "timestamp")
                 headers = {name: self.headers[f"webhook-{name}"] for name in names}
-                receiver.received.append(Received(**headers, body=body, answered=status))
+                receiver.received.append(
+                    Received(**headers, body=body, answered=status, at=time.time())
+                )
                 self.send_response(status)
                 self.end_headers()
 

@@ -1,0 +1,154 @@
+"""``python -m soak --seed 1 --minutes 10`` in the folder of the tests: exit 1 if anything was lost."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import shutil
+import sys
+import tempfile
+import threading
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from support.deaths import SHORT_VISIBILITY
+from support.fleet import Fleet
+from support.receiver import Receiver
+
+from soak.orders import FAILS, Orders
+from soak.receiving import WebhookServer
+from soak.troubles import WORKERS, Troubles
+from soak.verdict import Verdict
+
+QUIET_SECONDS = 480
+"""At most so long after the last trouble until everything has come to its end: a lost wake is
+repeated after 30, 60, 120 … seconds."""
+# The lease of a submission is its timeout and 15 seconds.
+ENV = {"MULEQUEUE_SUBMIT_TIMEOUT_SECONDS": "6", "MULEQUEUE_POLL_TIMEOUT_SECONDS": "8"}
+LIVES = [{"contains": FAILS, "end": "failed"}, {}]
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="soak", description=__doc__)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--minutes", type=float, default=10, help="of troubles; then it gets quiet")
+    parser.add_argument("--per-minute", type=float, default=50, help="generations asked for")
+    parser.add_argument("--broker", choices=["redis", "rabbitmq"], default="redis")
+    parser.add_argument("--without-webhooks", action="store_true", help="status checks alone")
+    parser.add_argument("--keep", action="store_true", help="keep logs and files")
+    return parser.parse_args()
+
+
+def _statuses(chance: random.Random) -> list[int]:
+    """Every tenth notification is refused, never two in a row."""
+    return [503 if n % 2 and chance.random() < 0.2 else 200 for n in range(2000)]
+
+
+def _start(folder: Path, broker: Any) -> Fleet:
+    env, conf = dict(ENV), SHORT_VISIBILITY
+    if broker is not None:
+        env["MULEQUEUE_BROKER_URL"] = broker.url
+    fleet = Fleet(
+        folder,
+        min_seconds=1,
+        max_seconds=8,
+        persistent=True,
+        env=env,
+        celeryconfig=conf,
+        emulator={"faults": {"lives": LIVES}},
+    )
+    if broker is not None:
+        fleet.app.conf.broker_url = broker.url
+    return fleet
+
+
+def _trouble(troubles: Troubles, chance: random.Random, minutes: float) -> None:
+    ends = time.monotonic() + 60 * minutes
+    next_at = time.monotonic() + 5
+    while time.monotonic() < ends:
+        troubles.put_right()
+        if time.monotonic() >= next_at:
+            troubles.make_one()
+            next_at = time.monotonic() + chance.uniform(1, 5)
+        time.sleep(0.2)
+
+
+def _settle(fleet: Fleet, orders: Orders) -> float:
+    """Wait until all is over; the seconds that took."""
+    began = time.monotonic()
+    while (seconds := time.monotonic() - began) < QUIET_SECONDS:
+        if not orders.open() and not fleet.redis.client.zcard("mulequeue:{default}:due"):
+            break
+        time.sleep(0.5)
+    return seconds
+
+
+def _run(arguments: argparse.Namespace, folder: Path) -> bool:
+    chance = random.Random(arguments.seed)
+    with ExitStack() as stack:
+        broker = None
+        if arguments.broker == "rabbitmq":
+            from support.rabbitmq_server import RabbitServer
+
+            (folder / "rabbit").mkdir()
+            broker = stack.enter_context(RabbitServer(folder / "rabbit"))
+        receiver = stack.enter_context(Receiver(_statuses(chance)))
+        fleet = stack.enter_context(_start(folder, broker))
+        webhooks = WebhookServer(fleet, is_told=not arguments.without_webhooks)
+        stack.callback(webhooks.stop)
+        orders = Orders(fleet, receiver, random.Random(chance.random()))
+        troubles = Troubles(fleet, orders, webhooks, random.Random(chance.random()), broker)
+        stack.callback(troubles.stop)
+        for _ in range(WORKERS):
+            troubles.start_a_worker()
+        for worker in fleet.workers:
+            worker.wait_ready()
+        stop = threading.Event()
+        sender = threading.Thread(
+            target=orders.send,
+            args=(stop,),
+            kwargs={"per_minute": arguments.per_minute},
+            daemon=True,
+        )
+        sender.start()
+        try:
+            _trouble(troubles, chance, arguments.minutes)
+        finally:
+            stop.set()
+            troubles.quiet()
+        sender.join()
+        seconds = _settle(fleet, orders)
+        verdict = Verdict(fleet, orders, receiver)
+        heard = {name: at for name, at, _ in reversed(orders.seen())}
+        slowest = max((heard[o.name] - o.sent for o in orders.all if o.name in heard), default=0.0)
+        verdict.rows |= {
+            "seconds from the last trouble to the end of everything": round(seconds),
+            "slowest order, seconds": round(slowest),
+            "troubles": sum(troubles.made[name] for name in troubles.made if "_" in name),
+            "cores": os.cpu_count(),
+        }
+        print(verdict.text())
+        print(*(f"  {name}: {count}" for name, count in sorted(troubles.made.items())), sep="\n")
+        return verdict.is_good
+
+
+def main() -> int:
+    """The exit code."""
+    arguments = _arguments()
+    folder = Path(tempfile.mkdtemp(prefix="mulequeue-soak-"))
+    is_good = False
+    try:
+        is_good = _run(arguments, folder)
+    finally:
+        if is_good and not arguments.keep:
+            shutil.rmtree(folder, ignore_errors=True)
+        else:
+            print(f"logs and files are in {folder}")
+    return 0 if is_good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,137 @@
+"""What is asked of the fleet: chains, chords and batches, each prompt unique, each id known."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from support.fleet import Fleet
+from support.receiver import Receiver
+
+from mulequeue.workflows import generate_many, member_id
+
+MODEL = "alibaba/wan2.6-t2i"
+UNSURE = "unsure"
+"""In the prompts whose creates may be answered 5xx, dropped, or answered without an id."""
+PLAIN = "plain"
+"""In all others: only refusals that are sent again (429) are made for them."""
+FAILS = "fails"
+"""In the prompts whose generations fail at the API."""
+
+
+@dataclass
+class Order:
+    """One call of a user: a chain, a chord, or a batch."""
+
+    name: str
+    kind: str
+    prompts: dict[str, str]
+    """Task id of ``generate`` -> its prompt."""
+    signature: Any = field(repr=False)
+    sent: float = 0.0
+    """Unix seconds: when the broker had all of it."""
+
+
+class Orders:
+    """Makes orders and sends each until the broker has it, which may be more than once.
+
+    :param receiver: of the user's notifications.
+    """
+
+    def __init__(self, fleet: Fleet, receiver: Receiver, chance: random.Random) -> None:
+        self._fleet, self._receiver, self._chance = fleet, receiver, chance
+        self._numbers = itertools.count()
+        self.kept = fleet.folder / "kept.jsonl"
+        self.all: list[Order] = []
+
+    def _prompt(self, name: str) -> str:
+        words = [name, UNSURE if self._chance.random() < 0.15 else PLAIN]
+        return " ".join([*words, FAILS] if self._chance.random() < 0.05 else words)
+
+    def _generate(self, task_id: str, prompt: str) -> Any:
+        call = {"on_failure": "return", "poll_interval": self._chance.choice([0.5, 1.0, 2.0])}
+        task = self._fleet.task("mulequeue.generate", MODEL, {"prompt": prompt, "n": 1}, **call)
+        return task.set(task_id=task_id)
+
+    def _task(self, name: str, task_id: str, *args: Any) -> Any:
+        return self._fleet.task(name, *args).set(task_id=task_id)
+
+    def _keep(self, name: str) -> Any:
+        return self._task("soak.keep", f"{name}-keep", name, str(self.kept))
+
+    def _chain(self, name: str) -> Order:
+        task_id = f"{name}-0"
+        prompts = {task_id: self._prompt(task_id)}
+        signature = self._generate(task_id, prompts[task_id])
+        signature |= self._task("mulequeue.download", f"{name}-files")
+        signature |= self._task("mulequeue.notify", f"{name}-told", self._receiver.url)
+        return Order(name, "chain", prompts, signature | self._keep(name))
+
+    def _chord(self, name: str) -> Order:
+        ids = [f"{name}-{index}" for index in range(self._chance.randint(3, 9))]
+        prompts = {task_id: self._prompt(task_id) for task_id in ids}
+        header = [
+            self._generate(task_id, prompt) | self._task("mulequeue.download", f"{task_id}-files")
+            for task_id, prompt in prompts.items()
+        ]
+        return Order(name, "chord", prompts, self._fleet.chord(header, self._keep(name)))
+
+    def _batch(self, name: str) -> Order:
+        ids = [member_id(name, index) for index in range(self._chance.randint(3, 9))]
+        prompts = {task_id: self._prompt(task_id) for task_id in ids}
+        inputs = [{"prompt": prompt, "n": 1} for prompt in prompts.values()]
+        more = {"notify": self._receiver.url, "batch_id": name, "poll_interval": 1.0}
+        return Order(name, "batch", prompts, generate_many(MODEL, inputs, **more))
+
+    def _new(self) -> Order:
+        name = f"order{next(self._numbers)}"
+        make = self._chance.choice(
+            [self._chain, self._chain, self._chain, self._chord, self._batch]
+        )
+        return make(name)
+
+    def send(self, stop: threading.Event, *, per_minute: float) -> None:
+        """Send orders until ``stop`` is set, so many generations a minute; blocks."""
+        self._fleet.app.set_current()  # Celery's current app is one thread's own
+        while not stop.is_set():
+            order = self._new()
+            self.all.append(order)
+            self.send_one(order)
+            stop.wait(60 * len(order.prompts) / per_minute * self._chance.uniform(0.5, 1.5))
+
+    def send_one(self, order: Order) -> None:
+        """Until the broker took it: after an error it is sent again, with the same ids."""
+        while True:
+            try:
+                order.signature.clone().apply_async()
+            except Exception as exc:
+                print(f"  sending {order.name} again: {type(exc).__name__}", flush=True)
+                time.sleep(1)
+            else:
+                order.sent = order.sent or time.time()
+                return
+
+    def seen(self) -> list[tuple[str, float, list[dict[str, Any]]]]:
+        """What the user's task and the receiver were given: order, time, outcomes."""
+        found = []
+        for line in self.kept.read_text().splitlines() if self.kept.exists() else ():
+            kept = json.loads(line)
+            value = kept["value"]
+            found.append((kept["order"], kept["at"], value if isinstance(value, list) else [value]))
+        for told in list(self._receiver.received):
+            body = json.loads(told.body)
+            if body["type"] == "batch.finished" and told.answered == 200:
+                members = body["data"]["generations"]
+                name = members[0]["task_id"].rpartition("-")[0]
+                found.append((name, told.at, members))
+        return found
+
+    def open(self) -> list[str]:
+        """Names of the orders nothing was heard of yet."""
+        heard = {name for name, _, _ in self.seen()}
+        return [order.name for order in self.all if order.name not in heard]
