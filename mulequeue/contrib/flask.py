@@ -165,7 +165,7 @@ def serve(file: File, settings: Settings) -> Response:
         opened = progress.open_file(file, settings)
     except OSError:
         abort(404)
-    response = send_file(opened, mimetype=file.media_type)
+    response = send_file(opened, mimetype=file.media_type, conditional=False)
     response.content_length = file.bytes
     response.headers.update(progress.FILE_HEADERS)
     response.make_conditional(request, accept_ranges=True, complete_length=file.bytes)
