@@ -8,8 +8,8 @@ import click
 from redis.exceptions import RedisError
 
 from mulequeue.errors import ConfigurationError
-from mulequeue.health.redis_server import hasty_client
 from mulequeue.ledger import Ledger
+from mulequeue.ledger.hasty import hasty_client
 from mulequeue.masking import masked
 from mulequeue.settings import Settings
 

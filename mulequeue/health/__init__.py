@@ -1,7 +1,7 @@
 """The doctor: looks at everything a fleet stands on, and says what to do about what is wrong.
 
 =======================  =========================================================================
-:mod:`.redis_server`     ``redis``, ``persistence``, ``eviction``, ``clock``
+:mod:`.redis_server`     ``redis``, ``persistence``, ``eviction``, ``clock``, ``broker-eviction``
 :mod:`.workers`          ``broker``, ``workers``, ``task-queue``, ``poll-queue``, ``wake-queue``,
                          ``worker-clocks``
 :mod:`.records`          ``polls``, and what of the ledger is stuck
@@ -27,6 +27,7 @@ from mulequeue.health.finding import Finding, error, fine, of_configuration, spe
 from mulequeue.health.records import examine_records
 from mulequeue.health.start import warn_at_start
 from mulequeue.ledger import Ledger
+from mulequeue.ledger.hasty import hasty_client
 from mulequeue.settings import Settings
 
 __all__ = ["Finding", "examine", "warn_at_start"]
@@ -90,7 +91,7 @@ def _redis(
     """The findings, and how far this machine's clock is ahead; None: Redis does not answer."""
     url = settings.redis_url
     try:
-        with redis_server.hasty_client(url, PATIENCE_SECONDS) as client:
+        with hasty_client(url, PATIENCE_SECONDS) as client:
             offset, took = redis_server.clock_offset(client, clock)
             facts = redis_server.read_facts(client)
     except ConfigurationError as exc:
@@ -107,11 +108,12 @@ def _redis(
 
 
 def _workers(app: Any, settings: Settings, offset: float, command: str) -> list[Finding]:
-    found = workers.broker(app, PATIENCE_SECONDS)
-    if found.level != "ok":
-        return [found]
+    broker = workers.broker(app, PATIENCE_SECONDS)
+    if broker.level != "ok":
+        return [broker]
+    found = [broker, *redis_server.broker_eviction(app, settings, PATIENCE_SECONDS)]
     seen = workers.look_at_workers(app, offset=offset)
-    return [found, *workers.examine_workers(app, settings, seen, command)]
+    return [*found, *workers.examine_workers(app, settings, seen, command)]
 
 
 def _records(app: Any, settings: Settings, command: str) -> list[Finding]:

@@ -6,33 +6,21 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from redis import Redis
-from redis.backoff import NoBackoff
 from redis.exceptions import ResponseError
-from redis.retry import Retry
 
 from mulequeue.health.finding import Finding, error, fine, warning
-from mulequeue.ledger import connect
+from mulequeue.ledger.hasty import hasty_client
+from mulequeue.redis_urls import ledger_url
+from mulequeue.settings import Settings
 
 SKEW_SECONDS = 2.0
 """A poll message is given up for lost when it is three seconds late."""
 GREAT_SKEW_SECONDS = 60.0
 
 _NO_AOF = "Turn its append-only file on (appendonly yes)"
-
-
-def hasty_client(url: str, seconds: float) -> Redis:
-    """A client that asks once and waits so long at most for a connection, and for an answer.
-
-    :raises ConfigurationError: as :func:`mulequeue.ledger.connect`.
-    """
-    client = connect(url)
-    options = client.connection_pool.connection_kwargs
-    options.update(socket_timeout=seconds, retry=Retry(NoBackoff(), 0), retry_on_error=[])
-    if "socket_connect_timeout" in options:
-        options["socket_connect_timeout"] = seconds
-    return client
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,25 +113,47 @@ def persistence(facts: Facts) -> Finding:
     )
 
 
-def eviction(facts: Facts) -> Finding:
-    """Whether a full Redis forgets generations."""
+def eviction(facts: Facts, id: str = "eviction", what: str = "generations") -> Finding:
+    """Whether a full Redis forgets what it holds.
+
+    :param what: that is.
+    """
     policy, limit = facts.info.get("maxmemory_policy"), facts.info.get("maxmemory")
     if policy is None:
         return warning(
-            "eviction",
-            "Unknown what this Redis does when its memory is full: it does not say.",
+            id,
+            f"Unknown whether this Redis forgets {what} when its memory is full: it does not say.",
             "Set maxmemory-policy to noeviction at whoever runs it.",
         )
     if policy == "noeviction":
-        return fine("eviction", "Redis evicts nothing (noeviction).")
+        return fine(id, f"Redis forgets no {what} when it is full (noeviction).")
     fix = (
         "Let it refuse writes instead, also in redis.conf:\n"
         f"  {facts.cli} config set maxmemory-policy noeviction"
     )
     if not limit:
-        text = f"maxmemory-policy is {policy}; it will evict generations once maxmemory is set."
-        return warning("eviction", text, fix)
-    return error("eviction", f"A full Redis forgets generations ({policy}).", fix)
+        text = f"maxmemory-policy is {policy}: it will forget {what} once maxmemory is set."
+        return warning(id, text, fix)
+    return error(id, f"A full Redis forgets {what} ({policy}).", fix)
+
+
+def broker_eviction(app: Any, settings: Settings, patience_seconds: float) -> list[Finding]:
+    """The same of the broker's Redis, or the results', where it is another one than the ledger's.
+
+    Raises what redis-py raises when it does not answer.
+    """
+    url = ledger_url(app.conf)
+    if url is None or _server(url) == _server(settings.redis_url):
+        return []
+    with hasty_client(url, patience_seconds) as client:
+        facts = read_facts(client)
+    return [eviction(facts, "broker-eviction", "messages and results")]
+
+
+def _server(url: str) -> str:
+    """Host and port; a socket's path."""
+    parts = urlsplit(url)
+    return parts.netloc.rpartition("@")[2] or parts.path
 
 
 def clock_offset(client: Redis, clock: Callable[[], float] = time.time) -> tuple[float, float]:

@@ -8,7 +8,8 @@ from typing import Any
 
 from mulequeue.health.celery_settings import driver_of, result_expires, visibility_timeout
 from mulequeue.health.finding import Finding
-from mulequeue.health.redis_server import eviction, hasty_client, persistence, read_facts
+from mulequeue.health.redis_server import broker_eviction, eviction, persistence, read_facts
+from mulequeue.ledger.hasty import hasty_client
 from mulequeue.settings import Settings
 
 logger = logging.getLogger("mulequeue")
@@ -24,7 +25,7 @@ def warn_at_start(app: Any, settings: Settings) -> None:
 
 
 def _warn(app: Any, settings: Settings) -> None:
-    for look in (_times, _redis):
+    for look in (_times, _redis, _broker):
         try:
             findings = look(app, settings)
         except Exception as exc:  # the watchdog says it when Redis does not answer
@@ -45,9 +46,10 @@ def _times(app: Any, settings: Settings) -> list[Finding]:
 
 
 def _redis(app: Any, settings: Settings) -> list[Finding]:
-    client = hasty_client(settings.redis_url, PATIENCE_SECONDS)
-    try:
+    with hasty_client(settings.redis_url, PATIENCE_SECONDS) as client:
         facts = read_facts(client)
-    finally:
-        client.close()
     return [persistence(facts), eviction(facts)]
+
+
+def _broker(app: Any, settings: Settings) -> list[Finding]:
+    return broker_eviction(app, settings, PATIENCE_SECONDS)

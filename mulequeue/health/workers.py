@@ -98,20 +98,23 @@ def examine_workers(app: Any, settings: Settings, seen: Seen, command: str) -> l
         "poll-queue": settings.poll_queue,
         "wake-queue": settings.wake_queue,
     }
-    found = [alive(seen, command)]
+    found = [alive(seen, command, f"{settings.poll_queue},{settings.wake_queue}")]
     if seen.queues:
         taken = {name for queues in seen.queues.values() for name in queues}
         found += [takes(id, name, name in taken, command) for id, name in needed.items()]
     return [*found, worker_clocks(seen)] if seen.queues or seen.clocks else found
 
 
-def alive(seen: Seen, command: str) -> Finding:
-    """Whether there is any worker."""
+def alive(seen: Seen, command: str, internal: str) -> Finding:
+    """Whether there is any worker.
+
+    :param internal: the two queues that a fleet has to take besides the tasks', with a comma.
+    """
     names = sorted(seen.queues or seen.clocks)
     workers = f"{counted(len(names), 'worker')}: {listed(names)}"
     if seen.queues:
         return fine("workers", workers)
-    unknown = f"Check that one of them takes the queues of mulequeue:\n  {command} -Q …"
+    unknown = f"See that one of them was started without -Q, or so:\n  {command} -Q {internal}"
     if not seen.can_ask:
         text = "Remote control is off, so it cannot be known which queues are taken."
         text += f" Heartbeats of {workers}." if names else " No heartbeat was heard either."

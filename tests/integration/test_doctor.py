@@ -24,14 +24,15 @@ from mulequeue.health import Finding, examine, workers
 from mulequeue.health.account import examine_account
 from mulequeue.health.places import storage, storage_path
 from mulequeue.health.redis_server import (
+    broker_eviction,
     clock_offset,
     clock_skew,
     eviction,
-    hasty_client,
     persistence,
     read_facts,
 )
 from mulequeue.health.start import warn_at_start
+from mulequeue.ledger.hasty import hasty_client
 from mulequeue.settings import Settings
 
 APP = Celery("proj", set_as_current=False)
@@ -108,6 +109,19 @@ def test_the_fix_of_a_redis_that_forgets_mends_it(redis_server: Any) -> None:
     wait_until(lambda: not writes_first_file(client), what="the append-only file")
     after = read_facts(client)
     assert {} == levels([persistence(after), eviction(after)])
+
+
+def test_a_broker_that_forgets_is_told(tmp_path: Path, redis_server: Any) -> None:
+    """Where the broker is a Redis of its own; another database of the ledger's is no other Redis."""
+    with redis_with(tmp_path, "--maxmemory-policy", "allkeys-lru") as port:
+        broker = f"redis://127.0.0.1:{port}"
+        app = Celery("proj", broker=f"{broker}/1", set_as_current=False)
+
+        other = broker_eviction(app, Settings(redis_url=redis_server.url), 2.0)
+        same = broker_eviction(app, Settings(redis_url=f"{broker}/2"), 2.0)
+
+    assert {"broker-eviction": "warning"} == levels(other)
+    assert [] == same
 
 
 def test_snapshots_alone_are_a_warning(redis_server: Any) -> None:

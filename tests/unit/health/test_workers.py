@@ -22,7 +22,7 @@ QUEUES = {"w@a": {"celery"}}
 )
 def test_what_cannot_be_known_is_said_so(seen: Seen, level: str, words: str) -> None:
     """Silence is an error only where an answer could have come."""
-    finding = alive(seen, "celery -A proj worker")
+    finding = alive(seen, "celery -A proj worker", "p,w")
 
     assert level == finding.level
     assert words in finding.text
