@@ -15,6 +15,7 @@ from celery import Celery, chord
 
 from mulequeue.emulator.process import EmulatorProcess
 from support.fleet import KEY, SECRET, WorkerProcess, environment
+from support.results import forget_results
 from support.waiting import wait_until
 
 MODEL = "alibaba/wan2.6-t2i"
@@ -110,6 +111,7 @@ class Project:
     def chain(self, prompt: str = "a mule", **call: Any) -> Path:
         """Send generate | download | keep; the file its outcome will be in."""
         path = self._path()
+        self._ask_for_no_results()
         keep = self.task("proj.keep", str(path))
         (self.generate(prompt, **call) | self.task("mulequeue.download") | keep).delay()
         return path
@@ -117,6 +119,7 @@ class Project:
     def chord(self, count: int = 8) -> Path:
         """Send a chord of generate | download, with keep as its body; the file of its outcomes."""
         path = self._path()
+        self._ask_for_no_results()
         header = [
             self.generate(f"mule {number}", on_failure="return") | self.task("mulequeue.download")
             for number in range(count)
@@ -148,6 +151,11 @@ class Project:
 
         wait_until(scheduled, what="a message with a countdown")
 
+    def _ask_for_no_results(self) -> None:
+        """A result that is thrown away would try for minutes to reach a Redis that is gone."""
+        self.app.backend.on_task_call = lambda producer, task_id: {}
+        self.app.backend.remove_pending_result = lambda result: result
+
     def _path(self) -> Path:
         return self.folder / f"kept{next(self._numbers)}.json"
 
@@ -163,6 +171,7 @@ class Project:
     def stop(self) -> None:
         for worker in self.workers:
             worker.stop()
+        forget_results(self.app)
         self.app.close()
 
     def __enter__(self) -> Self:
