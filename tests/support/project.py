@@ -26,7 +26,7 @@ import os
 
 from celery import Celery
 
-import mulequeue
+{imports}
 
 app = Celery("proj")
 {configure}
@@ -49,6 +49,7 @@ class Project:
 
     :param settings: the text of ``settings.py``.
     :param namespace: as ``config_from_object`` takes it.
+    :param imports: what ``proj.py`` imports of ours.
     """
 
     def __init__(
@@ -58,13 +59,14 @@ class Project:
         settings: str,
         *,
         namespace: str = "",
+        imports: str = "import mulequeue",
         env: dict[str, str] | None = None,
     ) -> None:
         self.folder, self.emulator = folder, emulator
         self.workers: list[WorkerProcess] = []
         configure = f"app.config_from_object('settings', namespace={namespace!r} or None)"
         (folder / "settings.py").write_text(settings)
-        (folder / "proj.py").write_text(PROJECT.format(configure=configure))
+        (folder / "proj.py").write_text(PROJECT.format(imports=imports, configure=configure))
         self.env = environment(
             {
                 "MULEROUTER_API_KEY": KEY,
