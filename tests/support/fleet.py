@@ -16,6 +16,7 @@ from mulequeue.emulator.process import EmulatorProcess
 from mulequeue.ledger import Ledger
 from mulequeue.settings import Settings
 from support.redis_server import RedisServer
+from support.results import forget_results
 from support.waiting import wait_until
 
 KEY = "sk-mr-" + "0123456789abcdef" * 4
@@ -204,6 +205,7 @@ class Fleet:
     def stop(self) -> None:
         for worker in self.workers:
             worker.stop()
+        forget_results(self.app)
         self.app.close()
         self.ledger.redis.close()
         self.emulator.stop()
