@@ -2,7 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-JOBS ?= 2
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+# Tests of real processes on a busy machine: one that fails is run once more, and said so.
+AGAIN ?= --reruns 1
 # Of the soak; SOAK takes more of its options (--without-webhooks, --keep, …).
 SEED ?= 1
 MINUTES ?= 10
@@ -43,8 +45,8 @@ test-wheel: ## The suite against the built wheel instead of the tree
 	PYTHONSAFEPATH=1 .venv-wheel/bin/pytest tests/wheel tests/unit tests/integration -n $(JOBS)
 
 test-all: lint ## Everything; a missing server is a failure
-	CI=true $(BIN)/pytest tests/unit tests/integration -n $(JOBS)
-	CI=true $(BIN)/pytest tests/acceptance
+	CI=true $(BIN)/pytest tests/unit tests/integration -n $(JOBS) $(AGAIN)
+	CI=true $(BIN)/pytest tests/acceptance -n $(JOBS) $(AGAIN)
 
 lint: $(VENV)/dev ## ruff and mypy
 	$(BIN)/ruff check .
