@@ -19,7 +19,15 @@ import requests
 from support.fleet import environment
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-_FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+_FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 def chromium() -> str:
@@ -117,3 +125,4 @@ class Gallery:
             self._process.kill()
             self._process.wait()
         self._reader.join(10)
+        assert 0 == self._process.returncode, self.log

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,10 +68,15 @@ def screenshot(tmp_path: Path, gallery: Gallery) -> Callable[..., None]:
     folder = Path(os.environ.get(SCREENSHOTS) or tmp_path)
     folder.mkdir(parents=True, exist_ok=True)
 
-    def take(page: Any, name: str) -> None:
-        for width, height in ((390, 844), (1440, 900)):
-            page.set_viewport_size({"width": width, "height": height})
-            for scheme in ("light", "dark"):
+    def take(
+        page: Any,
+        name: str,
+        widths: Sequence[int] = (390, 1440),
+        schemes: Sequence[str] = ("light", "dark"),
+    ) -> None:
+        for width in widths:
+            page.set_viewport_size({"width": width, "height": 900})
+            for scheme in schemes:
                 page.emulate_media(color_scheme=scheme)
                 path = folder / f"{gallery.host}-{name}-{width}-{scheme}.png"
                 page.screenshot(path=path, full_page=True)
