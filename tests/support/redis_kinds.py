@@ -11,6 +11,7 @@ from typing import Self
 
 import redis
 
+from support.private_ca import private_ca
 from support.redis_server import free_port, redis_binary
 from support.waiting import wait_until
 
@@ -48,65 +49,13 @@ def _listens(port: int) -> bool:
     return True
 
 
-class Certificate:
-    """A CA and a certificate for 127.0.0.1, made with openssl."""
-
-    def __init__(self, folder: Path) -> None:
-        self.ca, self._key = folder / "ca.crt", folder / "server.key"
-        self._certificate, request = folder / "server.crt", folder / "server.csr"
-        names = folder / "names"
-        names.write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\n")
-        new = ["req", "-newkey", "rsa:2048", "-nodes"]
-        self._openssl(
-            *new,
-            "-x509",
-            "-days",
-            "2",
-            "-subj",
-            "/CN=test CA",
-            "-keyout",
-            folder / "ca.key",
-            "-out",
-            self.ca,
-        )
-        self._openssl(*new, "-subj", "/CN=localhost", "-keyout", self._key, "-out", request)
-        self._openssl(
-            "x509",
-            "-req",
-            "-in",
-            request,
-            "-CA",
-            self.ca,
-            "-CAkey",
-            folder / "ca.key",
-            "-CAcreateserial",
-            "-days",
-            "2",
-            "-extfile",
-            names,
-            "-out",
-            self._certificate,
-        )
-
-    def _openssl(self, *args: object) -> None:
-        subprocess.run(["openssl", *map(str, args)], check=True, capture_output=True)
-
-    def server_options(self) -> list[str]:
-        """For a Redis that speaks TLS only."""
-        return [
-            "--port",
-            "0",
-            "--tls-port",
-            str(free_port()),
-            "--tls-auth-clients",
-            "no",
-            "--tls-cert-file",
-            str(self._certificate),
-            "--tls-key-file",
-            str(self._key),
-            "--tls-ca-cert-file",
-            str(self.ca),
-        ]
+def tls_options(folder: Path) -> tuple[list[str], Path]:
+    """Options of a Redis that speaks TLS only, as ``localhost``, and the CA that clients need."""
+    authority = private_ca(folder, "localhost")
+    options = ["--port", "0", "--tls-port", str(free_port()), "--tls-auth-clients", "no"]
+    options += ["--tls-cert-file", str(folder / "cert.pem")]
+    options += ["--tls-key-file", str(folder / "key.pem")]
+    return [*options, "--tls-ca-cert-file", str(authority.bundle)], authority.bundle
 
 
 class Sentinels:

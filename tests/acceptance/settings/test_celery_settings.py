@@ -118,3 +118,21 @@ accept_content = ["yaml"]
     outcome = team.generate("a mule").delay().get(timeout=25)
 
     assert "succeeded" == outcome["status"]
+
+
+def test_what_json_cannot_hold_is_refused_before_anything_is_paid(
+    project: Callable[..., Project], redis: RedisServer
+) -> None:
+    """With pickle, an argument behind a generation that JSON cannot hold fails it, unsent."""
+    team = project(f"""
+broker_url = result_backend = {redis.url!r}
+task_serializer = result_serializer = "pickle"
+accept_content = ["pickle"]
+""")
+    team.worker()
+
+    first = team.generate("a mule").set(link=team.task("proj.keep", 1 + 2j)).delay()
+
+    with pytest.raises(Exception, match="JSON"):
+        first.get(timeout=25)
+    assert 0 == team.emulator.stats()["creates"]

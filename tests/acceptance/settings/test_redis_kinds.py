@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.project import Project
-from support.redis_kinds import PASSWORD, Certificate, Sentinels, redis_with
+from support.redis_kinds import PASSWORD, Sentinels, redis_with, tls_options
 from support.redis_server import RedisServer
 
 
@@ -74,18 +74,18 @@ def test_a_password(servers: ExitStack, project: Callable[..., Project], tmp_pat
 @pytest.mark.parametrize("how", ["settings", "url"])
 def test_tls(how: str, servers: ExitStack, project: Callable[..., Project], tmp_path: Path) -> None:
     """A Redis behind TLS with a CA of its own, told to Celery once, also keeps the ledger."""
-    certificate = Certificate(tmp_path)
-    port = servers.enter_context(redis_with(tmp_path, *certificate.server_options()))
-    url = f"rediss://127.0.0.1:{port}/0"
+    options, ca = tls_options(tmp_path)
+    port = servers.enter_context(redis_with(tmp_path, *options))
+    url = f"rediss://localhost:{port}/0"
     if how == "url":
-        url += f"?ssl_cert_reqs=required&ssl_ca_certs={certificate.ca}"
+        url += f"?ssl_cert_reqs=required&ssl_ca_certs={ca}"
         settings = f"broker_url = result_backend = {url!r}"
     else:
         settings = f"""
 import ssl
 broker_url = result_backend = {url!r}
 broker_use_ssl = redis_backend_use_ssl = {{
-    "ssl_cert_reqs": ssl.CERT_REQUIRED, "ssl_ca_certs": {str(certificate.ca)!r},
+    "ssl_cert_reqs": ssl.CERT_REQUIRED, "ssl_ca_certs": {str(ca)!r},
 }}
 """
     team = project(settings)
