@@ -32,7 +32,7 @@ def doctor_command(ctx: click.Context, as_json: bool) -> None:
     """Look at everything a fleet stands on, and say what to do about what is wrong.
 
     Redis and its persistence, workers and their queues, clocks, the key, the storage, Celery's
-    settings, late and stuck generations. Nothing is changed and nothing is paid.
+    settings, late and stuck generations. Nothing is paid, and nothing is left changed.
 
     Exit code: 1 if there is an error; 0 if all is well, or if there are warnings alone.
     """
@@ -59,16 +59,20 @@ def plain(findings: Sequence[Finding], width: int = _WIDTH) -> list[str]:
     """The report as lines of so many columns; what is to be typed or set is never broken."""
     lines: list[str] = []
     for finding in findings:
-        lines += _lines(finding, f"{finding.level:<7}", width)
+        lines += [line for line, _ in _lines(finding, f"{finding.level:<7}", width)]
     return [*lines, "", summary(findings)]
 
 
-def _lines(finding: Finding, sign: str, width: int) -> list[str]:
+def _lines(finding: Finding, sign: str, width: int) -> list[tuple[str, bool]]:
+    """The lines of one finding, and of each whether it is to be typed or set as it is."""
     head = f"{sign} {finding.id:<{_ID_WIDTH}}"
-    lines = _wrapped(finding.text, width, f"{head} ", " " * (len(head) + 1))
+    text = _wrapped(finding.text, width, f"{head} ", " " * (len(head) + 1))
+    lines = [(line, False) for line in text]
     for line in finding.fix.splitlines():
-        is_verbatim = line.startswith("  ")
-        lines += [f"{_INDENT}{line}"] if is_verbatim else _wrapped(line, width, _INDENT, _INDENT)
+        if line.startswith("  "):
+            lines.append((f"{_INDENT}{line}", True))
+        else:
+            lines += [(part, False) for part in _wrapped(line, width, _INDENT, _INDENT)]
     return lines
 
 
@@ -101,12 +105,12 @@ def show(findings: Sequence[Finding], console: Console) -> None:
     width = min(_WIDEST, console.width)
     for finding in findings:
         sign, style = _ON_A_TERMINAL[finding.level]
-        first, *others = _lines(finding, sign, width)
+        (first, _), *others = _lines(finding, sign, width)
         text = Text(first)
         text.stylize(style, 0, _ID_WIDTH + 3)
         console.print(text)
-        for line in others:
-            console.print(Text(line, style="cyan" if line.startswith(f"{_INDENT}  ") else ""))
+        for line, is_verbatim in others:
+            console.print(Text(line, style="cyan" if is_verbatim else ""))
     levels = {finding.level for finding in findings}
     worst = next(level for level in ("error", "warning", "ok") if level in levels)
     console.print()

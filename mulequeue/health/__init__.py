@@ -43,7 +43,7 @@ def examine(
     command: str | None = None,
     clock: Callable[[], float] = time.time,
 ) -> list[Finding]:
-    """Look at everything, in some seconds; nothing is changed and nothing paid. Never raises.
+    """Look at everything, in some seconds; nothing is paid and nothing left changed. Never raises.
 
     :param settings: None: those of the app, and whether they can be read at all is a finding.
     :param command: how a worker is started; None: ``celery -A <the app's name> worker``.

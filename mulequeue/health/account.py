@@ -43,7 +43,7 @@ def no_key(app: Any) -> Finding:
     return error(
         "key",
         "No API key is set here. Workers need one; a web process does not.",
-        "Set it where the workers run, or run mulequeue doctor there:\n"
+        "Set one of these where the workers run, or run mulequeue doctor there:\n"
         f"  export MULEROUTER_API_KEY=sk-mr-…\n  {spelled(app, 'mulequeue_api_key')} = …",
     )
 
