@@ -174,24 +174,28 @@ class Troubles:
 
     # -- the API ---------------------------------------------------------------------------
 
+    def _for_a_while(self, kind: str, burst: dict[str, Any]) -> None:
+        """Until it is used up, and some seconds at most: paused, a fleet sends one probe at a time."""
+        self._fleet.emulator.faults(**{kind: [burst]})
+        seconds = self._chance.uniform(3, 12)
+        self._in(seconds, lambda: self._fleet.emulator.faults(**{kind: []}))
+
     def too_many_creates(self) -> None:
         after = self._chance.choice([None, "1", "2"])
         count = self._chance.randint(2, 12)
         burst = {"do": "status", "status": 429, "retry_after": after, "count": count}
-        self._fleet.emulator.faults(creates=[{**burst, "contains": PLAIN}])
+        self._for_a_while("creates", {**burst, "contains": PLAIN})
 
     def lose_create_answers(self) -> None:
-        do = self._chance.choice(["drop", "drop_after", "hold", "no_id", "not_json", "status"])
-        if do == "hold":
-            do = "slow"
+        do = self._chance.choice(["drop", "drop_after", "slow", "no_id", "not_json", "status"])
         burst = {"do": do, "status": self._chance.choice([500, 502, 503, 504]), "count": 4}
-        self._fleet.emulator.faults(creates=[{**burst, "seconds": 4.0, "contains": UNSURE}])
+        self._for_a_while("creates", {**burst, "seconds": 4.0, "contains": UNSURE})
 
     def break_polls(self) -> None:
         status = self._chance.choice([401, 404, 408, 425, 429, 500, 502, 503])
         do = self._chance.choice(["status", "status", "drop", "edge_block", "not_json", "slow"])
         burst = {"do": do, "status": status, "count": self._chance.randint(2, 20)}
-        self._fleet.emulator.faults(polls=[{**burst, "seconds": 5.0}])
+        self._for_a_while("polls", {**burst, "seconds": 5.0})
 
     def api_outage(self) -> None:
         """Everything answers 503; a create was not made then (Retry-After says so)."""
