@@ -1,10 +1,13 @@
-"""What the browser may load: what comes from here."""
+"""What the browser may load, and what is said while Redis is away."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
+from gallery.fields import NO_REDIS
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
 
 def content_policy(answer: Callable[[HttpRequest], HttpResponse]) -> Callable[..., HttpResponse]:
@@ -18,3 +21,18 @@ def content_policy(answer: Callable[[HttpRequest], HttpResponse]) -> Callable[..
         return response
 
     return middleware
+
+
+class NoRedis:
+    """Says so, instead of an error page, when Redis does not answer."""
+
+    def __init__(self, answer: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._answer = answer
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self._answer(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if isinstance(exception, (RedisError, OperationalError)):
+            return HttpResponse(NO_REDIS, status=503, content_type="text/plain")
+        return None

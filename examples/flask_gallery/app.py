@@ -10,6 +10,7 @@ from gallery.album import album_of
 from gallery.fields import MOST_BYTES
 from gallery.fleet import EXAMPLES
 from gallery.keys import kept_secret
+from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from flask_gallery import csrf, views
@@ -46,7 +47,8 @@ def create_app(data: Path | None = None) -> Flask:
     csrf.protect(app, exempt=BLUEPRINT)
     app.register_blueprint(views.blueprint)
     app.register_error_handler(413, views.too_large)
-    app.register_error_handler(RedisError, views.no_redis)
+    for away in (RedisError, OperationalError):
+        app.register_error_handler(away, views.no_redis)
     app.after_request(_protect)
     return app
 

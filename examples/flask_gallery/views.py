@@ -41,7 +41,7 @@ def ledger() -> Any:
     return runtime(current_app.extensions["celery"]).ledger
 
 
-@shared_task
+@shared_task(ignore_result=True)
 def start_album(album_id: str) -> None:
     """In a worker, because ten thousand messages take longer than a person likes to wait."""
     if album := albums().find(album_id):
@@ -69,7 +69,7 @@ def too_large(_: Exception) -> Any:
 
 
 def no_redis(_: Exception) -> Any:
-    return "Redis does not answer. What was started goes on when it is back; reload then.", 503
+    return fields.NO_REDIS, 503, {"Content-Type": "text/plain; charset=utf-8"}
 
 
 def _home(typed: Any, errors: dict[str, str]) -> str:
