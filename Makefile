@@ -14,10 +14,10 @@ SOAK ?=
 EDITABLE ?= -e
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-wheel test-all lint format bench soak clean
+.PHONY: help demo test test-wheel test-oldest test-all lint format bench soak clean
 
 help: ## Show what there is
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/base: 
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -44,6 +44,11 @@ test-wheel: ## The suite against the built wheel instead of the tree
 	$(MAKE) .venv-wheel/dev VENV=.venv-wheel EDITABLE=
 	PYTHONSAFEPATH=1 .venv-wheel/bin/pytest tests/wheel tests/unit tests/integration -n $(JOBS)
 
+test-oldest: ## The same ways through the oldest Celery, kombu and redis-py that are supported
+	$(MAKE) .venv-oldest/dev VENV=.venv-oldest
+	.venv-oldest/bin/pip install --quiet "celery==5.5.3" "kombu<5.6"
+	.venv-oldest/bin/pytest tests/unit tests/integration/test_path.py tests/acceptance/settings -n $(JOBS)
+
 test-all: lint ## Everything; a missing server is a failure
 	CI=true $(BIN)/pytest tests/unit tests/integration -n $(JOBS) $(AGAIN)
 	CI=true $(BIN)/pytest tests/acceptance -n $(JOBS) $(AGAIN)
@@ -64,4 +69,4 @@ soak: $(VENV)/dev ## Random troubles against a real fleet; SEED=1 MINUTES=10 BRO
 	PYTHONPATH=tests $(BIN)/python -m soak --seed $(SEED) --minutes $(MINUTES) --broker $(BROKER) $(SOAK)
 
 clean: ## Remove what the other targets made
-	rm -rf $(VENV) .venv-wheel build dist demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-oldest .venv-wheel build dist demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis

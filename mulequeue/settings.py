@@ -209,7 +209,8 @@ def _keys(app: Any) -> list[str]:
     """The user's own keys, spelled as mulequeue's settings, with and without a namespace."""
     prefix = (getattr(app.conf, "prefix", None) or "").lower()
     keys = []
-    for key in app.conf.table():
+    # Uncensored: only the keys are looked at, and censoring fails on lists of URLs before kombu 5.6.
+    for key in app.conf.table(censored=False):
         name = str(key).lower()
         keys.append(name.removeprefix(prefix) if prefix else name)
     return keys
