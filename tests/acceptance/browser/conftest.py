@@ -14,9 +14,9 @@ SCREENSHOTS = "GALLERY_SCREENSHOTS"
 """Names the folder that the pictures of a run go into."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Chromium."""
+    """Chromium; as long as it runs, no other test of the process can have an event loop."""
     chromium()
     api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     with api.sync_playwright() as playwright:
