@@ -121,9 +121,9 @@ def _redis(stack: ExitStack, scratch: str, url: str | None, name: str) -> str:
 
 def _forget(url: str, name: str) -> None:
     """Delete the demo's ledger and queues from the user's own Redis."""
-    from redis import Redis
+    from mulequeue.ledger import connect
 
-    with Redis.from_url(url) as client:
+    with connect(url) as client:
         keys = list(client.scan_iter(f"*{name}*", count=1000))
         if keys:
             client.unlink(*keys)

@@ -5,6 +5,7 @@ All of it runs on the event loop: a time limit that interrupts the task leaves a
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
 import time
@@ -41,7 +42,7 @@ async def post(
         wake = await keep_trying(
             runtime, lambda: runtime.ledger.settle_submit(intent, "failed", refusal)
         )
-        runtime.wake([wake])
+        await asyncio.wrap_future(runtime.wake([wake]))
         return
     answer = await client.submit(
         plan.profile,
@@ -76,7 +77,7 @@ async def _write_down(
         error.get("detail") or error.get("title"),
         extra={"task_id": intent.task_id, **error},
     )
-    runtime.wake([wake])
+    await asyncio.wrap_future(runtime.wake([wake]))
 
 
 def _unknown_error(answer: client.Unknown) -> dict[str, Any]:
@@ -129,7 +130,7 @@ async def _accepted(
         )
     elif wake is None:  # a webhook may have been faster than this answer
         wake = await keep_trying(runtime, lambda: settle_early(runtime, intent.task_id, remote_id))
-    runtime.wake([wake])
+    await asyncio.wrap_future(runtime.wake([wake]))
     now = await keep_trying(runtime, runtime.ledger.now)
     await runtime.call(runtime.poll_at, now + (first if not hold else 30))
 
@@ -153,7 +154,7 @@ async def _not_created(
     extra = {"profile": intent.profile.name, "reason": reason}
     # The reason is what somebody has to mend (a proxy, a CA bundle): it is in the line itself.
     logger.warning("submissions pause: %s", reason, extra=extra)
-    runtime.wake([wake])
+    await asyncio.wrap_future(runtime.wake([wake]))
     if again is not None:
         await runtime.call(runtime.poll_at, again)
 

@@ -78,6 +78,8 @@ class Runtime:
     def wake_here(self, wakes: Sequence[Wake]) -> int:
         """The same in the calling thread, which must not be running a task."""
         published = 0
+        if not wakes:
+            return published
         try:
             with self.app.producer_or_acquire() as producer:
                 for wake in wakes:

@@ -61,7 +61,7 @@ def deliver(
         _leave(runtime, verdict, intent)
     if not isinstance(plan, Plan):
         # Good when it was parked, not any more: a file is gone, a key was taken away.
-        runtime.wake([runtime.ledger.settle_submit(intent, "failed", refusal_of(plan))])
+        runtime.wake([runtime.ledger.settle_submit(intent, "failed", refusal_of(plan))]).result()
         raise Ignore("refused")
     try:
         _announce(task, plan)
@@ -93,7 +93,7 @@ def _adopt(task: Any, runtime: Runtime, plan: Plan, intent: Intent, remote_id: s
     if what == "generating":
         _announce(task, plan)
         generation_parked.send(sender=task, task_id=intent.task_id, plan=plan)
-    runtime.wake([wake])
+    runtime.wake([wake]).result()
     runtime.poll_at(runtime.ledger.now() + first)
     raise Ignore(what)
 
@@ -174,7 +174,7 @@ def _leave(runtime: Runtime, verdict: Verdict, intent: Intent) -> NoReturn:
     if verdict.what == "parked" and verdict.again is not None:
         runtime.poll_at(verdict.again)
     elif verdict.what == "wake":
-        runtime.wake([verdict.wake])
+        runtime.wake([verdict.wake]).result()
         runtime.poll_at(runtime.ledger.now() + 30)
     elif verdict.what == "duplicate" and not verdict.is_same_input:
         logger.warning(
