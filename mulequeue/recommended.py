@@ -17,6 +17,8 @@ broker_transport_options = {
     "visibility_timeout": 120,
     # On gevent and threads many tasks publish at once; kombu's own limit is ten connections.
     "max_connections": 200,
+    # RabbitMQ says when it has a message: without it one that was sent just before it dies is lost.
+    "confirm_publish": True,
     # Look for such messages every few seconds instead of every ten consumer ticks.
     "unacked_restore_interval": 5,
     "unacked_restore_throttle": 1,

@@ -26,6 +26,8 @@ from soak.verdict import Verdict
 QUIET_SECONDS = 480
 """At most so long after the last trouble until everything has come to its end: a lost wake is
 repeated after 30, 60, 120 … seconds."""
+IDLE_SECONDS = 25
+"""With nothing in the ledger for so long, an order without an end was lost by the broker."""
 # The lease of a submission is its timeout and 15 seconds.
 ENV = {"MULEQUEUE_SUBMIT_TIMEOUT_SECONDS": "6", "MULEQUEUE_POLL_TIMEOUT_SECONDS": "8"}
 LIVES = [{"contains": FAILS, "end": "failed"}, {}]
@@ -76,14 +78,25 @@ def _trouble(troubles: Troubles, chance: random.Random, minutes: float) -> None:
         time.sleep(0.2)
 
 
-def _settle(fleet: Fleet, orders: Orders) -> float:
-    """Wait until all is over; the seconds that took."""
-    began = time.monotonic()
+def _settle(fleet: Fleet, orders: Orders) -> tuple[float, list[str]]:
+    """Wait until all is over; the seconds that took, and the orders that were sent again.
+
+    A Redis broker loses the message that it hands to a worker in the moment the worker is killed.
+    What nobody ever began is sent again, as a user would, under the same ids.
+    """
+    began = idle_since = time.monotonic()
+    again: list[str] = []
     while (seconds := time.monotonic() - began) < QUIET_SECONDS:
-        if not orders.open() and not fleet.redis.client.zcard("mulequeue:{default}:due"):
+        is_idle = not fleet.redis.client.zcard("mulequeue:{default}:due")
+        if is_idle and not orders.open():
             break
+        if not is_idle:
+            idle_since = time.monotonic()
+        if time.monotonic() - idle_since > IDLE_SECONDS:
+            idle_since = time.monotonic()
+            again += orders.send_open_again()
         time.sleep(0.5)
-    return seconds
+    return seconds, again
 
 
 def _run(arguments: argparse.Namespace, folder: Path) -> bool:
@@ -120,12 +133,14 @@ def _run(arguments: argparse.Namespace, folder: Path) -> bool:
             stop.set()
             troubles.quiet()
         sender.join()
-        seconds = _settle(fleet, orders)
+        fleet.app.set_current()
+        seconds, again = _settle(fleet, orders)
         verdict = Verdict(fleet, orders, receiver)
         heard = {name: at for name, at, _ in reversed(orders.seen())}
         slowest = max((heard[o.name] - o.sent for o in orders.all if o.name in heard), default=0.0)
         verdict.rows |= {
             "seconds from the last trouble to the end of everything": round(seconds),
+            "orders sent again, for the broker had lost a message": len(again),
             "slowest order, seconds": round(slowest),
             "troubles": sum(troubles.made[name] for name in troubles.made if "_" in name),
             "cores": os.cpu_count(),

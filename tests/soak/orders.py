@@ -135,3 +135,11 @@ class Orders:
         """Names of the orders nothing was heard of yet."""
         heard = {name for name, _, _ in self.seen()}
         return [order.name for order in self.all if order.name not in heard]
+
+    def send_open_again(self) -> list[str]:
+        """Send what came to no end once more; the names."""
+        names = self.open()
+        for order in self.all:
+            if order.name in names:
+                self.send_one(order)
+        return names

@@ -54,16 +54,26 @@ class RabbitServer:
             "RABBITMQ_CONFIG_FILE": str(folder / "none"),
         }
         # Started first: otherwise Erlang leaves one behind that belongs to nobody.
-        self._processes = [self._start(["epmd"], env, folder)]
-        self._processes.append(self._start([binary], env, folder))
+        self._folder, self._env, self._binary = folder, env, binary
+        self._processes = [self._run("epmd")]
+        self.start()
+
+    def start(self) -> None:
+        """Start it, with what its folder holds."""
+        self._processes[1:] = [self._run(self._binary)]
         wait_until(self._answers, seconds=60, what="rabbitmq-server", every=0.2)
 
-    def _start(self, command: list[str], env: dict[str, str], folder: Path) -> subprocess.Popen:
-        with (folder / f"{Path(command[0]).name}.log").open("wb") as log:
+    def kill(self) -> None:
+        """SIGKILL to the server and everything it started."""
+        os.killpg(self._processes[-1].pid, signal.SIGKILL)
+        self._processes[-1].wait()
+
+    def _run(self, command: str) -> subprocess.Popen:
+        with (self._folder / f"{Path(command).name}.log").open("ab") as log:
             return subprocess.Popen(
-                command,
-                env=env,
-                cwd=folder,
+                [command],
+                env=self._env,
+                cwd=self._folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
