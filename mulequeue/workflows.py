@@ -40,6 +40,11 @@ def member_id(batch_id: str, index: int) -> str:
     return f"{batch_id}-{index:0{MEMBER_DIGITS}d}"
 
 
+def files_id(task_id: str) -> str:
+    """The task id of a member's download."""
+    return f"{task_id}-files"
+
+
 def member_ids(batch: Batch) -> list[str]:
     """The task ids of all members, in the order of the inputs."""
     return [member_id(batch.batch_id, index) for index in range(batch.size)]
@@ -87,7 +92,7 @@ def generate_many(
             batch_size=len(inputs),
         ).set(task_id=member_id(batch_id, index))
         if download:
-            member |= download_task.s(**where).set(task_id=f"{member_id(batch_id, index)}-files")
+            member |= download_task.s(**where).set(task_id=files_id(member_id(batch_id, index)))
         members.append(member)
     # All ids follow from the batch's: a batch enqueued twice, the first time only in part, is one
     # chord all the same.

@@ -16,6 +16,7 @@ from mulequeue.cli.errors import Stopped
 from mulequeue.cli.fleet import app_of, ledger_of, settings_of
 from mulequeue.cli.given import EXTRA_HELP, extras, folders_of
 from mulequeue.cli.prompts import read_inputs
+from mulequeue.cli.resending import Resending
 from mulequeue.cli.view import echo_json, view_for
 from mulequeue.cli.watching import BatchWatch, Summary, missing_files, summary_of, watch
 from mulequeue.cli.workers import WorkerHint
@@ -119,7 +120,15 @@ def run_on_workers(app: Any, job: Job) -> int:
         try:
             left = None if job.max_wait is None else job.max_wait - (time.monotonic() - started)
             hint = WorkerHint(app, view.note, lambda: watched.moved, local=do_without(batch_id))
-            is_over = watch(watched, view, max_wait=left, each_look=[hint])
+            resending = Resending(
+                app,
+                ledger,
+                watched,
+                enqueue=lambda: enqueue(app, job, batch_id, view.enqueued),
+                storage=job.storage,
+                note=view.note,
+            )
+            is_over = watch(watched, view, max_wait=left, each_look=[hint, resending])
         except KeyboardInterrupt:
             raise Stopped(how_to_go_on(batch_id)) from None
     summary = summary_of(watched.batch, time.monotonic() - started)
