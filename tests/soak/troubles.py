@@ -78,6 +78,7 @@ class Troubles:
 
     def make_one(self) -> None:
         """The next trouble."""
+        self.replace_ended()
         kind = self._chance.choice(self._kinds)
         self.made[kind.__name__] += 1
         kind()
@@ -95,7 +96,11 @@ class Troubles:
         """No troubles any more: everything runs, the API has a good day."""
         self.put_right(everything=True)
         self._fleet.emulator.faults(creates=[], polls=[], downloads=[])
-        for worker in self._fleet.workers:
+        self.replace_ended()
+
+    def replace_ended(self) -> None:
+        """Start another worker for each that ended although nobody had killed it."""
+        for worker in list(self._fleet.workers):
             if worker not in self._sick and worker.has_ended:
                 self._sick.add(worker)
                 self.made["workers that ended by themselves"] += 1
