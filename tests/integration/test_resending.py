@@ -15,7 +15,16 @@ def test_a_member_whose_message_is_lost_is_made_all_the_same(fleet: Fleet, tmp_p
     """One of five messages vanishes from the queue: five are made in the end, five are paid."""
     prompts = tmp_path / "prompts.txt"
     prompts.write_text("".join(f"a mule, number {number}\n" for number in range(5)))
-    command = [sys.executable, "-m", "mulequeue", "batch", str(prompts), "--json", "--batch-id", "b"]
+    command = [
+        sys.executable,
+        "-m",
+        "mulequeue",
+        "batch",
+        str(prompts),
+        "--json",
+        "--batch-id",
+        "b",
+    ]
     command += ["--output", str(tmp_path / "out")]
     batch = subprocess.Popen(command, env=fleet.env, stdout=subprocess.PIPE, text=True)
     wait_until(lambda: fleet.redis.client.llen("celery") == 5, what="five messages in the queue")
