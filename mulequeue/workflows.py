@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from celery import Signature, chord, group
+from celery import Signature, chord
 
 from mulequeue.errors import InputError
 from mulequeue.paths import check_template
@@ -97,8 +97,9 @@ def generate_many(
     # All ids follow from the batch's: a batch enqueued twice, the first time only in part, is one
     # chord all the same.
     body = notify_task.s(notify) if notify else gather.s()
-    header = group(members).set(task_id=f"{batch_id}-members")
-    return chord(header, body.set(task_id=f"{batch_id}-body"))
+    # The chord's own id becomes that of its header and its body; one set on the header gets lost.
+    body_id = f"{batch_id}-body"
+    return chord(members, body.set(task_id=body_id)).set(task_id=body_id)
 
 
 def resume(task_id: str, *, app: Any = None) -> Signature:

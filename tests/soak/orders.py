@@ -79,7 +79,12 @@ class Orders:
             self._generate(task_id, prompt) | self._task("mulequeue.download", f"{task_id}-files")
             for task_id, prompt in prompts.items()
         ]
-        return Order(name, "chord", prompts, self._fleet.chord(header, self._keep(name)))
+        return Order(
+            name,
+            "chord",
+            prompts,
+            self._fleet.chord(header, self._keep(name)).set(task_id=f"{name}-keep"),
+        )
 
     def _batch(self, name: str) -> Order:
         ids = [member_id(name, index) for index in range(self._chance.randint(3, 9))]
