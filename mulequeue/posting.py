@@ -112,7 +112,7 @@ async def _accepted(
 
     what, wake = await keep_trying(runtime, record, remote_id=remote_id)
     extra = {"task_id": intent.task_id, "remote_id": remote_id, "model": plan.model.name}
-    logger.info("generation submitted", extra=extra)
+    logger.info("generation submitted: %s", remote_id, extra=extra)
     if what == "attached":
         logger.critical(
             "an id arrived after its task had ended; take it up with resume", extra=extra

@@ -23,6 +23,9 @@ from mulequeue.settings import Settings
 logger = logging.getLogger("mulequeue")
 T = TypeVar("T")
 
+# A pooled connection may have died with a broker that is back; more than that is left to due times.
+_ONCE_MORE = {"max_retries": 1, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.2}
+
 
 class Runtime:
     """One process' share of the fleet, made at first use and never inherited over a fork."""
@@ -84,7 +87,9 @@ class Runtime:
             with self.app.producer_or_acquire() as producer:
                 for wake in wakes:
                     signature = self.app.signature(unpack(wake.signature))
-                    signature.apply_async(producer=producer, retry=False, add_to_parent=False)
+                    signature.apply_async(
+                        producer=producer, retry_policy=_ONCE_MORE, add_to_parent=False
+                    )
                     published += 1
         except Exception as exc:
             # The outcome is stored and every record has a due time: it is woken again.
@@ -105,7 +110,7 @@ class Runtime:
                 (message.token,),
                 queue=self.settings.poll_queue,
                 add_to_parent=False,
-                retry=False,
+                retry_policy=_ONCE_MORE,
                 **countdown(self.app, message.countdown),
             )
         except Exception as exc:

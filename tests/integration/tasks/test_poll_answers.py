@@ -109,21 +109,24 @@ def accounts(
         yield fleet
 
 
-def _pauses(fleet: Fleet, ids: dict[str, str]) -> dict[str, float]:
+class Pauses:
     """Row -> seconds from its first failed check to the next one, as the ledger has it."""
-    found: dict[str, float] = {}
 
-    def all_seen() -> bool:
-        now = fleet.ledger.now()
-        for name, record in zip(ids, fleet.ledger.records(list(ids.values())), strict=True):
-            if name not in found and record is not None and record.polls:
+    def __init__(self, fleet: Fleet) -> None:
+        self.ids: dict[str, str] = {}
+        self.found: dict[str, float] = {}
+        self._fleet = fleet
+
+    def look(self) -> bool:
+        """Note the rows that have had their first check; whether all have."""
+        fleet, now = self._fleet, self._fleet.ledger.now()
+        records = fleet.ledger.records(list(self.ids.values()))
+        for name, record in zip(self.ids, records, strict=True):
+            if name not in self.found and record is not None and record.polls:
                 assert "generating" == record.state, (name, record)
-                due = fleet.redis.client.zscore(f"{fleet.ledger.prefix}due", ids[name])
-                found[name] = round(due - now, 2)
-        return len(found) == len(ids)
-
-    wait_until(all_seen, seconds=30, what="a first check of every row", every=0.02)
-    return found
+                due = fleet.redis.client.zscore(f"{fleet.ledger.prefix}due", self.ids[name])
+                self.found[name] = round(due - now, 2)
+        return len(self.found) == len(self.ids)
 
 
 def test_what_tells_nothing_is_asked_again(accounts: Fleet, elsewhere: RawServer) -> None:
@@ -136,12 +139,16 @@ def test_what_tells_nothing_is_asked_again(accounts: Fleet, elsewhere: RawServer
         if burst["do"] == "redirect":
             burst["location"] = f"{elsewhere.url}/away"
     fleet.emulator.faults(polls=bursts)
-    ids = {name: new_id(name) for name in NO_NEWS}
-    for name, task_id in ids.items():
+    seen = Pauses(fleet)
+    ids = seen.ids
+    for name in NO_NEWS:
+        task_id = ids[name] = new_id(name)
         one(fleet, f"<{name}>", profile=name).apply_async(task_id=task_id, ignore_result=True)
+        seen.look()  # the first are checked before the last are sent
 
-    pauses = _pauses(fleet, ids)
+    wait_until(seen.look, seconds=30, what="a first check of every row", every=0.02)
 
+    pauses = seen.found
     expected = {name: pause for name, (_, pause) in NO_NEWS.items()}
     # What is left of it by the time it is seen here.
     early = {n: p for n, p in pauses.items() if not expected[n][0] - 1 <= p <= expected[n][1]}
