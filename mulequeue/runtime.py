@@ -55,8 +55,8 @@ class Runtime:
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                # Four threads for the ledger's calls: each more keeps memory of its own.
-                self._loop.set_default_executor(ThreadPoolExecutor(4, "mulequeue-ledger"))
+                # One thread for the ledger's calls: each more keeps memory of its own (40 MiB at 10,000).
+                self._loop.set_default_executor(ThreadPoolExecutor(1, "mulequeue-ledger"))
                 threading.Thread(
                     target=self._loop.run_forever, name="mulequeue-loop", daemon=True
                 ).start()
