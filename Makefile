@@ -14,7 +14,7 @@ SOAK ?=
 EDITABLE ?= -e
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-wheel test-oldest test-all lint format bench soak clean
+.PHONY: help demo test test-wheel test-oldest test-all lint format reference bench soak clean
 
 help: ## Show what there is
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ lint: $(VENV)/dev ## ruff and mypy
 format: $(VENV)/dev ## Put the code into its form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+reference: $(VENV)/dev ## Write docs/reference from the code
+	$(BIN)/python -m tools.reference
 
 bench: $(VENV)/dev ## What ten thousand generations in flight cost; never part of the tests
 	$(BIN)/python -m benchmarks.in_flight

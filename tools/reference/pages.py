@@ -1,0 +1,170 @@
+"""One function a page."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any
+
+from tools.reference.command_help import command_line
+from tools.reference.reading import attribute_docs, log_calls, markdown, table
+
+SECTIONS = {
+    "api_key": "Account",
+    "fleet": "Ledger and queues",
+    "submit_timeout_seconds": "Requests and waiting",
+    "storage": "Storage",
+    "notification_secret": "Notifications",
+    "webhook_secret": "Webhooks",
+    "input_roots": "Inputs and addresses",
+}
+"""The first setting under each heading; a new one stands under the heading before it."""
+SIGNALS, KEYS = ["signal", "when, from whom, with what"], ["key", "type", "holds"]
+
+
+def settings() -> str:
+    """Every setting, by heading."""
+    from mulequeue.settings import Settings, default_of
+
+    docs = attribute_docs(Settings)
+    parts = ["# Settings\n\n", markdown(inspect.getdoc(sys.modules[Settings.__module__]))]
+    rows: list[list[str]] = []
+
+    def end() -> None:
+        if rows:
+            parts.append(table(["setting", "default", ""], rows))
+            rows.clear()
+
+    for item in fields(Settings):
+        if item.name in SECTIONS:
+            end()
+            parts.append(f"\n## {SECTIONS[item.name]}\n\n")
+        default = default_of(item.name)
+        shown = "" if default in (None, (), {}) else f"`{_number(default)}`"
+        rows.append([f"`mulequeue_{item.name}`", shown, docs[item.name]])
+    end()
+    parts.append(
+        "\nIn the environment the names are in capitals: `mulequeue_redis_url` is "
+        "`MULEQUEUE_REDIS_URL`. Lists are\nseparated by `:` there; dictionaries are set in the "
+        "Celery configuration only. An unknown `mulequeue_…` key is an\nerror that names the "
+        "nearest.\n"
+    )
+    return "".join(parts)
+
+
+def _number(value: Any) -> str:
+    return f"{value:_}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def functions() -> str:
+    """Tasks, functions and data that ``from mulequeue import …`` gives."""
+    import mulequeue
+    from mulequeue.ledger import Batch, Record
+
+    parts = ["# Tasks and functions\n\nAll of `from mulequeue import …`. "]
+    parts.append("What is raised stands in [errors](errors.md).\n")
+    tasks = ["generate", "generate_from", "adopt", "download", "notify"]
+    others = ["generate_many", "resume", "cancel", "status", "file"]
+    parts.append("\n## Tasks\n\nCelery tasks: `.delay()`, `.s()`, `.apply_async()`, `|` and ")
+    parts.append("`chord` as on every other.\n")
+    parts += [_function(name, getattr(mulequeue, name).run) for name in tasks]
+    parts.append("\n## Functions\n")
+    parts += [_function(name, getattr(mulequeue, name)) for name in others]
+    parts.append("\n## Data\n")
+    for cls in (mulequeue.Outcome, mulequeue.Asset, mulequeue.ErrorInfo, mulequeue.File):
+        parts.append(_data(cls))
+    parts.append("\nWhat `status` answers:\n")
+    parts += [_data(Batch), _data(Record)]
+    return "".join(parts)
+
+
+def _function(name: str, function: Callable[..., Any]) -> str:
+    plain = inspect.signature(function)
+    given = [item.replace(annotation=item.empty) for item in plain.parameters.values()]
+    signature = str(plain.replace(parameters=given, return_annotation=plain.empty))
+    return f"\n### {name}\n\n`{name}{signature}`\n\n{markdown(inspect.getdoc(function))}"
+
+
+def _data(cls: type[Any]) -> str:
+    docs = attribute_docs(cls)
+    rows = []
+    for item in fields(cls):
+        must = item.default is MISSING and item.default_factory is MISSING
+        default = "" if must or item.default in (None, MISSING, ()) else f"`{item.default!r}`"
+        rows.append([f"`{item.name}`", f"`{item.type}`", default, docs.get(item.name, "")])
+    properties = [
+        [f"`{name}`", "", "", _first_line(value)]
+        for name, value in vars(cls).items()
+        if isinstance(value, property) and value.__doc__
+    ]
+    head = f"\n### {cls.__name__}\n\n{markdown(inspect.getdoc(cls))}\n"
+    return head + table(["field", "type", "default", ""], rows + properties)
+
+
+def _first_line(value: Any) -> str:
+    return markdown(inspect.getdoc(value)).strip().partition("\n")[0]
+
+
+def errors() -> str:
+    """The tree, and what each error means."""
+    from mulequeue import errors as module
+
+    tree = inspect.getdoc(module) or ""
+    rows = [
+        [f"`{name}`", _first_line(getattr(module, name))]
+        for name in module.__all__
+        if isinstance(getattr(module, name), type)
+    ]
+    return (
+        f"# Errors\n\n```text\n{tree}\n```\n\n{table(['error', 'means'], rows)}\n"
+        "`GenerationError` and the four below it carry the whole outcome in `.outcome`, the API's "
+        "error in `.error` and its\nkind in `.reason`. They survive every result backend. What to do "
+        "about each stands in\n[failures](../howto/failures.md).\n"
+    )
+
+
+def events() -> str:
+    """Signals, Celery events and log lines."""
+    from mulequeue import signals
+
+    rows = [
+        [level, f"`{text}`", ", ".join(f"`{name}`" for name in extra)]
+        for level, text, extra in log_calls(Path(inspect.getfile(signals)).parent)
+    ]
+    return (
+        f"# Events, signals and log lines\n\n## Signals\n\n{markdown(inspect.getdoc(signals), ['signal', 'when, from whom, with what'])}\n"
+        "```python\nfrom mulequeue.signals import generation_settled\n\n\n"
+        "@generation_settled.connect\ndef count(sender, task_id, outcome, **_):\n"
+        "    print(task_id, outcome.status)\n```\n\n"
+        "## Celery's events\n\n"
+        "`task-generating` (with `model`) is sent once a generation, before its create request "
+        "leaves, and the state\n`GENERATING` is stored beside it. Everything else is Celery's own: "
+        "see [Flower](../howto/flower.md).\n\n"
+        "## Log lines\n\nAll under the logger `mulequeue`. The fields are in `extra`, and no line "
+        "holds a key, an input or a signed URL.\n\n" + table(["level", "message", "fields"], rows)
+    )
+
+
+def ledger() -> str:
+    """The keys in Redis."""
+    from mulequeue import ledger as module
+
+    return (
+        f"# Keys of the ledger\n\n{markdown(inspect.getdoc(module), ['key', 'type', 'holds'])}\n"
+        "`{fleet}` is `mulequeue_fleet`. Read them with `mulequeue status` and `mulequeue list`, and "
+        "change nothing by hand:\na record, its due time and the counts belong together. How much "
+        "room they take is in [Redis](../howto/redis.md).\n"
+    )
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "settings.md": settings,
+    "functions.md": functions,
+    "errors.md": errors,
+    "cli.md": command_line,
+    "events.md": events,
+    "ledger.md": ledger,
+}
