@@ -17,7 +17,7 @@ EDITABLE ?= -e
 .PHONY: help demo test test-wheel test-oldest test-all lint format reference bench soak clean
 
 help: ## Show what there is
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/base: 
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -67,6 +67,9 @@ reference: $(VENV)/dev ## Write docs/reference from the code
 
 bench: $(VENV)/dev ## What ten thousand generations in flight cost; never part of the tests
 	$(BIN)/python -m benchmarks.in_flight
+
+upgrade-fixture: $(VENV)/dev ## Write down what this version leaves in Redis; once per release
+	PYTHONPATH=tests $(BIN)/python -m upgrades.write
 
 soak: $(VENV)/dev ## Random troubles against a real fleet; SEED=1 MINUTES=10 BROKER=redis
 	PYTHONPATH=tests $(BIN)/python -m soak --seed $(SEED) --minutes $(MINUTES) --broker $(BROKER) $(SOAK)
