@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -41,7 +42,9 @@ def download(
 
     def attempt() -> dict[str, Any]:
         outcome = read_outcome(task.app, value)
+        started = time.monotonic()
         files = _store(outcome, here.settings, storage, path)
+        here.meter.stored(files, time.monotonic() - started)
         here.ledger.record_files(outcome.task_id, files)
         files_stored.send(sender=task, task_id=outcome.task_id, files=files)
         if is_member:

@@ -214,6 +214,7 @@ class Poller:
             due.remote_id,
             timeout_seconds=self._settings.poll_timeout_seconds,
         )
+        self._runtime.meter.checked(due.profile, found)
         await self._note_health(due.profile, found)
         self._note_unknown_word(due, found)
         decision = decide(

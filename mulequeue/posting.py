@@ -52,6 +52,7 @@ async def post(
         kind=plan.model.kind,
         not_after=lambda: steady_clock() - started > LATEST_START_SECONDS,
     )
+    runtime.meter.submitted(plan.profile.name, answer)
     await _write_down(runtime, plan, intent, slim, answer)
 
 

@@ -17,6 +17,7 @@ from celery import current_app
 
 from mulequeue.http import api_session
 from mulequeue.ledger import Ledger, Message, Wake, unpack
+from mulequeue.metrics import Meter
 from mulequeue.queues import countdown, internal_queue
 from mulequeue.settings import Settings
 
@@ -37,6 +38,7 @@ class Runtime:
         for name in (settings.poll_queue, settings.wake_queue):
             internal_queue(app, name)
         self.ledger = Ledger.of(settings)
+        self.meter = Meter(self.ledger.add_counts)
         self.state: dict[str, Any] = {}
         """What a module keeps per process (the poller)."""
         self._lock = threading.Lock()
@@ -142,6 +144,7 @@ _runtimes: WeakKeyDictionary[Any, Runtime] = WeakKeyDictionary()
 _guard = threading.Lock()
 
 
+        self.meter.flush()
 def runtime(app: Any = None) -> Runtime:
     """This process' runtime for a Celery app (None: the current one).
 
@@ -164,3 +167,10 @@ def _renew_lock() -> None:
 
 # A child forked while another thread held the lock would wait for ever.
 os.register_at_fork(after_in_child=_renew_lock)
+def flush_metrics() -> None:
+    """Write what this process counted, before it ends."""
+    for found in list(_runtimes.values()):
+        if found.pid == os.getpid():
+            found.meter.flush()
+
+

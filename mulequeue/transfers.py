@@ -81,10 +81,15 @@ def transfer(
     try:
         here.poll_at(here.ledger.now() + TRANSFER_LEASE_SECONDS)
         with Heartbeat(here, task_id, run):
-            return attempt()
+            result = attempt()
+        here.meter.attempted(task.name, "done")
+        return result
     except Exception as exc:
         delay = delays[min(number, len(delays)) - 1] * random.uniform(0.8, 1.2)
-        _raise_if_final(exc, number, is_late=elapsed + delay > most_seconds)
+        final = _final_error(exc, number, is_late=elapsed + delay > most_seconds)
+        here.meter.attempted(task.name, "retried" if final is None else "given_up")
+        if final is not None:
+            raise final from final.__cause__
         logger.warning(
             "%s did not work, next attempt in %.0f s: %s",
             task.name,
@@ -96,19 +101,21 @@ def transfer(
     raise Ignore("tried again later")
 
 
-def _raise_if_final(exc: Exception, number: int, *, is_late: bool) -> None:
-    """Whether another attempt makes sense.
+def _final_error(exc: Exception, number: int, *, is_late: bool) -> Exception | None:
+    """What it is given up with; None: another attempt makes sense.
 
     An error nobody foresaw (a full disk, Redis away, a defect) gets some attempts too: raised here
     it would fail the chord for good.
     """
     if isinstance(exc, TransferError):
-        if not exc.retryable or number >= MOST_ATTEMPTS or is_late:
-            raise exc
-    elif isinstance(exc, MuleQueueError):
-        raise exc
-    elif number >= MOST_UNFORESEEN:
-        raise TransferError(f"{type(exc).__name__}: {exc}", retryable=False) from exc
+        return exc if not exc.retryable or number >= MOST_ATTEMPTS or is_late else None
+    if isinstance(exc, MuleQueueError):
+        return exc
+    if number < MOST_UNFORESEEN:
+        return None
+    error = TransferError(f"{type(exc).__name__}: {exc}", retryable=False)
+    error.__cause__ = exc
+    return error
 
 
 def _try_again(here: Runtime, task_id: str, run: str, delay: float) -> None:

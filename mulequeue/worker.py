@@ -46,6 +46,15 @@ def take_queues(instance: Any = None, **_: Any) -> None:
         )
 
 
+@signals.worker_process_shutdown.connect
+@signals.worker_shutdown.connect
+def write_metrics(**_: Any) -> None:
+    """What was counted in the last second is not lost with a worker that ends in order."""
+    from mulequeue.runtime import flush_metrics
+
+    flush_metrics()
+
+
 @signals.worker_ready.connect
 def watch(sender: Any = None, **_: Any) -> None:
     """The worker consumes: from now on it watches over the poll loop."""

@@ -21,6 +21,7 @@ _COMMANDS = {
     "doctor": ("doctor", "doctor_command", "Look at everything, and say what to do about it."),
     "models": ("models", "models_command", "List the models, or show one."),
     "webhooks": ("webhooks", "webhooks_command", "Take MuleRouter's webhooks without a web app."),
+    "exporter": ("exporter", "exporter_command", "Show the fleet's numbers to Prometheus."),
     "emulator": ("emulator", "emulator_command", "Run an emulator of the API."),
 }
 """Command -> module, attribute, and the help line, so that ``--help`` imports none of them."""

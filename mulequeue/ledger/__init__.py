@@ -12,6 +12,8 @@ The braces make one Redis Cluster slot of a fleet.
 ``mulequeue:{fleet}:remote:<remote id>``       string  remote id -> task id, for webhooks
 ``mulequeue:{fleet}:batch:<batch id>``         hash    size, and how many members are in which bucket
 ``mulequeue:{fleet}:counts``                   hash    the same over the whole fleet
+``mulequeue:{fleet}:metrics``                  hash    what the exporter shows (:mod:`.counted`)
+``mulequeue:{fleet}:pauses``                   hash    until when which gate was paused last
 ``mulequeue:{fleet}:gate:<profile>``           hash    pause, probe and ramp of submissions; slots taken
 ``mulequeue:{fleet}:pollgate:<profile>``       hash    pause and probe of status checks
 ``mulequeue:{fleet}:poll``, ``…:sweep``        hash    the valid poll message; the sweep that runs
@@ -46,6 +48,7 @@ from mulequeue.ledger.answers import (
 )
 from mulequeue.ledger.connecting import connect
 from mulequeue.ledger.events import Events
+from mulequeue.ledger.counted import Counted
 from mulequeue.ledger.packing import pack, unpack
 from mulequeue.ledger.reading import Reading
 from mulequeue.ledger.records import SCHEMA_VERSION, Record, outcome_of
@@ -76,7 +79,7 @@ MOST_CLAIMED = 250
 MOST_WAKES = 200
 
 
-class Ledger(Transfers, Events, Reading):
+class Ledger(Transfers, Events, Reading, Counted):
     """One fleet's ledger on one Redis.
 
     :param redis: a client that answers bytes (``decode_responses`` off).

@@ -1,4 +1,5 @@
 -- May a submission of this profile leave now? Grants it by taking a slot.
+-- P .. 'pauses'          hash    for the exporter: gate:<profile> or pollgate:<profile> -> paused until then
 -- P .. 'gate:<profile>'  hash
 --   slots   generations in flight       until  paused until then
 --   level   how often refused in a row  probe  a probe is under way until then
@@ -66,5 +67,6 @@ local function pause(key, seconds, first, ceiling)
   paused_until = math.max(paused_until, now + wait)
   redis.call('HSET', key, 'until', time_text(paused_until))
   redis.call('HDEL', key, 'probe', 'ramp', 'used')
+  redis.call('HSET', P .. 'pauses', string.sub(key, #P + 1), time_text(paused_until))
   return paused_until
 end

@@ -38,6 +38,7 @@ end
 -- Again and again, ever more rarely, until a delivery answers it.
 local function count_wake(id, key)
   local times = redis.call('HINCRBY', key, 'wakes', 1)
+  if times > 1 then recovered('wake') end
   due(id, now + math.min(WAKE_CEILING, WAKE_AGAIN * 2 ^ math.min(times - 1, 20)))
 end
 
@@ -53,7 +54,7 @@ local function take_generating(id, record)
     due(id, paused + 10 * ((tonumber(ARGV[9]) + #polls * 0.618 + tonumber(redis.sha1hex(id):sub(1, 4), 16) / 65536) % 1))
     return
   end
-  write(id, 'claim', token)
+  if write(id, 'claim', token) == 0 then recovered('claim') end
   due(id, now + lease)
   local more = read(id, 'remote_id', 'path', 'polls', 'errors', 'interval', 'submitted', 'started', 'deadline')
   polls[#polls + 1] = { id, more[1], more[2], record[4], more[3] or '0', more[4] or '0',
@@ -96,13 +97,17 @@ local function take(id)
   if tonumber(record[2] or 0) > version or (needs_key and not known[record[3]]) then
     unknown = record[3] or ''
     return due(id, now + 5)
+    recovered('transfer')
   end
   if state == 'generating' then return take_generating(id, record) end
   if state == 'waiting' then return take_waiting(id, record) end
   if state == 'submitting' then
     return wake(id, settle(id, record[5] and 'cancelled' or 'submit_unknown'))
   end
-  if state == 'delivering' then move(id, 'settled') end
+  if state == 'delivering' then
+    recovered('delivery')
+    move(id, 'settled')
+  end
   return wake_parked(id)
 end
 
@@ -112,3 +117,4 @@ for _, id in ipairs(ids) do
   take(id)
 end
 return { time_text(now), unknown, polls, wakes, #ids, reopening }
+    recovered('submission')

@@ -63,5 +63,6 @@ else                           -- watch: is something overdue that nobody will l
   -- a fleet without a free slot must not collect messages: 3 s, then doubling to 30 s
   if poll[1] and tonumber(poll[2]) > now - math.min(30, OVERDUE * 2 ^ math.min(missed, 10)) then return {} end
   redis.call('HSET', POLL, 'missed', missed + 1)
+  recovered('poll message')
   return publish(now)
 end

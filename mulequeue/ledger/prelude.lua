@@ -32,7 +32,7 @@ local function parked_key(id) return P .. 'parked:' .. id end
 local function outcome_key(id) return P .. 'outcome:' .. id end
 local function due(id, at) redis.call('ZADD', DUE, time_text(at), id) end
 local function read(id, ...) return redis.call('HMGET', record_key(id), ...) end
-local function write(id, ...) redis.call('HSET', record_key(id), ...) end
+local function write(id, ...) return redis.call('HSET', record_key(id), ...) end
 
 local function is_under_way(state)
   return state == 'waiting' or state == 'submitting' or state == 'generating'
@@ -56,6 +56,32 @@ local function tally(batch, old, new)
 end
 
 local function free_slot(id, profile)
+local METRICS = P .. 'metrics'
+local function metric(amount, ...)
+  redis.call('HINCRBY', METRICS, table.concat({ ... }, '\t'), amount)
+end
+
+-- Records that an older version parked were never counted: less than nothing is nothing.
+local function count_state(path, old, new)
+  local name = 'in_flight\t' .. (path or '') .. '\t'
+  if old and redis.call('HINCRBY', METRICS, name .. old, -1) <= 0 then redis.call('HDEL', METRICS, name .. old) end
+  if new ~= 'delivered' then redis.call('HINCRBY', METRICS, name .. new, 1) end
+end
+
+-- One observation of a histogram, in the first bucket that holds it.
+local GENERATION_SECONDS = { 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600 }
+local function observe_generation(path, seconds)
+  local le = '+Inf'
+  for i = #GENERATION_SECONDS, 1, -1 do
+    if seconds <= GENERATION_SECONDS[i] then le = GENERATION_SECONDS[i] end
+  end
+  metric(1, 'generation_seconds', path, le)
+  redis.call('HINCRBYFLOAT', METRICS, 'generation_seconds_sum\t' .. path, string.format('%.3f', seconds))
+end
+
+-- Something was left lying by who should have done it, and is taken up again.
+local function recovered(what) metric(1, 'recoveries', what) end
+
   if redis.call('HDEL', record_key(id), 'slot') == 1 then
     redis.call('HINCRBY', P .. 'gate:' .. profile, 'slots', -1)
   end
@@ -63,11 +89,13 @@ end
 
 -- The one place where a state changes, so that counts and slots always agree with the records.
 local function move(id, new_state, new_status)
-  local old = read(id, 'state', 'status', 'batch', 'profile')
-  local old_bucket = nil
-  if old[1] and old[1] ~= 'tombstone' then old_bucket = bucket(old[1], old[2]) end
+  local old = read(id, 'state', 'status', 'batch', 'profile', 'path')
+  local old_state, old_bucket = old[1], nil
+  if old_state == 'tombstone' then old_state = nil end
+  if old_state then old_bucket = bucket(old_state, old[2]) end
   tally(old[3], old_bucket, bucket(new_state, new_status or old[2]))
   write(id, 'state', new_state)
+  if old_state ~= new_state then count_state(old[5], old_state, new_state) end
   if new_status then write(id, 'status', new_status) end
   if old[4] and (new_state == 'waiting' or not is_under_way(new_state)) then free_slot(id, old[4]) end
 end
@@ -75,6 +103,11 @@ end
 -- Outcome first, wake second: what comes back is the signature to publish.
 local function settle(id, status, outcome)
   move(id, 'settled', status)
+  local held = read(id, 'path', 'started')
+  metric(1, 'outcomes', held[1] or '', status)
+  if held[2] and (status == 'succeeded' or status == 'failed') then
+    observe_generation(held[1] or '', now - tonumber(held[2]))
+  end
   redis.call('HDEL', record_key(id), 'claim')
   write(id, 'finished', time_text(now), 'wakes', 1)
   if outcome and outcome ~= '' then redis.call('SET', outcome_key(id), outcome) end

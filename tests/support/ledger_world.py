@@ -143,6 +143,7 @@ class World:
         due = {name.decode() for name in self.redis.zrange(self.key("due"), 0, -1)}
         assert living == {name for name in due if not name.startswith("transfer:")}
         assert recount(records.values()) == nonzero(self.fields("counts"))
+        assert in_flight(records.values()) == self.counted_in_flight()
         for batch in {it["batch"] for it in records.values() if "batch" in it}:
             members = [it for it in records.values() if it.get("batch") == batch]
             assert recount(members) == nonzero(self.fields(f"batch:{batch}"))
@@ -150,6 +151,17 @@ class World:
         assert len(holders) == self.slots()
         assert all(it["state"] in UNDER_WAY for it in holders)
         assert all("slot" in it for it in records.values() if it["state"] in UNDER_WAY[1:])
+
+    def counted_in_flight(self) -> Counter[tuple[str, str]]:
+        """What the exporter shows, by path and state."""
+        counted = self.ledger.counted()
+        return Counter({labels: int(n) for labels, n in counted["in_flight"].items()})
+
+
+def in_flight(records: Any) -> Counter[tuple[str, str]]:
+    """How many records there are of each path in each state, up to their delivery."""
+    over = ("delivered", "tombstone")
+    return Counter((it["path"], it["state"]) for it in records if it["state"] not in over)
 
 
 def marker_of(wake: Wake) -> str:
