@@ -21,12 +21,22 @@ class Block:
 
     @property
     def commands(self) -> list[str]:
-        """The lines that a user types, of a console block."""
-        lines = [line.removeprefix("$ ") for line in self.text.splitlines() if line[:2] == "$ "]
-        return lines if self.language == "console" else []
+        """The lines that a user types: those with a prompt in a console block, all in a bash block."""
+        lines = self.text.replace("\\\n", " ").splitlines()
+        if self.language in ("bash", "sh", "shell"):
+            return [line for line in lines if line.strip() and not line.startswith("#")]
+        return [line[2:] for line in lines if line[:2] == "$ " and self.language == "console"]
+
+
+def all_pages() -> list[str]:
+    """Every page for users: the README, and what is under docs."""
+    return ["../README.md", *sorted(str(file.relative_to(DOCS)) for file in DOCS.rglob("*.md"))]
 
 
 def blocks(page: str) -> list[Block]:
-    """All of them, in order."""
+    """All of them, in order.
+
+    :param page: its path, seen from docs.
+    """
     text = (DOCS / page).read_text()
     return [Block(m["language"], m["text"], m["name"]) for m in _BLOCK.finditer(text)]

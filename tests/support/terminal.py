@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,11 +12,12 @@ from pathlib import Path
 from support.fleet import environment
 from support.waiting import wait_until
 
-# What a program has written once it is there for others.
+# How a program that stays on is started, and what it has written once it is there for others.
 _STAYS = {
     "redis-server": "eady to accept connections",
     "mulequeue emulator": "mulequeue emulator on http://",
-    "celery": " ready.",
+    r"celery -A \S+ worker .*INFO": " ready.",
+    r"celery -A \S+ worker": "[queues]",
     "flask": "Running on http://",
     "python manage.py runserver": "Quit the server",
 }
@@ -25,14 +27,17 @@ class Terminals:
     """Types the commands of a page in a folder.
 
     :param instead: texts of the page and what is typed instead: ports that may be taken.
+    :param env: more environment of all of them.
     """
 
-    def __init__(self, folder: Path, instead: dict[str, str]) -> None:
+    def __init__(
+        self, folder: Path, instead: dict[str, str], env: dict[str, str] | None = None
+    ) -> None:
         self.folder, self._instead = folder, instead
         self._exports: list[str] = []
         self._running: list[tuple[subprocess.Popen[bytes], Path]] = []
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        self._env = environment({"PATH": path, "PYTHONUNBUFFERED": "1"})
+        self._env = environment({"PATH": path, "PYTHONUNBUFFERED": "1", **(env or {})})
 
     def type(self, command: str) -> str:
         """What it says on standard output; of a program that stays on, until it is ready."""
@@ -44,7 +49,7 @@ class Terminals:
             return ""
         line = "\n".join(["set -eu", *self._exports, command])
         for start, word in _STAYS.items():
-            if command.startswith(start):
+            if re.match(start, command):
                 return self._start(line, word)
         done = subprocess.run(
             ["bash", "-c", line],

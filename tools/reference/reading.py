@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-_LEVELS = ["critical", "exception", "error", "warning", "info", "debug"]
+_LEVELS = ["log", "critical", "exception", "error", "warning", "info", "debug"]
+_SHOWN = {"exception": "error", "log": "critical or warning"}
 _PLACE = re.compile(r"%[-.\d]*[a-z]")
 _ROLE = re.compile(r":\w+:`~?([^`]+)`")
 _FIELD = re.compile(r":(param|returns?|raises?)\s*([^:]*):\s*(.*)")
@@ -44,7 +45,7 @@ def log_calls(folder: Path) -> list[tuple[str, str, list[str]]]:
         for level, text, fields in _calls(function)
     }
     return [
-        (_LEVELS[level].replace("exception", "error"), text, list(fields))
+        (_SHOWN.get(_LEVELS[level], _LEVELS[level]), text, list(fields))
         for level, text, fields in sorted(found)
     ]
 
@@ -61,7 +62,7 @@ def _calls(function: ast.AST) -> Iterator[tuple[str, str, tuple[str, ...]]]:
         match node:
             case ast.Call(
                 func=ast.Attribute(value=ast.Name(id="logger"), attr=level),
-                args=[ast.Constant(value=str(text)), *_],
+                args=[ast.Constant(value=str(text)), *_] | [_, ast.Constant(value=str(text)), *_],
                 keywords=keywords,
             ) if level in _LEVELS and " " in text:
                 given = next((item.value for item in keywords if item.arg == "extra"), None)
