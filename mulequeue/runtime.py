@@ -7,7 +7,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Coroutine, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
@@ -67,6 +67,19 @@ class Runtime:
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run on the loop and wait. It goes on there even if the waiting is interrupted."""
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result()
+
+    def finish(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """The same for what must not stay half done: a process that is told to go waits for it.
+
+        Supervisors that send SIGTERM to a whole group (systemd by default, honcho, Heroku) reach
+        the pool's processes too, whose answer to it is SystemExit, in the middle of a task.
+        """
+        future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+        try:
+            return future.result()
+        except SystemExit:
+            wait([future])
+            raise
 
     def session(self) -> aiohttp.ClientSession:
         """The keep-alive session of all status checks; call it on the loop."""
@@ -131,6 +144,7 @@ class Runtime:
 
     def close(self) -> None:
         """Stop the loop and its connections."""
+        self.meter.flush()
         self._publisher.shutdown(wait=True)
         loop = self._loop
         if loop is not None and loop.is_running():
@@ -144,7 +158,6 @@ _runtimes: WeakKeyDictionary[Any, Runtime] = WeakKeyDictionary()
 _guard = threading.Lock()
 
 
-        self.meter.flush()
 def runtime(app: Any = None) -> Runtime:
     """This process' runtime for a Celery app (None: the current one).
 
@@ -160,13 +173,6 @@ def runtime(app: Any = None) -> Runtime:
         return found
 
 
-def _renew_lock() -> None:
-    global _guard
-    _guard = threading.Lock()
-
-
-# A child forked while another thread held the lock would wait for ever.
-os.register_at_fork(after_in_child=_renew_lock)
 def flush_metrics() -> None:
     """Write what this process counted, before it ends."""
     for found in list(_runtimes.values()):
@@ -174,3 +180,10 @@ def flush_metrics() -> None:
             found.meter.flush()
 
 
+def _renew_lock() -> None:
+    global _guard
+    _guard = threading.Lock()
+
+
+# A child forked while another thread held the lock would wait for ever.
+os.register_at_fork(after_in_child=_renew_lock)

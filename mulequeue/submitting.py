@@ -68,7 +68,7 @@ def deliver(
         slim = parked_signature(
             task, queue=runtime.settings.wake_queue, epoch=intent.epoch, args=slim_args
         )
-        runtime.run(post(runtime, plan, intent, slim, started))
+        runtime.finish(post(runtime, plan, intent, slim, started))
         generation_parked.send(sender=task, task_id=intent.task_id, plan=plan)
     except Exception:
         # The intent's lease ends in submit_unknown; nothing is sent a second time.

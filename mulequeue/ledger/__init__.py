@@ -47,8 +47,8 @@ from mulequeue.ledger.answers import (
     verdict_of,
 )
 from mulequeue.ledger.connecting import connect
-from mulequeue.ledger.events import Events
 from mulequeue.ledger.counted import Counted
+from mulequeue.ledger.events import Events
 from mulequeue.ledger.packing import pack, unpack
 from mulequeue.ledger.reading import Reading
 from mulequeue.ledger.records import SCHEMA_VERSION, Record, outcome_of

@@ -82,6 +82,7 @@ local function take_transfer(id)
   if run then
     redis.call('HSET', key, 'lapsed', run)
     redis.call('HDEL', key, 'run')
+    recovered('transfer')
   end
   count_wake(id, key)
   wake(id, signature)
@@ -97,11 +98,11 @@ local function take(id)
   if tonumber(record[2] or 0) > version or (needs_key and not known[record[3]]) then
     unknown = record[3] or ''
     return due(id, now + 5)
-    recovered('transfer')
   end
   if state == 'generating' then return take_generating(id, record) end
   if state == 'waiting' then return take_waiting(id, record) end
   if state == 'submitting' then
+    recovered('submission')
     return wake(id, settle(id, record[5] and 'cancelled' or 'submit_unknown'))
   end
   if state == 'delivering' then
@@ -117,4 +118,3 @@ for _, id in ipairs(ids) do
   take(id)
 end
 return { time_text(now), unknown, polls, wakes, #ids, reopening }
-    recovered('submission')

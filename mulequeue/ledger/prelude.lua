@@ -55,7 +55,6 @@ local function tally(batch, old, new)
   if batch and is_under_way(new) then redis.call('PERSIST', keys[2]) end
 end
 
-local function free_slot(id, profile)
 local METRICS = P .. 'metrics'
 local function metric(amount, ...)
   redis.call('HINCRBY', METRICS, table.concat({ ... }, '\t'), amount)
@@ -82,6 +81,7 @@ end
 -- Something was left lying by who should have done it, and is taken up again.
 local function recovered(what) metric(1, 'recoveries', what) end
 
+local function free_slot(id, profile)
   if redis.call('HDEL', record_key(id), 'slot') == 1 then
     redis.call('HINCRBY', P .. 'gate:' .. profile, 'slots', -1)
   end
@@ -94,20 +94,20 @@ local function move(id, new_state, new_status)
   if old_state == 'tombstone' then old_state = nil end
   if old_state then old_bucket = bucket(old_state, old[2]) end
   tally(old[3], old_bucket, bucket(new_state, new_status or old[2]))
-  write(id, 'state', new_state)
   if old_state ~= new_state then count_state(old[5], old_state, new_state) end
+  write(id, 'state', new_state)
   if new_status then write(id, 'status', new_status) end
   if old[4] and (new_state == 'waiting' or not is_under_way(new_state)) then free_slot(id, old[4]) end
 end
 
 -- Outcome first, wake second: what comes back is the signature to publish.
 local function settle(id, status, outcome)
-  move(id, 'settled', status)
   local held = read(id, 'path', 'started')
   metric(1, 'outcomes', held[1] or '', status)
   if held[2] and (status == 'succeeded' or status == 'failed') then
     observe_generation(held[1] or '', now - tonumber(held[2]))
   end
+  move(id, 'settled', status)
   redis.call('HDEL', record_key(id), 'claim')
   write(id, 'finished', time_text(now), 'wakes', 1)
   if outcome and outcome ~= '' then redis.call('SET', outcome_key(id), outcome) end
