@@ -189,7 +189,7 @@ def queue_depths(app: Any, queues: Iterable[str]) -> Callable[[], dict[str, int]
         found: dict[str, int] = {}
         with suppress(Exception), lock, app.connection_for_read(connect_timeout=3) as connection:
             for name in names:
-                found[name] = 0  # an empty queue may not exist at all, which is an error of the channel
+                found[name] = 0  # one that is empty may not even exist, an error of the channel
                 with suppress(*connection.channel_errors), connection.channel() as channel:
                     found[name] = channel.queue_declare(name, passive=True).message_count
         return found
