@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from celery.utils import uuid
+
 from mulequeue.errors import GenerationError, TransferError
 from mulequeue.readable import ReadableTask, SilentTask
 
@@ -58,12 +60,41 @@ class GeneratingTask(OwnTask):
 
     def on_success(self, retval: Any, task_id: str, args: Any, kwargs: Any) -> None:
         _delivering().dispatched(self)
+        _transfers().ended(self)
 
     def on_failure(self, exc: Any, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
         _delivering().dispatched(self, exc)
+        _transfers().ended(self, exc)
 
 
-class TransferringTask(OwnTask):
+class ExpectedTask(OwnTask):
+    """A task that stands in the ledger before its message leaves a worker.
+
+    Not where a user's own process sends it: that need not reach the ledger.
+    """
+
+    abstract = True
+
+    def apply_async(self, args: Any = None, kwargs: Any = None, *rest: Any, **options: Any) -> Any:
+        """Celery's own; what a broker loses is published again."""
+        sender = self._get_app().current_worker_task
+        if sender is None or rest:
+            return super().apply_async(args, kwargs, *rest, **options)
+        from mulequeue import expecting
+
+        options["task_id"] = options.get("task_id") or uuid()
+        if not expecting.applies(sender, options):
+            return super().apply_async(args, kwargs, **options)
+        return expecting.publish(self, sender, args, kwargs, options, super().apply_async)
+
+
+class FollowingTask(GeneratingTask, ExpectedTask):
+    """A generating task that is made from what was generated, and paid, before it."""
+
+    abstract = True
+
+
+class TransferringTask(ExpectedTask):
     """A task that holds a lease while it runs and between its attempts."""
 
     abstract = True

@@ -28,38 +28,47 @@ def download(
     task: Any, value: Mapping[str, Any], *, storage: str | None, path: str | None
 ) -> dict[str, Any]:
     """What one delivery of ``download`` does."""
-    if not is_outcome(value):
-        raise InputError("download needs the outcome of a generation as its first argument.")
-    if value["status"] != "succeeded":
-        return dict(value)
     if task.request.called_directly or task.request.is_eager:
+        if not _is_good(value):
+            return dict(value)
         settings = Settings.load(task.app)
         outcome = Outcome.from_dict(value)
         files = _store(outcome, settings, storage, path)
         return replace(outcome, files=files).to_dict()
     here = runtime(task.app)
-    is_member = is_reference(value)
 
     def attempt() -> dict[str, Any]:
+        if not _is_good(value):
+            return dict(value)
         outcome = read_outcome(task.app, value)
         started = time.monotonic()
         files = _store(outcome, here.settings, storage, path)
         here.meter.stored(files, time.monotonic() - started)
         here.ledger.record_files(outcome.task_id, files)
         files_stored.send(sender=task, task_id=outcome.task_id, files=files)
-        if is_member:
+        if is_reference(value):
             return reference(outcome, files)
         return replace(outcome, files=files).to_dict()
 
     try:
         return transfers.transfer(task, attempt, delays=DELAYS_SECONDS, most_seconds=MOST_SECONDS)
     except MuleQueueError as exc:
-        if not is_member:
+        if not is_reference(value):
             raise
         # One lost file must not fail the chord of a thousand.
         logger.error("a file could not be stored: %s", exc, extra={"task_id": value["task_id"]})
         here.ledger.record_files(value["task_id"], ())
         return {**dict(value), "files": [], "error": str(exc)}
+
+
+def _is_good(value: Any) -> bool:
+    """Whether it has something to be stored; an outcome that did not succeed passes through.
+
+    :raises InputError: it is no outcome.
+    """
+    if not is_outcome(value):
+        raise InputError("download needs the outcome of a generation as its first argument.")
+    return bool(value["status"] == "succeeded")
 
 
 def reference(outcome: Outcome, files: tuple[File, ...]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ MuleQueueError
 ├─ AddressRefused                 an address that is not public (:mod:`mulequeue.addresses`)
 ├─ TransferError                  a download or a notification did not work        .retryable
 │  ├─ DownloadError
+│  │  └─ AssetGone                its URL has expired, or its asset is gone for good
 │  └─ NotificationError
 └─ GenerationError                what a generation came to; one JSON-ready argument      .outcome
    ├─ GenerationFailed
@@ -26,6 +27,7 @@ from typing import Any, ClassVar
 
 __all__ = [
     "APIError",
+    "AssetGone",
     "AuthenticationError",
     "ConfigurationError",
     "DownloadError",
@@ -110,6 +112,10 @@ class TransferError(MuleQueueError):
 
 class DownloadError(TransferError):
     """An asset could not be stored."""
+
+
+class AssetGone(DownloadError):
+    """The URL answers 401, 403, 404 or 410: it may have expired, and be had again from the API."""
 
 
 class NotificationError(TransferError):

@@ -26,9 +26,9 @@ def notify(task: Any, value: Any, target: str) -> Any:
         deliver(notification_for(value, target), settings=settings, timestamp=datetime.now(UTC))
         return value
     settings = runtime(task.app).settings
-    check_target(target, settings)
 
     def attempt() -> Any:
+        check_target(target, settings)
         content = _content(task.app, value)
         deliver(notification_for(content, target), settings=settings, timestamp=datetime.now(UTC))
         return value

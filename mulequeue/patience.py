@@ -27,6 +27,17 @@ def ask(task: Any, function: Callable[[], T]) -> T:
 
     :raises celery.exceptions.Retry: the message comes again later; nothing was done.
     """
+    try:
+        return insist(function)
+    except RedisError as exc:
+        raise task.retry(exc=exc, countdown=30, max_retries=None) from None
+
+
+def insist(function: Callable[[], T]) -> T:
+    """Until Redis answers, for ``LEDGER_PATIENCE_SECONDS``; blocks.
+
+    :raises redis.exceptions.RedisError: it did not answer in that time.
+    """
     ends = time.monotonic() + LEDGER_PATIENCE_SECONDS
     attempt = 0
     while True:
@@ -34,7 +45,7 @@ def ask(task: Any, function: Callable[[], T]) -> T:
             return function()
         except RedisError as exc:
             if time.monotonic() > ends:
-                raise task.retry(exc=exc, countdown=30, max_retries=None) from None
+                raise
             logger.warning("the ledger's Redis does not answer: %r", exc)
             time.sleep(_delay(attempt))
             attempt += 1

@@ -21,12 +21,12 @@ from typing import Any
 import fsspec
 from fsspec.core import split_protocol, url_to_fs
 
-from mulequeue.errors import ConfigurationError, DownloadError
+from mulequeue.errors import AssetGone, ConfigurationError, DownloadError
 from mulequeue.media import HEAD_BYTES, media_type_of
 from mulequeue.outcome import File, Outcome
 from mulequeue.paths import check_template, file_path
 from mulequeue.settings import Settings
-from mulequeue.transfer import AssetGone, Brake, asset_chunks
+from mulequeue.transfer import Brake, asset_chunks
 
 __all__ = ["Storage", "check_storage", "download_assets"]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from celery import shared_task
 
-from mulequeue.base import OWN, GeneratingTask, OwnTask, PollingTask, TransferringTask
+from mulequeue.base import OWN, FollowingTask, GeneratingTask, PollingTask, TransferringTask
 from mulequeue.errors import InputError, generation_error
 from mulequeue.outcome import is_outcome
 from mulequeue.settings import Settings
@@ -98,7 +98,7 @@ def generate(
     )
 
 
-@shared_task(bind=True, base=GeneratingTask, name="mulequeue.generate_from", **OWN)
+@shared_task(bind=True, base=FollowingTask, name="mulequeue.generate_from", **OWN)
 def generate_from(
     self: Any,
     previous: Mapping[str, Any],
@@ -120,13 +120,8 @@ def generate_from(
     from mulequeue.downloading import with_asset
     from mulequeue.plan import make_plan
 
-    if not is_outcome(previous):
-        raise InputError("generate_from needs the outcome of a generation as its first argument.")
-    if previous["status"] != "succeeded":
-        return dict(previous)
-    unknown = set(call) - set(_CALL)
-    if unknown:
-        raise InputError(f"generate_from has no argument {unknown.pop()!r}.")
+    if not is_outcome(previous) or set(call) - set(_CALL) or previous["status"] != "succeeded":
+        return _once(self, lambda: _passed_on(previous, call))
 
     def plan_of(settings: Settings) -> Plan:
         merged = with_asset(self, previous, input, use=use, index=index)
@@ -138,6 +133,27 @@ def generate_from(
         on_failure=call.get("on_failure", "raise"),
         slim_args=({"task_id": previous["task_id"], "status": "succeeded"}, model, {}),
     )
+
+
+def _passed_on(previous: Any, call: Mapping[str, Any]) -> dict[str, Any]:
+    """The previous outcome, which did not succeed.
+
+    :raises InputError: it is none, or the call has an argument that does not exist.
+    """
+    if not is_outcome(previous):
+        raise InputError("generate_from needs the outcome of a generation as its first argument.")
+    for unknown in set(call) - set(_CALL):
+        raise InputError(f"generate_from has no argument {unknown!r}.")
+    return dict(previous)
+
+
+def _once(task: Any, function: Callable[[], Any]) -> Any:
+    """What needs no generation; a repeated message does it, and what follows it, no second time."""
+    if task.request.called_directly or task.request.is_eager:
+        return function()
+    from mulequeue.transfers import transfer
+
+    return transfer(task, function, delays=(5,), most_seconds=600)
 
 
 @shared_task(bind=True, base=GeneratingTask, name="mulequeue.adopt", **OWN)
@@ -222,7 +238,7 @@ def notify(self: Any, value: Any, target: str) -> Any:
     return notifying.notify(self, value, target)
 
 
-@shared_task(base=OwnTask, name="mulequeue.gather", **OWN)
-def gather(results: Any) -> Any:
+@shared_task(bind=True, base=TransferringTask, name="mulequeue.gather", **OWN)
+def gather(self: Any, results: Any) -> Any:
     """The body of a batch nobody wants to be notified of: its members' results."""
-    return results
+    return _once(self, lambda: results)

@@ -13,7 +13,7 @@ import requests
 import urllib3
 
 from mulequeue.addresses import shown_url
-from mulequeue.errors import DownloadError
+from mulequeue.errors import AssetGone, DownloadError
 from mulequeue.http import (
     CONNECT_TIMEOUT_SECONDS,
     AddressRefused,
@@ -30,10 +30,6 @@ _READ_TIMEOUT_SECONDS = 60.0
 _REDIRECTS = (301, 302, 303, 307, 308)
 _GONE = (401, 403, 404, 410)
 _LATER = (408, 425, 429)
-
-
-class AssetGone(DownloadError):
-    """The URL answers 401, 403, 404 or 410: it may have expired, and be had again from the API."""
 
 
 class Brake:
@@ -74,7 +70,7 @@ def asset_chunks(url: str, *, settings: Settings, brake: Brake) -> Iterator[Iter
     :param settings: total time, largest size, allowed addresses.
     :raises DownloadError: here or while iterating. Not retryable: a refused address, a 4xx, larger
         than ``download_max_bytes``, damaged inline data. Retryable: everything that may pass.
-        :class:`AssetGone` when the URL itself is no longer good.
+        :class:`~mulequeue.errors.AssetGone` when the URL itself is no longer good.
     """
     if url.startswith(("hex:", "data:")):
         yield _limited(_pieces(_inline(url)), settings.download_max_bytes)

@@ -72,6 +72,8 @@ class Revoked:
         fresh = [task_id for task_id in state.revoked if task_id not in self._seen]
         self._seen.update(fresh)
         for task_id, record in zip(fresh, self._here.ledger.records(fresh), strict=True):
+            if record is None:  # a download or a notification, maybe
+                self._here.ledger.revoke_transfer(task_id)
             if record is None or record.state == "delivered":
                 continue
             _, wake = self._here.ledger.cancel(

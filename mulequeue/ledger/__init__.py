@@ -18,6 +18,7 @@ The braces make one Redis Cluster slot of a fleet.
 ``mulequeue:{fleet}:pollgate:<profile>``       hash    pause and probe of status checks
 ``mulequeue:{fleet}:poll``, ``…:sweep``        hash    the valid poll message; the sweep that runs
 ``mulequeue:{fleet}:transfer:<task id>``       hash    lease of a download or notification
+``mulequeue:{fleet}:transfers``                hash    by task: which messages have overtaken others
 ``mulequeue:{fleet}:done:<task id>``           string  what a download or notification came to
 ``mulequeue:{fleet}:event:<event id>``         string  a webhook that was seen
 ``mulequeue:{fleet}:early:<remote id>``        string  JSON of a webhook that came before the id

@@ -73,19 +73,33 @@ local function take_waiting(id, record)
   wake_parked(id)
 end
 
+-- On its way to its first worker, not overtaken, while others are being begun: it stands in a queue.
+local function is_queued(task, sent)
+  local queue = redis.call('HMGET', P .. 'transfers', task, 'began:' .. task)
+  return queue[1] and tonumber(sent) >= tonumber(queue[1]) and now < tonumber(queue[2]) + WAKE_AGAIN
+end
+
 local function take_transfer(id)
   local key = P .. id
-  local signature = redis.call('HGET', key, 'parked')
-  if not signature then return redis.call('ZREM', DUE, id) end
+  local held = redis.call('HMGET', key, 'parked', 'run', 'task', 'sent', 'revoked')
+  local state = read(string.sub(id, 10), 'state')[1]
+  if held[5] then wake(id, held[1]) end
+  if not held[1] or held[5] or (state and state ~= 'tombstone') then -- once it arrived a generation has a record
+    redis.call('DEL', key)
+    return redis.call('ZREM', DUE, id)
+  end
+  if held[4] then
+    if is_queued(held[3], held[4]) then return due(id, now + WAKE_AGAIN) end
+    redis.call('HSET', key, 'sent', time_text(now))
+  end
   -- Its run may still be alive, and may end it as long as no other one has begun.
-  local run = redis.call('HGET', key, 'run')
-  if run then
-    redis.call('HSET', key, 'lapsed', run)
+  if held[2] then
+    redis.call('HSET', key, 'lapsed', held[2])
     redis.call('HDEL', key, 'run')
     recovered('transfer')
   end
   count_wake(id, key)
-  wake(id, signature)
+  wake(id, held[1])
 end
 
 local function take(id)

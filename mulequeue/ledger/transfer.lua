@@ -1,14 +1,42 @@
--- The lease of one download or notification: held while it runs, and between its attempts.
--- P .. 'transfer:<task id>'  hash    parked (signature), run, lapsed (run), attempts, first, wakes
+-- The lease of one download or notification: from before its message leaves until it has ended.
+-- P .. 'transfer:<task id>'  hash    parked (signature), run, lapsed (run), attempts, first, wakes, revoked;
+--                                    while its first message is on its way also task, sent
+-- P .. 'transfers'           hash    <task>: when that one was sent which is the latest of those begun
+--                                    began:<task>: when one of them began last
 -- P .. 'done:<task id>'      string  JSON of what it came to; a repeated message is ignored
 -- ARGV[3] what   [4] task id   [5] the run's token   [6…] by what
 
 local what, id, token = ARGV[3], ARGV[4], ARGV[5]
 local name = 'transfer:' .. id
 local key = P .. name
-local held = redis.call('HMGET', key, 'run', 'attempts', 'first', 'lapsed')
+local held = redis.call('HMGET', key, 'run', 'attempts', 'first', 'lapsed', 'sent', 'task', 'parked')
 
-if what == 'begin' then        -- [6] signature   [7] lease, seconds
+local function forget()
+  redis.call('ZREM', DUE, name)
+  redis.call('DEL', key)
+end
+
+-- What was sent before this one and has not begun was overtaken.
+local function note_progress(sent, task)
+  local latest = redis.call('HGET', P .. 'transfers', task)
+  if not latest or tonumber(latest) < tonumber(sent) then redis.call('HSET', P .. 'transfers', task, sent) end
+  redis.call('HSET', P .. 'transfers', 'began:' .. task, time_text(now))
+end
+
+if what == 'expect' then       -- [6] signature   [7] seconds until it is overdue   [8] name of its task
+  if held[7] or redis.call('EXISTS', P .. 'done:' .. id) == 1 then return { 'known' } end
+  redis.call('HSET', key, 'parked', ARGV[6], 'sent', time_text(now), 'task', ARGV[8])
+  due(name, now + tonumber(ARGV[7]))
+  return { 'expected' }
+elseif what == 'forget' then
+  forget()
+  return { 'forgotten' }
+elseif what == 'revoke' then   -- one last wake, and no other: a worker writes REVOKED down
+  if not held[7] then return { 'unknown' } end
+  redis.call('HSET', key, 'revoked', 1)
+  if not held[1] then due(name, now) end
+  return { 'revoked' }
+elseif what == 'begin' then    -- [6] signature   [7] lease, seconds
   if redis.call('EXISTS', P .. 'done:' .. id) == 1 then return { 'done' } end
   local score = redis.call('ZSCORE', DUE, name)
   if held[1] and held[1] ~= token and score and now < tonumber(score) then return { 'busy' } end
@@ -16,8 +44,9 @@ if what == 'begin' then        -- [6] signature   [7] lease, seconds
     redis.call('HSET', key, 'parked', ARGV[6], 'first', time_text(now))
     held[3] = time_text(now)
   end
+  if held[5] then note_progress(held[5], held[6]) end
   redis.call('HSET', key, 'run', token)
-  redis.call('HDEL', key, 'wakes', 'lapsed')
+  redis.call('HDEL', key, 'wakes', 'lapsed', 'sent', 'task')
   local attempts = held[1] == token and tonumber(held[2]) or redis.call('HINCRBY', key, 'attempts', 1)
   due(name, now + tonumber(ARGV[7]))
   return { 'run', attempts, time_text(now - tonumber(held[3])) }
@@ -32,8 +61,7 @@ elseif what == 'again' then    -- [6] seconds to the next attempt
   due(name, now + tonumber(ARGV[6]))
   return { 'again', time_text(now + tonumber(ARGV[6])) }
 else                           -- end: [6] JSON of what it came to   [7] seconds it is kept
-  redis.call('ZREM', DUE, name)
-  redis.call('DEL', key)
+  forget()
   redis.call('SET', P .. 'done:' .. id, ARGV[6], 'EX', ARGV[7])
   return { 'ended' }
 end

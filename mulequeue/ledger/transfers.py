@@ -12,10 +12,30 @@ from mulequeue.ledger.packing import pack
 from mulequeue.outcome import File
 
 TRANSFER_LEASE_SECONDS = 20.0
+EXPECTED_SECONDS = 25.0
+"""A message that no worker has begun by then is looked after: lost, or behind others."""
 
 
 class Transfers(Base):
-    """The lease of a download or notification: held while it runs, and between its attempts."""
+    """The lease of a download or notification: from before its message leaves until its end."""
+
+    def expect_transfer(self, task_id: str, task: str, signature: Mapping[str, Any]) -> bool:
+        """A message is about to be published: when it gets lost, it is published again.
+
+        :param task: its task's name: what is sent later and begins earlier has overtaken it.
+        :returns: False when it is known already, or even done.
+        """
+        packed = pack(dict(signature))
+        answer = self._run("transfer", "expect", task_id, "", packed, EXPECTED_SECONDS, task)
+        return bool(answer[0] == b"expected")
+
+    def forget_transfer(self, task_id: str) -> None:
+        """Its message could not even be made: there is nothing to publish again."""
+        self._run("transfer", "forget", task_id, "")
+
+    def revoke_transfer(self, task_id: str) -> bool:
+        """It was revoked the Celery way: woken once more, so that a worker writes that down."""
+        return bool(self._run("transfer", "revoke", task_id, "")[0] == b"revoked")
 
     def begin_transfer(
         self, task_id: str, run: str, signature: Mapping[str, Any]

@@ -115,3 +115,123 @@ def test_a_repeated_end_changes_nothing(world: World) -> None:
 
     assert not world.ledger.end_transfer("d", "first", {"other": 1}, ttl_seconds=60)
     assert before == world.ledger.transfer_result("d")
+
+
+def expect(world: World, task_id: str = "d", task: str = "mulequeue.download") -> bool:
+    return world.ledger.expect_transfer(task_id, task, SIGNATURE)
+
+
+def test_a_lost_message_is_published_again(world: World) -> None:
+    """What no worker has begun 25 seconds after it was sent is sent again, ever more rarely."""
+    assert expect(world)
+
+    assert [] == world.claim(24.9).wakes
+    (wake,) = world.claim(0.2).wakes
+
+    assert ("d", SIGNATURE) == (wake.task_id, unpack(wake.signature))
+    assert 30 == pytest.approx(world.due("transfer:d"))
+    assert 1 == len(world.claim(30.1).wakes)
+    assert 60 == pytest.approx(world.due("transfer:d"))
+
+
+def test_an_expected_transfer_begins_like_any_other(world: World) -> None:
+    """A message that arrives counts as the first attempt, and its own signature is kept."""
+    expect(world)
+    world.clock += 10
+    other = {**SIGNATURE, "options": {"task_id": "d", "queue": "here"}}
+
+    assert ("run", 1, 0.0) == world.ledger.begin_transfer("d", "first", other)
+
+    assert not expect(world)
+    assert 20 == pytest.approx(world.due("transfer:d"))
+    assert other == unpack(world.claim(21).wakes[0].signature)
+
+
+def test_what_is_done_is_not_expected(world: World) -> None:
+    """A dispatch that is repeated after the end of what follows wants nothing any more."""
+    begin(world, "first")
+    world.ledger.end_transfer("d", "first", {}, ttl_seconds=60)
+
+    assert not expect(world)
+
+    assert world.due("transfer:d") is None
+
+
+def test_a_message_in_a_queue_is_not_repeated(world: World) -> None:
+    """While what was sent earlier is being begun, nothing is sent again, however long it waits."""
+    for number in range(10):
+        expect(world, f"d{number}")
+        world.clock += 0.1
+
+    for number in range(10):
+        world.ledger.begin_transfer(f"d{number}", f"run{number}", SIGNATURE)
+        world.ledger.end_transfer(f"d{number}", f"run{number}", {}, ttl_seconds=60)
+        assert [] == world.claim(26).wakes
+
+
+def test_an_overtaken_message_is_lost(world: World) -> None:
+    """A message is sent again as soon as it is overdue when a later one has begun already."""
+    expect(world, "lost")
+    world.clock += 1
+    expect(world, "later")
+    world.clock += 23
+    world.ledger.begin_transfer("later", "run", SIGNATURE)
+
+    (wake,) = world.claim(1.5).wakes
+
+    assert "lost" == wake.task_id
+
+
+def test_a_queue_that_stands_still_is_no_excuse(world: World) -> None:
+    """When nothing has begun for half a minute the message counts as lost, though not overtaken."""
+    expect(world, "first")
+    world.clock += 1
+    expect(world, "second")
+    world.ledger.begin_transfer("first", "run", SIGNATURE)
+    world.ledger.end_transfer("first", "run", {}, ttl_seconds=60)
+
+    assert [] == world.claim(26).wakes
+    assert ["second"] == [wake.task_id for wake in world.claim(31).wakes]
+
+
+def test_a_generation_that_arrived_is_expected_no_more(world: World) -> None:
+    """The message of a generation has arrived once there is a record of it."""
+    expect(world, "g", "mulequeue.generate_from")
+    world.generating("g")
+
+    assert [] == world.claim(26).wakes
+
+    assert world.due("transfer:g") is None
+    assert {} == world.fields("transfer:g")
+
+
+def test_what_is_revoked_is_woken_once_more(world: World) -> None:
+    """A transfer that was revoked while it waits is published once more, and then forgotten."""
+    begin(world, "first")
+    world.ledger.retry_transfer("d", "first", 300)
+    assert world.ledger.revoke_transfer("d")
+
+    assert ["d"] == [wake.task_id for wake in world.claim().wakes]
+
+    assert world.due("transfer:d") is None
+    assert not world.ledger.revoke_transfer("d")
+
+
+def test_what_is_revoked_while_it_runs_ends(world: World) -> None:
+    """A transfer that runs when it is revoked may end; it has no other attempt."""
+    begin(world, "first")
+    world.ledger.revoke_transfer("d")
+
+    assert [] == world.claim(19).wakes
+    assert world.ledger.retry_transfer("d", "first", 300)
+    assert 1 == len(world.claim(301).wakes)
+    assert world.due("transfer:d") is None
+
+
+def test_a_message_that_cannot_be_made_is_forgotten(world: World) -> None:
+    """Nothing is left of an expected message that failed before it left."""
+    expect(world)
+
+    world.ledger.forget_transfer("d")
+
+    assert [] == list(world.redis.scan_iter("*"))

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from support.fleet import Fleet
-from support.generations import Log, new_id, one
+from support.generations import MODEL, Log, new_id, one
 from support.raw_server import RawServer
 from support.waiting import wait_until
 
@@ -43,6 +43,53 @@ def test_same_notification_message_twice_tells_once(shared: Fleet, receiver: Raw
 
     log.wait_for(f"Task mulequeue.notify[{task_id}] ignored")
     assert 1 == len(receiver.requests)
+
+
+@pytest.mark.parametrize("name", ["download", "generate_from", "gather"])
+def test_same_message_that_has_nothing_to_do_twice(
+    shared: Fleet, tmp_path: Path, name: str
+) -> None:
+    """An outcome that did not succeed is passed on once, and what follows runs once."""
+    notes = str(tmp_path / "notes")
+    failed = {"task_id": "t", "status": "failed", "error": {"title": "no"}}
+    given = [MODEL, {"prompt": "more"}] if name == "generate_from" else []
+    passing = shared.task(f"mulequeue.{name}", failed, *given)
+    task_id, log = new_id(), Log(shared)
+    note = shared.task("user.note", path=notes)
+    assert failed == passing.apply_async(task_id=task_id, link=note).get(timeout=30)
+    wait_until(lambda: shared.ledger.transfer_result(task_id), what="the end")
+
+    passing.apply_async(task_id=task_id, link=note)
+
+    log.wait_for(f"Task mulequeue.{name}[{task_id}] ignored")
+    assert "ran\n" == Path(notes).read_text()
+
+
+def test_revoked_download_has_no_other_attempt(shared: Fleet) -> None:
+    """Celery's own revoke ends a download between two attempts as REVOKED."""
+    shared.emulator.faults(downloads=[{"do": "status", "status": 503}])
+    task_id, log = new_id(), Log(shared)
+    download = shared.task("mulequeue.download", one(shared).delay().get(timeout=30))
+    result = download.apply_async(task_id=task_id)
+    log.wait_for("mulequeue.download did not work, next attempt in")
+
+    shared.app.control.revoke(task_id)
+
+    log.wait_for(f"Discarding revoked task: mulequeue.download[{task_id}]")
+    wait_until(lambda: result.state == "REVOKED", what="REVOKED")
+    assert shared.redis.client.zscore(f"{shared.ledger.prefix}due", f"transfer:{task_id}") is None
+
+
+def test_what_cannot_be_published_is_not_expected(shared: Fleet) -> None:
+    """A follower with wrong arguments fails its chain, and is not published for ever after."""
+    chain = one(shared) | shared.task("mulequeue.notify")
+
+    result = chain.delay()
+
+    with pytest.raises(TypeError):
+        result.parent.get(timeout=30)
+    due = shared.redis.client.zrange(f"{shared.ledger.prefix}due", 0, -1)
+    assert [] == [name for name in due if name.startswith(b"transfer:")]
 
 
 def test_download_that_runs_twice_at_once_is_done_once(shared: Fleet) -> None:
