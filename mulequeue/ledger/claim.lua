@@ -91,6 +91,7 @@ local function take_transfer(id)
   if held[4] then
     if is_queued(held[3], held[4]) then return due(id, now + WAKE_AGAIN) end
     redis.call('HSET', key, 'sent', time_text(now))
+    recovered('message')
   end
   -- Its run may still be alive, and may end it as long as no other one has begun.
   if held[2] then
