@@ -141,6 +141,18 @@ class Orders:
         heard = {name for name, _, _ in self.seen()}
         return [order.name for order in self.all if order.name not in heard]
 
+    def ended(self, names: list[str]) -> list[str]:
+        """Those of the orders whose generations have all ended, as ``mulequeue status`` tells."""
+        return [
+            order.name
+            for order in self.all
+            if order.name in names
+            and all(
+                record is not None and record.state == "delivered"
+                for record in self._fleet.ledger.records(list(order.prompts))
+            )
+        ]
+
     def send_open_again(self) -> list[str]:
         """Send what came to no end once more; the names."""
         names = self.open()

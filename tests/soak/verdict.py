@@ -11,6 +11,7 @@ from support.deaths import stored, unfinished
 from support.fleet import KEY, Fleet
 from support.receiver import Receiver
 
+from mulequeue.ledger import outcome_of
 from soak.orders import UNSURE, Orders
 
 EXPECTED = {"completed": "succeeded", "failed": "failed"}
@@ -44,6 +45,17 @@ def _is_paid_twice(prompt: str, ids: list[str | None]) -> bool:
 def _told(orders: Orders) -> dict[str, dict[str, Any]]:
     """Task id -> the outcome that the user was given."""
     return {item["task_id"]: item for _, _, items in orders.seen() for item in items}
+
+
+def _found(fleet: Fleet, orders: Orders) -> dict[str, dict[str, Any]]:
+    """The same of orders whose last step, which is the user's own task, the broker lost.
+
+    That is Celery's own delivery; ``mulequeue status`` tells what came of the generations.
+    """
+    open_ = orders.open()
+    ids = [task_id for order in orders.all if order.name in open_ for task_id in order.prompts]
+    records = fleet.ledger.records(ids)
+    return {r.task_id: outcome_of(r).to_dict() for r in records if r and r.state == "delivered"}
 
 
 def _held_by_ledger(fleet: Fleet, task_id: str) -> list[str]:
@@ -87,10 +99,14 @@ class Verdict:
         self.faults: dict[str, list[str]] = {}
         self._fleet, self._orders, self._receiver = fleet, orders, receiver
         self._prompts = {t: p for order in orders.all for t, p in order.prompts.items()}
-        self._told = _told(orders)
+        found = _found(fleet, orders)
+        self._told = {**found, **_told(orders)}
         self._generations()
         self._files()
         self._notifications()
+        self.rows["told by the ledger alone, for the broker had lost the user's own task"] = len(
+            found
+        )
 
     def _put(self, name: str, found: list[str]) -> None:
         self.rows[name] = len(found)
