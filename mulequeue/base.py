@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from celery.utils import uuid
 
+from mulequeue.checked import CheckedTask
 from mulequeue.errors import GenerationError, TransferError
 from mulequeue.readable import ReadableTask, SilentTask
 
@@ -51,7 +52,7 @@ class PollingTask(OwnTask, SilentTask):
     rate_limit = 0  # not None, which would take ``task_default_rate_limit``
 
 
-class GeneratingTask(OwnTask):
+class GeneratingTask(CheckedTask, OwnTask):
     """A task that parks in the ledger and comes back with an outcome."""
 
     abstract = True

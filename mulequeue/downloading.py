@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from mulequeue import catalog, client, transfers
+from mulequeue import client, transfers
 from mulequeue.errors import InputError, MuleQueueError
+from mulequeue.inputs import placed
 from mulequeue.ledger import outcome_of
 from mulequeue.outcome import Asset, File, Outcome, is_outcome, is_reference
 from mulequeue.runtime import runtime
@@ -135,10 +136,4 @@ def with_asset(
         raise InputError(
             f"The previous generation has {len(assets)} asset(s); there is no index {index}."
         )
-    url = assets[index].url
-    given = input.get(use)
-    if isinstance(given, list):
-        return {**input, use: [*given, url]}
-    if given is None and use in catalog.LIST_FIELDS:
-        return {**input, use: [url]}
-    return {**input, use: url}
+    return placed(input, use, assets[index].url)

@@ -19,6 +19,7 @@ from typing import Any
 
 import filetype
 
+from mulequeue.catalog import LIST_FIELDS
 from mulequeue.errors import InputError
 
 MARKER = "$file"
@@ -81,6 +82,16 @@ def input_digest(model: str, input: Mapping[str, Any]) -> str:
     """
     text = json.dumps([model, input], sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def placed(input: Mapping[str, Any], use: str, url: str) -> dict[str, Any]:
+    """An input with a URL in one of its fields; a list gets it appended."""
+    given = input.get(use)
+    if isinstance(given, list):
+        return {**input, use: [*given, url]}
+    if given is None and use in LIST_FIELDS:
+        return {**input, use: [url]}
+    return {**input, use: url}
 
 
 def _mapping(value: Any) -> dict[str, Any]:

@@ -18,6 +18,11 @@ def marker_of(request: Any) -> str:
     return str((request.headers or {}).get(MARKER) or "")
 
 
+def is_new(request: Any) -> bool:
+    """Whether the message comes from the user: what a wake sends was checked when it was new."""
+    return not marker_of(request)
+
+
 def parked_signature(
     task: Any, *, queue: str | None, epoch: str, args: Sequence[Any] | None = None
 ) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from mulequeue.outcome import ErrorInfo
 from mulequeue.schedule import PollSchedule
 from mulequeue.settings import Profile, Settings
 from mulequeue.settling import error_of
+from mulequeue.validation.calls import mode_of, refuse
 
 OnFailure = Literal["raise", "return"]
 MAX_WAIT_CEILING_SECONDS = 24 * 3600.0
@@ -74,17 +75,23 @@ def make_plan(
     on_failure: str = "raise",
     batch_id: str | None = None,
     batch_size: int | None = None,
+    validate: str | None = None,
+    submits: bool = True,
 ) -> Plan:
     """Check a call of ``generate``.
 
-    :raises InputError: unknown model, malformed path, an input that is no object, a ``$file``
-        that may not be read, a number that makes no sense.
+    :param validate: ``strict``, ``warn`` or ``off``; None: the setting ``mulequeue_validate``.
+    :param submits: whether the input is to be sent; if not, its parameters do not matter.
+    :raises InputError: unknown model, malformed path, an input that is no object or not what the
+        model takes, a ``$file`` that may not be read, a number that makes no sense.
     :raises ConfigurationError: unknown profile, or no key for it.
     """
     if on_failure not in ("raise", "return"):
         raise InputError(f"on_failure is {on_failure!r}; it must be 'raise' or 'return'.")
     found = catalog.find(model)
     check_input(input, settings.input_roots, max_bytes=settings.input_max_bytes)
+    if submits:
+        refuse(found, input, mode_of(validate, settings.validate))
     schedule = found.schedule if poll_interval is None else PollSchedule.fixed(poll_interval)
     wait = next(
         value

@@ -114,6 +114,9 @@ class Settings:
     """Secrets of the API's webhooks, as its console shows them (``whsec_…``): one, or several for
     several accounts or while one is replaced. Unset: webhooks are refused."""
 
+    validate: str = "strict"
+    """Whether inputs are held against what the catalog says of their model before they are sent:
+    ``strict`` refuses what all sources agree is wrong, ``warn`` only logs it, ``off`` does not look."""
     input_roots: tuple[str, ...] = ()
     """Folders that ``mulequeue.file(path)`` may read from, on the worker. None by default."""
     input_max_bytes: int = 20 * 1024**2

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 __all__ = ["adopt", "download", "gather", "generate", "generate_from", "notify", "poll"]
 
-_CALL = ("profile", "max_wait", "poll_interval", "on_failure", "batch_id", "batch_size")
+_CALL = (
+    *("profile", "max_wait", "poll_interval", "on_failure", "batch_id", "batch_size"),
+    "validate",
+)
 
 
 def _generating(
@@ -63,6 +66,7 @@ def generate(
     on_failure: str = "raise",
     batch_id: str | None = None,
     batch_size: int | None = None,
+    validate: str | None = None,
 ) -> Any:
     """Make one generation and return its outcome, without holding a worker while it runs.
 
@@ -76,10 +80,14 @@ def generate(
     :param poll_interval: seconds between status checks; None: the cadence the model's page asks for.
     :param on_failure: ``raise``, or ``return`` the outcome as a value (what a chord wants).
     :param batch_id: the batch it counts in; set by ``generate_many``, as is ``batch_size``.
+    :param validate: ``strict``, ``warn`` or ``off``: whether the input is held against what the model
+        takes; None: the setting ``mulequeue_validate``.
     :returns: the outcome as a dict, see :class:`mulequeue.outcome.Outcome`; a member of a batch
         returns ``{task_id, status, files}`` and the rest is read from the ledger.
+    :raises InputError: where it is called, for an input that the model does not take.
     :raises GenerationFailed: and the other :class:`~mulequeue.errors.GenerationError`.
     """
+    from mulequeue.parking import is_new
     from mulequeue.plan import make_plan
 
     call: dict[str, Any] = {
@@ -89,6 +97,8 @@ def generate(
         "on_failure": on_failure,
         "batch_id": batch_id,
         "batch_size": batch_size,
+        "validate": validate,
+        "submits": is_new(self.request),
     }
     return _generating(
         self,
@@ -118,6 +128,7 @@ def generate_from(
     :param call: the other arguments of :func:`generate`.
     """
     from mulequeue.downloading import with_asset
+    from mulequeue.parking import is_new
     from mulequeue.plan import make_plan
 
     if not is_outcome(previous) or set(call) - set(_CALL) or previous["status"] != "succeeded":
@@ -125,7 +136,7 @@ def generate_from(
 
     def plan_of(settings: Settings) -> Plan:
         merged = with_asset(self, previous, input, use=use, index=index)
-        return make_plan(settings, model, merged, **call)
+        return make_plan(settings, model, merged, submits=is_new(self.request), **call)
 
     return _generating(
         self,
@@ -182,7 +193,7 @@ def adopt(
     }
     return _generating(
         self,
-        lambda settings: make_plan(settings, api_path, {}, **call),
+        lambda settings: make_plan(settings, api_path, {}, submits=False, **call),
         on_failure=on_failure,
         slim_args=(api_path, remote_id),
         remote_id=remote_id,

@@ -72,25 +72,23 @@ def generate_many(
     :param batch_id: names the batch for ``status`` and ``cancel``; enqueued twice it is paid once.
     :param storage: as for ``download``; so is ``path``.
     :param call: other arguments of ``generate``.
-    :raises InputError: no inputs at all.
+    :raises InputError: no inputs at all, or one that the model does not take (the text names which).
     :raises ConfigurationError: a path template that cannot be filled in.
     """
     batch_id = batch_id or uuid.uuid4().hex[:12]
     inputs = list(inputs)
+    call = {"on_failure": "return", **{key: item for key, item in call.items() if item is not None}}
     if not inputs:
         raise InputError("generate_many needs at least one input.")
     if path:
         check_template(path)
+    _refuse_any(model, inputs, call.get("validate"))
     where = {key: value for key, value in (("storage", storage), ("path", path)) if value}
     members = []
     for index, item in enumerate(inputs):
-        member = generate.s(
-            model,
-            item,
-            **{"on_failure": "return", **call},
-            batch_id=batch_id,
-            batch_size=len(inputs),
-        ).set(task_id=member_id(batch_id, index))
+        given = {**call, "batch_id": batch_id, "batch_size": len(inputs)}
+        # Not .s(): all inputs were checked, together.
+        member = generate.signature((model, item), given, task_id=member_id(batch_id, index))
         if download:
             member |= download_task.s(**where).set(task_id=files_id(member_id(batch_id, index)))
         members.append(member)
@@ -100,6 +98,12 @@ def generate_many(
     # The chord's own id becomes that of its header and its body; one set on the header gets lost.
     body_id = f"{batch_id}-body"
     return chord(members, body.set(task_id=body_id)).set(task_id=body_id)
+
+
+def _refuse_any(model: str, inputs: list[Mapping[str, Any]], validate: str | None) -> None:
+    from mulequeue.validation.calls import refuse_calls
+
+    refuse_calls(generate.app, model, inputs, validate=validate)
 
 
 def resume(task_id: str, *, app: Any = None) -> Signature:

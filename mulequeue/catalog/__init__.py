@@ -8,18 +8,19 @@ only what differs from the defaults of the media kind below.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 from typing import Any
 
 from mulequeue.catalog.lookup import check_path, unknown_model
+from mulequeue.catalog.parameters import Parameter, Rules, parameters_in, rules_in
 from mulequeue.errors import InputError
 from mulequeue.outcome import Kind
 from mulequeue.schedule import PollSchedule
 
-__all__ = ["Model", "all_models", "find", "name_of"]
+__all__ = ["Model", "Parameter", "Rules", "all_models", "find", "name_of"]
 
 _IMAGE = {"first": 3.0, "factor": 1.5, "ceiling": 10.0}
 _VIDEO = {"first": 10.0, "factor": 1.5, "ceiling": 30.0}
@@ -37,7 +38,10 @@ _MAX_WAIT_SECONDS: Mapping[Kind | None, float] = {
 }
 # The shortest retention that any page states; most pages state none.
 _RETENTION_SECONDS = 3600
-
+_INPUT_KEYS = frozenset(
+    {"groups_of_file", "groups", "parameters", "note", "is_open", "ignored"}
+    | {"any_of", "apart", "needs", "when", "together", "sums"}
+)
 
 LIST_FIELDS = frozenset(
     {"images", "videos", "audios", "video_urls", "obj_or_bg"}
@@ -66,6 +70,12 @@ class Model:
     """Input fields without which the API refuses; empty where alternatives exist."""
     prompt_field: str = "prompt"
     """The input field that one line of text goes into."""
+    parameters: Mapping[str, Parameter] = field(default_factory=dict, compare=False, repr=False)
+    """By name, the required ones first; empty for an unknown path."""
+    rules: Rules = field(default_factory=Rules, compare=False, repr=False)
+    """What the parameters have to do with each other."""
+    note: str = ""
+    """What else to know about it."""
 
     @property
     def is_known(self) -> bool:
@@ -120,14 +130,27 @@ def _index() -> dict[str, Model]:
     return aliases | models | {model.name: model for model in all_models()}
 
 
-def _entries() -> Iterator[Mapping[str, Any]]:
+@cache
+def _entries() -> tuple[Mapping[str, Any], ...]:
+    """The entries of all files, each with the groups of its file and what it is like."""
+    entries: list[dict[str, Any]] = []
     for file in resources.files(__name__).iterdir():
         if file.name.endswith(".toml"):
-            yield from tomllib.loads(file.read_text("utf-8"))["models"]
+            vendor = tomllib.loads(file.read_text("utf-8"))
+            groups = vendor.get("groups", {})
+            entries += ({"groups_of_file": groups, **entry} for entry in vendor["models"])
+    by_path = {path: entry for entry in entries for path in entry["api_paths"]}
+    return tuple({**e, **_taken(by_path[e["like"]])} if "like" in e else e for e in entries)
+
+
+def _taken(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """What a model takes over from the one it is like: what goes in, not how it is waited for."""
+    return {key: value for key, value in entry.items() if key in _INPUT_KEYS}
 
 
 def _model(api_path: str, entry: Mapping[str, Any]) -> Model:
     kind: Kind | None = entry.get("kind")
+    required = tuple(entry.get("required", ("prompt",)))
     return Model(
         name=entry.get("name") or name_of(api_path),
         api_path=api_path,
@@ -135,6 +158,9 @@ def _model(api_path: str, entry: Mapping[str, Any]) -> Model:
         schedule=PollSchedule(**{**_SCHEDULES[kind], **entry.get("schedule", {})}),
         max_wait_seconds=float(entry.get("max_wait_seconds", _MAX_WAIT_SECONDS[kind])),
         retention_seconds=entry.get("retention_seconds", _RETENTION_SECONDS),
-        required=tuple(entry.get("required", ("prompt",))),
+        required=required,
         prompt_field=entry.get("prompt_field", "prompt"),
+        parameters=parameters_in(entry, entry.get("groups_of_file", {}), required),
+        rules=rules_in(entry),
+        note=entry.get("note", ""),
     )

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import click
 
 from mulequeue import catalog
 from mulequeue.cli.checks import check_inputs, check_notification, check_number, storage_of
+from mulequeue.cli.checks import tell as tell_warnings
 from mulequeue.cli.enqueueing import enqueue
 from mulequeue.cli.errors import Stopped
 from mulequeue.cli.fleet import app_of, ledger_of, settings_of
-from mulequeue.cli.given import EXTRA_HELP, extras, folders_of
+from mulequeue.cli.given import EXTRA_HELP, VALIDATE_HELP, extras, folders_of
 from mulequeue.cli.prompts import read_inputs
 from mulequeue.cli.resending import Resending
 from mulequeue.cli.view import echo_json, view_for
@@ -22,6 +23,7 @@ from mulequeue.cli.watching import BatchWatch, Summary, missing_files, summary_o
 from mulequeue.cli.workers import WorkerHint
 from mulequeue.errors import InputError
 from mulequeue.ledger import Batch, Ledger
+from mulequeue.validation.calls import MODES
 from mulequeue.workflows import member_id
 
 DEFAULT_MODEL = "alibaba/wan2.6-t2i"
@@ -39,6 +41,8 @@ class Job:
     max_wait: float | None = None
     quiet: bool = False
     as_json: bool = False
+    validate: str | None = None
+    warnings: list[str] = field(default_factory=list)
 
 
 @click.command("batch")
@@ -50,6 +54,7 @@ class Job:
 @click.option("--extra", multiple=True, metavar="KEY=VALUE", help=EXTRA_HELP)
 @click.option("--notify", metavar="URL", help="Tell this URL, signed, when all are done.")
 @click.option("--batch-id", metavar="ID", help="Name it; the same name again is paid once.")
+@click.option("--validate", type=click.Choice(MODES), help=VALIDATE_HELP)
 @click.option("--local", is_flag=True, help="Without workers and Redis: wait in this process.")
 @click.option("--quiet", is_flag=True, help="No progress.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object of counts on stdout.")
@@ -64,6 +69,7 @@ def batch_command(
     extra: tuple[str, ...],
     notify: str | None,
     batch_id: str | None,
+    validate: str | None,
     local: bool,
     quiet: bool,
     as_json: bool,
@@ -93,12 +99,13 @@ def batch_command(
         max_wait=max_wait,
         quiet=quiet,
         as_json=as_json,
+        validate=validate,
     )
     if local:
         from mulequeue.cli.local import run_batch
 
         ctx.exit(run_batch(job, settings, folders_of(extra)))
-    check_inputs(inputs, settings, where=file)
+    check_inputs(inputs, settings, found, warnings=job.warnings, validate=validate, where=file)
     check_notification(notify, settings)
     ctx.exit(run_on_workers(app, job))
 
@@ -110,6 +117,7 @@ def run_on_workers(app: Any, job: Job) -> int:
     known = ledger.batch(batch_id) if job.batch_id else None
     if known is not None:
         check_same(ledger, known, job)
+    tell_warnings(job.warnings)
     watched = BatchWatch(ledger, batch_id, len(job.inputs))
     started = time.monotonic()
     with view_for(f"{job.model.name} · batch {batch_id}", quiet=job.quiet) as view:

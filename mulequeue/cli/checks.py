@@ -6,18 +6,33 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+import click
+
+from mulequeue.catalog import Model
 from mulequeue.errors import InputError
 from mulequeue.inputs import check_input
 from mulequeue.settings import Settings
+from mulequeue.validation.calls import mode_of, refuse, refuse_any
 
 _PLACES = "://"
 
 
-def check_inputs(inputs: Sequence[dict[str, Any]], settings: Settings, *, where: str = "") -> None:
-    """Raise InputError for the first input that could not be sent.
+def check_inputs(
+    inputs: Sequence[dict[str, Any]],
+    settings: Settings,
+    model: Model,
+    *,
+    warnings: list[str],
+    validate: str | None = None,
+    where: str = "",
+) -> None:
+    """Raise InputError for inputs that could not be sent, or that the model does not take.
 
+    :param warnings: gets what may be wrong, to be told when nothing else is.
+    :param validate: as it was typed; None: the setting.
     :param where: what the inputs are called, for example the file they are from.
     """
+    mode = mode_of(validate, settings.validate)
     for number, item in enumerate(inputs, 1):
         try:
             check_input(item, settings.input_roots, max_bytes=settings.input_max_bytes)
@@ -25,6 +40,23 @@ def check_inputs(inputs: Sequence[dict[str, Any]], settings: Settings, *, where:
             if not where:
                 raise
             raise InputError(f"{where}, prompt {number}: {exc}") from None
+    if len(inputs) == 1 and not where:
+        refuse(model, inputs[0], mode, say=warnings.append)
+        return
+    prefix = f"{where}, " if where else ""
+    refuse_any(
+        model,
+        inputs,
+        mode,
+        row=lambda index: f"{prefix}prompt {index + 1}",
+        say=warnings.append,
+    )
+
+
+def tell(warnings: list[str]) -> None:
+    """On standard error, a line each."""
+    for text in warnings:
+        click.echo(f"Warning: {text}", err=True)
 
 
 def check_number(name: str, value: float | None) -> None:

@@ -30,7 +30,12 @@ def enqueue(app: Any, job: Job, batch_id: str, progress: Callable[[int, int], No
         progress(published, size)
 
     chord = generate_many(
-        job.model.name, job.inputs, storage=job.storage, notify=job.notify, batch_id=batch_id
+        job.model.name,
+        job.inputs,
+        storage=job.storage,
+        notify=job.notify,
+        batch_id=batch_id,
+        validate=job.validate,
     )
     progress(0, size)
     signals.after_task_publish.connect(count, sender="mulequeue.generate", weak=False)

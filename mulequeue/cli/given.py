@@ -16,6 +16,11 @@ EXTRA_HELP = (
     "send (write '\"@text\"', with the quotes, for a text that starts with @). Repeatable."
 )
 
+VALIDATE_HELP = (
+    "strict refuses what the model does not take, warn only tells, off does not look.  "
+    "[default: the setting mulequeue_validate]"
+)
+
 
 def extras(pairs: Iterable[str]) -> dict[str, Any]:
     """The input fields of ``--extra KEY=VALUE``; ``@path`` becomes a file marker.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mulequeue.cli.checks import check_inputs
+from mulequeue.cli.checks import tell as tell_warnings
 from mulequeue.cli.errors import Stopped, one_line
 from mulequeue.cli.progress import clock
 from mulequeue.cli.watching import Summary
@@ -39,10 +40,11 @@ def run_batch(job: Job, settings: Settings, folders: tuple[str, ...]) -> int:
     from mulequeue.cli.batch import tell
 
     settings = settings_for(settings, folders)
-    check_inputs(job.inputs, settings)
+    check_inputs(job.inputs, settings, job.model, warnings=job.warnings, validate=job.validate)
     if job.batch_id or job.notify:
         raise InputError("--batch-id and --notify need the workers; leave them out with --local.")
-    plans = [make_plan(settings, job.model.name, item) for item in job.inputs]
+    plans = [make_plan(settings, job.model.name, item, validate="off") for item in job.inputs]
+    tell_warnings(job.warnings)
     started = time.monotonic()
     made = LocalBatch(plans, settings, job.storage)
     is_over = made.run(job.max_wait, _lines(job.quiet, started))

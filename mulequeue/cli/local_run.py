@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mulequeue import client
+from mulequeue.cli.checks import check_inputs, tell
 from mulequeue.cli.errors import Stopped
 from mulequeue.cli.local import settings_for, stored
 from mulequeue.cli.outcomes import status_line, tell_outcome, tell_submitted
@@ -26,13 +27,16 @@ if TYPE_CHECKING:
 def run_here(call: Call, settings: Settings, folders: tuple[str, ...], *, no_wait: bool) -> int:
     """Submit in this process and wait (or not); the exit code."""
     settings = settings_for(settings, folders)
+    check_inputs([call.input], settings, call.model, warnings=call.warnings, validate=call.validate)
     plan = make_plan(
         settings,
         call.model.name,
         call.input,
+        validate="off",
         poll_interval=call.poll_interval,
         max_wait=call.max_wait,
     )
+    tell(call.warnings)
     remote_id = _submit(plan, settings)
     path = plan.model.api_path
     if no_wait:

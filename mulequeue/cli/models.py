@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from dataclasses import asdict
+import math
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
 from mulequeue import catalog
-from mulequeue.catalog import Model
+from mulequeue.catalog import Model, Parameter
 
 
 @click.command("models")
@@ -17,7 +19,7 @@ from mulequeue.catalog import Model
 @click.option("--kind", type=click.Choice(["image", "video", "audio"]), help="Only these.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON array (of NAME: object).")
 def models_command(name: str | None, kind: str | None, as_json: bool) -> None:
-    """List the models, or show how NAME is called and waited for."""
+    """List the models with the parameters they require, or show all that NAME takes."""
     if name is None:
         models = [model for model in catalog.all_models() if kind in (None, model.kind)]
         if as_json:
@@ -28,32 +30,47 @@ def models_command(name: str | None, kind: str | None, as_json: bool) -> None:
     model = catalog.find(name)
     if as_json:
         click.echo(json.dumps(_data(model), indent=2))
-    else:
-        _details(model)
+        return
+    from mulequeue.cli.model_page import page
+
+    for line in page(model):
+        click.echo(line)
 
 
 def _data(model: Model) -> dict[str, Any]:
-    return asdict(model)
+    """A model as JSON; ``Infinity``, which JSON has not got, is null."""
+    data: dict[str, Any] = _plain(model)
+    data["parameters"] = [_parameter(item) for item in model.parameters.values()]
+    return data
+
+
+def _parameter(parameter: Parameter) -> dict[str, Any]:
+    """What is said of a parameter, without what is not."""
+    always = ("name", "type", "is_list", "is_required")
+    silent = Parameter(name="")
+    data = {
+        key: _plain(getattr(parameter, key))
+        for key in (item.name for item in dataclasses.fields(Parameter))
+        if key in always or getattr(parameter, key) != getattr(silent, key)
+    }
+    if parameter.fields:
+        data["fields"] = [_parameter(item) for item in parameter.fields.values()]
+    return data
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        names = (item.name for item in dataclasses.fields(value))
+        return {name: _plain(getattr(value, name)) for name in names if name != "parameters"}
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and math.isinf(value) else value
 
 
 def _table(models: list[Model]) -> None:
     width = max((len(model.name) for model in models), default=0)
     for model in models:
-        needs = ", ".join(model.required) or "see its page"
-        click.echo(f"{model.name:<{width}}  {model.kind or '?':<5}  {needs}")
-
-
-def _details(model: Model) -> None:
-    plan = model.schedule
-    rows = {
-        "name": model.name,
-        "path": model.api_path,
-        "makes": model.kind or "unknown: the catalog does not list this path",
-        "needs": ", ".join(model.required) or "depends; see the model's page",
-        "checked": f"first after {plan.first:g} s, then up to every {plan.ceiling:g} s",
-        "given up": f"after {model.max_wait_seconds:g} s",
-        "files last": f"{model.retention_seconds / 3600:g} h at the API's host",
-        "try": f'mulequeue run {model.name} "a mule at dawn"',
-    }
-    for key, value in rows.items():
-        click.echo(f"{key:<10}  {value}")
+        needs = ", ".join(model.required) or "one of several"
+        click.echo(f"{model.name:<{width}}  {model.kind or '?':<5}  {needs}".rstrip())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import click
@@ -11,8 +11,9 @@ import click
 from mulequeue import catalog
 from mulequeue.cli.checks import check_inputs, check_number, storage_of
 from mulequeue.cli.fleet import app_of, settings_of
-from mulequeue.cli.given import EXTRA_HELP, extras, folders_of, input_object
+from mulequeue.cli.given import EXTRA_HELP, VALIDATE_HELP, extras, folders_of, input_object
 from mulequeue.errors import InputError
+from mulequeue.validation.calls import MODES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +28,8 @@ class Call:
     quiet: bool
     as_json: bool
     task_id: str
+    validate: str | None
+    warnings: list[str] = field(default_factory=list)
 
 
 @click.command("run")
@@ -42,6 +45,7 @@ class Call:
 @click.option("--max-wait", type=float, metavar="S", help="Stop watching after so many seconds.")
 @click.option("--quiet", is_flag=True, help="No progress.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+@click.option("--validate", type=click.Choice(MODES), help=VALIDATE_HELP)
 @click.option("--local", is_flag=True, help="Without workers and Redis: wait in this process.")
 @click.pass_context
 def run_command(
@@ -56,6 +60,7 @@ def run_command(
     max_wait: float | None,
     quiet: bool,
     as_json: bool,
+    validate: str | None,
     local: bool,
 ) -> None:
     """Make one generation with MODEL, of PROMPT or of any input, and store its files.
@@ -84,12 +89,13 @@ def run_command(
         quiet=quiet,
         as_json=as_json,
         task_id=str(uuid.uuid4()),
+        validate=validate,
     )
     if local:
         from mulequeue.cli.local_run import run_here
 
         ctx.exit(run_here(call, settings, folders_of(extra), no_wait=no_wait))
-    check_inputs([given], settings)
+    check_inputs([given], settings, found, warnings=call.warnings, validate=validate)
     from mulequeue.cli.running import run_on_workers
 
     ctx.exit(run_on_workers(app, call, no_wait=no_wait))

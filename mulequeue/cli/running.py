@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mulequeue.cli.batch import do_without
+from mulequeue.cli.checks import tell
 from mulequeue.cli.errors import Stopped, one_line
 from mulequeue.cli.fleet import ledger_of
 from mulequeue.cli.outcomes import status_line, tell_outcome, tell_submitted
@@ -23,9 +24,14 @@ if TYPE_CHECKING:
 def run_on_workers(app: Any, call: Call, *, no_wait: bool) -> int:
     """Enqueue one generation and watch it; the exit code."""
     ledger = ledger_of(app)
+    tell(call.warnings)
     stored = f"{call.task_id}-download"
     member = generate.s(
-        call.model.name, call.input, poll_interval=call.poll_interval, on_failure="return"
+        call.model.name,
+        call.input,
+        poll_interval=call.poll_interval,
+        on_failure="return",
+        **({"validate": call.validate} if call.validate else {}),
     )
     chain = member.set(task_id=call.task_id) | download.s(storage=call.storage).set(task_id=stored)
     chain.apply_async()

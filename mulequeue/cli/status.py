@@ -77,7 +77,9 @@ def _at_the_api(
     from mulequeue.cli.local_run import snapshot, wait_for
     from mulequeue.plan import make_plan
 
-    plan = make_plan(settings, path, {}, poll_interval=poll_interval, max_wait=max_wait)
+    plan = make_plan(
+        settings, path, {}, poll_interval=poll_interval, max_wait=max_wait, submits=False
+    )
     if wait:
         return wait_for(plan, settings, remote_id, as_json=as_json)
     return snapshot(plan, settings, remote_id, as_json=as_json, say=click.echo)

@@ -303,18 +303,16 @@ def test_a_bad_path_says_what_to_change(path: str, advice: str) -> None:
 def test_files_hold_only_what_the_loader_reads() -> None:
     """A misspelt key in a catalog file does not go unnoticed, and every file has its own vendor."""
     known = {
-        "api_paths",
-        "aliases",
-        "kind",
-        "max_wait_seconds",
-        "prompt_field",
-        "required",
-        "retention_seconds",
-        "schedule",
+        *("api_paths", "aliases", "kind", "max_wait_seconds", "prompt_field", "required"),
+        *("retention_seconds", "schedule", "like", "groups", "parameters", "note", "is_open"),
+        *("ignored", "any_of", "apart", "needs", "when", "together", "sums"),
     }
     for file in resources.files("mulequeue.catalog").iterdir():
         if file.name.endswith(".toml"):
-            for entry in tomllib.loads(file.read_text("utf-8"))["models"]:
+            vendor = tomllib.loads(file.read_text("utf-8"))
+            used = {name for entry in vendor["models"] for name in entry.get("groups", ())}
+            assert used == set(vendor.get("groups", {}))
+            for entry in vendor["models"]:
                 assert set(entry) <= known
                 vendors = {name_of(path).split("/")[0] for path in entry["api_paths"]}
                 assert {file.name.removesuffix(".toml")} == vendors

@@ -108,7 +108,7 @@ def test_label_is_the_start_of_the_prompt() -> None:
 
 def test_label_of_no_prompt() -> None:
     """An input without a prompt has an empty label."""
-    assert "" == make_plan(SETTINGS, MODEL, {"prompt": ["a"]}).label
+    assert "" == make_plan(SETTINGS, MODEL, {"prompt": ["a"]}, validate="off").label
 
 
 def test_digest_tells_inputs_apart() -> None:
@@ -117,12 +117,41 @@ def test_digest_tells_inputs_apart() -> None:
 
     assert first == make_plan(SETTINGS, MODEL, {"n": 1, "prompt": "a"}).digest
     assert first != make_plan(SETTINGS, MODEL, {"prompt": "a", "n": 2}).digest
-    assert first != make_plan(SETTINGS, "alibaba/wan2.6-t2v", {"prompt": "a", "n": 1}).digest
+    other = make_plan(SETTINGS, "google/nano-banana", {"prompt": "a"}).digest
+    assert other != make_plan(SETTINGS, MODEL, {"prompt": "a"}).digest
 
 
 def test_body_is_the_input() -> None:
     """Nothing is added to what the user gave."""
     assert {"prompt": "a mule"} == plan().body(SETTINGS)
+
+
+def test_an_input_that_the_model_does_not_take_is_refused() -> None:
+    """A field that the model does not have is refused, unless nothing is to be sent or checked."""
+    wrong = {"prompt": "a", "sizes": "1*1"}
+
+    with pytest.raises(InputError, match="did you mean size"):
+        make_plan(SETTINGS, MODEL, wrong)
+    assert wrong == make_plan(SETTINGS, MODEL, wrong, validate="off").body(SETTINGS)
+    assert {} == make_plan(SETTINGS, MODEL, {}, submits=False).input
+
+
+@pytest.mark.parametrize("setting", ["warn", "off"])
+def test_the_setting_lets_an_input_through(setting: str) -> None:
+    """With mulequeue_validate warn or off an input is sent as it is; a call may say strict."""
+    settings = Settings(api_key="k", validate=setting)
+
+    assert {"sizes": "1*1"} == make_plan(settings, MODEL, {"sizes": "1*1"}).body(settings)
+    with pytest.raises(InputError, match="'prompt' is missing"):
+        make_plan(settings, MODEL, {"sizes": "1*1"}, validate="strict")
+
+
+def test_an_unknown_mode_is_refused() -> None:
+    """A mode that is none is an error of the call, or of the configuration."""
+    with pytest.raises(InputError, match="Did you mean 'strict'"):
+        plan(validate="strct")
+    with pytest.raises(ConfigurationError, match="mulequeue_validate is 'on'"):
+        plan(settings=Settings(api_key="k", validate="on"))
 
 
 def test_refusal_says_which_error_and_why() -> None:
