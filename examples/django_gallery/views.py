@@ -16,9 +16,9 @@ from gallery import album as shown
 from gallery import fields, pages
 
 from django_gallery import models
-from django_gallery.serving import file_response
 from django_gallery.tasks import start_album
 from mulequeue.contrib import progress
+from mulequeue.contrib.django.serving import file_response
 from mulequeue.runtime import runtime
 
 

@@ -18,6 +18,7 @@ import requests
 
 from support.fleet import environment
 
+MOST_MILLISECONDS = 40_000  # as Playwright counts
 EXAMPLES = Path(__file__).parents[2] / "examples"
 _FLAGS = [
     "--headless",
@@ -115,6 +116,23 @@ class Gallery:
         told = worker.read_text(errors="replace") if worker.exists() else ""
         return "".join(self.output) + told[-20_000:]
 
+    def make_administrator(self, name: str, password: str) -> None:
+        """Of Django's admin pages, as the gallery's README says."""
+        subprocess.run(
+            [sys.executable, EXAMPLES / "django_gallery/manage.py", "createsuperuser", "--noinput"],
+            env=environment(
+                {
+                    "GALLERY_DATA": str(self.data),
+                    "DJANGO_SUPERUSER_USERNAME": name,
+                    "DJANGO_SUPERUSER_EMAIL": f"{name}@gallery.example",
+                    "DJANGO_SUPERUSER_PASSWORD": password,
+                }
+            ),
+            check=True,
+            capture_output=True,
+            timeout=60,
+        )
+
     def stop(self) -> None:
         """As Ctrl-C does."""
         if self._process.poll() is None:
@@ -126,3 +144,16 @@ class Gallery:
             self._process.wait()
         self._reader.join(10)
         assert 0 == self._process.returncode, self.log
+
+
+def send(page: Any, prompts: list[str], model: str = "alibaba/wan2.6-t2i") -> None:
+    """Fill in the form and send it."""
+    page.get_by_label("Prompts, one a line").fill("\n".join(prompts))
+    page.get_by_label("Model").select_option(model)
+    page.get_by_role("button", name="Generate").click()
+    page.wait_for_url("**/albums/*/")
+
+
+def wait_until_over(page: Any, text: str) -> None:
+    """Until the album says that it is, and how."""
+    page.locator("#progress.over #text", has_text=text).wait_for(timeout=MOST_MILLISECONDS)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
+from urllib.parse import urlencode
 
 from celery import chain
 from django.contrib import admin, messages
 from django.contrib.admin import ModelAdmin
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from kombu.exceptions import OperationalError
@@ -17,18 +20,26 @@ from redis.exceptions import RedisError
 
 import mulequeue
 from mulequeue.contrib.django.mirror import mirror
-from mulequeue.contrib.django.models import UNDER_WAY, Batch, Generation
+from mulequeue.contrib.django.models import UNDER_WAY, Batch, Generation, public_url
+from mulequeue.contrib.django.serving import file_response
 from mulequeue.errors import MuleQueueError
+from mulequeue.outcome import File
+from mulequeue.runtime import runtime
 
-_PROMPT_CHARACTERS = 80
-_PICTURE = '<img src="{}" height="{}" loading="lazy" alt="">'
-_VIDEO = '<video src="{}" height="{}" preload="metadata" muted controls></video>'
-_SOUND = '<audio src="{}" data-height="{}" preload="none" controls></audio>'
+_SHORT = 80
+_TIMES = ("created_at", "submitted_at", "finished_at")
+_FILE = "mulequeue_generation_file"
+_PICTURE = '<img src="{}" height="{}" loading="lazy" alt="{}">'
+_VIDEO = '<video src="{}" height="{}" preload="metadata" muted controls aria-label="{}"></video>'
+_SOUND = '<audio src="{}" data-height="{}" preload="none" controls aria-label="{}"></audio>'
 _TAGS = {"image": _PICTURE, "video": _VIDEO, "audio": _SOUND}
 
 
 class ReadOnlyAdmin(ModelAdmin):
     """Rows are written by the mirror alone."""
+
+    class Media:
+        css: ClassVar = {"all": ("mulequeue/admin.css",)}
 
     def has_add_permission(self, request: HttpRequest, *_: Any) -> bool:
         return False
@@ -67,31 +78,51 @@ class ReadOnlyAdmin(ModelAdmin):
 class GenerationAdmin(ReadOnlyAdmin):
     """Generations with thumbnails."""
 
-    list_display = ("thumbnail", "short_prompt", "state", "model", "batch", "created_at")
+    list_display = ("thumbnail", "short_prompt", "state_and_reason", "model", "created_at")
     list_display_links = ("thumbnail", "short_prompt")
     list_filter = ("state", "kind", "model", "profile", "created_at")
-    list_select_related = ("batch",)
     search_fields = ("prompt", "=task_id", "=remote_id", "=batch__batch_id")
+    search_help_text = "Words of the prompt; or a whole task id, remote id or batch id."
     date_hierarchy = "created_at"
     readonly_fields = ("pictures",)
+    fieldsets = (
+        (None, {"fields": ("pictures", "prompt", "state", "error", "model", "batch", *_TIMES)}),
+        ("Asked and answered", {"fields": ("input", "assets", "files", "kind", "polls")}),
+        ("Where", {"fields": ("task_id", "remote_id", "profile", "api_path", "mirrored_at")}),
+    )
     actions = ("cancel", "resume", "generate_again")
 
-    @admin.display(description="")
+    def get_urls(self) -> list[Any]:
+        serve = self.admin_site.admin_view(self.file)
+        return [path("<path:pk>/files/<int:number>/", serve, name=_FILE), *super().get_urls()]
+
+    def file(self, request: HttpRequest, pk: str, number: int) -> HttpResponse:
+        """A stored file that the storage gives no URL of, for who may look at its row."""
+        row = self.get_object(request, pk)
+        if not self.has_view_permission(request, row):
+            raise PermissionDenied
+        if row is None or number >= len(row.files):
+            raise Http404
+        return file_response(request, File(**row.files[number]), runtime().settings)
+
+    @admin.display(description="file")
     def thumbnail(self, row: Generation) -> SafeString | str:
-        if row.kind == "audio" or not row.urls:
-            return "—"
-        return format_html(_TAGS.get(row.kind, _PICTURE), row.urls[0], 60)
+        urls = [] if row.kind == "audio" else _urls(row)
+        return _shown(row, urls[:1], 60) if urls else "—"
 
     @admin.display(description="prompt", ordering="prompt")
     def short_prompt(self, row: Generation) -> str:
-        text = row.prompt or row.task_id
-        return text if len(text) <= _PROMPT_CHARACTERS else f"{text[:_PROMPT_CHARACTERS]}…"
+        return _cut(row.prompt or row.task_id)
 
-    @admin.display(description="files")
+    @admin.display(description="state", ordering="state")
+    def state_and_reason(self, row: Generation) -> str:
+        error = row.error or {}
+        reason = error.get("detail") or error.get("title") or error.get("type")
+        return _cut(f"{row.get_state_display()}: {reason}" if reason else row.get_state_display())
+
+    @admin.display(description="result")
     def pictures(self, row: Generation) -> SafeString:
-        return format_html_join(
-            " ", _TAGS.get(row.kind, _PICTURE), ((url, 320) for url in row.urls)
-        )
+        return _shown(row, _urls(row), 320)
 
     @admin.action(
         description="Cancel (what the API was given goes on there)", permissions=["operate"]
@@ -115,19 +146,44 @@ class GenerationAdmin(ReadOnlyAdmin):
 class BatchAdmin(ReadOnlyAdmin):
     """Batches and where they stand."""
 
-    list_display = ("batch_id", "size", "progress", "is_cancelled", "created_at")
+    list_display = ("batch_id", "size", "progress", "created_at")
     list_filter = ("is_cancelled", "created_at")
     search_fields = ("batch_id",)
     readonly_fields = ("progress",)
+    fields = list_display
     actions = ("cancel",)
 
     @admin.display(description="members")
-    def progress(self, row: Batch) -> str:
-        return ", ".join(f"{count} {state}" for state, count in sorted(row.counts().items())) or "—"
+    def progress(self, row: Batch) -> SafeString | str:
+        members = reverse("admin:mulequeue_generation_changelist")
+        counts = (
+            (members, urlencode({"batch__exact": row.pk, "state__exact": state}), count, state)
+            for state, count in sorted(row.counts().items())
+        )
+        links = format_html_join(", ", '<a href="{}?{}">{} {}</a>', counts) or "—"
+        return format_html("cancelled: {}", links) if row.is_cancelled else links
 
     @admin.action(description="Cancel what is under way", permissions=["operate"])
     def cancel(self, request: HttpRequest, rows: QuerySet[Batch]) -> None:
         self._do(request, rows, rows, _cancel_batch, "cancelled")
+
+
+def _urls(row: Generation) -> list[str]:
+    """Where the administrator's browser finds the files."""
+    stored = [
+        public_url(item) or reverse(f"admin:{_FILE}", args=[row.pk, number])
+        for number, item in enumerate(row.files)
+    ]
+    return stored or row.urls
+
+
+def _shown(row: Generation, urls: list[str], height: int) -> SafeString:
+    tag, words = _TAGS.get(row.kind, _PICTURE), _cut(row.prompt or row.task_id)
+    return format_html_join(" ", tag, ((url, height, words) for url in urls))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _SHORT else f"{text[:_SHORT].rstrip()}…"
 
 
 def _cancel(row: Generation) -> None:

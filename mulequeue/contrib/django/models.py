@@ -6,12 +6,13 @@ when the row was last written.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
-from django.core.files.storage import default_storage
 from django.db import models
+from django.utils import timezone
 
-from mulequeue.contrib.django.storage import PROTOCOL
+from mulequeue.contrib.django.storage import PROTOCOL, url_of
 
 MOST_CHARACTERS = 255
 
@@ -102,14 +103,17 @@ class Generation(models.Model):
 
     @property
     def urls(self) -> list[str]:
-        """Where a browser finds the pictures: in the default storage, else at the API for a while."""
+        """Where a browser finds the pictures: in the storage, else at the API for a while."""
         stored = [url for item in self.files if (url := public_url(item))]
         return stored or [url for item in self.assets if (url := public_url(item))]
 
 
 def public_url(item: dict[str, Any]) -> str | None:
-    """The URL of a file or an asset, for a browser; None when it has none."""
+    """The URL of a file or an asset, for a browser; None when it has none, or has one no longer."""
     scheme, _, path = item["url"].partition("://")
     if scheme == PROTOCOL:
-        return str(default_storage.url(path))
-    return str(item["url"]) if scheme in ("http", "https") else None
+        return url_of(path)
+    ends = item.get("expires_at")
+    if scheme not in ("http", "https") or (ends and datetime.fromisoformat(ends) <= timezone.now()):
+        return None
+    return str(item["url"])

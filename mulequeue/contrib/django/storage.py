@@ -14,7 +14,10 @@ from typing import IO, Any
 import fsspec
 from django.core.files import File
 from django.core.files.storage import FileSystemStorage, storages
+from django.urls import get_script_prefix
 from fsspec.spec import AbstractFileSystem
+
+from mulequeue.runtime import runtime
 
 PROTOCOL = "django"
 _IN_MEMORY_BYTES = 4 * 1024**2
@@ -23,6 +26,20 @@ _IN_MEMORY_BYTES = 4 * 1024**2
 def register() -> None:
     """Make the protocol known to fsspec."""
     fsspec.register_implementation(PROTOCOL, DjangoFileSystem, clobber=True)
+
+
+def url_of(name: str) -> str | None:
+    """Where a browser finds what was stored under that name; None: nowhere, as without ``MEDIA_URL``."""
+    settings = runtime().settings
+    ours = settings.storage.startswith(f"{PROTOCOL}:")
+    storage = storages[settings.storage_options.get("alias", "default") if ours else "default"]
+    # Without MEDIA_URL, Django makes URLs that lead to the site's own pages.
+    if isinstance(storage, FileSystemStorage) and storage.base_url in (None, get_script_prefix()):
+        return None
+    try:
+        return str(storage.url(name))
+    except (NotImplementedError, ValueError):
+        return None
 
 
 class DjangoFileSystem(AbstractFileSystem):

@@ -14,9 +14,9 @@ SCREENSHOTS = "GALLERY_SCREENSHOTS"
 """Names the folder that the pictures of a run go into."""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Any]:
-    """Chromium; as long as it runs, no other test of the process can have an event loop."""
+    """Chromium; as long as it runs, no test elsewhere in the process can have an event loop."""
     chromium()
     api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     with api.sync_playwright() as playwright:
@@ -25,7 +25,7 @@ def browser() -> Iterator[Any]:
         browser.close()
 
 
-@pytest.fixture(scope="module", params=["flask", "django"])
+@pytest.fixture(scope="package", params=["flask", "django"])
 def gallery(
     request: pytest.FixtureRequest, browser: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Gallery]:

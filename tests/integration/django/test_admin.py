@@ -23,6 +23,21 @@ def test_the_list_shows_thumbnails_and_finds_prompts(
     assert picture in browser.get(f"mulequeue/generation/{row['task_id']}/change/")
 
 
+def test_a_link_that_has_ended_is_not_shown(project: DjangoProject) -> None:
+    """What was not stored is shown at the API's URL as long as that lasts."""
+    task_id = new_id()
+    ends = "(timezone.now() + timedelta(hours={hours})).isoformat()"
+    made = (
+        "from datetime import timedelta\nfrom django.utils import timezone\n"
+        f"row = Generation(pk={task_id!r}, kind='image', state='succeeded')\n"
+        f"row.assets = [{{'url': 'https://a.example/old', 'expires_at': {ends.format(hours=-1)}}}, "
+        f"{{'url': 'https://a.example/new', 'expires_at': {ends.format(hours=1)}}}]\n"
+        "answer = row.urls"
+    )
+
+    assert ["https://a.example/new"] == project.shell(made)
+
+
 def test_rows_cannot_be_edited(project: DjangoProject, browser: Browser) -> None:
     """Nobody adds, changes or deletes rows by hand."""
     task_id = stored(project, start(project))["task_id"]

@@ -1,4 +1,8 @@
-"""A stored file as a response; a browser that seeks in a video asks for parts of it."""
+"""A stored file as a response; a browser that seeks in a video asks for parts of it::
+
+record = runtime().ledger.record(task_id)
+return file_response(request, record.files[0], runtime().settings)
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,10 @@ _BLOCK_BYTES = 64 * 1024
 
 
 def file_response(request: HttpRequest, file: File, settings: Settings) -> HttpResponse:
-    """The whole file, or the part that the request's Range header names."""
+    """The whole file, or the part that the request's Range header names.
+
+    :raises Http404: the storage no longer has it.
+    """
     part = byte_range(request.headers.get("Range", ""), file.bytes)
     headers = {**FILE_HEADERS, "Content-Type": file.media_type, "Accept-Ranges": "bytes"}
     if part is not None and not part:
