@@ -73,6 +73,9 @@ __all__ = [
     "submit_once",
 ]
 
+MOST_CHECK_PAUSE_SECONDS = 300.0
+"""Status checks rest no longer, whatever ``Retry-After`` says: some asset URLs live for an hour."""
+
 
 async def submit(
     profile: Profile,
@@ -219,6 +222,8 @@ async def _not_ok(response: aiohttp.ClientResponse) -> Fetched:
     if status == 404:
         return NotFound(error=error, gone=wire.is_gone(status, error))
     later = wire.retry_after_seconds(response.headers.get("Retry-After"), time.time())
+    if later is not None:
+        later = min(later, MOST_CHECK_PAUSE_SECONDS)
     return _transient(f"HTTP {status}: {error.detail or error.title}", status, later)
 
 

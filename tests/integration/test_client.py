@@ -441,12 +441,13 @@ def test_no_answer_of_a_status_check_fails_a_generation(answer):
     assert KEY not in repr(result)
 
 
-def test_retry_after_of_a_status_check_is_read():
-    """A 429 on a status check says how long to leave the API alone."""
-    with raw_server(http("429 Too Many Requests", Retry_After="12")) as server:
+@pytest.mark.parametrize(("asked", "kept"), [("12", 12.0), ("300", 300.0), ("3600", 300.0)])
+def test_retry_after_of_a_status_check_is_read(asked: str, kept: float):
+    """A 429 on a status check says how long to leave the API alone; five minutes at most."""
+    with raw_server(http("429 Too Many Requests", Retry_After=asked)) as server:
         result = fetch(server.url)
 
-    assert (429, 12.0) == (result.status_code, result.retry_after_seconds)
+    assert (429, kept) == (result.status_code, result.retry_after_seconds)
 
 
 @pytest.mark.parametrize(

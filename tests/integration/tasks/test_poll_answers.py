@@ -41,8 +41,9 @@ NO_NEWS: dict[str, tuple[dict[str, Any], tuple[float, float]]] = {
     "404-route": (status(404, code=0, title="Not Found", detail="no such route"), BACKOFF),
     "401-none": (status(401, code=0, title="Invalid API Key format", detail=NOBODY_KNOWS), BACKOFF),
     "429-seconds": (status(429, retry_after="4"), (3, 4)),
-    # An hour on: the rows are made when the tests are collected, minutes before they run.
-    "429-date": (status(429, retry_after=in_seconds(3600)), (5, 3600)),
+    # Hours on: the rows are made when the tests are collected, minutes before they run.
+    "429-date": (status(429, retry_after=in_seconds(7200)), (290, 300)),
+    "429-hour": (status(429, retry_after="3600"), (290, 300)),
     "429-past": (status(429, retry_after=in_seconds(-900)), BACKOFF),
     "429-rubbish": (status(429, retry_after="soon"), BACKOFF),
     "503-seconds": (status(503, retry_after="4"), (3, 4)),
