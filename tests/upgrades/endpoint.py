@@ -126,7 +126,8 @@ class Endpoint:
         if behaviour == "fails":
             error = {"code": 2001, "title": "Failed", "detail": "It did not work out."}
             return 200, {"task_info": {**info, "status": "failed", "error": error}}
-        return 200, {"task_info": info, "images": [f"{URL}/assets/{remote_id}.png"]}
+        kind = "videos" if "i2v" in path else "images"
+        return 200, {"task_info": info, kind: [f"{URL}/assets/{remote_id}.png"]}
 
     def _notified(self, hook: str, notification_id: str) -> tuple[int, Any]:
         if self.behaviour.get(hook) == "unavailable":

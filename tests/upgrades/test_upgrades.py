@@ -12,6 +12,7 @@ import pytest
 from support.fleet import Fleet
 from support.waiting import wait_until
 
+from mulequeue.ledger import Record
 from upgrades.dump import load
 from upgrades.endpoint import URL, Endpoint
 from upgrades.write import CONFIG
@@ -41,12 +42,15 @@ ENDED_OTHERWISE = {
 }
 
 
-def _states(fleet: Fleet) -> dict[str, tuple[str, str | None]]:
-    """State and status of every record."""
+def _records(fleet: Fleet) -> list[Record]:
+    """All of them."""
     start = f"{fleet.ledger.prefix}record:"
-    ids = (key.decode().removeprefix(start) for key in fleet.redis.client.keys(start + "*"))
-    records = (fleet.ledger.record(task_id) for task_id in ids)
-    return {record.task_id: (record.state, record.status) for record in records if record}
+    ids = [key.decode().removeprefix(start) for key in fleet.redis.client.keys(start + "*")]
+    return [record for record in map(fleet.ledger.record, ids) if record]
+
+
+def _states(fleet: Fleet) -> set[str]:
+    return {record.state for record in _records(fleet)}
 
 
 def _notes(fleet: Fleet) -> Counter[str]:
@@ -65,15 +69,15 @@ def test_everything_in_flight_goes_on(make_fleet: Callable[..., Fleet], version:
         fleet.worker("-c", "4")
 
         wait_until(lambda: set(_notes(fleet)) >= NOTED, seconds=90, what="what follows to run")
-        wait_until(lambda: not fleet.redis.client.zcard(f"{fleet.ledger.prefix}due"), what="rest")
+        wait_until(lambda: len(endpoint.notified) >= len(NOTIFIED), what="all notifications")
+        wait_until(lambda: 3 == fleet.ledger.batch("fourth").files, what="the last files")
+        wait_until(lambda: {"delivered"} == _states(fleet), what="nothing to be in flight")
 
     assert dict.fromkeys(CREATED, 1) == Counter(left["creates"] + endpoint.creates)
     assert dict.fromkeys(NOTED, 1) == _notes(fleet)
     assert dict.fromkeys(NOTIFIED, 1) == Counter(hook for hook, _ in endpoint.notified)
-    states = _states(fleet)
-    assert {"delivered"} == {state for state, _ in states.values()}
-    ended = {task_id: status for task_id, (_, status) in states.items() if status != "succeeded"}
-    assert ENDED_OTHERWISE == ended
+    ended = {record.task_id: record.status for record in _records(fleet)}
+    assert ENDED_OTHERWISE == {id: status for id, status in ended.items() if status != "succeeded"}
 
 
 def test_there_is_a_version_to_come_from() -> None:

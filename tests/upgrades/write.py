@@ -25,13 +25,13 @@ from mulequeue.workflows import generate_many
 from upgrades.dump import dump
 from upgrades.endpoint import PATH, URL, Endpoint, remote_id_of
 
-MODEL = "alibaba/wan2.6-t2i"
+MODEL, VIDEO_MODEL = "alibaba/wan2.6-t2i", "alibaba/wan2.6-i2v"
 BEHAVIOUR = {
     "failed": "fails",
     "generating": "never",
     "member-0": "never",
     "cancelled-late": "never",
-    "first-0": "never",
+    **{f"first-{number}": "never" for number in range(3)},
     "submitting": "held",
     "unknown": "lost",
     "paused": "refused",
@@ -146,8 +146,10 @@ def send(fleet: Fleet, orders: Orders) -> None:
     (orders.generate("unsent") | orders.note("unsent")).delay()
     orders.generate("finished").delay()
     (orders.generate("cancelled-early") | orders.note("cancelled-early")).delay()
-    video = fleet.task("mulequeue.generate_from", MODEL, {"prompt": "second"}, use="image")
-    chain = orders.generate("chained") | video.set(task_id="second") | orders.note("second")
+    second = fleet.task(
+        "mulequeue.generate_from", VIDEO_MODEL, {"prompt": "second"}, use="image", poll_interval=0.5
+    )
+    chain = orders.generate("chained") | second.set(task_id="second") | orders.note("second")
     chain.delay()
     adopt = fleet.task("mulequeue.adopt", PATH, remote_id_of("elsewhere"), poll_interval=0.5)
     (adopt.set(task_id="adopted") | orders.note("adopted")).delay()
