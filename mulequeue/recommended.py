@@ -23,6 +23,15 @@ broker_transport_options = {
     "unacked_restore_interval": 5,
     "unacked_restore_throttle": 1,
 }
+# Downloads and notifications take seconds to minutes. A fleet that has a worker of its own for them
+# names its queue in the environment of all its processes (that worker is started with -Q and this).
+_transfer_queue = os.environ.get("MULEQUEUE_TRANSFER_QUEUE")
+if _transfer_queue:
+    task_routes = {
+        "mulequeue.download": {"queue": _transfer_queue},
+        "mulequeue.notify": {"queue": _transfer_queue},
+    }
+
 result_backend_transport_options = {"visibility_timeout": 120}
 
 # A message reserved by a busy worker waits there although another one is free.
@@ -33,6 +42,11 @@ broker_connection_retry_on_startup = True
 
 # A worker that holds a message when Redis restarts goes on when it is back (Celery 5.7's own ends).
 worker_consumer = "mulequeue.consumer:Consumer"
+
+# Celery 5.7's soft shutdown (worker_soft_shutdown_timeout, worker_enable_soft_shutdown_on_idle) stays
+# off: a SIGTERM waits for what runs, however long; at a SIGQUIT a create request still gets its answer
+# and countdown messages go back to their queue; downloads are taken up by others. It would only make
+# every SIGQUIT and every second Ctrl-C last so long, also when nothing runs any more.
 
 # Only JSON is read and written: nothing that a message holds is ever executed.
 task_serializer = "json"

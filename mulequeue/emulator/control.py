@@ -5,7 +5,8 @@
 ``GET wait?polls=9&…``      the same, once every counter named has reached its value; 408 after
                             ``timeout`` seconds (default 30)
 ``GET creates``             what creates sent: ``[{path, body, remote_id}]``
-``GET generations``         ``[{remote_id, api_path, status, prompt, polls}]``
+``GET generations``         ``[{remote_id, api_path, status, prompt, polls, created, polled}]``; the
+                            last two are unix seconds: of the create, and of each poll
 ``GET faults``              the faults in force, with the counts left
 ``POST faults``             set some (:mod:`mulequeue.emulator.faults`); 400 names what is known
 ``DELETE faults``           reset all, release all
@@ -94,6 +95,8 @@ class Control:
                     "status": generation.phase(now),
                     "prompt": generation.prompt,
                     "polls": generation.polls,
+                    "created": generation.created,
+                    "polled": list(generation.polled),
                 }
                 for generation in self.state.generations.values()
             ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -14,6 +15,7 @@ from mulequeue.outcome import Kind
 Phase = Literal["pending", "processing", "retrying", "completed", "failed"]
 TERMINAL: frozenset[Phase] = frozenset({"completed", "failed"})
 
+MOST_POLLS_LISTED = 1000
 _PENDING_SHARE = 0.2
 _RETRYING_SHARE = 0.6
 
@@ -31,6 +33,8 @@ class Generation:
     """From creation to the end; infinite while nobody knows."""
     life: Life = field(default_factory=Life)
     polls: int = 0
+    polled: deque[float] = field(default_factory=lambda: deque(maxlen=MOST_POLLS_LISTED))
+    """When, unix seconds; the latest thousand."""
     is_deleted: bool = False
     links: list[str] = field(default_factory=list)
     """Paths at the asset host, once it is completed."""
@@ -87,6 +91,7 @@ class Generation:
     def count_poll(self, now: float) -> None:
         """One more poll; a life that is measured in polls may end with it."""
         self.polls += 1
+        self.polled.append(now)
         if self.life.polls is not None and self.polls >= self.life.polls:
             self.finish(now)
 

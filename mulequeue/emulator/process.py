@@ -76,7 +76,7 @@ class EmulatorProcess:
         return list(self._call("GET", "creates"))
 
     def generations(self) -> list[dict[str, Any]]:
-        """``[{remote_id, api_path, status, prompt, polls}]``."""
+        """``[{remote_id, api_path, status, prompt, polls, created, polled}]``; times: unix seconds."""
         return list(self._call("GET", "generations"))
 
     def faults(self, **faults: Any) -> dict[str, Any]:

@@ -86,6 +86,14 @@ class WorkerProcess:
 
         wait_until(ready, seconds=seconds, what=f"worker {self.name} to be ready")
 
+    def wait_for_text(self, text: str, seconds: float = 30.0) -> None:
+        """Until it logged that."""
+        wait_until(lambda: text in self.text, seconds=seconds, what=f"{self.name} to say {text!r}")
+
+    def wait_ended(self, seconds: float = 30.0) -> int:
+        """Until it ended by itself; its exit code."""
+        return self._process.wait(seconds)
+
     def children(self) -> list[psutil.Process]:
         """The pool's processes."""
         return psutil.Process(self.pid).children(recursive=True)
