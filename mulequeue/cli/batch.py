@@ -10,8 +10,13 @@ from typing import Any
 import click
 
 from mulequeue import catalog
-from mulequeue.cli.checks import check_inputs, check_notification, check_number, storage_of
-from mulequeue.cli.checks import tell as tell_warnings
+from mulequeue.cli.checks import (
+    check_inputs,
+    check_notification,
+    check_number,
+    storage_of,
+    tell_warnings,
+)
 from mulequeue.cli.enqueueing import enqueue
 from mulequeue.cli.errors import Stopped
 from mulequeue.cli.fleet import app_of, ledger_of, settings_of

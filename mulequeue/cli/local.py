@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mulequeue.cli.checks import check_inputs
-from mulequeue.cli.checks import tell as tell_warnings
+from mulequeue.cli.checks import check_inputs, tell_warnings
 from mulequeue.cli.errors import Stopped, one_line
 from mulequeue.cli.progress import clock
 from mulequeue.cli.watching import Summary

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mulequeue import client
-from mulequeue.cli.checks import check_inputs, tell
+from mulequeue.cli.checks import check_inputs, tell_warnings
 from mulequeue.cli.errors import Stopped
 from mulequeue.cli.local import settings_for, stored
 from mulequeue.cli.outcomes import status_line, tell_outcome, tell_submitted
@@ -36,7 +36,7 @@ def run_here(call: Call, settings: Settings, folders: tuple[str, ...], *, no_wai
         poll_interval=call.poll_interval,
         max_wait=call.max_wait,
     )
-    tell(call.warnings)
+    tell_warnings(call.warnings)
     remote_id = _submit(plan, settings)
     path = plan.model.api_path
     if no_wait:

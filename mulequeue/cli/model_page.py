@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import shlex
 import shutil
 import sys
 import textwrap
@@ -40,10 +42,12 @@ def page(model: Model) -> Iterator[str]:
     names = [*_names(model.parameters)]
     indent = 2 + max(len(name) for name in names)
     yield from _lines(model.parameters, indent, width)
-    yield ""
-    yield from _folded(
-        "", "* required   ! the sources differ: a warning, no refusal", indent=0, width=width
-    )
+    marks = "".join(names)
+    legend = ["* required"] if "*" in marks else []
+    legend += ["! the sources differ: a warning, no refusal"] if "!" in marks else []
+    if legend:
+        yield ""
+        yield "   ".join(legend)
 
 
 def _width() -> int | None:
@@ -129,7 +133,7 @@ def _example(parameter: Parameter) -> str:
     if parameter.type == "file":
         url = "https://example.com/mule"
         return f"'[\"{url}\"]'" if parameter.is_list else url
-    return str(parameter.values[0]) if parameter.values else "…"
+    return shlex.quote(_value(parameter.values[0])) if parameter.values else "…"
 
 
 # Its parameters
@@ -166,11 +170,11 @@ def _lines(
 def _said(parameter: Parameter) -> Iterator[str]:
     yield _takes(parameter)
     if parameter.doubtful:
-        yield "doubtful: " + ", ".join(shown(value) for value in parameter.doubtful)
+        yield "doubtful: " + ", ".join(_value(value) for value in parameter.doubtful)
     if not math.isinf(parameter.agreed):
         yield f"doubtful above {parameter.agreed:g}"
     if parameter.default is not None:
-        yield f"default {shown(parameter.default)}"
+        yield f"default {_value(parameter.default)}"
     for name, use in parameter.ignored.items():
         yield f"{name} in here is ignored: use {use}"
     if parameter.note:
@@ -189,13 +193,22 @@ def _takes(parameter: Parameter) -> str:
     if parameter.type == "file":
         text += " (" + ", ".join(_FORMS[form] for form in parameter.forms) + ")"
     if parameter.values:
-        text += ": " + ", ".join(shown(value) for value in parameter.values)
+        text += ": " + ", ".join(_value(value) for value in parameter.values)
     return text + _limits(parameter)
+
+
+def _value(value: Any) -> str:
+    """As it is; a text that would be read as something else stands in quotes."""
+    try:
+        json.loads(value)
+    except (TypeError, ValueError):
+        return value if isinstance(value, str) else shown(value)
+    return f'"{value}"'
 
 
 def _limits(parameter: Parameter) -> str:
     unit = " characters" if parameter.type == "text" else ""
-    parts = [shown(value) for value in parameter.besides]
+    parts = [_value(value) for value in parameter.besides]
     if not math.isinf(parameter.high):
         is_from_nothing = math.isinf(parameter.low) or (unit and not parameter.low)
         low = "at most " if is_from_nothing else f"{parameter.low:.15g} to "

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mulequeue.cli.batch import do_without
-from mulequeue.cli.checks import tell
+from mulequeue.cli.checks import tell_warnings
 from mulequeue.cli.errors import Stopped, one_line
 from mulequeue.cli.fleet import ledger_of
 from mulequeue.cli.outcomes import status_line, tell_outcome, tell_submitted
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def run_on_workers(app: Any, call: Call, *, no_wait: bool) -> int:
     """Enqueue one generation and watch it; the exit code."""
     ledger = ledger_of(app)
-    tell(call.warnings)
+    tell_warnings(call.warnings)
     stored = f"{call.task_id}-download"
     member = generate.s(
         call.model.name,

@@ -141,7 +141,7 @@ def _tell(model: Model, finding: Finding, say: Say | None) -> None:
         say(f"{model.name}: {finding.text}.")
     else:
         extra = {"model": model.name, "parameter": finding.where}
-        logger.warning("%s: %s", model.name, finding.text, extra=extra)
+        logger.warning("an input may be wrong: %s: %s", model.name, finding.text, extra=extra)
 
 
 def _refusal(model: Model, findings: Sequence[Finding]) -> str:
