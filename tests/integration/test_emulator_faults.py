@@ -142,19 +142,20 @@ def test_received_bodies_can_be_compared(emulator):
 
 
 def test_generations_are_listed_with_their_states(emulator):
-    """Id, path, status, prompt and polls."""
+    """Id, path, status, prompt, polls, and when it was created and polled."""
     remote_id = created(emulator, prompt="a mule")
     poll(emulator, remote_id)
 
-    assert [
-        {
-            "remote_id": remote_id,
-            "api_path": IMAGE,
-            "status": "pending",
-            "prompt": "a mule",
-            "polls": 1,
-        }
-    ] == emulator.generations()
+    (listed,) = emulator.generations()
+    (polled,) = listed.pop("polled")
+    assert listed.pop("created") <= polled
+    assert {
+        "remote_id": remote_id,
+        "api_path": IMAGE,
+        "status": "pending",
+        "prompt": "a mule",
+        "polls": 1,
+    } == listed
 
 
 def test_waiting_in_vain_ends(emulator):
