@@ -11,7 +11,7 @@ from mulequeue.shown import is_ours as _is_ours
 from mulequeue.shown import shown_result as _shown_result
 
 # No worker and no runtime: a generation that runs is with no worker, and Celery times its last step.
-tasks_columns = "name,args,state,result,received,uuid"
+tasks_columns = "name,state,args,result,received,uuid"
 
 
 def format_task(task):  # type: ignore[no-untyped-def]  # it has to be a plain function

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 from support.fleet import KEY, SECRET, Fleet
-from support.flower import PAGES, Flower, screenshot
+from support.flower import PAGES, Flower, FlowerPages
+from support.gallery import start_browser
 from support.generations import MODEL, new_id
 from support.receiver import Receiver
 from support.waiting import wait_until
@@ -20,6 +21,15 @@ from mulequeue import download, generate, generate_many, notify
 
 GUIDE = Path(__file__).parents[2] / "docs" / "howto" / "flower.md"
 MARKED = "data:image/png;base64,TUFSS0VE"
+PROMPTS = [
+    *(
+        f"A mule {where}"
+        for where in ("at dawn", "in the rain", "on a frozen lake", "& its shadow")
+    ),
+    *(f"A {who} reading a map" for who in ("fox", "tortoise", "robot", "<b>bold</b> goat")),
+    *(f"Paper boats {what}" for what in ("with candles", "in a storm", "seen from above")),
+    "A lighthouse made of stained glass, " + "long, " * 40,
+]
 EVENTS_OF_ONE = {"sent": 2, "received": 2, "started": 2, "generating": 1, "succeeded": 1}
 
 
@@ -50,6 +60,16 @@ def flower(fleet: Fleet) -> Iterator[Flower]:
         yield running
 
 
+@pytest.fixture
+def pages(flower: Flower) -> Iterator[FlowerPages]:
+    """Flower in Chromium."""
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with api.sync_playwright() as playwright:
+        browser = start_browser(playwright)
+        yield FlowerPages(flower, browser.new_page(viewport={"width": 1440, "height": 900}))
+        browser.close()
+
+
 def end_all(fleet: Fleet) -> None:
     for generation in fleet.emulator.generations():
         fleet.emulator.finish(generation["remote_id"])
@@ -68,9 +88,11 @@ def states(flower: Flower) -> dict[str, str]:
     return {task_id: task["state"] for task_id, task in flower.tasks("mulequeue.generate").items()}
 
 
-def test_a_generation_is_one_row_in_the_right_state(fleet: Fleet, flower: Flower) -> None:
-    """Twelve generations are twelve rows, GENERATING while they run and SUCCESS when done."""
-    inputs = [{"prompt": f"A mule at dawn, number {number}"} for number in range(12)]
+def test_a_generation_is_one_row_in_the_right_state(
+    fleet: Fleet, flower: Flower, pages: FlowerPages
+) -> None:
+    """In a browser, twelve generations are twelve rows: model, cut prompt, GENERATING, then SUCCESS."""
+    inputs = [{"prompt": prompt, "negative_prompt": MARKED} for prompt in PROMPTS]
     members = {f"flowers-{number:06d}" for number in range(12)}
 
     batch = generate_many(MODEL, inputs, batch_id="flowers", poll_interval=0.1).delay()
@@ -79,20 +101,30 @@ def test_a_generation_is_one_row_in_the_right_state(fleet: Fleet, flower: Flower
     fleet.emulator.wait(polls=36)
     assert running == states(flower)
     wait_until(lambda: "mulequeue.poll" in said(fleet, commands()[3]), what="a scheduled poll")
-    screenshot(f"{flower.url}/tasks", Path("running.png"))
-    screenshot(f"{flower.url}/task/flowers-000000", Path("running-task.png"))
+    seen = look(pages, "running", "GENERATING")
     end_all(fleet)
     batch.get(timeout=30)
 
     done = dict.fromkeys(members, "SUCCESS")
     wait_until(lambda: done == states(flower), what="twelve to be SUCCESS")
-    screenshot(f"{flower.url}/tasks", Path("done.png"))
-    screenshot(f"{flower.url}/task/flowers-000000", Path("done-task.png"))
-    rows = [row for row in flower.table() if row["name"] == "mulequeue.generate"]
-    assert 12 == len(rows)
-    (first,) = [row for row in rows if row["uuid"] == "flowers-000000"]
-    assert f"{MODEL}: A mule at dawn, number 0" == first["args"]
-    assert "succeeded" == first["result"]
+    seen += look(pages, "done", "SUCCESS")
+    for secret in (KEY, SECRET, "TUFSS0VE", "prompt'", "negative"):
+        assert secret not in seen
+
+
+def look(pages: FlowerPages, name: str, state: str) -> str:
+    """Everything that the pages say, where each generation has its model, its prompt and that state."""
+    rows = pages.rows()
+    pages.screenshot(name)
+    ours = [row for row in rows if row[0] == "mulequeue.generate"]
+    lines = [f"{MODEL}: {prompt}" for prompt in PROMPTS[:-1]]
+    assert {*lines, f"{MODEL}: {PROMPTS[-1][:59]}…"} == {row[2] for row in ours}
+    assert [state] * 12 == [row[1] for row in ours]
+    assert ["succeeded" if state == "SUCCESS" else ""] * 12 == [row[3] for row in ours]
+    told = pages.task("flowers-000000")
+    pages.screenshot(f"{name}-task")
+    assert state in told
+    return f"{rows}{told}"
 
 
 def test_events_do_not_grow_with_polls(fleet: Fleet, flower: Flower) -> None:
@@ -128,10 +160,11 @@ def test_flower_tells_no_secrets(fleet: Fleet, flower: Flower) -> None:
     one, by_name = new_id("one"), new_id("by-name")
     fleet.emulator.faults(creates=[{"do": "hold"}, {"do": "hold"}])
     with Receiver() as receiver:
-        chain = generate.s(MODEL, given).set(task_id=one) | download.s()
+        chain = generate.s(MODEL, given, validate="off").set(task_id=one) | download.s()
         (chain | notify.s(f"{receiver.url}/path-that-is-secret")).delay()
         fleet.emulator.wait(held_creates=1)
-        fleet.app.send_task("mulequeue.generate", (MODEL, given), task_id=by_name)
+        unchecked = {"validate": "off"}
+        fleet.app.send_task("mulequeue.generate", (MODEL, given), unchecked, task_id=by_name)
         fleet.emulator.wait(held_creates=2)
         wait_until(lambda: "GENERATING" == states(flower).get(by_name), what="both to be known")
         look(one, by_name)  # with a worker

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -100,10 +101,29 @@ class Flower:
         self.stop()
 
 
-def screenshot(url: str, file: Path) -> None:
-    """A page as headless Chromium draws it, to be looked at: ``FLOWER_SCREENSHOTS=folder``."""
-    folder = os.environ.get("FLOWER_SCREENSHOTS")
-    if folder:
-        command = "chromium --headless --no-sandbox --disable-gpu --window-size=1500,1100"
-        command += f" --virtual-time-budget=6000 --screenshot={Path(folder) / file} {url}"
-        subprocess.run(shlex.split(command), check=True, capture_output=True)
+class FlowerPages:
+    """Flower's pages in Chromium, with pictures of them in ``FLOWER_SCREENSHOTS``, to be looked at."""
+
+    def __init__(self, flower: Flower, page: Any) -> None:
+        self._url, self.page = flower.url, page
+
+    def rows(self) -> list[list[str]]:
+        """The page of tasks as a person reads it: the cells of each row."""
+        self.page.goto(f"{self._url}/tasks")
+        self.page.get_by_role("combobox").select_option("100")
+        self.page.get_by_text(re.compile(r"Showing 1 to (\d+) of \1 tasks")).wait_for()
+        cells = "(rows) => rows.map((row) => [...row.cells].map((cell) => cell.innerText.trim()))"
+        return list(self.page.locator("#tasks-table tbody tr").evaluate_all(cells))
+
+    def task(self, task_id: str) -> str:
+        """What the page of one task says."""
+        self.page.goto(f"{self._url}/task/{task_id}")
+        return str(self.page.locator("body").inner_text())
+
+    def screenshot(self, name: str) -> None:
+        """The page that is open, narrow and wide."""
+        folder = os.environ.get("FLOWER_SCREENSHOTS")
+        for width in (390, 1440) if folder else ():
+            self.page.set_viewport_size({"width": width, "height": 900})
+            self.page.reload(wait_until="networkidle")  # it measures its columns only once
+            self.page.screenshot(path=Path(str(folder)) / f"{name}-{width}.png", full_page=True)
