@@ -2,6 +2,7 @@
 
 from mulequeue import worker as _worker  # noqa: F401  (connects the worker's signals)
 from mulequeue.errors import (
+    BudgetExceeded,
     ConfigurationError,
     DownloadError,
     GenerationCancelled,
@@ -16,7 +17,7 @@ from mulequeue.errors import (
 from mulequeue.inputs import file
 from mulequeue.outcome import Asset, ErrorInfo, File, Outcome
 from mulequeue.tasks import adopt, download, generate, generate_from, notify
-from mulequeue.workflows import cancel, generate_many, resume, status
+from mulequeue.workflows import cancel, generate_many, pause, resume, status, unpause
 
 __version__ = "0.1.0"
 
@@ -29,12 +30,15 @@ __all__ = [
     "generate_from",
     "generate_many",
     "notify",
+    "pause",
     "resume",
     "status",
+    "unpause",
     "Asset",
     "ErrorInfo",
     "File",
     "Outcome",
+    "BudgetExceeded",
     "ConfigurationError",
     "DownloadError",
     "GenerationCancelled",

@@ -2,6 +2,7 @@
 MuleQueueError
 ├─ ConfigurationError             a setting is missing or wrong; the text says which and how to set it
 ├─ InputError                     the input of a generation cannot be sent as it is
+├─ BudgetExceeded                 a cap on the generations of a batch or a day; nothing was sent
 ├─ APIError                       .status_code .error
 │  ├─ AuthenticationError         401, 403
 │  ├─ EdgeBlocked                 a 403 that is not JSON: the edge in front of the API, not a verdict on the key
@@ -29,6 +30,7 @@ __all__ = [
     "APIError",
     "AssetGone",
     "AuthenticationError",
+    "BudgetExceeded",
     "ConfigurationError",
     "DownloadError",
     "EdgeBlocked",
@@ -59,6 +61,10 @@ class ConfigurationError(MuleQueueError):
 
 class InputError(MuleQueueError):
     """The input of a generation cannot be sent as it is; nothing was sent."""
+
+
+class BudgetExceeded(MuleQueueError):
+    """More generations than ``max_per_batch`` or ``max_per_day`` allow; nothing was sent."""
 
 
 class APIError(MuleQueueError):

@@ -133,7 +133,8 @@ async def _accepted(
         wake = await keep_trying(runtime, lambda: settle_early(runtime, intent.task_id, remote_id))
     await asyncio.wrap_future(runtime.wake([wake]))
     now = await keep_trying(runtime, runtime.ledger.now)
-    await runtime.call(runtime.poll_at, now + (first if not hold else 30))
+    looks = [first if not hold else 30, plan.profile.next_place_seconds(plan.path)]
+    await runtime.call(runtime.poll_at, now + min(wait for wait in looks if wait is not None))
 
 
 async def _not_created(

@@ -106,6 +106,9 @@ class Runtime:
                         producer=producer, retry_policy=_ONCE_MORE, add_to_parent=False
                     )
                     published += 1
+            looks = [wake.look for wake in wakes if wake.look is not None]
+            if looks:  # what ended made room for one that waits
+                self.publish_poll_here(self.ledger.schedule_poll(min(looks)))
         except Exception as exc:
             # The outcome is stored and every record has a due time: it is woken again.
             left = len(wakes) - published
@@ -117,8 +120,10 @@ class Runtime:
         if message is not None:
             self._publisher.submit(self.publish_poll_here, message).result()
 
-    def publish_poll_here(self, message: Message) -> None:
+    def publish_poll_here(self, message: Message | None) -> None:
         """The same in the calling thread, which must not be running a task."""
+        if message is None:
+            return
         task = self.app.tasks["mulequeue.poll"]
         try:
             task.apply_async(

@@ -8,8 +8,6 @@ also read from the official client's own variables (``MULEROUTER_API_KEY``, ``MU
 
 from __future__ import annotations
 
-import difflib
-import hashlib
 import os
 import types
 import typing
@@ -18,36 +16,17 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
 from mulequeue.errors import ConfigurationError
+from mulequeue.profiles import LIMITS, SITES, Profile, read_profile, unknown
 from mulequeue.redis_urls import ledger_url
 
-SITES = {"mulerouter": "https://api.mulerouter.ai", "mulerun": "https://api.mulerun.com"}
+__all__ = ["SITES", "Profile", "Settings", "default_of", "refuse_unknown"]
+
 DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
 _OFFICIAL = {
     "api_key": "MULEROUTER_API_KEY",
     "base_url": "MULEROUTER_BASE_URL",
     "site": "MULEROUTER_SITE",
 }
-_NO_KEY = (
-    "No API key for profile {name!r}. Set MULEROUTER_API_KEY, "
-    "or mulequeue_api_key in your Celery configuration."
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Profile:
-    """Host, key and limits under a name."""
-
-    name: str
-    base_url: str
-    """Without a trailing slash."""
-    api_key: str = field(repr=False)
-    max_in_flight: int | None = None
-    """Most generations the API may be working on at once, over the whole fleet; None: no limit."""
-
-    @property
-    def fingerprint(self) -> str:
-        """Which account a record belongs to, without saying the key."""
-        return hashlib.sha256(f"{self.base_url}\n{self.api_key}".encode()).hexdigest()[:8]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,11 +40,25 @@ class Settings:
     site: str = "mulerouter"
     """``mulerouter`` or ``mulerun`` (also MULEROUTER_SITE)."""
     profiles: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
-    """More accounts: ``{name: {"api_key": …, "base_url" or "site": …, "max_in_flight": …}}``."""
+    """More accounts: ``{name: {"api_key": …, "base_url" or "site": …}}``, each with its own limits
+    under the same names as below (``max_in_flight``, …, ``models``)."""
     former_fingerprints: tuple[str, ...] = ()
     """Fingerprints of replaced keys of the same account: their generations go on under today's key."""
     max_in_flight: int | None = None
-    """Most generations in flight at once under the profile ``default``; None: no limit."""
+    """Most generations in flight at once, over the whole fleet, under the profile ``default``; None:
+    no limit. What is more waits its turn."""
+    submissions_per_second: int | None = None
+    """Most create requests of the profile ``default`` that the API sees within any second."""
+    submissions_per_minute: int | None = None
+    """The same within any minute."""
+    max_per_day: int | None = None
+    """Most generations of the profile ``default`` on one day (UTC); what is more is refused before
+    anything is sent, with an outcome ``failed`` of type ``BudgetExceeded``."""
+    max_per_batch: int | None = None
+    """Most generations of one batch under the profile ``default``; a larger one is refused as a whole."""
+    models: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """A model's own limits inside the profile ``default``: ``{"vendor/model": {"max_in_flight": 2}}``,
+    with the five names above."""
 
     fleet: str = "default"
     """Name of the ledger; fleets that share a Redis need different names."""
@@ -147,41 +140,20 @@ class Settings:
         values.setdefault("redis_url", ledger_url(conf) or DEFAULT_REDIS_URL)
         return cls(**values)
 
-    def profile(self, name: str | None = None) -> Profile:
+    def profile(self, name: str | None = None, *, needs_key: bool = True) -> Profile:
         """The profile of that name (None: ``default``).
 
-        :raises ConfigurationError: no such profile, or it has no key.
+        :param needs_key: False for whoever wants to know the limits alone.
+        :raises ConfigurationError: no such profile, a limit that makes no sense, or no key.
         """
         name = name or "default"
-        if name == "default" and name not in self.profiles:
-            given: Mapping[str, Any] = {
-                "api_key": self.api_key,
-                "base_url": self.base_url,
-                "site": self.site,
-                "max_in_flight": self.max_in_flight,
-            }
-        elif name in self.profiles:
-            given = self.profiles[name]
-        else:
-            raise ConfigurationError(_unknown("profile", name, ["default", *self.profiles]))
-        unknown = set(given) - {"api_key", "base_url", "site", "max_in_flight"}
-        if unknown:
-            raise ConfigurationError(
-                _unknown(
-                    f"key of profile {name!r}:",
-                    unknown.pop(),
-                    ["api_key", "base_url", "site", "max_in_flight"],
-                )
-            )
-        key = str(given.get("api_key") or "").strip()
-        if not key:
-            raise ConfigurationError(_NO_KEY.format(name=name))
-        return Profile(
-            name=name,
-            base_url=_base_url(given),
-            api_key=key,
-            max_in_flight=given.get("max_in_flight"),
-        )
+        if name in self.profiles:
+            return read_profile(name, self.profiles[name], needs_key=needs_key)
+        if name != "default":
+            raise ConfigurationError(unknown("profile", name, ["default", *self.profiles]))
+        own = ("api_key", "base_url", "site", *LIMITS, "models")
+        given = {key: getattr(self, key) for key in own}
+        return read_profile(name, given, needs_key=needs_key)
 
     def known_profiles(self) -> list[Profile]:
         """Every profile this process has a key for."""
@@ -205,7 +177,7 @@ def refuse_unknown(keys: Iterable[str]) -> None:
         name = key.lower().removeprefix("celery_")
         if name.startswith("mulequeue_") and name.removeprefix("mulequeue_") not in _NAMES:
             known = [f"mulequeue_{item}" for item in _NAMES]
-            raise ConfigurationError(_unknown("setting", name, known))
+            raise ConfigurationError(unknown("setting", name, known))
 
 
 def _keys(app: Any) -> list[str]:
@@ -225,28 +197,6 @@ def _from_environment(name: str, environ: Mapping[str, str]) -> tuple[str, str |
         return variable, environ[variable]
     official = _OFFICIAL.get(name, "")
     return official, environ.get(official) or None
-
-
-def _base_url(given: Mapping[str, Any]) -> str:
-    url = given.get("base_url")
-    if url is None:
-        site = given.get("site") or "mulerouter"
-        if site not in SITES:
-            raise ConfigurationError(_unknown("site", str(site), list(SITES)))
-        url = SITES[site]
-    url = str(url).rstrip("/")
-    if not url.startswith(("https://", "http://")):
-        raise ConfigurationError(
-            f"The base URL {url!r} must start with https:// (or http:// for an emulator)."
-        )
-    return url
-
-
-def _unknown(what: str, name: str, known: Iterable[str]) -> str:
-    known = list(known)
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    hint = f"Did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(known)}."
-    return f"Unknown {what} {name!r}. {hint}"
 
 
 def _convert(value: Any, kind: Any, source: str) -> Any:

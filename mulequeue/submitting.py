@@ -59,6 +59,8 @@ def deliver(
         if verdict.what == "parked":
             generation_parked.send(sender=task, task_id=intent.task_id, plan=plan)
         _leave(runtime, verdict, intent)
+    if verdict.again is not None:  # others wait, and may go now
+        runtime.poll_at(verdict.again)
     if not isinstance(plan, Plan):
         # Good when it was parked, not any more: a file is gone, a key was taken away.
         runtime.wake([runtime.ledger.settle_submit(intent, "failed", refusal_of(plan))]).result()
@@ -161,8 +163,8 @@ def _any_profile(runtime: Runtime) -> Profile:
 
 def _verdict(task: Any, runtime: Runtime, intent: Intent) -> Verdict:
     """The ledger's verdict; while Redis is away the message is kept alive, never lost."""
-    if intent.task_id.startswith("transfer:"):
-        raise InputError("A task id must not start with 'transfer:'.")
+    if intent.task_id.startswith(("transfer:", "gate:")):
+        raise InputError("A task id must not start with 'transfer:' or 'gate:'.")
     seconds = runtime.settings.submit_timeout_seconds
 
     return ask(task, lambda: runtime.ledger.intend(intent, submit_seconds=seconds))

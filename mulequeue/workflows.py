@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from celery import Signature, chord
 
+from mulequeue.budgets import check_batch
 from mulequeue.errors import InputError
 from mulequeue.paths import check_template
+from mulequeue.settings import Settings
 from mulequeue.tasks import (
     adopt,
     gather,
@@ -72,6 +74,7 @@ def generate_many(
     :param batch_id: names the batch for ``status`` and ``cancel``; enqueued twice it is paid once.
     :param storage: as for ``download``; so is ``path``.
     :param call: other arguments of ``generate``.
+    :raises BudgetExceeded: more inputs than ``max_per_batch`` allows.
     :raises InputError: no inputs at all, or one that the model does not take (the text names which).
     :raises ConfigurationError: a path template that cannot be filled in.
     """
@@ -82,6 +85,7 @@ def generate_many(
         raise InputError("generate_many needs at least one input.")
     if path:
         check_template(path)
+    check_batch(Settings.load(generate.app), model, len(inputs), call.get("profile"))
     _refuse_any(model, inputs, call.get("validate"))
     where = {key: value for key, value in (("storage", storage), ("path", path)) if value}
     members = []
@@ -150,6 +154,33 @@ def cancel(task_id_or_batch_id: str, *, app: Any = None) -> dict[str, str]:
     here.wake(wakes).result()
     here.poll_at(here.ledger.now() + 30)
     return states
+
+
+def pause(profile: str = "default", *, app: Any = None) -> bool:
+    """Submit nothing more under a profile, on the whole fleet, until :func:`unpause`.
+
+    What waits keeps its place, what was submitted is polled and downloaded as ever.
+
+    :returns: False when it was paused already.
+    :raises ConfigurationError: no such profile.
+    """
+    here = _runtime(app)
+    here.settings.profile(profile, needs_key=False)
+    return here.ledger.hold(profile)
+
+
+def unpause(profile: str = "default", *, app: Any = None) -> bool:
+    """Let the submissions of a profile go on.
+
+    :returns: False when it was not paused by hand.
+    :raises ConfigurationError: no such profile.
+    """
+    here = _runtime(app)
+    here.settings.profile(profile, needs_key=False)
+    was_held, look = here.ledger.release(profile)
+    if look is not None:
+        here.poll_at(look)
+    return was_held
 
 
 def status(task_id_or_batch_id: str, *, app: Any = None) -> Record | Batch | None:

@@ -17,6 +17,8 @@ _COMMANDS = {
     "list": ("listing", "list_command", "List the generations the ledger holds."),
     "resume": ("manage", "resume_command", "Take up a generation again whose id is known."),
     "cancel": ("manage", "cancel_command", "Cancel a task or a batch on our side."),
+    "pause": ("pausing", "pause_command", "Submit nothing more, on the whole fleet."),
+    "unpause": ("pausing", "unpause_command", "Let submissions go on."),
     "adopt": ("manage", "adopt_command", "Wait for a generation that exists already."),
     "doctor": ("doctor", "doctor_command", "Look at everything, and say what to do about it."),
     "models": ("models", "models_command", "List the models, or show one."),

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from mulequeue import catalog
+from mulequeue.budgets import check_batch
 from mulequeue.cli.checks import (
     check_inputs,
     check_notification,
@@ -95,6 +96,7 @@ def batch_command(
         inputs = [{**given, **item} for item in inputs]
     app = app_of(ctx)
     settings = settings_of(app)
+    check_batch(settings, model, len(inputs))
     job = Job(
         model=found,
         inputs=inputs,

@@ -73,6 +73,7 @@ class Api:
 
     async def _create(self, request: BaseRequest, model: Model) -> StreamResponse:
         self.state.counters.add("creates")
+        arrived = self.state.clock()
         body = _json(await request.read())
         prompt = prompt_of(body)
         burst = self.state.faults.take("creates", prompt, edge=True)
@@ -83,10 +84,10 @@ class Api:
             refusal = await self._interfere(request, burst, "creates")
         if refusal is not None:
             self.state.counters.add("refused")
-            self.state.remember_create(model.api_path, body, None)
+            self.state.remember_create(model.api_path, body, None, arrived)
             return refusal
         generation = self.state.store(model, body)
-        self.state.remember_create(model.api_path, body, generation)
+        self.state.remember_create(model.api_path, body, generation, arrived)
         self.webhooks.created(generation)
         return await self._accepted(request, generation, burst)
 

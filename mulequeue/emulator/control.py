@@ -4,9 +4,11 @@
 ``GET stats``               the counters of :mod:`mulequeue.emulator.counters`
 ``GET wait?polls=9&…``      the same, once every counter named has reached its value; 408 after
                             ``timeout`` seconds (default 30)
-``GET creates``             what creates sent: ``[{path, body, remote_id}]``
-``GET generations``         ``[{remote_id, api_path, status, prompt, polls, created, polled}]``; the
-                            last two are unix seconds: of the create, and of each poll
+``GET creates``             what creates sent: ``[{path, body, remote_id, at}]``, ``at`` being when
+                            it arrived, unix seconds
+``GET generations``         ``[{remote_id, api_path, status, prompt, polls, created, polled, ended}]``;
+                            the last three are unix seconds: of the create, of each poll, and of the
+                            end (null while it runs)
 ``GET faults``              the faults in force, with the counts left
 ``POST faults``             set some (:mod:`mulequeue.emulator.faults`); 400 names what is known
 ``DELETE faults``           reset all, release all
@@ -97,6 +99,7 @@ class Control:
                     "polls": generation.polls,
                     "created": generation.created,
                     "polled": list(generation.polled),
+                    "ended": generation.ended if generation.is_over(now) else None,
                 }
                 for generation in self.state.generations.values()
             ]

@@ -92,12 +92,16 @@ class State:
             self.counters.add("duplicates")
         return generation
 
-    def remember_create(self, path: str, body: Any, generation: Generation | None) -> None:
-        """Keep what a create sent, for whoever compares."""
+    def remember_create(
+        self, path: str, body: Any, generation: Generation | None, arrived: float
+    ) -> None:
+        """Keep what a create sent and when it came, for whoever compares."""
         if len(self.creates) >= MOST_CREATES_LISTED:
             del self.creates[: MOST_CREATES_LISTED // 10]
         remote_id = generation.remote_id if generation else None
-        self.creates.append({"path": path, "body": shortened(body), "remote_id": remote_id})
+        self.creates.append(
+            {"path": path, "body": shortened(body), "remote_id": remote_id, "at": arrived}
+        )
 
     def assets(self, generation: Generation, now: float, host: str) -> list[str]:
         """The URLs of a completed generation; fresh ones if they have expired and that is allowed.

@@ -5,6 +5,7 @@
 :mod:`.workers`          ``broker``, ``workers``, ``task-queue``, ``poll-queue``, ``wake-queue``,
                          ``worker-clocks``
 :mod:`.records`          ``polls``, and what of the ledger is stuck
+:mod:`.gates`            ``submissions``, ``paused``, ``refused``, ``budget``
 :mod:`.account`          ``key``, ``site``, ``former-fingerprints``
 :mod:`.places`           ``storage``, ``storage-path``
 :mod:`.celery_settings`  ``visibility-timeout``, ``result-expires``, ``worker-consumer``, ``prefetch``
@@ -24,6 +25,7 @@ from mulequeue.health import places, redis_server, workers
 from mulequeue.health.account import examine_account
 from mulequeue.health.celery_settings import examine_celery
 from mulequeue.health.finding import Finding, error, fine, of_configuration, spelled
+from mulequeue.health.gates import examine_gates
 from mulequeue.health.records import examine_records
 from mulequeue.health.start import warn_at_start
 from mulequeue.ledger import Ledger
@@ -119,6 +121,12 @@ def _workers(app: Any, settings: Settings, offset: float, command: str) -> list[
 def _records(app: Any, settings: Settings, command: str) -> list[Finding]:
     ledger = Ledger.of(settings)
     try:
-        return examine_records(app, settings, ledger, command)
+        records = examine_records(app, settings, ledger, command)
+        return [*records, *examine_gates(app, settings, ledger, _program(command))]
     finally:
         ledger.redis.close()
+
+
+def _program(command: str) -> str:
+    """How the program is started, by how a worker is: ``celery -A proj mulequeue``."""
+    return f"{command.removesuffix(' worker')} mulequeue"

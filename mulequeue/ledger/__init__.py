@@ -4,7 +4,7 @@ Each transition is one Lua script, so it happens wholly or not at all, whichever
 The braces make one Redis Cluster slot of a fleet.
 
 =============================================  ======  ==================================================
-``mulequeue:{fleet}:due``                      zset    task id, or ``transfer:<task id>``, by due time
+``mulequeue:{fleet}:due``                      zset    task id, ``transfer:<task id>`` or ``gate:<profile>``
 ``mulequeue:{fleet}:record:<task id>``         hash    state, epoch, remote id, deadline, …
 ``mulequeue:{fleet}:parked:<task id>``         string  the signature that wakes the task (:mod:`.packing`)
 ``mulequeue:{fleet}:outcome:<task id>``        string  JSON of what the API answered at the end
@@ -15,6 +15,11 @@ The braces make one Redis Cluster slot of a fleet.
 ``mulequeue:{fleet}:metrics``                  hash    what the exporter shows (:mod:`.counted`)
 ``mulequeue:{fleet}:pauses``                   hash    until when which gate was paused last
 ``mulequeue:{fleet}:gate:<profile>``           hash    pause, probe and ramp of submissions; slots taken
+``mulequeue:{fleet}:groups:<profile>``         zset    where somebody waits: '' or a model with own limits
+``mulequeue:{fleet}:ring:<profile>:<group>``   zset    batches that wait there, by the turn they last had
+``mulequeue:{fleet}:lane:<profile>:…``         zset    of group and batch: task ids by when they came
+``mulequeue:{fleet}:rate:<profile>:…``         zset    of window and model: submissions by when they count no more
+``mulequeue:{fleet}:day:<profile>:<day>``      hash    submissions of a UTC day: total, and by model
 ``mulequeue:{fleet}:pollgate:<profile>``       hash    pause and probe of status checks
 ``mulequeue:{fleet}:poll``, ``…:sweep``        hash    the valid poll message; the sweep that runs
 ``mulequeue:{fleet}:transfer:<task id>``       hash    lease of a download or notification
@@ -46,10 +51,13 @@ from mulequeue.ledger.answers import (
     message_of,
     new_token,
     verdict_of,
+    wake_of,
 )
+from mulequeue.ledger.cancelling import Cancelling
 from mulequeue.ledger.connecting import connect
 from mulequeue.ledger.counted import Counted
 from mulequeue.ledger.events import Events
+from mulequeue.ledger.gates import Gate, Gates, limits_of
 from mulequeue.ledger.packing import pack, unpack
 from mulequeue.ledger.reading import Reading
 from mulequeue.ledger.records import SCHEMA_VERSION, Record, outcome_of
@@ -59,6 +67,7 @@ from mulequeue.settings import Profile
 __all__ = [
     "Batch",
     "Due",
+    "Gate",
     "Intent",
     "Ledger",
     "Message",
@@ -80,7 +89,7 @@ MOST_CLAIMED = 250
 MOST_WAKES = 200
 
 
-class Ledger(Transfers, Events, Reading, Counted):
+class Ledger(Transfers, Events, Gates, Cancelling, Reading, Counted):
     """One fleet's ledger on one Redis.
 
     :param redis: a client that answers bytes (``decode_responses`` off).
@@ -95,7 +104,6 @@ class Ledger(Transfers, Events, Reading, Counted):
 
         :param submit_seconds: total deadline of the POST; the lease is a little longer.
         """
-        limit = intent.profile.max_in_flight
         answer = self._run(
             "intend",
             intent.task_id,
@@ -104,7 +112,7 @@ class Ledger(Transfers, Events, Reading, Counted):
             intent.epoch,
             intent.digest,
             submit_seconds + SUBMIT_MARGIN_SECONDS,
-            "" if limit is None else limit,
+            json.dumps(limits_of(intent.profile)),
             pack(dict(intent.signature)),
             intent.batch_id or "",
             intent.batch_size or 0,
@@ -145,8 +153,7 @@ class Ledger(Transfers, Events, Reading, Counted):
             intent.digest,
             *intent.fields(),
         )
-        what = answer[0].decode()
-        return what, Wake(intent.task_id, answer[1]) if len(answer) > 1 and answer[1] else None
+        return answer[0].decode(), wake_of(intent.task_id, answer[1:])
 
     def retract(
         self, intent: Intent, *, retry_after_seconds: float | None, first: float, ceiling: float
@@ -156,12 +163,13 @@ class Ledger(Transfers, Events, Reading, Counted):
         :returns: when it is looked at again, or the wake of one that was cancelled meanwhile.
         """
         seconds = "" if retry_after_seconds is None else retry_after_seconds
-        answer = self._run("retract", intent.task_id, intent.run, seconds, first, ceiling)
+        group = intent.path if intent.path in intent.profile.models else ""
+        answer = self._run("retract", intent.task_id, intent.run, seconds, first, ceiling, group)
         if not answer:
             return None, None
         if answer[0] == b"waiting":
             return float(answer[1]), None
-        return None, Wake(intent.task_id, answer[1]) if answer[1] else None
+        return None, wake_of(intent.task_id, answer[1:])
 
     def settle_submit(
         self, intent: Intent, status: str, answer: Mapping[str, Any] | None
@@ -188,7 +196,7 @@ class Ledger(Transfers, Events, Reading, Counted):
         """Take what is due, at most ``most`` records; the claim lapses by itself."""
         token = token or new_token()
         profiles = list(profiles)
-        limits = {p.name: p.max_in_flight for p in profiles if p.max_in_flight is not None}
+        limits = {profile.name: limits_of(profile) for profile in profiles}
         now, unknown, polls, wakes, looked_at, reopening = self._run(
             "claim",
             token,
@@ -248,7 +256,7 @@ class Ledger(Transfers, Events, Reading, Counted):
     ) -> Wake | None:
         text = json.dumps(answer, ensure_ascii=False) if answer else ""
         found = self._run("settle", task_id, status, text, who, token, polls)
-        return Wake(task_id, found[0]) if found and found[0] else None
+        return wake_of(task_id, found)
 
     def trip(self, profile: str, *, seconds: float | None, first: float, ceiling: float) -> float:
         """Pause the status checks of a profile; answers until when."""
@@ -279,15 +287,3 @@ class Ledger(Transfers, Events, Reading, Counted):
     def watch(self) -> Message | None:
         """A fresh message when something is overdue and nobody looks at it."""
         return message_of(self._run("poll", "watch", new_token()))
-
-    # -- people ----------------------------------------------------------------------------
-
-    def cancel(self, task_id: str, *, ttl_seconds: int) -> tuple[str, Wake | None]:
-        """Cancel on our side. Answers the state it was in, ``unknown`` for a tombstone."""
-        state, signature = self._run("cancel", task_id, ttl_seconds)
-        return state.decode(), Wake(task_id, signature) if signature else None
-
-    def cancel_batch(self, batch_id: str) -> None:
-        """Members that were not started yet never will be."""
-        key = f"{self.prefix}batch:{batch_id}"
-        self.redis.hset(key, "stopped", 1)

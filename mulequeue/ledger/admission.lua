@@ -1,56 +1,91 @@
--- May a submission of this profile leave now? Grants it by taking a slot.
+-- May a submission leave now? First the whole profile is asked, then the model.
 -- P .. 'pauses'          hash    for the exporter: gate:<profile> or pollgate:<profile> -> paused until then
 -- P .. 'gate:<profile>'  hash
---   slots   generations in flight       until  paused until then
---   level   how often refused in a row  probe  a probe is under way until then
---   ramp    since when submissions ramp up again        used  granted since then
+--   slots   generations in flight       slots:<path>  of them, of one model
+--   held    paused by hand since then   turn          submissions granted so far
+--   until   paused until then           level         how often refused in a row
+--   probe   a probe is under way until then
+--   ramp    since when submissions ramp up again      used  granted since then
+-- Limits come from the worker that asks: { own = {…}, models = { path = {…} } }, each with
+--   in_flight, rates = { [seconds] = most }, day, batch; what is missing is without limit.
 
 local PROBE_SECONDS = 90
 local RAMP_SECONDS = 10
 
--- nil when it may go, else when to ask again. `limit`: most in flight, or nil.
-local function refused_until(profile, limit)
-  local gate = redis.call('HMGET', P .. 'gate:' .. profile, 'slots', 'until', 'level', 'probe', 'ramp', 'used')
-  if gate[2] and now < tonumber(gate[2]) then return tonumber(gate[2]) end
-  if limit and tonumber(gate[1] or 0) >= limit then return now + 1 end
-  if not gate[3] then return nil end
-  local key = P .. 'gate:' .. profile
-  if not gate[5] then -- the pause is over: one probe finds out
-    if gate[4] and now < tonumber(gate[4]) then return math.min(tonumber(gate[4]), now + 1) end
-    redis.call('HSET', key, 'probe', time_text(now + PROBE_SECONDS))
-    return nil
+local function gate_key(profile) return P .. 'gate:' .. profile end
+
+-- Nobody leaves: when to ask again, or nil.
+local function shut_until(profile)
+  local gate = redis.call('HMGET', gate_key(profile), 'until', 'held')
+  if gate[2] then return now + LOOK_AGAIN end
+  return gate[1] and now < tonumber(gate[1]) and tonumber(gate[1]) or nil
+end
+
+-- After a pause one probe finds out, then it ramps up. Answers when to ask again, or nil and what
+-- the one that goes counts as.
+local function reopening_until(profile, gate)
+  if not gate.ramp then
+    if gate.probe and now < tonumber(gate.probe) then return tonumber(gate.probe) end
+    return nil, 'probe'
   end
-  local elapsed = now - tonumber(gate[5])
+  local elapsed = now - tonumber(gate.ramp)
   if elapsed >= RAMP_SECONDS then
-    redis.call('HDEL', key, 'until', 'level', 'probe', 'ramp', 'used')
+    redis.call('HDEL', gate_key(profile), 'until', 'level', 'probe', 'ramp', 'used')
     return nil
   end
   -- 2 in the first second, then doubling: 2, 4, 8, … 1024
-  if tonumber(gate[6] or 0) >= 2 ^ (math.floor(elapsed) + 2) - 2 then return now + 0.5 end
-  redis.call('HINCRBY', key, 'used', 1)
-  return nil
+  if tonumber(gate.used or 0) >= 2 ^ (math.floor(elapsed) + 2) - 2 then return now + 0.5 end
+  return nil, 'ramp'
 end
 
-local function take_slot(id, profile)
-  if redis.call('HSETNX', record_key(id), 'slot', 1) == 1 then
-    redis.call('HINCRBY', P .. 'gate:' .. profile, 'slots', 1)
+-- The whole profile: when to ask again, or nil and what the one that goes counts as.
+local function closed_until(profile, own)
+  local shut = shut_until(profile)
+  if shut then return shut end
+  local found = redis.call('HMGET', gate_key(profile), 'slots', 'level', 'probe', 'ramp', 'used')
+  if own.in_flight and tonumber(found[1] or 0) >= own.in_flight then return now + LOOK_AGAIN end
+  local full = rates_full_until(profile, nil, own.rates)
+  if full then return math.min(full, now + LOOK_AGAIN) end
+  if not found[2] then return nil end
+  return reopening_until(profile, { probe = found[3], ramp = found[4], used = found[5] })
+end
+
+-- One model of it, by its own limits.
+local function model_closed_until(profile, path, limits)
+  if not limits then return nil end
+  local slots = limits.in_flight and redis.call('HGET', gate_key(profile), 'slots:' .. path)
+  if slots and tonumber(slots) >= limits.in_flight then return now + LOOK_AGAIN end
+  local full = rates_full_until(profile, path, limits.rates)
+  return full and math.min(full, now + LOOK_AGAIN)
+end
+
+local function take_slot(id, profile, path)
+  if redis.call('HSETNX', record_key(id), 'slot', path) == 1 then count_slot(profile, path, 1) end
+end
+
+-- Everything that a submission takes, in the call that found room for it. `turn`: its number, if it
+-- had to wait for it.
+local function reserve(id, profile, path, limits, counts_as, turn)
+  take_slot(id, profile, path)
+  local key, model = gate_key(profile), limits.models[path]
+  if limits.own.rates or (model and model.rates) then
+    turn = turn or redis.call('HINCRBY', key, 'turn', 1)
+    write(id, 'grant', turn)
+    take_places(turn, profile, nil, limits.own.rates)
+    take_places(turn, profile, path, model and model.rates)
   end
-end
-
--- A reserved slot is void while the profile is paused.
-local function paused_until(profile)
-  local paused = tonumber(redis.call('HGET', P .. 'gate:' .. profile, 'until') or 0)
-  return now < paused and paused
+  if counts_as == 'probe' then redis.call('HSET', key, 'probe', time_text(now + PROBE_SECONDS)) end
+  if counts_as == 'ramp' then redis.call('HINCRBY', key, 'used', 1) end
 end
 
 -- The API took a create, or refused it for its content: submissions may ramp up again.
 -- What is answered during the pause left before it, so it proves nothing.
 local function reopen(profile)
-  local key = P .. 'gate:' .. profile
-  local gate = redis.call('HMGET', key, 'level', 'ramp')
-  if gate[1] and not gate[2] and not paused_until(profile) then
-    redis.call('HSET', key, 'ramp', time_text(now), 'used', 0)
-    redis.call('HDEL', key, 'probe')
+  local gate = redis.call('HMGET', gate_key(profile), 'level', 'ramp', 'until')
+  if gate[1] and not gate[2] and now >= tonumber(gate[3] or 0) then
+    redis.call('HSET', gate_key(profile), 'ramp', time_text(now), 'used', 0)
+    redis.call('HDEL', gate_key(profile), 'probe')
+    make_room(profile, now)
   end
 end
 

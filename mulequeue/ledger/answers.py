@@ -71,7 +71,7 @@ class Verdict:
     wake: Wake | None = None
     """With wake."""
     again: float | None = None
-    """With parked: when the ledger looks at it again, unix seconds."""
+    """With parked, and with submit when others may go: when the ledger looks, unix seconds."""
     submitted: float | None = None
     """With submit: when the intent was written, unix seconds."""
     is_same_input: bool = True
@@ -86,6 +86,8 @@ class Wake:
 
     task_id: str
     signature: bytes
+    look: float | None = None
+    """When one that waits may go instead of it, unix seconds: a poll message is needed by then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,18 +181,29 @@ def due_of(row: Sequence[bytes]) -> Due:
     )
 
 
+def wake_of(task_id: str, answer: Sequence[Any]) -> Wake | None:
+    """Of ``[signature, when to look]``, either of which may be missing."""
+    if not answer or not answer[0]:
+        return None
+    return Wake(task_id, answer[0], _time_of(answer[1:]))
+
+
+def _time_of(answer: Sequence[bytes]) -> float | None:
+    return float(answer[0]) if answer and answer[0] else None
+
+
 def verdict_of(task_id: str, answer: Sequence[Any]) -> Verdict:
     what = answer[0].decode()
     if what == "submit":
-        return Verdict(what=what, submitted=float(answer[1]))
+        return Verdict(what=what, submitted=float(answer[1]), again=_time_of(answer[2:]))
     if what == "deliver":
         pairs = answer[1]
         fields = texts(dict(zip(pairs[::2], pairs[1::2], strict=True)))
         return Verdict(what=what, record=read_record(task_id, fields, answer[2], answer[3]))
     if what == "parked":
-        return Verdict(what=what, again=float(answer[1]))
+        return Verdict(what=what, again=_time_of(answer[1:]))
     if what == "wake":
-        return Verdict(what=what, wake=Wake(task_id, answer[1]) if answer[1] else None)
+        return Verdict(what=what, wake=wake_of(task_id, answer[1:]))
     if what == "duplicate":
         return Verdict(what=what, state=answer[1].decode(), is_same_input=bool(answer[2]))
     return Verdict(what=what)

@@ -1,6 +1,6 @@
 -- A sweep takes what is due. Every state has its own thing to do.
 -- ARGV[3] claim token   [4] most records to look at   [5] most wakes   [6] lease of the claim, seconds
--- ARGV[7] schema version this worker knows   [8] most in flight as JSON {profile: limit}
+-- ARGV[7] schema version this worker knows   [8] JSON: this worker's profiles with their limits
 -- ARGV[9] chance in [0, 1), spreads what is put off   [10…] fingerprints this worker holds keys for
 -- Answers { now, unknown fingerprint or '', polls, wakes, how many it looked at, profiles being probed }
 --   a poll: task id, remote id, path, profile, polls, errors, interval, submitted, started, deadline
@@ -9,6 +9,7 @@
 local token, lease, version = ARGV[3], tonumber(ARGV[6]), tonumber(ARGV[7])
 local most_wakes = tonumber(ARGV[5])
 local limits = cjson.decode(ARGV[8])
+local touched = {} -- profiles whose lanes are looked at
 local known = {}
 for i = 10, #ARGV do known[ARGV[i]] = true end
 local polls, wakes, reopening, unknown = {}, {}, {}, ''
@@ -61,16 +62,29 @@ local function take_generating(id, record)
     more[5] or '', more[6], more[7], more[8] }
 end
 
+-- Granted, its wake was lost or is still to come; or, in whatever way, it stands in no lane.
 local function take_waiting(id, record)
-  local has_slot = redis.call('HEXISTS', record_key(id), 'slot') == 1
-  local ask_again = not has_slot and refused_until(record[4], limits[record[4]])
-  if ask_again then
-    -- the longer it waits, the nearer the front it stands among those that ask again together
-    local age = now - tonumber(redis.call('HGET', record_key(id), 'created'))
-    return due(id, ask_again + 0.5 / (1 + math.max(age, 0)))
+  local held = read(id, 'slot', 'path')
+  if held[1] then return wake_parked(id) end
+  enter_lane(id, record[4], group_of(held[2] or '', limits[record[4]]))
+  touched[record[4]] = true
+end
+
+local function take_gate(name)
+  local profile = string.sub(name, 6)
+  if not limits[profile] then return due(name, now + 5) end -- for a worker that knows it
+  touched[profile] = true
+end
+
+local function put_off(id, fingerprint)
+  unknown = fingerprint or ''
+  due(id, now + 5)
+end
+
+local function wake_granted(profile)
+  for _, id in ipairs(drain(profile, limits[profile], most_wakes - #wakes, known, put_off)) do
+    wake_parked(id)
   end
-  take_slot(id, record[4])
-  wake_parked(id)
 end
 
 -- On its way to its first worker, not overtaken, while others are being begun: it stands in a queue.
@@ -105,15 +119,14 @@ end
 
 local function take(id)
   if string.sub(id, 1, 9) == 'transfer:' then return take_transfer(id) end
+  if string.sub(id, 1, 5) == 'gate:' then return take_gate(id) end
   local record = read(id, 'state', 'v', 'key', 'profile', 'cancel')
   local state = record[1]
   if not state or state == 'delivered' or state == 'tombstone' then return redis.call('ZREM', DUE, id) end
   -- Only what has to be sent needs the key; anybody may wake.
   local needs_key = state == 'generating' or state == 'waiting'
-  if tonumber(record[2] or 0) > version or (needs_key and not known[record[3]]) then
-    unknown = record[3] or ''
-    return due(id, now + 5)
-  end
+  local is_foreign = needs_key and not (known[record[3]] and (state ~= 'waiting' or limits[record[4]]))
+  if tonumber(record[2] or 0) > version or is_foreign then return put_off(id, record[3]) end
   if state == 'generating' then return take_generating(id, record) end
   if state == 'waiting' then return take_waiting(id, record) end
   if state == 'submitting' then
@@ -132,4 +145,5 @@ for _, id in ipairs(ids) do
   if #wakes >= most_wakes then break end
   take(id)
 end
+for profile in pairs(touched) do wake_granted(profile) end
 return { time_text(now), unknown, polls, wakes, #ids, reopening }

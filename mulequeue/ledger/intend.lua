@@ -1,38 +1,63 @@
 -- A delivery of `generate` asks what it is to do.
 -- ARGV[3] task id   [4] marker: '' for a message that no wake published   [5] this run's own token
 -- ARGV[6] epoch of a new record   [7] digest of model and input   [8] submit lease, seconds
--- ARGV[9] most in flight, or ''   [10] signature to park   [11] batch id, or ''   [12] its size
+-- ARGV[9] limits of its profile, as JSON   [10] signature to park   [11] batch id, or ''   [12] its size
 -- ARGV[13] JSON of a refusal that happened before anything was sent, or ''   [14] profile
 -- ARGV[15…] the other fields of a new record, as name, value, …
 -- Answers { verdict, … }:
---   submit                    the intent is written: POST, then say what came of it
+--   submit, now, look         the intent is written: POST, then say what came of it
 --   deliver                   the outcome is there and this run has it; the record follows
---   parked                    the ledger has the task: Ignore; then the time to look at it again
---   wake, signature           the ledger has the task and it is settled: Ignore and publish
+--   parked, look              the ledger has the task: Ignore; then the time to look at it again
+--   wake, signature, look     the ledger has the task and it is settled: Ignore and publish
 --   duplicate, state, same    the same id enqueued twice, or a broker redelivery: Ignore
 --   stale | busy | abandoned  Ignore
 
 local id, marker, token, epoch, digest = ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
-local lease, limit, refusal = tonumber(ARGV[8]), tonumber(ARGV[9]), ARGV[13]
+local lease, limits, refusal = tonumber(ARGV[8]), cjson.decode(ARGV[9]), ARGV[13]
 local batch = ARGV[11] ~= '' and ARGV[11] or nil
 local held = read(id, 'state', 'epoch', 'run', 'digest', 'deliveries', 'claim_until', 'profile', 'submitted')
 local state, profile = held[1], held[7] or ARGV[14]
+local own = {}
+for i = 15, #ARGV, 2 do own[ARGV[i]] = ARGV[i + 1] end
 
-local function submit_or_wait(may_go)
-  local ask_again
-  if may_go then ask_again = paused_until(profile) else ask_again = refused_until(profile, limit) end
-  redis.call('HDEL', record_key(id), 'wakes')
-  if ask_again then
-    move(id, 'waiting')
-    due(id, ask_again)
-    return { 'parked', time_text(ask_again) }
-  end
+local MOST_DRAINED = 50
+
+local function settled(status, answer) return { 'wake', settle(id, status, answer), room() } end
+
+local function submit()
+  local spent = day_refusal(id, profile, own.path or '', limits)
+  if spent then return settled('failed', spent) end
   move(id, 'submitting')
-  take_slot(id, profile)
   -- The account that is asked and paid is this worker's, whoever parked the task.
   write(id, 'run', token, 'submitted', time_text(now), unpack(ARGV, 15))
   due(id, now + lease)
-  return { 'submit', time_text(now) }
+  local grant = redis.call('HGET', record_key(id), 'grant')
+  if grant then free_places_after(grant, profile, own.path, now + lease) end
+  return { 'submit', time_text(now), room() }
+end
+
+-- Others that go before it are woken by the next sweep.
+local function wait()
+  move(id, 'waiting')
+  enter_lane(id, profile, group_of(own.path or '', limits))
+  local goes = false
+  local known = { [own.key or ''] = true, [redis.call('HGET', record_key(id), 'key') or ''] = true }
+  for _, name in ipairs(drain(profile, limits, MOST_DRAINED, known)) do
+    if name == id then goes = true else due(name, now) room_at = now end
+  end
+  if goes then return submit() end
+  return { 'parked', room() }
+end
+
+local function submit_or_wait(is_granted)
+  redis.call('HDEL', record_key(id), 'wakes')
+  if is_granted and not shut_until(profile) then return submit() end
+  if is_granted or somebody_waits(profile) then return wait() end
+  local path = own.path or ''
+  local closed, counts_as = closed_until(profile, limits.own)
+  if closed or model_closed_until(profile, path, limits.models[path]) then return wait() end
+  reserve(id, profile, path, limits, counts_as)
+  return submit()
 end
 
 local function deliver()
@@ -59,18 +84,18 @@ end
 
 if marker ~= '' then
   if not state or held[2] ~= marker then return { 'stale' } end
-  if state == 'waiting' and refusal ~= '' then return { 'wake', settle(id, 'failed', refusal) } end
+  if state == 'waiting' and refusal ~= '' then return settled('failed', refusal) end
   if state == 'waiting' then return submit_or_wait(redis.call('HEXISTS', record_key(id), 'slot') == 1) end
-  if state == 'submitting' and held[3] == token then return { 'submit', held[8] } end
+  if state == 'submitting' and held[3] == token then return { 'submit', held[8], '' } end
   if state == 'settled' or state == 'delivering' then return deliver() end
   return { 'busy' }
 end
 
 if state and state ~= 'tombstone' then
   if held[2] == epoch then -- the same run asks again: its first answer was lost on the way
-    if state == 'submitting' and held[3] == token then return { 'submit', held[8] } end
-    if state == 'waiting' then return { 'parked', redis.call('ZSCORE', DUE, id) or time_text(now) } end
-    if state == 'settled' then return { 'wake', redis.call('GET', parked_key(id)) } end
+    if state == 'submitting' and held[3] == token then return { 'submit', held[8], '' } end
+    if state == 'waiting' then return { 'parked', redis.call('ZSCORE', DUE, 'gate:' .. profile) or time_text(now) } end
+    if state == 'settled' then return { 'wake', redis.call('GET', parked_key(id)), '' } end
   end
   return { 'duplicate', state, held[4] == digest and 1 or 0 }
 end
@@ -87,7 +112,11 @@ if batch then
   end
 end
 if state == 'tombstone' or (batch and redis.call('HEXISTS', batch_key, 'stopped') == 1) then
-  return { 'wake', settle(id, 'cancelled') }
+  return settled('cancelled')
 end
-if refusal ~= '' then return { 'wake', settle(id, 'failed', refusal) } end
+if refusal == '' and batch then
+  refusal = batch_refusal(batch, tonumber(ARGV[12]), profile, own.path or '', limits) or ''
+end
+if refusal == '' then refusal = day_refusal(id, profile, own.path or '', limits) or '' end
+if refusal ~= '' then return settled('failed', refusal) end
 return submit_or_wait(false)

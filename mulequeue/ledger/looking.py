@@ -46,7 +46,8 @@ def glances(ledger: Reading, most: int) -> Iterator[Glance]:
     :param most: look at so many at most.
     """
     waiting = ledger.redis.zrange(f"{ledger.prefix}due", 0, most - 1)
-    ids = (text for key in waiting if not (text := _text(key)).startswith("transfer:"))
+    others = ("transfer:", "gate:")
+    ids = (text for key in waiting if not (text := _text(key)).startswith(others))
     everything = islice(_once(ids, ledger.task_ids()), most)
     while part := list(islice(everything, _AT_ONCE)):
         yield from _read(ledger, part)

@@ -10,7 +10,8 @@
 -- P .. 'remote:<remote id>'  string  remote id -> task id
 -- P .. 'batch:<batch id>'    hash    size, and how many members are in which bucket
 -- P .. 'counts'              hash    the same over the whole fleet
--- P .. 'gate:<profile>'      hash    may submissions leave? until, level, probe, ramp, used, slots
+-- P .. 'metrics'             hash    what the exporter shows: name, labels, separated by tabs
+-- P .. 'gate:<profile>'      hash    may submissions leave? held, until, level, probe, ramp, used, slots, turn
 -- P .. 'pollgate:<profile>'  hash    may status checks leave? until, level, probe
 
 local P = ARGV[1]
@@ -80,37 +81,3 @@ end
 
 -- Something was left lying by who should have done it, and is taken up again.
 local function recovered(what) metric(1, 'recoveries', what) end
-
-local function free_slot(id, profile)
-  if redis.call('HDEL', record_key(id), 'slot') == 1 then
-    redis.call('HINCRBY', P .. 'gate:' .. profile, 'slots', -1)
-  end
-end
-
--- The one place where a state changes, so that counts and slots always agree with the records.
-local function move(id, new_state, new_status)
-  local old = read(id, 'state', 'status', 'batch', 'profile', 'path')
-  local old_state, old_bucket = old[1], nil
-  if old_state == 'tombstone' then old_state = nil end
-  if old_state then old_bucket = bucket(old_state, old[2]) end
-  tally(old[3], old_bucket, bucket(new_state, new_status or old[2]))
-  if old_state ~= new_state then count_state(old[5], old_state, new_state) end
-  write(id, 'state', new_state)
-  if new_status then write(id, 'status', new_status) end
-  if old[4] and (new_state == 'waiting' or not is_under_way(new_state)) then free_slot(id, old[4]) end
-end
-
--- Outcome first, wake second: what comes back is the signature to publish.
-local function settle(id, status, outcome)
-  local held = read(id, 'path', 'started')
-  metric(1, 'outcomes', held[1] or '', status)
-  if held[2] and (status == 'succeeded' or status == 'failed') then
-    observe_generation(held[1] or '', now - tonumber(held[2]))
-  end
-  move(id, 'settled', status)
-  redis.call('HDEL', record_key(id), 'claim')
-  write(id, 'finished', time_text(now), 'wakes', 1)
-  if outcome and outcome ~= '' then redis.call('SET', outcome_key(id), outcome) end
-  due(id, now + WAKE_AGAIN)
-  return redis.call('GET', parked_key(id))
-end

@@ -3,7 +3,8 @@
 -- ARGV[7] seconds to the first status check   [8] seconds the generation may stay active
 -- ARGV[9] token that holds the record at once (the answer is already terminal), or ''
 -- ARGV[10] profile   [11…] the other fields of a record that is no longer there
--- Answers generating | known | cancelled, signature | attached (something was delivered: flagged for resume)
+-- Answers generating | known | cancelled, signature, look | attached (something was delivered: flagged
+-- for resume)
 
 local id, epoch, remote_id, token = ARGV[3], ARGV[4], ARGV[5], ARGV[9]
 local held = read(id, 'state', 'epoch', 'status', 'cancel', 'profile', 'remote_id', 'late_remote_id')
@@ -30,13 +31,15 @@ elseif held[2] ~= epoch or held[6] or not (state == 'waiting' or state == 'submi
   return { 'attached' }
 end
 
+answered(id)
 write(id, 'remote_id', remote_id)
 redis.call('SET', parked_key(id), ARGV[6])
 if held[4] or state == 'tombstone' or (state == 'settled' and status == 'cancelled') then
-  return { 'cancelled', settle(id, 'cancelled') }
+  return { 'cancelled', settle(id, 'cancelled'), room() }
 end
 move(id, 'generating')
-take_slot(id, held[5] or ARGV[10])
+local path = redis.call('HGET', record_key(id), 'path') or ''
+take_slot(id, held[5] or ARGV[10], path)
 redis.call('HDEL', record_key(id), 'run', 'status', 'finished', 'wakes')
 redis.call('DEL', outcome_key(id))
 write(id, 'started', time_text(now), 'deadline', time_text(now + tonumber(ARGV[8])))

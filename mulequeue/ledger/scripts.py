@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import resources
 from typing import Any
 
 from redis import Redis
 
-_NEEDS_ADMISSION = ("intend", "record_id", "retract", "claim", "settle", "pollgate")
+_MOVING = ("rates", "lanes", "moving")
+_ADMITTING = (*_MOVING, "admission")
+_BEFORE: Mapping[str, tuple[str, ...]] = {
+    "cancel": _MOVING,
+    "delivered": _MOVING,
+    "record_id": _ADMITTING,
+    "retract": _ADMITTING,
+    "settle": _ADMITTING,
+    "pollgate": _ADMITTING,
+    "hold": _ADMITTING,
+    "claim": (*_ADMITTING, "draining"),
+    "intend": (*_ADMITTING, "draining", "budget"),
+}
+"""What stands between the prelude and a script."""
 
 
 @cache
 def source(name: str) -> str:
     """The text of one script, with what stands before it."""
-    parts = ["prelude", "admission", name] if name in _NEEDS_ADMISSION else ["prelude", name]
+    parts = ("prelude", *_BEFORE.get(name, ()), name)
     folder = resources.files(__package__)
     return "\n".join((folder / f"{part}.lua").read_text() for part in parts)
 

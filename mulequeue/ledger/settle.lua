@@ -2,7 +2,7 @@
 -- ARGV[3] task id   [4] status   [5] JSON of what the API answered, or ''
 -- ARGV[6] who may: 'claim' (a status check), 'run' (the submitter), 'any' (a verified webhook)
 -- ARGV[7] the token of a claim or run   [8] checks to add
--- Answers { signature to publish } or { } when somebody else settled it or the claim lapsed.
+-- Answers { signature to publish, look } or { } when somebody else settled it or the claim lapsed.
 
 local id, who, token = ARGV[3], ARGV[6], ARGV[7]
 local held = read(id, 'state', 'claim', 'run', 'cancel', 'profile')
@@ -12,7 +12,11 @@ if who == 'run' and not (held[1] == 'submitting' and held[3] == token) then retu
 if who == 'any' and held[1] ~= 'generating' then return {} end
 if ARGV[8] ~= '0' then redis.call('HINCRBY', record_key(id), 'polls', ARGV[8]) end
 if who == 'run' then
-  if status ~= 'submit_unknown' then reopen(held[5]) end
+  if status ~= 'submit_unknown' then -- the API refused it: nothing is paid
+    reopen(held[5])
+    answered(id)
+    give_back_day(id)
+  end
   if held[4] then status = 'cancelled' end
 end
-return { settle(id, status, ARGV[5]) }
+return { settle(id, status, ARGV[5]), room() }

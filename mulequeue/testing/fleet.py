@@ -14,6 +14,7 @@ from unittest.mock import patch
 from celery.worker import state
 
 from mulequeue.notifications import new_secret
+from mulequeue.profiles import LIMITS
 from mulequeue.runtime import _runtimes, runtime
 from mulequeue.settings import Settings
 from mulequeue.testing.guard import KEY, refuse_real_api
@@ -80,8 +81,11 @@ class Fleet:
         """The user's profiles by name, without their hosts and keys."""
         known = Settings.load(self.app).profiles
         ours = {"base_url": self._emulator_url, "api_key": KEY}
-        limits = {name: given.get("max_in_flight") for name, given in known.items()}
-        return {name: {**ours, "max_in_flight": limit} for name, limit in limits.items()}
+        limits = (*LIMITS, "models")
+        return {
+            name: {**{key: given[key] for key in limits if key in given}, **ours}
+            for name, given in known.items()
+        }
 
     def clear(self) -> None:
         """Forget every message and record, once no task runs any more."""

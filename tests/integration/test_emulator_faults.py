@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -131,24 +132,29 @@ def test_resetting_the_faults_releases_who_is_held(emulator):
 
 
 def test_received_bodies_can_be_compared(emulator):
-    """Path, body and id of every create; no id for a refused one."""
+    """Path, body, id and arrival of every create; no id for a refused one."""
+    before = time.time()
     remote_id = created(emulator, prompt="a mule", seed=7)
     create(emulator, VIDEO, size="1280*720")
 
+    creates = emulator.creates()
+    arrivals = [sent.pop("at") for sent in creates]
+    assert before <= arrivals[0] <= arrivals[1] <= time.time()
     assert [
         {"path": IMAGE, "body": {"prompt": "a mule", "seed": 7}, "remote_id": remote_id},
         {"path": VIDEO, "body": {"size": "1280*720"}, "remote_id": None},
-    ] == emulator.creates()
+    ] == creates
 
 
 def test_generations_are_listed_with_their_states(emulator):
-    """Id, path, status, prompt, polls, and when it was created and polled."""
+    """Id, path, status, prompt, polls, and when it was created, polled and ended."""
     remote_id = created(emulator, prompt="a mule")
     poll(emulator, remote_id)
 
     (listed,) = emulator.generations()
     (polled,) = listed.pop("polled")
     assert listed.pop("created") <= polled
+    assert listed.pop("ended") is None
     assert {
         "remote_id": remote_id,
         "api_path": IMAGE,

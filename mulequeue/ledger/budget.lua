@@ -1,0 +1,49 @@
+-- Caps on money: most generations of a batch, and of a day (UTC, by Redis' clock). What they refuse is
+-- settled before anything is sent: nobody wants to be surprised by it after midnight.
+
+local DAYS_KEPT = 3 * 24 * 3600
+
+local function refusal(title, detail)
+  return cjson.encode({ error = { type = 'BudgetExceeded', title = title, detail = detail } })
+end
+
+-- Of the whole profile, then of the model's own limits.
+local function budgets(profile, path, limits)
+  local model = limits.models[path] or {}
+  return {
+    { most_batch = limits.own.batch, most_day = limits.own.day, counts = 'total', whose = 'profile ' .. profile },
+    { most_batch = model.batch, most_day = model.day, counts = path, whose = path .. ' in profile ' .. profile },
+  }
+end
+
+-- The error of a member of a batch that is too large, or nil. Such a batch is refused as a whole.
+local function batch_refusal(batch, size, profile, path, limits)
+  local members = redis.call('HINCRBY', P .. 'batch:' .. batch, 'members', 1)
+  for _, budget in ipairs(budgets(profile, path, limits)) do
+    if budget.most_batch and math.max(size, members) > budget.most_batch then
+      local title = 'A batch of %d is larger than max_per_batch of %s: %d'
+      return refusal(string.format(title, math.max(size, members), budget.whose, budget.most_batch),
+        'Nothing was sent. Make smaller batches, or raise max_per_batch.')
+    end
+  end
+end
+
+-- Counts it on today, once; the error when today's budget is spent, or nil.
+local function day_refusal(id, profile, path, limits)
+  local today = math.floor(now / 86400)
+  local counted = redis.call('HGET', record_key(id), 'day')
+  if counted == tostring(today) then return nil end
+  if counted then give_back_day(id) end -- it has waited over midnight
+  local key = day_key(profile, today)
+  for _, budget in ipairs(budgets(profile, path, limits)) do
+    local spent = tonumber(redis.call('HGET', key, budget.counts) or 0)
+    if budget.most_day and spent >= budget.most_day then
+      local title = "Today's budget is spent: max_per_day of %s is %d"
+      return refusal(string.format(title, budget.whose, budget.most_day),
+        'Nothing was sent. Start it again under a new id after 00:00 UTC, or raise max_per_day.')
+    end
+  end
+  if redis.call('HINCRBY', key, 'total', 1) == 1 then redis.call('EXPIRE', key, DAYS_KEPT) end
+  redis.call('HINCRBY', key, path, 1)
+  write(id, 'day', today)
+end

@@ -1,0 +1,20 @@
+"""Cancelling on our side: the API knows no cancel."""
+
+from __future__ import annotations
+
+from mulequeue.ledger.answers import Wake, wake_of
+from mulequeue.ledger.base import Base
+
+
+class Cancelling(Base):
+    """A task, or the members of a batch that were not started yet."""
+
+    def cancel(self, task_id: str, *, ttl_seconds: int) -> tuple[str, Wake | None]:
+        """Cancel on our side. Answers the state it was in, ``unknown`` for a tombstone."""
+        state, *wake = self._run("cancel", task_id, ttl_seconds)
+        return state.decode(), wake_of(task_id, wake)
+
+    def cancel_batch(self, batch_id: str) -> None:
+        """Members that were not started yet never will be."""
+        key = f"{self.prefix}batch:{batch_id}"
+        self.redis.hset(key, "stopped", 1)

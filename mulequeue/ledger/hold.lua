@@ -1,0 +1,13 @@
+-- Submissions of a profile are paused, or go on, by hand.
+-- ARGV[3] hold | release   [4] profile
+-- Answers { since when it has been paused, or '' when it is not; whether that is new; look }
+
+local key = gate_key(ARGV[4])
+local held = redis.call('HGET', key, 'held')
+if ARGV[3] == 'hold' then
+  redis.call('HSETNX', key, 'held', time_text(now))
+  return { held or time_text(now), held and 0 or 1, '' }
+end
+redis.call('HDEL', key, 'held')
+make_room(ARGV[4], now)
+return { '', held and 1 or 0, room() }

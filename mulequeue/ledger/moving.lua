@@ -1,0 +1,89 @@
+-- How a record changes its state, and what it gives up by that: slot, places, lane, the day's budget.
+-- P .. 'day:<profile>:<day>'  hash  submissions of that UTC day (days since 1970): total, and by path
+
+local function count(key, name, by)
+  if redis.call('HINCRBY', key, name, by) == 0 then redis.call('HDEL', key, name) end
+end
+
+-- Slots of the whole profile and of the model's path, which `slot` of the record names.
+local function count_slot(profile, path, by)
+  local gate = P .. 'gate:' .. profile
+  redis.call('HINCRBY', gate, 'slots', by)
+  if path ~= '' and path ~= '1' then count(gate, 'slots:' .. path, by) end
+end
+
+local function day_key(profile, day) return P .. 'day:' .. profile .. ':' .. day end
+
+-- Nothing came of it that could be paid: the day has one more.
+local function give_back_day(id)
+  local held = read(id, 'day', 'profile', 'path')
+  if not held[1] then return end
+  redis.call('HDEL', record_key(id), 'day')
+  local key = day_key(held[2], held[1])
+  if redis.call('EXISTS', key) == 0 then return end
+  redis.call('HINCRBY', key, 'total', -1)
+  if held[3] then redis.call('HINCRBY', key, held[3], -1) end
+end
+
+-- The API's answer was seen: the create had arrived by now.
+local function answered(id)
+  local held = read(id, 'grant', 'profile', 'path')
+  if not held[1] then return end
+  redis.call('HDEL', record_key(id), 'grant')
+  local free = free_places_after(held[1], held[2], held[3], now)
+  if free then make_room(held[2], free) end
+end
+
+local function give_up_slot(id, profile, path)
+  redis.call('HDEL', record_key(id), 'slot')
+  count_slot(profile, path, -1)
+  make_room(profile, now)
+end
+
+-- It waits no longer: it leaves its lane, and unless it submits now what it was granted is free.
+local function give_up_turn(id, held, new_state)
+  local batch, profile, group, grant, path = held[3] or '', held[4], held[6], held[7], held[8]
+  if group then leave_lane(id, profile, group, batch) end
+  if new_state == 'submitting' or new_state == 'generating' then return end
+  if grant then
+    redis.call('HDEL', record_key(id), 'grant')
+    drop_places(grant, profile, path)
+    make_room(profile, now)
+  end
+  if new_state ~= 'waiting' then give_back_day(id) end
+end
+
+-- The one place where a state changes, so that counts and slots always agree with the records.
+local function move(id, new_state, new_status)
+  local old = read(id, 'state', 'status', 'batch', 'profile', 'slot', 'group', 'grant', 'path')
+  local old_state, old_bucket = old[1], nil
+  if old_state == 'tombstone' then old_state = nil end
+  if old_state then old_bucket = bucket(old_state, old[2]) end
+  tally(old[3], old_bucket, bucket(new_state, new_status or old[2]))
+  if old_state ~= new_state then count_state(old[8], old_state, new_state) end
+  write(id, 'state', new_state)
+  if new_status then write(id, 'status', new_status) end
+  if not old[4] then return end
+  if old[5] and (new_state == 'waiting' or not is_under_way(new_state)) then
+    give_up_slot(id, old[4], old[5])
+  end
+  if old_state == 'waiting' then give_up_turn(id, old, new_state) end
+end
+
+-- Outcome first, wake second: what comes back is the signature to publish.
+local function settle(id, status, outcome)
+  local held = read(id, 'path', 'started')
+  metric(1, 'outcomes', held[1] or '', status)
+  if held[2] and (status == 'succeeded' or status == 'failed') then
+    observe_generation(held[1] or '', now - tonumber(held[2]))
+  end
+  move(id, 'settled', status)
+  redis.call('HDEL', record_key(id), 'claim')
+  write(id, 'finished', time_text(now), 'wakes', 1)
+  if outcome and outcome ~= '' then redis.call('SET', outcome_key(id), outcome) end
+  due(id, now + WAKE_AGAIN)
+  return redis.call('GET', parked_key(id))
+end
+
+-- What Python needs to have the next one looked at in time; '': nobody gets to go by this.
+local function room() return room_at and time_text(math.max(room_at, now)) or '' end
