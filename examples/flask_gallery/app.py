@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 from flask import Flask, Response
 from gallery.album import album_of
@@ -15,6 +16,7 @@ from redis.exceptions import RedisError
 
 from flask_gallery import csrf, views
 from flask_gallery.albums import Albums
+from mulequeue import recommended
 from mulequeue.contrib.flask import BLUEPRINT, MuleQueue
 
 DATA = Path(__file__).parent / "data"
@@ -39,7 +41,7 @@ def create_app(data: Path | None = None) -> Flask:
         MAX_CONTENT_LENGTH=MOST_BYTES,
         MAX_FORM_MEMORY_SIZE=MOST_BYTES,
         MULEQUEUE_STORAGE=str(data / "files"),
-        CELERY={"worker_prefetch_multiplier": 1, "result_expires": 7 * 24 * 3600},
+        CELERY=_recommended(),
     )
     app.config.from_prefixed_env()
     app.extensions["albums"] = Albums(data / "gallery.sqlite3")
@@ -51,6 +53,14 @@ def create_app(data: Path | None = None) -> Flask:
         app.register_error_handler(away, views.no_redis)
     app.after_request(_protect)
     return app
+
+
+def _recommended() -> dict[str, Any]:
+    """mulequeue's recommended settings, without the broker: that one the extension knows."""
+    given = {name: value for name, value in vars(recommended).items() if not name.startswith("_")}
+    return {
+        name: given[name] for name in given if name not in ("os", "broker_url", "result_backend")
+    }
 
 
 def _protect(response: Response) -> Response:

@@ -1,0 +1,116 @@
+"""``honcho start`` in a clone, as the README has it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import requests
+from support.fleet import KEY, environment
+from support.orders import Person
+from support.pages import blocks
+from support.redis_server import RedisServer, free_port
+from support.waiting import wait_until
+
+from mulequeue.emulator.process import EmulatorProcess
+
+ROOT = Path(__file__).parents[2]
+READY = {
+    "web": "Listening at: http://127.0.0.1:",
+    "worker": " ready.",
+    "poller": " ready.",
+    "transfer": " ready.",
+    "flower": "Visit me at",
+    "exporter": "mulequeue exporter on ",
+}
+
+
+class Honcho:
+    """The line of the README in the root of the checkout."""
+
+    def __init__(self, env: dict[str, str], log: Path) -> None:
+        (self.command,) = (
+            command
+            for block in blocks("../README.md")
+            for command in block.commands
+            if command.startswith("honcho")
+        )
+        self._log = log
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        with log.open("wb") as output:
+            self.process = subprocess.Popen(
+                self.command.split(),
+                cwd=ROOT,
+                env={**env, "PATH": path, "PYTHONUNBUFFERED": "1"},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    @property
+    def text(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    def said(self, name: str) -> str:
+        """What one of its processes wrote."""
+        lines = (line for line in self.text.splitlines() if f" {name}.1" in line)
+        return "\n".join(lines)
+
+    def wait_ready(self) -> None:
+        for name, word in READY.items():
+
+            def is_ready(name: str = name, word: str = word) -> bool:
+                assert self.process.poll() is None, self.text
+                return word in self.said(name)
+
+            wait_until(is_ready, seconds=90, what=f"{name} to be ready")
+
+
+@pytest.fixture
+def emulator() -> Iterator[EmulatorProcess]:
+    with EmulatorProcess(min_seconds=0.5, max_seconds=1.5) as running:
+        yield running
+
+
+def test_the_fleet_of_the_procfile(
+    tmp_path: Path, redis_server: RedisServer, emulator: EmulatorProcess
+) -> None:
+    """Everything comes up, an album is made, each process does its own part, Ctrl-C ends all."""
+    ports = {name: str(free_port()) for name in ("PORT", "FLOWER_PORT", "EXPORTER_PORT")}
+    given = {
+        "MULEQUEUE_REDIS_URL": redis_server.url,
+        "MULEROUTER_API_KEY": KEY,
+        "MULEROUTER_BASE_URL": emulator.url,
+        "GALLERY_DATA": str(tmp_path / "data"),
+    }
+    honcho = Honcho(environment({**given, **ports}), tmp_path / "honcho.log")
+    try:
+        honcho.wait_ready()
+        person = Person(f"http://127.0.0.1:{ports['PORT']}")
+        album = person.order([f"mule {number}" for number in range(5)])
+        pictures = person.pictures(album, 5)
+
+        assert all(picture.startswith(b"\x89PNG") for picture in pictures)
+        assert (5, 0) == (emulator.stats()["created"], emulator.stats()["duplicates"])
+        assert "mulequeue.poll" in honcho.said("poller")
+        assert "mulequeue.poll" not in honcho.said("worker").partition(" ready.")[2]
+        received = re.findall(r"Task mulequeue\.download\[\S+ received", honcho.said("transfer"))
+        assert 5 == len(received)
+        flower = requests.get(f"http://127.0.0.1:{ports['FLOWER_PORT']}/metrics", timeout=30).text
+        assert 3 == flower.count("flower_worker_online{")
+        exporter = requests.get(f"http://127.0.0.1:{ports['EXPORTER_PORT']}/metrics", timeout=30)
+        assert 'status="succeeded"} 5.0' in exporter.text
+    finally:
+        family = psutil.Process(honcho.process.pid).children(recursive=True)
+        honcho.process.send_signal(signal.SIGINT)
+        honcho.process.wait(60)
+        _, alive = psutil.wait_procs(family, timeout=30)
+        print(honcho.text[-20_000:])
+
+    assert [] == alive
