@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mulequeue import catalog
+from mulequeue.validation import check
 
 MOST_PROMPTS = 10_000
 MOST_CHARACTERS = 20_000
@@ -42,6 +43,8 @@ def read_order(form: Mapping[str, str]) -> tuple[Order | None, dict[str, str]]:
     model = form.get("model", "")
     if model not in model_names():
         errors["model"] = "Pick one of the models in the list."
+    if not errors and (wrong := _not_taken(model, prompts)):
+        errors["prompts"] = wrong
     order = Order(model, [line for line in prompts if line])
     return (None, errors) if errors else (order, {})
 
@@ -66,6 +69,16 @@ def _wrong(lines: list[str]) -> str | None:
                 f"Line {number} has a control character (U+{ord(character):04X}), which no model "
                 "can read. Delete it, or type that line again."
             )
+    return None
+
+
+def _not_taken(name: str, lines: list[str]) -> str | None:
+    """What the model has against a line, such as its length; it would be refused all the same."""
+    model = catalog.find(name)
+    for number, line in enumerate(lines, 1):
+        for finding in check(model, {model.prompt_field: line}) if line else ():
+            if finding.is_certain:
+                return f"Line {number}: {finding.text}."
     return None
 
 

@@ -52,7 +52,7 @@ def test_same_message_that_has_nothing_to_do_twice(
     """An outcome that did not succeed is passed on once, and what follows runs once."""
     notes = str(tmp_path / "notes")
     failed = {"task_id": "t", "status": "failed", "error": {"title": "no"}}
-    given = [MODEL, {"prompt": "more"}] if name == "generate_from" else []
+    given = ["alibaba/wan2.6-i2v", {"prompt": "more"}] if name == "generate_from" else []
     passing = shared.task(f"mulequeue.{name}", failed, *given)
     task_id, log = new_id(), Log(shared)
     note = shared.task("user.note", path=notes)
