@@ -77,7 +77,7 @@ def _signature(
 def _expect(here: Runtime, task: Any, signature: dict[str, Any], task_id: str) -> bool:
     """Whether it stands in the ledger now; it is published in any case."""
     try:
-        return insist(lambda: here.ledger.expect_transfer(task_id, task.name, signature))
+        return insist(here, lambda: here.ledger.expect_transfer(task_id, task.name, signature))
     except Exception as exc:
         logger.warning(
             "%s is published without a lease; should the broker lose it, enqueue it again: %r",

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from redis.exceptions import RedisError
 
-from mulequeue.runtime import Runtime
+from mulequeue.runtime import Runtime, runtime
 from mulequeue.schedule import backoff_seconds
 
 logger = logging.getLogger("mulequeue")
@@ -28,12 +28,12 @@ def ask(task: Any, function: Callable[[], T]) -> T:
     :raises celery.exceptions.Retry: the message comes again later; nothing was done.
     """
     try:
-        return insist(function)
+        return insist(runtime(task.app), function)
     except RedisError as exc:
         raise task.retry(exc=exc, countdown=30, max_retries=None) from None
 
 
-def insist(function: Callable[[], T]) -> T:
+def insist(here: Runtime, function: Callable[[], T]) -> T:
     """Until Redis answers, for ``LEDGER_PATIENCE_SECONDS``; blocks.
 
     :raises redis.exceptions.RedisError: it did not answer in that time.
@@ -42,33 +42,39 @@ def insist(function: Callable[[], T]) -> T:
     attempt = 0
     while True:
         try:
-            return function()
+            answer = function()
         except RedisError as exc:
+            here.absence.noted(exc)
             if time.monotonic() > ends:
                 raise
-            logger.warning("the ledger's Redis does not answer: %r", exc)
             time.sleep(_delay(attempt))
             attempt += 1
+        else:
+            here.absence.over()
+            return answer
 
 
 async def keep_trying(
-    runtime: Runtime, function: Callable[[], T], *, remote_id: str | None = None
+    here: Runtime, function: Callable[[], T], *, remote_id: str | None = None
 ) -> T:
     """Until Redis is back. An id that is paid is logged, so that even a dead machine's is known."""
     attempt = 0
     while True:
         try:
-            return await runtime.call(function)
+            answer = await here.call(function)
         except RedisError as exc:
-            level = logging.CRITICAL if remote_id else logging.WARNING
-            logger.log(
-                level,
-                "the ledger's Redis does not answer; remote id %s is not recorded yet",
-                remote_id,
-                extra={"remote_id": remote_id, "error": repr(exc)},
-            )
+            here.absence.noted(exc)
+            if remote_id and not attempt:
+                logger.critical(
+                    "remote id %s is not recorded yet, and paid: the ledger's Redis does not answer",
+                    remote_id,
+                    extra={"remote_id": remote_id, "error": repr(exc)},
+                )
             await asyncio.sleep(_delay(attempt))
             attempt += 1
+        else:
+            here.absence.over()
+            return answer
 
 
 def _delay(attempt: int) -> float:

@@ -6,8 +6,11 @@ import asyncio
 import logging
 import random
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
+
+from redis.exceptions import RedisError
 
 from mulequeue import catalog, client
 from mulequeue.client import NotFound, Transient
@@ -141,7 +144,8 @@ class Poller:
     async def _keep_lease(self, token: str) -> None:
         while True:
             await asyncio.sleep(1.5)
-            await self._runtime.call(self._ledger.renew_sweep, token)
+            with suppress(RedisError):  # the sweep itself meets it, and says so
+                await self._runtime.call(self._ledger.renew_sweep, token)
 
     async def _drain(self, ends: float) -> None:
         loop = asyncio.get_running_loop()
@@ -193,6 +197,8 @@ class Poller:
                 await self._check_one(work, due)
                 if len(work.again) >= SLICE:
                     await self._write_back(work)
+        except RedisError as exc:
+            self._runtime.absence.noted(exc)
         except Exception:
             # What was claimed and not written back is due again when the claim lapses.
             logger.exception("a status check broke off")
@@ -269,8 +275,11 @@ class Poller:
         """Wait for slow checks, keeping their claims."""
         while slow:
             _, slow = await asyncio.wait(slow, timeout=2.0)
-            await self._runtime.call(self._ledger.renew, work.token, list(work.under_way))
-            await self._write_back(work)
+            try:
+                await self._runtime.call(self._ledger.renew, work.token, list(work.under_way))
+                await self._write_back(work)
+            except RedisError as exc:
+                self._runtime.absence.noted(exc)
 
     async def _write_back(self, work: Round) -> None:
         again, work.again = work.again, []
@@ -299,4 +308,11 @@ def sweep(runtime: Runtime, token: str) -> Message | None:
     """One sweep on the process' event loop."""
     poller: Poller = runtime.state.setdefault("poller", None) or Poller(runtime)
     runtime.state["poller"] = poller
-    return runtime.run(poller.sweep(token))
+    try:
+        message = runtime.run(poller.sweep(token))
+    except RedisError as exc:
+        # What was claimed is due again when the claims lapse; a watchdog starts the next sweep.
+        runtime.absence.noted(exc)
+        return None
+    runtime.absence.over()
+    return message

@@ -15,8 +15,10 @@ from weakref import WeakKeyDictionary
 import aiohttp
 from celery import current_app
 
+from mulequeue.absence import Absence
 from mulequeue.http import api_session
 from mulequeue.ledger import Ledger, Message, Wake, unpack
+from mulequeue.masking import masked
 from mulequeue.metrics import Meter
 from mulequeue.queues import countdown, internal_queue
 from mulequeue.settings import Settings
@@ -38,6 +40,7 @@ class Runtime:
         for name in (settings.poll_queue, settings.wake_queue):
             internal_queue(app, name)
         self.ledger = Ledger.of(settings)
+        self.absence = Absence(masked(settings.redis_url))
         self.meter = Meter(self.ledger.add_counts)
         self.state: dict[str, Any] = {}
         """What a module keeps per process (the poller)."""

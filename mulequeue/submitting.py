@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from celery.exceptions import Ignore
+from redis.exceptions import RedisError
 
 from mulequeue.delivering import hand_over
 from mulequeue.errors import ConfigurationError, InputError
@@ -72,6 +73,8 @@ def deliver(
         )
         runtime.finish(post(runtime, plan, intent, slim, started))
         generation_parked.send(sender=task, task_id=intent.task_id, plan=plan)
+    except RedisError as exc:
+        runtime.absence.noted(exc)
     except Exception:
         # The intent's lease ends in submit_unknown; nothing is sent a second time.
         logger.exception("a submission broke off", extra={"task_id": intent.task_id})

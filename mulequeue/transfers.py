@@ -44,6 +44,8 @@ class Heartbeat:
         while not self._stop.wait(HEARTBEAT_SECONDS):
             try:
                 self._runtime.ledger.keep_transfer(self._task_id, self._run)
+            except RedisError as exc:
+                self._runtime.absence.noted(exc)
             except Exception as exc:
                 logger.warning("a transfer's lease was not renewed: %r", exc)
 
@@ -124,7 +126,7 @@ def _try_again(here: Runtime, task_id: str, run: str, delay: float) -> None:
         if again is not None:
             here.poll_at(again)
     except RedisError as exc:  # the lease lapses, and then it is woken
-        logger.warning("the ledger's Redis does not answer: %r", exc)
+        here.absence.noted(exc)
 
 
 def _own_queue(task: Any) -> str | None:

@@ -6,6 +6,7 @@ import logging
 from typing import Any
 
 from celery.worker import state
+from redis.exceptions import RedisError
 
 from mulequeue.errors import ConfigurationError
 from mulequeue.health.start import warn_at_start
@@ -41,8 +42,12 @@ def start(app: Any, timer: Any) -> None:
             if message is not None:
                 here.publish_poll_here(message)
             revoked.end()
+        except RedisError as exc:
+            here.absence.noted(exc)
         except Exception as exc:
-            logger.warning("the ledger's Redis does not answer: %r", exc)
+            logger.warning("the watchdog could not look: %r", exc)
+        else:
+            here.absence.over()
 
     timer.call_repeatedly(WATCH_SECONDS, look)
 

@@ -9,6 +9,7 @@ from typing import Any
 from celery import signals
 
 from mulequeue.queues import internal_queue
+from mulequeue.quiet import quiet_poll
 from mulequeue.settings import Settings
 
 logger = logging.getLogger("mulequeue")
@@ -22,6 +23,7 @@ def load(**_: Any) -> None:
     """
     for name in ("submitting", "polling", "downloading", "notifying", "inline", "watchdog"):
         import_module(f"mulequeue.{name}")
+    quiet_poll()
 
 
 @signals.celeryd_after_setup.connect
