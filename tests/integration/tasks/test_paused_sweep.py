@@ -11,7 +11,8 @@ from support.waiting import wait_until
 
 def test_paused_sweep_changes_nothing(fleet: Fleet, tmp_path: Path) -> None:
     """A sweep that is stopped during a check, overtaken, and continued, writes nothing."""
-    paused = fleet.worker("-Q", "mulequeue.poll", "-c", "1", "--without-mingle", wait=False)
+    says_all = ("-l", "DEBUG")  # also of the poll loop
+    paused = fleet.worker("-Q", "mulequeue.poll", "-c", "1", *says_all, wait=False)
     fleet.worker("-Q", "celery,mulequeue.wake", "--without-mingle").wait_ready()
     paused.wait_ready()
     fleet.emulator.faults(lives=[{"end": "never"}], polls=[{"do": "hold", "count": 1}])
