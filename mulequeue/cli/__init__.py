@@ -47,6 +47,14 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, _, text) in _COMMANDS.items()])
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
+        """Commands with their help lines, without an import of any; options as click has them."""
+        from click.shell_completion import CompletionItem
+
+        names = [name for name in _COMMANDS if name.startswith(incomplete)]
+        options = super().shell_complete(ctx, incomplete) if incomplete.startswith("-") else []
+        return [*(CompletionItem(name, help=_COMMANDS[name][2]) for name in names), *options]
+
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         try:
             return super().make_context(*args, **kwargs)
@@ -63,7 +71,7 @@ class LazyGroup(click.Group):
 
             near = difflib.get_close_matches(args[0], _COMMANDS, n=2)
             hint = f" Did you mean {' or '.join(near)}?" if near else ""
-            raise click.ClickException(f"{exc.message.rstrip('.')}.{hint}") from None
+            raise _told(f"{exc.message.rstrip('.')}.{hint}") from None
 
     def invoke(self, ctx: click.Context) -> Any:
         from mulequeue.cli.errors import in_one_line
@@ -80,7 +88,13 @@ def _one(exc: click.UsageError) -> click.ClickException:
     if isinstance(exc, click.exceptions.NoArgsIsHelpError):
         return exc
     where = f" See `{exc.ctx.command_path} --help`." if exc.ctx is not None else ""
-    return click.ClickException(f"{exc.format_message().rstrip('.')}.{where}")
+    return _told(f"{exc.format_message().rstrip('.')}.{where}")
+
+
+def _told(message: str) -> click.ClickException:
+    from mulequeue.cli.errors import Told
+
+    return Told(message)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -18,12 +18,15 @@ from mulequeue.cli.checks import (
     storage_of,
     tell_warnings,
 )
+from mulequeue.cli.completing import models
 from mulequeue.cli.enqueueing import enqueue
 from mulequeue.cli.errors import Stopped
 from mulequeue.cli.fleet import app_of, ledger_of, settings_of
 from mulequeue.cli.given import EXTRA_HELP, VALIDATE_HELP, extras, folders_of
 from mulequeue.cli.prompts import read_inputs
 from mulequeue.cli.resending import Resending
+from mulequeue.cli.saying import say
+from mulequeue.cli.shapes import of_counts
 from mulequeue.cli.view import echo_json, view_for
 from mulequeue.cli.watching import BatchWatch, Summary, missing_files, summary_of, watch
 from mulequeue.cli.workers import WorkerHint
@@ -32,6 +35,7 @@ from mulequeue.ledger import Batch, Ledger
 from mulequeue.validation.calls import MODES
 from mulequeue.workflows import member_id
 
+_MODEL_HELP = "Name or /vendors/… path."
 DEFAULT_MODEL = "alibaba/wan2.6-t2i"
 
 
@@ -51,9 +55,11 @@ class Job:
     warnings: list[str] = field(default_factory=list)
 
 
-@click.command("batch")
-@click.argument("file")
-@click.option("--model", default=DEFAULT_MODEL, show_default=True, help="Name or /vendors/… path.")
+@click.command("batch", epilog=of_counts())
+@click.argument("file", type=click.Path(allow_dash=True))
+@click.option(
+    "--model", default=DEFAULT_MODEL, show_default=True, help=_MODEL_HELP, shell_complete=models
+)
 @click.option("--column", metavar="NAME", help="Column of a table.  [default: prompt]")
 @click.option("--output", metavar="DIR", help="Folder or URL for the files.")
 @click.option("--max-wait", type=float, metavar="S", help="Stop watching after so many seconds.")
@@ -170,9 +176,9 @@ def do_without(name: str) -> str:
 
 def how_to_go_on(batch_id: str) -> str:
     return (
-        "Stopped watching; the batch goes on in the workers. "
-        f"Look again: mulequeue status {batch_id} --wait   "
-        f"End it: mulequeue cancel {batch_id}"
+        "Stopped watching; the batch goes on in the workers. Look again, or end it:\n"
+        f"  mulequeue status {batch_id} --wait\n"
+        f"  mulequeue cancel {batch_id}"
     )
 
 
@@ -181,7 +187,7 @@ def report(ledger: Ledger, batch: Batch, summary: Summary, job: Job, *, is_over:
     missing = missing_files(ledger, batch) if is_over else 0
     tell(summary, job.storage, as_json=job.as_json, missing=missing)
     if not is_over:
-        click.echo(f"Still running. {how_to_go_on(batch.batch_id)}", err=True)
+        say(f"Still running. {how_to_go_on(batch.batch_id)}")
         return 2
     return 0 if summary.succeeded == summary.submitted and not missing else 1
 
@@ -189,7 +195,7 @@ def report(ledger: Ledger, batch: Batch, summary: Summary, job: Job, *, is_over:
 def tell(summary: Summary, storage: str | None, *, as_json: bool, missing: int = 0) -> None:
     """The result on standard output."""
     if missing:
-        click.echo(f"{missing} file(s) could not be stored; the worker's log says why.", err=True)
+        say(f"{missing} file(s) could not be stored; the worker's log says why.")
     if as_json:
         echo_json(summary.to_dict())
         return

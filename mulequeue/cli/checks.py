@@ -6,10 +6,8 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-import click
-
 from mulequeue.catalog import Model
-from mulequeue.cli.errors import one_line
+from mulequeue.cli.saying import say
 from mulequeue.errors import InputError
 from mulequeue.inputs import check_input
 from mulequeue.settings import Settings
@@ -57,7 +55,7 @@ def check_inputs(
 def tell_warnings(warnings: list[str]) -> None:
     """On standard error, a line each."""
     for text in warnings:
-        click.echo(f"Warning: {one_line(text)}", err=True)
+        say(f"Warning: {text}")
 
 
 def check_number(name: str, value: float | None) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import click
 
+from mulequeue.cli.shapes import of_counts
 
-@click.command("demo")
+
+@click.command("demo", epilog=of_counts())
 @click.option("--count", default=12, show_default=True, metavar="N", help="How many pictures.")
 @click.option("--output", default="demo-output", show_default=True, metavar="DIR")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object of counts on stdout.")

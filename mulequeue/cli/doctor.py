@@ -25,7 +25,9 @@ _ID_WIDTH = 19
 _INDENT = " " * 4
 
 
-@click.command("doctor")
+@click.command(
+    "doctor", epilog='With --json: {"ok", "findings": [{"id", "level", "text", "fix"}]}.'
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 @click.pass_context
 def doctor_command(ctx: click.Context, as_json: bool) -> None:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import click
 
+from mulequeue.cli.saying import say
 from mulequeue.errors import MuleQueueError
 from mulequeue.masking import masked
 
@@ -20,7 +21,14 @@ class Stopped(click.ClickException):
     exit_code = INTERRUPTED
 
     def show(self, file: object = None) -> None:
-        click.echo(f"\n{self.message}", err=True)
+        say(f"\n{self.message}")
+
+
+class Told(click.ClickException):
+    """An error in one sentence."""
+
+    def show(self, file: object = None) -> None:
+        say(f"Error: {self.message}")
 
 
 @contextmanager
@@ -28,8 +36,10 @@ def in_one_line(*, debug: bool) -> Iterator[None]:
     """Turn errors into click's, which exit with 1; with ``debug`` they keep their traceback."""
     try:
         yield
-    except (click.exceptions.Exit, click.Abort, click.ClickException):
+    except (click.exceptions.Exit, click.Abort, click.UsageError, Stopped):
         raise
+    except click.ClickException as exc:
+        raise Told(exc.message) from None
     except KeyboardInterrupt:
         raise Stopped("Stopped.") from None
     except BrokenPipeError:
@@ -37,12 +47,12 @@ def in_one_line(*, debug: bool) -> Iterator[None]:
     except MuleQueueError as exc:
         if debug:
             raise
-        raise click.ClickException(one_line(str(exc))) from None
+        raise Told(one_line(str(exc))) from None
     except Exception as exc:
         if debug:
             raise
         text = one_line(f"{type(exc).__name__}: {exc}")
-        raise click.ClickException(f"{text} (--debug shows where)") from None
+        raise Told(f"{text} (--debug shows where)") from None
 
 
 def one_line(text: str) -> str:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Sequence
 
 import click
 
 from mulequeue.cli.fleet import app_of, check_redis, settings_of
-from mulequeue.cli.progress import WORDS
+from mulequeue.cli.progress import SIGNS, WORDS
+from mulequeue.cli.saying import say
+from mulequeue.cli.shapes import LISTED, keys
 from mulequeue.cli.view import echo_json
 from mulequeue.cli.watching import records_of
 from mulequeue.ledger import Ledger, Record
 
 _CHOICES = [name for name in WORDS if name not in ("queued", "tombstone")]
+_STATUS_HELP = f"Only these: {', '.join(_CHOICES)}."
 
 
-@click.command("list")
-@click.option("--status", type=click.Choice(_CHOICES), help="Only these.")
+@click.command("list", epilog=f"With --json: an array of {keys(LISTED)}.")
+@click.option("--status", type=click.Choice(_CHOICES), metavar="STATUS", help=_STATUS_HELP)
 @click.option("--batch", metavar="BATCH_ID", help="Only members of this batch.")
 @click.option("--limit", default=50, show_default=True, metavar="N", help="The newest N.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON array on stdout.")
@@ -43,18 +47,58 @@ def list_command(
     if as_json:
         echo_json([_data(record) for record in newest])
         return
-    for record in newest:
-        click.echo(_line(record))
+    for line in lines(newest, ledger.now(), _width()):
+        click.echo(line)
     if len(records) > len(newest):
-        click.echo(f"… and {len(records) - len(newest)} more (--limit)", err=True)
+        say(f"… and {len(records) - len(newest):,} more (--limit)")
     elif not records:
-        click.echo("Nothing in the ledger.", err=True)
+        say("Nothing in the ledger.")
 
 
-def _line(record: Record) -> str:
-    word = WORDS.get(record.status or record.state, record.status or record.state)
-    text = f"{record.task_id:<20}  {word:<10}  {record.model or record.path:<20}  {record.label}"
-    return text[: shutil.get_terminal_size().columns] if sys.stdout.isatty() else text
+def _width() -> int | None:
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def lines(records: Sequence[Record], now: float, width: int | None) -> list[str]:
+    """A line each, in columns: id, status, age, model, prompt.
+
+    :param now: unix seconds of Redis' clock.
+    :param width: of the terminal, for which the prompt is cut and the status coloured; None: a pipe.
+    """
+    rows = [
+        (
+            record.task_id,
+            WORDS.get(record.status or record.state, record.status or record.state),
+            age(now - record.created),
+            record.model or record.path,
+            record.label,
+        )
+        for record in records
+    ]
+    widths = [max((len(row[column]) for row in rows), default=0) for column in range(4)]
+    found = []
+    for record, row in zip(records, rows, strict=True):
+        cells = [f"{text:<{size}}" for text, size in zip(row, widths, strict=False)]
+        text = "  ".join([*cells, row[4]]).rstrip()
+        if width is not None:
+            start = len(cells[0]) + 2
+            text = _coloured(text[:width], start, start + len(row[1]), record)
+        found.append(text)
+    return found
+
+
+def _coloured(text: str, start: int, end: int, record: Record) -> str:
+    """The line with its status in the status' colour."""
+    _, colour = SIGNS.get(record.status or record.state, ("", None))
+    return text[:start] + click.style(text[start:end], fg=colour, dim=not colour) + text[end:]
+
+
+def age(seconds: float) -> str:
+    """``12 s``, ``5 min``, ``3 h``, ``2 d``."""
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(0.0, seconds):.0f} s"
 
 
 def _data(record: Record) -> dict[str, object]:

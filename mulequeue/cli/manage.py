@@ -9,12 +9,14 @@ import click
 
 from mulequeue import catalog
 from mulequeue.cli.checks import storage_of
+from mulequeue.cli.completing import models
 from mulequeue.cli.fleet import app_of, ledger_of, settings_of
 from mulequeue.cli.outcomes import status_line
+from mulequeue.cli.shapes import STARTED, keys
 from mulequeue.cli.view import echo_json
 
 
-@click.command("cancel")
+@click.command("cancel", epilog="With --json: {task id: the state it was in}.")
 @click.argument("name", metavar="TASK_ID|BATCH_ID")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 @click.pass_context
@@ -44,11 +46,12 @@ def _came_of(state: str) -> str:
     }.get(state, f"left alone: {state} already")
 
 
-@click.command("resume")
+@click.command("resume", epilog=f"With --json: {keys(STARTED)}.")
 @click.argument("task_id")
 @click.option("--output", metavar="DIR", help="Folder or URL for the files.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 @click.pass_context
-def resume_command(ctx: click.Context, task_id: str, output: str | None) -> None:
+def resume_command(ctx: click.Context, task_id: str, output: str | None, as_json: bool) -> None:
     """Take up a generation again whose id is known: cancelled, timed out, or a late id.
 
     It gets a new task id; nothing is submitted and nothing paid again.
@@ -57,24 +60,27 @@ def resume_command(ctx: click.Context, task_id: str, output: str | None) -> None
     ledger_of(app)
     from mulequeue import workflows
 
-    _start(ctx, workflows.resume(task_id, app=app), output)
+    _start(ctx, workflows.resume(task_id, app=app), output, as_json=as_json)
 
 
-@click.command("adopt")
-@click.argument("api_path", metavar="API_PATH|MODEL")
+@click.command("adopt", epilog=f"With --json: {keys(STARTED)}.")
+@click.argument("api_path", metavar="API_PATH|MODEL", shell_complete=models)
 @click.argument("remote_id")
 @click.option("--output", metavar="DIR", help="Folder or URL for the files.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 @click.pass_context
-def adopt_command(ctx: click.Context, api_path: str, remote_id: str, output: str | None) -> None:
+def adopt_command(
+    ctx: click.Context, api_path: str, remote_id: str, output: str | None, as_json: bool
+) -> None:
     """Wait for a generation that exists already, and store its files. Never submits."""
     found = catalog.find(api_path)
     ledger_of(app_of(ctx))
     from mulequeue.tasks import adopt
 
-    _start(ctx, adopt.s(found.api_path, remote_id), output)
+    _start(ctx, adopt.s(found.api_path, remote_id), output, as_json=as_json)
 
 
-def _start(ctx: click.Context, signature: object, output: str | None) -> None:
+def _start(ctx: click.Context, signature: object, output: str | None, *, as_json: bool) -> None:
     from mulequeue.tasks import download
 
     app = app_of(ctx)
@@ -82,4 +88,7 @@ def _start(ctx: click.Context, signature: object, output: str | None) -> None:
     storage = storage_of(output, settings_of(app))
     chain = signature.set(task_id=task_id) | download.s(storage=storage)  # type: ignore[attr-defined]
     chain.apply_async()
-    click.echo(f"Waiting for it as task {task_id}. Look: {status_line(task_id)}")
+    if as_json:
+        echo_json({"task_id": task_id})
+        return
+    click.echo(f"Waiting for it as task {task_id}. Look:\n  {status_line(task_id)}")

@@ -32,6 +32,19 @@ WORDS = {
     "tombstone": "cancelled before it was known",
 }
 """States as people read them."""
+SIGNS: dict[str, tuple[str, str | None]] = {
+    "queued": ("○", None),
+    "waiting": ("◔", "yellow"),
+    "submitting": ("↑", "cyan"),
+    "generating": ("◑", "cyan"),
+    "succeeded": ("●", "green"),
+    "failed": ("✗", "red"),
+    "timed_out": ("✗", "red"),
+    "submit_unknown": ("?", "magenta"),
+    "cancelled": ("–", None),
+    "files": ("↓", "blue"),
+}
+"""The sign and the colour of each on a terminal; None: dim."""
 _OTHERS = ("queued", "tombstone")
 
 
@@ -41,16 +54,24 @@ def states_of(batch: Batch) -> list[tuple[str, int]]:
     return [("queued", max(0, batch.size - sum(counts.values()))), *counts.items()]
 
 
-def failure_line(record: Record) -> str:
+def end_line(record: Record) -> str:
     """``000017 failed: the prompt was refused (3001) "a …"``."""
-    name = record.task_id.rpartition("-")[2] if record.batch else record.task_id
+    name = name_in_batch(record)
     label = f' "{record.label}"' if record.label else ""
     word = WORDS.get(record.status or record.state, record.state)
     return one_line(f"{name} {word}: {reason_of(record)}{label}")
 
 
+def name_in_batch(record: Record) -> str:
+    """A member's number; the whole task id of one that is in no batch."""
+    return record.task_id.rpartition("-")[2] if record.batch else record.task_id
+
+
 def reason_of(record: Record) -> str:
-    """Why a generation did not succeed, in a few words."""
+    """Why a generation did not succeed, in a few words; how long it took, if it did."""
+    if record.status == "succeeded":
+        begun = record.started or record.submitted or record.created
+        return f"in {clock((record.finished or begun) - begun)}"
     error = outcome_of(record).error
     if error is None:
         return "no reason given"
@@ -63,11 +84,3 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(max(0, round(seconds)), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def seconds_left(batch: Batch, elapsed: float) -> float | None:
-    """By the pace so far; None before the first is done and when all are."""
-    finished = done(batch)
-    if not finished or finished >= batch.size:
-        return None
-    return elapsed / finished * (batch.size - finished)

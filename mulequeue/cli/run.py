@@ -10,8 +10,10 @@ import click
 
 from mulequeue import catalog
 from mulequeue.cli.checks import check_inputs, check_number, storage_of
+from mulequeue.cli.completing import models
 from mulequeue.cli.fleet import app_of, settings_of
 from mulequeue.cli.given import EXTRA_HELP, VALIDATE_HELP, extras, folders_of, input_object
+from mulequeue.cli.shapes import of_run
 from mulequeue.errors import InputError
 from mulequeue.validation.calls import MODES
 
@@ -32,8 +34,8 @@ class Call:
     warnings: list[str] = field(default_factory=list)
 
 
-@click.command("run")
-@click.argument("model")
+@click.command("run", epilog=of_run())
+@click.argument("model", shell_complete=models)
 @click.argument("prompt", required=False)
 @click.option("--extra", multiple=True, metavar="KEY=VALUE", help=EXTRA_HELP)
 @click.option(

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from mulequeue.cli.batch import do_without
 from mulequeue.cli.checks import tell_warnings
 from mulequeue.cli.errors import Stopped, one_line
 from mulequeue.cli.fleet import ledger_of
 from mulequeue.cli.outcomes import status_line, tell_outcome, tell_submitted
+from mulequeue.cli.saying import say
+from mulequeue.cli.task_view import TaskView
 from mulequeue.cli.task_watch import TaskWatch
 from mulequeue.cli.workers import WorkerHint
 from mulequeue.ledger import outcome_of
@@ -35,21 +35,39 @@ def run_on_workers(app: Any, call: Call, *, no_wait: bool) -> int:
     )
     chain = member.set(task_id=call.task_id) | download.s(storage=call.storage).set(task_id=stored)
     chain.apply_async()
-    watch = TaskWatch(ledger, call.task_id, download_id=stored, say=None if call.quiet else _say)
-    hint = WorkerHint(app, _say, lambda: watch.record is not None, local=do_without(call.task_id))
-    gives_up = None if call.max_wait is None else time.monotonic() + call.max_wait
+    view = TaskView(quiet=call.quiet)
+    watch = TaskWatch(ledger, call.task_id, download_id=stored, say=view.say)
+    hint = WorkerHint(
+        app,
+        say if call.quiet else view.say,
+        lambda: watch.record is not None,
+        local=do_without(call.task_id),
+    )
     try:
-        while not (watch.look() or (no_wait and watch.has_remote_id)):
-            if gives_up is not None and time.monotonic() >= gives_up:
-                click.echo(f"Still running. {_go_on(call.task_id)}", err=True)
-                return 2
-            hint()
-            time.sleep(0.2)
+        with view:
+            is_over = _watched(watch, view, hint, max_wait=call.max_wait, no_wait=no_wait)
     except KeyboardInterrupt:
         raise Stopped(
             f"Stopped watching; it goes on in the workers. {_go_on(call.task_id)}"
         ) from None
+    if not is_over:
+        say(f"Still running. {_go_on(call.task_id)}")
+        return 2
     return _tell(watch, call, no_wait=no_wait)
+
+
+def _watched(
+    watch: TaskWatch, view: TaskView, hint: WorkerHint, *, max_wait: float | None, no_wait: bool
+) -> bool:
+    """Look until it is over (or has its id, if that is enough); False: ``max_wait`` has passed."""
+    gives_up = None if max_wait is None else time.monotonic() + max_wait
+    while not (watch.look() or (no_wait and watch.has_remote_id)):
+        if gives_up is not None and time.monotonic() >= gives_up:
+            return False
+        view.tick(watch.record)
+        hint()
+        time.sleep(0.2)
+    return True
 
 
 def _tell(watch: TaskWatch, call: Call, *, no_wait: bool) -> int:
@@ -60,14 +78,10 @@ def _tell(watch: TaskWatch, call: Call, *, no_wait: bool) -> int:
         return 0
     outcome = outcome_of(record)
     if watch.problem:
-        click.echo(f"Not stored: {one_line(watch.problem)}", err=True)
+        say(f"Not stored: {one_line(watch.problem)}")
     tell_outcome(outcome, as_json=call.as_json)
     return 0 if outcome.succeeded and not watch.problem else 1
 
 
 def _go_on(task_id: str) -> str:
-    return f"Look again: {status_line(task_id)}"
-
-
-def _say(text: str) -> None:
-    click.echo(text, err=True)
+    return f"Look again:\n  {status_line(task_id)}"

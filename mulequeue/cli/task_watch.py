@@ -26,7 +26,7 @@ class TaskWatch:
         download_id: str | None = None,
         say: Callable[[str], None] | None = None,
     ) -> None:
-        self._ledger, self._task_id, self._download_id = ledger, task_id, download_id
+        self._ledger, self.task_id, self._download_id = ledger, task_id, download_id
         self._say = say
         self._last = ""
         self._started = time.monotonic()
@@ -41,7 +41,7 @@ class TaskWatch:
     def look(self) -> bool:
         """Whether it is over, and its download too if that is waited for."""
         try:
-            self.record = self._ledger.record(self._task_id) or self.record
+            self.record = self._ledger.record(self.task_id) or self.record
             over = self.record is not None and self.record.is_over and self._is_stored(self.record)
         except RedisError:
             self._tell("Redis does not answer; waiting for it")

@@ -11,20 +11,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from mulequeue.cli.progress import WORDS, clock, done, failure_line, seconds_left, states_of
+from mulequeue.cli.errors import one_line
+from mulequeue.cli.progress import SIGNS, WORDS, clock, done, name_in_batch, reason_of, states_of
 from mulequeue.ledger import Batch, Record
 
-_STYLES = {
-    "queued": ("○", "dim"),
-    "waiting": ("◔", "yellow"),
-    "submitting": ("↑", "cyan"),
-    "generating": ("◑", "cyan"),
-    "succeeded": ("●", "green"),
-    "failed": ("✗", "red"),
-    "timed_out": ("✗", "red"),
-    "submit_unknown": ("?", "magenta"),
-    "cancelled": ("–", "dim"),
-}
 _WIDEST = 100
 
 
@@ -36,6 +26,7 @@ class TerminalView:
         self._started = started
         self._console = console or Console(stderr=True, highlight=False)
         self._batch: Batch | None = None
+        self._left: float | None = None
         self._enqueued = (0, 0)
         self._ended: float | None = None
         self._noted: set[str] = set()
@@ -44,11 +35,11 @@ class TerminalView:
     def enqueued(self, count: int, size: int) -> None:
         self._enqueued = (count, size)
 
-    def show(self, batch: Batch) -> None:
-        self._batch = batch
+    def show(self, batch: Batch, left: float | None = None) -> None:
+        self._batch, self._left = batch, left
 
-    def failure(self, record: Record) -> None:
-        self._console.print(Text(failure_line(record), style="red", overflow="fold"))
+    def end(self, record: Record) -> None:
+        self._console.print(ending(record), width=min(_WIDEST, self._console.width))
 
     def note(self, text: str) -> None:
         if text not in self._noted:
@@ -70,13 +61,13 @@ class TerminalView:
             count, size = self._enqueued
             return Group(*self._bar(count, size, "enqueued"), _dim(clock(elapsed)))
         times = f"{clock(elapsed)} elapsed"
-        left = seconds_left(batch, elapsed)
-        if left is not None and self._ended is None:
-            times += f" · about {clock(left)} left"
+        if self._left is not None and self._ended is None:
+            times += f" · about {clock(self._left)} left"
         return Group(*self._bar(done(batch), batch.size, "done"), _states(batch), _dim(times))
 
     def _bar(self, count: int, size: int, word: str) -> list[RenderableType]:
-        line = Table.grid(expand=True, padding=(0, 1))
+        line = Table.grid(padding=(0, 1))
+        line.width = min(_WIDEST, self._console.width)
         line.add_column(ratio=1)
         line.add_column(justify="right", no_wrap=True)
         share = f"{100 * count // size} %" if size else ""
@@ -88,11 +79,33 @@ class TerminalView:
         return [title, line]
 
 
+def ending(record: Record) -> RenderableType:
+    """What became of a member and why, and its prompt below."""
+    sign, style = sign_and_style(record.status or record.state)
+    word = WORDS.get(record.status or record.state, record.state)
+    table = Table.grid(padding=(0, 1))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    name = Text(f"{sign} {name_in_batch(record)}", style=style)
+    if record.status == "succeeded":
+        return Text.assemble(name, f" {reason_of(record)}  ", _dim(one_line(record.label)))
+    table.add_row(name, Text(one_line(f"{word}: {reason_of(record)}"), style=style))
+    if record.label:
+        table.add_row("", _dim(one_line(record.label)))
+    return table
+
+
+def sign_and_style(state: str) -> tuple[str, str]:
+    """Of a state: ``✗`` and ``red``; what has no colour is dim."""
+    sign, colour = SIGNS.get(state, ("✗", "red"))
+    return sign, colour or "dim"
+
+
 def _states(batch: Batch) -> Text:
     text = Text(overflow="fold")
     for name, count in states_of(batch):
         if count:
-            sign, style = _STYLES[name]
+            sign, style = sign_and_style(name)
             text.append(f"{sign} {count} {WORDS[name]}", style=style)
             text.append("   ")
     if batch.files:

@@ -8,7 +8,8 @@ from typing import Any, Protocol, Self
 
 import click
 
-from mulequeue.cli.progress import clock, failure_line, progress_line
+from mulequeue.cli.progress import clock, end_line, progress_line
+from mulequeue.cli.saying import say
 from mulequeue.ledger import Batch, Record
 
 LINE_SECONDS = 3.0
@@ -19,8 +20,10 @@ class View(Protocol):
     """Where progress goes."""
 
     def enqueued(self, count: int, size: int) -> None: ...
-    def show(self, batch: Batch) -> None: ...
-    def failure(self, record: Record) -> None: ...
+    def show(self, batch: Batch, left: float | None = None) -> None:
+        """:param left: seconds until it is done, if anything can be said."""
+
+    def end(self, record: Record) -> None: ...
     def note(self, text: str) -> None: ...
     def __enter__(self) -> Self: ...
     def __exit__(self, *exc: object) -> None: ...
@@ -48,10 +51,10 @@ class QuietView:
     def enqueued(self, count: int, size: int) -> None:
         pass
 
-    def show(self, batch: Batch) -> None:
+    def show(self, batch: Batch, left: float | None = None) -> None:
         pass
 
-    def failure(self, record: Record) -> None:
+    def end(self, record: Record) -> None:
         pass
 
     def note(self, text: str) -> None:
@@ -77,28 +80,30 @@ class LineView(QuietView):
     def enqueued(self, count: int, size: int) -> None:
         self._line(f"enqueued {count} of {size}", at_once=count == size)
 
-    def show(self, batch: Batch) -> None:
+    def show(self, batch: Batch, left: float | None = None) -> None:
         self._batch = batch
-        self._line(progress_line(batch))
+        told = f" (about {clock(left)} left)" if left is not None else ""
+        self._line(progress_line(batch), more=told)
 
-    def failure(self, record: Record) -> None:
-        click.echo(failure_line(record), err=True)
+    def end(self, record: Record) -> None:
+        say(end_line(record))
 
     def note(self, text: str) -> None:
         if text not in self._noted:
             self._noted.add(text)
-            click.echo(text, err=True)
+            say(text)
 
     def __exit__(self, *exc: object) -> None:
         if self._batch is not None:
             self._line(progress_line(self._batch), at_once=True)
 
-    def _line(self, text: str, *, at_once: bool = False) -> None:
+    def _line(self, text: str, *, more: str = "", at_once: bool = False) -> None:
+        """:param more: changes all the time, so a change of it alone is not told."""
         now = time.monotonic()
         if text == self._last or (now - self._at < LINE_SECONDS and not at_once):
             return
         self._last, self._at = text, now
-        click.echo(f"[{clock(now - self._started)}] {text}", err=True)
+        click.echo(f"[{clock(now - self._started)}] {text}{more}", err=True)
 
 
 def echo_json(value: Any) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 from redis.exceptions import RedisError
 
+from mulequeue.cli.pace import Pace
 from mulequeue.cli.progress import done
 from mulequeue.cli.view import View
 from mulequeue.ledger import Batch, Ledger, Record
@@ -16,9 +18,10 @@ from mulequeue.workflows import member_ids
 
 LOOK_SECONDS = 0.25
 """One Redis command a look."""
-FAILURES_SECONDS = 2.0
-"""Finding out which members failed reads the records of all that are not over."""
+ENDS_SECONDS = 2.0
+"""Finding out which members ended reads the records of all that are not over."""
 _AT_ONCE = 200
+_SAMPLE = 100
 _NO_FILES_SECONDS = 15.0
 
 
@@ -56,10 +59,12 @@ class BatchWatch:
     """One batch, looked at again and again.
 
     :param size: its members; known before the first of them reached the ledger.
+    :param all_ends: tell of every member that is over, not only of those that did not succeed.
     """
 
-    def __init__(self, ledger: Ledger, batch_id: str, size: int) -> None:
+    def __init__(self, ledger: Ledger, batch_id: str, size: int, *, all_ends: bool = False) -> None:
         self._ledger = ledger
+        self._all_ends = all_ends
         self.batch = Batch(
             batch_id=batch_id,
             size=size,
@@ -71,9 +76,11 @@ class BatchWatch:
         )
         self.is_away = False
         """Redis did not answer the last look."""
+        self.pace = Pace()
         self._open = set(member_ids(self.batch))
         self._told = 0
-        self._looked_for_failures = 0.0
+        self._looked_for_ends = 0.0
+        self._sampled = 0.0
         self._over_since: float | None = None
 
     def look(self) -> Batch:
@@ -81,9 +88,35 @@ class BatchWatch:
         try:
             self.batch = self._ledger.batch(self.batch.batch_id) or self.batch
             self.is_away = False
+            self.pace.saw(time.monotonic(), self.batch)
+            self._sample()
         except RedisError:
             self.is_away = True
         return self.batch
+
+    def seconds_left(self) -> float | None:
+        """Until all are done, by what was seen so far; None: it cannot be said."""
+        return self.pace.seconds_left(time.monotonic())
+
+    def _sample(self) -> None:
+        """How long some members took, and since when some run."""
+        now = time.monotonic()
+        if now - self._sampled < ENDS_SECONDS or not self.moved:
+            return
+        self._sampled = now
+        members = member_ids(self.batch)
+        chosen = random.sample(members, min(_SAMPLE, len(members)))
+        records = list(records_of(self._ledger, chosen))
+        offset = now - self._ledger.now()  # from Redis' clock to ours
+        began = [(record, record.started or record.submitted) for record in records]
+        self.pace.sampled(
+            durations=[
+                record.finished - start
+                for record, start in began
+                if record.status == "succeeded" and record.finished and start
+            ],
+            started=[start + offset for record, start in began if not record.is_over and start],
+        )
 
     @property
     def moved(self) -> bool:
@@ -104,19 +137,19 @@ class BatchWatch:
         waited = time.monotonic() - self._over_since
         return not with_files and self.batch.downloaded == 0 and waited > _NO_FILES_SECONDS
 
-    def failures(self, *, now: bool = False) -> list[Record]:
-        """The members that did not succeed and were not told before, looked for not too often."""
-        bad = self.batch.over - self.batch.counts.get("succeeded", 0)
-        recently = time.monotonic() - self._looked_for_failures < FAILURES_SECONDS
-        if bad <= self._told or (recently and not now):
+    def ends(self, *, now: bool = False) -> list[Record]:
+        """The members to tell of that were not told before, looked for not too often."""
+        passed = 0 if self._all_ends else self.batch.counts.get("succeeded", 0)
+        recently = time.monotonic() - self._looked_for_ends < ENDS_SECONDS
+        if self.batch.over - passed <= self._told or (recently and not now):
             return []
-        self._looked_for_failures = time.monotonic()
+        self._looked_for_ends = time.monotonic()
         found = []
         try:
             for record in records_of(self._ledger, sorted(self._open)):
                 if record.is_over:
                     self._open.discard(record.task_id)
-                    if record.status != "succeeded":
+                    if self._all_ends or record.status != "succeeded":
                         found.append(record)
         except RedisError:
             self.is_away = True
@@ -156,14 +189,14 @@ def watch(
     """
     gives_up = None if max_wait is None else time.monotonic() + max_wait
     while True:
-        view.show(watched.look())
+        view.show(watched.look(), watched.seconds_left())
         if watched.is_away:
             view.note("Redis does not answer; waiting for it.")
-        for record in watched.failures():
-            view.failure(record)
+        for record in watched.ends():
+            view.end(record)
         if watched.is_done(with_files=with_files):
-            for record in watched.failures(now=True):
-                view.failure(record)
+            for record in watched.ends(now=True):
+                view.end(record)
             return True
         if gives_up is not None and time.monotonic() >= gives_up:
             return False

@@ -21,6 +21,16 @@ EXIT_CODES = [
     ],
 ]
 
+COMPLETION = [
+    ["bash (4.4 or newer)", "`~/.bashrc`", '`eval "$(_MULEQUEUE_COMPLETE=bash_source mulequeue)"`'],
+    ["zsh", "`~/.zshrc`", '`eval "$(_MULEQUEUE_COMPLETE=zsh_source mulequeue)"`'],
+    [
+        "fish",
+        "`~/.config/fish/completions/mulequeue.fish`",
+        "`_MULEQUEUE_COMPLETE=fish_source mulequeue | source`",
+    ],
+]
+
 
 def command_line() -> str:
     """Every command in the order of ``mulequeue --help``."""
@@ -34,6 +44,9 @@ def command_line() -> str:
         "`python manage.py mulequeue …`.\nProgress goes to standard error and results to standard "
         "output, so a pipe gets results alone.\n\n## Exit codes\n\n",
         table(["code", "means"], EXIT_CODES),
+        "\n## Completion\n\nCommands, options, values and the names of models, with this line in the "
+        "shell's file:\n\n",
+        table(["shell", "file", "line"], COMPLETION),
         "\n## Commands\n\n",
         "".join(f"- [`{name}`](#mulequeue-{name})\n" for name in names),
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mulequeue.cli.errors import one_line
-from mulequeue.cli.progress import clock, done, failure_line, progress_line, seconds_left
+from mulequeue.cli.progress import clock, done, end_line, progress_line
 from mulequeue.cli.watching import summary_of
 from mulequeue.ledger import Batch, Record
 from mulequeue.masking import masked
@@ -35,13 +35,6 @@ def test_states_are_told_in_words() -> None:
     assert "2 of 9 done: 2 queued, 2 generating, 4 succeeded, 1 unknown; 1 file" == line
 
 
-def test_time_left_follows_the_pace() -> None:
-    """Half done after ten seconds: ten more; nothing is known before the first, or after the last."""
-    assert 10 == seconds_left(batch(4, downloaded=2, succeeded=2), 10)
-    assert seconds_left(batch(4), 10) is None
-    assert seconds_left(batch(1, failed=1), 10) is None
-
-
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (3601, "1:00:01"), (-1, "0:00")]
 )
@@ -63,7 +56,7 @@ def test_a_failure_is_one_line() -> None:
         },
     )
 
-    assert '000017 failed: Prohibited prompt (3001) "a mule"' == failure_line(record)
+    assert '000017 failed: Prohibited prompt (3001) "a mule"' == end_line(record)
 
 
 def test_the_summary_holds_the_fixed_keys() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import time
 
@@ -9,7 +10,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from mulequeue.cli.terminal import TerminalView
+from mulequeue.cli.terminal import TerminalView, ending
 from mulequeue.ledger import Batch, Record
 
 BATCH = Batch(
@@ -37,8 +38,8 @@ def picture(width: int) -> str:
     file = io.StringIO()
     console = Console(file=file, width=width, height=24, force_terminal=False)
     with TerminalView("a model with a long name · batch b", time.monotonic() - 60, console) as view:
-        view.show(BATCH)
-        view.failure(FAILURE)
+        view.show(BATCH, 75.0)
+        view.end(FAILURE)
         view.note("No worker answers. " * 8)
     return file.getvalue()
 
@@ -58,3 +59,17 @@ def test_every_state_is_counted_in_words() -> None:
 
     for words in ("446 queued", "55 failed", "6 timed out", "7 unknown", "↓ 1776 files"):
         assert words in text
+
+
+def test_a_failure_stands_above_its_prompt() -> None:
+    """The reason in a column of its own, the prompt under it."""
+    reason = {"error": {"type": "GenerationFailed", "code": 3001, "detail": "Refused. " * 9}}
+    record = dataclasses.replace(FAILURE, label="a mule", answer=reason)
+    console = Console(file=io.StringIO(), width=60, force_terminal=False)
+
+    console.print(ending(record))
+
+    lines = [line.rstrip() for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
+    assert lines[0].startswith("✗ 000001 failed: Refused. Refused.")
+    assert all(line.startswith(" " * 9) for line in lines[1:])
+    assert "         a mule" == lines[-1]
