@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from support.fleet import Fleet
-from support.generations import MODEL, Log, new_id, one
+from support.generations import Log, new_id, one
 from support.raw_server import RawServer
 from support.waiting import wait_until
 
