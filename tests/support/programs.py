@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +15,8 @@ def program(name: str, install: str) -> str:
 
     :param install: what installs it, for who reads the reason.
     """
-    found = shutil.which(name)
+    beside_python = str(Path(sys.executable).parent)
+    found = shutil.which(name, path=os.pathsep.join([beside_python, os.environ["PATH"]]))
     if found is None:
         reason = f"no {name} on PATH ({install})"
         pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
