@@ -41,15 +41,21 @@ class CheckedTask(ReadableTask):
     def apply_async(self, args: Any = None, kwargs: Any = None, *rest: Any, **options: Any) -> Any:
         """Celery's own.
 
-        :raises InputError: the model does not take the input. Not in a worker, where Celery calls
-            this for the next step of a canvas, and not for one part of a canvas among others: an
-            error there would leave the rest of it behind, half published.
+        :raises InputError: the model does not take the input.
         """
-        is_wake = MARKER in (options.get("headers") or {})
-        is_part = any(options.get(name) for name in _IN_A_CANVAS)
-        if not (is_wake or is_part or self._get_app().current_worker_task):
+        if self._is_first_hand(options):
             self._refuse(args or (), kwargs or {})
         return super().apply_async(args, kwargs, *rest, **options)
+
+    def _is_first_hand(self, options: Mapping[str, Any]) -> bool:
+        """Whether it is the user who calls, and for this task alone.
+
+        A task that runs dispatches the next step of its canvas, a worker sends again what was lost,
+        and one part of a canvas is sent among others: an error there would leave the rest behind.
+        """
+        is_wake = MARKER in (options.get("headers") or {}) or options.get("add_to_parent") is False
+        is_part = any(options.get(name) for name in _IN_A_CANVAS)
+        return not (is_wake or is_part or self._get_app().current_worker_task)
 
     def _refuse(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         found = _call_of(self.name, args, kwargs)

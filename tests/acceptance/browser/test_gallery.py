@@ -146,8 +146,9 @@ def test_what_cannot_be_taken_is_said_at_the_field(new_person, typed, words):
         ("a\n" * 10_001, 422, "10,001 prompts are too many; 10,000 can be sent at once."),
         ("a" * 9_000_000, 413, "All prompts together are larger than 8 MB."),
         ("nul \0 byte", 422, "Line 1 has a control character (U+0000)"),
+        ("a\n" + "b" * 2001, 422, "has 2001 characters; it takes at most 2000"),
     ],
-    ids=["long", "many", "huge", "nul"],
+    ids=["long", "many", "huge", "nul", "too long for the model"],
 )
 def test_the_server_has_the_last_word(new_person, typed, status, words):
     """Without the page's script the same limits hold, with a page that says so."""
