@@ -8,6 +8,6 @@ if ARGV[3] == 'hold' then
   redis.call('HSETNX', key, 'held', time_text(now))
   return { held or time_text(now), held and 0 or 1, '' }
 end
-redis.call('HDEL', key, 'held')
+redis.call('HDEL', key, 'held', 'probe') -- a probe that was sent back finds out nothing
 make_room(ARGV[4], now)
 return { '', held and 1 or 0, room() }

@@ -18,7 +18,17 @@ from support.ledger_world import SUBMIT_LEASE, TTL
 
 T = TypeVar("T")
 TASKS = ("a", "b", "c", "d")
-DISTURBANCES = ("enqueue", "enqueue", "redeliver", "lose", "wait", "cancel", "webhook", "rare")
+DISTURBANCES = (
+    "enqueue",
+    "enqueue",
+    "redeliver",
+    "lose",
+    "wait",
+    "cancel",
+    "webhook",
+    "pause",
+    "rare",
+)
 ANSWERS = ("accepted", "accepted", "terminal", "failed", "submit_unknown", "not created", "dies")
 CHECKED = ("still active", "renew", "succeeded", "failed", "timed_out")
 
@@ -55,11 +65,21 @@ class LedgerMachine(LedgerModel):
             self.cancel(task)
         elif what == "wait":
             self.world.clock += (0.5, 3.0, 6.0, 31.0, 40.0, SUBMIT_LEASE + 1, 400.0, 4000.0)[index]
+        elif what == "pause":
+            self.hold(release=index % 2 == 1)
         elif what == "rare" and index == 0:
             self.world.ledger.cancel_batch("batch")
         elif what == "rare" and index == 1:
             self.redis.flushall()
             self.life = Life()
+
+    def hold(self, *, release: bool) -> None:
+        """Somebody pauses submissions, or lets them go on."""
+        was = "held" in self.world.fields("gate:default")
+        ledger = self.world.ledger
+        assert (was if release else not was) == (
+            ledger.release("default")[0] if release else ledger.hold("default")
+        )
 
     def cancel(self, task: str) -> None:
         before = self.world.state(task)

@@ -10,11 +10,15 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant
 from redis import Redis
 
 from mulequeue.ledger import Due, Intent, Wake, new_token
+from mulequeue.profiles import Limits
 from support.ledger_world import TTL, World, marker_of
 
 T = TypeVar("T")
 BATCH = ("a", "b")
 LIMIT = 2
+MODEL_PATH = "google/v1/veo-3.1-fast/generation"
+OF_MODEL = ("b", "c")
+"""Tasks of a model with a limit of its own."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,13 @@ class LedgerModel(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.redis.flushall()
-        self.world = World(self.redis, limit=LIMIT)
+        self.world = World(
+            self.redis,
+            limit=LIMIT,
+            submissions_per_second=2,
+            submissions_per_minute=3,
+            models={MODEL_PATH: Limits(max_in_flight=1)},
+        )
         self.life = Life()
         self.messages: list[Message] = []
         self.posts: list[Intent] = []  # told to POST, and nothing said yet of what came of it
@@ -82,6 +92,7 @@ class LedgerModel(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Whatever happened, from here on a worker that works brings every record to its end."""
+        self.world.ledger.release("default")
         for _ in range(300):
             head = self.world.ledger.overdue()[1]
             if head is None:
@@ -119,6 +130,8 @@ class LedgerModel(RuleBasedStateMachine):
     def intent_of(self, message: Message, **given: object) -> Intent:
         if message.task_id in BATCH:
             given |= {"batch_id": "batch", "batch_size": len(BATCH)}
+        if message.task_id in OF_MODEL:
+            given["path"] = MODEL_PATH
         return self.world.intent(message.task_id, marker=message.marker, **given)
 
     def ask(self, message: Message, intent: Intent, *, twice: bool = False) -> str:

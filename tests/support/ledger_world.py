@@ -10,6 +10,7 @@ from redis import Redis
 from mulequeue.ledger import Intent, Ledger, Sweep, Verdict, Wake, new_token, unpack
 from mulequeue.parking import MARKER
 from mulequeue.settings import Profile
+from support.ledger_limits import check_limits
 
 START = 1_800_000_000.0
 SUBMIT_LEASE = 75.0
@@ -20,13 +21,12 @@ TTL = 7 * 24 * 3600
 class World:
     """One fleet. ``clock`` moves only when a test moves it."""
 
-    def __init__(self, redis: Redis, *, limit: int | None = None) -> None:
+    def __init__(self, redis: Redis, *, limit: int | None = None, **limits: Any) -> None:
         self.redis = redis
         self.clock = START
         self.ledger = Ledger(redis, "test", clock=lambda: self.clock)
-        self.profile = Profile(
-            name="default", base_url="https://api.example", api_key="key", max_in_flight=limit
-        )
+        account = {"name": "default", "base_url": "https://api.example", "api_key": "key"}
+        self.profile = Profile(**account, max_in_flight=limit, **limits)
 
     # -- what a worker does ----------------------------------------------------------------
 
@@ -151,6 +151,7 @@ class World:
         assert len(holders) == self.slots()
         assert all(it["state"] in UNDER_WAY for it in holders)
         assert all("slot" in it for it in records.values() if it["state"] in UNDER_WAY[1:])
+        check_limits(self, records)
 
     def counted_in_flight(self) -> Counter[tuple[str, str]]:
         """What the exporter shows, by path and state."""
