@@ -44,7 +44,7 @@ _INPUT_KEYS = frozenset(
 )
 
 LIST_FIELDS = frozenset(
-    {"images", "videos", "audios", "video_urls", "obj_or_bg"}
+    {"images", "videos", "audios", "video_urls", "obj_or_bg", "ref_images_url"}
     | {f"reference_{media}" for media in ("images", "videos", "audios")}
 )
 """Input fields that take a list of URLs."""
@@ -151,6 +151,7 @@ def _taken(entry: Mapping[str, Any]) -> dict[str, Any]:
 def _model(api_path: str, entry: Mapping[str, Any]) -> Model:
     kind: Kind | None = entry.get("kind")
     required = tuple(entry.get("required", ("prompt",)))
+    prompt_field = entry.get("prompt_field", "prompt")
     return Model(
         name=entry.get("name") or name_of(api_path),
         api_path=api_path,
@@ -159,8 +160,8 @@ def _model(api_path: str, entry: Mapping[str, Any]) -> Model:
         max_wait_seconds=float(entry.get("max_wait_seconds", _MAX_WAIT_SECONDS[kind])),
         retention_seconds=entry.get("retention_seconds", _RETENTION_SECONDS),
         required=required,
-        prompt_field=entry.get("prompt_field", "prompt"),
-        parameters=parameters_in(entry, entry.get("groups_of_file", {}), required),
+        prompt_field=prompt_field,
+        parameters=parameters_in(entry, entry.get("groups_of_file", {}), required, prompt_field),
         rules=rules_in(entry),
         note=entry.get("note", ""),
     )

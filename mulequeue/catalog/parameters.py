@@ -95,14 +95,18 @@ class Rules:
 
 
 def parameters_in(
-    table: Mapping[str, Any], groups: Mapping[str, Any], required: tuple[str, ...]
+    table: Mapping[str, Any],
+    groups: Mapping[str, Any],
+    required: tuple[str, ...],
+    prompt_field: str,
 ) -> dict[str, Parameter]:
-    """The parameters of one entry of a vendor's file, the required ones first."""
+    """The parameters of one entry of a vendor's file: the required ones, the prompt, the others."""
     tables: dict[str, Any] = {}
     for group in table.get("groups", ()):
         tables |= groups[group]
     tables |= table.get("parameters", {})
-    names = sorted(tables, key=lambda name: required.index(name) if name in required else 99)
+    first = [name for name in (*required, prompt_field) if name in tables]
+    names = dict.fromkeys([*first, *tables])
     return {name: _parameter(name, tables[name], name in required) for name in names}
 
 

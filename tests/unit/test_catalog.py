@@ -9,7 +9,7 @@ from itertools import product
 
 import pytest
 
-from mulequeue.catalog import Model, all_models, find, name_of
+from mulequeue.catalog import LIST_FIELDS, Model, all_models, find, name_of
 from mulequeue.catalog.lookup import nearest
 from mulequeue.errors import InputError
 
@@ -213,6 +213,14 @@ def test_retention_is_the_documented_one_or_an_hour(name: str, hours: int) -> No
 def test_required_fields(name: str, required: tuple[str, ...], prompt_field: str) -> None:
     """A model names the fields it cannot do without, and the one that a line of text goes into."""
     assert (required, prompt_field) == (find(name).required, find(name).prompt_field)
+
+
+@every_model
+def test_lists_of_files_are_known_by_their_names(model: Model) -> None:
+    """A field that ``generate_from`` puts a list into is a list of every model that has it."""
+    for parameter in model.parameters.values():
+        if parameter.type == "file" or parameter.name in LIST_FIELDS:
+            assert parameter.is_list is (parameter.name in LIST_FIELDS)
 
 
 def test_an_unknown_path_is_usable() -> None:
