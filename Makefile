@@ -65,11 +65,14 @@ format: $(VENV)/dev ## Put the code into its form
 reference: $(VENV)/dev ## Write docs/reference from the code
 	$(BIN)/python -m tools.reference
 
-bench: $(VENV)/dev ## What ten thousand generations in flight cost; never part of the tests
-	$(BIN)/python -m benchmarks.in_flight
+bench: $(VENV)/dev .venv-peers/arq ## What waiting costs, beside other ways to wait; never part of the tests
+	for name in polls capacity fanout lag recovery download scale; do \
+		$(BIN)/python -m benchmarks $$name --plot docs/images || exit 1; done
 
-upgrade-fixture: $(VENV)/dev ## Write down what this version leaves in Redis; once per release
-	PYTHONPATH=tests $(BIN)/python -m upgrades.write
+.venv-peers/arq:
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/pip install --quiet arq aiohttp
+	@touch $@
 
 soak: $(VENV)/dev ## Random troubles against a real fleet; SEED=1 MINUTES=10 BROKER=redis
 	PYTHONPATH=tests $(BIN)/python -m soak --seed $(SEED) --minutes $(MINUTES) --broker $(BROKER) $(SOAK)

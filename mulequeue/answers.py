@@ -23,6 +23,8 @@ from mulequeue.outcome import ErrorInfo, Kind
 
 MAX_ANSWER_BYTES = 1024**2
 MAX_ERROR_BYTES = 64 * 1024
+MOST_CHECK_PAUSE_SECONDS = 300.0
+"""Status checks rest no longer, whatever ``Retry-After`` says: some asset URLs live for an hour."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +127,34 @@ class Answer:
         except wire.WireError:
             body = b""
         return wire.read_error(self.status or 0, self.headers, body)
+
+
+def read_check(answer: Answer, kind: Kind | None) -> Fetched:
+    """What an answer to a status check says."""
+    status = answer.status or 0
+    if not 200 <= status < 300:
+        error = answer.error()
+        if status == 404:
+            return NotFound(error=error, gone=wire.is_gone(status, error))
+        later = wire.retry_after_seconds(answer.headers.get("Retry-After"), time.time())
+        if later is not None:
+            later = min(later, MOST_CHECK_PAUSE_SECONDS)
+        return told_nothing(f"HTTP {status}: {error.detail or error.title}", status, later)
+    if not answer.complete:
+        return told_nothing("the answer is larger than 1 MiB", status)
+    try:
+        return wire.read_task(json.loads(answer.text()), kind=kind)
+    except (ValueError, RecursionError) as exc:
+        return told_nothing(f"the answer is unreadable: {exc}", status)
+
+
+def told_nothing(
+    reason: str, status_code: int | None = None, retry_after_seconds: float | None = None
+) -> Transient:
+    """The verdict on a status check that has to be made again."""
+    return Transient(
+        reason=reason, status_code=status_code, retry_after_seconds=retry_after_seconds
+    )
 
 
 def judge(answer: Answer, kind: Kind | None) -> Submitted:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 import uuid
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
@@ -16,9 +15,7 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from mulequeue import wire
 from mulequeue.answers import (
-    MAX_ANSWER_BYTES,
     Accepted,
     Answer,
     Fetched,
@@ -30,8 +27,9 @@ from mulequeue.answers import (
     Submitted,
     Transient,
     Unknown,
-    decompressed,
     judge,
+    read_check,
+    told_nothing,
 )
 from mulequeue.blocking import run_blocking
 from mulequeue.errors import ConfigurationError
@@ -72,10 +70,6 @@ __all__ = [
     "submit",
     "submit_once",
 ]
-
-MOST_CHECK_PAUSE_SECONDS = 300.0
-"""Status checks rest no longer, whatever ``Retry-After`` says: some asset URLs live for an hour."""
-
 
 async def submit(
     profile: Profile,
@@ -196,43 +190,13 @@ async def fetch(
             timeout=total_timeout(timeout_seconds),
             allow_redirects=False,
         ) as response:
-            if not 200 <= response.status < 300:
-                return await _not_ok(response)
-            content = response.content
-            body = await content.readany()
-            while not content.at_eof():
-                body += await content.readany()
-                if len(body) > MAX_ANSWER_BYTES:
-                    response.close()
-                    return _transient("the answer is larger than 1 MiB", 200)
-            encoding = response.headers.get("Content-Encoding")
-            if encoding is not None:
-                body = decompressed(body, encoding, MAX_ANSWER_BYTES)
-        return wire.read_task(json.loads(body), kind=kind)
+            answer = Answer()
+            await answer.read(response)
+        return read_check(answer, kind)
     except (aiohttp.ClientError, OSError, ConfigurationError) as exc:
-        return _transient(reason_of(exc, profile))
-    except (ValueError, RecursionError) as exc:
-        return _transient(f"the answer is unreadable: {exc}", 200)
-
-
-async def _not_ok(response: aiohttp.ClientResponse) -> Fetched:
-    answer = Answer()
-    await answer.read(response)
-    status, error = response.status, answer.error()
-    if status == 404:
-        return NotFound(error=error, gone=wire.is_gone(status, error))
-    later = wire.retry_after_seconds(response.headers.get("Retry-After"), time.time())
-    if later is not None:
-        later = min(later, MOST_CHECK_PAUSE_SECONDS)
-    return _transient(f"HTTP {status}: {error.detail or error.title}", status, later)
-
-
-def _transient(
-    reason: str, status_code: int | None = None, retry_after_seconds: float | None = None
-) -> Transient:
-    return Transient(
-        reason=reason, status_code=status_code, retry_after_seconds=retry_after_seconds
-    )
+        return told_nothing(reason_of(exc, profile))
+    except ValueError as exc:
+        return told_nothing(f"the answer is unreadable: {exc}", 200)
 
 
 async def check_key(

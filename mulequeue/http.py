@@ -32,6 +32,7 @@ from mulequeue.errors import ConfigurationError
 from mulequeue.settings import Settings
 
 __all__ = [
+    "COMMON_HEADERS",
     "CONNECT_TIMEOUT_SECONDS",
     "USER_AGENT",
     "AddressGuard",
@@ -46,10 +47,13 @@ __all__ = [
     "guard_for",
     "proxy_for",
     "requests_session",
+    "ssl_context",
 ]
 
 # The edge in front of the API blocks Python's stock User-Agent, so it is always set.
 USER_AGENT = f"mulequeue/{version('mulequeue')}"
+# An answer is decompressed by hand, so that its size is capped after that too.
+COMMON_HEADERS = {"User-Agent": USER_AGENT, "Accept-Encoding": "gzip"}
 CONNECT_TIMEOUT_SECONDS = 15.0
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
@@ -86,7 +90,7 @@ def api_session(settings: Settings, *, limit: int) -> aiohttp.ClientSession:
     """
     connector = aiohttp.TCPConnector(
         limit=limit,
-        ssl=_ssl_context(ca_bundle()),
+        ssl=ssl_context(ca_bundle()),
         resolver=aiohttp.ThreadedResolver(),
         keepalive_timeout=60,
     )
@@ -109,7 +113,7 @@ class FreshConnector(aiohttp.TCPConnector):
         super().__init__(
             limit=1,
             force_close=True,
-            ssl=_ssl_context(ca_bundle()),
+            ssl=ssl_context(ca_bundle()),
             resolver=aiohttp.ThreadedResolver(),
         )
         self._before_request = before_request
@@ -136,14 +140,14 @@ def _session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
         cookie_jar=aiohttp.DummyCookieJar(),
         # trust_env would read .netrc and start a thread per request; proxy_for does its useful part.
         trust_env=False,
-        # The answer's size is capped after decompression, so it is decompressed by hand.
         auto_decompress=False,
-        headers={"User-Agent": USER_AGENT, "Accept-Encoding": "gzip"},
+        headers=COMMON_HEADERS,
     )
 
 
 @lru_cache(maxsize=8)  # loading the bundle takes some 20 ms, too much for every submit
-def _ssl_context(bundle: str) -> ssl.SSLContext:
+def ssl_context(bundle: str) -> ssl.SSLContext:
+    """Verifies servers with a CA bundle (a file or a folder)."""
     if os.path.isdir(bundle):
         return ssl.create_default_context(capath=bundle)
     return ssl.create_default_context(cafile=bundle)

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mulequeue import client
+from mulequeue.deciding import Again, decide
 from mulequeue.ledger.answers import Due
 from mulequeue.ledger.records import iso
 from mulequeue.outcome import Asset, ErrorInfo, Outcome
 from mulequeue.plan import Plan
-from mulequeue.polling import Again, decide
 from mulequeue.schedule import backoff_seconds
 from mulequeue.settings import Settings
 from mulequeue.settling import answer_of

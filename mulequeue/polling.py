@@ -5,104 +5,31 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Any
 
 from redis.exceptions import RedisError
 
-from mulequeue import catalog, client
-from mulequeue.client import NotFound, Transient
+from mulequeue.answers import Fetched
+from mulequeue.deciding import Again, Settled, decide
+from mulequeue.feed import Feed, Round
 from mulequeue.ledger import MOST_CLAIMED, Due, Message, Sweep, Wake
-from mulequeue.plan import MAX_WAIT_CEILING_SECONDS
+from mulequeue.outages import Outages
 from mulequeue.runtime import Runtime
-from mulequeue.schedule import PollSchedule, backoff_seconds
 from mulequeue.settings import Profile
-from mulequeue.settling import answer_of, error_of
 from mulequeue.wire import TaskReply, is_known_status
 
 logger = logging.getLogger("mulequeue")
 
 SWEEP_SECONDS = 1.0
 """A sweep holds its worker slot about this long at most."""
+LAST_CLAIM_SECONDS = 0.1
+"""So long before its end a sweep claims nothing more, because it could not check it in time."""
 GAP_SECONDS = 0.5
 """From one sweep to the next: what becomes due meanwhile shares one Celery message."""
 SLICE = 250
 """Write back after so many results, so that one slow check delays nobody."""
-OUTAGE_AFTER = 8
-"""Errors in a row before a profile's checks pause."""
-OUTAGE_FIRST_SECONDS, OUTAGE_CEILING_SECONDS = 2.0, 60.0
-ERROR_FIRST_SECONDS, ERROR_CEILING_SECONDS = 2.0, 60.0
-BACKSTOP_FACTOR, BACKSTOP_CEILING_SECONDS = 6, 60.0
-"""How much rarer status checks are while webhooks come, and how rare at most."""
-
-
-@dataclass(frozen=True, slots=True)
-class Again:
-    """Look at it later."""
-
-    due: float
-    errors: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """It is over."""
-
-    status: str
-    answer: dict[str, Any]
-
-
-def decide(
-    due: Due,
-    found: client.Fetched,
-    *,
-    now: float,
-    chance: float,
-    grace_seconds: float,
-    has_webhooks: bool = False,
-) -> Again | Settled:
-    """What a status check means for a record. Pure.
-
-    :param now: unix seconds. :param chance: a random number in [0, 1).
-    :param grace_seconds: how long after submission a 404 means "not visible yet".
-    :param has_webhooks: they come for its profile, so checks are only the backstop.
-    """
-    if isinstance(found, TaskReply):
-        model = catalog.find(f"/vendors/{due.path}")
-        if found.state != "active":
-            answer = answer_of(
-                found, kind=model.kind, retention_seconds=model.retention_seconds, now=now
-            )
-            return Settled(found.state, answer)
-        if now >= due.deadline:
-            return Settled("timed_out", {})
-        schedule = model.schedule if due.interval is None else PollSchedule.fixed(due.interval)
-        wait = schedule.seconds(due.polls + 1, chance)
-        if has_webhooks:
-            wait = max(wait, min(wait * BACKSTOP_FACTOR, BACKSTOP_CEILING_SECONDS))
-        return Again(now + wait)
-    if isinstance(found, NotFound) and found.gone and now - due.submitted > grace_seconds:
-        return Settled("failed", {"error": error_of(found.error)})
-    if now - due.started > MAX_WAIT_CEILING_SECONDS:
-        return Settled("timed_out", {})
-    wait = backoff_seconds(
-        due.errors, first=ERROR_FIRST_SECONDS, ceiling=ERROR_CEILING_SECONDS, chance=chance
-    )
-    asked = found.retry_after_seconds if isinstance(found, Transient) else None
-    return Again(now + max(wait, asked or 0.0), due.errors + 1)
-
-
-@dataclass(slots=True)
-class Round:
-    """What one claim brought, and what came of it so far."""
-
-    token: str
-    waiting: Iterator[Due]
-    under_way: dict[str, Due] = field(default_factory=dict)
-    again: list[tuple[str, float, int, int]] = field(default_factory=list)
-    settled: list[tuple[str, Settled]] = field(default_factory=list)
+CLAIM_AHEAD = 150
+"""So few waiting: the next claim is made while these are checked."""
 
 
 class Poller:
@@ -110,17 +37,22 @@ class Poller:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
+        self._loop = asyncio.get_running_loop()
         self._ledger = runtime.ledger
         self._settings = runtime.settings
         self._profiles: dict[str, Profile] = {p.name: p for p in runtime.settings.known_profiles()}
         self._free = runtime.settings.poll_concurrency
-        self._errors_in_a_row: dict[str, int] = {}
-        self._paused_until: dict[str, float] = {}
-        self._reopening: set[str] = set()
+        self._outages = Outages(runtime, self._now)
         self._with_webhooks: set[str] = set()
         self._background: set[asyncio.Task[None]] = set()
         self._clock_offset = 0.0
         self._warned_of = {""}
+
+    def _now(self) -> float:
+        """Redis' clock, as the last claim told it."""
+        return self._loop.time() + self._clock_offset
+
+    # -- one sweep -----------------------------------------------------------------------------
 
     async def sweep(self, token: str) -> Message | None:
         """Check what is due, for about a second; answers the next poll message.
@@ -133,12 +65,10 @@ class Poller:
         keeper = asyncio.create_task(self._keep_lease(token))
         try:
             self._with_webhooks = await call(ledger.with_webhooks, self._profiles)
-            ends = asyncio.get_running_loop().time() + SWEEP_SECONDS
-            await self._drain(ends)
+            is_behind = await self._check_what_is_due(self._loop.time() + SWEEP_SECONDS)
         finally:
             keeper.cancel()
         # Behind, it goes on as soon as the tasks that wait for this slot have had their turn.
-        is_behind = asyncio.get_running_loop().time() >= ends and self._free > 0
         return await call(ledger.end_sweep, token, gap_seconds=0.0 if is_behind else GAP_SECONDS)
 
     async def _keep_lease(self, token: str) -> None:
@@ -147,25 +77,49 @@ class Poller:
             with suppress(RedisError):  # the sweep itself meets it, and says so
                 await self._runtime.call(self._ledger.renew_sweep, token)
 
-    async def _drain(self, ends: float) -> None:
-        loop = asyncio.get_running_loop()
-        while loop.time() < ends and self._free > 0:
-            claim = await self._runtime.call(
-                self._ledger.claim,
-                self._profiles.values(),
-                former_fingerprints=self._settings.former_fingerprints,
-            )
-            self._clock_offset = claim.now - loop.time()
-            self._reopening.update(claim.reopening)
-            self._warn_of_unknown(claim)
+    async def _check_what_is_due(self, ends: float) -> bool:
+        """Until nothing is due any more, or until ``ends``. Answers whether something is left."""
+        feed, workers = Feed(CLAIM_AHEAD), set[asyncio.Task[None]]()
+        try:
+            is_behind = await self._claim_into(feed, workers, ends)
+        finally:
+            feed.no_more()
+        if workers:
+            left = max(ends - self._loop.time(), 0.05)
+            _, slow = await asyncio.wait(workers, timeout=left)
+            for work, due in feed.take_back():  # not started in time: for the next sweep
+                work.put_back(due, self._now())
+            for work in feed.rounds:
+                await self._write_back(work)
+            if slow:
+                self._finish_later(feed, slow)
+        return is_behind and self._free > 0
+
+    async def _claim_into(self, feed: Feed, workers: set[asyncio.Task[None]], ends: float) -> bool:
+        """Claim ahead of the workers. Answers whether there was more than time."""
+        while self._free + len(workers) > 0 and self._loop.time() < ends - LAST_CLAIM_SECONDS:
+            claim = await self._claim()
+            if claim.polls:
+                feed.add(claim.token, claim.polls)
+                hired = min(self._free, len(claim.polls))
+                self._free -= hired
+                workers.update(asyncio.create_task(self._work(feed)) for _ in range(hired))
             if claim.wakes:
                 await asyncio.wrap_future(self._runtime.wake(claim.wakes))
-            if claim.polls:
-                await self._check(claim, ends)
-            if claim.looked_at < MOST_CLAIMED and not claim.wakes:
-                return
+            elif claim.looked_at < MOST_CLAIMED:
+                return False
+            if not await feed.runs_low(ends - LAST_CLAIM_SECONDS - self._loop.time()):
+                break
+        return True
 
-    def _warn_of_unknown(self, claim: Sweep) -> None:
+    async def _claim(self) -> Sweep:
+        claim = await self._runtime.call(
+            self._ledger.claim,
+            self._profiles.values(),
+            former_fingerprints=self._settings.former_fingerprints,
+        )
+        self._clock_offset = claim.now - self._loop.time()
+        self._outages.expect(claim.reopening)
         if claim.unknown_fingerprint not in self._warned_of:
             self._warned_of.add(claim.unknown_fingerprint)
             logger.warning(
@@ -174,28 +128,16 @@ class Poller:
                 "has the key",
                 extra={"fingerprint": claim.unknown_fingerprint},
             )
+        return claim
 
-    async def _check(self, claim: Sweep, ends: float) -> None:
-        """Check the claimed records until ``ends``; slow checks go on in the background."""
-        work = Round(claim.token, iter(claim.polls))
-        count = min(self._free, len(claim.polls))
-        workers = {asyncio.create_task(self._work(work)) for _ in range(count)}
-        self._free -= count
-        left = max(ends - asyncio.get_running_loop().time(), 0.05)
-        _, slow = await asyncio.wait(workers, timeout=left)
-        # Not started in time: due at once, for the next sweep.
-        work.again.extend((due.task_id, self._now(), 0, due.errors) for due in work.waiting)
-        await self._write_back(work)
-        if slow:
-            task = asyncio.create_task(self._finish(work, slow))
-            self._background.add(task)
-            task.add_done_callback(self._background.discard)
+    # -- one status check ------------------------------------------------------------------------
 
-    async def _work(self, work: Round) -> None:
+    async def _work(self, feed: Feed) -> None:
         try:
-            for due in work.waiting:
-                await self._check_one(work, due)
-                if len(work.again) >= SLICE:
+            while (taken := await feed.take()) is not None:
+                work, due = taken
+                await self._check(work, due)
+                if work.left == 0 or len(work.again) >= SLICE:
                     await self._write_back(work)
         except RedisError as exc:
             self._runtime.absence.noted(exc)
@@ -205,24 +147,21 @@ class Poller:
         finally:
             self._free += 1
 
-    async def _check_one(self, work: Round, due: Due) -> None:
+    async def _check(self, work: Round, due: Due) -> None:
         profile = self._profiles.get(due.profile)
-        paused_until = self._paused_until.get(due.profile, 0.0)
-        if profile is None or paused_until > self._now():
-            later = max(paused_until, self._now()) + 10 * random.random()
-            work.again.append((due.task_id, later, 0, due.errors))
+        paused_until = self._outages.paused_until(due.profile)
+        if profile is None or paused_until is not None:
+            work.put_back(due, (paused_until or self._now()) + 10 * random.random())
             return
         work.under_way[due.task_id] = due
-        found = await client.fetch(
-            self._runtime.session(),
+        found = await self._runtime.checks().fetch(
             profile,
             f"/vendors/{due.path}",
             due.remote_id,
             timeout_seconds=self._settings.poll_timeout_seconds,
         )
         self._runtime.meter.checked(due.profile, found)
-        await self._note_health(due.profile, found)
-        self._note_unknown_word(due, found)
+        await self._outages.note(due.profile, found)
         decision = decide(
             due,
             found,
@@ -231,53 +170,40 @@ class Poller:
             grace_seconds=self._settings.not_found_grace_seconds,
             has_webhooks=due.profile in self._with_webhooks,
         )
-        work.under_way.pop(due.task_id, None)
+        del work.under_way[due.task_id]
+        work.left -= 1
         if isinstance(decision, Again):
             work.again.append((due.task_id, decision.due, 1, decision.errors))
+            if due.polls == 0:
+                _warn_of_unknown_word(due, found)
         else:
             work.settled.append((due.task_id, decision))
-            if due.profile in self._with_webhooks and isinstance(found, TaskReply):
-                # No webhook told of it in time: back to the cadence, until the next one comes.
-                self._with_webhooks.discard(due.profile)
-                await self._runtime.call(self._ledger.webhooks_missed, due.profile)
+            await self._note_missing_webhook(due.profile, found)
 
-    def _note_unknown_word(self, due: Due, found: client.Fetched) -> None:
-        if isinstance(found, TaskReply) and not is_known_status(found.status) and due.polls == 0:
-            logger.warning(
-                "the API answered a status word that is not known; it counts as still active",
-                extra={"status": found.status, "remote_id": due.remote_id},
-            )
+    async def _note_missing_webhook(self, profile: str, found: Fetched) -> None:
+        """No webhook told of an end in time: back to the cadence, until the next one comes."""
+        if profile in self._with_webhooks and isinstance(found, TaskReply):
+            self._with_webhooks.discard(profile)
+            await self._runtime.call(self._ledger.webhooks_missed, profile)
 
-    async def _note_health(self, profile: str, found: client.Fetched) -> None:
-        """Errors in a row pause a profile's checks for the whole fleet; a success opens them."""
-        if not isinstance(found, Transient):
-            self._errors_in_a_row[profile] = 0
-            if profile in self._reopening:
-                self._reopening.discard(profile)
-                await self._runtime.call(self._ledger.recover, profile)
-            return
-        count = self._errors_in_a_row[profile] = self._errors_in_a_row.get(profile, 0) + 1
-        is_outage = count >= OUTAGE_AFTER or found.status_code == 429 or profile in self._reopening
-        if is_outage and self._paused_until.get(profile, 0.0) <= self._now():
-            self._paused_until[profile] = self._now() + OUTAGE_FIRST_SECONDS
-            self._errors_in_a_row[profile] = 0
-            self._paused_until[profile] = await self._runtime.call(
-                self._ledger.trip,
-                profile,
-                seconds=found.retry_after_seconds,
-                first=OUTAGE_FIRST_SECONDS,
-                ceiling=OUTAGE_CEILING_SECONDS,
-            )
-            extra = {"profile": profile, "reason": found.reason}
-            logger.warning("status checks pause: %s", found.reason, extra=extra)
+    # -- what came of it -------------------------------------------------------------------------
 
-    async def _finish(self, work: Round, slow: set[asyncio.Task[None]]) -> None:
+    def _finish_later(self, feed: Feed, slow: set[asyncio.Task[None]]) -> None:
+        """Slow checks go on while the worker slot is free again."""
+        task = asyncio.create_task(self._finish(feed, slow))
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def _finish(self, feed: Feed, slow: set[asyncio.Task[None]]) -> None:
         """Wait for slow checks, keeping their claims."""
         while slow:
             _, slow = await asyncio.wait(slow, timeout=2.0)
             try:
-                await self._runtime.call(self._ledger.renew, work.token, list(work.under_way))
-                await self._write_back(work)
+                for work in feed.rounds:
+                    if work.under_way:
+                        ids = list(work.under_way)
+                        await self._runtime.call(self._ledger.renew, work.token, ids)
+                    await self._write_back(work)
             except RedisError as exc:
                 self._runtime.absence.noted(exc)
 
@@ -299,17 +225,26 @@ class Poller:
             wakes.append(wake)
         return wakes
 
-    def _now(self) -> float:
-        """Redis' clock, as the last claim told it."""
-        return asyncio.get_running_loop().time() + self._clock_offset
+
+def _warn_of_unknown_word(due: Due, found: Fetched) -> None:
+    if isinstance(found, TaskReply) and not is_known_status(found.status):
+        logger.warning(
+            "the API answered a status word that is not known; it counts as still active",
+            extra={"status": found.status, "remote_id": due.remote_id},
+        )
+
+
+async def _sweep(runtime: Runtime, token: str) -> Message | None:
+    poller: Poller | None = runtime.state.get("poller")
+    if poller is None:
+        poller = runtime.state["poller"] = Poller(runtime)
+    return await poller.sweep(token)
 
 
 def sweep(runtime: Runtime, token: str) -> Message | None:
     """One sweep on the process' event loop."""
-    poller: Poller = runtime.state.setdefault("poller", None) or Poller(runtime)
-    runtime.state["poller"] = poller
     try:
-        message = runtime.run(poller.sweep(token))
+        message = runtime.run(_sweep(runtime, token))
     except RedisError as exc:
         # What was claimed is due again when the claims lapse; a watchdog starts the next sweep.
         runtime.absence.noted(exc)

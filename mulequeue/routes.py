@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import quote
@@ -78,6 +79,6 @@ def reason_of(exc: Exception, profile: Profile) -> str:
     if isinstance(exc, TimeoutError):
         return f"{type(exc).__name__}: {exc or 'no answer in time'}"
     text = f"{type(exc).__name__}: {exc}"
-    if isinstance(exc, aiohttp.ClientSSLError):
+    if isinstance(exc, aiohttp.ClientSSLError | ssl.SSLError):
         text += " (REQUESTS_CA_BUNDLE or SSL_CERT_FILE name a CA bundle)"
     return text.replace(profile.api_key, "…")[:500]

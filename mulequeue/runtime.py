@@ -1,4 +1,4 @@
-"""What one process has once: settings, ledger, event loop, keep-alive session, publisher."""
+"""What one process has once: settings, ledger, event loop, connections, publisher."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from functools import partial
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
-import aiohttp
 from celery import current_app
 
 from mulequeue.absence import Absence
-from mulequeue.http import api_session
+from mulequeue.checks import Checks
 from mulequeue.ledger import Ledger, Message, Wake, unpack
 from mulequeue.masking import masked
 from mulequeue.metrics import Meter
@@ -46,7 +45,10 @@ class Runtime:
         """What a module keeps per process (the poller)."""
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._session: aiohttp.ClientSession | None = None
+        self._checks: Checks | None = None
+        # One thread for the ledger's calls: each more keeps memory of its own (40 MiB at 10,000).
+        # Not the loop's own threads: there a name look-up that hangs would hold up the ledger.
+        self._ledger_thread = ThreadPoolExecutor(1, "mulequeue-ledger")
         # One thread: wakes leave in order, through one producer, outside any task's context.
         self._publisher = ThreadPoolExecutor(1, thread_name_prefix="mulequeue-publish")
 
@@ -60,8 +62,7 @@ class Runtime:
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                # One thread for the ledger's calls: each more keeps memory of its own (40 MiB at 10,000).
-                self._loop.set_default_executor(ThreadPoolExecutor(1, "mulequeue-ledger"))
+                self._loop.set_default_executor(ThreadPoolExecutor(4, "mulequeue-names"))
                 threading.Thread(
                     target=self._loop.run_forever, name="mulequeue-loop", daemon=True
                 ).start()
@@ -84,11 +85,11 @@ class Runtime:
             wait([future])
             raise
 
-    def session(self) -> aiohttp.ClientSession:
-        """The keep-alive session of all status checks; call it on the loop."""
-        if self._session is None or self._session.closed:
-            self._session = api_session(self.settings, limit=self.settings.poll_concurrency)
-        return self._session
+    def checks(self) -> Checks:
+        """The keep-alive connections of all status checks; call it on the loop."""
+        if self._checks is None:
+            self._checks = Checks(self.settings, limit=self.settings.poll_concurrency)
+        return self._checks
 
     # -- publishing ------------------------------------------------------------------------
 
@@ -148,7 +149,8 @@ class Runtime:
 
     async def call(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         """A ledger call from the loop, without holding it up."""
-        return await asyncio.to_thread(partial(function, *args, **kwargs))
+        work = partial(function, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(self._ledger_thread, work)
 
     def close(self) -> None:
         """Stop the loop and its connections."""
@@ -156,8 +158,8 @@ class Runtime:
         self._publisher.shutdown(wait=True)
         loop = self._loop
         if loop is not None and loop.is_running():
-            if self._session is not None:
-                asyncio.run_coroutine_threadsafe(self._session.close(), loop).result(5)
+            if self._checks is not None:
+                asyncio.run_coroutine_threadsafe(self._checks.close(), loop).result(5)
             loop.call_soon_threadsafe(loop.stop)
         self.ledger.redis.close()
 

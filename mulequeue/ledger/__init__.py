@@ -213,7 +213,7 @@ class Ledger(Transfers, Events, Gates, Cancelling, Reading, Counted):
             token=token,
             now=float(now),
             unknown_fingerprint=unknown.decode(),
-            polls=[due_of(row) for row in polls],
+            polls=[due_of(row) for row in json.loads(polls)],
             wakes=[Wake(row[0].decode().removeprefix("transfer:"), row[1]) for row in wakes],
             looked_at=looked_at,
             reopening=[name.decode() for name in reopening],
@@ -221,8 +221,8 @@ class Ledger(Transfers, Events, Gates, Cancelling, Reading, Counted):
 
     def reschedule(self, token: str, rows: Iterable[tuple[str, float, int, int]]) -> int:
         """Put checked records back: (task id, due, checks to add, errors in a row)."""
-        flat: list[Any] = [part for row in rows for part in row]
-        return int(self._run("reschedule", token, *flat)) if flat else 0
+        rows = list(rows)
+        return int(self._run("reschedule", token, json.dumps(rows))) if rows else 0
 
     def renew(self, token: str, task_ids: Sequence[str]) -> None:
         """Keep the claims of checks that are still under way."""

@@ -2,7 +2,7 @@
 -- ARGV[3] claim token   [4] most records to look at   [5] most wakes   [6] lease of the claim, seconds
 -- ARGV[7] schema version this worker knows   [8] JSON: this worker's profiles with their limits
 -- ARGV[9] chance in [0, 1), spreads what is put off   [10…] fingerprints this worker holds keys for
--- Answers { now, unknown fingerprint or '', polls, wakes, how many it looked at, profiles being probed }
+-- Answers { now, unknown fingerprint or '', polls as JSON, wakes, how many it looked at, profiles being probed }
 --   a poll: task id, remote id, path, profile, polls, errors, interval, submitted, started, deadline
 --   a wake: id, signature
 
@@ -146,4 +146,5 @@ for _, id in ipairs(ids) do
   take(id)
 end
 for profile in pairs(touched) do wake_granted(profile) end
-return { time_text(now), unknown, polls, wakes, #ids, reopening }
+-- The checks as one JSON text: redis-py takes 0.05 ms to read the ten parts of each one by one.
+return { time_text(now), unknown, #polls > 0 and cjson.encode(polls) or '[]', wakes, #ids, reopening }

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from unittest.mock import patch
 
-from mulequeue import downloading, notifying, polling, posting
+from mulequeue import deciding, downloading, notifying, outages, polling, posting
 from mulequeue.schedule import PollSchedule
 
 WAIT_SECONDS = 0.05
@@ -24,14 +24,9 @@ def quick() -> Iterator[None]:
 
     with (
         patch.object(PollSchedule, "seconds", seconds),
-        patch.multiple(
-            polling,
-            GAP_SECONDS=0.02,
-            ERROR_FIRST_SECONDS=0.05,
-            ERROR_CEILING_SECONDS=0.2,
-            OUTAGE_FIRST_SECONDS=0.1,
-            OUTAGE_CEILING_SECONDS=0.5,
-        ),
+        patch.object(polling, "GAP_SECONDS", 0.02),
+        patch.multiple(deciding, ERROR_FIRST_SECONDS=0.05, ERROR_CEILING_SECONDS=0.2),
+        patch.multiple(outages, OUTAGE_FIRST_SECONDS=0.1, OUTAGE_CEILING_SECONDS=0.5),
         patch.multiple(
             posting,
             NOT_CREATED_FIRST_SECONDS=0.1,

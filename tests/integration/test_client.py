@@ -23,6 +23,7 @@ from support.raw_server import (  # noqa: F401
 )
 
 from mulequeue import client, wire
+from mulequeue.checks import Checks
 from mulequeue.http import api_session
 from mulequeue.settings import Profile, Settings
 
@@ -49,9 +50,27 @@ def submit(url, body=None, *, seconds=5.0, **options):
     return client.submit_once(profile_of(url), PATH, given, settings=settings, **options)
 
 
-def fetch(url, remote_id=ID, *, seconds=5.0, key=KEY, path=PATH):
-    settings = Settings(poll_timeout_seconds=seconds)
-    return client.fetch_once(profile_of(url, key), path, remote_id, settings=settings)
+@pytest.fixture(params=["aiohttp", "lines"])
+def fetch(request):
+    """One status check, in each of the two ways there are."""
+
+    def fetch(url, remote_id=ID, *, seconds=5.0, key=KEY, path=PATH):
+        settings, profile = Settings(poll_timeout_seconds=seconds), profile_of(url, key)
+        if request.param == "aiohttp":
+            return client.fetch_once(profile, path, remote_id, settings=settings)
+        return asyncio.run(over_lines(settings, profile, path, remote_id))
+
+    return fetch
+
+
+async def over_lines(settings, profile, path, *remote_ids):
+    checks, found = Checks(settings, limit=1), None
+    for remote_id in remote_ids:
+        found = await checks.fetch(
+            profile, path, remote_id, timeout_seconds=settings.poll_timeout_seconds
+        )
+    await checks.close()
+    return found
 
 
 # Submit
@@ -350,7 +369,7 @@ def test_what_is_no_json_is_refused_before_anything_is_sent(body):
 
 
 @pytest.mark.parametrize("key", [KEY + "\r\nX-Evil: 1", KEY + " ", "“" + KEY + "”", "kéy"])
-def test_a_key_that_cannot_be_a_header_is_not_sent(key):
+def test_a_key_that_cannot_be_a_header_is_not_sent(fetch, key):
     """A mangled key is named as such, without being said, and adds no header."""
     with raw_server(http("202 Accepted", PENDING)) as server:
         settings = Settings()
@@ -365,7 +384,7 @@ def test_a_key_that_cannot_be_a_header_is_not_sent(key):
         assert KEY not in reason
 
 
-def test_netrc_is_never_read(tmp_path, monkeypatch):
+def test_netrc_is_never_read(fetch, tmp_path, monkeypatch):
     """A .netrc entry for the API's host changes no request."""
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login somebody password secret\n")
@@ -378,7 +397,7 @@ def test_netrc_is_never_read(tmp_path, monkeypatch):
     assert [f"Bearer {KEY}"] * 2 == [r.headers["authorization"] for r in server.requests]
 
 
-def test_the_key_goes_to_the_base_url_only():
+def test_the_key_goes_to_the_base_url_only(fetch):
     """An api_path that tries to change the host stays a path on it."""
     with raw_server(http("200 OK", PENDING)) as server:
         fetch(server.url, path="@evil.example/v1")
@@ -395,7 +414,7 @@ def test_the_key_goes_to_the_base_url_only():
 # Fetch
 
 
-def test_a_status_check_reads_the_task():
+def test_a_status_check_reads_the_task(fetch):
     """A status check sends the key and brings back the task, gzip or not."""
     done = json.dumps(
         {"task_info": {"id": ID, "status": "completed"}, "images": ["https://a/b.png"]}
@@ -432,7 +451,7 @@ NO_NEWS = {
 
 
 @pytest.mark.parametrize("answer", NO_NEWS.values(), ids=NO_NEWS.keys())
-def test_no_answer_of_a_status_check_fails_a_generation(answer):
+def test_no_answer_of_a_status_check_fails_a_generation(fetch, answer):
     """Everything that is neither a task nor a 404 says nothing about the generation."""
     with raw_server(_then_close(answer)) as server:
         result = fetch(server.url)
@@ -442,7 +461,7 @@ def test_no_answer_of_a_status_check_fails_a_generation(answer):
 
 
 @pytest.mark.parametrize(("asked", "kept"), [("12", 12.0), ("300", 300.0), ("3600", 300.0)])
-def test_retry_after_of_a_status_check_is_read(asked: str, kept: float):
+def test_retry_after_of_a_status_check_is_read(fetch, asked: str, kept: float):
     """A 429 on a status check says how long to leave the API alone; five minutes at most."""
     with raw_server(http("429 Too Many Requests", Retry_After=asked)) as server:
         result = fetch(server.url)
@@ -453,7 +472,7 @@ def test_retry_after_of_a_status_check_is_read(asked: str, kept: float):
 @pytest.mark.parametrize(
     "answer", [say_nothing, drip(b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n")]
 )
-def test_a_status_check_has_a_total_deadline(answer):
+def test_a_status_check_has_a_total_deadline(fetch, answer):
     """A status check ends at its deadline, whether the server is silent or dripping."""
     with raw_server(answer) as server:
         result = fetch(server.url, seconds=0.3)
@@ -465,7 +484,7 @@ def test_a_status_check_has_a_total_deadline(answer):
 @pytest.mark.parametrize(
     ("body", "gone"), [(GONE, True), ('{"status":404,"title":"Not Found"}', False)]
 )
-def test_a_404_tells_a_missing_id_from_a_missing_route(body, gone):
+def test_a_404_tells_a_missing_id_from_a_missing_route(fetch, body, gone):
     """Only the API's own words make a 404 the sure sign that an id does not exist."""
     with raw_server(http("404 Not Found", body)) as server:
         result = fetch(server.url)
@@ -474,7 +493,7 @@ def test_a_404_tells_a_missing_id_from_a_missing_route(body, gone):
     assert gone is result.gone
 
 
-def test_a_remote_id_is_quoted():
+def test_a_remote_id_is_quoted(fetch):
     """An id with slashes or dots stays one segment of the path."""
     with raw_server(http("200 OK", PENDING)) as server:
         fetch(server.url, "../a/b?c=1#d")
@@ -534,7 +553,8 @@ def test_it_works_beside_a_running_loop():
     with raw_server(http("202 Accepted", PENDING)) as server:
 
         async def inside():
-            return submit(server.url), fetch(server.url)
+            checked = client.fetch_once(profile_of(server.url), PATH, ID, settings=Settings())
+            return submit(server.url), checked
 
         sent, fetched = asyncio.run(inside())
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from mulequeue.deciding import Again, decide
 from mulequeue.ledger import Due
-from mulequeue.polling import Again, decide
 from mulequeue.wire import read_task
 
 NOW = 1_800_000_000.0

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from mulequeue.client import NotFound, Transient
+from mulequeue.deciding import ERROR_CEILING_SECONDS, Again, Settled, decide
 from mulequeue.ledger import Due
 from mulequeue.outcome import ErrorInfo
-from mulequeue.polling import ERROR_CEILING_SECONDS, Again, Settled, decide
 from mulequeue.wire import TaskReply, read_task
 
 NOW = 10_000.0

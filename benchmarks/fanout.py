@@ -1,0 +1,99 @@
+"""What does a large chord cost, beside the same number of messages that do nothing?
+
+2,000 prompts, each ``generate | download``, in one chord, on a worker with four processes; a
+generation takes 5 s ± 2 and makes a file of 200 KiB.
+
+* **ideal**: from the start until the last create arrived, plus the longest generation.
+* **CPU**: of all worker processes from the first message to the chord's body, per member. A member is
+  three messages (``generate``, its wake, ``download``), so the chord of no-ops has three in each
+  member's chain.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks.fleet import Fleet, fleet
+from benchmarks.report import Report
+from benchmarks.server import BenchServer, Plan, finish_of
+from mulequeue.processes import temporary_folder
+
+COUNT, SECONDS, FILE_BYTES = 2000, (3.0, 7.0), 200 * 1024
+PNG = b"\x89PNG\r\n\x1a\n"
+_SEND = """
+import time
+from benchmarks.marking import app, noop
+from celery import chain, chord
+from mulequeue import download, generate
+members = [%s for number in range(%d)]
+started = time.time()
+result = chord(members, %s).apply_async()
+print(started)
+result.get(timeout=%d, interval=0.02)
+print(time.time())
+"""
+_OURS = (
+    "generate.s('alibaba/wan2.6-t2i', {'prompt': f'A mule carries parcel {number}'},"
+    " on_failure='return') | download.s()"
+)
+_NOOP = "chain(noop.s(number), noop.s(), noop.s())"
+
+
+def run(*, count: int = COUNT) -> Report:
+    """Ours, then the messages that do nothing."""
+    with temporary_folder() as folder:
+        Path(folder, "asset.png").write_bytes(PNG + bytes(FILE_BYTES - len(PNG)))
+        server = BenchServer(Plan(seconds=SECONDS, files=folder))
+        try:
+            with fleet(server.url) as here:
+                ours = _measure(here, "mulequeue", _OURS, count)
+            creates = server.creates()
+            ours |= _against_ideal(ours, creates) | {"polls": server.polls / count}
+            with fleet(server.url) as here:
+                noop = _measure(here, "no-op messages", _NOOP, count)
+        finally:
+            server.stop()
+    rows = [{key: row[key] for key in row if key != "started"} for row in (ours, noop)]
+    ratios = {
+        "wall / ideal": ours["wall_seconds"] / ours["ideal_seconds"],
+        "cpu / no-op messages": ours["cpu_ms_per_member"] / noop["cpu_ms_per_member"],
+    }
+    return Report(name="fanout", rows=rows, ratios=ratios)
+
+
+def _against_ideal(row: dict[str, Any], creates: list[tuple[str, float]]) -> dict[str, float]:
+    longest = max(finish_of(remote_id) - at for remote_id, at in creates)
+    last = max(at for _, at in creates)
+    return {
+        "last_create_seconds": last - row["started"],
+        "ideal_seconds": last + longest - row["started"],
+    }
+
+
+def _measure(here: Fleet, name: str, member: str, count: int) -> dict[str, Any]:
+    worker = here.worker("worker", "-c", "4", app="benchmarks.marking")
+    meter = here.meter(worker)
+    started, ended = _send(here, _SEND % (member, count, "noop.s()", 300))
+    meter.stop()
+    return {
+        "messages": name,
+        "started": started,
+        "wall_seconds": ended - started,
+        "cpu_ms_per_member": 1000 * meter.cpu / count,
+        "redis_ms_per_member": 1000 * meter.redis_cpu / count,
+    }
+
+
+def _send(here: Fleet, code: str) -> tuple[float, float]:
+    environment = {**os.environ, **here.env}
+    sent = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    if sent.returncode:
+        raise SystemExit(sent.stderr[-2000:] + here.log("worker")[-2000:])
+    started, ended = sent.stdout.split()
+    return float(started), float(ended)

@@ -1,0 +1,133 @@
+"""A Redis, workers and other programs of one contender, each with a log, all stopped at the end."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from redis import Redis
+
+from benchmarks.accounting import Meter, rss_mib, tree
+from mulequeue.embedded_redis import start_redis
+from mulequeue.processes import Child, temporary_folder
+
+KEY = "sk-mr-benchmark"
+MODEL = "alibaba/wan2.6-t2i"
+TOP = Path(__file__).parent.parent
+
+
+def wait_for(look: Callable[[], Any], seconds: float, what: str) -> Any:
+    """Until it is true; ends the program when it takes too long."""
+    ends = time.monotonic() + seconds
+    while not (found := look()):
+        if time.monotonic() > ends:
+            raise SystemExit(f"Waited {seconds:g} s in vain for {what}.")
+        time.sleep(0.1)
+    return found
+
+
+class Fleet:
+    """One Redis and the processes around it."""
+
+    def __init__(self, stack: ExitStack, folder: Path, api: str) -> None:
+        self._stack, self.folder, self.api = stack, folder, api
+        self._redis_child, self.url = start_redis(str(folder))
+        stack.callback(self._redis_child.stop)
+        self.redis = Redis.from_url(self.url)
+        self.env = {
+            "MULEQUEUE_REDIS_URL": self.url,
+            "MULEROUTER_API_KEY": KEY,
+            "MULEROUTER_BASE_URL": api,
+            "MULEQUEUE_ALLOW_PRIVATE_ADDRESSES": "1",
+            "MULEQUEUE_STORAGE": str(folder / "files"),
+            "BENCH_REDIS": self.url,
+            "BENCH_API": api,
+            "PYTHONPATH": str(TOP),
+        }
+
+    def start(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        ready: bytes = b"",
+        env: Mapping[str, str] | None = None,
+    ) -> Child:
+        """Start a program and wait until its log holds ``ready``."""
+        log = self.folder / f"{name}.log"
+        output = self._stack.enter_context(log.open("wb"))
+        child = Child(
+            name, command, env={**self.env, **(env or {})}, cwd=self.folder, output=output
+        )
+        self._stack.callback(child.stop)
+        if ready:
+            try:
+                wait_for(lambda: ready in log.read_bytes(), 60, f"{name} to be ready")
+            except SystemExit:
+                sys.stderr.write(log.read_text("utf-8", "replace")[-2000:])
+                raise
+        return child
+
+    def worker(
+        self,
+        name: str,
+        *options: str,
+        app: str = "mulequeue",
+        env: Mapping[str, str] | None = None,
+    ) -> Child:
+        """A Celery worker as a user starts it, at log level INFO."""
+        node = ("-n", f"{name}@bench")
+        command = [sys.executable, "-m", "celery", "-A", app, "worker", "-l", "INFO", *node]
+        return self.start(name, [*command, *options], ready=b" ready.", env=env)
+
+    def poller(self, name: str = "poller", env: Mapping[str, str] | None = None) -> Child:
+        """The poller process of a fleet."""
+        return self.worker(name, "-c", "1", "-Q", "mulequeue.poll,mulequeue.wake", env=env)
+
+    def log(self, name: str) -> str:
+        """What a program wrote so far."""
+        return (self.folder / f"{name}.log").read_text("utf-8", "replace")
+
+    def meter(self, *children: Child) -> Meter:
+        """CPU of these from now on, and of Redis."""
+        return Meter.start([pid_of(child) for child in children], [pid_of(self._redis_child)])
+
+    def counts(self) -> dict[str, int]:
+        """How many records are in which state or outcome."""
+        found: dict[bytes, bytes] = self.redis.hgetall("mulequeue:{default}:counts")  # type: ignore[assignment]
+        return {name.decode(): int(value) for name, value in found.items()}
+
+    def used_bytes(self) -> int:
+        """Memory of Redis."""
+        info: dict[str, Any] = self.redis.info("memory")  # type: ignore[assignment]
+        return int(info["used_memory"])
+
+
+def pid_of(child: Child) -> int:
+    """The program's own process, without the keeper that started it."""
+    return wait_for(lambda: [item.pid for item in tree(child.process.pid)[1:2]], 10, child.name)[0]
+
+
+def rss_of(child: Child) -> float:
+    """Memory of a program and its children, MiB."""
+    return rss_mib([pid_of(child)])
+
+
+@contextmanager
+def fleet(api: str) -> Iterator[Fleet]:
+    """An empty fleet on a Redis of its own.
+
+    :param api: the base URL of the API.
+    """
+    with temporary_folder() as name, ExitStack() as stack:
+        yield Fleet(stack, Path(name), api)
+
+
+def cores() -> int:
+    """That this machine has."""
+    return os.cpu_count() or 1

@@ -1,0 +1,138 @@
+"""What does one status check cost, in steady state, beside other ways to wait?
+
+Every contender waits for the same number of generations that never end and checks each every 5 s.
+CPU is the operating system's, over all processes of the contender, Redis' beside it.
+
+* ``floor``: an aiohttp loop that only polls (the same on uvloop, where that is installed).
+* ``mulequeue``: a poller process. Records, claims, schedule, leases and the Celery shell included.
+* ``celery retry``: what cannot keep the cadence is measured at the rate that it reaches.
+* ``celery sleep``: 16 slots, so 16 generations in flight.
+* ``arq``: needs an environment of its own, see ``make bench``.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.filling import fill
+from benchmarks.fleet import TOP, Fleet, fleet, rss_of, wait_for
+from benchmarks.report import Report
+from benchmarks.server import BenchServer, make_id
+from mulequeue.processes import Child
+
+IN_FLIGHT, INTERVAL_SECONDS = 5000, 5.0
+SLOTS = 16
+PEERS_PYTHON = TOP / ".venv-peers/bin/python"
+
+
+def run(
+    *,
+    count: int = IN_FLIGHT,
+    settle: float = 10.0,
+    window: float = 20.0,
+    only: str = "",
+    peers_python: str = str(PEERS_PYTHON),
+) -> Report:
+    """All contenders, one after the other."""
+    rows = []
+    for name, start in contenders(count, peers_python).items():
+        if only and name not in only.split(","):
+            continue
+        server = BenchServer()
+        try:
+            with fleet(server.url) as here:
+                rows.append({"contender": name, **_measure(here, server, start, settle, window)})
+        finally:
+            server.stop()
+    return report(rows)
+
+
+def _measure(
+    here: Fleet,
+    server: BenchServer,
+    start: Callable[[Fleet], tuple[Child, int]],
+    settle: float,
+    window: float,
+) -> dict[str, Any]:
+    child, in_flight = start(here)
+    wait_for(lambda: server.polls >= min(in_flight, 1000), 120, "the first checks")
+    time.sleep(settle)
+    meter, before = here.meter(child), server.polls
+    time.sleep(window)
+    meter.stop()
+    polls = server.polls - before
+    return {
+        "in_flight": in_flight,
+        "polls_per_second": polls / meter.seconds,
+        "cpu_ms_per_poll": 1000 * meter.cpu / polls,
+        "redis_ms_per_poll": 1000 * meter.redis_cpu / polls,
+        "rss_mib": rss_of(child),
+    }
+
+
+def contenders(count: int, peers_python: str) -> dict[str, Callable[[Fleet], tuple[Child, int]]]:
+    """Name -> starts it, so that so many generations are in flight."""
+
+    def bare(here: Fleet, loop: str = "") -> tuple[Child, int]:
+        command = [sys.executable, "-m", "benchmarks.peers.bare_loop"]
+        arguments = [str(count), str(INTERVAL_SECONDS)]
+        return here.start("floor", [*command, *arguments], env={"BENCH_LOOP": loop}), count
+
+    def ours(here: Fleet) -> tuple[Child, int]:
+        fill(here.url, here.api, 0, count, interval=INTERVAL_SECONDS)
+        return here.poller(), count
+
+    def retry(here: Fleet) -> tuple[Child, int]:
+        _enqueue(here, "benchmarks.peers.celery_retry", count)
+        return here.worker("retry", "-c", "4", app="benchmarks.peers.celery_retry"), count
+
+    def sleep(here: Fleet) -> tuple[Child, int]:
+        _enqueue(here, "benchmarks.peers.celery_sleep", SLOTS)
+        return here.worker("sleep", "-c", str(SLOTS), app="benchmarks.peers.celery_sleep"), SLOTS
+
+    def arq(here: Fleet) -> tuple[Child, int]:
+        env = {"BENCH_IN_FLIGHT": str(count)}
+        command = [peers_python, "-m", "benchmarks.peers.arq_coroutines"]
+        sent = here.start("enqueue", [*command, "enqueue", str(count)])
+        wait_for(lambda: not sent.is_running, 60, "arq's jobs to be enqueued")
+        return here.start("arq", [*command, "work"], env=env), count
+
+    found = {"floor": bare, "mulequeue": ours, "celery retry": retry, "celery sleep": sleep}
+    if importlib.util.find_spec("uvloop"):
+        found["floor on uvloop"] = lambda here: bare(here, "uvloop")
+    if Path(peers_python).exists():
+        found["arq"] = arq
+    else:
+        print(f"arq is left out: there is no {peers_python} (make bench makes it)", file=sys.stderr)
+    return found
+
+
+def _enqueue(here: Fleet, app: str, count: int) -> None:
+    code = (
+        f"import sys; from {app} import app, wait\n"
+        "with app.producer_pool.acquire() as producer:\n"
+        "    for remote_id in sys.stdin.read().split():\n"
+        "        wait.apply_async((remote_id,), producer=producer)\n"
+    )
+    import os
+    import subprocess
+
+    ids = "\n".join(make_id(number, None) for number in range(count))
+    env = {**os.environ, **here.env}
+    subprocess.run([sys.executable, "-c", code], input=ids, text=True, env=env, check=True)
+
+
+def report(rows: list[dict[str, Any]]) -> Report:
+    """With the ratios to our own figure, all from this run."""
+    by = {row["contender"]: row["cpu_ms_per_poll"] for row in rows}
+    ratios = {
+        f"{name} / mulequeue": value / by["mulequeue"]
+        for name, value in by.items()
+        if "mulequeue" in by and name != "mulequeue"
+    }
+    return Report(name="polls", rows=rows, ratios=ratios)

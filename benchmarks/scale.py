@@ -1,0 +1,53 @@
+"""What do two or four worker processes do that one cannot?
+
+More status checks are due than any number of processes can make (50,000 in flight, every 2 s), the
+bench server and Redis on the same cores. Beside it a bare loop, the most that the server answers.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from benchmarks.accounting import cpu_seconds
+from benchmarks.filling import fill
+from benchmarks.fleet import fleet
+from benchmarks.report import Report
+from benchmarks.server import BenchServer
+
+WORKERS = (1, 2, 4)
+IN_FLIGHT, INTERVAL_SECONDS = 50_000, 2.0
+SETTLE_SECONDS, WINDOW_SECONDS = 10.0, 15.0
+
+
+def run(*, workers: tuple[int, ...] = WORKERS) -> Report:
+    """All numbers of workers, each on a fleet of its own."""
+    rows = [_measure(count) for count in workers]
+    one = rows[0]["polls_per_second"]
+    ratios = {f"{row['workers']} / 1": row["polls_per_second"] / one for row in rows[1:]}
+    return Report(name="scale", rows=rows, ratios=ratios)
+
+
+def _measure(count: int) -> dict[str, Any]:
+    server = BenchServer()
+    try:
+        with fleet(server.url) as here:
+            fill(here.url, here.api, 0, IN_FLIGHT, interval=INTERVAL_SECONDS)
+            pollers = [here.poller(f"poller{number}") for number in range(count)]
+            time.sleep(SETTLE_SECONDS)
+            meter, before = here.meter(*pollers), server.polls
+            server_cpu = cpu_seconds([server.pid])
+            time.sleep(WINDOW_SECONDS)
+            meter.stop()
+            server_cpu = cpu_seconds([server.pid]) - server_cpu
+            polls = server.polls - before
+    finally:
+        server.stop()
+    return {
+        "workers": count,
+        "polls_per_second": polls / meter.seconds,
+        "workers_cpu_percent": 100 * meter.cpu / meter.seconds,
+        "redis_cpu_percent": 100 * meter.redis_cpu / meter.seconds,
+        "server_cpu_percent": 100 * server_cpu / meter.seconds,
+        "cpu_ms_per_poll": 1000 * meter.cpu / polls,
+    }
