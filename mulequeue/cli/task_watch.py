@@ -57,6 +57,8 @@ class TaskWatch:
         if ended is None:
             return False
         self.problem = ended.get("error")
+        # Its files may have come between the two questions.
+        self.record = self._ledger.record(self.task_id) or record
         return True
 
     def _tell(self, text: str) -> None:
