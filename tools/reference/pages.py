@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ SECTIONS = {
     "input_roots": "Inputs and addresses",
 }
 """The first setting under each heading; a new one stands under the heading before it."""
+FIRST = ["generate", "generate_from", "adopt", "download", "notify", "generate_many", "Outcome"]
 SIGNALS, KEYS = ["signal", "when, from whom, with what"], ["key", "type", "holds"]
 
 
@@ -66,19 +67,25 @@ def functions() -> str:
 
     parts = ["# Tasks and functions\n\nAll of `from mulequeue import …`. "]
     parts.append("What is raised stands in [errors](errors.md).\n")
-    tasks = ["generate", "generate_from", "adopt", "download", "notify"]
-    others = ["generate_many", "resume", "cancel", "status", "file"]
+    public = sorted(mulequeue.__all__, key=lambda name: (_rank(name), name))
+    tasks = [name for name in public if hasattr(getattr(mulequeue, name), "run")]
+    others = [name for name in public if inspect.isfunction(getattr(mulequeue, name))]
+    data = [getattr(mulequeue, name) for name in public if is_dataclass(getattr(mulequeue, name))]
     parts.append("\n## Tasks\n\nCelery tasks: `.delay()`, `.s()`, `.apply_async()`, `|` and ")
     parts.append("`chord` as on every other.\n")
     parts += [_function(name, getattr(mulequeue, name).run) for name in tasks]
     parts.append("\n## Functions\n")
     parts += [_function(name, getattr(mulequeue, name)) for name in others]
     parts.append("\n## Data\n")
-    for cls in (mulequeue.Outcome, mulequeue.Asset, mulequeue.ErrorInfo, mulequeue.File):
-        parts.append(_data(cls))
+    parts += [_data(cls) for cls in data]
     parts.append("\nWhat `status` answers:\n")
     parts += [_data(Batch), _data(Record)]
     return "".join(parts)
+
+
+def _rank(name: str) -> int:
+    """Where a reader looks first."""
+    return FIRST.index(name) if name in FIRST else len(FIRST)
 
 
 def _function(name: str, function: Callable[..., Any]) -> str:
