@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import click
 from redis.exceptions import RedisError
 
 from mulequeue.cli.errors import Stopped
+from mulequeue.cli.pausing import gate_line, gates_of
 from mulequeue.cli.progress import SIGNS, WORDS, clock
 from mulequeue.cli.saying import say
 from mulequeue.cli.view import LINE_SECONDS, echo_json
 from mulequeue.cli.waiting import Waiting
 from mulequeue.ledger import Ledger
+from mulequeue.settings import Settings
 
 UNDER_WAY = ("waiting", "submitting", "generating")
 OVER = ("succeeded", "failed", "timed_out", "submit_unknown", "cancelled", "files")
@@ -33,13 +35,21 @@ class FleetState:
     counts: Mapping[str, int]
     due: int
     overdue_seconds: float
+    profiles: Sequence[Mapping[str, Any]] = ()
+    """What is in flight, sent today and paused, by profile: :func:`mulequeue.cli.pausing.gates_of`."""
 
     @classmethod
-    def of(cls, ledger: Ledger, name: str) -> Self:
+    def of(cls, ledger: Ledger, settings: Settings) -> Self:
         """Read from the ledger."""
         size, first = ledger.overdue()
         late = max(0.0, ledger.now() - first) if first is not None else 0.0
-        return cls(name=name, counts=ledger.counts(), due=size, overdue_seconds=round(late, 1))
+        return cls(
+            name=settings.fleet,
+            counts=ledger.counts(),
+            due=size,
+            overdue_seconds=round(late, 1),
+            profiles=gates_of(ledger, settings),
+        )
 
     @property
     def is_idle(self) -> bool:
@@ -53,6 +63,7 @@ class FleetState:
             "counts": dict(self.counts),
             "due": self.due,
             "overdue_seconds": self.overdue_seconds,
+            "profiles": list(self.profiles),
         }
 
     def lines(self) -> list[str]:
@@ -61,7 +72,7 @@ class FleetState:
         rows += [self._row(word) for word in UNDER_WAY]
         rows.append("since the ledger began")
         rows += [self._row(word) for word in OVER]
-        return rows
+        return rows + [gate_line(profile) for profile in self.profiles]
 
     def _row(self, word: str) -> str:
         sign, colour = SIGNS[word]
@@ -88,13 +99,13 @@ class FleetState:
         )
 
 
-def tell_fleet(ledger: Ledger, name: str, how: Waiting) -> int:
+def tell_fleet(ledger: Ledger, settings: Settings, how: Waiting) -> int:
     """A snapshot; with ``wait`` until nothing is under way, with ``follow`` until Ctrl-C."""
     if not how.waits:
-        _tell(FleetState.of(ledger, name), as_json=how.as_json)
+        _tell(FleetState.of(ledger, settings), as_json=how.as_json)
         return 0
     try:
-        state = _follow(ledger, name, how)
+        state = _follow(ledger, settings, how)
     except KeyboardInterrupt:
         raise Stopped("Stopped watching; everything goes on.") from None
     if how.as_json:
@@ -113,9 +124,9 @@ def _tell(state: FleetState, *, as_json: bool) -> None:
         say(warning)
 
 
-def _follow(ledger: Ledger, name: str, how: Waiting) -> FleetState:
+def _follow(ledger: Ledger, settings: Settings, how: Waiting) -> FleetState:
     """Show it as it changes; how it stood last."""
-    state = FleetState.of(ledger, name)
+    state = FleetState.of(ledger, settings)
     ends = None if how.max_wait is None else time.monotonic() + how.max_wait
     with _view(quiet=how.quiet) as view:
         while True:
@@ -125,7 +136,7 @@ def _follow(ledger: Ledger, name: str, how: Waiting) -> FleetState:
                 return state
             time.sleep(LOOK_SECONDS)
             try:
-                state = FleetState.of(ledger, name)
+                state = FleetState.of(ledger, settings)
             except RedisError:
                 view.note("Redis does not answer; waiting for it.")
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import click
 
 from mulequeue.cli.fleet import app_of, ledger_of
+from mulequeue.cli.shapes import of_pausing
 from mulequeue.cli.view import echo_json
 from mulequeue.ledger import Gate, Ledger
 from mulequeue.settings import Settings
@@ -16,7 +18,7 @@ _PROFILE = click.option("--profile", default="default", show_default=True, metav
 _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 
 
-@click.command("pause")
+@click.command("pause", epilog=of_pausing())
 @_PROFILE
 @_JSON
 @click.pass_context
@@ -39,7 +41,7 @@ def pause_command(ctx: click.Context, profile: str, as_json: bool) -> None:
     click.echo(f"Go on: mulequeue unpause --profile {profile}")
 
 
-@click.command("unpause")
+@click.command("unpause", epilog=of_pausing())
 @_PROFILE
 @_JSON
 @click.pass_context
@@ -76,7 +78,7 @@ def _shown(gate: Gate, settings: Settings) -> dict[str, Any]:
     }
 
 
-def gate_line(shown: dict[str, Any]) -> str:
+def gate_line(shown: Mapping[str, Any]) -> str:
     """``profile default: 12 of 50 in flight, 812 of 1000 today, paused by hand since …``."""
     parts = [
         f"{_of(shown['in_flight'], shown['max_in_flight'])} in flight",

@@ -12,7 +12,8 @@ OUTCOME = tuple(item.name for item in fields(Outcome))
 SUBMITTED = ("task_id", "api_path", "remote_id")
 UNDER_WAY = ("task_id", "status", "remote_id", "model", "api_path", "polls")
 LISTED = ("task_id", "status", "batch_id", "model", "api_path", "remote_id", "prompt", "files")
-FLEET = ("fleet", "counts", "due", "overdue_seconds")
+FLEET = ("fleet", "counts", "due", "overdue_seconds", "profiles")
+PAUSED = ("profile", "paused", "changed")
 STARTED = ("task_id",)
 
 
@@ -32,6 +33,11 @@ def of_run() -> str:
 def of_counts() -> str:
     """Of ``batch`` and ``demo``."""
     return f"With --json: {keys(SUMMARY)}, counts but for seconds and batch_id."
+
+
+def of_pausing() -> str:
+    """Of ``pause`` and ``unpause``."""
+    return f"With --json: {keys(PAUSED)}; changed is false when it was so before."
 
 
 def of_status() -> str:

@@ -55,7 +55,7 @@ def status_command(
     check_redis(settings.redis_url)
     ledger = Ledger.of(settings)
     if not names:
-        ctx.exit(tell_fleet(ledger, settings.fleet, how))
+        ctx.exit(tell_fleet(ledger, settings, how))
     batch = ledger.batch(names[0])
     ctx.exit(tell_task(ledger, names[0], how) if batch is None else tell_batch(ledger, batch, how))
 

@@ -1,0 +1,97 @@
+"""Limits as a user meets them: a worker, a batch, the program."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+from support.fleet import Fleet
+from support.generations import MODEL, one
+from support.waiting import wait_until
+
+from mulequeue.errors import GenerationFailed
+from mulequeue.workflows import generate_many, pause, unpause
+
+PICTURES = [{"prompt": f"mule {number}"} for number in range(6)]
+
+
+def program(fleet: Fleet, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "mulequeue", *words],
+        env=fleet.env,
+        cwd=fleet.folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_the_days_budget_is_told_as_any_failure(make_fleet: Callable[..., Fleet]) -> None:
+    """The third of two fails with BudgetExceeded; two creates reached the API."""
+    fleet = make_fleet(env={"MULEQUEUE_MAX_PER_DAY": "2"}, min_seconds=0.0, max_seconds=0.1)
+    fleet.worker("-P", "threads", "-c", "2")
+    for _ in range(2):
+        one(fleet).apply_async().get(timeout=30)
+
+    with pytest.raises(GenerationFailed, match="max_per_day") as caught:
+        one(fleet).apply_async().get(timeout=30)
+
+    assert "BudgetExceeded" == caught.value.reason
+    assert 2 == fleet.emulator.stats()["creates"]
+    said = program(fleet, "doctor", "--json").stdout
+    levels = {item["id"]: item["level"] for item in json.loads(said)["findings"]}
+    assert "warning" == levels["budget"]
+    assert "2 of 2 today" in program(fleet, "status").stdout
+
+
+def test_a_batch_that_is_too_large_is_refused_by_the_program(fleet: Fleet) -> None:
+    """Exit code 1, and nothing is enqueued."""
+    fleet.env["MULEQUEUE_MAX_PER_BATCH"] = "1"
+    (fleet.folder / "p.txt").write_text("a\nb\n")
+
+    for more in ([], ["--local"]):
+        done = program(fleet, "batch", "p.txt", *more)
+        assert 1 == done.returncode
+        assert "A batch of 2 is larger than max_per_batch" in done.stderr
+    assert 0 == fleet.emulator.stats()["creates"]
+
+
+def test_a_pause_by_hand_stops_the_whole_fleet(shared: Fleet) -> None:
+    """Nothing is submitted until it is over; what runs comes to its end meanwhile."""
+    shared.emulator.faults(lives=[{"contains": "first", "end": "never"}, {"seconds": 0}])
+    first = one(shared, "first").apply_async()
+    shared.wait_for_state(first.id, "generating")
+
+    said = program(shared, "pause", "--json")
+    assert {"profile": "default", "paused": True, "changed": True} == json.loads(said.stdout)
+    batch = generate_many(MODEL, PICTURES, batch_id="held", download=False, poll_interval=0.1)
+    result = batch.apply_async()
+    wait_until(lambda: shared.ledger.counts().get("waiting") == len(PICTURES), what="all to wait")
+    [generation] = shared.emulator.generations()
+    shared.emulator.finish(generation["remote_id"])
+    assert "succeeded" == first.get(timeout=30)["status"]
+
+    assert 1 == shared.emulator.stats()["creates"]
+    assert "paused by hand since" in program(shared, "status").stdout
+    status = json.loads(program(shared, "status", "--json").stdout)
+    assert status["profiles"][0]["paused_since"] is not None
+    doctor = json.loads(program(shared, "doctor", "--json").stdout)
+    [finding] = [item for item in doctor["findings"] if item["id"] == "paused"]
+    assert "mulequeue unpause --profile default" in finding["fix"]
+    said = program(shared, "unpause")
+    assert "go on" in said.stdout
+
+    assert 6 == len(result.get(timeout=30))
+    assert 7 == shared.emulator.stats()["creates"]
+
+
+def test_pausing_from_python(shared: Fleet) -> None:
+    """The functions tell whether it was new; a misspelled profile is refused."""
+    assert (True, False) == (pause(app=shared.app), pause(app=shared.app))
+    assert (True, False) == (unpause(app=shared.app), unpause(app=shared.app))
+    done = program(shared, "pause", "--profile", "defualt")
+    assert 1 == done.returncode
+    assert "Did you mean default" in done.stderr
