@@ -13,7 +13,7 @@ import types
 import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Any
+from typing import Any, Literal
 
 from mulequeue.errors import ConfigurationError
 from mulequeue.profiles import LIMITS, SITES, Profile, read_profile, unknown
@@ -107,7 +107,7 @@ class Settings:
     """Secrets of the API's webhooks, as its console shows them (``whsec_…``): one, or several for
     several accounts or while one is replaced. Unset: webhooks are refused."""
 
-    validate: str = "strict"
+    validate: Literal["strict", "warn", "off"] = "strict"
     """Whether inputs are held against what the catalog says of their model before they are sent:
     ``strict`` refuses what all sources agree is wrong, ``warn`` only logs it, ``off`` does not look."""
     input_roots: tuple[str, ...] = ()
@@ -212,6 +212,10 @@ def _converted(value: Any, kind: Any) -> Any:
     if origin in (typing.Union, types.UnionType):
         kind = next(part for part in typing.get_args(kind) if part is not type(None))
         origin = typing.get_origin(kind)
+    if origin is typing.Literal:
+        if value not in typing.get_args(kind):
+            raise ValueError(f"it must be {' or '.join(map(repr, typing.get_args(kind)))}")
+        return value
     if origin is tuple:
         parts = value.split(os.pathsep) if isinstance(value, str) else value
         return tuple(str(part) for part in parts if str(part))

@@ -40,6 +40,16 @@ def test_namespace_as_django_has_it() -> None:
     assert "blue" == load(app(namespace="CELERY", CELERY_MULEQUEUE_FLEET="blue")).fleet
 
 
+def test_validate_is_one_of_three_words() -> None:
+    """A word that is none of the three is an error of the configuration, from wherever it comes."""
+    assert "warn" == load(app(mulequeue_validate="warn")).validate
+    for wrong in ("strickt", True, 1):
+        with pytest.raises(ConfigurationError, match="it must be 'strict' or 'warn' or 'off'"):
+            load(app(mulequeue_validate=wrong))
+    with pytest.raises(ConfigurationError, match="MULEQUEUE_VALIDATE cannot be 'of'"):
+        load(MULEQUEUE_VALIDATE="of")
+
+
 def test_official_clients_own_variables() -> None:
     """Key, base URL and site are read as the official client reads them; ours win."""
     official = {"MULEROUTER_API_KEY": KEY, "MULEROUTER_SITE": "mulerun"}
