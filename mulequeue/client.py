@@ -71,6 +71,7 @@ __all__ = [
     "submit_once",
 ]
 
+
 async def submit(
     profile: Profile,
     api_path: str,

@@ -35,12 +35,12 @@ signals.after_task_publish.connect(after)
 """
 
 
-def test_killed_after_the_outcome_was_settled(make_fleet: Callable[..., Fleet]) -> None:
+def test_killed_after_the_outcome_was_settled(make_told_fleet: Callable[..., Fleet]) -> None:
     """The worker dies while Celery dispatches what follows: it is dispatched, and runs once.
 
     One chain dies before its next message is out, the other one after it.
     """
-    fleet = make_fleet(celeryconfig=HANG)
+    fleet = make_told_fleet(celeryconfig=HANG)
     orders = [
         fleet.folder / "hang-before-user.note",
         fleet.folder / "hang-after-mulequeue.download",

@@ -75,9 +75,9 @@ def test_killed_between_the_intent_and_the_id(quick_fleet: Fleet, kill: Any) -> 
     assert 1 == notes(fleet, "body")
 
 
-def test_a_frozen_submitter_pays_once(quick_fleet: Fleet) -> None:
+def test_a_frozen_submitter_pays_once(make_told_fleet: Callable[..., Fleet]) -> None:
     """A worker sleeps beyond its lease while the API answers: nothing is sent again, the id is kept."""
-    fleet = quick_fleet
+    fleet = make_told_fleet(env=QUICK)
     fleet.emulator.faults(creates=[{"do": "hold_after", "count": 1}])
     first = fleet.worker("-c", "1")
     chain = generate(fleet, "a mule").set(task_id="slept") | note(fleet, "after")
@@ -98,9 +98,9 @@ def test_a_frozen_submitter_pays_once(quick_fleet: Fleet) -> None:
     assert 1 == notes(fleet, "after")
 
 
-def test_redis_dies_amid_a_submission(make_fleet: Callable[..., Fleet]) -> None:
+def test_redis_dies_amid_a_submission(make_told_fleet: Callable[..., Fleet]) -> None:
     """Redis is away when the API answers with an id: it is logged, kept, and recorded later."""
-    fleet = make_fleet(persistent=True)
+    fleet = make_told_fleet(persistent=True)
     fleet.emulator.faults(creates=[{"do": "hold", "count": 1}])
     worker = fleet.worker("-c", "1")
     chain = generate(fleet, "a mule").set(task_id="order") | note(fleet, "after")

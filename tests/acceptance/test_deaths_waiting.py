@@ -58,9 +58,9 @@ def test_the_poll_message_dies_with_its_worker(make_fleet: Callable[..., Fleet])
     assert 1 == notes(fleet, "body")
 
 
-def test_all_workers_die_while_generating(make_fleet: Callable[..., Fleet]) -> None:
+def test_all_workers_die_while_generating(make_told_fleet: Callable[..., Fleet]) -> None:
     """Nobody is left; a worker that starts later takes up everything that is in flight."""
-    fleet = make_fleet(emulator=NEVER)
+    fleet = make_told_fleet(emulator=NEVER)
     first = fleet.worker()
     header = [generate(fleet, f"mule {number}") for number in range(5)]
     result = fleet.chord(header, note(fleet, "body")).delay()
@@ -93,9 +93,9 @@ def test_the_broker_loses_its_queues(make_fleet: Callable[..., Fleet]) -> None:
     assert 1 == notes(fleet, "after")
 
 
-def test_redis_dies_while_generating(make_fleet: Callable[..., Fleet]) -> None:
+def test_redis_dies_while_generating(make_told_fleet: Callable[..., Fleet]) -> None:
     """Redis is killed and comes back with its append-only file: the same worker goes on polling."""
-    fleet = make_fleet(persistent=True, emulator=NEVER)
+    fleet = make_told_fleet(persistent=True, emulator=NEVER)
     worker = fleet.worker()
     header = [generate(fleet, f"mule {number}") for number in range(5)]
     fleet.chord(header, note(fleet, "body")).delay()
@@ -112,9 +112,9 @@ def test_redis_dies_while_generating(make_fleet: Callable[..., Fleet]) -> None:
     assert 1 == notes(fleet, "body")
 
 
-def test_a_frozen_sweep_changes_nothing(make_fleet: Callable[..., Fleet]) -> None:
+def test_a_frozen_sweep_changes_nothing(make_told_fleet: Callable[..., Fleet]) -> None:
     """A sweep sleeps beyond its lease; another one settles, and what the first learned is void."""
-    fleet = make_fleet(emulator=NEVER)
+    fleet = make_told_fleet(emulator=NEVER)
     fleet.emulator.faults(polls=[{"do": "hold", "count": 1}])
     first = fleet.worker()
     chain: Any = generate(fleet, "a mule").set(task_id="order") | note(fleet, "after")

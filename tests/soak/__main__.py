@@ -17,9 +17,9 @@ from typing import Any
 from support.deaths import SHORT_VISIBILITY
 from support.fleet import Fleet
 from support.receiver import Receiver
+from support.webhook_server import WebhookServer
 
 from soak.orders import FAILS, Orders
-from soak.receiving import WebhookServer
 from soak.troubles import WORKERS, Troubles
 from soak.verdict import Verdict
 
@@ -111,7 +111,8 @@ def _run(arguments: argparse.Namespace, folder: Path) -> bool:
             broker = stack.enter_context(RabbitServer(folder / "rabbit"))
         receiver = stack.enter_context(Receiver(_statuses(chance)))
         fleet = stack.enter_context(_start(folder, broker))
-        webhooks = WebhookServer(fleet, is_told=not arguments.without_webhooks)
+        told = None if arguments.without_webhooks else {"copies": 2, "reorder": True}
+        webhooks = WebhookServer(fleet, told)
         stack.callback(webhooks.stop)
         orders = Orders(fleet, receiver, random.Random(chance.random()))
         troubles = Troubles(fleet, orders, webhooks, random.Random(chance.random()), broker)

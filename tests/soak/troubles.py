@@ -18,9 +18,9 @@ import psutil
 import redis
 from support.deaths import freeze, thaw
 from support.fleet import Fleet, WorkerProcess
+from support.webhook_server import WebhookServer
 
 from soak.orders import PLAIN, UNSURE, Orders
-from soak.receiving import WebhookServer
 
 WORKERS = 3
 Action = Callable[[], Any]
