@@ -13,6 +13,7 @@ from typing import Any
 
 from kombu.exceptions import OperationalError
 
+from mulequeue.parking import MARKER
 from mulequeue.patience import insist
 from mulequeue.runtime import Runtime, runtime
 
@@ -65,13 +66,17 @@ def applies(sender: Any, options: Mapping[str, Any]) -> bool:
 def _signature(
     task: Any, sender: Any, args: Any, kwargs: Any, options: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The message as a signature; outside of its sender it has to name its parent and root."""
+    """The message as a signature; outside of its sender it has to name its parent and root.
+
+    Marked like a wake, so that its input is judged in a worker and not where it is published again.
+    """
     family = {
         "parent_id": sender.request.id,
         "root_id": sender.request.root_id or sender.request.id,
     }
+    headers = {**(options.get("headers") or {}), MARKER: ""}
     given = {k: v for k, v in options.items() if v is not None and k not in _NOT_KEPT}
-    return dict(task.signature(args, kwargs, **{**family, **given}))
+    return dict(task.signature(args, kwargs, **{**family, **given, "headers": headers}))
 
 
 def _expect(here: Runtime, task: Any, signature: dict[str, Any], task_id: str) -> bool:

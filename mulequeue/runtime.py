@@ -13,9 +13,11 @@ from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from celery import current_app
+from kombu.exceptions import EncodeError
 
 from mulequeue.absence import Absence
 from mulequeue.checks import Checks
+from mulequeue.errors import MuleQueueError
 from mulequeue.ledger import Ledger, Message, Wake, unpack
 from mulequeue.masking import masked
 from mulequeue.metrics import Meter
@@ -105,11 +107,7 @@ class Runtime:
         try:
             with self.app.producer_or_acquire() as producer:
                 for wake in wakes:
-                    signature = self.app.signature(unpack(wake.signature))
-                    signature.apply_async(
-                        producer=producer, retry_policy=_ONCE_MORE, add_to_parent=False
-                    )
-                    published += 1
+                    published += self._wake_one(wake, producer)
             looks = [wake.look for wake in wakes if wake.look is not None]
             if looks:  # what ended made room for one that waits
                 self.publish_poll_here(self.ledger.schedule_poll(min(looks)))
@@ -118,6 +116,16 @@ class Runtime:
             left = len(wakes) - published
             logger.warning("could not publish wakes: %r", exc, extra={"left": left})
         return published
+
+    def _wake_one(self, wake: Wake, producer: Any) -> bool:
+        """False for a message that cannot be made: it holds up none of those behind it."""
+        try:
+            signature = self.app.signature(unpack(wake.signature))
+            signature.apply_async(producer=producer, retry_policy=_ONCE_MORE, add_to_parent=False)
+        except (TypeError, ValueError, EncodeError, MuleQueueError) as exc:
+            logger.error("a task cannot be woken: %r", exc, extra={"task_id": wake.task_id})
+            return False
+        return True
 
     def publish_poll(self, message: Message | None) -> None:
         """Send the next poll message, if there is one to send."""

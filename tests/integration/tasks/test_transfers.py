@@ -12,6 +12,8 @@ from support.raw_server import RawServer
 from support.waiting import wait_until
 
 from mulequeue.errors import DownloadError
+from mulequeue.ledger import Wake, pack
+from mulequeue.runtime import runtime
 
 
 def test_same_download_message_twice_fetches_once(shared: Fleet, tmp_path: Path) -> None:
@@ -90,6 +92,17 @@ def test_what_cannot_be_published_is_not_expected(shared: Fleet) -> None:
         result.parent.get(timeout=30)
     due = shared.redis.client.zrange(f"{shared.ledger.prefix}due", 0, -1)
     assert [] == [name for name in due if name.startswith(b"transfer:")]
+
+
+def test_a_wake_that_cannot_be_made_holds_up_no_other(shared: Fleet) -> None:
+    """What cannot be published is logged, and what stands behind it in the ledger goes out."""
+    here, task_id = runtime(shared.app), new_id()
+    bad = shared.task("mulequeue.notify", 1, 2, 3, 4)
+    good = shared.task("user.noop").set(task_id=task_id)
+
+    assert 1 == here.wake_here([Wake("bad", pack(bad)), Wake(task_id, pack(good))])
+
+    assert shared.app.AsyncResult(task_id).get(timeout=30)
 
 
 def test_download_that_runs_twice_at_once_is_done_once(shared: Fleet) -> None:
