@@ -6,6 +6,7 @@ import inspect
 import sys
 from collections.abc import Callable
 from dataclasses import MISSING, fields, is_dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from tools.reference.reading import attribute_docs, log_calls, markdown, table
 
 SECTIONS = {
     "api_key": "Account",
+    "max_in_flight": "Limits",
     "fleet": "Ledger and queues",
     "submit_timeout_seconds": "Requests and waiting",
     "storage": "Storage",
@@ -52,6 +54,12 @@ def settings() -> str:
         "`MULEQUEUE_REDIS_URL`. Lists are\nseparated by `:` there; dictionaries are set in the "
         "Celery configuration only. An unknown `mulequeue_…` key is an\nerror that names the "
         "nearest.\n"
+    )
+    source = inspect.getsource(import_module("mulequeue.recommended")).split('"""', 2)[2]
+    parts.append(
+        "\n## Celery's own settings\n\nThose that suit are in `mulequeue.recommended`. Put "
+        "`from mulequeue.recommended import *` into your\n`celeryconfig.py`, and below it what "
+        f"differs.\n\n```python\n{source.strip()}\n```\n"
     )
     return "".join(parts)
 
