@@ -90,7 +90,11 @@ def lines(records: Sequence[Record], now: float, width: int | None) -> list[str]
 def _coloured(text: str, start: int, end: int, record: Record) -> str:
     """The line with its status in the status' colour."""
     _, colour = SIGNS.get(record.status or record.state, ("", None))
-    return text[:start] + click.style(text[start:end], fg=colour, dim=not colour) + text[end:]
+    return (
+        text[:start]
+        + click.style(text[start:end], fg=colour, dim=None if colour else True)
+        + text[end:]
+    )
 
 
 def age(seconds: float) -> str:
