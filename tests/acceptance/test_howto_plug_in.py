@@ -8,8 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from support.pages import blocks
-from support.redis_server import free_port, redis_binary
-from support.terminal import Terminals
+from support.terminal import Terminals, terminals_for
 
 PAGE = "howto/plug-in.md"
 
@@ -17,14 +16,8 @@ PAGE = "howto/plug-in.md"
 @pytest.fixture
 def terminals(tmp_path: Path) -> Iterator[Terminals]:
     """A folder with the page's files in it."""
-    redis_binary()
-    typed = Terminals(tmp_path, {port: str(free_port()) for port in ("6379", "8787")})
-    for block in blocks(PAGE):
-        if block.name:
-            (tmp_path / block.name).write_text(typed.replaced(block.text))
-    yield typed
-    typed.close()
-    print(typed.logs)
+    with terminals_for(PAGE, tmp_path, "6379", "8787") as terminals:
+        yield terminals
 
 
 def test_every_command_of_the_page_works(terminals: Terminals) -> None:

@@ -107,6 +107,12 @@ class WorkerProcess:
         """To the worker's main process only."""
         os.kill(self.pid, number)
 
+    def end(self) -> None:
+        """SIGKILL, if it is still there: when a test is over, nothing has to be finished any more."""
+        if not self.has_ended:
+            self.kill()
+        self._file.close()
+
     def stop(self, seconds: float = 20.0) -> None:
         """SIGTERM, and SIGKILL for what is still there after that."""
         if self._process.poll() is None:
@@ -212,7 +218,7 @@ class Fleet:
 
     def stop(self) -> None:
         for worker in self.workers:
-            worker.stop()
+            worker.end()
         forget_results(self.app)
         self.app.close()
         self.ledger.redis.close()

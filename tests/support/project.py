@@ -172,7 +172,7 @@ class Project:
 
     def stop(self) -> None:
         for worker in self.workers:
-            worker.stop()
+            worker.end()
         forget_results(self.app)
         self.app.close()
 

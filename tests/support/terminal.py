@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from support.fleet import environment
+from support.pages import Block, blocks
+from support.redis_server import free_port, redis_binary
 from support.waiting import wait_until
 
 # How a program that stays on is started, and what it has written once it is there for others.
@@ -21,6 +28,29 @@ _STAYS = {
     "flask": "Running on http://",
     "python manage.py runserver": "Quit the server",
 }
+
+
+@contextmanager
+def terminals_for(
+    page: str, folder: Path, *ports: str, lay_out: bool = True
+) -> Iterator[Terminals]:
+    """Terminals in a folder, on free ports instead of the page's; what the programs said is shown.
+
+    :param page: its path, seen from docs. :param lay_out: its files are in the folder.
+    """
+    redis_binary()
+    for program in ("bash", "curl"):
+        if shutil.which(program) is None:
+            reason = f"{program} is not installed"
+            pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    terminals = Terminals(folder, {port: str(free_port()) for port in ports})
+    for block in blocks(page) if lay_out else ():
+        terminals.save(block)
+    try:
+        yield terminals
+    finally:
+        terminals.close()
+        print(terminals.logs)
 
 
 class Terminals:
@@ -62,6 +92,13 @@ class Terminals:
         assert 0 == done.returncode, f"{command}\n{done.stdout}{done.stderr}\n{self.logs}"
         return done.stdout
 
+    def save(self, block: Block) -> None:
+        """Put a block of the page that has a file's name into that file."""
+        if block.name:
+            file = self.folder / block.name
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(self.replaced(block.text))
+
     def replaced(self, text: str) -> str:
         """A text of the page as it is used here."""
         for old, new in self._instead.items():
@@ -99,7 +136,7 @@ class Terminals:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGINT)
             try:
-                process.wait(20)
+                process.wait(5)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
