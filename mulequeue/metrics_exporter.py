@@ -7,7 +7,7 @@ whether a hundred generations are in flight or a hundred thousand.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -25,7 +25,26 @@ from mulequeue import catalog
 from mulequeue.ledger import Ledger
 from mulequeue.ledger.counted import LATE_SECONDS, Series, Snapshot
 from mulequeue.metrics import DOWNLOAD_SECONDS, GENERATION_SECONDS
+from mulequeue.outcome import OUTCOME_STATUSES
 
+RECOVERIES = {
+    "wake": "an outcome whose task did not take it in time, woken again",
+    "claim": "a status check whose worker died or slept",
+    "submission": "a create request whose worker died: submit_unknown",
+    "delivery": "a second delivery whose worker died",
+    "transfer": "a download or notification whose worker died",
+    "message": "a message of what follows that the broker lost",
+    "poll message": "the message of the poll loop, lost or not taken",
+}
+"""What ``mulequeue_recoveries_total`` counts by ``what``."""
+_WATCHED_ANSWERS = (
+    ("accepted", "2xx"),
+    ("refused", "401"),
+    ("refused", "402"),
+    ("refused", "403"),
+    ("not_created", "429"),
+    ("unknown", ""),
+)
 _GATES = {"gate": "submissions", "pollgate": "status_checks"}
 _COUNTERS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "outcomes": (
@@ -59,6 +78,22 @@ _COUNTERS: dict[str, tuple[str, str, tuple[str, ...]]] = {
 """Name in the ledger -> name of the metric (``_total`` is added), its meaning, its labels."""
 
 
+def _zeros(name: str, counted: Mapping[str, Series]) -> Series:
+    """What has not happened yet, as 0: Prometheus sees no increase from nothing to one."""
+    if name == "outcomes":
+        seen = {labels[0] for known in ("in_flight", name) for labels in counted.get(known, {})}
+        return {(path, status): 0.0 for path in seen for status in OUTCOME_STATUSES}
+    if name == "submit_answers":
+        seen = {labels[0] for known in ("poll_answers", name) for labels in counted.get(known, {})}
+        return {(profile, *answer): 0.0 for profile in seen for answer in _WATCHED_ANSWERS}
+    if name == "transfers":
+        results = ("done", "retried", "given_up")
+        return {(task, result): 0.0 for task in ("download", "notify") for result in results}
+    if name == "recoveries":
+        return {(what,): 0.0 for what in RECOVERIES}
+    return {} if _COUNTERS[name][2] else {(): 0.0}
+
+
 class LedgerCollector(Collector):
     """Reads the ledger at every scrape.
 
@@ -78,7 +113,8 @@ class LedgerCollector(Collector):
         yield _gauge("mulequeue_ledger_up", "Whether the ledger's Redis answers.", 1)
         yield from _gauges(found)
         for name, (metric, text, labels) in _COUNTERS.items():
-            yield _counter(metric, text, labels, found.counted.get(name, {}))
+            series = _zeros(name, found.counted) | found.counted.get(name, {})
+            yield _counter(metric, text, labels, series)
         webhooks: Series = {(what,): float(count) for what, count in found.webhooks.items()}
         text = "Webhooks by what they told of: known, early, other, repeated."
         yield _counter("mulequeue_webhooks", text, ("what",), webhooks)
@@ -153,8 +189,6 @@ def _labelled(name: str, text: str, labels: Sequence[str], series: Series) -> Ga
 def _counter(name: str, text: str, labels: Sequence[str], series: Series) -> CounterMetricFamily:
     family = CounterMetricFamily(name, text, labels=labels)
     series = _by_model(series) if "model" in labels else series
-    if not labels:
-        series = series or {(): 0.0}
     for values, value in sorted(series.items()):
         family.add_metric(values, value)
     return family

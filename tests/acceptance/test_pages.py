@@ -21,6 +21,8 @@ ELSEWHERE = {
     "howto/flask.md": "acceptance/test_howto_flask.py",
     "howto/flower.md": "acceptance/test_flower.py",
     "howto/emulator.md": "integration/test_emulator_page.py",
+    "howto/monitoring.md": "integration/test_monitoring_page.py",
+    "howto/scaling.md": "acceptance/test_procfile.py",
     "howto/failures.md": "integration/test_failures_page.py",
     "howto/testing.md": "integration/testing/test_page.py",
 }

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 import requests
+import yaml
 from support.fleet import KEY, environment
 from support.orders import Person
 from support.pages import blocks
@@ -70,6 +71,30 @@ class Honcho:
                 return word in self.said(name)
 
             wait_until(is_ready, seconds=90, what=f"{name} to be ready")
+
+
+def test_the_commands_of_scaling_md() -> None:
+    """They are those that are run here and, as processes, in test_docker.py; its files exist."""
+    commands = [command for block in blocks("howto/scaling.md") for command in block.commands]
+    assert [
+        "export MULEQUEUE_TRANSFER_QUEUE=transfers",
+        'pip install -e ".[fleet]"',
+        "honcho start",
+        "docker compose -f docker/compose.yaml --env-file docker/emulator.env up",
+    ] == commands
+    assert all((ROOT / f"docker/{name}").exists() for name in ("compose.yaml", "emulator.env"))
+
+
+def test_the_systemd_unit_runs_the_worker_of_compose() -> None:
+    """Same options, same time to stop, and SIGTERM to the first process alone."""
+    (unit,) = (it.text for it in blocks("howto/scaling.md") if (it.name or "").endswith(".service"))
+    options = dict(line.split("=", 1) for line in unit.splitlines() if "=" in line)
+    text = (ROOT / "docker/compose.yaml").read_text()
+    worker = yaml.safe_load(re.sub(r"\$\{[^}]*\}", "x", text))["services"]["worker"]
+
+    assert worker["command"][3:] == options["ExecStart"].replace("%%", "%").split()[3:]
+    assert worker["stop_grace_period"] == f"{options['TimeoutStopSec']}s"
+    assert "mixed" == options["KillMode"]
 
 
 @pytest.fixture

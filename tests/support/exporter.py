@@ -15,11 +15,14 @@ READY = "mulequeue exporter on "
 
 
 class Exporter:
-    """The program on a free port."""
+    """The program.
 
-    def __init__(self, fleet: Fleet) -> None:
+    :param options: of the command; none: a free port.
+    """
+
+    def __init__(self, fleet: Fleet, *options: str) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "mulequeue", "exporter", "--port", "0"],
+            [sys.executable, "-m", "mulequeue", "exporter", *(options or ("--port", "0"))],
             cwd=fleet.folder,
             env=fleet.env,
             stdout=subprocess.PIPE,
