@@ -38,6 +38,14 @@ class CheckedTask(ReadableTask):
         self._refuse(args, kwargs)
         return super().si(*args, **kwargs)
 
+    def delay(self, *args: Any, **kwargs: Any) -> Any:
+        """Celery's own. Celery itself never calls it, so it is checked in a running task as well.
+
+        :raises InputError: the model does not take the input.
+        """
+        self._refuse(args, kwargs)
+        return super().delay(*args, **kwargs)
+
     def apply_async(self, args: Any = None, kwargs: Any = None, *rest: Any, **options: Any) -> Any:
         """Celery's own.
 

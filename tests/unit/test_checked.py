@@ -114,6 +114,18 @@ def test_what_cannot_be_judged_yet_is_let_through(tasks: Any, call: Any) -> None
     assert call(tasks["mulequeue.generate"]) is not None
 
 
+def test_a_running_task_is_told_as_well(tasks: Any) -> None:
+    """A task of the user's own gets the error of the signature it makes, and of the call."""
+    generate = tasks["mulequeue.generate"]
+
+    @generate.app.task(name="order")
+    def order(call: str) -> None:
+        getattr(generate, call)(T2I, WRONG)
+
+    for call in ("s", "delay"):
+        assert isinstance(order.apply((call,)).result, InputError)
+
+
 def test_a_batch_names_its_rows() -> None:
     """One wrong input refuses all, by its index."""
     with pytest.raises(InputError, match=r"inputs\[1\]: 'n' cannot be 9"):

@@ -7,6 +7,7 @@ import shlex
 
 import pytest
 from click.testing import CliRunner
+from support.pages import blocks
 
 from mulequeue import catalog
 from mulequeue.catalog import Model
@@ -98,6 +99,13 @@ def test_json_says_it_all(model: Model) -> None:
         item["name"] for item in data["parameters"] if item["is_required"]
     }
     assert {"first", "factor", "ceiling"} <= set(data["schedule"])
+
+
+def test_the_page_of_the_documentation_shows_what_is_shown() -> None:
+    """The example on the page is the beginning of what the command says."""
+    [shown, *_] = [block for block in blocks("howto/parameters.md") if block.language == "text"]
+
+    assert run("alibaba/wan2.6-t2v").startswith(shown.text.removesuffix("…\n"))
 
 
 def test_an_unknown_name_is_refused_with_the_nearest() -> None:

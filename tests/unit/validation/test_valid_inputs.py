@@ -94,7 +94,7 @@ def inputs(model: Model) -> st.SearchStrategy[dict[str, Any]]:
 
 
 @every_model
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(data=st.data())
 def test_an_input_made_from_the_catalog_is_never_refused(model: Model, data: Any) -> None:
     """Whatever the catalog allows is let through, and is the same afterwards."""
