@@ -149,7 +149,8 @@ def _refusal(model: Model, findings: Sequence[Finding]) -> str:
 
 
 def _texts(findings: Sequence[Finding]) -> str:
-    return "; ".join(dict.fromkeys(item.text for item in findings))
+    first, *others = dict.fromkeys(item.text for item in findings)
+    return ". ".join([first, *(text[0].upper() + text[1:] for text in others)])
 
 
 def _what_to_do(model: Model) -> str:

@@ -36,11 +36,11 @@ def app(**conf: Any) -> Celery:
 def test_a_refusal_names_everything_and_what_to_do() -> None:
     """One text for all that is wrong, with the command that shows more and the way past it."""
     with pytest.raises(InputError) as caught:
-        refuse(find(MODEL), {"durations": 5, "resolution": "720P"}, "strict")
+        refuse(find(MODEL), {"resolution": "720P", "durations": 5}, "strict")
 
     text = str(caught.value)
-    assert text.startswith(f"{MODEL}: there is no 'durations'; did you mean duration; ")
-    assert "'resolution' is silently ignored; use size; 'prompt' is missing. Nothing was" in text
+    assert text.startswith(f"{MODEL}: 'resolution' is silently ignored; use size. There is no 'dur")
+    assert "did you mean duration. 'prompt' is missing. Nothing was sent." in text
     assert f"'mulequeue models {MODEL}'" in text
     assert text.endswith("validate='off' sends an input unchecked.")
 
