@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import redis
 
@@ -59,19 +59,24 @@ def tls_options(folder: Path) -> tuple[list[str], Path]:
 
 
 class Sentinels:
-    """A master and two sentinels that watch it as ``mymaster``."""
+    """Sentinels that watch a master as ``mymaster``; two of them agree that it is gone.
 
-    def __init__(self, folder: Path) -> None:
+    :param master: its port; None: a master of their own, with no replica.
+    """
+
+    def __init__(self, folder: Path, *, master: int | None = None, count: int = 2) -> None:
         self._stack = ExitStack()
-        self.master = self._stack.enter_context(redis_with(folder))
-        self.ports = [self._stack.enter_context(self._sentinel(folder, i)) for i in range(2)]
+        self.master = master or self._stack.enter_context(redis_with(folder))
+        self.ports = [self._stack.enter_context(self._sentinel(folder, i)) for i in range(count)]
 
     @contextmanager
     def _sentinel(self, folder: Path, number: int) -> Iterator[int]:
         port, config = free_port(), folder / f"sentinel{number}.conf"
         config.write_text(
             f"port {port}\nbind 127.0.0.1\ndir {folder}\n"
-            f"sentinel monitor mymaster 127.0.0.1 {self.master} 1\n"
+            f"sentinel monitor mymaster 127.0.0.1 {self.master} 2\n"
+            "sentinel down-after-milliseconds mymaster 1000\n"
+            "sentinel failover-timeout mymaster 5000\n"
         )
         process = subprocess.Popen(
             [redis_binary(), os.fspath(config), "--sentinel"],
@@ -84,6 +89,31 @@ class Sentinels:
         finally:
             process.terminate()
             process.wait(10)
+
+    def wait_to_meet(self, *, replicas: int) -> None:
+        """Until each knows the other ones and the replicas: from then on a failover can succeed."""
+        others = len(self.ports) - 1
+
+        def have_met() -> bool:
+            known = [self._asked(port) for port in self.ports]
+            return all(
+                (others, replicas) == (m["num-other-sentinels"], m["num-slaves"]) for m in known
+            )
+
+        wait_until(have_met, what="the sentinels to meet")
+
+    def wait_for_another_master(self) -> int:
+        """Until all of them name another master than the first one; its port."""
+
+        def named() -> int:
+            ports = {int(self._asked(port)["port"]) for port in self.ports}
+            return ports.pop() if len(ports) == 1 and self.master not in ports else 0
+
+        return wait_until(named, seconds=40, what="a failover")
+
+    def _asked(self, port: int) -> dict[str, Any]:
+        with redis.Redis(port=port) as client:
+            return dict(client.sentinel_master("mymaster"))
 
     def __enter__(self) -> Self:
         return self
