@@ -141,6 +141,8 @@ def cancel(task_id_or_batch_id: str, *, app: Any = None) -> dict[str, str]:
     batch = here.ledger.batch(task_id_or_batch_id)
     ttl = here.settings.record_ttl_seconds
     if batch is None:
+        # It may be a batch all of whose members are still on their way to a worker.
+        here.ledger.cancel_batch(task_id_or_batch_id, ttl_seconds=ttl)
         task_ids = [task_id_or_batch_id]
     else:
         here.ledger.cancel_batch(batch.batch_id)

@@ -14,7 +14,15 @@ class Cancelling(Base):
         state, *wake = self._run("cancel", task_id, ttl_seconds)
         return state.decode(), wake_of(task_id, wake)
 
-    def cancel_batch(self, batch_id: str) -> None:
-        """Members that were not started yet never will be."""
+    def cancel_batch(self, batch_id: str, *, ttl_seconds: int | None = None) -> None:
+        """Members that were not started yet never will be.
+
+        :param ttl_seconds: how long that is remembered of a batch that nobody has heard of; a
+            known one is kept as long as its members.
+        """
         key = f"{self.prefix}batch:{batch_id}"
-        self.redis.hset(key, "stopped", 1)
+        pipe = self.redis.pipeline()
+        pipe.hset(key, "stopped", 1)
+        if ttl_seconds is not None:
+            pipe.expire(key, ttl_seconds)
+        pipe.execute()

@@ -109,6 +109,18 @@ def test_member_that_arrives_late_is_never_sent(shared: Fleet) -> None:
     assert 1 == shared.emulator.stats()["creates"]
 
 
+def test_cancel_a_batch_that_no_worker_has_begun(shared: Fleet) -> None:
+    """All its messages are still queued: its members end as cancelled, and nothing is sent."""
+    batch_id = new_id("batch")
+
+    assert {batch_id: "unknown"} == cancel(batch_id, app=shared.app)
+    result = generate_many(MODEL, [{"prompt": "a"}, {"prompt": "b"}], batch_id=batch_id).delay()
+
+    assert ["cancelled"] * 2 == [member["status"] for member in result.get(timeout=30)]
+    assert 0 == shared.emulator.stats()["creates"]
+    assert 0 < shared.ledger.redis.ttl(f"{shared.ledger.prefix}batch:{batch_id}")
+
+
 def test_revoke_of_a_parked_task(shared: Fleet) -> None:
     """Celery's own revoke ends a parked task as REVOKED, and its record as cancelled."""
     shared.emulator.faults(**NEVER)
