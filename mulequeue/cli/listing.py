@@ -5,43 +5,56 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import click
 
 from mulequeue.cli.fleet import app_of, check_redis, settings_of
-from mulequeue.cli.progress import SIGNS, WORDS
+from mulequeue.cli.progress import SIGNS, WORDS, progress_line
 from mulequeue.cli.saying import say
-from mulequeue.cli.shapes import LISTED, keys
+from mulequeue.cli.shapes import COUNTED, of_list
 from mulequeue.cli.view import echo_json
 from mulequeue.cli.watching import records_of
-from mulequeue.ledger import Ledger, Record
+from mulequeue.errors import InputError
+from mulequeue.ledger import Batch, Ledger, Record
+from mulequeue.workflows import member_ids
 
 _CHOICES = [name for name in WORDS if name not in ("queued", "tombstone")]
 _STATUS_HELP = f"Only these: {', '.join(_CHOICES)}."
 
 
-@click.command("list", epilog=f"With --json: an array of {keys(LISTED)}.")
+@click.command("list", epilog=of_list())
 @click.option("--status", type=click.Choice(_CHOICES), metavar="STATUS", help=_STATUS_HELP)
 @click.option("--batch", metavar="BATCH_ID", help="Only members of this batch.")
+@click.option("--batches", is_flag=True, help="The batches, instead of generations.")
 @click.option("--limit", default=50, show_default=True, metavar="N", help="The newest N.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON array on stdout.")
 @click.pass_context
 def list_command(
-    ctx: click.Context, status: str | None, batch: str | None, limit: int, as_json: bool
+    ctx: click.Context,
+    status: str | None,
+    batch: str | None,
+    batches: bool,
+    limit: int,
+    as_json: bool,
 ) -> None:
-    """List the generations the ledger holds, the newest first.
+    """List the generations the ledger holds, or the batches, the newest first.
 
-    It reads every record the ledger keeps (7 days of them), so it takes a while on a large one.
+    Without --batch it looks through all that the ledger keeps (7 days), so it takes a while on a
+    large one.
     """
     settings = settings_of(app_of(ctx))
     check_redis(settings.redis_url)
     ledger = Ledger.of(settings)
+    if batches:
+        if status or batch:
+            raise InputError("--batches goes with neither --status nor --batch.")
+        _list_batches(ledger, max(0, limit), as_json=as_json)
+        return
     records = [
         record
-        for record in records_of(ledger, sorted(set(ledger.task_ids())))
-        if record.state != "tombstone"
-        and status in (None, record.status or record.state)
-        and batch in (None, record.batch)
+        for record in records_of(ledger, _task_ids(ledger, batch))
+        if record.state != "tombstone" and status in (None, record.status or record.state)
     ]
     newest = sorted(records, key=lambda record: record.created, reverse=True)[: max(0, limit)]
     if as_json:
@@ -53,6 +66,51 @@ def list_command(
         say(f"… and {len(records) - len(newest):,} more (--limit)")
     elif not records:
         say("Nothing in the ledger.")
+
+
+def _task_ids(ledger: Ledger, batch_id: str | None) -> list[str]:
+    """Of a batch's members, or all there are.
+
+    :raises InputError: no such batch.
+    """
+    if batch_id is None:
+        return sorted(set(ledger.task_ids()))
+    batch = ledger.batch(batch_id)
+    if batch is None:
+        raise InputError(f"The ledger knows no batch {batch_id}. See: mulequeue list --batches")
+    return member_ids(batch)
+
+
+def _list_batches(ledger: Ledger, limit: int, *, as_json: bool) -> None:
+    known = (ledger.batch(batch_id) for batch_id in set(ledger.batch_ids()))
+    found = sorted(
+        (batch for batch in known if batch is not None),
+        key=lambda batch: batch.created,
+        reverse=True,
+    )
+    if as_json:
+        echo_json([_batch_data(batch) for batch in found[:limit]])
+        return
+    width = max((len(batch.batch_id) for batch in found[:limit]), default=0)
+    now = ledger.now()
+    for batch in found[:limit]:
+        ago = age(now - batch.created)
+        click.echo(f"{batch.batch_id:<{width}}  {ago:<6}  {progress_line(batch)}")
+    if len(found) > limit:
+        say(f"… and {len(found) - limit:,} more (--limit)")
+    elif not found:
+        say("No batch in the ledger.")
+
+
+def _batch_data(batch: Batch) -> dict[str, object]:
+    counts = {name: batch.counts.get(name, 0) for name in COUNTED}
+    return {
+        "batch_id": batch.batch_id,
+        "size": batch.size,
+        **counts,
+        "files": batch.files,
+        "created_at": datetime.fromtimestamp(batch.created, UTC).isoformat(timespec="seconds"),
+    }
 
 
 def _width() -> int | None:

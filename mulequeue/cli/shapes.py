@@ -14,12 +14,19 @@ UNDER_WAY = ("task_id", "status", "remote_id", "model", "api_path", "polls")
 LISTED = ("task_id", "status", "batch_id", "model", "api_path", "remote_id", "prompt", "files")
 FLEET = ("fleet", "counts", "due", "overdue_seconds", "profiles")
 PAUSED = ("profile", "paused", "changed")
+COUNTED = ("waiting", "submitting", "generating", *OUTCOME_STATUSES)
+BATCHES = ("batch_id", "size", *COUNTED, "files", "created_at")
 STARTED = ("task_id",)
 
 
 def keys(names: Iterable[str]) -> str:
     """``{"task_id", "status"}``."""
     return "{" + ", ".join(f'"{name}"' for name in names) + "}"
+
+
+def of_list() -> str:
+    """Of ``list``."""
+    return f"With --json: an array of {keys(LISTED)}; with --batches of {keys(BATCHES)}."
 
 
 def of_run() -> str:

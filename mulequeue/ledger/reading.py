@@ -33,7 +33,14 @@ class Reading(Base):
 
     def task_ids(self) -> Iterator[str]:
         """Of every record there is, in no order; some may come twice."""
-        start = f"{self.prefix}record:"
+        return self._names("record:")
+
+    def batch_ids(self) -> Iterator[str]:
+        """Of every batch there is, in no order; some may come twice."""
+        return self._names("batch:")
+
+    def _names(self, kind: str) -> Iterator[str]:
+        start = f"{self.prefix}{kind}"
         pattern = re.sub(r"([\\*?\[\]])", r"\\\1", start) + "*"
         for key in self.redis.scan_iter(pattern, count=1000):
             yield bytes(key).decode().removeprefix(start)
