@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from django.db import models
+from django.db import models, transaction
 from gallery import album as shown
 
 
@@ -52,16 +52,18 @@ class Prompt(models.Model):
         return self.text[:80]
 
 
-def keep(album_id: str, owner: str, model: str, prompts: Sequence[str]) -> None:
-    """Keep a new album; one that is there already stays as it is."""
+@transaction.atomic
+def keep(album_id: str, owner: str, model: str, prompts: Sequence[str]) -> bool:
+    """Keep a new album; False when it is there already, and stays as it is."""
     values = {"owner": owner, "model": model, "size": len(prompts)}
     album, is_new = Album.objects.get_or_create(pk=album_id, defaults=values)
     if is_new:
         rows = (Prompt(album=album, place=place, text=text) for place, text in enumerate(prompts))
         Prompt.objects.bulk_create(rows, batch_size=500)
+    return bool(is_new)
 
 
-def try_again(album_id: str, place: int, attempt: int) -> bool:
-    """Note another attempt; False when somebody just did."""
+def note_attempt(album_id: str, place: int, attempt: int) -> None:
+    """Note another attempt at a prompt; a second time changes nothing."""
     before = Prompt.objects.filter(album_id=album_id, place=place, attempts=attempt - 1)
-    return before.update(attempts=attempt) == 1
+    before.update(attempts=attempt)

@@ -7,6 +7,8 @@ from gallery.fields import MOST_BYTES
 from gallery.fleet import EXAMPLES
 from gallery.keys import kept_secret
 
+from mulequeue import recommended
+
 DATA = Path(os.environ.get("GALLERY_DATA", Path(__file__).parent / "data")).resolve()
 SECRET_KEY = os.environ.get("SECRET_KEY") or kept_secret(DATA / "secret_key")
 ALLOWED_HOSTS = ["127.0.0.1", "localhost"]
@@ -69,5 +71,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = MOST_BYTES
 
 CELERY_BROKER_URL = os.environ.get("MULEQUEUE_REDIS_URL", "redis://127.0.0.1:6379/0")
 CELERY_RESULT_BACKEND = CELERY_BROKER_URL
+CELERY_BROKER_TRANSPORT_OPTIONS = recommended.broker_transport_options
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_SEND_TASK_EVENTS = CELERY_TASK_SEND_SENT_EVENT = True  # for Flower
 CELERY_MULEQUEUE_STORAGE = "django://"

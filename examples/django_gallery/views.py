@@ -6,7 +6,6 @@ import secrets
 from typing import Any
 
 from django.core.exceptions import RequestDataTooBig
-from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.templatetags.static import static
@@ -14,6 +13,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from gallery import album as shown
 from gallery import fields, pages
+from kombu.exceptions import OperationalError
 
 from django_gallery import models
 from django_gallery.tasks import start_album
@@ -34,10 +34,16 @@ def home(request: HttpRequest) -> HttpResponse:
     order, errors = fields.read_order(request.POST)
     if order is None:
         return _home(request, request.POST, errors, status=422)
+    if refusal := shown.refusal(order.model, order.prompts):
+        return _home(request, request.POST, {"prompts": refusal}, status=422)
     album_id = order.batch_id(owner(request), request.POST.get("form", ""))
-    with transaction.atomic():
-        models.keep(album_id, owner(request), order.model, order.prompts)
-        start_album.delay_on_commit(album_id)
+    is_new = models.keep(album_id, owner(request), order.model, order.prompts)
+    try:
+        start_album.delay(album_id)
+    except OperationalError:
+        if is_new:  # or it would be in line for ever
+            models.Album.objects.filter(pk=album_id).delete()
+        return _home(request, request.POST, {"prompts": fields.NOT_STARTED}, status=503)
     return redirect("album", album_id=album_id)
 
 
@@ -87,8 +93,10 @@ def again(request: HttpRequest, album_id: str, index: int) -> HttpResponse:
     attempt = found.attempts.get(index, 0) + 1
     # The card that was clicked may be older than the last attempt; nothing is paid for it then.
     is_newest = card["retry_url"] and card["version"] == request.POST.get("version")
-    if is_newest and models.try_again(album_id, index, attempt):
+    if is_newest:
+        # In this order: if Redis is away, the card stays and can be clicked again.
         shown.start_again(found, index, attempt, prompt)
+        models.note_attempt(album_id, index, attempt)
     page = index // shown.PAGE + 1
     return redirect(f"{reverse('album', args=[album_id])}?page={page}#card-{index + 1}")
 

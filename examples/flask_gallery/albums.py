@@ -30,15 +30,22 @@ class Albums:
         with closing(sqlite3.connect(self._path, timeout=20)) as db, db:
             yield db
 
-    def add(self, album_id: str, owner: str, model: str, prompts: Sequence[str]) -> None:
-        """Keep a new album; one that is there already stays as it is."""
+    def add(self, album_id: str, owner: str, model: str, prompts: Sequence[str]) -> bool:
+        """Keep a new album; False when it is there already, and stays as it is."""
         rows = [(album_id, place, text) for place, text in enumerate(prompts)]
         with self._open() as db:
             new = (album_id, owner, model, len(rows))
-            db.execute(
+            added = db.execute(
                 "insert or ignore into album (id, owner, model, size) values (?, ?, ?, ?)", new
             )
             db.executemany("insert or ignore into prompt values (?, ?, ?)", rows)
+            return added.rowcount == 1
+
+    def remove(self, album_id: str) -> None:
+        """Forget an album."""
+        with self._open() as db:
+            db.execute("delete from prompt where album = ?", [album_id])
+            db.execute("delete from album where id = ?", [album_id])
 
     def find(self, album_id: str, owner: str | None = None) -> Album | None:
         """The album; None when there is none, or it is not the owner's."""
@@ -66,8 +73,8 @@ class Albums:
         with self._open() as db:
             return [row[0] for row in db.execute(text, [album_id, count, first])]
 
-    def try_again(self, album_id: str, place: int, attempt: int) -> bool:
-        """Note another attempt; False when somebody just did."""
+    def note_attempt(self, album_id: str, place: int, attempt: int) -> None:
+        """Note another attempt at a prompt; a second time changes nothing."""
         with self._open() as db:
             new = [album_id, place, attempt]
-            return db.execute("insert or ignore into again values (?, ?, ?)", new).rowcount == 1
+            db.execute("insert or ignore into again values (?, ?, ?)", new)

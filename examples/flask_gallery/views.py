@@ -19,6 +19,7 @@ from flask import (
 )
 from gallery import album as shown
 from gallery import fields, pages
+from kombu.exceptions import OperationalError
 
 from flask_gallery.albums import Albums
 from mulequeue.contrib.flask import event_stream, file_url
@@ -41,7 +42,7 @@ def ledger() -> Any:
     return runtime(current_app.extensions["celery"]).ledger
 
 
-@shared_task(ignore_result=True)
+@shared_task(**shown.TASK_OPTIONS)
 def start_album(album_id: str) -> None:
     """In a worker, because ten thousand messages take longer than a person likes to wait."""
     if album := albums().find(album_id):
@@ -58,9 +59,16 @@ def send() -> Any:
     order, errors = fields.read_order(request.form)
     if order is None:
         return _home(request.form, errors), 422
+    if refusal := shown.refusal(order.model, order.prompts):
+        return _home(request.form, {"prompts": refusal}), 422
     album_id = order.batch_id(owner(), request.form.get("form", ""))
-    albums().add(album_id, owner(), order.model, order.prompts)
-    start_album.delay(album_id)
+    is_new = albums().add(album_id, owner(), order.model, order.prompts)
+    try:
+        start_album.delay(album_id)
+    except OperationalError:
+        if is_new:  # or it would be in line for ever
+            albums().remove(album_id)
+        return _home(request.form, {"prompts": fields.NOT_STARTED}), 503
     return redirect(url_for(".album", album_id=album_id), 303)
 
 
@@ -107,8 +115,10 @@ def again(album_id: str, index: int) -> Any:
     attempt = found.attempts.get(index, 0) + 1
     # The card that was clicked may be older than the last attempt; nothing is paid for it then.
     is_newest = card["retry_url"] and card["version"] == request.form.get("version")
-    if is_newest and albums().try_again(album_id, index, attempt):
+    if is_newest:
+        # In this order: if Redis is away, the card stays and can be clicked again.
         shown.start_again(found, index, attempt, prompt)
+        albums().note_attempt(album_id, index, attempt)
     page = index // shown.PAGE + 1
     return redirect(
         url_for(".album", album_id=album_id, page=page, _anchor=f"card-{index + 1}"), 303

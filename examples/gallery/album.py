@@ -9,8 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from celery import Signature
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
 from mulequeue import catalog, generate_many
 from mulequeue.contrib.progress import batch_json, generation_json
+from mulequeue.errors import MuleQueueError
 from mulequeue.ledger import Ledger
 from mulequeue.workflows import member_id
 
@@ -30,6 +35,18 @@ _WORDS = {
     "cancelled": "cancelled",
 }
 _TRIED_AGAIN = ("failed", "timed_out", "submit_unknown", "cancelled", "not_stored")
+
+TASK_OPTIONS: dict[str, Any] = {
+    # What a worker that died had begun, another one does again: all ids are the same.
+    "acks_late": True,
+    "reject_on_worker_lost": True,
+    "autoretry_for": (OperationalError, RedisError),
+    "max_retries": None,
+    "retry_backoff": True,
+    "retry_backoff_max": 60,
+    "ignore_result": True,
+}
+"""Of the task that starts an album."""
 
 
 @dataclass(frozen=True)
@@ -68,18 +85,31 @@ def album_of(name: str) -> str:
     return name.partition("-")[0]
 
 
+def refusal(model: str, prompts: Sequence[str]) -> str | None:
+    """Why mulequeue would not start them, such as a budget; None: it would."""
+    try:
+        _batch(model, prompts, "asked")
+    except MuleQueueError as exc:
+        return str(exc)
+    return None
+
+
 def start(album: Album, prompts: Sequence[str]) -> None:
     """Enqueue an album. A second time changes nothing, because all ids follow from the album's."""
-    field_name = catalog.find(album.model).prompt_field
-    inputs = [{field_name: prompt} for prompt in prompts]
-    generate_many(album.model, inputs, batch_id=album.album_id).delay()
+    _batch(album.model, prompts, album.album_id).delay()
 
 
 def start_again(album: Album, index: int, attempt: int, prompt: str) -> None:
-    """Enqueue another attempt at one prompt: a new generation, that is paid again."""
-    field_name = catalog.find(album.model).prompt_field
-    batch_id = again_id(album.album_id, index, attempt)
-    generate_many(album.model, [{field_name: prompt}], batch_id=batch_id).delay()
+    """Enqueue another attempt at one prompt: a new generation, that is paid again.
+
+    The same attempt a second time changes nothing.
+    """
+    _batch(album.model, [prompt], again_id(album.album_id, index, attempt)).delay()
+
+
+def _batch(model: str, prompts: Sequence[str], batch_id: str) -> Signature:
+    field_name = catalog.find(model).prompt_field
+    return generate_many(model, [{field_name: text} for text in prompts], batch_id=batch_id)
 
 
 def progress(ledger: Ledger, album: Album) -> dict[str, Any]:

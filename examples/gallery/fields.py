@@ -17,6 +17,7 @@ MOST_BYTES = 8 * 1024**2
 """Of the whole form, as it travels."""
 FIRST_MODEL = "alibaba/wan2.6-t2i"
 TOO_LARGE = "All prompts together are larger than 8 MB. Send them in several parts."
+NOT_STARTED = "Redis does not answer, so nothing was started. Try again when it is back."
 NO_REDIS = "Redis does not answer. What was started goes on when it is back; then reload this page."
 _LABELS = {"image": "Pictures", "video": "Videos"}
 

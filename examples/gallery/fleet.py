@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -84,6 +85,33 @@ def _work(stack: ExitStack, worker_app: str, data: Path) -> None:
         "--hostname",
         f"gallery-{os.getpid()}@%h",
     )
-    worker = Child("worker", worker_command(*options, app=worker_app), output=log)
-    stack.callback(worker.stop)
+
+    def start() -> Child:
+        return Child("worker", worker_command(*options, app=worker_app), output=log)
+
+    stack.callback(_KeptRunning(start).stop)
     print(f"The worker's log is {log.name}", flush=True)
+
+
+class _KeptRunning:
+    """A child process that is started again when it ends, as systemd or a container would do."""
+
+    def __init__(self, start: Callable[[], Child]) -> None:
+        self._start, self._child = start, start()
+        self._stops = threading.Event()
+        self._thread = threading.Thread(target=self._keep, daemon=True)
+        self._thread.start()
+
+    def _keep(self) -> None:
+        while True:
+            self._child.process.wait()
+            if self._stops.wait(1):
+                return
+            print(f"The {self._child.name} ended; it is started again.", flush=True)
+            self._child = self._start()
+
+    def stop(self) -> None:
+        self._stops.set()
+        while self._thread.is_alive():  # it may just be starting another one
+            self._child.stop()
+            self._thread.join(0.2)

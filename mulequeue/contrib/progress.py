@@ -100,19 +100,21 @@ def events(
     """A stream of ``text/event-stream``: ``progress`` whenever something changed, ``end`` at the end.
 
     It ends when what is looked at is over, or after ``seconds``: then a browser comes again by
-    itself. A line that says nothing is sent now and then, so that the server notices who has left.
+    itself. ``away`` says that the ledger's Redis does not answer; ``progress`` follows when it does.
+    A line that says nothing is sent now and then, so that the server notices who has left.
 
     :param look: gives a JSON object with ``is_over``.
     :param every: seconds between two looks.
     """
     ends = time.monotonic() + seconds
-    shown, quiet_since = None, time.monotonic()
+    shown: Mapping[str, Any] | None = {}
+    quiet_since = time.monotonic()
     yield f"retry: {_COME_AGAIN_MS}\n\n"
     while True:
         now = _looked(look)
-        if now is not None and now != shown:
+        if now != shown:
             shown, quiet_since = now, time.monotonic()
-            yield event("progress", now)
+            yield event("away" if now is None else "progress", now or {})
         if now is not None and now["is_over"]:
             yield event("end", now)
             return

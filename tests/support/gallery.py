@@ -13,6 +13,7 @@ from pathlib import Path
 from queue import Empty, Queue
 from typing import Any
 
+import psutil
 import pytest
 import requests
 
@@ -53,15 +54,19 @@ class Gallery:
 
     :param host: ``flask`` or ``django``.
     :param data: the folder of everything it keeps.
+    :param redis_url: of a Redis of the test's; None: the gallery starts one.
     """
 
-    def __init__(self, host: str, data: Path) -> None:
+    def __init__(self, host: str, data: Path, *, redis_url: str | None = None) -> None:
         self.host, self.data = host, data
         self.output: list[str] = []
         self._lines: Queue[str | None] = Queue()
         self._process = subprocess.Popen(
             [sys.executable, EXAMPLES / f"{host}_gallery/run.py", "--port", "0", "--data", data],
-            env=environment({"PYTHONUNBUFFERED": "1"}),
+            env=environment(
+                {"PYTHONUNBUFFERED": "1"}
+                | ({"MULEQUEUE_REDIS_URL": redis_url} if redis_url else {})
+            ),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -99,6 +104,14 @@ class Gallery:
         retry = requests.adapters.Retry(connect=20, backoff_factor=0.05, backoff_max=1)
         session.mount("http://", requests.adapters.HTTPAdapter(max_retries=retry))
         assert session.get(self.url, timeout=10).ok
+
+    def kill_worker(self) -> None:
+        """SIGKILL to the worker and its pool at once."""
+        tree = psutil.Process(self._process.pid).children(recursive=True)
+        workers = [child for child in tree if {"celery", "worker"} <= set(child.cmdline())]
+        assert workers
+        for child in workers:
+            child.kill()
 
     def emulate(self, **faults: Any) -> None:
         """Set these faults of the emulator."""

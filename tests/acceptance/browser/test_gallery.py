@@ -191,6 +191,30 @@ def test_an_album_is_paid_once_and_its_sessions_alone(gallery, new_person):
         assert hidden_text not in html
 
 
+def test_a_second_tab_pays_nothing(gallery, new_person):
+    """Of two tabs that show the same failure, the second click starts nothing; without scripts it works too."""
+    gallery.emulate(lives=[{"end": "failed", "code": 3001, "detail": REASON, "seconds": 0.1}])
+    page, before_us = new_person(), gallery.stats()["created"]
+    send(page, ["A forbidden garden"])
+    wait_until_over(page, "1 of 1 done: 1 failed")
+    other = page.context.new_page()
+    page.route(
+        "**/gallery.js", lambda route: route.fulfill(body="", content_type="text/javascript")
+    )
+    for tab in (page, other):
+        tab.goto(page.url)
+    gallery.emulate(lives=[{"seconds": 0.1}])
+
+    page.get_by_role("button", name="Try again").click()
+    while not page.locator("#cards img").count():  # the test's own time limit ends it
+        page.reload()
+    other.get_by_role("button", name="Try again").click()
+    wait_until_over(other, "1 of 1 done: 1 ready")
+
+    expect(other.locator("#cards img")).to_have_count(1)
+    assert before_us + 2 == gallery.stats()["created"]
+
+
 def test_the_webhook_needs_no_form(gallery):
     """MuleRouter has no session; what is not signed is refused for that reason alone."""
     answer = requests.post(f"{gallery.url}/mulequeue/webhook/", data=b"{}", timeout=10)

@@ -46,13 +46,37 @@ function watchForm(form) {
 function watchAlbum(grid) {
   const bar = document.querySelector("#bar"), text = document.querySelector("#text");
   const told = document.querySelector("#told"), box = document.querySelector("#progress");
-  let source, saidAt = 0, running, again = false;
+  const away = document.querySelector("#away");
+  let source, saidAt = 0, running, again = false, worry;
 
   function follow() {
-    source?.close();
+    leave();
     source = new EventSource(grid.dataset.events);
     source.addEventListener("progress", (event) => show(JSON.parse(event.data)));
-    source.addEventListener("end", (event) => { source.close(); source = null; show(JSON.parse(event.data)); });
+    source.addEventListener("end", (event) => { leave(); show(JSON.parse(event.data)); });
+    source.addEventListener("away", () => { away.textContent = away.dataset.redis; });
+    // Every stream ends once a minute; only one that does not come again is worth a word.
+    source.addEventListener("error", () => {
+      fret();
+      // After an answer that is no stream, a browser gives up for good.
+      if (source?.readyState === EventSource.CLOSED) source.retry = setTimeout(follow, 3000);
+    });
+  }
+
+  function leave() {
+    clearTimeout(source?.retry);
+    source?.close();
+    source = null;
+  }
+
+  function fret() {
+    worry ??= setTimeout(() => { away.textContent = away.dataset.server; }, 3000);
+  }
+
+  function calm() {
+    clearTimeout(worry);
+    worry = undefined;
+    away.textContent = "";
   }
 
   function show(now) {
@@ -77,9 +101,15 @@ function watchAlbum(grid) {
       do {
         again = false;
         const answer = await fetch(grid.dataset.cards);
+        if (answer.status >= 500) throw new Error(answer.statusText);
         if (answer.ok) swap(await answer.text());
       } while (again);
-    } catch { /* the server is away; the stream comes again and brings the rest */ } finally { running = false; }
+      calm();
+    } catch {
+      // The stream may have said its last word, so this does not wait for another one.
+      fret();
+      setTimeout(refresh, 2000);
+    } finally { running = false; }
   }
 
   function swap(html) {
@@ -102,19 +132,20 @@ function watchAlbum(grid) {
     button.ariaDisabled = "true";
     try {
       const answer = await fetch(sent.action, { method: "POST", body: new URLSearchParams(new FormData(sent)) });
+      if (answer.status >= 500) throw new Error(answer.statusText);
       if (!answer.ok) { location.reload(); return; }
       told.textContent = "Trying again.";
       await refresh();
       follow();
     } catch {
       button.ariaDisabled = null;
-      told.textContent = "The server does not answer. Try again later.";
+      away.textContent = away.dataset.again;
     }
   });
 
   // A page nobody looks at holds no connection: browsers allow six of them to one host.
   document.addEventListener("visibilitychange", () => {
-    if (document.hidden) { source?.close(); source = null; }
+    if (document.hidden) leave();
     else if (!grid.hasAttribute("data-over")) follow();
   });
   if (!grid.hasAttribute("data-over") && !document.hidden) follow();
