@@ -33,18 +33,18 @@ def unknown_name(
     names = list(known)
     where = f"{prefix}{str(name)[:_LONGEST]}"
     if name in ignored:
-        text = f"'{where}' is silently ignored; use {ignored[name]}"
+        text = f"{where!r} is silently ignored; use {ignored[name]}"
         return Finding(where, text, is_certain=True)
     if name in _STRAYS:
-        return Finding(where, f"'{where}': {_STRAYS[name]}", is_certain=not is_open)
+        return Finding(where, f"{where!r}: {_STRAYS[name]}", is_certain=not is_open)
     near = nearest(name, names)
     hint = f"did you mean {' or '.join(near)}" if near else f"it takes {', '.join(names)}"
     is_slip = bool(
         difflib.get_close_matches(str(name)[:_LONGEST].lower(), names, n=1, cutoff=_CLOSE)
     )
     if is_open and not is_slip:
-        return Finding(where, f"no source knows '{where}', and it may be ignored ({hint})")
-    return Finding(where, f"there is no '{where}'; {hint}", is_certain=True)
+        return Finding(where, f"no source knows {where!r}, and it may be ignored ({hint})")
+    return Finding(where, f"there is no {where!r}; {hint}", is_certain=True)
 
 
 def nearest(name: str, known: Iterable[str]) -> list[str]:

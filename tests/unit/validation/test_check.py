@@ -230,3 +230,10 @@ def test_a_value_is_shown_by_its_start() -> None:
 
     assert "'https://bucket" in text
     assert len(text) < 600
+
+
+def test_a_name_moves_no_cursor() -> None:
+    """Control characters of a name are written out."""
+    text = said(T2I, {"\x1b[2Jprompt\n": 1}, is_certain=True)
+
+    assert text.isprintable()
