@@ -45,6 +45,7 @@ class Runtime:
         self.meter = Meter(self.ledger.add_counts)
         self.state: dict[str, Any] = {}
         """What a module keeps per process (the poller)."""
+        self._unfinished: set[Future[Any]] = set()
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._checks: Checks | None = None
@@ -78,14 +79,21 @@ class Runtime:
         """The same for what must not stay half done: a process that is told to go waits for it.
 
         Supervisors that send SIGTERM to a whole group (systemd by default, honcho, Heroku) reach
-        the pool's processes too, whose answer to it is SystemExit, in the middle of a task.
+        the pool's processes too, whose answer to it is SystemExit, in the middle of a task. What a
+        cold shutdown (SIGQUIT) raises there depends on the pool.
         """
         future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+        self._unfinished.add(future)
+        future.add_done_callback(self._unfinished.discard)
         try:
             return future.result()
-        except SystemExit:
+        finally:
             wait([future])
-            raise
+
+    def finish_up(self) -> None:
+        """Wait for what must not stay half done, and write what was counted."""
+        wait(list(self._unfinished))
+        self.meter.flush()
 
     def checks(self) -> Checks:
         """The keep-alive connections of all status checks; call it on the loop."""
@@ -162,7 +170,7 @@ class Runtime:
 
     def close(self) -> None:
         """Stop the loop and its connections."""
-        self.meter.flush()
+        self.finish_up()
         self._publisher.shutdown(wait=True)
         loop = self._loop
         if loop is not None and loop.is_running():
@@ -191,11 +199,11 @@ def runtime(app: Any = None) -> Runtime:
         return found
 
 
-def flush_metrics() -> None:
-    """Write what this process counted, before it ends."""
+def finish_up() -> None:
+    """What a process has to do before it ends in order."""
     for found in list(_runtimes.values()):
         if found.pid == os.getpid():
-            found.meter.flush()
+            found.finish_up()
 
 
 def _renew_lock() -> None:

@@ -50,11 +50,11 @@ def take_queues(instance: Any = None, **_: Any) -> None:
 
 @signals.worker_process_shutdown.connect
 @signals.worker_shutdown.connect
-def write_metrics(**_: Any) -> None:
-    """What was counted in the last second is not lost with a worker that ends in order."""
-    from mulequeue.runtime import flush_metrics
+def end_in_order(**_: Any) -> None:
+    """A worker that is told to go loses neither a create under way nor its latest counts."""
+    from mulequeue.runtime import finish_up
 
-    flush_metrics()
+    finish_up()
 
 
 @signals.worker_ready.connect

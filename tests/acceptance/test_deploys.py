@@ -77,20 +77,31 @@ def test_a_rolling_deploy_loses_nothing(make_fleet: Callable[..., Fleet]) -> Non
     assert longest < CADENCE_SECONDS + RECOVERY_SECONDS
 
 
-@pytest.mark.parametrize("how", ["SIGTERM to the group", "SIGQUIT", "SIGTERM"])
-def test_a_create_under_way_is_finished(make_fleet: Callable[..., Fleet], how: str) -> None:
-    """Whatever way a worker is told to go, the id of a create that is under way is kept."""
+@pytest.mark.parametrize(
+    ("how", "pool"),
+    [
+        ("SIGTERM to the group", "prefork"),
+        ("SIGQUIT", "prefork"),
+        ("SIGQUIT", "solo"),
+        ("SIGQUIT", "gevent"),
+    ],
+)
+def test_a_create_under_way_is_finished(
+    make_fleet: Callable[..., Fleet], how: str, pool: str
+) -> None:
+    """However a worker is told to go, the id of a create that is under way is kept."""
     fleet = make_fleet(emulator={"faults": {"lives": [{"end": "never"}]}})
-    worker = fleet.worker()
+    worker = fleet.worker("-P", pool)
     fleet.emulator.faults(creates=[{"do": "hold"}])
     generate(fleet, "a mule").apply_async(task_id="order")
     fleet.emulator.wait(held_creates=1)
 
-    if how == "SIGTERM to the group":
-        os.killpg(worker.pid, signal.SIGTERM)
+    if how == "SIGQUIT":
+        worker.signal(signal.SIGQUIT)
+        worker.wait_for_text("Hitting Ctrl+C again")
     else:
-        worker.signal(signal.Signals[how])
-    worker.wait_for_text("Hitting Ctrl+C again" if how == "SIGQUIT" else "Warm shutdown")
+        os.killpg(worker.pid, signal.SIGTERM)
+        worker.wait_for_text("Warm shutdown")
     fleet.emulator.release("creates")
     worker.wait_ended(30)
 
