@@ -20,25 +20,6 @@ from support.emulator_client import (
     poll,
 )
 
-from mulequeue.emulator import EmulatorProcess
-
-pytest.importorskip("PIL", reason='needs pip install "mulequeue[demo]"')
-pytest.importorskip("av", reason='needs pip install "mulequeue[demo]"')
-
-
-@pytest.fixture(scope="module")
-def process():
-    """One emulator for the module; generations take an hour unless a test says otherwise."""
-    with EmulatorProcess(min_seconds=3600, max_seconds=3600) as emulator:
-        yield emulator
-
-
-@pytest.fixture
-def emulator(process):
-    """The emulator with nothing in its memory."""
-    process.reset()
-    return process
-
 
 def test_a_generation_is_created_polled_and_ends(emulator):
     """202 pending, then 200 pending, then 200 completed with the URLs of the pictures."""

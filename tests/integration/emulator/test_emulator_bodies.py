@@ -6,25 +6,6 @@ import pytest
 import requests
 from support.emulator_client import AT_ONCE, IMAGE, KEY, asset, create, created, poll
 
-from mulequeue.emulator import EmulatorProcess
-
-pytest.importorskip("PIL", reason='needs pip install "mulequeue[demo]"')
-pytest.importorskip("av", reason='needs pip install "mulequeue[demo]"')
-
-
-@pytest.fixture(scope="module")
-def process():
-    """One emulator for the module; generations take an hour unless a test says otherwise."""
-    with EmulatorProcess(min_seconds=3600, max_seconds=3600) as emulator:
-        yield emulator
-
-
-@pytest.fixture
-def emulator(process):
-    """The emulator with nothing in its memory."""
-    process.reset()
-    return process
-
 
 def test_a_body_can_come_slowly(emulator):
     """It comes in many parts and is whole in the end; the create was stored before."""

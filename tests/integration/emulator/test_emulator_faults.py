@@ -9,25 +9,6 @@ import pytest
 import requests
 from support.emulator_client import IMAGE, KEY, VIDEO, create, created, poll
 
-from mulequeue.emulator import EmulatorProcess
-
-pytest.importorskip("PIL", reason='needs pip install "mulequeue[demo]"')
-pytest.importorskip("av", reason='needs pip install "mulequeue[demo]"')
-
-
-@pytest.fixture(scope="module")
-def process():
-    """One emulator for the module; generations take an hour unless a test says otherwise."""
-    with EmulatorProcess(min_seconds=3600, max_seconds=3600) as emulator:
-        yield emulator
-
-
-@pytest.fixture
-def emulator(process):
-    """The emulator with nothing in its memory."""
-    process.reset()
-    return process
-
 
 @pytest.mark.parametrize(("status", "code"), [(402, 1003), (429, 1004), (503, 0)])
 def test_the_next_creates_can_be_refused(emulator, status, code):

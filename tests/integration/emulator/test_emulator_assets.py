@@ -8,25 +8,6 @@ import pytest
 import requests
 from support.emulator_client import IMAGE, KEY, asset, finished, poll
 
-from mulequeue.emulator import EmulatorProcess
-
-pytest.importorskip("PIL", reason='needs pip install "mulequeue[demo]"')
-pytest.importorskip("av", reason='needs pip install "mulequeue[demo]"')
-
-
-@pytest.fixture(scope="module")
-def process():
-    """One emulator for the module; generations take an hour unless a test says otherwise."""
-    with EmulatorProcess(min_seconds=3600, max_seconds=3600) as emulator:
-        yield emulator
-
-
-@pytest.fixture
-def emulator(process):
-    """The emulator with nothing in its memory."""
-    process.reset()
-    return process
-
 
 def test_an_asset_is_the_same_every_time(emulator):
     """A picture that opens, byte for byte equal on each fetch, and counted."""

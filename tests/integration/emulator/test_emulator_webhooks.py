@@ -12,23 +12,6 @@ from support.raw_server import http, raw_server
 from mulequeue.emulator import EmulatorProcess
 from mulequeue.emulator.endpoints import Endpoint
 
-pytest.importorskip("PIL", reason='needs pip install "mulequeue[demo]"')
-pytest.importorskip("av", reason='needs pip install "mulequeue[demo]"')
-
-
-@pytest.fixture(scope="module")
-def process():
-    """One emulator for the module; generations take an hour unless a test says otherwise."""
-    with EmulatorProcess(min_seconds=3600, max_seconds=3600) as emulator:
-        yield emulator
-
-
-@pytest.fixture
-def emulator(process):
-    """The emulator with nothing in its memory."""
-    process.reset()
-    return process
-
 
 @pytest.fixture
 def receiver():
