@@ -30,6 +30,9 @@ _STAYS = {
 }
 
 
+_MOST_SECONDS = 90.0
+
+
 @contextmanager
 def terminals_for(
     page: str, folder: Path, *ports: str, lay_out: bool = True
@@ -81,22 +84,33 @@ class Terminals:
         for start, word in _STAYS.items():
             if re.match(start, command):
                 return self._start(line, word)
-        done = subprocess.run(
+        return self._run(command, line)
+
+    def _run(self, command: str, line: str) -> str:
+        """Until it ends; one that does not is ended with all it started, and what it said is shown."""
+        process = subprocess.Popen(
             ["bash", "-c", line],
             cwd=self.folder,
             env=self._env,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=90,
+            start_new_session=True,
         )
-        assert 0 == done.returncode, f"{command}\n{done.stdout}{done.stderr}\n{self.logs}"
-        return done.stdout
+        try:
+            said, errors = process.communicate(timeout=_MOST_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGTERM)
+            said, errors = process.communicate(timeout=30)
+            pytest.fail(f"{command} did not end\n{said}{errors}\n{self.logs}")
+        assert 0 == process.returncode, f"{command}\n{said}{errors}\n{self.logs}"
+        return said
 
     def save(self, block: Block) -> None:
         """Put a block of the page that has a file's name into that file."""
         if block.name:
             file = self.folder / block.name
-            file.parent.mkdir(exist_ok=True)
+            file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(self.replaced(block.text))
 
     def replaced(self, text: str) -> str:

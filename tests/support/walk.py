@@ -74,11 +74,8 @@ class Walk:
         return answer
 
     def _write(self, block: Block) -> None:
-        assert block.name is not None
-        file = self.folder / block.name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(self.terminals.replaced(block.text))
-        if block.language in _PYTHON:
+        self.terminals.save(block)
+        if block.name and block.language in _PYTHON:
             self.terminals.type(f"python -m support.piece {shlex.quote(block.name)}")
 
     def _run_piece(self, text: str, *, is_run: bool) -> None:
