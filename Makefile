@@ -93,6 +93,9 @@ bench: $(VENV)/dev .venv-peers/arq ## What waiting costs, beside other ways to w
 	.venv-peers/bin/pip install --quiet arq aiohttp
 	@touch $@
 
+upgrade-fixture: $(VENV)/dev ## Write down what this version leaves in Redis; once per release
+	PYTHONPATH=tests $(BIN)/python -m upgrades.write
+
 soak: $(VENV)/dev ## Random troubles against a real fleet; SEED=1 MINUTES=10 BROKER=redis
 	PYTHONPATH=tests $(BIN)/python -m soak --seed $(SEED) --minutes $(MINUTES) --broker $(BROKER) $(SOAK)
 
