@@ -157,6 +157,11 @@ def _gauges(found: Snapshot) -> Iterator[Metric]:
         pauses[profile, _GATES[kind]] = round(seconds, 3)
     text = "Seconds until a paused profile is tried again; 0: not paused."
     yield _labelled("mulequeue_profile_pause_seconds", text, ("profile", "what"), pauses)
+    held: Series = {(profile,): 0.0 for profile, _ in pauses} | {
+        (name,): 1.0 for name in found.held
+    }
+    text = "1: submissions of the profile are paused by hand (mulequeue pause)."
+    yield _labelled("mulequeue_profile_held", text, ("profile",), held)
 
 
 def _by_model(series: Series) -> Series:

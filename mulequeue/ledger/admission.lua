@@ -1,5 +1,6 @@
 -- May a submission leave now? First the whole profile is asked, then the model.
--- P .. 'pauses'          hash    for the exporter: gate:<profile> or pollgate:<profile> -> paused until then
+-- P .. 'pauses'          hash    for the exporter: gate:<profile> or pollgate:<profile> -> paused until then,
+--                                 held:<profile> -> paused by hand since then
 -- P .. 'gate:<profile>'  hash
 --   slots   generations in flight       slots:<path>  of them, of one model
 --   held    paused by hand since then   turn          submissions granted so far

@@ -13,6 +13,7 @@ from mulequeue.ledger.answers import texts
 from mulequeue.ledger.base import Base
 
 SEPARATOR = "\t"
+_HELD = "held:"
 LATE_SECONDS = (3, 10, 60)
 """What is later than this much is counted."""
 
@@ -31,6 +32,8 @@ class Snapshot:
     """Events by what they told: known, early, other, repeated."""
     pauses: Mapping[str, float]
     """``gate:<profile>`` (submissions) or ``pollgate:<profile>`` (status checks) -> seconds left."""
+    held: frozenset[str]
+    """Profiles whose submissions were paused by hand."""
     due: int
     """Entries of the due index."""
     lateness_seconds: float
@@ -78,7 +81,14 @@ class Counted(Base):
             counted=_series(texts(counted)),
             counts={name: int(value) for name, value in texts(counts).items()},
             webhooks={name: int(value) for name, value in texts(webhooks).items()},
-            pauses={name: max(float(until) - now, 0.0) for name, until in texts(pauses).items()},
+            pauses={
+                name: max(float(until) - now, 0.0)
+                for name, until in texts(pauses).items()
+                if not name.startswith(_HELD)
+            },
+            held=frozenset(
+                name.removeprefix(_HELD) for name in texts(pauses) if name.startswith(_HELD)
+            ),
             due=int(size),
             lateness_seconds=max(now - float(head[0][1]), 0.0) if head else 0.0,
             late=dict(zip(LATE_SECONDS, map(int, late_counts), strict=True)),

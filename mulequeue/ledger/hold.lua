@@ -6,8 +6,10 @@ local key = gate_key(ARGV[4])
 local held = redis.call('HGET', key, 'held')
 if ARGV[3] == 'hold' then
   redis.call('HSETNX', key, 'held', time_text(now))
+  redis.call('HSETNX', P .. 'pauses', 'held:' .. ARGV[4], time_text(now))
   return { held or time_text(now), held and 0 or 1, '' }
 end
+redis.call('HDEL', P .. 'pauses', 'held:' .. ARGV[4])
 redis.call('HDEL', key, 'held', 'probe') -- a probe that was sent back finds out nothing
 make_room(ARGV[4], now)
 return { '', held and 1 or 0, room() }

@@ -106,6 +106,15 @@ def _late(exporter: Exporter) -> dict[str, Any] | None:
     return values if values["mulequeue_due_late_entries"][("3",)] else None
 
 
+def test_a_pause_by_hand_is_shown(fleet: Fleet) -> None:
+    """What `mulequeue pause` stopped is 1 until it goes on."""
+    with Exporter(fleet) as exporter:
+        fleet.ledger.hold("default")
+        assert {("default",): 1} == exporter.values()["mulequeue_profile_held"]
+        fleet.ledger.release("default")
+        assert "mulequeue_profile_held" not in exporter.values()
+
+
 def test_prometheus_has_nothing_to_say_against_the_names(fleet: Fleet) -> None:
     """``promtool check metrics`` finds no fault with names, units and help texts."""
     promtool = program("promtool", "apt install prometheus")

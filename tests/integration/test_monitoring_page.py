@@ -39,7 +39,7 @@ class EmptyLedger:
 
     def snapshot(self) -> Snapshot:
         return Snapshot(
-            counted={}, counts={}, webhooks={}, pauses={}, due=0, lateness_seconds=0.0,
+            counted={}, counts={}, webhooks={}, pauses={}, held=frozenset(), due=0, lateness_seconds=0.0,
             late={3: 0, 10: 0, 60: 0},
         )  # fmt: skip
 
