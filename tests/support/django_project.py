@@ -52,6 +52,9 @@ TEMPLATES = [{
     ]},
 }]
 DATABASES = {"default": json.loads(os.environ["SHOP_DATABASE"])}
+if "mysql" in DATABASES["default"]["ENGINE"]:
+    import pymysql
+    pymysql.install_as_MySQLdb()
 MEDIA_ROOT = "media"
 MEDIA_URL = "/media/"
 STATIC_URL = "/static/"

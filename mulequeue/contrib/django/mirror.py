@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
-from django.db import router, transaction
+from django.db import OperationalError, connections, router, transaction
+from django.db.models import Model
 from django.utils import timezone
 
 from mulequeue import signals
@@ -24,6 +25,7 @@ from mulequeue.runtime import runtime
 
 MOST_INPUT_BYTES = 64 * 1024
 _AT_ONCE = 500
+_MOST_DEADLOCKS = 5
 _NOT_IN_THE_LEDGER = ("task_id", "input")
 
 
@@ -68,10 +70,21 @@ def mirror(task_ids: Iterable[str], *, app: Any = None) -> int:
     """
     ledger = runtime(app).ledger
     names = sorted({name for name in task_ids if len(name) <= MOST_CHARACTERS})
+    database = connections[router.db_for_write(Generation)]
+    for _ in range(_MOST_DEADLOCKS):
+        try:
+            return _mirror(ledger, names)
+        except OperationalError:
+            # Of two that wait for each other a database sends one away, to begin again.
+            if database.vendor != "mysql" or database.in_atomic_block:
+                raise
+    return _mirror(ledger, names)
+
+
+def _mirror(ledger: Ledger, names: list[str]) -> int:
     rows = Generation.objects
     with transaction.atomic(using=router.db_for_write(Generation)):
-        # Inserting first is what locks: a row that is there already, and SQLite as a whole.
-        rows.bulk_create([Generation(pk=name) for name in names], ignore_conflicts=True)
+        _insert(Generation, names)
         locked = rows.select_for_update().filter(pk__in=names).order_by("pk")
         prompts = dict(locked.values_list("pk", "prompt"))
         found = ledger.records(names)
@@ -83,8 +96,7 @@ def mirror(task_ids: Iterable[str], *, app: Any = None) -> int:
         _write_batches(ledger, {record.batch for record in records if record.batch})
         rows.bulk_create(
             [_row(record, prompts.get(record.task_id)) for record in records],
-            update_conflicts=True,
-            unique_fields=["task_id"],
+            **_upsert(Generation),
             update_fields=[name for name in _columns() if name not in _NOT_IN_THE_LEDGER],
         )
     return len(known)
@@ -114,8 +126,7 @@ def _chunks(names: Iterable[str]) -> list[list[str]]:
 def _write_batches(ledger: Ledger, batch_ids: set[str]) -> None:
     if not batch_ids:
         return
-    # A batch may have expired in the ledger before its members.
-    Batch.objects.bulk_create([Batch(pk=name) for name in sorted(batch_ids)], ignore_conflicts=True)
+    _insert(Batch, sorted(batch_ids))  # one may have expired in the ledger before its members
     found = [ledger.batch(batch_id) for batch_id in sorted(batch_ids)]
     Batch.objects.bulk_create(
         [
@@ -128,10 +139,31 @@ def _write_batches(ledger: Ledger, batch_ids: set[str]) -> None:
             for batch in found
             if batch is not None
         ],
-        update_conflicts=True,
-        unique_fields=["batch_id"],
+        **_upsert(Batch),
         update_fields=["size", "is_cancelled", "created_at"],
     )
+
+
+def _insert(model: type[Model], names: list[str]) -> None:
+    """Add the rows that are not there yet, and lock all of them.
+
+    Inserting first is what locks: a row that is there already, and SQLite as a whole. On MySQL it
+    locks what is there for reading only, and two writers who both want more then wait for each other.
+    """
+    rows = model._default_manager
+    if connections[router.db_for_write(model)].vendor == "mysql":
+        there = rows.select_for_update().filter(pk__in=names).order_by("pk")
+        names = sorted(set(names) - set(there.values_list("pk", flat=True)))
+    rows.bulk_create([model(pk=name) for name in names], ignore_conflicts=True)
+
+
+def _upsert(model: type[Model]) -> dict[str, Any]:
+    """How ``bulk_create`` is told to write over a row: MySQL and MariaDB know no target of a conflict."""
+    has_target = connections[
+        router.db_for_write(model)
+    ].features.supports_update_conflicts_with_target
+    unique = {"unique_fields": [model._meta.pk.name]} if has_target else {}
+    return {"update_conflicts": True, **unique}
 
 
 def _row(record: Record, prompt: str | None) -> Generation:

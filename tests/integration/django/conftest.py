@@ -1,4 +1,4 @@
-"""One running project for SQLite and one for PostgreSQL; the tests share it and use ids of their own."""
+"""One running project for each database; the tests share it and use ids of their own."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from support.django_project import Browser, DjangoProject
 from support.fleet import Fleet
+from support.mariadb import MariaServer
 from support.postgres import PostgresServer
 
 pytest.importorskip("django", reason='no Django (pip install "mulequeue[django]")')
@@ -20,7 +21,7 @@ _SQLITE = {"ENGINE": "django.db.backends.sqlite3", "NAME": "db.sqlite3"}
 def _database(kind: str, stack: ExitStack) -> dict[str, Any]:
     if kind == "sqlite":
         return _SQLITE
-    server = PostgresServer()
+    server = MariaServer() if kind == "mariadb" else PostgresServer()
     stack.callback(server.stop)
     return server.database
 

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from support.django_project import ROW, START, DjangoProject, row_when, start, stored
 from support.generations import new_id
 from support.waiting import wait_until
 
+# What is written over, and by many at once, is not done alike everywhere.
+DATABASES = ["sqlite", "postgresql", "mariadb"]
+on_all_databases = pytest.mark.parametrize("_running", DATABASES, indirect=True, scope="session")
 
+
+@on_all_databases
 def test_a_generation_becomes_a_row(project: DjangoProject) -> None:
     """A row has the whole input, where it stands, what it came to, and the stored files."""
     prompt = "a mule on a very long way " * 8
@@ -45,6 +51,7 @@ def test_a_failure_is_a_row_with_its_reason(project: DjangoProject) -> None:
     assert [] == row["files"]
 
 
+@on_all_databases
 def test_a_batch_is_a_row_with_members(project: DjangoProject) -> None:
     """The members of generate_many are joined to their batch."""
     batch_id = new_id("batch")
@@ -63,6 +70,7 @@ def test_a_batch_is_a_row_with_members(project: DjangoProject) -> None:
     assert [item["prompt"] for item in inputs] == found
 
 
+@on_all_databases
 def test_reconcile_mends_the_rows(project: DjangoProject) -> None:
     """Rows that were deleted, changed, or lost their record come to say what the ledger says."""
     gone, changed, ghost = start(project), start(project), new_id("ghost")
@@ -107,6 +115,7 @@ def test_reconcile_says_when_redis_is_away(project: DjangoProject) -> None:
     assert "CELERY_MULEQUEUE_REDIS_URL" in done.stderr
 
 
+@on_all_databases
 def test_a_late_writer_knows_no_less(project: DjangoProject) -> None:
     """However often and from how many sides a row is written, it ends as the ledger ends."""
     ids = [start(project, f"mule {number}") for number in range(4)]
@@ -137,6 +146,7 @@ def test_any_text_finds_a_row(project: DjangoProject) -> None:
     assert {"prompt": row["prompt"]} == row["input"]
 
 
+@on_all_databases
 def test_a_batch_may_go_before_its_members(project: DjangoProject) -> None:
     """Members of a batch that has expired in the ledger are still rows of it."""
     project.fleet.emulator.faults(lives=[{"end": "never"}])
