@@ -17,8 +17,7 @@ from kombu.exceptions import OperationalError
 
 from django_gallery import models
 from django_gallery.tasks import start_album
-from mulequeue.contrib import progress
-from mulequeue.contrib.django.serving import file_response
+from mulequeue.contrib.django.serving import event_stream, file_response
 from mulequeue.runtime import runtime
 
 
@@ -76,10 +75,7 @@ def cards(request: HttpRequest, album_id: str) -> HttpResponse:
 @require_GET
 def events(request: HttpRequest, album_id: str) -> StreamingHttpResponse:
     found, ledger = _mine(request, album_id).shown(), runtime().ledger
-    stream = progress.events(lambda: shown.progress(ledger, found))
-    return StreamingHttpResponse(
-        stream, content_type="text/event-stream", headers=progress.EVENT_HEADERS
-    )
+    return event_stream(request, lambda: shown.progress(ledger, found))
 
 
 @require_POST

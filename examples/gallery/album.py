@@ -108,8 +108,11 @@ def start_again(album: Album, index: int, attempt: int, prompt: str) -> None:
 
 
 def _batch(model: str, prompts: Sequence[str], batch_id: str) -> Signature:
-    field_name = catalog.find(model).prompt_field
-    return generate_many(model, [{field_name: text} for text in prompts], batch_id=batch_id)
+    found = catalog.find(model)
+    # The API's documentation makes four of it where nothing is said, and each is paid.
+    one = {"n": 1} if "n" in found.parameters else {}
+    inputs = [{found.prompt_field: text, **one} for text in prompts]
+    return generate_many(model, inputs, batch_id=batch_id)
 
 
 def progress(ledger: Ledger, album: Album) -> dict[str, Any]:
@@ -137,10 +140,13 @@ def progress(ledger: Ledger, album: Album) -> dict[str, Any]:
 
 
 def _text(size: int, done: int, counts: Mapping[str, int]) -> str:
-    """``7 of 12 done: 6 ready, 1 failed, 5 generating``."""
+    """``7 of 12 done: 6 ready, 1 failed, 2 being stored, 3 generating``."""
     known = {name: counts.get(name, 0) for name in _WORDS}
+    over = sum(known[name] for name in ("succeeded", *_TRIED_AGAIN))
+    known["storing"] = min(max(0, over - done), known["succeeded"])
+    known["succeeded"] -= known["storing"]
     known["queued"] = max(0, size - sum(known.values()))
-    order = ["succeeded", *_TRIED_AGAIN, "generating", "submitting", "waiting", "queued"]
+    order = ["succeeded", *_TRIED_AGAIN, "storing", "generating", "submitting", "waiting", "queued"]
     parts = [f"{known[name]} {_WORDS[name]}" for name in order if known[name] > 0]
     return f"{done} of {size} done: {', '.join(parts)}"
 

@@ -7,12 +7,19 @@ return file_response(request, record.files[0], runtime().settings)
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import IO
+from collections.abc import Callable, Iterator, Mapping
+from typing import IO, Any
 
+from django.core.handlers.asgi import ASGIRequest
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 
-from mulequeue.contrib.progress import FILE_HEADERS, open_file
+from mulequeue.contrib.progress import (
+    EVENT_HEADERS,
+    FILE_HEADERS,
+    events,
+    events_async,
+    open_file,
+)
 from mulequeue.outcome import File
 from mulequeue.settings import Settings
 
@@ -38,6 +45,18 @@ def file_response(request: HttpRequest, file: File, settings: Settings) -> HttpR
         headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{file.bytes}"
     status = 200 if part is None else 206
     return StreamingHttpResponse(_blocks(opened, wanted), status=status, headers=headers)
+
+
+def event_stream(
+    request: HttpRequest, look: Callable[[], Mapping[str, Any]]
+) -> StreamingHttpResponse:
+    """The response that follows what ``look`` gives, see :func:`mulequeue.contrib.progress.events`.
+
+    Under ASGI it holds no thread; a WSGI server needs one for every open page.
+    """
+    # Each of the two servers would collect the other's kind, and send it when it is over.
+    stream = events_async(look) if isinstance(request, ASGIRequest) else events(look)
+    return StreamingHttpResponse(stream, content_type="text/event-stream", headers=EVENT_HEADERS)
 
 
 def byte_range(header: str, size: int) -> range | None:

@@ -120,3 +120,17 @@ def test_generations_end_by_webhooks_alone(project: DjangoProject, encoding: str
     assert [0] * 3 == [row["polls"] for row in rows]
     answers = [status for told in project.fleet.emulator.webhooks() for status in told["answers"]]
     assert {200} == set(answers)
+
+
+def test_progress_streams_under_wsgi_and_asgi(still_project: DjangoProject) -> None:
+    """The view's one line gives each kind of server the stream that it does not collect."""
+    kinds = still_project.shell(
+        "from django.test import AsyncRequestFactory, RequestFactory\n"
+        "from mulequeue.contrib.django.serving import event_stream\n"
+        "look = lambda: {'is_over': True}\n"
+        "made = [event_stream(kind().get('/'), look) for kind in (RequestFactory, AsyncRequestFactory)]\n"
+        "answer = [response.is_async for response in made] + [b''.join(made[0]).decode()]"
+    )
+
+    assert [False, True] == kinds[:2]
+    assert "event: end" in kinds[2]

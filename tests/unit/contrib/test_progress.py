@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import fsspec
 import pytest
 from redis.exceptions import ConnectionError
 
-from mulequeue.contrib.progress import events, generation_json, members_done, open_file
+from mulequeue.contrib.progress import (
+    events,
+    events_async,
+    generation_json,
+    members_done,
+    open_file,
+)
 from mulequeue.ledger import Batch, Record
 from mulequeue.outcome import File
 from mulequeue.settings import Settings
@@ -61,6 +68,16 @@ def test_a_redis_that_is_away_does_not_end_it():
     told = parsed(events(looks(ConnectionError("away"), ConnectionError("away"), over), every=0))
 
     assert ["away", "progress", "end"] == [name for name, _ in told if name]
+
+
+def test_it_is_the_same_for_an_asgi_server():
+    """The asynchronous stream tells the same."""
+    seen = [{"is_over": False, "done": 1}, ConnectionError("away"), {"is_over": True, "done": 2}]
+
+    async def collected():
+        return [text async for text in events_async(looks(*seen), every=0)]
+
+    assert list(events(looks(*seen), every=0)) == asyncio.run(collected())
 
 
 @pytest.mark.parametrize(
