@@ -6,12 +6,8 @@ whether a hundred generations are in flight or a hundred thousand.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -157,9 +153,8 @@ def _gauges(found: Snapshot) -> Iterator[Metric]:
         pauses[profile, _GATES[kind]] = round(seconds, 3)
     text = "Seconds until a paused profile is tried again; 0: not paused."
     yield _labelled("mulequeue_profile_pause_seconds", text, ("profile", "what"), pauses)
-    held: Series = {(profile,): 0.0 for profile, _ in pauses} | {
-        (name,): 1.0 for name in found.held
-    }
+    profiles = {profile for profile, _ in pauses} | found.held
+    held: Series = {(profile,): float(profile in found.held) for profile in profiles}
     text = "1: submissions of the profile are paused by hand (mulequeue pause)."
     yield _labelled("mulequeue_profile_held", text, ("profile",), held)
 
@@ -215,43 +210,3 @@ def _histogram(
             buckets.append((le, total))
         family.add_metric(values, buckets=buckets, sum_value=sums.get(values, 0.0))
     return family
-
-
-def queue_depths(app: Any, queues: Iterable[str]) -> Callable[[], dict[str, int]]:
-    """Asks the broker how many messages stand in each queue; one that does not answer says nothing.
-
-    :param app: the Celery app, for its broker.
-    """
-    names, lock = list(queues), threading.Lock()
-
-    def look() -> dict[str, int]:
-        found: dict[str, int] = {}
-        with suppress(Exception), lock, app.connection_for_read(connect_timeout=3) as connection:
-            for name in names:
-                found[name] = 0  # one that is empty may not even exist, an error of the channel
-                with suppress(*connection.channel_errors), connection.channel() as channel:
-                    found[name] = channel.queue_declare(name, passive=True).message_count
-        return found
-
-    return look
-
-
-def start(
-    ledger: Ledger, host: str, port: int, depths: Callable[[], dict[str, int]] = dict
-) -> tuple[int, Callable[[], None]]:
-    """Serve ``/metrics`` in a thread.
-
-    :param port: 0: a free one.
-    :returns: the port, and what stops it.
-    :raises OSError: the port is in use.
-    """
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(LedgerCollector(ledger, depths))
-    server, thread = start_http_server(port, host, registry)
-
-    def stop() -> None:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-    return int(server.server_port), stop

@@ -27,7 +27,7 @@ def exporter_command(ctx: click.Context, host: str, port: int) -> None:
             'The exporter needs prometheus_client: pip install "mulequeue[metrics]"'
         )
     from mulequeue.ledger import Ledger
-    from mulequeue.metrics_exporter import queue_depths, start
+    from mulequeue.metrics_server import queue_depths, start
 
     app = app_of(ctx)
     settings = settings_of(app)
