@@ -23,6 +23,7 @@ from mulequeue.cli.enqueueing import enqueue
 from mulequeue.cli.errors import Stopped
 from mulequeue.cli.fleet import app_of, ledger_of, settings_of
 from mulequeue.cli.given import EXTRA_HELP, VALIDATE_HELP, extras, folders_of
+from mulequeue.cli.pause_hint import PauseHint
 from mulequeue.cli.prompts import read_inputs
 from mulequeue.cli.resending import Resending
 from mulequeue.cli.saying import say
@@ -149,7 +150,8 @@ def run_on_workers(app: Any, job: Job) -> int:
                 storage=job.storage,
                 note=view.note,
             )
-            is_over = watch(watched, view, max_wait=left, each_look=[hint, resending])
+            hints = [hint, PauseHint(ledger, view.note), resending]
+            is_over = watch(watched, view, max_wait=left, each_look=hints)
         except KeyboardInterrupt:
             raise Stopped(how_to_go_on(batch_id)) from None
     summary = summary_of(watched.batch, time.monotonic() - started)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mulequeue.cli.batch import do_without
@@ -10,6 +11,7 @@ from mulequeue.cli.checks import tell_warnings
 from mulequeue.cli.errors import Stopped, one_line
 from mulequeue.cli.fleet import ledger_of
 from mulequeue.cli.outcomes import status_line, tell_outcome, tell_submitted
+from mulequeue.cli.pause_hint import PauseHint
 from mulequeue.cli.saying import say
 from mulequeue.cli.task_view import TaskView
 from mulequeue.cli.task_watch import TaskWatch
@@ -37,15 +39,14 @@ def run_on_workers(app: Any, call: Call, *, no_wait: bool) -> int:
     chain.apply_async()
     view = TaskView(quiet=call.quiet)
     watch = TaskWatch(ledger, call.task_id, download_id=stored, say=view.say)
-    hint = WorkerHint(
-        app,
-        say if call.quiet else view.say,
-        lambda: watch.record is not None,
-        local=do_without(call.task_id),
-    )
+    tell = say if call.quiet else view.say
+    hints: list[Callable[[], None]] = [
+        WorkerHint(app, tell, lambda: watch.record is not None, local=do_without(call.task_id)),
+        PauseHint(ledger, tell),
+    ]
     try:
         with view:
-            is_over = _watched(watch, view, hint, max_wait=call.max_wait, no_wait=no_wait)
+            is_over = _watched(watch, view, hints, max_wait=call.max_wait, no_wait=no_wait)
     except KeyboardInterrupt:
         raise Stopped(
             f"Stopped watching; it goes on in the workers. {_go_on(call.task_id)}"
@@ -57,7 +58,12 @@ def run_on_workers(app: Any, call: Call, *, no_wait: bool) -> int:
 
 
 def _watched(
-    watch: TaskWatch, view: TaskView, hint: WorkerHint, *, max_wait: float | None, no_wait: bool
+    watch: TaskWatch,
+    view: TaskView,
+    hints: Sequence[Callable[[], None]],
+    *,
+    max_wait: float | None,
+    no_wait: bool,
 ) -> bool:
     """Look until it is over (or has its id, if that is enough); False: ``max_wait`` has passed."""
     gives_up = None if max_wait is None else time.monotonic() + max_wait
@@ -65,7 +71,8 @@ def _watched(
         if gives_up is not None and time.monotonic() >= gives_up:
             return False
         view.tick(watch.record)
-        hint()
+        for hint in hints:
+            hint()
         time.sleep(0.2)
     return True
 

@@ -94,6 +94,19 @@ def test_a_batch_that_comes_again_and_again_gets_no_more_turns(limited: World) -
     assert {"a", "b"} <= set(batches[2:])
 
 
+def test_a_batch_that_is_still_being_enqueued_keeps_its_turn(limited: World) -> None:
+    """Members that join those that wait do not send their batch to the end of the round."""
+    wait_in_line(limited, "a", 5)
+    wait_in_line(limited, "b", 5)
+
+    gone = ["first"]
+    for index in range(4):
+        limited.ask(limited.intent(f"b-more-{index}", batch_id="b", batch_size=9))
+        gone.append(next_one(limited, gone[-1]))
+
+    assert ["a", "b", "a", "b"] == [name[0] for name in gone[1:]]
+
+
 def test_a_newcomer_does_not_overtake(limited: World) -> None:
     """A slot that is free goes to who waits, not to who happens to come; a sweep wakes that one."""
     wait_in_line(limited, "", 1)

@@ -50,6 +50,18 @@ def test_without_an_answer_it_is_taken_until_a_window_after_the_lease(slow: Worl
     assert ["c"] == [wake.task_id for wake in slow.claim(30).wakes if wake.task_id == "c"]
 
 
+def test_a_create_that_was_refused_as_too_many_counts_for_one_window(slow: World) -> None:
+    """It arrived, so it has a place; tried again it takes another one."""
+    for intent in [slow.submit(name) for name in "ab"]:
+        slow.retract(intent, 0.5)
+
+    assert [1.001] * 2 == pytest.approx(places(slow))
+    assert [] == slow.claim(0.9).wakes
+    assert ["a"] == [wake.task_id for wake in slow.claim(0.2).wakes]
+    assert [float("inf")] == places(slow)
+    slow.check()
+
+
 def test_what_was_granted_and_not_sent_gives_its_place_back(slow: World) -> None:
     """Cancelled between its wake and its delivery, it takes nothing from the others."""
     first = [slow.submit(name) for name in "ab"]
