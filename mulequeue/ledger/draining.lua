@@ -42,9 +42,11 @@ local function drain(profile, limits, most, known, put_off)
     local group, batch = next_lane(profile, full)
     if not group then break end
     local id = redis.call('ZRANGE', lane_key(profile, group, batch), 0, 0)[1]
-    local found = read(id, 'state', 'slot', 'group', 'path', 'key')
+    local found = read(id or '', 'state', 'slot', 'group', 'path', 'key')
     local held = { state = found[1], slot = found[2], group = found[3], path = found[4] or '' }
-    if is_first(id, held, profile, group, batch, limits) then
+    if not id then
+      close_lane(profile, group, batch)
+    elseif is_first(id, held, profile, group, batch, limits) then
       if not known[found[5]] then
         if not put_off then again = now break end
         leave_lane(id, profile, group, batch)

@@ -184,10 +184,11 @@ def test_what_moved_on_is_passed_over(limited: World) -> None:
     assert ["b-0002"] == [wake.task_id for wake in limited.claim().wakes]
 
 
-def test_what_stands_in_no_lane_is_found(limited: World) -> None:
+@pytest.mark.parametrize("lost", [("groups:", "ring:", "lane:"), ("lane:",), ("ring:",)])
+def test_what_stands_in_no_lane_is_found(limited: World, lost: tuple[str, ...]) -> None:
     """A waiting record without a lane, of an older version or after a loss, comes back into one."""
     wait_in_line(limited, "b", 2)
-    for start in ("groups:", "ring:", "lane:"):
+    for start in lost:
         for key in keys(limited, start):
             limited.redis.delete(limited.key(key))
     limited.ledger.settle("first", None, "succeeded", {})
