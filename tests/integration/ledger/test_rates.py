@@ -101,6 +101,20 @@ def test_a_model_has_its_own_rate(redis: Redis) -> None:
     assert ["veo-2"] == [wake.task_id for wake in world.claim(60.1).wakes]
 
 
+@pytest.mark.parametrize("of_model", [False, True])
+def test_who_waits_is_looked_at_when_there_is_room(redis: Redis, of_model: bool) -> None:
+    """Whoever comes between two windows is told when the next one begins, and not later."""
+    rate = {"submissions_per_second": 1}
+    world = World(redis, **({"models": {VEO: Limits(**rate)}} if of_model else rate))
+    world.generating("a", path=VEO)
+    world.clock += 0.1
+
+    verdict = world.ask(world.intent("b", path=VEO))
+
+    assert verdict.again is not None
+    assert 0.901 == pytest.approx(verdict.again - world.clock, abs=1e-3)
+
+
 def test_nothing_is_kept_of_rates_that_nobody_limits(world: World) -> None:
     """Without a rate there is no set of places, and no number in the records."""
     intent = world.submit("t")
