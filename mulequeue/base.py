@@ -84,7 +84,7 @@ class ExpectedTask(OwnTask):
         from mulequeue import expecting
 
         options["task_id"] = options.get("task_id") or uuid()
-        if not expecting.applies(sender, options):
+        if not expecting.applies(self, sender, options):
             return super().apply_async(args, kwargs, **options)
         return expecting.publish(self, sender, args, kwargs, options, super().apply_async)
 

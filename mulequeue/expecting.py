@@ -50,14 +50,14 @@ def publish(
         raise
 
 
-def applies(sender: Any, options: Mapping[str, Any]) -> bool:
+def applies(task: Any, sender: Any, options: Mapping[str, Any]) -> bool:
     """Whether a message is looked after: a follower in its own right, and wanted however late.
 
-    :param sender: the running task, or None outside of a worker's tasks.
+    :param sender: the running task.
     """
     return (
-        sender is not None
-        and not sender.request.is_eager
+        not sender.request.is_eager
+        and not task.app.conf.task_always_eager
         and sender.request.id != options["task_id"]  # not a retry of itself, which has its lease
         and all(options.get(name) is None for name in ("expires", "eta", "countdown"))
     )
