@@ -136,13 +136,17 @@ class Batch:
 
     batch_id: str
     size: int
+    """Members."""
     counts: Mapping[str, int]
     """waiting, submitting, generating, and the outcomes."""
     files: int
+    """Assets that were stored."""
     downloaded: int
     """Members whose download is done."""
     is_cancelled: bool
+    """Members that were not begun yet never will be."""
     created: float
+    """Its first member came to a worker; unix seconds of Redis' clock."""
 
     @property
     def over(self) -> int:

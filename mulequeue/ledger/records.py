@@ -32,33 +32,50 @@ class Record:
     """What the ledger keeps of one generation. Times are unix seconds of Redis' clock."""
 
     task_id: str
+    """The Celery task id of ``generate``: its name."""
     state: str
+    """``waiting``, ``submitting``, ``generating``, ``settled``, ``delivering`` or ``delivered``."""
     status: str | None = None
     """The outcome's status, once there is one."""
     epoch: str = ""
+    """Of the message that may act on it; a later message of the same id has another."""
     profile: str = "default"
     model: str | None = None
+    """``vendor/model[/action]``; None for a path that the catalog does not know."""
     label: str = ""
     """The first characters of the prompt, for people."""
     path: str = ""
+    """The api_path without ``/vendors/``."""
     kind: str | None = None
     base_url: str | None = None
     batch: str | None = None
+    """The batch it counts in."""
     remote_id: str | None = None
+    """The API's id of the generation."""
     late_remote_id: str | None = None
     """An id that arrived after something else was delivered: paid, and to be taken up with resume."""
     interval: float | None = None
     """The fixed poll interval the caller asked for, seconds."""
     polls: int = 0
+    """Status checks so far."""
     errors: int = 0
+    """Status checks in a row that told nothing."""
     deliveries: int = 0
+    """How often its outcome was handed on, or tried to be."""
     created: float = 0.0
+    """Its message came to a worker for the first time."""
     submitted: float | None = None
+    """The create request was about to leave."""
     started: float | None = None
+    """Its id was known; the deadline counts from here."""
     finished: float | None = None
+    """Its outcome was known."""
     deadline: float | None = None
+    """From then on a status check that says still active makes it ``timed_out``."""
     poisoned: bool = False
+    """Handing it on failed so often that its outcome became a failure."""
     abandoned: bool = False
+    """Handing on even that failure did not work; the record is kept."""
     answer: Mapping[str, Any] = field(default_factory=dict)
     """What the API answered at the end: assets, error, created_at, updated_at, extra, kind."""
     files: tuple[File, ...] = ()
