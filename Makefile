@@ -4,8 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Tests of processes mostly wait: two of them share a core.
 JOBS ?= $(shell expr 2 '*' $$(nproc 2>/dev/null || echo 2))
-# Tests of real processes on a busy machine: one that fails is run once more, and said so.
-AGAIN ?= --reruns 1
+# Tests of real processes on a busy machine: those that fail are run once more, by themselves.
+define all_of
+	PYTHONSAFEPATH=1 $(BIN)/pytest $(1) -o cache_dir=$(VENV)/pytest -n $(JOBS) --dist worksteal $(MORE) || \
+		{ test $$? = 1 && echo "== once more, what failed" && \
+		PYTHONSAFEPATH=1 $(BIN)/pytest $(1) -o cache_dir=$(VENV)/pytest --last-failed --maxfail 3; }
+endef
+MORE ?=
 # Of the soak; SOAK takes more of its options (--without-webhooks, --keep, …).
 SEED ?= 1
 MINUTES ?= 10
@@ -53,11 +58,10 @@ test: $(VENV)/dev ## The suite; what is not installed is skipped with its reason
 	$(BIN)/pytest tests/unit tests/integration -n $(JOBS)
 
 suite: $(VENV)/dev ## All tests, on what is installed in VENV
-	PYTHONSAFEPATH=1 $(BIN)/pytest $(TESTS) -n $(JOBS) --dist worksteal $(AGAIN)
+	$(call all_of,$(TESTS))
 
 test-oldest: ## The oldest supported releases, where versions differ
-	$(MAKE) .venv-oldest/dev $(OLDEST)
-	PYTHONSAFEPATH=1 .venv-oldest/bin/pytest $(VERSIONED) -n $(JOBS) --dist worksteal $(AGAIN)
+	$(MAKE) suite $(OLDEST) TESTS="$(VERSIONED)"
 
 test-all: ## Everything on the built wheel; a missing server is a failure
 	$(MAKE) lint $(WHEEL)
