@@ -47,6 +47,6 @@ def test_the_wheel_holds_nothing_else() -> None:
     """No tests, no benchmarks and no stray modules come along."""
     tops = {name.split("/")[0] for name in installed() if not name.startswith("..")}
 
-    assert {"mulequeue", "pytest_mulequeue.py"} == {
+    assert {"mulequeue", "pytest_mulequeue.py", "celery_mulequeue.py"} == {
         top for top in tops if not top.endswith(".dist-info")
     }
