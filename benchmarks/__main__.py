@@ -17,6 +17,8 @@ import inspect
 from importlib import import_module
 from pathlib import Path
 
+from benchmarks.plots import PLOTS
+
 NAMES = ("polls", "capacity", "fanout", "lag", "recovery", "download", "scale", "in_flight")
 
 
@@ -29,7 +31,7 @@ def main() -> None:
     )
     parser.add_argument("name", choices=NAMES, metavar="NAME")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
-    parser.add_argument("--plot", type=Path, help="a folder for the plot")
+    parser.add_argument("--plot", type=Path, help="the folder that gets the plot")
     parser.add_argument("--only", help="polls: these contenders, by comma")
     parser.add_argument("--peers-python", help="polls: the Python of an environment with arq")
     options = parser.parse_args()
@@ -38,6 +40,8 @@ def main() -> None:
     given = {name: value for name, value in vars(options).items() if name in known and value}
     report = run(**given)
     print(report.to_json() if options.json else report.to_text())
+    if options.plot and options.name in PLOTS:
+        (options.plot / f"bench-{options.name}.svg").write_text(PLOTS[options.name](report))
 
 
 if __name__ == "__main__":

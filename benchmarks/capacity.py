@@ -45,10 +45,10 @@ def _measure(
 ) -> dict[str, Any]:
     time.sleep(SETTLE_SECONDS)
     due, since = DueTimes(here.url, count), time.time()
-    meter, before, commands = here.meter(poller), server.polls, _commands(here)
+    meter, before, commands = here.meter(poller), server.polls, here.commands()
     time.sleep(WINDOW_SECONDS)
     meter.stop()
-    polls, commands = server.polls - before, _commands(here) - commands
+    polls, commands = server.polls - before, here.commands() - commands
     due.stop()
     late = list(lateness(due.of, server.arrivals(), since))
     return {
@@ -65,12 +65,6 @@ def _measure(
         "redis_bytes_per_generation": (here.used_bytes() - empty) / count,
         "rss_mib": rss_of(poller),
     }
-
-
-def _commands(here: Fleet) -> int:
-    """That Redis ran so far, those within scripts included."""
-    info: dict[str, Any] = here.redis.info("stats")  # type: ignore[assignment]
-    return int(info["total_commands_processed"])
 
 
 def _report(rows: list[dict[str, Any]]) -> Report:

@@ -37,7 +37,7 @@ result.get(timeout=%d, interval=0.02)
 print(time.time())
 """
 _OURS = (
-    "generate.s('alibaba/wan2.6-t2i', {'prompt': f'A mule carries parcel {number}'},"
+    "generate.s('alibaba/wan2.6-t2i', {'prompt': f'A mule carries parcel {number}', 'n': 1},"
     " on_failure='return') | download.s()"
 )
 _NOOP = "chain(noop.s(number), noop.s(), noop.s())"
@@ -76,7 +76,7 @@ def _against_ideal(row: dict[str, Any], creates: list[tuple[str, float]]) -> dic
 
 def _measure(here: Fleet, name: str, member: str, count: int) -> dict[str, Any]:
     worker = here.worker("worker", "-c", "4", app="benchmarks.marking")
-    meter = here.meter(worker)
+    meter, commands = here.meter(worker), here.commands()
     started, ended = _send(here, _SEND % (member, count, "noop.s()", 300))
     meter.stop()
     return {
@@ -85,6 +85,8 @@ def _measure(here: Fleet, name: str, member: str, count: int) -> dict[str, Any]:
         "wall_seconds": ended - started,
         "cpu_ms_per_member": 1000 * meter.cpu / count,
         "redis_ms_per_member": 1000 * meter.redis_cpu / count,
+        "redis_commands_per_member": (here.commands() - commands) / count,
+        "redis_connections": here.connections(),
     }
 
 

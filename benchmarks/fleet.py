@@ -104,8 +104,19 @@ class Fleet:
 
     def used_bytes(self) -> int:
         """Memory of Redis."""
-        info: dict[str, Any] = self.redis.info("memory")  # type: ignore[assignment]
-        return int(info["used_memory"])
+        return self._info("memory", "used_memory")
+
+    def commands(self) -> int:
+        """That Redis ran so far, those within scripts included."""
+        return self._info("stats", "total_commands_processed")
+
+    def connections(self) -> int:
+        """To Redis, at this moment."""
+        return self._info("clients", "connected_clients")
+
+    def _info(self, section: str, name: str) -> int:
+        info: dict[str, Any] = self.redis.info(section)  # type: ignore[assignment]
+        return int(info[name])
 
 
 def pid_of(child: Child) -> int:

@@ -3,7 +3,8 @@
 Every contender waits for the same number of generations that never end and checks each every 5 s.
 CPU is the operating system's, over all processes of the contender, Redis' beside it.
 
-* ``floor``: an aiohttp loop that only polls (the same on uvloop, where that is installed).
+* ``floor``: an aiohttp loop that only polls (the same on uvloop, where that is installed, and over
+  the connections that mulequeue has for it).
 * ``mulequeue``: a poller process. Records, claims, schedule, leases and the Celery shell included.
 * ``celery retry``: what cannot keep the cadence is measured at the rate that it reaches.
 * ``celery sleep``: 16 slots, so 16 generations in flight.
@@ -13,6 +14,8 @@ CPU is the operating system's, over all processes of the contender, Redis' besid
 from __future__ import annotations
 
 import importlib.util
+import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -78,21 +81,23 @@ def _measure(
 def contenders(count: int, peers_python: str) -> dict[str, Callable[[Fleet], tuple[Child, int]]]:
     """Name -> starts it, so that so many generations are in flight."""
 
-    def bare(here: Fleet, loop: str = "") -> tuple[Child, int]:
+    def bare(here: Fleet, loop: str = "", client: str = "") -> tuple[Child, int]:
         command = [sys.executable, "-m", "benchmarks.peers.bare_loop"]
         arguments = [str(count), str(INTERVAL_SECONDS)]
-        return here.start("floor", [*command, *arguments], env={"BENCH_LOOP": loop}), count
+        return here.start(
+            "floor", [*command, *arguments], env={"BENCH_LOOP": loop, "BENCH_CLIENT": client}
+        ), count
 
     def ours(here: Fleet) -> tuple[Child, int]:
         fill(here.url, here.api, 0, count, interval=INTERVAL_SECONDS)
         return here.poller(), count
 
     def retry(here: Fleet) -> tuple[Child, int]:
-        _enqueue(here, "benchmarks.peers.celery_retry", count)
+        enqueue(here, "benchmarks.peers.celery_retry", count)
         return here.worker("retry", "-c", "4", app="benchmarks.peers.celery_retry"), count
 
     def sleep(here: Fleet) -> tuple[Child, int]:
-        _enqueue(here, "benchmarks.peers.celery_sleep", SLOTS)
+        enqueue(here, "benchmarks.peers.celery_sleep", SLOTS)
         return here.worker("sleep", "-c", str(SLOTS), app="benchmarks.peers.celery_sleep"), SLOTS
 
     def arq(here: Fleet) -> tuple[Child, int]:
@@ -102,7 +107,13 @@ def contenders(count: int, peers_python: str) -> dict[str, Callable[[Fleet], tup
         wait_for(lambda: not sent.is_running, 60, "arq's jobs to be enqueued")
         return here.start("arq", [*command, "work"], env=env), count
 
-    found = {"floor": bare, "mulequeue": ours, "celery retry": retry, "celery sleep": sleep}
+    found = {
+        "floor": bare,
+        "mulequeue": ours,
+        "floor on mulequeue's lines": lambda here: bare(here, client="lines"),
+        "celery retry": retry,
+        "celery sleep": sleep,
+    }
     if importlib.util.find_spec("uvloop"):
         found["floor on uvloop"] = lambda here: bare(here, "uvloop")
     if Path(peers_python).exists():
@@ -112,16 +123,14 @@ def contenders(count: int, peers_python: str) -> dict[str, Callable[[Fleet], tup
     return found
 
 
-def _enqueue(here: Fleet, app: str, count: int) -> None:
+def enqueue(here: Fleet, app: str, count: int) -> None:
+    """The tasks of a Celery peer, one for each generation."""
     code = (
         f"import sys; from {app} import app, wait\n"
         "with app.producer_pool.acquire() as producer:\n"
         "    for remote_id in sys.stdin.read().split():\n"
         "        wait.apply_async((remote_id,), producer=producer)\n"
     )
-    import os
-    import subprocess
-
     ids = "\n".join(make_id(number, None) for number in range(count))
     env = {**os.environ, **here.env}
     subprocess.run([sys.executable, "-c", code], input=ids, text=True, env=env, check=True)

@@ -13,6 +13,7 @@ from mulequeue.answers import Fetched
 from mulequeue.deciding import Again, Settled, decide
 from mulequeue.feed import Feed, Round
 from mulequeue.ledger import MOST_CLAIMED, Due, Message, Sweep, Wake
+from mulequeue.ledger.sweeping import is_helper
 from mulequeue.outages import Outages
 from mulequeue.runtime import Runtime
 from mulequeue.settings import Profile
@@ -54,14 +55,16 @@ class Poller:
 
     # -- one sweep -----------------------------------------------------------------------------
 
-    async def sweep(self, token: str) -> Message | None:
-        """Check what is due, for about a second; answers the next poll message.
+    async def sweep(self, token: str) -> list[Message]:
+        """Check what is due, for about a second; answers the poll messages to publish.
 
         :param token: of the poll message; one that is no longer current does nothing.
         """
         call, ledger = self._runtime.call, self._ledger
+        if is_helper(token):
+            return await self._help(token)
         if not await call(ledger.begin_sweep, token):
-            return None
+            return []
         keeper = asyncio.create_task(self._keep_lease(token))
         try:
             self._with_webhooks = await call(ledger.with_webhooks, self._profiles)
@@ -69,7 +72,18 @@ class Poller:
         finally:
             keeper.cancel()
         # Behind, it goes on as soon as the tasks that wait for this slot have had their turn.
-        return await call(ledger.end_sweep, token, gap_seconds=0.0 if is_behind else GAP_SECONDS)
+        gap = 0.0 if is_behind else GAP_SECONDS
+        following = await call(ledger.end_sweep, token, gap_seconds=gap)
+        helper = await call(ledger.call_helper, following) if following and is_behind else None
+        return [message for message in (following, helper) if message is not None]
+
+    async def _help(self, token: str) -> list[Message]:
+        """The same beside the sweep that holds the lease, which has found that it is behind."""
+        if not await self._runtime.call(self._ledger.join_helpers, token):
+            return []
+        is_behind = await self._check_what_is_due(self._loop.time() + SWEEP_SECONDS)
+        again = await self._runtime.call(self._ledger.leave_helpers, token, is_behind=is_behind)
+        return [again] if again is not None else []
 
     async def _keep_lease(self, token: str) -> None:
         while True:
@@ -234,20 +248,20 @@ def _warn_of_unknown_word(due: Due, found: Fetched) -> None:
         )
 
 
-async def _sweep(runtime: Runtime, token: str) -> Message | None:
+async def _sweep(runtime: Runtime, token: str) -> list[Message]:
     poller: Poller | None = runtime.state.get("poller")
     if poller is None:
         poller = runtime.state["poller"] = Poller(runtime)
     return await poller.sweep(token)
 
 
-def sweep(runtime: Runtime, token: str) -> Message | None:
-    """One sweep on the process' event loop."""
+def sweep(runtime: Runtime, token: str) -> list[Message]:
+    """One sweep on the process' event loop; the poll messages to publish."""
     try:
-        message = runtime.run(_sweep(runtime, token))
+        messages = runtime.run(_sweep(runtime, token))
     except RedisError as exc:
         # What was claimed is due again when the claims lapse; a watchdog starts the next sweep.
         runtime.absence.noted(exc)
-        return None
+        return []
     runtime.absence.over()
-    return message
+    return messages

@@ -210,13 +210,15 @@ def adopt(
 def poll(self: Any, token: str) -> None:
     """Check everything that is due, then come back when something is due again.
 
-    :param token: of the one poll message that is valid; any other does nothing.
+    :param token: of the one poll message that is valid, or of a helper that was called just now; any
+        other does nothing.
     """
     from mulequeue.polling import sweep
     from mulequeue.runtime import runtime
 
     here = runtime(self.app)
-    here.publish_poll(sweep(here, token))
+    for message in sweep(here, token):
+        here.publish_poll(message)
 
 
 @shared_task(bind=True, base=TransferringTask, name="mulequeue.download", **OWN)

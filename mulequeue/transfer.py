@@ -125,7 +125,9 @@ def _streamed(
 ) -> Iterator[bytes]:
     with _translated(url, session, settings):
         # urllib3 raises when the connection ends before Content-Length, or before the last chunk.
-        while chunk := response.raw.read(CHUNK_BYTES, decode_content=True):
+        # Decoding copies every byte once more, also where there is nothing to decode.
+        is_packed = "Content-Encoding" in response.headers
+        while chunk := response.raw.read(CHUNK_BYTES, decode_content=is_packed):
             yield chunk
         if session.was_cut:  # a cut connection looks like an end where no length was announced
             raise _late(url, settings)

@@ -1,13 +1,16 @@
-"""The floor: an aiohttp loop that only polls, 64 at once, and remembers nothing.
+"""The floor: a loop that only polls, 64 at once, and remembers nothing.
 
 ``python -m benchmarks.peers.bare_loop COUNT SECONDS``: so many generations, each once in so many
-seconds. With BENCH_LOOP=uvloop on that loop.
+seconds, with aiohttp. With BENCH_LOOP=uvloop on that loop; with BENCH_CLIENT=lines over mulequeue's
+own connections, so that what its records, claims and leases cost can be seen alone.
 """
 
 import asyncio
+import json
 import os
+import ssl
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 import aiohttp
 
@@ -16,11 +19,35 @@ from benchmarks.server import make_id
 API = os.environ["BENCH_API"]
 
 
-async def drain(session: aiohttp.ClientSession, ids: Iterator[str]) -> None:
+Ask = Callable[[str], Awaitable[bytes]]
+
+
+async def drain(ask: Ask, ids: Iterator[str]) -> None:
     for remote_id in ids:
-        async with session.get(f"{API}/vendors/peer/generation/{remote_id}") as answer:
-            body = await answer.json()
+        body = json.loads(await ask(remote_id))
         assert body["task_info"]["status"] == "processing"
+
+
+def by_aiohttp() -> Ask:
+    session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=64))
+
+    async def ask(remote_id: str) -> bytes:
+        async with session.get(f"{API}/vendors/peer/generation/{remote_id}") as answer:
+            return await answer.read()
+
+    return ask
+
+
+def by_lines() -> Ask:
+    from mulequeue.lines import Lines
+
+    context = ssl.create_default_context()
+    lines = Lines(API, b"Accept: application/json\r\n", ssl_context=context, most_bytes=2**20)
+
+    async def ask(remote_id: str) -> bytes:
+        return (await lines.get(f"/vendors/peer/generation/{remote_id}", seconds=15)).body
+
+    return ask
 
 
 async def main(count: int, seconds: float) -> None:
@@ -28,13 +55,13 @@ async def main(count: int, seconds: float) -> None:
     ids = [make_id(number, None) for number in range(count)]
     parts = max(int(seconds / 0.5), 1)
     loop = asyncio.get_running_loop()
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=64)) as session:
-        due, part = loop.time(), 0
-        while True:
-            waiting = iter(ids[part::parts])
-            await asyncio.gather(*(drain(session, waiting) for _ in range(64)))
-            due, part = due + seconds / parts, (part + 1) % parts
-            await asyncio.sleep(max(due - loop.time(), 0))
+    ask = by_lines() if os.environ.get("BENCH_CLIENT") == "lines" else by_aiohttp()
+    due, part = loop.time(), 0
+    while True:
+        waiting = iter(ids[part::parts])
+        await asyncio.gather(*(drain(ask, waiting) for _ in range(64)))
+        due, part = due + seconds / parts, (part + 1) % parts
+        await asyncio.sleep(max(due - loop.time(), 0))
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ The braces make one Redis Cluster slot of a fleet.
 ``mulequeue:{fleet}:day:<profile>:<day>``      hash    submissions of a UTC day: total, and by model
 ``mulequeue:{fleet}:pollgate:<profile>``       hash    pause and probe of status checks
 ``mulequeue:{fleet}:poll``, ``…:sweep``        hash    the valid poll message; the sweep that runs
+``mulequeue:{fleet}:helpers``                  hash    slots of sweeps that help with a backlog
 ``mulequeue:{fleet}:transfer:<task id>``       hash    lease of a download or notification
 ``mulequeue:{fleet}:transfers``                hash    by task: which messages have overtaken others
 ``mulequeue:{fleet}:done:<task id>``           string  what a download or notification came to
@@ -48,7 +49,6 @@ from mulequeue.ledger.answers import (
     Verdict,
     Wake,
     due_of,
-    message_of,
     new_token,
     verdict_of,
     wake_of,
@@ -61,6 +61,7 @@ from mulequeue.ledger.gates import Gate, Gates, limits_of
 from mulequeue.ledger.packing import pack, unpack
 from mulequeue.ledger.reading import Reading
 from mulequeue.ledger.records import SCHEMA_VERSION, Record, outcome_of
+from mulequeue.ledger.sweeping import Sweeping
 from mulequeue.ledger.transfers import Transfers
 from mulequeue.settings import Profile
 
@@ -82,14 +83,13 @@ __all__ = [
     "unpack",
 ]
 
-SWEEP_LEASE_SECONDS = 5.0
 CLAIM_LEASE_SECONDS = 5.0
 SUBMIT_MARGIN_SECONDS = 15.0
 MOST_CLAIMED = 250
 MOST_WAKES = 200
 
 
-class Ledger(Transfers, Events, Gates, Cancelling, Reading, Counted):
+class Ledger(Sweeping, Transfers, Events, Gates, Cancelling, Reading, Counted):
     """One fleet's ledger on one Redis.
 
     :param redis: a client that answers bytes (``decode_responses`` off).
@@ -266,24 +266,3 @@ class Ledger(Transfers, Events, Gates, Cancelling, Reading, Counted):
     def recover(self, profile: str) -> None:
         """Status checks of a profile work again."""
         self._run("pollgate", "recover", profile, "", 0, 0)
-
-    # -- the poll message ------------------------------------------------------------------
-
-    def schedule_poll(self, due: float) -> Message | None:
-        """Something was parked that is due then: the message to publish, if none comes in time."""
-        return message_of(self._run("poll", "schedule", new_token(), due))
-
-    def begin_sweep(self, token: str) -> bool:
-        """Whether the message with this token is the valid one and no sweep runs."""
-        return bool(self._run("poll", "begin", token, SWEEP_LEASE_SECONDS))
-
-    def renew_sweep(self, token: str) -> bool:
-        return bool(self._run("poll", "renew", token, SWEEP_LEASE_SECONDS))
-
-    def end_sweep(self, token: str, *, gap_seconds: float) -> Message | None:
-        """The sweep is over: the next message, if anything is due some day."""
-        return message_of(self._run("poll", "end", token, new_token(), gap_seconds))
-
-    def watch(self) -> Message | None:
-        """A fresh message when something is overdue and nobody looks at it."""
-        return message_of(self._run("poll", "watch", new_token()))

@@ -1,0 +1,155 @@
+"""How fast is ``download``, and what memory does it take, beside curl in the same run?
+
+One file of 1 GiB, and 500 of 2 MiB on a worker with four processes; curl gets the same files from the
+same server into the same file system, the small ones four at a time.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.accounting import MEBI
+from benchmarks.fleet import Fleet, fleet, rss_of
+from benchmarks.report import Report
+from benchmarks.server import BenchServer, Plan
+from mulequeue.processes import Child, temporary_folder
+
+LARGE_BYTES, SMALL_BYTES, SMALL_COUNT = 1024 * MEBI, 2 * MEBI, 500
+AT_ONCE, ROUNDS = 4, 3
+PNG = b"\x89PNG\r\n\x1a\n"
+_SEND = """
+import time, uuid
+from celery import group
+from benchmarks.marking import app
+from mulequeue import download
+from mulequeue.outcome import Asset, Outcome
+def outcome(number):
+    asset = Asset(url=%r, kind="image")
+    return Outcome(task_id=str(uuid.uuid4()), remote_id=f"r{number}", model="bench", profile="default",
+        api_path="/vendors/bench/generation", status="succeeded", kind="image", assets=(asset,)).to_dict()
+started = time.time()
+group(download.s(outcome(number)) for number in range(%d)).apply_async().get(timeout=300, interval=0.02)
+print(started, time.time())
+"""
+
+
+def run(*, large: int = LARGE_BYTES, small: int = SMALL_COUNT) -> Report:
+    """The large file, then the small ones."""
+    with temporary_folder() as folder:
+        _make(Path(folder, "large.png"), large)
+        _make(Path(folder, "small.png"), SMALL_BYTES)
+        server = BenchServer(Plan(files=folder))
+        try:
+            rows = [
+                *_pair(server, "large.png", large, 1),
+                *_pair(server, "small.png", SMALL_BYTES, small),
+            ]
+        finally:
+            server.stop()
+    speed = {row["what"]: row["mb_per_second"] for row in rows}
+    names = [row["what"] for row in rows[::2]]
+    ratios = {f"{name} / curl": speed[name] / speed[f"{name}, curl"] for name in names}
+    return Report(name="download", rows=rows, ratios=ratios)
+
+
+def _make(path: Path, size: int) -> None:
+    with path.open("wb") as file:
+        file.write(PNG)
+        file.truncate(size)
+
+
+def _pair(server: BenchServer, name: str, size: int, count: int) -> list[dict[str, Any]]:
+    """Both by turns, the middle one of each: where a file's pages come from makes a factor of two."""
+    what, url = f"{count} × {size // MEBI} MiB", f"{server.url}/files/{name}"
+    ours, curls = [], []
+    with fleet(server.url) as here:
+        worker = here.worker("worker", "-c", str(AT_ONCE), app="benchmarks.marking")
+        _send(here, f"{server.url}/files/small.png", AT_ONCE * 2)  # everything is loaded
+        _curl(url, size, count)
+        for _ in range(ROUNDS):
+            ours.append(_ours(here, worker, url, size, count))
+            curls.append(_curl(url, size, count))
+    return [{"what": what, **_middle(ours)}, {"what": f"{what}, curl", **_middle(curls)}]
+
+
+def _middle(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    return sorted(runs, key=lambda run: run["mb_per_second"])[len(runs) // 2]
+
+
+def _ours(here: Fleet, worker: Child, url: str, size: int, count: int) -> dict[str, Any]:
+    before, peak = rss_of(worker), Peak(lambda: rss_of(worker))
+    meter = here.meter(worker)
+    seconds = _send(here, url, count)
+    meter.stop()
+    growth = peak.stop() - before
+    shutil.rmtree(here.folder / "files")
+    return {
+        "mb_per_second": size * count / seconds / 1e6,
+        "cpu_seconds_per_gib": meter.cpu * 1024 * MEBI / (size * count),
+        "rss_growth_mib": growth,
+    }
+
+
+def _send(here: Fleet, url: str, count: int) -> float:
+    environment = {**os.environ, **here.env}
+    command = [sys.executable, "-c", _SEND % (url, count)]
+    sent = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if sent.returncode:
+        raise SystemExit(sent.stderr[-2000:] + here.log("worker")[-2000:])
+    started, ended = sent.stdout.split()
+    return float(ended) - float(started)
+
+
+def _curl(url: str, size: int, count: int) -> dict[str, Any]:
+    with temporary_folder() as folder:
+        config = Path(folder, "curl.txt")
+        lines = (f'url = "{url}"\noutput = "{folder}/{number}"\n' for number in range(count))
+        config.write_text("".join(lines))
+        command = [
+            "curl",
+            "--no-progress-meter",
+            "-f",
+            "-Z",
+            "--parallel-max",
+            str(AT_ONCE),
+            "-K",
+            str(config),
+        ]
+        before, started = os.times(), time.monotonic()
+        subprocess.run(command, check=True)
+        seconds, after = time.monotonic() - started, os.times()
+    cpu = (
+        after.children_user + after.children_system - before.children_user - before.children_system
+    )
+    return {
+        "mb_per_second": size * count / seconds / 1e6,
+        "cpu_seconds_per_gib": cpu * 1024 * MEBI / (size * count),
+    }
+
+
+class Peak:
+    """The largest of a value while it is watched."""
+
+    def __init__(self, read: Callable[[], float]) -> None:
+        self._read, self._most = read, read()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._stop.wait(0.05):
+            self._most = max(self._most, self._read())
+
+    def stop(self) -> float:
+        """What it was."""
+        self._stop.set()
+        self._thread.join()
+        return self._most

@@ -1,0 +1,142 @@
+"""How long after a generation is finished does the next task of its chain run, and at what price?
+
+Chains ``generate | mark`` whose generations take 5 to 30 seconds, all at the same time: checked every
+20 s (as the API's own command line does), every 5 s, at mulequeue's cadence for images, and told by
+webhooks with the checks as backstop. Lag is from the moment the server says "completed" to the start
+of the next task; polls are what the server counted.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections import defaultdict
+from contextlib import ExitStack
+from typing import Any
+
+import requests
+
+from benchmarks.figures import percentile
+from benchmarks.fleet import Fleet, fleet, wait_for
+from benchmarks.report import Report
+from benchmarks.server import BenchServer, Plan, finish_of, number_of
+from mulequeue.emulator.endpoints import Endpoint
+
+COUNT, SECONDS = 200, (5.0, 30.0)
+CADENCES: dict[str, float | None] = {"every 20 s": 20.0, "every 5 s": 5.0, "our cadence": None}
+SECRET = "whsec_" + base64.b64encode(b"the secret of a benchmark").decode()
+_SEND = """
+from benchmarks.marking import app, mark
+from mulequeue import generate
+name, count, interval = %r, %d, %r
+for number in range(count):
+    first = generate.s("alibaba/wan2.6-t2i", {"prompt": f"{name} {number}", "n": 1}, poll_interval=interval)
+    (first | mark.s(name)).apply_async()
+"""
+
+
+def run(*, count: int = COUNT) -> Report:
+    """All four at once, the webhooks on a fleet of their own."""
+    plans = [Plan(seconds=SECONDS, seed=seed) for seed in (1, 2)]
+    polled, told = (BenchServer(plan) for plan in plans)
+    try:
+        with ExitStack() as stack:
+            here = stack.enter_context(fleet(polled.url))
+            there = stack.enter_context(fleet(told.url))
+            there.env["MULEQUEUE_WEBHOOK_SECRET"] = SECRET
+            here.worker("worker", "-c", "2", app="benchmarks.marking")
+            there.worker("worker", "-c", "2", app="benchmarks.marking")
+            stack.enter_context(_Webhooks(there, told))
+            for name, interval in CADENCES.items():
+                _send(here, name, count, interval)
+            _send(there, "webhooks", count, None)
+            rows = [_row(here, polled, name, count) for name in CADENCES]
+            rows.append(_row(there, told, "webhooks", count))
+    finally:
+        polled.stop()
+        told.stop()
+    return _report(rows)
+
+
+def _send(here: Fleet, name: str, count: int, interval: float | None) -> None:
+    code = _SEND % (name, count, interval)
+    environment = {**os.environ, **here.env}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+
+
+def _row(here: Fleet, server: BenchServer, name: str, count: int) -> dict[str, Any]:
+    key = f"marks:{name}"
+    wait_for(lambda: here.redis.llen(key) >= count, 120, f"the chains {name}")
+    lags, numbers = [], set()
+    for line in here.redis.lrange(key, 0, -1):  # type: ignore[union-attr]
+        remote_id, at = line.decode().split()
+        lags.append(float(at) - finish_of(remote_id))
+        numbers.add(number_of(remote_id))
+    polls = sum(number in numbers for number, _ in server.checks())
+    return {
+        "told": name,
+        "lag_mean_seconds": sum(lags) / len(lags),
+        "lag_p50_seconds": percentile(lags, 50),
+        "lag_p99_seconds": percentile(lags, 99),
+        "polls_per_generation": polls / len(lags),
+    }
+
+
+def _report(rows: list[dict[str, Any]]) -> Report:
+    by = {row["told"]: row for row in rows}
+    ours, fixed = by["our cadence"], by["every 5 s"]
+    ratios = {
+        "mean lag, our cadence / every 5 s": ours["lag_mean_seconds"] / fixed["lag_mean_seconds"],
+        "polls, our cadence / every 5 s": (
+            ours["polls_per_generation"] / fixed["polls_per_generation"]
+        ),
+    }
+    return Report(name="lag", rows=rows, ratios=ratios)
+
+
+class _Webhooks:
+    """``mulequeue webhooks``, and the API's side of it: a signed event at every end."""
+
+    def __init__(self, here: Fleet, server: BenchServer) -> None:
+        command = [sys.executable, "-m", "mulequeue", "webhooks", "--port", "0"]
+        here.start("webhooks", command, ready=b"mulequeue webhooks on http")
+        url = here.log("webhooks").partition("webhooks on ")[2].split()[0]
+        self._endpoint = Endpoint(url=url, secret=SECRET)
+        self._server, self._told = server, defaultdict[str, bool](bool)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._session = requests.Session()
+        # A first event, so that mulequeue knows that webhooks come.
+        self._tell(str(uuid.uuid4()))
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(0.02):
+            now = time.time()
+            for remote_id, _ in self._server.creates():
+                if not self._told[remote_id] and finish_of(remote_id) <= now:
+                    self._told[remote_id] = True
+                    self._tell(remote_id)
+
+    def _tell(self, remote_id: str) -> None:
+        payload = {
+            "task_info": {"id": remote_id, "status": "completed"},
+            "images": [f"{self._server.url}/files/asset.png"],
+        }
+        data = {"vendor": "alibaba", "model_name": "wan2.6-t2i", "payload": payload}
+        told = {"id": f"evt_{uuid.uuid4().hex}", "type": "task.succeeded", "data": data}
+        body = json.dumps(told).encode()
+        headers = self._endpoint.headers(f"whd_{uuid.uuid4().hex}", time.time(), body)
+        self._session.post(self._endpoint.url, data=body, headers=headers, timeout=10)

@@ -1,0 +1,63 @@
+"""The plot of each benchmark that has one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from benchmarks import svg
+from benchmarks.report import Report
+
+
+def _polls(report: Report) -> str:
+    rows = [(row["contender"], row["cpu_ms_per_poll"]) for row in report.rows]
+    count = max(row["in_flight"] for row in report.rows)
+    title = "CPU of one status check, all worker processes"
+    note = f"{count:,} generations in flight, each checked every 5 s; {_where(report)}; shorter is better"
+    return svg.bars(title, note, rows, unit="ms", ours="mulequeue", log=True)
+
+
+def _capacity(report: Report) -> str:
+    series = [
+        ("lateness p99, s", [row["lateness_p99_seconds"] for row in report.rows]),
+        ("cores, poller", [row["cpu_percent"] / 100 for row in report.rows]),
+        ("cores, Redis", [row["redis_cpu_percent"] / 100 for row in report.rows]),
+    ]
+    return svg.lines(
+        "What one poller process waits for",
+        f"each generation checked every 5 s; {_where(report)}; dashed: 1",
+        [row["in_flight"] for row in report.rows],
+        series,
+        x_unit="generations in flight",
+        limit=1.0,
+    )
+
+
+def _lag(report: Report) -> str:
+    rows = [
+        (f"{row['told']} ({row['polls_per_generation']:.1f} polls)", row["lag_mean_seconds"])
+        for row in report.rows
+    ]
+    title = "From finished to the next task of the chain, on average"
+    note = f"generations of 5 to 30 s; {_where(report)}; shorter is better"
+    return svg.bars(title, note, rows, unit="s", ours="our", log=False)
+
+
+def _scale(report: Report) -> str:
+    rows = [(f"{row['workers']} poller processes", row["polls_per_second"]) for row in report.rows]
+    title = "Status checks a second"
+    note = (
+        f"more are due than can be made; bench server and Redis on the same cores; {_where(report)}"
+    )
+    return svg.bars(title, note, rows, unit="/s", ours="", log=False)
+
+
+def _where(report: Report) -> str:
+    return f"{report.cores} cores, {report.date}"
+
+
+PLOTS: dict[str, Callable[[Report], str]] = {
+    "polls": _polls,
+    "capacity": _capacity,
+    "lag": _lag,
+    "scale": _scale,
+}
