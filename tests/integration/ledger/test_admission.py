@@ -177,6 +177,20 @@ def test_submissions_ramp_up_after_a_good_probe(world: World, good: str) -> None
     assert not set(world.fields("gate:default")) & {"until", "level", "probe", "ramp", "used"}
 
 
+def test_those_that_wait_hear_of_a_good_probe_at_once(world: World) -> None:
+    """They are not left until the probe would have been given up, a minute and a half later."""
+    refused(world, 20)
+    try_to_submit(world, 5)
+    (wake,) = world.claim(21).wakes
+    probe = world.intent(wake.task_id, marker=marker_of(wake))
+    world.ask(probe)
+    assert [] == world.claim(5).wakes
+
+    world.record_id(probe, "r")
+
+    assert 2 == len(world.claim().wakes)
+
+
 def test_a_bad_probe_pauses_for_longer(world: World) -> None:
     """Pauses double from the first to the longest as long as every probe is refused."""
     waits = []
