@@ -233,7 +233,7 @@ def test_status_of_an_unknown_id(fleet: Fleet, cli: Run) -> None:
 def test_cancel_resume_and_list(fleet: Fleet, cli: Run) -> None:
     """A cancelled generation that was submitted is listed, taken up again and stored."""
     fleet.worker()
-    fleet.emulator.faults(lives=[{"seconds": 3}])
+    fleet.emulator.faults(lives=[{"end": "never"}])
     fleet.task("mulequeue.generate", MODEL, {"prompt": "a"}).apply_async(task_id="long")
     fleet.wait_for_state("long", "generating")
 
@@ -241,6 +241,8 @@ def test_cancel_resume_and_list(fleet: Fleet, cli: Run) -> None:
     listed = cli("list", "--status", "cancelled", "--json")
     resumed = cli("resume", "long", "--output", "again")
     task_id = resumed.stdout.split("task ")[1].split(".")[0]
+    (generation,) = fleet.emulator.generations()
+    fleet.emulator.finish(generation["remote_id"])
     waited = cli("status", task_id, "--wait")
 
     assert "the API goes on with it" in cancelled.stdout
