@@ -79,20 +79,22 @@ class Runtime:
         """The same for what must not stay half done: a process that is told to go waits for it.
 
         Supervisors that send SIGTERM to a whole group (systemd by default, honcho, Heroku) reach
-        the pool's processes too, whose answer to it is SystemExit, in the middle of a task. What a
-        cold shutdown (SIGQUIT) raises there depends on the pool.
+        the pool's processes too, whose answer to it is SystemExit, in the middle of a task. What
+        other pools are interrupted with must not wait here, where it could hold up the event loop
+        itself (gevent): their worker waits before it ends (:meth:`finish_up`).
         """
         future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
         self._unfinished.add(future)
         future.add_done_callback(self._unfinished.discard)
         try:
             return future.result()
-        finally:
+        except SystemExit:
             wait([future])
+            raise
 
     def finish_up(self) -> None:
         """Wait for what must not stay half done, and write what was counted."""
-        wait(list(self._unfinished))
+        wait(list(self._unfinished), timeout=self.settings.submit_timeout_seconds + 30)
         self.meter.flush()
 
     def checks(self) -> Checks:

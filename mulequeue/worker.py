@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from celery import signals
+from celery.bootsteps import StartStopStep
 
 from mulequeue.queues import internal_queue
 from mulequeue.quiet import quiet_poll
@@ -46,6 +47,23 @@ def take_queues(instance: Any = None, **_: Any) -> None:
             " and ".join(missing),
             ",".join(internal),
         )
+
+
+class FinishUp(StartStopStep):
+    """Before the pool is ended, by whatever kind of shutdown: no create under way is cut off."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def stop(self, parent: Any) -> None:
+        end_in_order()
+
+    terminate = stop
+
+
+@signals.celeryd_init.connect
+def add_steps(instance: Any = None, **_: Any) -> None:
+    """Only the worker that is about to be set up knows which steps it has."""
+    instance.app.steps["worker"].add(FinishUp)
 
 
 @signals.worker_process_shutdown.connect
