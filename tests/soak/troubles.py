@@ -23,6 +23,7 @@ from support.webhook_server import WebhookServer
 from soak.orders import PLAIN, UNSURE, Orders
 
 WORKERS = 3
+FOLLOWERS = ("mulequeue.download", "mulequeue.notify", "mulequeue.generate_from")
 Action = Callable[[], Any]
 
 
@@ -73,6 +74,8 @@ class Troubles:
         ]
         if broker is not None:
             self._kinds.append(self.restart_the_broker)
+        else:
+            self._kinds += [self.lose_what_follows] * 3
 
     # -- when ------------------------------------------------------------------------------
 
@@ -234,6 +237,19 @@ class Troubles:
                 queue = message["properties"]["delivery_info"]["routing_key"]
                 self._fleet.redis.client.lpush(queue, json.dumps(message))
                 self.made["messages delivered twice"] += 1
+
+    def lose_what_follows(self) -> None:
+        """A message behind a generation is taken from its queue by somebody who is killed at once."""
+        client = self._fleet.redis.client
+        for _ in range(8):
+            with contextlib.suppress(redis.RedisError):
+                taken = client.brpop("celery", timeout=0.5)
+                if taken is None:
+                    return
+                if json.loads(taken[1])["headers"]["task"] in FOLLOWERS:
+                    self.made["messages lost behind a generation"] += 1
+                    return
+                client.rpush("celery", taken[1])
 
     def _messages(self) -> list[str]:
         client = self._fleet.redis.client
