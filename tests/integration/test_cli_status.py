@@ -113,7 +113,7 @@ def test_json_is_what_the_help_says(fleet: Fleet, cli: Cli) -> None:
         assert done.stdout, done.stderr
         return json.loads(done.stdout)
 
-    given = (MODEL, "a mule", "--extra", "n=1")
+    given = (MODEL, "a mule", "--extra", "n=1", "--poll-interval", "0.2")
     outcome = printed("run", *given)
     submitted = printed("run", *given, "--no-wait")
     assert keys_of("run") == [list(outcome), list(submitted)]
