@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from support.deaths import assert_paid_once, generate, note, notes, stored
+from support.deaths import assert_paid_once, generate, note, notes, stored, wait_awake
 from support.fleet import Fleet
 from support.receiver import Receiver
 from support.waiting import wait_until
@@ -54,12 +54,12 @@ def test_what_follows_a_generation_is_lost_on_its_way(make_fleet: Callable[..., 
             name.removeprefix("mulequeue.") for name in lost
         )
         wait_until(lambda: redis.llen("next") == 6, seconds=60, what="all to be sent again")
-        fleet.worker("-Q", "next")
+        last = fleet.worker("-Q", "next")
 
         for order in orders:
             order.get(timeout=60)
         wait_until(lambda: not redis.llen("next"), what="repeated messages to be taken")
-        wait_until(lambda: not redis.zcard(f"{fleet.ledger.prefix}due"), what="everything to end")
+        wait_awake(fleet, last)
         assert 1 == len(receiver.received)
     assert_paid_once(fleet, 7)
     assert 2 == len(stored(fleet))
