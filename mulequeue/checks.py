@@ -16,6 +16,7 @@ from mulequeue.lines import Lines
 from mulequeue.reply import Reply, ReplyError
 from mulequeue.routes import headers_of, quoted, reason_of, url_of
 from mulequeue.settings import Profile, Settings
+from mulequeue.wire import TaskReply
 
 
 class Checks:
@@ -46,7 +47,11 @@ class Checks:
                     self._proxied(), profile, api_path, remote_id, timeout_seconds=timeout_seconds
                 )
             target = f"{_target(profile.base_url, api_path)}/{quoted(remote_id)}"
-            return _read(await lines.get(target, seconds=timeout_seconds))
+            found = _read(await lines.get(target, seconds=timeout_seconds))
+            if isinstance(found, TaskReply) and found.remote_id not in (None, remote_id):
+                lines.close()  # answers may be one behind on a kept line; on a fresh one there is no other
+                found = _read(await lines.get(target, seconds=timeout_seconds))
+            return found
         except (OSError, ConfigurationError) as exc:
             return told_nothing(reason_of(exc, profile))
         except ReplyError as exc:

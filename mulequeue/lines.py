@@ -74,6 +74,7 @@ class Line(asyncio.Protocol):
                 answer.set_result(reply)
         except ReplyError as exc:
             answer.set_exception(exc)
+            self.close()  # where it ends nobody knows: the rest could pass for the next answer
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_open = False
@@ -158,7 +159,7 @@ class Lines:
         return line
 
     def close(self) -> None:
-        """All lines."""
+        """All lines that nobody uses."""
         for line in self._idle:
             line.close()
         self._idle.clear()

@@ -60,9 +60,10 @@ class Reply:
         self.has_begun = self.has_begun or bool(data)
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError as exc:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as exc:
             if not self.is_whole:
-                raise ReplyError(str(exc)) from None
+                is_upgrade = isinstance(exc, httptools.HttpParserUpgrade)
+                raise ReplyError("another protocol" if is_upgrade else str(exc)) from None
             self.keeps = False
         if self._coding not in (None, b"chunked"):
             raise ReplyError(f"its transfer-encoding is {self._coding!r}")

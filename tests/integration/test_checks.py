@@ -15,7 +15,7 @@ from mulequeue.settings import Profile, Settings
 from mulequeue.wire import TaskReply
 
 PATH = "/vendors/alibaba/v1/wan2.6-t2i/generation"
-PENDING = json.dumps({"task_info": {"id": "r", "status": "pending"}})
+PENDING = json.dumps({"task_info": {"status": "pending"}})
 pytestmark = pytest.mark.usefixtures("plain_network")
 
 
@@ -104,6 +104,25 @@ def test_a_line_is_given_up_when_it_must_be(answer):
 @pytest.mark.parametrize(
     "answer",
     [
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nno size\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n",
+        b"220 mail.example ESMTP\r\n",
+    ],
+    ids=["a chunk without a size", "a transfer coding", "another protocol", "no HTTP"],
+)
+def test_a_line_with_an_unreadable_answer_is_given_up(answer):
+    """What else comes over it could be taken for the answer to the next question."""
+    with raw_server(answer) as server:
+        found = states(check(server.url, "a", "b"))
+
+    assert all(reason.startswith("the answer is unreadable") for reason in found)
+    assert 2 == server.connections
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
         http("200 OK", gzip.compress(PENDING.encode()), Content_Encoding="gzip"),
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
         + b"%x\r\n%s\r\n0\r\n\r\n" % (len(PENDING), PENDING.encode()),
@@ -116,6 +135,24 @@ def test_answers_come_packed_and_in_chunks(answer):
         assert ["active"] * 2 == states(check(server.url, "a", "b"))
 
     assert 1 == server.connections
+
+
+def test_an_answer_to_another_question_is_not_taken():
+    """A server whose answers are one behind on a kept line is asked over a fresh one."""
+    asked = []
+
+    def answer(connection, request, state):
+        asked.append(request.line.split()[1].rpartition("/")[2])
+        is_behind = state.connections == 1 and len(asked) > 1
+        told = {"id": asked[-2] if is_behind else asked[-1], "status": "completed"}
+        connection.sendall(http("200 OK", json.dumps({"task_info": told})))
+
+    with raw_server(answer) as server:
+        found = check(server.url, "a", "b", "c")
+
+    assert ["a", "b", "c"] == [reply.remote_id for reply in found]
+    assert ["a", "b", "b", "c"] == asked
+    assert 2 == server.connections
 
 
 def test_https_is_verified(tmp_path, monkeypatch):
