@@ -42,7 +42,7 @@ def _fill(url: str, api: str, interval: float, first: int, last: int) -> None:
             run="bench",
             profile=profile,
             path=model.api_path.removeprefix("/vendors/"),
-            signature=_signature(number, {"prompt": prompt}),
+            signature={},  # what is parked next takes its place
             digest="0" * 16,
             model=model.name,
             kind=model.kind,
@@ -53,7 +53,7 @@ def _fill(url: str, api: str, interval: float, first: int, last: int) -> None:
         ledger.record_id(
             intent,
             make_id(number, None),
-            parked=_signature(number, {}),
+            parked=_signature(number),
             first_poll_seconds=random.uniform(0.5, interval),
             max_wait_seconds=24 * 3600,
         )
@@ -64,7 +64,7 @@ def task_id_of(number: int) -> str:
     return str(uuid.UUID(int=number + 2**64, version=4))
 
 
-def _signature(number: int, body: dict[str, Any]) -> dict[str, Any]:
+def _signature(number: int) -> dict[str, Any]:
     task_id = task_id_of(number)
     download = {
         "task": "mulequeue.download",
@@ -87,7 +87,7 @@ def _signature(number: int, body: dict[str, Any]) -> dict[str, Any]:
     }
     return {
         "task": "mulequeue.generate",
-        "args": [MODEL, body],
+        "args": [MODEL, {}],
         "kwargs": {"on_failure": "return"},
         "options": options,
         "subtask_type": None,

@@ -7,12 +7,25 @@ from collections.abc import Callable
 from benchmarks import svg
 from benchmarks.report import Report
 
+_NAMES = {
+    "floor": "bare loop, aiohttp (floor)",
+    "floor on uvloop": "bare loop, aiohttp on uvloop",
+    "floor on mulequeue's lines": "bare loop, our connections",
+    "celery retry": "Celery, self.retry(countdown=5)",
+    "celery sleep": "Celery, time.sleep(5)",
+    "arq": "arq, a coroutine each",
+    "arq, full": "arq, all slots taken",
+}
+
 
 def _polls(report: Report) -> str:
-    rows = [(row["contender"], row["cpu_ms_per_poll"]) for row in report.rows]
+    rows = [
+        (_NAMES.get(row["contender"], row["contender"]), row["cpu_ms_per_poll"])
+        for row in report.rows
+    ]
     count = max(row["in_flight"] for row in report.rows)
     title = "CPU of one status check, all worker processes"
-    note = f"{count:,} generations in flight, each checked every 5 s; {_where(report)}; shorter is better"
+    note = f"{count:,} generations in flight, each checked every 5 s; {_where(report)}; logarithmic"
     return svg.bars(title, note, rows, unit="ms", ours="mulequeue", log=True)
 
 

@@ -8,7 +8,8 @@ CPU is the operating system's, over all processes of the contender, Redis' besid
 * ``mulequeue``: a poller process. Records, claims, schedule, leases and the Celery shell included.
 * ``celery retry``: what cannot keep the cadence is measured at the rate that it reaches.
 * ``celery sleep``: 16 slots, so 16 generations in flight.
-* ``arq``: needs an environment of its own, see ``make bench``.
+* ``arq``: with room for as many generations again, and with every slot taken, when it no longer asks
+  its queue for more. It needs an environment of its own, see ``make bench``.
 """
 
 from __future__ import annotations
@@ -100,12 +101,11 @@ def contenders(count: int, peers_python: str) -> dict[str, Callable[[Fleet], tup
         enqueue(here, "benchmarks.peers.celery_sleep", SLOTS)
         return here.worker("sleep", "-c", str(SLOTS), app="benchmarks.peers.celery_sleep"), SLOTS
 
-    def arq(here: Fleet) -> tuple[Child, int]:
-        env = {"BENCH_IN_FLIGHT": str(count)}
+    def arq(here: Fleet, slots: int) -> tuple[Child, int]:
         command = [peers_python, "-m", "benchmarks.peers.arq_coroutines"]
         sent = here.start("enqueue", [*command, "enqueue", str(count)])
         wait_for(lambda: not sent.is_running, 60, "arq's jobs to be enqueued")
-        return here.start("arq", [*command, "work"], env=env), count
+        return here.start("arq", [*command, "work"], env={"BENCH_SLOTS": str(slots)}), count
 
     found = {
         "floor": bare,
@@ -117,7 +117,8 @@ def contenders(count: int, peers_python: str) -> dict[str, Callable[[Fleet], tup
     if importlib.util.find_spec("uvloop"):
         found["floor on uvloop"] = lambda here: bare(here, "uvloop")
     if Path(peers_python).exists():
-        found["arq"] = arq
+        found["arq"] = lambda here: arq(here, 2 * count)
+        found["arq, full"] = lambda here: arq(here, count)
     else:
         print(f"arq is left out: there is no {peers_python} (make bench makes it)", file=sys.stderr)
     return found

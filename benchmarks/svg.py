@@ -52,7 +52,7 @@ def bars(
     for tick in ticks:
         x = LEFT + (0 if tick == low else across(tick) - LEFT)
         parts.append(_line("grid", x, TOP - 6, x, bottom))
-        parts.append(_text("quiet", x, bottom + 18, f"{tick:g}", "middle"))
+        parts.append(_text("quiet", x, bottom + 18, f"{tick:,g}", "middle"))
     for at, (name, value) in enumerate(rows):
         y = TOP + ROW * at
         kind = "ours" if name.startswith(ours) else "theirs"
@@ -93,7 +93,7 @@ def lines(
         ]
     for x in xs:
         parts.append(_text("quiet", place(x, 0)[0], bottom + 18, f"{x:,.0f}", "middle"))
-    parts.append(_text("quiet", right + 12, bottom + 18, x_unit, "start"))
+    parts.append(_text("quiet", right + 34, bottom + 18, x_unit, "start"))
     if limit is not None:
         y = place(0, limit)[1]
         parts.append(_line("limit", left, y, right, y))

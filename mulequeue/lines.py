@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from typing import cast
+from asyncio import BaseEventLoop
+from typing import Any, cast
 
 from yarl import URL
 
@@ -148,13 +149,17 @@ class Lines:
         return None
 
     async def _connect(self) -> Line:
+        # The next address is tried soon, not when the first has timed out; uvloop does not know how.
+        soon: dict[str, Any] = (
+            {"happy_eyeballs_delay": 0.25} if isinstance(self._loop, BaseEventLoop) else {}
+        )
         _, line = await self._loop.create_connection(
             lambda: Line(self._most),
             self._host,
             self._port,
             ssl=self._ssl,
             server_hostname=self._host if self._ssl else None,
-            happy_eyeballs_delay=0.25,
+            **soon,
         )
         return line
 

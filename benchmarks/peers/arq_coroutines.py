@@ -35,7 +35,7 @@ class WorkerSettings:
     functions = (wait,)
     redis_settings = REDIS
     on_startup = startup
-    max_jobs = int(os.environ.get("BENCH_IN_FLIGHT", "5000"))
+    max_jobs = int(os.environ.get("BENCH_SLOTS", "10000"))
     job_timeout = 24 * 3600
 
 
