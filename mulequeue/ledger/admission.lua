@@ -39,12 +39,22 @@ local function reopening_until(profile, gate)
   return nil, 'ramp'
 end
 
+-- At rest nothing is counted or reserved; what an older version did not give up is forgotten.
+local function rest(profile)
+  drop_reserved(profile)
+  for _, field in ipairs(redis.call('HKEYS', gate_key(profile))) do
+    if string.sub(field, 1, 6) == 'slots:' then redis.call('HDEL', gate_key(profile), field) end
+  end
+end
+
 -- The whole profile: when to ask again, or nil and what the one that goes counts as.
 local function closed_until(profile, own)
   local shut = shut_until(profile)
   if shut then return shut end
   local found = redis.call('HMGET', gate_key(profile), 'slots', 'level', 'probe', 'ramp', 'used')
-  if own.in_flight and tonumber(found[1] or 0) >= own.in_flight then return now + LOOK_AGAIN end
+  local slots = tonumber(found[1] or 0)
+  if slots <= 0 then rest(profile) end
+  if own.in_flight and slots >= own.in_flight then return now + LOOK_AGAIN end
   local full = rates_full_until(profile, nil, own.rates)
   if full then return math.min(full, now + LOOK_AGAIN) end
   if not found[2] then return nil end
@@ -54,8 +64,9 @@ end
 -- One model of it, by its own limits.
 local function model_closed_until(profile, path, limits)
   if not limits then return nil end
-  local slots = limits.in_flight and redis.call('HGET', gate_key(profile), 'slots:' .. path)
-  if slots and tonumber(slots) >= limits.in_flight then return now + LOOK_AGAIN end
+  local slots = tonumber(redis.call('HGET', gate_key(profile), 'slots:' .. path) or 0)
+  if slots <= 0 then drop_reserved(profile, path) end
+  if limits.in_flight and slots >= limits.in_flight then return now + LOOK_AGAIN end
   local full = rates_full_until(profile, path, limits.rates)
   return full and math.min(full, now + LOOK_AGAIN)
 end

@@ -145,6 +145,10 @@ for _, id in ipairs(ids) do
   if #wakes >= most_wakes then break end
   take(id)
 end
+-- An older version drops from the due index what it does not know.
+for profile in pairs(limits) do
+  if not redis.call('ZSCORE', DUE, 'gate:' .. profile) and somebody_waits(profile) then touched[profile] = true end
+end
 for profile in pairs(touched) do wake_granted(profile) end
 -- The checks as one JSON text: redis-py takes 0.05 ms to read the ten parts of each one by one.
 return { time_text(now), unknown, #polls > 0 and cjson.encode(polls) or '[]', wakes, #ids, reopening }

@@ -57,6 +57,13 @@ local function free_places_after(grant, profile, path, from)
   return first
 end
 
+-- Nobody holds a slot: what is reserved all the same was left behind by a version that knew no places.
+local function drop_reserved(profile, path)
+  for _, seconds in ipairs(WINDOWS) do
+    redis.call('ZREMRANGEBYSCORE', rate_key(profile, seconds, path), '+inf', '+inf')
+  end
+end
+
 -- It never left.
 local function drop_places(grant, profile, path)
   each_place(profile, path, function(key) redis.call('ZREM', key, grant) end)

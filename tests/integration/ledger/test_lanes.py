@@ -199,6 +199,16 @@ def test_what_stands_in_no_lane_is_found(limited: World, lost: tuple[str, ...]) 
     limited.check()
 
 
+def test_a_gate_that_was_dropped_from_the_due_index_comes_back(limited: World) -> None:
+    """The sweep of an older version drops what it does not know; the next one of this version looks."""
+    wait_in_line(limited, "b", 2)
+    limited.redis.zrem(limited.key("due"), "gate:default")
+
+    limited.claim()
+
+    limited.check()
+
+
 def test_a_cancelled_one_leaves_its_lane(limited: World) -> None:
     """And nobody is woken for it."""
     wait_in_line(limited, "b", 2)

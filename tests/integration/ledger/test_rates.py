@@ -79,6 +79,19 @@ def test_what_was_granted_and_not_sent_gives_its_place_back(slow: World) -> None
     slow.check()
 
 
+def test_what_nobody_gave_up_blocks_nobody(redis: Redis) -> None:
+    """A worker of an older version ends what was granted and gives up no place: it is forgotten at rest."""
+    limits = Limits(max_in_flight=1, submissions_per_minute=1)
+    world = World(redis, submissions_per_second=1, models={VEO: limits})
+    redis.hset(world.key("gate:default"), f"slots:{VEO}", 1)
+    for key in ("rate:default:1", f"rate:default:60:{VEO}"):
+        redis.zadd(world.key(key), {"7": "+inf"})
+
+    world.submit("t", path=VEO)
+
+    world.check()
+
+
 def test_the_longer_window_counts_as_well(redis: Redis) -> None:
     """Three a minute are three a minute, though two a second are allowed."""
     world = World(redis, submissions_per_second=2, submissions_per_minute=3)
