@@ -25,6 +25,7 @@ from mulequeue.emulator.process import EmulatorProcess
 from mulequeue.processes import Child, temporary_folder
 
 MODEL = "alibaba/wan2.6-t2i"
+COUNTS = "mulequeue:{default}:counts"
 LIFE_SECONDS = 30.0
 """Of a generation: longer than it takes to submit all of them."""
 
@@ -75,7 +76,7 @@ def send(url: str, shape: str, count: int) -> None:
     # Results that are thrown away would be unsubscribed from a Redis that is gone.
     app.backend.remove_pending_result = lambda result: result
     inputs = [
-        {"prompt": f"A mule carries parcel {n:06} over the pass at dawn, in oil"}
+        {"prompt": f"A mule carries parcel {n:06} over the pass at dawn, in oil", "n": 1}
         for n in range(count)
     ]
     if shape == "batch":
@@ -89,12 +90,17 @@ def send(url: str, shape: str, count: int) -> None:
 def measure(shape: str, count: int) -> list[float]:
     """Bytes per generation: ledger and all in flight, ledger and all when done."""
     with fleet() as (redis, url):
+        send(url, shape, 1)  # buffers and scripts that are there once
+        wait_for(lambda: redis.hget(COUNTS, "succeeded") == b"1", 120)
+        time.sleep(1)
         empty = used(redis)
         send(url, shape, count)
         found: list[float] = []
         for field in ("generating", "succeeded"):
-            key = "mulequeue:{default}:counts"
-            wait_for(lambda field=field, key=key: int(redis.hget(key, field) or 0) == count, 120)
+            whole = count + (field == "succeeded")
+            wait_for(
+                lambda field=field, whole=whole: int(redis.hget(COUNTS, field) or 0) == whole, 120
+            )
             wait_for(lambda: redis.llen("celery") == redis.llen("mulequeue.wake") == 0, 120)
             time.sleep(3)
             found += [ledger(redis) / count, (used(redis) - empty) / count]
