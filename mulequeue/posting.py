@@ -36,7 +36,8 @@ async def post(
     :param started: steady clock, before the intent was written.
     """
     try:
-        body = await runtime.call(plan.body, runtime.settings)
+        # Not in the ledger's thread: a file system that hangs would hold up ids that are paid.
+        body = await asyncio.to_thread(plan.body, runtime.settings)
     except MuleQueueError as exc:
         refusal = refusal_of(exc)
         wake = await keep_trying(
