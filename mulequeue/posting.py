@@ -135,7 +135,7 @@ async def _accepted(
     await asyncio.wrap_future(runtime.wake([wake]))
     now = await keep_trying(runtime, runtime.ledger.now)
     looks = [first if not hold else 30, plan.profile.next_place_seconds(plan.path)]
-    await runtime.call(runtime.poll_at, now + min(wait for wait in looks if wait is not None))
+    await runtime.look_at(now + min(wait for wait in looks if wait is not None))
 
 
 async def _not_created(
@@ -159,7 +159,7 @@ async def _not_created(
     logger.warning("submissions pause: %s", reason, extra=extra)
     await asyncio.wrap_future(runtime.wake([wake]))
     if again is not None:
-        await runtime.call(runtime.poll_at, again)
+        await runtime.look_at(again)
 
 
 def steady_clock() -> float:

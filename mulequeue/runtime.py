@@ -163,6 +163,11 @@ class Runtime:
         """Something was parked that is due then (unix seconds of Redis' clock)."""
         self.publish_poll(self.ledger.schedule_poll(due))
 
+    async def look_at(self, due: float) -> None:
+        """The same from the loop. A broker that takes nothing holds up no ledger call meanwhile."""
+        message = await self.call(self.ledger.schedule_poll, due)
+        await asyncio.wrap_future(self._publisher.submit(self.publish_poll_here, message))
+
     # -- blocking calls from the loop --------------------------------------------------------
 
     async def call(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
