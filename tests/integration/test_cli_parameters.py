@@ -75,7 +75,7 @@ def test_a_wrong_input_is_a_usage_error(
 
 def test_the_way_past_a_check(emulator: EmulatorProcess, cli: Run) -> None:
     """--validate off sends what the catalog does not know; warn sends it and says so."""
-    given = ("run", MODEL, "a", "--extra", "sizes=1", "--local", "--json", "--poll-interval", "0.1")
+    given = ("run", MODEL, "a", "--extra", "szie=1", "--local", "--json", "--poll-interval", "0.1")
 
     silent = cli(*given, "--validate", "off", "--quiet")
     warned = cli(*given, "--validate", "warn", "--quiet")
@@ -83,5 +83,5 @@ def test_the_way_past_a_check(emulator: EmulatorProcess, cli: Run) -> None:
     assert (0, 0) == (silent.exit_code, warned.exit_code), silent.stderr + warned.stderr
     assert "succeeded" == json.loads(silent.stdout)["status"]
     assert "" == silent.stderr
-    assert "Warning: alibaba/wan2.6-t2i: there is no 'sizes'; did you mean size." in warned.stderr
-    assert [{"sizes": 1, "prompt": "a"}] * 2 == [sent["body"] for sent in emulator.creates()]
+    assert "Warning: alibaba/wan2.6-t2i: there is no 'szie'; did you mean size." in warned.stderr
+    assert [{"szie": 1, "prompt": "a"}] * 2 == [sent["body"] for sent in emulator.creates()]

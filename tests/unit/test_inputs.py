@@ -160,6 +160,7 @@ def test_a_folder_that_turns_into_a_link_opens_nothing_outside(root):
             read.add(resolve({"x": file(root / "sub" / "x.txt")}, root)["x"])
     done.set()
     swapper.join()
+    read.add(resolve({"x": file(root / "sub" / "x.txt")}, root)["x"])
 
     assert {"data:text/plain;base64," + base64.b64encode(b"public").decode()} == read
 

@@ -79,7 +79,8 @@ def test_revoked_download_has_no_other_attempt(shared: Fleet) -> None:
 
     log.wait_for(f"Discarding revoked task: mulequeue.download[{task_id}]")
     wait_until(lambda: result.state == "REVOKED", what="REVOKED")
-    assert shared.redis.client.zscore(f"{shared.ledger.prefix}due", f"transfer:{task_id}") is None
+    due, name = f"{shared.ledger.prefix}due", f"transfer:{task_id}"
+    wait_until(lambda: shared.redis.client.zscore(due, name) is None, what="no other attempt")
 
 
 def test_what_cannot_be_published_is_not_expected(shared: Fleet) -> None:
