@@ -64,6 +64,8 @@ local function drain(profile, limits, most, known, put_off)
   if somebody_waits(profile) then
     room_at = again or now + LOOK_AGAIN
     due('gate:' .. profile, room_at)
+  else
+    redis.call('ZREM', DUE, 'gate:' .. profile)
   end
   return granted
 end

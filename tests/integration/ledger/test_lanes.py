@@ -209,6 +209,14 @@ def test_a_gate_that_was_dropped_from_the_due_index_comes_back(limited: World) -
     limited.check()
 
 
+def test_a_gate_where_nobody_waits_is_not_looked_at_for_ever(limited: World) -> None:
+    """An entry whose lanes are gone ends with the first look."""
+    limited.redis.zadd(limited.key("due"), {"gate:default": limited.clock})
+
+    assert [1, 0] == [limited.claim().looked_at for _ in range(2)]
+    limited.check()
+
+
 def test_a_cancelled_one_leaves_its_lane(limited: World) -> None:
     """And nobody is woken for it."""
     wait_in_line(limited, "b", 2)
