@@ -77,7 +77,7 @@ def reason_of(exc: Exception, profile: Profile) -> str:
     if isinstance(exc, aiohttp.ClientHttpProxyError):
         return PROXY_LOGIN if exc.status == 407 else f"the proxy answered {exc.status} to CONNECT"
     if isinstance(exc, TimeoutError):
-        return f"{type(exc).__name__}: {exc or 'no answer in time'}"
+        return f"{type(exc).__name__}: {str(exc) or 'no answer in time'}"
     text = f"{type(exc).__name__}: {exc}"
     if isinstance(exc, aiohttp.ClientSSLError | ssl.SSLError):
         text += " (REQUESTS_CA_BUNDLE or SSL_CERT_FILE name a CA bundle)"

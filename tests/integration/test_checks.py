@@ -19,13 +19,13 @@ PENDING = json.dumps({"task_info": {"status": "pending"}})
 pytestmark = pytest.mark.usefixtures("plain_network")
 
 
-def check(url, *remote_ids, at_once=False):
+def check(url, *remote_ids, at_once=False, seconds=5):
     """Check these one after the other, or all at once; answers what was found."""
 
     async def run():
         checks = Checks(Settings(), limit=4)
         profile = Profile(name="default", base_url=url, api_key="sk-mr-key")
-        calls = [checks.fetch(profile, PATH, each, timeout_seconds=5) for each in remote_ids]
+        calls = [checks.fetch(profile, PATH, each, timeout_seconds=seconds) for each in remote_ids]
         found = await asyncio.gather(*calls) if at_once else [await call for call in calls]
         await checks.close()
         return found
@@ -135,6 +135,24 @@ def test_answers_come_packed_and_in_chunks(answer):
         assert ["active"] * 2 == states(check(server.url, "a", "b"))
 
     assert 1 == server.connections
+
+
+def test_a_late_answer_is_nobody_elses():
+    """A line on which nothing came in time is closed; the reason says so."""
+    is_asked = threading.Event()
+
+    def answer(connection, request, state):
+        name = request.line.split()[1].rpartition("/")[2]
+        if name == "b":
+            is_asked.set()
+        is_asked.wait(5)
+        connection.sendall(http("200 OK", json.dumps({"task_info": {"id": name}})))
+
+    with raw_server(answer) as server:
+        late, found = check(server.url, "a", "b", seconds=0.5)
+
+    assert ("TimeoutError: no answer in time", "b") == (late.reason, found.remote_id)
+    assert 2 == server.connections
 
 
 def test_an_answer_to_another_question_is_not_taken():
