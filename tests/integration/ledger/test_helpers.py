@@ -51,6 +51,7 @@ def test_a_helper_sweeps_beside_the_lease(world: World) -> None:
     world.ledger.begin_sweep(following.token)
 
     assert world.ledger.join_helpers(helper)
+    assert not world.ledger.join_helpers(helper)  # the same message once more
     assert world.ledger.renew_sweep(following.token)
     assert not world.ledger.join_helpers("helper:unknown")
 
