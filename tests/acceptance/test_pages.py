@@ -34,6 +34,7 @@ NOT_RUN = {
     (README, "honcho start"): "acceptance/test_procfile.py starts it",
     (README, "make "): "they are what runs these tests, and the demo again",
     ("reliability.md", "make soak"): "ten minutes of random troubles, run by hand",
+    ("performance.md", "make bench"): "a quarter of an hour of measurements, run by hand",
 }
 """(page, how the command or piece starts) -> why it is not run. Of pieces the imports are run."""
 
