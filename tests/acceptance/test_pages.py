@@ -44,7 +44,8 @@ from types import SimpleNamespace
 from mulequeue import generate
 from mulequeue.celery import app
 prompts, p, order = ["a mule", "a fox"], "an order", SimpleNamespace(id=17)
-"""
+""",
+    "howto/parameters.md": "from mulequeue.celery import app\n",
 }
 """What a page takes for granted in its pieces of Python."""
 
