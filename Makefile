@@ -104,4 +104,4 @@ soak: $(VENV)/dev ## Random troubles against a real fleet; SEED=1 MINUTES=10 BRO
 	PYTHONPATH=tests $(BIN)/python -m soak --seed $(SEED) --minutes $(MINUTES) --broker $(BROKER) $(SOAK)
 
 clean: ## Remove what the other targets made
-	rm -rf $(VENV) .venv-oldest .venv-wheel build dist demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-oldest .venv-wheel .venv-peers build dist demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from celery.worker import state
@@ -21,16 +22,16 @@ WATCH_SECONDS = 2.0
 """One Redis command per look: half a command a second for an idle worker."""
 
 
-def start(app: Any, timer: Any) -> None:
-    """Look every two seconds whether something is overdue that nobody looks at.
+def lookout(app: Any) -> Callable[[], None] | None:
+    """What the worker's main process calls every :data:`WATCH_SECONDS`: no beat, no extra process.
 
-    :param timer: the consumer's own, in the worker's main process: no beat, no extra process.
+    It looks whether something is overdue that nobody looks at. None: this worker cannot.
     """
     try:
         here = runtime(app)
     except ConfigurationError:
         logger.exception("mulequeue does not run on this worker")
-        return
+        return None
 
     _warn_of_storage(here.settings)
     warn_at_start(app, here.settings)
@@ -49,7 +50,7 @@ def start(app: Any, timer: Any) -> None:
         else:
             here.absence.over()
 
-    timer.call_repeatedly(WATCH_SECONDS, look)
+    return look
 
 
 def _warn_of_storage(settings: Settings) -> None:

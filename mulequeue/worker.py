@@ -60,10 +60,39 @@ class FinishUp(StartStopStep):
     terminate = stop
 
 
+class Watch(StartStopStep):
+    """The worker consumes: from now on it watches over the poll loop.
+
+    With each connection to the broker anew: before Celery 5.6 a lost one ends all that is repeated.
+    """
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def __init__(self, parent: Any, **options: Any) -> None:
+        super().__init__(parent, **options)
+        self._look: Any = None
+        self._entry: Any = None
+
+    def start(self, parent: Any) -> None:
+        from mulequeue.watchdog import WATCH_SECONDS, lookout
+
+        self._look = self._look or lookout(parent.app)
+        if self._look is not None:
+            self._entry = parent.timer.call_repeatedly(WATCH_SECONDS, self._look)
+
+    def stop(self, parent: Any) -> None:
+        if self._entry is not None:
+            parent.timer.cancel(self._entry)
+            self._entry = None
+
+    terminate = stop
+
+
 @signals.celeryd_init.connect
 def add_steps(instance: Any = None, **_: Any) -> None:
     """Only the worker that is about to be set up knows which steps it has."""
     instance.app.steps["worker"].add(FinishUp)
+    instance.app.steps["consumer"].add(Watch)
 
 
 @signals.worker_process_shutdown.connect
@@ -73,11 +102,3 @@ def end_in_order(**_: Any) -> None:
     from mulequeue.runtime import finish_up
 
     finish_up()
-
-
-@signals.worker_ready.connect
-def watch(sender: Any = None, **_: Any) -> None:
-    """The worker consumes: from now on it watches over the poll loop."""
-    from mulequeue.watchdog import start
-
-    start(sender.app, sender.timer)
