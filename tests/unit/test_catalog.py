@@ -167,8 +167,8 @@ def test_cadence_is_what_the_page_asks_for(name: str, low: float, high: float) -
 @pytest.mark.parametrize(
     ("name", "first", "ceiling", "max_wait"),
     [
-        ("google/nano-banana-2", 3, 10, 600),
-        ("minimax/speech-2.8-hd/text-to-speech", 3, 10, 600),
+        ("google/nano-banana-2", 5, 8, 600),
+        ("minimax/speech-2.8-hd/text-to-speech", 5, 8, 600),
         ("alibaba/wan2.6-t2v", 10, 30, 3600),
         ("dummy/videos", 3, 10, 600),
     ],
