@@ -8,12 +8,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from support.fleet import Fleet
 from support.redis_server import RedisServer
+
+# A busy machine is slow, and no test is about that. (With CI=true Hypothesis knows by itself.)
+hypothesis.settings.register_profile(
+    "ours", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+if "CI" not in os.environ:
+    hypothesis.settings.load_profile("ours")
 
 _OURS = ("MULEQUEUE_", "MULEROUTER_", "CELERY_")
 
