@@ -3,21 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from support.batches import batch
 
 from mulequeue.cli.pace import Pace
-from mulequeue.ledger import Batch
-
-
-def batch(size: int, *, downloaded: int = 0, **counts: int) -> Batch:
-    return Batch(
-        batch_id="b",
-        size=size,
-        counts=counts,
-        files=downloaded,
-        downloaded=downloaded,
-        is_cancelled=False,
-        created=0.0,
-    )
 
 
 def test_nothing_is_said_before_the_first_is_over() -> None:

@@ -3,24 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from support.batches import batch
 
 from mulequeue.cli.errors import one_line
 from mulequeue.cli.progress import clock, done, end_line, progress_line
 from mulequeue.cli.watching import summary_of
-from mulequeue.ledger import Batch, Record
+from mulequeue.ledger import Record
 from mulequeue.masking import masked
-
-
-def batch(size: int, *, downloaded: int = 0, **counts: int) -> Batch:
-    return Batch(
-        batch_id="b",
-        size=size,
-        counts=counts,
-        files=downloaded,
-        downloaded=downloaded,
-        is_cancelled=False,
-        created=0.0,
-    )
 
 
 def test_a_member_is_done_when_its_files_are_stored() -> None:
