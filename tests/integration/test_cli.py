@@ -6,17 +6,16 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 from support.fleet import Fleet, environment
+from support.program import Run, command, program_in
 from support.waiting import wait_until
 
 MODEL = "alibaba/wan2.6-t2i"
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
 KEYS = [
     "submitted",
     "succeeded",
@@ -30,26 +29,10 @@ KEYS = [
 ]
 
 
-def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "mulequeue", *arguments]
-
-
 @pytest.fixture
 def cli(fleet: Fleet) -> Run:
     """Runs the program in the fleet's folder and environment."""
-
-    def run(*arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command(*arguments),
-            env=fleet.env,
-            cwd=fleet.folder,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-
-    return run
+    return program_in(fleet)
 
 
 def prompts_sent(fleet: Fleet) -> list[str]:

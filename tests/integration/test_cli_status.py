@@ -8,39 +8,22 @@ import shutil
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable
 from typing import Any
 
 import click
 import pytest
 from support.fleet import Fleet, environment
+from support.program import Run, command, program_in
 
 from mulequeue.cli import mulequeue as group
 
 MODEL = "alibaba/wan2.6-t2i"
-Cli = Callable[..., "subprocess.CompletedProcess[str]"]
-
-
-def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "mulequeue", *arguments]
 
 
 @pytest.fixture
-def cli(fleet: Fleet) -> Cli:
+def cli(fleet: Fleet) -> Run:
     """Runs the program in the fleet's folder and environment."""
-
-    def run(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command(*arguments),
-            env=fleet.env,
-            cwd=fleet.folder,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-
-    return run
+    return program_in(fleet)
 
 
 def run_one(fleet: Fleet, prompt: str) -> str:
@@ -53,7 +36,7 @@ def run_one(fleet: Fleet, prompt: str) -> str:
     return task_id
 
 
-def test_the_fleet_is_waited_for(fleet: Fleet, cli: Cli) -> None:
+def test_the_fleet_is_waited_for(fleet: Fleet, cli: Run) -> None:
     """Without an id ``--wait`` ends when nothing is under way, and with 2 at ``--max-wait``."""
     fleet.emulator.faults(lives=[{"end": "never"}])
     fleet.worker("-P", "threads", "-c", "2")
@@ -77,7 +60,7 @@ def test_the_fleet_is_waited_for(fleet: Fleet, cli: Cli) -> None:
     assert 0 == watching.returncode
 
 
-def test_every_member_is_told_of(fleet: Fleet, cli: Cli) -> None:
+def test_every_member_is_told_of(fleet: Fleet, cli: Run) -> None:
     """``--follow`` tells of those that succeeded too; the seconds are those until the last one."""
     fleet.emulator.faults(lives=[{"contains": "bad", "end": "failed", "code": 3001}])
     fleet.worker("-P", "threads", "-c", "2")
@@ -102,7 +85,7 @@ def keys_of(name: str) -> list[list[str]]:
     return [re.findall(r'"(\w+)"', re.sub(r"\[.*\]", "", shape)) for shape in shapes]
 
 
-def test_json_is_what_the_help_says(fleet: Fleet, cli: Cli) -> None:
+def test_json_is_what_the_help_says(fleet: Fleet, cli: Run) -> None:
     """Each command prints the keys that its help names, in that order."""
     fleet.emulator.faults(lives=[{"contains": "never", "end": "never"}])
     fleet.worker("-P", "threads", "-c", "2")
