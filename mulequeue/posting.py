@@ -13,7 +13,7 @@ from typing import Any
 
 from mulequeue import client
 from mulequeue.errors import MuleQueueError
-from mulequeue.ledger import Intent, new_token
+from mulequeue.ledger import Intent, Recorded, new_token
 from mulequeue.patience import keep_trying
 from mulequeue.plan import Plan, refusal_of
 from mulequeue.runtime import Runtime
@@ -101,26 +101,29 @@ async def _accepted(
     assert remote_id is not None
     first = plan.schedule.seconds(0, random.random())
     hold = "" if reply.state == "active" else new_token()
+    looks = [30 if hold else first, plan.profile.next_place_seconds(plan.path)]
 
-    def record() -> Any:
+    def record() -> Recorded:
         return runtime.ledger.record_id(
             intent,
             remote_id,
             parked=slim,
             first_poll_seconds=first,
             max_wait_seconds=plan.max_wait_seconds,
+            look_seconds=min(wait for wait in looks if wait is not None),
             hold=hold,
         )
 
-    what, wake = await keep_trying(runtime, record, remote_id=remote_id)
+    recorded = await keep_trying(runtime, record, remote_id=remote_id)
+    wake = recorded.wake
     extra = {"task_id": intent.task_id, "remote_id": remote_id, "model": plan.model.name}
     logger.info("generation submitted: %s", remote_id, extra=extra)
-    if what == "attached":
+    if recorded.what == "attached":
         logger.critical(
             "an id arrived after its task had ended; take it up with resume", extra=extra
         )
         return
-    if hold and what in ("generating", "known"):
+    if hold and recorded.what in ("generating", "known"):
         end = answer_of(
             reply,
             kind=plan.model.kind,
@@ -130,12 +133,12 @@ async def _accepted(
         wake = await keep_trying(
             runtime, lambda: runtime.ledger.settle(intent.task_id, hold, reply.state, end)
         )
-    elif wake is None:  # a webhook may have been faster than this answer
+    elif wake is None and recorded.is_told:  # a webhook was faster than this answer
         wake = await keep_trying(runtime, lambda: settle_early(runtime, intent.task_id, remote_id))
-    await asyncio.wrap_future(runtime.wake([wake]))
-    now = await keep_trying(runtime, runtime.ledger.now)
-    looks = [first if not hold else 30, plan.profile.next_place_seconds(plan.path)]
-    await runtime.look_at(now + min(wait for wait in looks if wait is not None))
+    if wake is not None:
+        await asyncio.wrap_future(runtime.wake([wake]))
+    if recorded.look is not None:
+        await runtime.look_at(recorded.look)
 
 
 async def _not_created(

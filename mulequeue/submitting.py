@@ -94,13 +94,15 @@ def _adopt(task: Any, runtime: Runtime, plan: Plan, intent: Intent, remote_id: s
             max_wait_seconds=plan.max_wait_seconds,
         )
 
-    what, wake = ask(task, record)
-    if what == "generating":
+    recorded = ask(task, record)
+    if recorded.what == "generating":
         _announce(task, plan)
         generation_parked.send(sender=task, task_id=intent.task_id, plan=plan)
-    runtime.wake([wake]).result()
-    runtime.poll_at(runtime.ledger.now() + first)
-    raise Ignore(what)
+    if recorded.wake is not None:
+        runtime.wake([recorded.wake]).result()
+    if recorded.look is not None:
+        runtime.poll_at(recorded.look)
+    raise Ignore(recorded.what)
 
 
 def _checked(make_plan: Callable[[], Plan]) -> Plan | Exception:

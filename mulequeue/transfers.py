@@ -18,7 +18,6 @@ from redis.exceptions import RedisError
 
 from mulequeue.errors import MuleQueueError, TransferError
 from mulequeue.ledger import new_token
-from mulequeue.ledger.transfers import TRANSFER_LEASE_SECONDS
 from mulequeue.parking import parked_signature
 from mulequeue.patience import ask
 from mulequeue.runtime import Runtime, runtime
@@ -76,19 +75,21 @@ def transfer(
     here = runtime(task.app)
     task_id, run = task.request.id, new_token()
     signature = parked_signature(task, queue=_own_queue(task), epoch="")
-    what, number, elapsed = ask(task, lambda: here.ledger.begin_transfer(task_id, run, signature))
-    if what != "run":
-        raise Ignore(what)
+    begun = ask(task, lambda: here.ledger.begin_transfer(task_id, run, signature))
+    number = begun.attempt
+    if begun.what != "run":
+        raise Ignore(begun.what)
     setattr(task.request, _RUN, run)
     try:
-        here.poll_at(here.ledger.now() + TRANSFER_LEASE_SECONDS)
+        if begun.look is not None:
+            here.poll_at(begun.look)
         with Heartbeat(here, task_id, run):
             result = attempt()
         here.meter.attempted(task.name, "done")
         return result
     except Exception as exc:
         delay = delays[min(number, len(delays)) - 1] * random.uniform(0.8, 1.2)
-        final = _final_error(exc, number, is_late=elapsed + delay > most_seconds)
+        final = _final_error(exc, number, is_late=begun.elapsed_seconds + delay > most_seconds)
         here.meter.attempted(task.name, "retried" if final is None else "given_up")
         if final is not None:
             raise final from final.__cause__

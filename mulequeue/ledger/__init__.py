@@ -45,11 +45,13 @@ from mulequeue.ledger.answers import (
     Due,
     Intent,
     Message,
+    Recorded,
     Sweep,
     Verdict,
     Wake,
     due_of,
     new_token,
+    recorded_of,
     verdict_of,
     wake_of,
 )
@@ -73,6 +75,7 @@ __all__ = [
     "Ledger",
     "Message",
     "Record",
+    "Recorded",
     "Sweep",
     "Verdict",
     "Wake",
@@ -130,14 +133,14 @@ class Ledger(Sweeping, Transfers, Events, Gates, Cancelling, Reading, Counted):
         parked: Mapping[str, Any],
         first_poll_seconds: float,
         max_wait_seconds: float,
+        look_seconds: float | None = None,
         hold: str = "",
-    ) -> tuple[str, Wake | None]:
+    ) -> Recorded:
         """Record a paid id. Never refused for a reason of state.
 
         :param parked: the signature without the input.
+        :param look_seconds: until somebody has to look at the ledger; None: the first poll.
         :param hold: a claim token, when the answer is already terminal and is settled next.
-        :returns: ``generating``, ``known`` (recorded before), ``cancelled`` (with the wake) or
-            ``attached`` (something was delivered already).
         """
         answer = self._run(
             "record_id",
@@ -149,11 +152,12 @@ class Ledger(Sweeping, Transfers, Events, Gates, Cancelling, Reading, Counted):
             max_wait_seconds,
             hold,
             intent.profile.name,
+            first_poll_seconds if look_seconds is None else look_seconds,
             "digest",
             intent.digest,
             *intent.fields(),
         )
-        return answer[0].decode(), wake_of(intent.task_id, answer[1:])
+        return recorded_of(intent.task_id, answer)
 
     def retract(
         self, intent: Intent, *, retry_after_seconds: float | None, first: float, ceiling: float

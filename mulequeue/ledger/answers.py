@@ -90,6 +90,32 @@ class Wake:
     """When one that waits may go instead of it, unix seconds: a poll message is needed by then."""
 
 
+class Recorded(NamedTuple):
+    """What became of a paid id."""
+
+    what: str
+    """generating, known (recorded before), cancelled, or attached (something was delivered already)."""
+    wake: Wake | None
+    """With cancelled."""
+    look: float | None
+    """Unix seconds: a poll message is needed by then. None: one is on its way."""
+    is_told: bool
+    """A webhook has told already how it ended."""
+
+
+class Begun(NamedTuple):
+    """Whether an attempt of a transfer may run."""
+
+    what: str
+    """run, done or busy."""
+    attempt: int = 0
+    """Its number, from 1."""
+    elapsed_seconds: float = 0.0
+    """Since the first attempt began."""
+    look: float | None = None
+    """As in :class:`Recorded`."""
+
+
 class Due(NamedTuple):
     """One status check to make. A tuple, because thousands a second are made."""
 
@@ -190,6 +216,19 @@ def wake_of(task_id: str, answer: Sequence[Any]) -> Wake | None:
     if not answer or not answer[0]:
         return None
     return Wake(task_id, answer[0], _time_of(answer[1:]))
+
+
+def recorded_of(task_id: str, answer: Sequence[Any]) -> Recorded:
+    what, signature, room, look, is_told = answer
+    wake = wake_of(task_id, (signature, room))
+    return Recorded(what.decode(), wake, _time_of((look,)), bool(is_told))
+
+
+def begun_of(answer: Sequence[Any]) -> Begun:
+    what = answer[0].decode()
+    if what != "run":
+        return Begun(what)
+    return Begun(what, int(answer[1]), float(answer[2]), _time_of(answer[3:]))
 
 
 def _time_of(answer: Sequence[bytes]) -> float | None:

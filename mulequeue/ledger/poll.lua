@@ -1,15 +1,8 @@
 -- One token says which poll message is the valid next one; one lease says that a sweep runs.
--- P .. 'poll'   hash  token, due: the message on its way   missed: watchdog messages without a sweep
--- P .. 'sweep'  hash  token, until: the sweep that runs
 -- ARGV[3] what   [4] token   [5…] by what
 -- Answers { token, due } of a message to publish, or { }
 
-local POLL, SWEEP = P .. 'poll', P .. 'sweep'
 local what, token = ARGV[3], ARGV[4]
-local sweep = redis.call('HMGET', SWEEP, 'token', 'until')
-local is_running = sweep[1] and now < tonumber(sweep[2])
-local poll = redis.call('HMGET', POLL, 'token', 'due', 'missed')
-local OVERDUE = 3         -- seconds before a message counts as lost
 local FARTHEST = 60       -- no countdown above this: half of a visibility timeout of two minutes
 
 -- The same call again (its first answer was lost on the way) gets the same answer.
@@ -32,10 +25,7 @@ if what == 'schedule' then     -- [5] when something is due that was just parked
   if is_running then return {} end
   if is_published(token) then return is_published(token) end
   local at = tonumber(ARGV[5])
-  if poll[1] then
-    local coming = tonumber(poll[2])
-    if coming <= at + 0.1 and coming > now - OVERDUE then return {} end
-  end
+  if is_coming_by(at) then return {} end
   -- what replaces a lost message must not come later than that one would have
   return publish(math.min(at, first_due() or at))
 elseif what == 'begin' then    -- [5] lease, seconds

@@ -2,24 +2,31 @@
 -- ARGV[3] task id   [4] epoch   [5] remote id   [6] signature without the input
 -- ARGV[7] seconds to the first status check   [8] seconds the generation may stay active
 -- ARGV[9] token that holds the record at once (the answer is already terminal), or ''
--- ARGV[10] profile   [11…] the other fields of a record that is no longer there
--- Answers generating | known | cancelled, signature, look | attached (something was delivered: flagged
--- for resume)
+-- ARGV[10] profile   [11] seconds until somebody has to look   [12…] the other fields of a record that
+-- is no longer there
+-- Answers { what, signature to publish, its look, look, 1 if a webhook has told its end already }, what:
+-- generating | known | cancelled | attached (something was delivered: flagged for resume)
 
 local id, epoch, remote_id, token = ARGV[3], ARGV[4], ARGV[5], ARGV[9]
 local held = read(id, 'state', 'epoch', 'status', 'cancel', 'profile', 'remote_id', 'late_remote_id')
 local state, status = held[1], held[3]
 local remote_key = P .. 'remote:' .. remote_id
+
+local function recorded(what, signature, signature_look)
+  local told = redis.call('EXISTS', P .. 'early:' .. remote_id)
+  return { what, signature or '', signature_look or '', look(now + tonumber(ARGV[11])), told }
+end
+
 if redis.call('GET', remote_key) ~= id then redis.call('SET', remote_key, id) end
 if state == 'submitting' then reopen(ARGV[10]) end
 
 if not state or state == 'tombstone' then
   local fields = { 'epoch', epoch, 'profile', ARGV[10], 'created', time_text(now), 'submitted', time_text(now) }
-  for i = 11, #ARGV do fields[#fields + 1] = ARGV[i] end
+  for i = 12, #ARGV do fields[#fields + 1] = ARGV[i] end
   write(id, unpack(fields))
   redis.call('PERSIST', record_key(id))
 elseif held[6] == remote_id then
-  return { 'known' } -- the first answer to this call was lost on the way
+  return recorded('known') -- the first answer to this call was lost on the way
 elseif held[2] ~= epoch or held[6] or not (state == 'waiting' or state == 'submitting'
     or (state == 'settled' and (status == 'submit_unknown' or status == 'cancelled'))) then
   if held[7] and held[7] ~= remote_id then -- only a record that Redis lost once comes here
@@ -28,14 +35,14 @@ elseif held[2] ~= epoch or held[6] or not (state == 'waiting' or state == 'submi
   write(id, 'late_remote_id', remote_id)
   local ttl = redis.call('TTL', record_key(id))
   if ttl > 0 then redis.call('EXPIRE', remote_key, ttl) end
-  return { 'attached' }
+  return { 'attached', '', '', '', 0 }
 end
 
 answered(id)
 write(id, 'remote_id', remote_id)
 redis.call('SET', parked_key(id), ARGV[6])
 if held[4] or state == 'tombstone' or (state == 'settled' and status == 'cancelled') then
-  return { 'cancelled', settle(id, 'cancelled'), room() }
+  return recorded('cancelled', settle(id, 'cancelled'), room())
 end
 move(id, 'generating')
 local path = redis.call('HGET', record_key(id), 'path') or ''
@@ -49,4 +56,4 @@ if token ~= '' then
 else
   due(id, now + tonumber(ARGV[7]))
 end
-return { 'generating' }
+return recorded('generating')

@@ -14,7 +14,9 @@ _ADMITTING = (*_MOVING, "admission")
 _BEFORE: Mapping[str, tuple[str, ...]] = {
     "cancel": _MOVING,
     "delivered": _MOVING,
-    "record_id": _ADMITTING,
+    "record_id": (*_ADMITTING, "looking"),
+    "poll": ("looking",),
+    "transfer": ("looking",),
     "retract": _ADMITTING,
     "settle": _ADMITTING,
     "pollgate": _ADMITTING,

@@ -49,7 +49,7 @@ elseif what == 'begin' then    -- [6] signature   [7] lease, seconds
   redis.call('HDEL', key, 'wakes', 'lapsed', 'sent', 'task')
   local attempts = held[1] == token and tonumber(held[2]) or redis.call('HINCRBY', key, 'attempts', 1)
   due(name, now + tonumber(ARGV[7]))
-  return { 'run', attempts, time_text(now - tonumber(held[3])) }
+  return { 'run', attempts, time_text(now - tonumber(held[3])), look(now + tonumber(ARGV[7])) }
 end
 if (held[1] or held[4]) ~= token then return { 'lost' } end
 if what == 'keep' then         -- [6] lease, seconds

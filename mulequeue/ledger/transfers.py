@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from mulequeue.ledger.answers import Begun, begun_of
 from mulequeue.ledger.base import Base
 from mulequeue.ledger.packing import pack
 from mulequeue.outcome import File
@@ -37,16 +38,13 @@ class Transfers(Base):
         """It was revoked the Celery way: woken once more, so that a worker writes that down."""
         return bool(self._run("transfer", "revoke", task_id, "")[0] == b"revoked")
 
-    def begin_transfer(
-        self, task_id: str, run: str, signature: Mapping[str, Any]
-    ) -> tuple[str, int, float]:
-        """``run``, ``done`` or ``busy``; the attempt's number from 1; seconds since the first."""
-        answer = self._run(
-            "transfer", "begin", task_id, run, pack(dict(signature)), TRANSFER_LEASE_SECONDS
+    def begin_transfer(self, task_id: str, run: str, signature: Mapping[str, Any]) -> Begun:
+        """Take the lease, for one attempt."""
+        return begun_of(
+            self._run(
+                "transfer", "begin", task_id, run, pack(dict(signature)), TRANSFER_LEASE_SECONDS
+            )
         )
-        if answer[0] != b"run":
-            return answer[0].decode(), 0, 0.0
-        return "run", int(answer[1]), float(answer[2])
 
     def keep_transfer(self, task_id: str, run: str) -> bool:
         """Heartbeat; False when somebody else has it."""

@@ -56,7 +56,8 @@ class World:
 
     def record_id(self, intent: Intent, remote_id: str, **given: Any) -> tuple[str, Wake | None]:
         usual = {"parked": intent.signature, "first_poll_seconds": 3.0, "max_wait_seconds": 600.0}
-        return self.ledger.record_id(intent, remote_id, **{**usual, **given})
+        recorded = self.ledger.record_id(intent, remote_id, **{**usual, **given})
+        return recorded.what, recorded.wake
 
     def generating(self, task_id: str, remote_id: str | None = None, **given: Any) -> Intent:
         """A generation that the API accepted."""

@@ -51,7 +51,7 @@ class TransferMachine(RuleBasedStateMachine):
         name = self.sent.pop(index % len(self.sent))
         self.count += 1
         run = f"run{self.count}"
-        what, attempt, _ = self.world.ledger.begin_transfer(name, run, SIGNATURE)
+        what, attempt, *_ = self.world.ledger.begin_transfer(name, run, SIGNATURE)
         if name in self.done:
             assert "done" == what
         if what == "run":
