@@ -45,6 +45,14 @@ async def post(
         )
         await asyncio.wrap_future(runtime.wake([wake]))
         return
+    if steady_clock() - started > LATEST_START_SECONDS / 2:
+        started = steady_clock()
+        if not await keep_trying(runtime, lambda: _prolong(runtime, intent)):
+            logger.warning(
+                "an input took so long to read that its submission was given up; nothing was sent",
+                extra={"task_id": intent.task_id},
+            )
+            return
     answer = await client.submit(
         plan.profile,
         plan.model.api_path,
@@ -55,6 +63,10 @@ async def post(
     )
     runtime.meter.submitted(plan.profile.name, answer)
     await _write_down(runtime, plan, intent, slim, answer)
+
+
+def _prolong(runtime: Runtime, intent: Intent) -> bool:
+    return runtime.ledger.prolong(intent, submit_seconds=runtime.settings.submit_timeout_seconds)
 
 
 async def _write_down(

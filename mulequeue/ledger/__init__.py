@@ -125,6 +125,11 @@ class Ledger(Sweeping, Transfers, Events, Gates, Cancelling, Reading, Counted):
         )
         return verdict_of(intent.task_id, answer)
 
+    def prolong(self, intent: Intent, *, submit_seconds: float) -> bool:
+        """Begin the lease of a submission anew, before its POST; False: it has lost it."""
+        lease = submit_seconds + SUBMIT_MARGIN_SECONDS
+        return bool(self._run("prolong", intent.task_id, intent.run, lease))
+
     def record_id(
         self,
         intent: Intent,

@@ -5,7 +5,7 @@
 --   slots   generations in flight       slots:<path>  of them, of one model
 --   held    paused by hand since then   turn          submissions granted so far
 --   until   paused until then           level         how often refused in a row
---   probe   a probe is under way until then
+--   probe   a probe is under way until then         prober  which task it is
 --   ramp    since when submissions ramp up again      used  granted since then
 -- Limits come from the worker that asks: { own = {…}, models = { path = {…} } }, each with
 --   in_flight, rates = { [seconds] = most }, day, batch; what is missing is without limit.
@@ -31,7 +31,7 @@ local function reopening_until(profile, gate)
   end
   local elapsed = now - tonumber(gate.ramp)
   if elapsed >= RAMP_SECONDS then
-    redis.call('HDEL', gate_key(profile), 'until', 'level', 'probe', 'ramp', 'used')
+    redis.call('HDEL', gate_key(profile), 'until', 'level', 'probe', 'prober', 'ramp', 'used')
     return nil
   end
   -- 2 in the first second, then doubling: 2, 4, 8, … 1024
@@ -86,7 +86,7 @@ local function reserve(id, profile, path, limits, counts_as, turn)
     take_places(turn, profile, nil, limits.own.rates)
     take_places(turn, profile, path, model and model.rates)
   end
-  if counts_as == 'probe' then redis.call('HSET', key, 'probe', time_text(now + PROBE_SECONDS)) end
+  if counts_as == 'probe' then redis.call('HSET', key, 'probe', time_text(now + PROBE_SECONDS), 'prober', id) end
   if counts_as == 'ramp' then redis.call('HINCRBY', key, 'used', 1) end
 end
 
@@ -96,7 +96,7 @@ local function reopen(profile)
   local gate = redis.call('HMGET', gate_key(profile), 'level', 'ramp', 'until')
   if gate[1] and not gate[2] and now >= tonumber(gate[3] or 0) then
     redis.call('HSET', gate_key(profile), 'ramp', time_text(now), 'used', 0)
-    redis.call('HDEL', gate_key(profile), 'probe')
+    redis.call('HDEL', gate_key(profile), 'probe', 'prober')
     make_room(profile, now)
   end
 end
@@ -113,7 +113,7 @@ local function pause(key, seconds, first, ceiling)
   local wait = seconds or math.min(ceiling, first * 2 ^ math.min(math.max(level, 1) - 1, 20))
   paused_until = math.max(paused_until, now + wait)
   redis.call('HSET', key, 'until', time_text(paused_until))
-  redis.call('HDEL', key, 'probe', 'ramp', 'used')
+  redis.call('HDEL', key, 'probe', 'prober', 'ramp', 'used')
   redis.call('HSET', P .. 'pauses', string.sub(key, #P + 1), time_text(paused_until))
   return paused_until
 end

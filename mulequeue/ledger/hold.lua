@@ -10,6 +10,6 @@ if ARGV[3] == 'hold' then
   return { held or time_text(now), held and 0 or 1, '' }
 end
 redis.call('HDEL', P .. 'pauses', 'held:' .. ARGV[4])
-redis.call('HDEL', key, 'held', 'probe') -- a probe that was sent back finds out nothing
+redis.call('HDEL', key, 'held', 'probe', 'prober') -- a probe that was sent back finds out nothing
 make_room(ARGV[4], now)
 return { '', held and 1 or 0, room() }

@@ -40,11 +40,20 @@ local function give_up_slot(id, profile, path)
   make_room(profile, now)
 end
 
+-- A probe that never leaves finds nothing out: the next one is asked instead.
+local function give_up_probe(id, profile)
+  local gate = P .. 'gate:' .. profile
+  if redis.call('HGET', gate, 'prober') ~= id then return end
+  redis.call('HDEL', gate, 'probe', 'prober')
+  make_room(profile, now)
+end
+
 -- It waits no longer: it leaves its lane, and unless it submits now what it was granted is free.
 local function give_up_turn(id, held, new_state)
   local batch, profile, group, grant, path = held[3] or '', held[4], held[6], held[7], held[8]
   if group then leave_lane(id, profile, group, batch) end
   if new_state == 'submitting' or new_state == 'generating' then return end
+  give_up_probe(id, profile)
   if grant then
     redis.call('HDEL', record_key(id), 'grant')
     drop_places(grant, profile, path)

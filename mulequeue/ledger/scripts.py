@@ -18,6 +18,7 @@ _BEFORE: Mapping[str, tuple[str, ...]] = {
     "poll": ("looking",),
     "transfer": ("looking",),
     "retract": _ADMITTING,
+    "prolong": ("rates",),
     "settle": _ADMITTING,
     "pollgate": _ADMITTING,
     "hold": _ADMITTING,

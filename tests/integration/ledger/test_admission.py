@@ -191,6 +191,31 @@ def test_those_that_wait_hear_of_a_good_probe_at_once(world: World) -> None:
     assert 2 == len(world.claim().wakes)
 
 
+def test_a_probe_that_is_cancelled_makes_way(world: World) -> None:
+    """Cancelled before it left it finds nothing out: the next one that waits is the probe."""
+    refused(world, 20)
+    try_to_submit(world, 2)
+    (wake,) = world.claim(21).wakes
+
+    world.ledger.cancel(wake.task_id, ttl_seconds=60)
+
+    (following,) = world.claim().wakes
+    assert wake.task_id != following.task_id
+    assert "submit" == world.deliver(following).what
+
+
+def test_who_is_no_probe_takes_none_along(world: World) -> None:
+    """Cancelling another one that waits leaves the probe alone: still only one finds out."""
+    refused(world, 20)
+    try_to_submit(world, 3)
+    (wake,) = world.claim(21).wakes
+    assert "new-1" != wake.task_id
+
+    world.ledger.cancel("new-1", ttl_seconds=60)
+
+    assert [] == world.claim(5).wakes
+
+
 def test_a_bad_probe_pauses_for_longer(world: World) -> None:
     """Pauses double from the first to the longest as long as every probe is refused."""
     waits = []

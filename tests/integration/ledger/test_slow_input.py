@@ -1,0 +1,99 @@
+"""A file that takes long to read holds up its own submission, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from celery import Celery
+from redis import Redis
+from support.ledger_world import World
+from support.raw_server import RawServer, http, raw_server
+
+import mulequeue.tasks  # noqa: F401  # the app's poll task
+from mulequeue.ledger import Intent
+from mulequeue.plan import Plan, make_plan
+from mulequeue.posting import LATEST_START_SECONDS, post, steady_clock
+from mulequeue.runtime import Runtime
+from mulequeue.settings import Settings
+
+ACCEPTED = json.dumps({"task_info": {"id": "remote-1", "status": "pending"}})
+
+
+@pytest.fixture
+def api() -> Iterator[RawServer]:
+    with raw_server(http("202 Accepted", ACCEPTED)) as server:
+        yield server
+
+
+@pytest.fixture
+def runtime(redis: Redis, api: RawServer) -> Iterator[Runtime]:
+    port = redis.connection_pool.connection_kwargs["port"]
+    app = Celery(broker="memory://", set_as_current=False)
+    url = f"redis://127.0.0.1:{port}"
+    found = Runtime(app, Settings(api_key="key", base_url=api.url, redis_url=url))
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def plan(runtime: Runtime) -> Plan:
+    return make_plan(runtime.settings, "alibaba/wan2.6-t2i", {"prompt": "a mule"})
+
+
+def submitting(runtime: Runtime, plan: Plan) -> Intent:
+    """A delivery that was told to POST."""
+    intent = Intent(
+        task_id="t",
+        run="run",
+        profile=plan.profile,
+        path=plan.path,
+        signature={"task": "mulequeue.generate", "args": [], "kwargs": {}, "options": {}},
+        digest=plan.digest,
+    )
+    assert "submit" == runtime.ledger.intend(intent, submit_seconds=60).what
+    return intent
+
+
+def test_a_submission_goes_on_after_a_slow_read(
+    runtime: Runtime, plan: Plan, api: RawServer
+) -> None:
+    """Read too late for its first lease, the input is sent once, under a lease of full length."""
+    intent = submitting(runtime, plan)
+    began = steady_clock() - LATEST_START_SECONDS - 5
+
+    runtime.run(post(runtime, plan, intent, {}, began))
+
+    record = runtime.ledger.record("t")
+    assert record is not None
+    assert ("generating", "remote-1") == (record.state, record.remote_id)
+    assert 1 == len(api.requests)
+    assert runtime.ledger.gates(["default"])[0].paused_until is None
+
+
+def test_what_was_settled_meanwhile_is_not_sent(
+    runtime: Runtime, plan: Plan, api: RawServer
+) -> None:
+    """When the lease ended while the input was read, its outcome stands and nothing leaves."""
+    intent = submitting(runtime, plan)
+    runtime.ledger.settle_submit(intent, "submit_unknown", None)
+    began = steady_clock() - LATEST_START_SECONDS - 5
+
+    runtime.run(post(runtime, plan, intent, {}, began))
+
+    assert [] == api.requests
+
+
+def test_only_its_own_run_prolongs_a_lease(world: World) -> None:
+    """The lease begins anew for the run that holds it; another one, or a settled task, gets none."""
+    mine, other = world.submit("t"), world.intent("t", run="another")
+    world.clock += 70
+
+    assert world.ledger.prolong(mine, submit_seconds=60)
+    assert not world.ledger.prolong(other, submit_seconds=60)
+    assert 75 == pytest.approx(world.due("t"))
+
+    world.clock += 76
+    world.claim()
+    assert not world.ledger.prolong(mine, submit_seconds=60)
