@@ -1,7 +1,8 @@
-"""The one place for HTTP sessions: proxies, CA bundles, User-Agent, the address guard.
+"""What all HTTP sessions obey: proxies, CA bundles, User-Agent; and those that talk to the API.
 
 Two stacks under one set of rules. aiohttp talks to the API (one status check costs a tenth of the
-CPU it costs with requests); requests moves assets and notifications, on any worker pool.
+CPU it costs with requests); requests moves assets and notifications, on any worker pool, in
+sessions of its own (:mod:`mulequeue.transfer_session`).
 Both obey ``HTTP(S)_PROXY``, ``ALL_PROXY``, ``NO_PROXY``, and ``REQUESTS_CA_BUNDLE``,
 ``CURL_CA_BUNDLE`` or ``SSL_CERT_FILE``. Both always verify TLS, keep no cookies, follow no
 redirects by themselves and never read ``.netrc``.
@@ -10,24 +11,16 @@ redirects by themselves and never read ``.netrc``.
 from __future__ import annotations
 
 import os
-import socket
 import ssl
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import urllib.request
+from collections.abc import Callable
 from functools import lru_cache
-from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import version
 from typing import Any
 
 import aiohttp
-import requests
-from requests.adapters import HTTPAdapter
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies, select_proxy
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from mulequeue.addresses import AddressGuard, AddressRefused, guard_for
 from mulequeue.errors import ConfigurationError
 from mulequeue.settings import Settings
 
@@ -35,18 +28,12 @@ __all__ = [
     "COMMON_HEADERS",
     "CONNECT_TIMEOUT_SECONDS",
     "USER_AGENT",
-    "AddressGuard",
-    "AddressRefused",
     "FreshConnector",
     "TooLate",
-    "TransferSession",
     "api_session",
     "ca_bundle",
-    "described",
     "fresh_session",
-    "guard_for",
     "proxy_for",
-    "requests_session",
     "ssl_context",
 ]
 
@@ -55,15 +42,32 @@ USER_AGENT = f"mulequeue/{version('mulequeue')}"
 # An answer is decompressed by hand, so that its size is capped after that too.
 COMMON_HEADERS = {"User-Agent": USER_AGENT, "Accept-Encoding": "gzip"}
 CONNECT_TIMEOUT_SECONDS = 15.0
+_PROXY_NAMES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+# REQUEST_METHOD: in a CGI script "HTTP_PROXY" is a header of the request, and is not obeyed.
+_PROXY_VARIABLES = (*_PROXY_NAMES, *map(str.upper, _PROXY_NAMES), "REQUEST_METHOD")
+# macOS and Windows have settings of the system besides.
+_ENVIRONMENT_ONLY = urllib.request.getproxies is urllib.request.getproxies_environment
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 
 def proxy_for(url: str) -> str | None:
     """The proxy the environment names for a URL, or None."""
-    proxy = select_proxy(url, get_environ_proxies(url))
+    origin = "/".join(url.split("/", 3)[:3])
+    if not _ENVIRONMENT_ONLY:
+        return _proxy(origin)
+    return _known_proxy(origin, tuple(map(os.environ.get, _PROXY_VARIABLES)))
+
+
+def _proxy(origin: str) -> str | None:
+    proxy = select_proxy(origin, get_environ_proxies(origin))
     if proxy and "://" not in proxy:
         proxy = f"http://{proxy}"
     return proxy or None
+
+
+@lru_cache(maxsize=64)  # 0.01 ms; reading the whole environment anew takes 0.1 ms and more
+def _known_proxy(origin: str, variables: tuple[str | None, ...]) -> str | None:
+    return _proxy(origin)
 
 
 def ca_bundle() -> str:
@@ -151,137 +155,3 @@ def ssl_context(bundle: str) -> ssl.SSLContext:
     if os.path.isdir(bundle):
         return ssl.create_default_context(capath=bundle)
     return ssl.create_default_context(cafile=bundle)
-
-
-def requests_session(settings: Settings, *, guard: AddressGuard) -> TransferSession:
-    """A session for one asset or one notification, redirects included."""
-    return TransferSession(guard)
-
-
-class TransferSession(requests.Session):
-    """A requests session that goes only where its guard allows and can be cut off in time."""
-
-    def __init__(self, guard: AddressGuard) -> None:
-        super().__init__()
-        self.guard = guard
-        self.was_cut = False
-        self._lines: list[socket.socket] = []
-        self.trust_env = False  # it would read .netrc; proxies and CA bundle are set here
-        self.verify = ca_bundle()
-        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        self.headers.clear()
-        self.headers.update({"User-Agent": USER_AGENT, "Accept": "*/*"})
-        for scheme in ("http://", "https://"):
-            self.mount(scheme, _GuardedAdapter(self))
-
-    def request(self, method: Any, url: Any, *args: Any, **kwargs: Any) -> requests.Response:
-        """One request, its body not read yet; a redirect is an answer like any other.
-
-        :raises AddressRefused: before any byte of the request is sent.
-        """
-        self.guard.check_url(url)
-        proxy = proxy_for(url)
-        if proxy is not None:  # the peer will be the proxy, so the name has to be looked up here
-            self.guard.check_url(url, resolve=True)
-        # "no_proxy" set to nothing would be read from the environment again.
-        kwargs["proxies"] = {"all": proxy} if proxy else {}
-        kwargs.update(allow_redirects=False, stream=True)
-        response = super().request(method, url, *args, **kwargs)
-        if self.was_cut:  # the standard library takes headers that end early for all of them
-            response.close()
-            raise requests.exceptions.ReadTimeout("cut before the headers were complete")
-        return response
-
-    def joined(self, sock: socket.socket, host: str, *, is_proxy: bool) -> None:
-        """Check a connection that was just made, and remember its line for :meth:`cut`."""
-        if not is_proxy:
-            self.guard.check_address(sock.getpeername()[0], host)
-        # A duplicate, since TLS takes the original socket over.
-        self._lines.append(socket.socket(fileno=os.dup(sock.fileno())))
-        if self.was_cut:
-            self.cut()
-
-    def cut(self) -> None:
-        """End every connection now, whatever it is waiting for; safe from another thread."""
-        self.was_cut = True
-        for line in list(self._lines):
-            try:
-                line.shutdown(socket.SHUT_RDWR)
-            except OSError:  # already gone
-                continue
-
-    @contextmanager
-    def total_deadline(self, seconds: float) -> Iterator[None]:
-        """Cut the session after ``seconds``: a timeout of requests starts anew with every byte."""
-        timer = threading.Timer(seconds, self.cut)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
-
-    def close(self) -> None:
-        super().close()
-        while self._lines:
-            self._lines.pop().close()
-
-
-def described(exc: Exception) -> str:
-    """An exception of requests in one line, without the URL's path and query (they may be secret)."""
-    if isinstance(exc, requests.exceptions.Timeout):
-        return "no answer in time"
-    inner: Any = exc
-    while (
-        deeper := getattr(inner, "reason", None) or (inner.args[0] if inner.args else None)
-    ) and (isinstance(deeper, Exception)):
-        inner = deeper
-    text = f"{type(inner).__name__}: {inner}"
-    if isinstance(exc, requests.exceptions.SSLError):
-        text += " (REQUESTS_CA_BUNDLE or SSL_CERT_FILE name a CA bundle)"
-    return text[:300]
-
-
-class _GuardedAdapter(HTTPAdapter):
-    """Makes connections that report to their session before a byte is sent."""
-
-    def __init__(self, session: TransferSession) -> None:
-        self._classes = _pool_classes(session)
-        super().__init__(max_retries=0)
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = self._classes
-
-    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        manager = super().proxy_manager_for(proxy, **kwargs)
-        if not proxy.lower().startswith("socks"):
-            manager.pool_classes_by_scheme = self._classes
-        return manager
-
-
-def _pool_classes(session: TransferSession) -> dict[str, Any]:
-    class Plain(HTTPConnection):
-        def _new_conn(self) -> socket.socket:
-            return _joined(session, self, super()._new_conn())
-
-    class Secure(HTTPSConnection):
-        def _new_conn(self) -> socket.socket:
-            return _joined(session, self, super()._new_conn())
-
-    class PlainPool(HTTPConnectionPool):
-        ConnectionCls = Plain
-
-    class SecurePool(HTTPSConnectionPool):
-        ConnectionCls = Secure
-
-    return {"http": PlainPool, "https": SecurePool}
-
-
-def _joined(session: TransferSession, connection: Any, sock: socket.socket) -> socket.socket:
-    try:
-        session.joined(sock, connection.host, is_proxy=connection.proxy is not None)
-    except BaseException:
-        sock.close()
-        raise
-    return sock

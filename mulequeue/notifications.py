@@ -23,16 +23,12 @@ import requests
 import urllib3
 from standardwebhooks import Webhook
 
+from mulequeue.addresses import AddressRefused, guard_for
 from mulequeue.errors import ConfigurationError, InputError, NotificationError
-from mulequeue.http import (
-    CONNECT_TIMEOUT_SECONDS,
-    AddressRefused,
-    described,
-    guard_for,
-    requests_session,
-)
+from mulequeue.http import CONNECT_TIMEOUT_SECONDS
 from mulequeue.outcome import OUTCOME_STATUSES
 from mulequeue.settings import Settings
+from mulequeue.transfer_session import TransferSession, described
 
 _MOST_ANSWER_BYTES = 64 * 1024
 _PREFIX = "whsec_"
@@ -89,7 +85,7 @@ def deliver(notification: Notification, *, settings: Settings, timestamp: dateti
     target = notification.target
     headers = _headers(notification, settings, timestamp)
     with (
-        requests_session(settings, guard=guard_for(settings)) as session,
+        TransferSession(guard_for(settings)) as session,
         session.total_deadline(settings.notification_timeout_seconds),
     ):
         try:

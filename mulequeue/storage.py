@@ -46,8 +46,6 @@ def download_assets(
     storage: str | None = None,
     path: str | None = None,
     refresh: Callable[[], Outcome | None] | None = None,
-    heartbeat: Callable[[], None] | None = None,
-    heartbeat_seconds: float = 5.0,
 ) -> tuple[File, ...]:
     """Store every asset of an outcome, some at once, and tell where they are.
 
@@ -55,8 +53,6 @@ def download_assets(
     :param path: template under it; None: ``settings.storage_path``.
     :param refresh: reads the outcome from the API once more; asked at most once, when a URL answers
         401, 403, 404 or 410.
-    :param heartbeat: called in this thread every ``heartbeat_seconds``; what it raises stops every
-        transfer.
     :raises DownloadError: ``retryable`` tells whether a later attempt may work. Assets that did
         arrive stay stored.
     :raises ConfigurationError: the storage or the path template cannot be used.
@@ -74,28 +70,18 @@ def download_assets(
             url = fresh.url(index, exc)
             return _store(url, outcome, index, place, template, settings, brake)
 
-    if not outcome.assets:
-        return ()
     threads = max(1, min(settings.downloads_at_once, len(outcome.assets)))
+    if len(outcome.assets) <= 1:
+        return tuple(map(store, range(len(outcome.assets))))
     with ThreadPoolExecutor(threads, thread_name_prefix="mulequeue-download") as pool:
         futures = [pool.submit(store, index) for index in range(len(outcome.assets))]
         try:
-            _watch(futures, heartbeat, heartbeat_seconds)
-        except BaseException:
+            wait(futures)
+        except BaseException:  # a time limit, a signal
             brake.pull()
             pool.shutdown(wait=True, cancel_futures=True)
             raise
     return _results(futures)
-
-
-def _watch(
-    futures: list[Future[File]], heartbeat: Callable[[], None] | None, seconds: float
-) -> None:
-    pending = set(futures)
-    while pending:
-        _, pending = wait(pending, timeout=seconds)
-        if heartbeat is not None and pending:
-            heartbeat()
 
 
 def _results(futures: list[Future[File]]) -> tuple[File, ...]:

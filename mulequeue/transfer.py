@@ -5,24 +5,20 @@ from __future__ import annotations
 import base64
 import binascii
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from urllib.parse import unquote_to_bytes, urljoin
 
 import requests
 import urllib3
 
-from mulequeue.addresses import shown_url
+from mulequeue.addresses import AddressRefused, guard_for, shown_url
 from mulequeue.errors import AssetGone, DownloadError
-from mulequeue.http import (
-    CONNECT_TIMEOUT_SECONDS,
-    AddressRefused,
-    TransferSession,
-    described,
-    guard_for,
-    requests_session,
-)
+from mulequeue.http import CONNECT_TIMEOUT_SECONDS
+from mulequeue.kept_sessions import kept_sessions
 from mulequeue.settings import Settings
+from mulequeue.transfer_session import TransferSession, described
 
 CHUNK_BYTES = 1024**2
 _MOST_REDIRECTS = 5
@@ -75,39 +71,43 @@ def asset_chunks(url: str, *, settings: Settings, brake: Brake) -> Iterator[Iter
     if url.startswith(("hex:", "data:")):
         yield _limited(_pieces(_inline(url)), settings.download_max_bytes)
         return
-    with (
-        requests_session(settings, guard=guard_for(settings)) as session,
-        brake.on(session),
-        session.total_deadline(settings.download_timeout_seconds),
-    ):
-        with _translated(url, session, settings):
-            response = _follow(session, url)
-        with response:
-            _check_size(response, settings.download_max_bytes)
-            chunks = _streamed(response, url, session, settings)
-            yield _limited(chunks, settings.download_max_bytes)
-
-
-def _follow(session: TransferSession, url: str) -> requests.Response:
-    """The 200 answer at the end of at most five redirects."""
-    timeout = (CONNECT_TIMEOUT_SECONDS, _READ_TIMEOUT_SECONDS)
+    ends = time.monotonic() + settings.download_timeout_seconds
     for _ in range(_MOST_REDIRECTS + 1):
-        headers = {"Accept-Encoding": "identity"}
-        response = session.get(url, headers=headers, timeout=timeout)
-        target = response.headers.get("Location")
-        if response.status_code not in _REDIRECTS or not target:
-            _check_status(response, url)
-            return response
-        response.close()
+        with _asked(url, settings, brake, ends) as (session, response):
+            target = response.headers.get("Location")
+            if response.status_code not in _REDIRECTS or not target:
+                _check_status(response, url)
+                _check_size(response, settings.download_max_bytes)
+                chunks = _streamed(response, url, session, settings)
+                yield _limited(chunks, settings.download_max_bytes)
+                return
+            if response.headers.get("Content-Length") == "0":  # nothing to wait for
+                session.was_read = not response.raw.read()
         url = urljoin(url, target)
     raise DownloadError(f"{shown_url(url)}: more than {_MOST_REDIRECTS} redirects.")
+
+
+@contextmanager
+def _asked(
+    url: str, settings: Settings, brake: Brake, ends: float
+) -> Iterator[tuple[TransferSession, requests.Response]]:
+    """The answer to one GET, its body not read yet."""
+    timeout = (CONNECT_TIMEOUT_SECONDS, _READ_TIMEOUT_SECONDS)
+    headers = {"Accept-Encoding": "identity"}
+    with ExitStack() as stack:
+        with _translated(url, None, settings):
+            session = stack.enter_context(kept_sessions.lend(url, guard_for(settings)))
+        stack.enter_context(brake.on(session))
+        stack.enter_context(session.total_deadline(ends - time.monotonic()))
+        with _translated(url, session, settings):
+            response = session.get(url, headers=headers, timeout=timeout)
+        yield session, stack.enter_context(response)
 
 
 def _check_status(response: requests.Response, url: str) -> None:
     status = response.status_code
     if status == 200:
         return
-    response.close()
     text = f"{shown_url(url)} answered {status}."
     if status in _GONE:
         raise AssetGone(text, retryable=False)
@@ -131,17 +131,18 @@ def _streamed(
             yield chunk
         if session.was_cut:  # a cut connection looks like an end where no length was announced
             raise _late(url, settings)
+        session.was_read = True
 
 
 @contextmanager
-def _translated(url: str, session: TransferSession, settings: Settings) -> Iterator[None]:
+def _translated(url: str, session: TransferSession | None, settings: Settings) -> Iterator[None]:
     """Say in our errors what requests and urllib3 say in theirs."""
     try:
         yield
     except AddressRefused as exc:
         raise DownloadError(str(exc), retryable=False) from None
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as exc:
-        if session.was_cut:
+        if session is not None and session.was_cut:
             raise _late(url, settings) from None
         raise DownloadError(f"{shown_url(url)}: {described(exc)}") from None
 

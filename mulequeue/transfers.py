@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import random
-import threading
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, TypeVar
@@ -16,6 +15,7 @@ from typing import Any, TypeVar
 from celery.exceptions import Ignore
 from redis.exceptions import RedisError
 
+from mulequeue.alarms import Alarms
 from mulequeue.errors import MuleQueueError, TransferError
 from mulequeue.ledger import new_token
 from mulequeue.parking import parked_signature
@@ -29,6 +29,8 @@ MOST_ATTEMPTS = 50
 MOST_UNFORESEEN = 5
 HEARTBEAT_SECONDS = 6.0
 _RUN = "mulequeue_transfer"
+# Not with the deadlines: a Redis that does not answer would hold them up.
+_leases = Alarms("mulequeue-leases")
 
 
 class Heartbeat:
@@ -36,26 +38,23 @@ class Heartbeat:
 
     def __init__(self, runtime: Runtime, task_id: str, run: str) -> None:
         self._runtime, self._task_id, self._run = runtime, task_id, run
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="mulequeue-lease", daemon=True)
 
     def _beat(self) -> None:
-        while not self._stop.wait(HEARTBEAT_SECONDS):
-            try:
-                self._runtime.ledger.keep_transfer(self._task_id, self._run)
-            except RedisError as exc:
-                self._runtime.absence.noted(exc)
-            except Exception as exc:
-                logger.warning("a transfer's lease was not renewed: %r", exc)
+        try:
+            self._runtime.ledger.keep_transfer(self._task_id, self._run)
+        except RedisError as exc:
+            self._runtime.absence.noted(exc)
+        except Exception as exc:
+            logger.warning("a transfer's lease was not renewed: %r", exc)
 
     def __enter__(self) -> Heartbeat:
-        self._thread.start()
+        self._alarm = _leases.every(HEARTBEAT_SECONDS, self._beat)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
-        self._stop.set()
+        _leases.cancel(self._alarm)
 
 
 def transfer(

@@ -15,16 +15,10 @@ from support.raw_server import (  # noqa: F401
     raw_server,
 )
 
+from mulequeue.addresses import AddressGuard, AddressRefused
 from mulequeue.errors import ConfigurationError
-from mulequeue.http import (
-    USER_AGENT,
-    AddressGuard,
-    AddressRefused,
-    ca_bundle,
-    proxy_for,
-    requests_session,
-)
-from mulequeue.settings import Settings
+from mulequeue.http import USER_AGENT, ca_bundle, proxy_for
+from mulequeue.transfer_session import TransferSession
 
 pytestmark = pytest.mark.usefixtures("plain_network")
 
@@ -33,7 +27,7 @@ OPEN = AddressGuard(allow_private=True)
 
 
 def session(guard=OPEN):
-    return requests_session(Settings(), guard=guard)
+    return TransferSession(guard)
 
 
 def test_the_connected_peer_is_checked_before_a_byte_is_sent(tmp_path):

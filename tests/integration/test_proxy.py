@@ -20,10 +20,11 @@ from support.proxy_server import ProxyServer
 from support.raw_server import RawServer, http, plain_network, raw_server  # noqa: F401
 from support.waiting import wait_until
 
+from mulequeue.addresses import AddressGuard
 from mulequeue.client import NotSent, fetch_once, submit_once
-from mulequeue.http import AddressGuard, requests_session
 from mulequeue.routes import PROXY_LOGIN
 from mulequeue.settings import Settings
+from mulequeue.transfer_session import TransferSession
 from mulequeue.wire import TaskReply
 
 pytestmark = pytest.mark.usefixtures("plain_network")
@@ -158,7 +159,7 @@ def by_aiohttp(url: str) -> bool:
 
 def by_requests(url: str) -> bool:
     """Whether the stack of downloads and notifications does."""
-    with requests_session(Settings(), guard=AddressGuard(allow_private=True)) as session:
+    with TransferSession(AddressGuard(allow_private=True)) as session:
         try:
             return session.get(f"{url}/vendors/a/v1/b/r1", timeout=10).status_code == 200
         except requests.RequestException:

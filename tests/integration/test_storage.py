@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 import subprocess
 import sys
 import textwrap
@@ -23,6 +24,7 @@ from support.raw_server import (  # noqa: F401
     raw_server,
     say_nothing,
 )
+from support.waiting import wait_until
 
 from mulequeue.errors import ConfigurationError, DownloadError
 from mulequeue.outcome import Asset, Outcome
@@ -51,15 +53,13 @@ def settings(**fields):
     return Settings(**({"base_url": "http://127.0.0.1:1"} | fields))
 
 
-def download(outcome, storage, *, refresh=None, heartbeat=None, beat=5.0, **fields):
+def download(outcome, storage, *, refresh=None, **fields):
     return download_assets(
         outcome,
         settings=settings(**fields),
         storage=str(storage),
         path=None,
         refresh=refresh,
-        heartbeat=heartbeat,
-        heartbeat_seconds=beat,
     )
 
 
@@ -366,21 +366,38 @@ def test_an_api_that_cannot_be_asked_makes_it_retryable(tmp_path):
 # Around it
 
 
-def test_a_lost_lease_stops_the_transfers(tmp_path):
-    """What the heartbeat raises ends every transfer at once and leaves nothing behind."""
+@pytest.mark.parametrize("assets", [1, 3])
+def test_a_time_limit_stops_the_transfers(assets, tmp_path):
+    """What a signal handler raises ends every transfer at once and leaves nothing behind."""
 
-    class Lost(Exception):
+    class Over(Exception):
         pass
 
-    def heartbeat():
-        assert server.first_bytes.wait(10)
-        raise Lost
+    def over(number, frame):
+        raise Over
 
-    dripping = drip(b"HTTP/1.1 200 OK\r\nContent-Length: 999999\r\n\r\n" + PNG)
-    with raw_server(dripping) as server:
-        outcome = outcome_of(*(f"{server.url}/{n}" for n in range(3)))
-        with pytest.raises(Lost):
-            download(outcome, tmp_path, heartbeat=heartbeat, beat=0.01)
+    def answer(connection, request, state):
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 999999\r\n\r\n" + PNG)
+        arrived.release()
+        connection.settimeout(10)
+        ends.append(connection.recv(1))
+
+    def limit():
+        for _ in range(assets):
+            assert arrived.acquire(timeout=10)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
+
+    arrived, timer, ends = threading.Semaphore(0), threading.Thread(target=limit), []
+    before = signal.signal(signal.SIGUSR1, over)
+    try:
+        with raw_server(answer) as server:
+            timer.start()
+            with pytest.raises(Over):
+                download(outcome_of(*(f"{server.url}/{n}" for n in range(assets))), tmp_path)
+            timer.join()
+            wait_until(lambda: [b""] * assets == ends, what="the end of every connection")
+    finally:
+        signal.signal(signal.SIGUSR1, before)
 
     assert [] == files_in(tmp_path)
 

@@ -148,13 +148,13 @@ def flood(head: bytes, chunk: bytes = b" " * 65536, *, chunks: int = 100_000) ->
     return answer
 
 
-def certificate(folder: Path) -> tuple[ssl.SSLContext, Path]:
-    """A server context for 127.0.0.1 and the CA bundle that trusts it."""
+def certificate(folder: Path, name: str = "IP:127.0.0.1") -> tuple[ssl.SSLContext, Path]:
+    """A server context for 127.0.0.1, or another name, and the CA bundle that trusts it."""
     if shutil.which("openssl") is None:
         pytest.skip("openssl is not installed: apt install openssl")
     key, cert = folder / "key.pem", folder / "cert.pem"
     command = f"openssl req -x509 -newkey rsa:2048 -nodes -days 2 -keyout {key} -out {cert}"
-    names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    names = ["-subj", "/CN=127.0.0.1", "-addext", f"subjectAltName={name}"]
     subprocess.run([*command.split(), *names], check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cert, key)

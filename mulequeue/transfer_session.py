@@ -1,0 +1,206 @@
+"""The sessions under downloads and notifications: guarded, verified, and cut off in time.
+
+They make one request at a time, to one host. What is kept open between two requests is a connection
+that went through the guard when it was made.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.util.ssl_ import create_urllib3_context
+
+from mulequeue.addresses import AddressGuard
+from mulequeue.alarms import deadlines
+from mulequeue.http import USER_AGENT, ca_bundle, proxy_for
+
+__all__ = ["TransferSession", "described"]
+
+
+class TransferSession(requests.Session):
+    """A requests session that goes only where its guard allows and can be cut off in time.
+
+    :param guard: is asked about every URL, and about every peer before a byte is sent to it.
+    """
+
+    def __init__(self, guard: AddressGuard) -> None:
+        super().__init__()
+        self.guard = guard
+        self.was_cut = False
+        self.was_read = False
+        """The last answer was read to its end: the connection may carry another request."""
+        self._line: socket.socket | None = None
+        self._connection: Any = None
+        self._joins = 0
+        self.trust_env = False  # it would read .netrc; proxies and CA bundle are set here
+        self.verify = ca_bundle()
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self.headers.clear()
+        self.headers.update({"User-Agent": USER_AGENT, "Accept": "*/*"})
+        adapter = _GuardedAdapter(self)
+        for scheme in ("http://", "https://"):
+            self.mount(scheme, adapter)
+
+    @property
+    def is_reusable(self) -> bool:
+        """Whether it holds a connection that is open and has nothing left on it."""
+        is_open = self._connection is not None and self._connection.sock is not None
+        return is_open and self.was_read and not self.was_cut
+
+    def request(self, method: Any, url: Any, *args: Any, **kwargs: Any) -> requests.Response:
+        """One request, its body not read yet; a redirect is an answer like any other.
+
+        :raises AddressRefused: before any byte of the request is sent.
+        """
+        self.was_read = False
+        self.guard.check_url(url)
+        proxy = proxy_for(url)
+        if proxy is not None:  # the peer will be the proxy, so the name has to be looked up here
+            self.guard.check_url(url, resolve=True)
+        # "no_proxy" set to nothing would be read from the environment again.
+        kwargs["proxies"] = {"all": proxy} if proxy else {}
+        kwargs.update(allow_redirects=False, stream=True)
+        joins = self._joins
+        try:
+            response = super().request(method, url, *args, **kwargs)
+        except requests.exceptions.ConnectionError:
+            if method != "GET" or self.was_cut or self._joins != joins:
+                raise
+            # It went over a kept connection, which the server was just closing.
+            response = super().request(method, url, *args, **kwargs)
+        if self.was_cut:  # the standard library takes headers that end early for all of them
+            response.close()
+            raise requests.exceptions.ReadTimeout("cut before the headers were complete")
+        return response
+
+    def joined(self, sock: socket.socket, connection: Any) -> None:
+        """Check a connection that was just made, and remember its line for :meth:`cut`."""
+        if connection.proxy is None:
+            self.guard.check_address(sock.getpeername()[0], connection.host)
+        # A duplicate, since TLS takes the original socket over.
+        line, old = socket.socket(fileno=os.dup(sock.fileno())), self._line
+        self._line, self._connection = line, connection
+        self._joins += 1
+        if old is not None:
+            old.close()
+        if self.was_cut:
+            self.cut()
+
+    def cut(self) -> None:
+        """End the connection now, whatever it is waiting for; safe from another thread."""
+        self.was_cut = True
+        line = self._line
+        if line is not None:
+            try:
+                line.shutdown(socket.SHUT_RDWR)
+            except OSError:  # already gone
+                return
+
+    @contextmanager
+    def total_deadline(self, seconds: float) -> Iterator[None]:
+        """Cut the session after ``seconds``: a timeout of requests starts anew with every byte."""
+        alarm = deadlines.after(seconds, self.cut)
+        try:
+            yield
+        finally:
+            if not deadlines.cancel(alarm):
+                self.was_cut = True  # or it is cut in the next instant
+
+    def close(self) -> None:
+        super().close()
+        line, self._line = self._line, None
+        if line is not None:
+            line.close()
+
+
+def described(exc: Exception) -> str:
+    """An exception of requests in one line, without the URL's path and query (they may be secret)."""
+    if isinstance(exc, requests.exceptions.Timeout):
+        return "no answer in time"
+    inner: Any = exc
+    while (
+        deeper := getattr(inner, "reason", None) or (inner.args[0] if inner.args else None)
+    ) and (isinstance(deeper, Exception)):
+        inner = deeper
+    text = f"{type(inner).__name__}: {inner}"
+    if isinstance(exc, requests.exceptions.SSLError):
+        text += " (REQUESTS_CA_BUNDLE or SSL_CERT_FILE name a CA bundle)"
+    return text[:300]
+
+
+def tls_context(bundle: str) -> ssl.SSLContext:
+    """Verifies servers with a CA bundle (a file or a folder); read again only when it changed."""
+    return _loaded(bundle, os.stat(bundle).st_mtime_ns)
+
+
+@lru_cache(maxsize=4)  # loading takes some 20 ms
+def _loaded(bundle: str, changed_ns: int) -> ssl.SSLContext:
+    context = create_urllib3_context()
+    if os.path.isdir(bundle):
+        context.load_verify_locations(capath=bundle)
+    else:
+        context.load_verify_locations(cafile=bundle)
+    return context
+
+
+class _GuardedAdapter(HTTPAdapter):
+    """Makes connections that report to their session before a byte is sent."""
+
+    def __init__(self, session: TransferSession) -> None:
+        self._classes = _pool_classes(session)
+        super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = self._classes
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(proxy, **kwargs)
+        if not proxy.lower().startswith("socks"):
+            manager.pool_classes_by_scheme = self._classes
+        return manager
+
+
+def _pool_classes(session: TransferSession) -> dict[str, Any]:
+    class Plain(HTTPConnection):
+        def _new_conn(self) -> socket.socket:
+            return _joined(session, self, super()._new_conn())
+
+    class Secure(HTTPSConnection):
+        def connect(self) -> None:
+            bundle = self.ca_certs or self.ca_cert_dir
+            # A proxy that is itself behind TLS is verified with the bundle, not with a context.
+            if bundle and not (self.proxy and self.proxy.scheme == "https"):
+                self.ssl_context, self.ca_certs, self.ca_cert_dir = tls_context(bundle), None, None
+            super().connect()
+
+        def _new_conn(self) -> socket.socket:
+            return _joined(session, self, super()._new_conn())
+
+    class PlainPool(HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class SecurePool(HTTPSConnectionPool):
+        ConnectionCls = Secure
+
+    return {"http": PlainPool, "https": SecurePool}
+
+
+def _joined(session: TransferSession, connection: Any, sock: socket.socket) -> socket.socket:
+    try:
+        session.joined(sock, connection)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
