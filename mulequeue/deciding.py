@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from mulequeue import catalog
 from mulequeue.answers import Fetched, NotFound, Transient
+from mulequeue.cadence import Cadence
 from mulequeue.ledger import Due
 from mulequeue.plan import MAX_WAIT_CEILING_SECONDS
 from mulequeue.schedule import PollSchedule, backoff_seconds
@@ -41,15 +42,17 @@ def decide(
     chance: float,
     grace_seconds: float,
     has_webhooks: bool = False,
+    cadence: Cadence | None = None,
 ) -> Again | Settled:
     """What a status check means for a record. Pure.
 
     :param now: unix seconds. :param chance: a random number in [0, 1).
     :param grace_seconds: how long after submission a 404 means "not visible yet".
     :param has_webhooks: they come for its profile, so checks are only the backstop.
+    :param cadence: learned from earlier generations of its model, if enough of them are known.
     """
     if isinstance(found, TaskReply):
-        return _decide_on_reply(due, found, now, chance, has_webhooks)
+        return _decide_on_reply(due, found, now, chance, has_webhooks, cadence)
     if isinstance(found, NotFound) and found.gone and now - due.submitted > grace_seconds:
         return Settled("failed", {"error": error_of(found.error)})
     if now - due.started > MAX_WAIT_CEILING_SECONDS:
@@ -62,7 +65,12 @@ def decide(
 
 
 def _decide_on_reply(
-    due: Due, found: TaskReply, now: float, chance: float, has_webhooks: bool
+    due: Due,
+    found: TaskReply,
+    now: float,
+    chance: float,
+    has_webhooks: bool,
+    cadence: Cadence | None,
 ) -> Again | Settled:
     model = catalog.find(f"/vendors/{due.path}")
     if found.state != "active":
@@ -72,8 +80,17 @@ def _decide_on_reply(
         return Settled(found.state, answer)
     if now >= due.deadline:
         return Settled("timed_out", {})
-    schedule = model.schedule if due.interval is None else PollSchedule.fixed(due.interval)
-    wait = schedule.seconds(due.polls + 1, chance)
+    wait = None
+    if cadence is not None and due.interval is None and not has_webhooks and not _is_adopted(due):
+        wait = cadence.seconds(now - due.started, chance)
+    if wait is None:
+        schedule = model.schedule if due.interval is None else PollSchedule.fixed(due.interval)
+        wait = schedule.seconds(due.polls + 1, chance)
     if has_webhooks:
         wait = max(wait, min(wait * BACKSTOP_FACTOR, BACKSTOP_CEILING_SECONDS))
     return Again(now + wait)
+
+
+def _is_adopted(due: Due) -> bool:
+    """Nobody saw it begin, so nobody knows its age: its id came with the record."""
+    return due.submitted == due.started

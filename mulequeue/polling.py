@@ -14,6 +14,7 @@ from mulequeue.deciding import Again, Settled, decide
 from mulequeue.feed import Feed, Round
 from mulequeue.ledger import MOST_CLAIMED, Due, Message, Sweep, Wake
 from mulequeue.ledger.sweeping import is_helper
+from mulequeue.lives import Lives
 from mulequeue.outages import Outages
 from mulequeue.runtime import Runtime
 from mulequeue.settings import Profile
@@ -45,6 +46,7 @@ class Poller:
         self._free = runtime.settings.poll_concurrency
         self._outages = Outages(runtime, self._now)
         self._with_webhooks: set[str] = set()
+        self._lives = Lives.of(runtime)
         self._background: set[asyncio.Task[None]] = set()
         self._clock_offset = 0.0
         self._warned_of = {""}
@@ -183,6 +185,7 @@ class Poller:
             chance=random.random(),
             grace_seconds=self._settings.not_found_grace_seconds,
             has_webhooks=due.profile in self._with_webhooks,
+            cadence=self._lives.cadence(due.path),
         )
         del work.under_way[due.task_id]
         work.left -= 1

@@ -14,6 +14,7 @@ from typing import Any
 from mulequeue import client
 from mulequeue.errors import MuleQueueError
 from mulequeue.ledger import Intent, Recorded, new_token
+from mulequeue.lives import first_wait
 from mulequeue.patience import keep_trying
 from mulequeue.plan import Plan, refusal_of
 from mulequeue.runtime import Runtime
@@ -111,7 +112,7 @@ async def _accepted(
     """A paid id: it is written down, however long that takes."""
     reply, remote_id = answer.reply, answer.reply.remote_id
     assert remote_id is not None
-    first = plan.schedule.seconds(0, random.random())
+    first = first_wait(runtime, plan, random.random())
     hold = "" if reply.state == "active" else new_token()
     looks = [30 if hold else first, plan.profile.next_place_seconds(plan.path)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -34,6 +35,24 @@ def answer_of(
     elif reply.error is not None:
         answer["error"] = error_of(reply.error)
     return {key: value for key, value in answer.items() if value}
+
+
+def life_told(answer: Mapping[str, Any]) -> float | None:
+    """Seconds from ``created_at`` to ``updated_at`` of an answer that :func:`answer_of` made.
+
+    The API writes ISO-8601 with ``Z`` or an offset, with and without microseconds. None: one of them
+    is missing or unreadable, or they are the same, which tells nothing.
+    """
+    try:
+        created, updated = (_time(answer[name]) for name in ("created_at", "updated_at"))
+        seconds = (updated - created).total_seconds()
+    except (KeyError, TypeError, ValueError):
+        return None
+    return seconds if seconds > 0 else None
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)
 
 
 def error_of(error: ErrorInfo) -> dict[str, Any]:

@@ -28,6 +28,7 @@ The braces make one Redis Cluster slot of a fleet.
 ``mulequeue:{fleet}:done:<task id>``           string  what a download or notification came to
 ``mulequeue:{fleet}:event:<event id>``         string  a webhook that was seen
 ``mulequeue:{fleet}:early:<remote id>``        string  JSON of a webhook that came before the id
+``mulequeue:{fleet}:lives:<path>``             list    how long its latest generations lived
 ``mulequeue:{fleet}:webhooks``                 hash    how many webhooks came
 ``mulequeue:{fleet}:webhooks:<profile>``       string  when the last one came; gone when one missed
 =============================================  ======  ==================================================
@@ -66,6 +67,7 @@ from mulequeue.ledger.records import SCHEMA_VERSION, Record, outcome_of
 from mulequeue.ledger.sweeping import Sweeping
 from mulequeue.ledger.transfers import Transfers
 from mulequeue.settings import Profile
+from mulequeue.settling import life_told
 
 __all__ = [
     "Batch",
@@ -264,7 +266,8 @@ class Ledger(Sweeping, Transfers, Events, Gates, Cancelling, Reading, Counted):
         polls: int,
     ) -> Wake | None:
         text = json.dumps(answer, ensure_ascii=False) if answer else ""
-        found = self._run("settle", task_id, status, text, who, token, polls)
+        told = life_told(answer or {})
+        found = self._run("settle", task_id, status, text, who, token, polls, told)
         return wake_of(task_id, found)
 
     def trip(self, profile: str, *, seconds: float | None, first: float, ceiling: float) -> float:

@@ -11,7 +11,8 @@
 -- P .. 'batch:<batch id>'    hash    size, and how many members are in which bucket
 -- P .. 'counts'              hash    the same over the whole fleet
 -- P .. 'metrics'             hash    what the exporter shows: name, labels, separated by tabs
--- P .. 'gate:<profile>'      hash    may submissions leave? held, until, level, probe, ramp, used, slots, turn
+-- P .. 'lives:<path>'        list    how long its latest generations lived: settle.lua
+-- P .. 'gate:<profile>'      hash    may submissions leave? held, until, level, probe, prober, ramp, used, slots, turn
 -- P .. 'pollgate:<profile>'  hash    may status checks leave? until, level, probe
 
 local P = ARGV[1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from mulequeue.cadence import Life
 from mulequeue.ledger.answers import Batch, counts_of, texts
 from mulequeue.ledger.base import Base
 from mulequeue.ledger.records import Record, read_record
@@ -49,6 +50,11 @@ class Reading(Base):
         """The task id of a remote id."""
         found = self.redis.get(f"{self.prefix}remote:{remote_id}")
         return None if found is None else bytes(found).decode()  # type: ignore[arg-type]
+
+    def lives(self, path: str) -> list[Life]:
+        """How long the latest generations of an api_path (without ``/vendors/``) lived, newest first."""
+        found = self.redis.lrange(f"{self.prefix}lives:{path}", 0, -1)
+        return [Life(*map(float, bytes(text).split()[:3])) for text in found]  # type: ignore[arg-type]
 
     def batch(self, batch_id: str) -> Batch | None:
         """Where a batch stands, or None for one that nobody started."""

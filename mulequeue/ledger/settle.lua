@@ -2,10 +2,42 @@
 -- ARGV[3] task id   [4] status   [5] JSON of what the API answered, or ''
 -- ARGV[6] who may: 'claim' (a status check), 'run' (the submitter), 'any' (a verified webhook)
 -- ARGV[7] the token of a claim or run   [8] checks to add
+-- ARGV[9] seconds it took by the API's own times, or ''
+-- P .. 'lives:<path>'  list  the latest lives, newest first: seconds no less, no more,
+--                       how many such, when (unix seconds), the mean then
 -- Answers { signature to publish, look } or { } when somebody else settled it or the claim lapsed.
 
 local id, who, token = ARGV[3], ARGV[6], ARGV[7]
-local held = read(id, 'state', 'claim', 'run', 'cancel', 'profile')
+local MOST_LIVES = 100
+local APART = 1 / 25 -- of a mean life: a hundred entries are four of them or more
+local NO_NEWS = 0.2  -- seconds; told to have ended just now: an API that writes down when it was asked
+
+-- How long one lived: as the API tells it, where that fits what was seen; else a webhook comes at
+-- once, and a check some time after the end.
+local function life(started, seen)
+  local low, high, told = tonumber(seen or 0), now - tonumber(started), tonumber(ARGV[9])
+  if told and low - 2 <= told and told <= high - NO_NEWS then return told, told end
+  return who == 'any' and high or low, high
+end
+
+-- What ends at nearly the same time is one entry with a weight: the latest hundred lives of a large
+-- batch would be its longest, and the first checks of the next one far too late. How near is told by
+-- the mean life, not by this one or the last: either would favour the short or the long.
+local function remember(path, low, high)
+  local lives, mean = P .. 'lives:' .. path, high
+  local head = redis.call('LINDEX', lives, 0)
+  if head then
+    local span, weight, at, former = string.match(head, '^(%S+ %S+) (%d+) (%S+) (%S+)')
+    if now - tonumber(at) < former * APART then
+      return redis.call('LSET', lives, 0, string.format('%s %d %s %s', span, weight + 1, at, former))
+    end
+    mean = former + (high - former) / 20
+  end
+  redis.call('LPUSH', lives, string.format('%.2f %.2f 1 %.2f %.2f', low, high, now, mean))
+  redis.call('LTRIM', lives, 0, MOST_LIVES - 1)
+end
+
+local held = read(id, 'state', 'claim', 'run', 'cancel', 'profile', 'path', 'submitted', 'started', 'seen')
 local status = ARGV[4]
 if who == 'claim' and not (held[1] == 'generating' and held[2] == token) then return {} end
 if who == 'run' and not (held[1] == 'submitting' and held[3] == token) then return {} end
@@ -19,4 +51,7 @@ if who == 'run' then
   end
   if held[4] then status = 'cancelled' end
 end
+local was_seen = who == 'any' or ARGV[8] ~= '0'
+local was_seen_to_begin = held[6] and held[8] and held[7] ~= held[8] -- else it was adopted
+if status == 'succeeded' and was_seen and was_seen_to_begin then remember(held[6], life(held[8], held[9])) end
 return { settle(id, status, ARGV[5]), room() }

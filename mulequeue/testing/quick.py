@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator
 from unittest.mock import patch
 
-from mulequeue import deciding, downloading, notifying, outages, polling, posting
+from mulequeue import cadence, deciding, downloading, notifying, outages, polling, posting
 from mulequeue.schedule import PollSchedule
 
 WAIT_SECONDS = 0.05
@@ -24,6 +25,7 @@ def quick() -> Iterator[None]:
 
     with (
         patch.object(PollSchedule, "seconds", seconds),
+        patch.object(cadence, "FEWEST_LIVES", math.inf),  # no wait is learned
         patch.object(polling, "GAP_SECONDS", 0.02),
         patch.multiple(deciding, ERROR_FIRST_SECONDS=0.05, ERROR_CEILING_SECONDS=0.2),
         patch.multiple(outages, OUTAGE_FIRST_SECONDS=0.1, OUTAGE_CEILING_SECONDS=0.5),
