@@ -5,12 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from celery.exceptions import Ignore
+
 from mulequeue.shown import shown_args
 
 MARKER = "mulequeue_epoch"
 
 # What follows a generation is worth waiting for the broker: Celery's default gives up after 0.6 s.
 _PATIENCE = {"max_retries": 60, "interval_start": 0.2, "interval_step": 0.2, "interval_max": 2}
+
+
+class Parked(Ignore):  # type: ignore[misc]  # Celery publishes no types
+    """This delivery ends here: its generation was submitted and is waited for.
+
+    :param model: its name; it reaches the worker's main process, which tells it to Flower.
+    """
+
+    def __init__(self, model: str) -> None:
+        super().__init__(model)
+        self.model = model
 
 
 def marker_of(request: Any) -> str:

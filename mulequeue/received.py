@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from billiard.einfo import ExceptionWithTraceback
 from celery.worker.request import Request
 from celery.worker.strategy import default
 
-from mulequeue.parking import MARKER
+from mulequeue.parking import MARKER, Parked
 from mulequeue.shown import is_ours, shown_args, shown_kwargs, shown_result
 
 
@@ -30,6 +31,14 @@ class ReadableRequest(Request):  # type: ignore[misc]  # Celery publishes no typ
         """What ``celery inspect`` and Flower's page of a worker show."""
         info: dict[str, Any] = super().info(safe=True)
         return info
+
+    def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> Any:
+        """Celery's own; what parked is announced from here, where events leave many at a time."""
+        exc = exc_info.exception
+        exc = exc.exc if isinstance(exc, ExceptionWithTraceback) else exc
+        if isinstance(exc, Parked):
+            self.send_event("task-generating", model=exc.model)
+        return super().on_failure(exc_info, *args, **kwargs)
 
     def send_event(self, type: str, **fields: Any) -> None:
         """An event of this task; a result is told as how it ended."""

@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 from mulequeue.delivering import hand_over
 from mulequeue.errors import ConfigurationError, InputError
 from mulequeue.ledger import Intent, Verdict, new_token
-from mulequeue.parking import marker_of, parked_signature
+from mulequeue.parking import Parked, marker_of, parked_signature
 from mulequeue.patience import ask
 from mulequeue.plan import Plan, refusal_of
 from mulequeue.posting import post, steady_clock
@@ -67,7 +67,7 @@ def deliver(
         runtime.wake([runtime.ledger.settle_submit(intent, "failed", refusal_of(plan))]).result()
         raise Ignore("refused")
     try:
-        _announce(task, plan)
+        _store_state(task, plan)
         slim = parked_signature(
             task, queue=runtime.settings.wake_queue, epoch=intent.epoch, args=slim_args
         )
@@ -78,7 +78,7 @@ def deliver(
     except Exception:
         # The intent's lease ends in submit_unknown; nothing is sent a second time.
         logger.exception("a submission broke off", extra={"task_id": intent.task_id})
-    raise Ignore("parked")
+    raise Parked(plan.model.name)
 
 
 def _adopt(task: Any, runtime: Runtime, plan: Plan, intent: Intent, remote_id: str) -> NoReturn:
@@ -96,13 +96,13 @@ def _adopt(task: Any, runtime: Runtime, plan: Plan, intent: Intent, remote_id: s
 
     recorded = ask(task, record)
     if recorded.what == "generating":
-        _announce(task, plan)
+        _store_state(task, plan)
         generation_parked.send(sender=task, task_id=intent.task_id, plan=plan)
     if recorded.wake is not None:
         runtime.wake([recorded.wake]).result()
     if recorded.look is not None:
         runtime.poll_at(recorded.look)
-    raise Ignore(recorded.what)
+    raise Parked(plan.model.name) if recorded.what == "generating" else Ignore(recorded.what)
 
 
 def _checked(make_plan: Callable[[], Plan]) -> Plan | Exception:
@@ -194,10 +194,9 @@ def _leave(runtime: Runtime, verdict: Verdict, intent: Intent) -> NoReturn:
     raise Ignore(verdict.what)
 
 
-def _announce(task: Any, plan: Plan) -> None:
-    """The one state and the one event of the whole wait; both are only for people."""
+def _store_state(task: Any, plan: Plan) -> None:
+    """The one state of the whole wait; it is only for people."""
     try:
-        task.send_event("task-generating", model=plan.model.name)
         if not task.request.ignore_result and not task.ignore_result:
             task.update_state(state="GENERATING", meta={"model": plan.model.name})
     except Exception as exc:

@@ -155,8 +155,8 @@ def events() -> str:
         "@generation_settled.connect\ndef count(sender, task_id, outcome, **_):\n"
         "    print(task_id, outcome.status)\n```\n\n"
         "## Celery's events\n\n"
-        "`task-generating` (with `model`) is sent once a generation, before its create request "
-        "leaves, and the state\n`GENERATING` is stored beside it. Everything else is Celery's own: "
+        "`task-generating` (with `model`) is sent once a generation, when its create request "
+        "was answered; the state\n`GENERATING` is stored before it leaves. Everything else is Celery's own: "
         "see [Flower](../howto/flower.md).\n\n"
         "## Log lines\n\nAll under the logger `mulequeue`. The fields are in `extra`, and no line "
         "holds a key, an input or a signed URL.\n\n" + table(["level", "message", "fields"], rows)
