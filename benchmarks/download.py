@@ -18,13 +18,13 @@ from typing import Any
 
 from benchmarks.accounting import MEBI
 from benchmarks.fleet import Fleet, fleet, rss_of
+from benchmarks.pictures import write_png
 from benchmarks.report import Report
 from benchmarks.server import BenchServer, Plan
 from mulequeue.processes import Child, temporary_folder
 
 LARGE_BYTES, SMALL_BYTES, SMALL_COUNT = 1024 * MEBI, 2 * MEBI, 500
 AT_ONCE, ROUNDS = 4, 3
-PNG = b"\x89PNG\r\n\x1a\n"
 _SEND = """
 import time, uuid
 from celery import group
@@ -44,8 +44,8 @@ print(started, time.time())
 def run(*, large: int = LARGE_BYTES, small: int = SMALL_COUNT) -> Report:
     """The large file, then the small ones."""
     with temporary_folder() as folder:
-        _make(Path(folder, "large.png"), large)
-        _make(Path(folder, "small.png"), SMALL_BYTES)
+        write_png(Path(folder, "large.png"), large)
+        write_png(Path(folder, "small.png"), SMALL_BYTES)
         server = BenchServer(Plan(files=folder))
         try:
             rows = [
@@ -58,12 +58,6 @@ def run(*, large: int = LARGE_BYTES, small: int = SMALL_COUNT) -> Report:
     names = [row["what"] for row in rows[::2]]
     ratios = {f"{name} / curl": speed[name] / speed[f"{name}, curl"] for name in names}
     return Report(name="download", rows=rows, ratios=ratios)
-
-
-def _make(path: Path, size: int) -> None:
-    with path.open("wb") as file:
-        file.write(PNG)
-        file.truncate(size)
 
 
 def _pair(server: BenchServer, name: str, size: int, count: int) -> list[dict[str, Any]]:

@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.fleet import Fleet, fleet
+from benchmarks.pictures import write_png
 from benchmarks.report import Report
 from benchmarks.server import BenchServer, Plan, finish_of
 from mulequeue.processes import temporary_folder
 
 COUNT, SECONDS, FILE_BYTES = 2000, (3.0, 7.0), 200 * 1024
-PNG = b"\x89PNG\r\n\x1a\n"
 _SEND = """
 import time
 from benchmarks.marking import app, noop
@@ -47,7 +47,7 @@ _NOOP = "chain(noop.s(number), noop.s(), noop.s())"
 def run(*, count: int = COUNT) -> Report:
     """Ours, then the messages that do nothing."""
     with temporary_folder() as folder:
-        Path(folder, "asset.png").write_bytes(PNG + bytes(FILE_BYTES - len(PNG)))
+        write_png(Path(folder, "asset.png"), FILE_BYTES)
         server = BenchServer(Plan(seconds=SECONDS, files=folder))
         try:
             with fleet(server.url) as here:
