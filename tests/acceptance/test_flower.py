@@ -166,7 +166,7 @@ def test_flower_tells_no_secrets(fleet: Fleet, flower: Flower) -> None:
         unchecked = {"validate": "off"}
         fleet.app.send_task("mulequeue.generate", (MODEL, given), unchecked, task_id=by_name)
         fleet.emulator.wait(held_creates=2)
-        wait_until(lambda: "GENERATING" == states(flower).get(by_name), what="both to be known")
+        wait_until(lambda: "STARTED" == states(flower).get(by_name), what="both to be known")
         look(one, by_name)  # with a worker
         assert any("Active tasks" in page and f"{MODEL}: a mule" in page for page in seen)
         fleet.emulator.release()
