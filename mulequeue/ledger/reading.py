@@ -53,8 +53,8 @@ class Reading(Base):
 
     def lives(self, path: str) -> list[Life]:
         """How long the latest generations of an api_path (without ``/vendors/``) lived, newest first."""
-        found = self.redis.lrange(f"{self.prefix}lives:{path}", 0, -1)
-        return [Life(*map(float, bytes(text).split()[:3])) for text in found]  # type: ignore[arg-type]
+        found: list[bytes] = self.redis.lrange(f"{self.prefix}lives:{path}", 0, -1)  # type: ignore[assignment]
+        return [life for text in found if (life := _life(text)) is not None]
 
     def batch(self, batch_id: str) -> Batch | None:
         """Where a batch stands, or None for one that nobody started."""
@@ -87,3 +87,12 @@ class Reading(Base):
         """Redis' clock, unix seconds."""
         seconds, micros = self.redis.time()
         return float(seconds) + float(micros) / 1e6
+
+
+def _life(text: bytes) -> Life | None:
+    """None: written by a version that has another way to say it."""
+    try:
+        low, high, weight = map(float, text.split()[:3])
+    except ValueError:
+        return None
+    return Life(low, high, weight)

@@ -14,21 +14,23 @@ local NO_NEWS = 0.2  -- seconds; told to have ended just now: an API that writes
 
 -- How long one lived: as the API tells it, where that fits what was seen; else a webhook comes at
 -- once, and a check some time after the end.
-local function life(started, seen)
+local function life(started, seen, interval)
   local low, high, told = tonumber(seen or 0), now - tonumber(started), tonumber(ARGV[9])
   if told and low - 2 <= told and told <= high - NO_NEWS then return told, told end
-  return who == 'any' and high or low, high
+  if who == 'any' then return high, high end
+  if not interval then return low, high end -- one that somebody chose may be too long to tell anything
 end
 
 -- What ends at nearly the same time is one entry with a weight: the latest hundred lives of a large
 -- batch would be its longest, and the first checks of the next one far too late. How near is told by
 -- the mean life, not by this one or the last: either would favour the short or the long.
 local function remember(path, low, high)
+  if not low then return end
   local lives, mean = P .. 'lives:' .. path, high
-  local head = redis.call('LINDEX', lives, 0)
-  if head then
-    local span, weight, at, former = string.match(head, '^(%S+ %S+) (%d+) (%S+) (%S+)')
-    if now - tonumber(at) < former * APART then
+  local head = redis.call('LINDEX', lives, 0) or ''
+  local span, weight, at, former = string.match(head, '^(%S+ %S+) (%d+) ([%d.]+) ([%d.]+)')
+  if span then
+    if math.abs(now - at) < former * APART then
       return redis.call('LSET', lives, 0, string.format('%s %d %s %s', span, weight + 1, at, former))
     end
     mean = former + (high - former) / 20
@@ -37,7 +39,7 @@ local function remember(path, low, high)
   redis.call('LTRIM', lives, 0, MOST_LIVES - 1)
 end
 
-local held = read(id, 'state', 'claim', 'run', 'cancel', 'profile', 'path', 'submitted', 'started', 'seen')
+local held = read(id, 'state', 'claim', 'run', 'cancel', 'profile', 'path', 'submitted', 'started', 'seen', 'interval')
 local status = ARGV[4]
 if who == 'claim' and not (held[1] == 'generating' and held[2] == token) then return {} end
 if who == 'run' and not (held[1] == 'submitting' and held[3] == token) then return {} end
@@ -53,5 +55,7 @@ if who == 'run' then
 end
 local was_seen = who == 'any' or ARGV[8] ~= '0'
 local was_seen_to_begin = held[6] and held[8] and held[7] ~= held[8] -- else it was adopted
-if status == 'succeeded' and was_seen and was_seen_to_begin then remember(held[6], life(held[8], held[9])) end
+if status == 'succeeded' and was_seen and was_seen_to_begin then
+  remember(held[6], life(held[8], held[9], held[10]))
+end
 return { settle(id, status, ARGV[5]), room() }

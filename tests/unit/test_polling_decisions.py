@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from mulequeue import catalog
+from mulequeue.cadence import Cadence, Life
 from mulequeue.client import NotFound, Transient
 from mulequeue.deciding import ERROR_CEILING_SECONDS, Again, Settled, decide
 from mulequeue.ledger import Due
@@ -45,8 +47,11 @@ def transient(code: int | None = 503, later: float | None = None) -> Transient:
     return Transient(reason="no", status_code=code, retry_after_seconds=later)
 
 
-def decided(found: Any, *, now: float = NOW, chance: float = 0.5, **fields: Any) -> Again | Settled:
-    return decide(due(**fields), found, now=now, chance=chance, grace_seconds=60)
+def decided(
+    found: Any, *, now: float = NOW, chance: float = 0.5, known: Any = None, **fields: Any
+) -> Again | Settled:
+    told = {"grace_seconds": 60, **(known or {})}
+    return decide(due(**fields), found, now=now, chance=chance, **told)
 
 
 @pytest.mark.parametrize("word", ["pending", "queued", "processing", "running", "retrying", "odd"])
@@ -139,3 +144,37 @@ def test_retry_after_is_kept() -> None:
 def test_a_good_answer_forgets_the_errors() -> None:
     """Errors are counted in a row: a good answer starts over."""
     assert 0 == decided(reply("pending"), errors=6).errors
+
+
+LEARNED = Cadence([Life(12.0, 12.0, 50)], catalog.find("alibaba/wan2.6-t2i").schedule)
+
+
+def waited(*, known: Any = None, **fields: Any) -> float:
+    """Seconds to the next check of one that is 6 s old."""
+    times = {"submitted": NOW - 7, "started": NOW - 6}
+    decision = decided(reply("pending"), known=known, **{**times, **fields})
+    assert isinstance(decision, Again)
+    return decision.due - NOW
+
+
+def test_a_learned_cadence_looks_when_it_is_likely_over() -> None:
+    """One of 6 s whose kind takes 12 s is looked at then; one that took longer, by its model's schedule."""
+    known = {"cadence": LEARNED}
+
+    assert 6.36 == pytest.approx(waited(known=known))
+    assert waited(started=NOW - 20) == waited(known=known, started=NOW - 20)
+
+
+def test_what_somebody_asked_for_stands_against_what_was_learned() -> None:
+    """An interval of the caller's own, and the backstop of webhooks, are what they were."""
+    backstop = {"has_webhooks": True}
+
+    assert 4.0 == waited(known={"cadence": LEARNED}, interval=4.0)
+    assert waited(known=backstop) == waited(known={**backstop, "cadence": LEARNED})
+
+
+def test_nothing_is_known_of_the_age_of_an_adopted_one() -> None:
+    """A generation that nobody here began is looked at by its model's schedule."""
+    adopted = {"submitted": NOW - 6, "started": NOW - 6}
+
+    assert waited(**adopted) == waited(known={"cadence": LEARNED}, **adopted)

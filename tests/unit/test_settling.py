@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from mulequeue.outcome import ErrorInfo
-from mulequeue.settling import answer_of, error_of
+from mulequeue.settling import answer_of, error_of, life_told
 from mulequeue.wire import read_task
 
 
@@ -65,3 +67,29 @@ def test_answer_is_json_ready_and_small() -> None:
 def test_error_leaves_out_what_is_not_known() -> None:
     """An error is told without empty fields."""
     assert {"type": "X", "title": "t"} == error_of(ErrorInfo(type="X", title="t"))
+
+
+@pytest.mark.parametrize(
+    ("created", "updated", "seconds"),
+    [
+        ("2026-01-01T00:00:00Z", "2026-01-01T00:00:14Z", 14.0),
+        ("2026-09-21T08:23:12.657134+00:00", "2026-09-21T08:23:20.157134+00:00", 7.5),
+        ("2026-01-01T00:00:00Z", "2026-01-01T01:00:09+01:00", 9.0),
+        ("2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z", None),
+        ("2026-01-01T00:00:09Z", "2026-01-01T00:00:00Z", None),
+        ("2026-01-01T00:00:00Z", "2026-01-01T00:00:14", None),
+        ("2026-01-01T00:00:00Z", "soon", None),
+        ("2026-01-01T00:00:00Z", None, None),
+    ],
+)
+def test_the_apis_own_times_tell_a_life(
+    created: str, updated: str | None, seconds: float | None
+) -> None:
+    """From created to updated, in whatever way they are written; what makes no sense tells nothing."""
+    assert seconds == life_told({"created_at": created, "updated_at": updated})
+
+
+def test_an_answer_without_times_tells_no_life() -> None:
+    """Both are needed."""
+    assert life_told({}) is None
+    assert life_told({"created_at": "2026-01-01T00:00:00Z"}) is None
