@@ -13,13 +13,14 @@ from typing import Any
 
 from mulequeue import client
 from mulequeue.errors import MuleQueueError
-from mulequeue.ledger import Intent, Recorded, new_token
+from mulequeue.ledger import Intent, Recorded, Wake, new_token
 from mulequeue.lives import first_wait
 from mulequeue.patience import keep_trying
 from mulequeue.plan import Plan, refusal_of
 from mulequeue.runtime import Runtime
 from mulequeue.settling import answer_of, error_of
 from mulequeue.webhooks import settle_early
+from mulequeue.wire import TaskReply
 
 logger = logging.getLogger("mulequeue")
 
@@ -112,8 +113,36 @@ async def _accepted(
     """A paid id: it is written down, however long that takes."""
     reply, remote_id = answer.reply, answer.reply.remote_id
     assert remote_id is not None
-    first = first_wait(runtime, plan, random.random())
     hold = "" if reply.state == "active" else new_token()
+    recorded = await _recorded(runtime, plan, intent, slim, remote_id, hold)
+    wake = recorded.wake
+    extra = {"task_id": intent.task_id, "remote_id": remote_id, "model": plan.model.name}
+    logger.info("generation submitted: %s", remote_id, extra=extra)
+    if recorded.what == "attached":
+        logger.critical(
+            "an id arrived after its task had ended; take it up with resume", extra=extra
+        )
+        return
+    if hold and recorded.what in ("generating", "known"):
+        wake = await _settled_at_once(runtime, plan, intent.task_id, hold, reply)
+    elif wake is None and recorded.is_told:  # a webhook was faster than this answer
+        wake = await keep_trying(runtime, lambda: settle_early(runtime, intent.task_id, remote_id))
+    if wake is not None:
+        await asyncio.wrap_future(runtime.wake([wake]))
+    if recorded.look is not None:
+        await runtime.look_at(recorded.look)
+
+
+async def _recorded(
+    runtime: Runtime,
+    plan: Plan,
+    intent: Intent,
+    slim: dict[str, Any],
+    remote_id: str,
+    hold: str,
+) -> Recorded:
+    """The id is in the ledger."""
+    first = first_wait(runtime, plan, random.random())
     looks = [30 if hold else first, plan.profile.next_place_seconds(plan.path)]
 
     def record() -> Recorded:
@@ -127,31 +156,22 @@ async def _accepted(
             hold=hold,
         )
 
-    recorded = await keep_trying(runtime, record, remote_id=remote_id)
-    wake = recorded.wake
-    extra = {"task_id": intent.task_id, "remote_id": remote_id, "model": plan.model.name}
-    logger.info("generation submitted: %s", remote_id, extra=extra)
-    if recorded.what == "attached":
-        logger.critical(
-            "an id arrived after its task had ended; take it up with resume", extra=extra
-        )
-        return
-    if hold and recorded.what in ("generating", "known"):
-        end = answer_of(
-            reply,
-            kind=plan.model.kind,
-            retention_seconds=plan.model.retention_seconds,
-            now=time.time(),
-        )
-        wake = await keep_trying(
-            runtime, lambda: runtime.ledger.settle(intent.task_id, hold, reply.state, end)
-        )
-    elif wake is None and recorded.is_told:  # a webhook was faster than this answer
-        wake = await keep_trying(runtime, lambda: settle_early(runtime, intent.task_id, remote_id))
-    if wake is not None:
-        await asyncio.wrap_future(runtime.wake([wake]))
-    if recorded.look is not None:
-        await runtime.look_at(recorded.look)
+    return await keep_trying(runtime, record, remote_id=remote_id)
+
+
+async def _settled_at_once(
+    runtime: Runtime, plan: Plan, task_id: str, hold: str, reply: TaskReply
+) -> Wake | None:
+    """The answer to the create tells how it ended: the wake to publish."""
+    end = answer_of(
+        reply,
+        kind=plan.model.kind,
+        retention_seconds=plan.model.retention_seconds,
+        now=time.time(),
+    )
+    return await keep_trying(
+        runtime, lambda: runtime.ledger.settle(task_id, hold, reply.state, end)
+    )
 
 
 async def _not_created(
