@@ -9,11 +9,10 @@ from __future__ import annotations
 import os
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
-from http.cookiejar import DefaultCookiePolicy
-from typing import Any
+from typing import Any, Self
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -25,17 +24,22 @@ from mulequeue.addresses import AddressGuard
 from mulequeue.alarms import deadlines
 from mulequeue.http import USER_AGENT, ca_bundle, proxy_for
 
-__all__ = ["TransferSession", "described"]
+__all__ = ["Timeout", "TransferSession", "described"]
+
+Timeout = float | tuple[float, float]
+_HEADERS = {"User-Agent": USER_AGENT, "Accept": "*/*"}
 
 
-class TransferSession(requests.Session):
-    """A requests session that goes only where its guard allows and can be cut off in time.
+class TransferSession:
+    """Asks over a connection that goes only where its guard allows and can be cut off in time.
+
+    Below :class:`requests.Session`, whose cookies, redirects and ``.netrc`` a transfer has no use
+    for: what is sent is the same for every host.
 
     :param guard: is asked about every URL, and about every peer before a byte is sent to it.
     """
 
     def __init__(self, guard: AddressGuard) -> None:
-        super().__init__()
         self.guard = guard
         self.was_cut = False
         self.was_read = False
@@ -43,14 +47,8 @@ class TransferSession(requests.Session):
         self._line: socket.socket | None = None
         self._connection: Any = None
         self._joins = 0
-        self.trust_env = False  # it would read .netrc; proxies and CA bundle are set here
-        self.verify = ca_bundle()
-        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        self.headers.clear()
-        self.headers.update({"User-Agent": USER_AGENT, "Accept": "*/*"})
-        adapter = _GuardedAdapter(self)
-        for scheme in ("http://", "https://"):
-            self.mount(scheme, adapter)
+        self._bundle = ca_bundle()
+        self._adapter = _GuardedAdapter(self)
 
     @property
     def is_reusable(self) -> bool:
@@ -58,27 +56,50 @@ class TransferSession(requests.Session):
         is_open = self._connection is not None and self._connection.sock is not None
         return is_open and self.was_read and not self.was_cut
 
-    def request(self, method: Any, url: Any, *args: Any, **kwargs: Any) -> requests.Response:
-        """One request, its body not read yet; a redirect is an answer like any other.
+    def get(
+        self, url: str, *, headers: Mapping[str, str] | None = None, timeout: Timeout
+    ) -> requests.Response:
+        """A GET, once more when a connection of before turns out to be closed; see :meth:`post`."""
+        request = self._prepared("GET", url, None, headers)
+        joins = self._joins
+        try:
+            return self._send(request, timeout)
+        except requests.exceptions.ConnectionError:
+            if self.was_cut or self._joins != joins:
+                raise
+            return self._send(request, timeout)
 
+    def post(
+        self, url: str, *, data: bytes, headers: Mapping[str, str], timeout: Timeout
+    ) -> requests.Response:
+        """One request, its answer's body not read yet; a redirect is an answer like any other.
+
+        :param timeout: seconds; or those to connect, and those between two bytes.
         :raises AddressRefused: before any byte of the request is sent.
+        :raises requests.RequestException: no answer.
         """
-        self.was_read = False
+        return self._send(self._prepared("POST", url, data, headers), timeout)
+
+    def _prepared(
+        self, method: str, url: str, data: bytes | None, headers: Mapping[str, str] | None
+    ) -> requests.PreparedRequest:
         self.guard.check_url(url)
+        request = requests.Request(method, url, data=data, headers={**_HEADERS, **(headers or {})})
+        return request.prepare()
+
+    def _send(self, request: requests.PreparedRequest, timeout: Timeout) -> requests.Response:
+        self.was_read = False
+        url = request.url or ""
         proxy = proxy_for(url)
         if proxy is not None:  # the peer will be the proxy, so the name has to be looked up here
             self.guard.check_url(url, resolve=True)
-        # "no_proxy" set to nothing would be read from the environment again.
-        kwargs["proxies"] = {"all": proxy} if proxy else {}
-        kwargs.update(allow_redirects=False, stream=True)
-        joins = self._joins
-        try:
-            response = super().request(method, url, *args, **kwargs)
-        except requests.exceptions.ConnectionError:
-            if method != "GET" or self.was_cut or self._joins != joins:
-                raise
-            # It went over a kept connection, which the server was just closing.
-            response = super().request(method, url, *args, **kwargs)
+        response = self._adapter.send(
+            request,
+            stream=True,
+            timeout=timeout,
+            verify=self._bundle,
+            proxies={"all": proxy} if proxy else {},
+        )
         if self.was_cut:  # the standard library takes headers that end early for all of them
             response.close()
             raise requests.exceptions.ReadTimeout("cut before the headers were complete")
@@ -117,8 +138,15 @@ class TransferSession(requests.Session):
             if not deadlines.cancel(alarm):
                 self.was_cut = True  # or it is cut in the next instant
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
     def close(self) -> None:
-        super().close()
+        """Let go of the connection."""
+        self._adapter.close()
         line, self._line = self._line, None
         if line is not None:
             line.close()
