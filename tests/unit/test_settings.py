@@ -149,6 +149,31 @@ def test_wrong_profile_says_what_is_wrong(profiles: dict[str, Any], text: str) -
         Settings(profiles=profiles).profile("x")
 
 
+def test_row_13_host_and_key_form_one_profile() -> None:
+    """Each profile joins one host with one key; a record of one is not taken for the other's."""
+    configured = Settings(
+        api_key="sk-mr-1", profiles={"mulerun": {"api_key": "muk-1", "site": "mulerun"}}
+    )
+    router, run = configured.profile(), configured.profile("mulerun")
+
+    assert ("https://api.mulerouter.ai", "sk-mr-1") == (router.base_url, router.api_key)
+    assert ("https://api.mulerun.com", "muk-1") == (run.base_url, run.api_key)
+    assert router.fingerprint != run.fingerprint
+
+
+def test_row_13_a_slash_at_the_end_of_the_host_does_no_harm() -> None:
+    """The host is kept without a trailing slash, so that paths can be joined to it."""
+    profile = Settings(api_key="k", base_url="https://api.mulerun.com/").profile()
+
+    assert "https://api.mulerun.com" == profile.base_url
+
+
+def test_row_13_an_unknown_site_is_refused() -> None:
+    """A misspelt site is an error that names the right one, before any key travels anywhere."""
+    with pytest.raises(ConfigurationError, match="mulerun"):
+        Settings(api_key="k", site="mulerum").profile()
+
+
 def test_no_key_at_all_is_no_profile() -> None:
     """A process that only sends has no profile, and that is no error."""
     assert [] == Settings().known_profiles()
