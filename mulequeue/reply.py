@@ -73,8 +73,10 @@ class Reply:
                 raise ReplyError("its head does not end")
         if len(self.body) > self._most:
             self.body, self.is_whole, self.keeps = self.body[: self._most], False, False
-            return True
-        return self.is_whole
+        elif not self.is_whole:
+            return False
+        del self._parser  # it points back: only the garbage collector would free the two
+        return True
 
     def end(self) -> bool:
         """The other side closed the connection. Answers whether the answer is whole."""
