@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections import Counter
 from contextlib import suppress
 
 from redis.exceptions import RedisError
@@ -27,7 +28,10 @@ SWEEP_SECONDS = 1.0
 LAST_CLAIM_SECONDS = 0.1
 """So long before its end a sweep claims nothing more, because it could not check it in time."""
 GAP_SECONDS = 0.5
-"""From one sweep to the next: what becomes due meanwhile shares one Celery message."""
+"""From the start of one sweep to the next: what becomes due meanwhile shares one Celery message.
+After a long one a fifth of it: a poller that is busy could not make up for more."""
+HANGS_AFTER_SECONDS = 1.0
+"""A check that outlasts its sweep by so long gives its slot to another one."""
 SLICE = 250
 """Write back after so many results, so that one slow check delays nobody."""
 CLAIM_AHEAD = 150
@@ -44,6 +48,9 @@ class Poller:
         self._settings = runtime.settings
         self._profiles: dict[str, Profile] = {p.name: p for p in runtime.settings.known_profiles()}
         self._free = runtime.settings.poll_concurrency
+        self._most_hanging = self._free // 4
+        self._left: set[Feed] = set()
+        self._hanging: set[str] = set()
         self._outages = Outages(runtime, self._now)
         self._with_webhooks: set[str] = set()
         self._lives = Lives.of(runtime)
@@ -65,17 +72,19 @@ class Poller:
         call, ledger = self._runtime.call, self._ledger
         if is_helper(token):
             return await self._help(token)
+        began = self._loop.time()
         if not await call(ledger.begin_sweep, token):
             return []
         keeper = asyncio.create_task(self._keep_lease(token))
         try:
             self._with_webhooks = await call(ledger.with_webhooks, self._profiles)
-            is_behind = await self._check_what_is_due(self._loop.time() + SWEEP_SECONDS)
+            is_behind = await self._check_what_is_due(began + SWEEP_SECONDS)
         finally:
             keeper.cancel()
+        took = self._loop.time() - began
         # Behind, it goes on as soon as the tasks that wait for this slot have had their turn.
-        gap = 0.0 if is_behind else GAP_SECONDS
-        following = await call(ledger.end_sweep, token, gap_seconds=gap)
+        gap = 0.0 if is_behind else max(GAP_SECONDS - took, GAP_SECONDS / 5)
+        following = await call(ledger.end_sweep, token, gap_seconds=gap, profiles=self._profiles)
         helper = await call(ledger.call_helper, following) if following and is_behind else None
         return [message for message in (following, helper) if message is not None]
 
@@ -135,6 +144,7 @@ class Poller:
             former_fingerprints=self._settings.former_fingerprints,
         )
         self._clock_offset = claim.now - self._loop.time()
+        self._hanging = self._find_hanging()
         self._outages.expect(claim.reopening)
         if claim.unknown_fingerprint not in self._warned_of:
             self._warned_of.add(claim.unknown_fingerprint)
@@ -161,12 +171,13 @@ class Poller:
             # What was claimed and not written back is due again when the claim lapses.
             logger.exception("a status check broke off")
         finally:
-            self._free += 1
+            if feed not in self._left:
+                self._free += 1
 
     async def _check(self, work: Round, due: Due) -> None:
         profile = self._profiles.get(due.profile)
         paused_until = self._outages.paused_until(due.profile)
-        if profile is None or paused_until is not None:
+        if profile is None or paused_until is not None or due.profile in self._hanging:
             work.put_back(due, (paused_until or self._now()) + 10 * random.random())
             return
         work.under_way[due.task_id] = due
@@ -212,9 +223,12 @@ class Poller:
         task.add_done_callback(self._background.discard)
 
     async def _finish(self, feed: Feed, slow: set[asyncio.Task[None]]) -> None:
-        """Wait for slow checks, keeping their claims."""
+        """Wait for slow checks, keeping their claims. Those that hang give their slots to others."""
         while slow:
-            _, slow = await asyncio.wait(slow, timeout=2.0)
+            _, slow = await asyncio.wait(slow, timeout=HANGS_AFTER_SECONDS)
+            if slow and feed not in self._left:
+                self._left.add(feed)
+                self._free += len(slow)
             try:
                 for work in feed.rounds:
                     if work.under_way:
@@ -223,6 +237,13 @@ class Poller:
                     await self._write_back(work)
             except RedisError as exc:
                 self._runtime.absence.noted(exc)
+        self._left.discard(feed)
+
+    def _find_hanging(self) -> set[str]:
+        """Profiles whose host does not answer: no more of their checks are begun meanwhile."""
+        rounds = (work for feed in self._left for work in feed.rounds)
+        held = Counter(due.profile for work in rounds for due in work.under_way.values())
+        return {profile for profile, count in held.items() if count >= self._most_hanging}
 
     async def _write_back(self, work: Round) -> None:
         again, work.again = work.again, []

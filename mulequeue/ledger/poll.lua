@@ -3,6 +3,7 @@
 -- Answers { token, due } of a message to publish, or { }
 
 local what, token = ARGV[3], ARGV[4]
+local GATE_GAP = 0.1      -- least seconds to a sweep that somebody waits for at a gate
 local FARTHEST = 60       -- no countdown above this: half of a visibility timeout of two minutes
 
 -- The same call again (its first answer was lost on the way) gets the same answer.
@@ -37,14 +38,19 @@ elseif what == 'renew' then
   if sweep[1] ~= token then return {} end
   redis.call('HSET', SWEEP, 'until', time_text(now + tonumber(ARGV[5])))
   return { token }
-elseif what == 'end' then      -- [5] the next token   [6] least seconds to the next sweep
+elseif what == 'end' then      -- [5] the next token   [6] least seconds to the next sweep   [7…] profiles
   if is_published(ARGV[5]) then return is_published(ARGV[5]) end
   if sweep[1] ~= token then return {} end
   redis.call('DEL', SWEEP)
   local at = first_due()
   if not at then return {} end
+  at = math.max(at, now + tonumber(ARGV[6]))
+  for i = 7, #ARGV do
+    local opens = tonumber(redis.call('ZSCORE', DUE, 'gate:' .. ARGV[i]) or math.huge)
+    at = math.min(at, math.max(opens, now + GATE_GAP))
+  end
   token = ARGV[5]
-  return publish(math.max(at, now + tonumber(ARGV[6])))
+  return publish(at)
 else                           -- watch: is something overdue that nobody will look at?
   if is_published(token) then return is_published(token) end
   local at = first_due()

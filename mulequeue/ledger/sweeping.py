@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from mulequeue.ledger.answers import Message, message_of, new_token
 from mulequeue.ledger.base import Base
 
@@ -31,9 +33,15 @@ class Sweeping(Base):
         """Keep the lease of a sweep that goes on."""
         return bool(self._run("poll", "renew", token, SWEEP_LEASE_SECONDS))
 
-    def end_sweep(self, token: str, *, gap_seconds: float) -> Message | None:
-        """The sweep is over: the next message, if anything is due some day."""
-        return message_of(self._run("poll", "end", token, new_token(), gap_seconds))
+    def end_sweep(
+        self, token: str, *, gap_seconds: float, profiles: Iterable[str] = ()
+    ) -> Message | None:
+        """The sweep is over: the next message, if anything is due some day.
+
+        :param gap_seconds: least time until then.
+        :param profiles: whose submissions may wait for a place: for them it comes sooner.
+        """
+        return message_of(self._run("poll", "end", token, new_token(), gap_seconds, *profiles))
 
     def watch(self) -> Message | None:
         """A fresh message when something is overdue and nobody looks at it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
+from redis import Redis
 from support.ledger_world import World
 
 from mulequeue.ledger import Message
@@ -81,6 +82,24 @@ def test_sweeps_keep_a_distance(world: World) -> None:
 
     assert following is not None
     assert 0.5 == pytest.approx(following.countdown)
+
+
+@pytest.mark.parametrize(("seconds", "countdown"), [(0.7, 0.301), (0.95, 0.1), (2.0, 0.1)])
+def test_who_waits_at_a_gate_waits_for_no_gap(
+    redis: Redis, seconds: float, countdown: float
+) -> None:
+    """A place that is free soon after a sweep is given away then; only a tenth lies between."""
+    world = World(redis, submissions_per_second=1)
+    world.generating("t")
+    world.ask(world.intent("waits"))
+    world.clock += seconds
+    message = scheduled(world, 0)
+    world.ledger.begin_sweep(message.token)
+
+    following = world.ledger.end_sweep(message.token, gap_seconds=0.5, profiles=["default"])
+
+    assert following is not None
+    assert countdown == pytest.approx(following.countdown)
 
 
 def test_nothing_in_flight_no_message(world: World) -> None:
