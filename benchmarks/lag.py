@@ -1,9 +1,14 @@
 """How long after a generation is finished does the next task of its chain run, and at what price?
 
 Chains ``generate | mark`` whose generations take 5 to 30 seconds, all at the same time: checked every
-20 s (as the API's own command line does), every 5 s, at mulequeue's cadence for images, and told by
-webhooks with the checks as backstop. Lag is from the moment the server says "completed" to the start
+20 s (as the API's own command line does), every 5 s, at the cadence that mulequeue learned, and told
+by webhooks with the checks as backstop. Lag is from the moment the server says "completed" to the start
 of the next task; polls are what the server counted.
+
+The cadence is learned before anything is measured, from as many generations as a row has. (The first
+hundred or so of a model are checked at its own intervals, after 5 s and then ever more rarely, up to
+every 8 s.) The server's ``created_at`` and ``updated_at`` tell nothing: lives are known as checks see
+them.
 """
 
 from __future__ import annotations
@@ -27,8 +32,10 @@ from benchmarks.fleet import Fleet, fleet, wait_for
 from benchmarks.report import Report
 from benchmarks.server import BenchServer, Plan, finish_of, number_of
 from mulequeue.emulator.endpoints import Endpoint
+from mulequeue.lives import READ_AGAIN_SECONDS
 
 COUNT, SECONDS = 200, (5.0, 30.0)
+READERS = 20
 CADENCES: dict[str, float | None] = {"every 20 s": 20.0, "every 5 s": 5.0, "our cadence": None}
 SECRET = "whsec_" + base64.b64encode(b"the secret of a benchmark").decode()
 _SEND = """
@@ -53,6 +60,7 @@ def run(*, count: int = COUNT) -> Report:
             here.worker("worker", "-c", "2", app="benchmarks.marking")
             there.worker("worker", "-c", "2", app="benchmarks.marking")
             stack.enter_context(_Webhooks(there, told))
+            _teach(here, count)
             for name, interval in CADENCES.items():
                 _send(here, name, count, interval)
             _send(there, "webhooks", count, None)
@@ -68,6 +76,16 @@ def _send(here: Fleet, name: str, count: int, interval: float | None) -> None:
     code = _SEND % (name, count, interval)
     environment = {**os.environ, **here.env}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+
+
+def _teach(here: Fleet, count: int) -> None:
+    """Until every process of the worker has read what the generations of a batch taught."""
+    _send(here, "lessons", count, None)
+    wait_for(lambda: here.redis.llen("marks:lessons") >= count, 120, "the lessons")
+    read_again = time.monotonic() + READ_AGAIN_SECONDS
+    wait_for(lambda: time.monotonic() > read_again, 60, "what was read to be old")
+    _send(here, "readers", READERS, None)
+    wait_for(lambda: here.redis.llen("marks:readers") >= READERS, 120, "the readers")
 
 
 def _row(here: Fleet, server: BenchServer, name: str, count: int) -> dict[str, Any]:
