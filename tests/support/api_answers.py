@@ -18,7 +18,7 @@ URL = "https://mulerouter.muleusercontent.com/public/4a1d/video.mp4"
 
 
 def envelope(status: str | None = "completed", **fields: Any) -> dict[str, Any]:
-    """An answer with that status word; ``task_*`` go into ``task_info``, the rest beside it."""
+    """An answer with that status word in ``task_info``, and the other fields beside it."""
     info = {"id": ID, "status": status, "created_at": "2026-09-21T08:23:12Z"}
     if status is None:
         del info["status"]

@@ -120,6 +120,16 @@ def hang_up(connection: socket.socket, request: Request, state: RawServer) -> No
     raise ConnectionAbortedError
 
 
+def say_and_close(data: bytes) -> Answer:
+    """Answer with ``data``, then close, whatever it says of its own length."""
+
+    def answer(connection: socket.socket, request: Request, state: RawServer) -> None:
+        connection.sendall(data)
+        raise ConnectionAbortedError
+
+    return answer
+
+
 def say_nothing(connection: socket.socket, request: Request, state: RawServer) -> None:
     """Read the request and keep the connection open, silent, until the test ends."""
     state.stopping.wait(30)

@@ -1,0 +1,33 @@
+"""Create requests as the client sends them, and the answers that they and status checks get."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from mulequeue import client
+from mulequeue.settings import Profile, Settings
+
+KEY = "sk-mr-" + "0123456789abcdef" * 4
+PATH = "/vendors/alibaba/v1/wan2.6-t2i/generation"
+ID = "5f0c2a4e-6b1d-4a53-9b41-3f1c8f0a7d11"
+PENDING = json.dumps({"task_info": {"id": ID, "status": "pending"}})
+FAILED = {"status": "failed", "error": {"code": 3001, "title": "Invalid Request", "detail": "no"}}
+PROBLEM = json.dumps({"status": 400, "title": "Bad", "detail": "n is 9", "error_code": 2001})
+GONE = json.dumps(
+    {"status": 404, "error_code": 2005, "detail": f"Task with ID {ID} does not exist"}
+)
+
+
+def profile_of(url: str, key: str = KEY) -> Profile:
+    """The account at that address."""
+    return Profile(name="default", base_url=url, api_key=key)
+
+
+def submit(
+    url: str, body: dict[str, Any] | None = None, *, seconds: float = 5.0, **options: Any
+) -> Any:
+    """What came of one create request, within that many seconds in all."""
+    settings = Settings(submit_timeout_seconds=seconds)
+    given = {"prompt": "a mule"} if body is None else body
+    return client.submit_once(profile_of(url), PATH, given, settings=settings, **options)
