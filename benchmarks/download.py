@@ -1,7 +1,8 @@
 """How fast is ``download``, and what memory does it take, beside curl in the same run?
 
 One file of 1 GiB, and 500 of 2 MiB on a worker with four processes; curl gets the same files from the
-same server into the same file system, the small ones four at a time.
+same server into the same file system, the small ones four at a time. A message a file is what Celery
+takes its time for, so as many messages that do nothing are sent too: no download can be faster.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ AT_ONCE, ROUNDS = 4, 3
 _SEND = """
 import time, uuid
 from celery import group
-from benchmarks.marking import app
+from benchmarks.marking import app, noop
 from mulequeue import download
 from mulequeue.outcome import Asset, Outcome
 def outcome(number):
@@ -36,7 +37,7 @@ def outcome(number):
     return Outcome(task_id=str(uuid.uuid4()), remote_id=f"r{number}", model="bench", profile="default",
         api_path="/vendors/bench/generation", status="succeeded", kind="image", assets=(asset,)).to_dict()
 started = time.time()
-group(download.s(outcome(number)) for number in range(%d)).apply_async().get(timeout=300, interval=0.02)
+group(%s.s(outcome(number)) for number in range(%d)).apply_async().get(timeout=300, interval=0.02)
 print(started, time.time())
 """
 
@@ -55,36 +56,44 @@ def run(*, large: int = LARGE_BYTES, small: int = SMALL_COUNT) -> Report:
         finally:
             server.stop()
     speed = {row["what"]: row["mb_per_second"] for row in rows}
-    names = [row["what"] for row in rows[::2]]
-    ratios = {f"{name} / curl": speed[name] / speed[f"{name}, curl"] for name in names}
+    others = [(row["what"].partition(",")[0], row["what"]) for row in rows if "," in row["what"]]
+    ratios = {other.replace(",", " /"): speed[ours] / speed[other] for ours, other in others}
     return Report(name="download", rows=rows, ratios=ratios)
 
 
 def _pair(server: BenchServer, name: str, size: int, count: int) -> list[dict[str, Any]]:
-    """Both by turns, the middle one of each: where a file's pages come from makes a factor of two."""
+    """All by turns, the middle one of each: where a file's pages come from makes a factor of two."""
     what, url = f"{count} × {size // MEBI} MiB", f"{server.url}/files/{name}"
-    ours, curls = [], []
+    ours, messages, curls = [], [], []
     with fleet(server.url) as here:
         worker = here.worker("worker", "-c", str(AT_ONCE), app="benchmarks.marking")
         _send(here, f"{server.url}/files/small.png", AT_ONCE * 2)  # everything is loaded
         _curl(url, size, count)
         for _ in range(ROUNDS):
             ours.append(_ours(here, worker, url, size, count))
+            messages.append(_ours(here, worker, url, size, count, task="noop"))
             curls.append(_curl(url, size, count))
-    return [{"what": what, **_middle(ours)}, {"what": f"{what}, curl", **_middle(curls)}]
+    rows = {what: ours, f"{what}, messages that do nothing": messages, f"{what}, curl": curls}
+    return [
+        {"what": name, **_middle(runs)}
+        for name, runs in rows.items()
+        if count > 1 or runs is not messages
+    ]
 
 
 def _middle(runs: list[dict[str, Any]]) -> dict[str, Any]:
     return sorted(runs, key=lambda run: run["mb_per_second"])[len(runs) // 2]
 
 
-def _ours(here: Fleet, worker: Child, url: str, size: int, count: int) -> dict[str, Any]:
+def _ours(
+    here: Fleet, worker: Child, url: str, size: int, count: int, *, task: str = "download"
+) -> dict[str, Any]:
     before, peak = rss_of(worker), Peak(lambda: rss_of(worker))
     meter = here.meter(worker)
-    seconds = _send(here, url, count)
+    seconds = _send(here, url, count, task)
     meter.stop()
     growth = peak.stop() - before
-    shutil.rmtree(here.folder / "files")
+    shutil.rmtree(here.folder / "files", ignore_errors=True)
     return {
         "mb_per_second": size * count / seconds / 1e6,
         "cpu_seconds_per_gib": meter.cpu * 1024 * MEBI / (size * count),
@@ -92,9 +101,9 @@ def _ours(here: Fleet, worker: Child, url: str, size: int, count: int) -> dict[s
     }
 
 
-def _send(here: Fleet, url: str, count: int) -> float:
+def _send(here: Fleet, url: str, count: int, task: str = "download") -> float:
     environment = {**os.environ, **here.env}
-    command = [sys.executable, "-c", _SEND % (url, count)]
+    command = [sys.executable, "-c", _SEND % (url, task, count)]
     sent = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if sent.returncode:
         raise SystemExit(sent.stderr[-2000:] + here.log("worker")[-2000:])
