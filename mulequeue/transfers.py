@@ -34,10 +34,16 @@ _leases = Alarms("mulequeue-leases")
 
 
 class Heartbeat:
-    """Keeps a transfer's lease while the block runs."""
+    """Keeps a transfer's lease while the block runs.
 
-    def __init__(self, runtime: Runtime, task_id: str, run: str) -> None:
+    :param seconds: between two renewals.
+    """
+
+    def __init__(
+        self, runtime: Runtime, task_id: str, run: str, *, seconds: float = HEARTBEAT_SECONDS
+    ) -> None:
         self._runtime, self._task_id, self._run = runtime, task_id, run
+        self._seconds = seconds
 
     def _beat(self) -> None:
         try:
@@ -48,7 +54,7 @@ class Heartbeat:
             logger.warning("a transfer's lease was not renewed: %r", exc)
 
     def __enter__(self) -> Heartbeat:
-        self._alarm = _leases.every(HEARTBEAT_SECONDS, self._beat)
+        self._alarm = _leases.every(self._seconds, self._beat)
         return self
 
     def __exit__(

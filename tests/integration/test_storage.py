@@ -418,27 +418,45 @@ def test_assets_come_in_parallel(tmp_path):
 
 
 def test_it_works_in_greenlets(tmp_path):
-    """The same download works in a process patched by gevent."""
+    """The same download works in a process patched by gevent: at once, again, and cut in time."""
     pytest.importorskip("gevent", reason="gevent is not installed: pip install gevent")
     program = textwrap.dedent(
         """
         from gevent import monkey; monkey.patch_all()
         import sys
+        from mulequeue.errors import DownloadError
         from mulequeue.outcome import Asset, Outcome
         from mulequeue.settings import Settings
         from mulequeue.storage import download_assets
-        assets = tuple(Asset(url=f"{sys.argv[1]}/{n}", kind="image") for n in range(4))
-        outcome = Outcome(task_id="t", status="succeeded", remote_id="r", assets=assets)
-        files = download_assets(outcome, settings=Settings(base_url=sys.argv[1]),
-                                storage=sys.argv[2], path=None, refresh=None)
-        print(len(files))
+
+        def download(*names, seconds=30):
+            assets = tuple(Asset(url=f"{sys.argv[1]}/{name}", kind="image") for name in names)
+            outcome = Outcome(task_id="t", status="succeeded", remote_id="r", assets=assets)
+            settings = Settings(base_url=sys.argv[1], download_timeout_seconds=seconds)
+            return download_assets(outcome, settings=settings, storage=sys.argv[2])
+
+        print(len(download(*range(4)) + download(*range(4))))
+        try:
+            download("drip", seconds=0.3)
+        except DownloadError as exc:
+            print(exc)
         """
     )
-    with raw_server(IMAGE) as server:
+
+    def answer(connection, request, state):
+        if "/drip" in request.line:
+            drip(b"HTTP/1.1 200 OK\r\n\r\n" + PNG)(connection, request, state)
+        connection.sendall(IMAGE)
+
+    with raw_server(answer) as server:
         command = [sys.executable, "-c", program, server.url, str(tmp_path)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)
 
-    assert "4" == done.stdout.strip(), done.stderr
+    count, _, cut = done.stdout.partition("\n")
+    assert "8" == count, done.stderr
+    assert "was not here within 0.3 s" in cut
+    assert 9 == len(server.requests)
+    assert 4 >= server.connections
 
 
 # Object stores

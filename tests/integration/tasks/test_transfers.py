@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,6 +16,7 @@ from support.waiting import wait_until
 from mulequeue.errors import DownloadError
 from mulequeue.ledger import Wake, pack
 from mulequeue.runtime import runtime
+from mulequeue.transfers import Heartbeat
 
 
 def test_same_download_message_twice_fetches_once(shared: Fleet, tmp_path: Path) -> None:
@@ -171,3 +174,26 @@ def test_lost_asset_fails_the_download(shared: Fleet) -> None:
     assert "succeeded" == result.parent.get(timeout=30)["status"]
     with pytest.raises(DownloadError):
         result.get(timeout=30)
+
+
+def test_leases_are_kept_while_transfers_run(shared: Fleet) -> None:
+    """However many run in a process, one thread renews all of their leases, and no longer."""
+    here, run = runtime(shared.app), new_id()
+    ids = [new_id() for _ in range(5)]
+    for task_id in ids:
+        here.ledger.begin_transfer(task_id, run, dict(shared.task("user.noop")))
+
+    def ends() -> list[float]:
+        due = f"{shared.ledger.prefix}due"
+        return [shared.redis.client.zscore(due, f"transfer:{task_id}") for task_id in ids]
+
+    with ExitStack() as stack:
+        for task_id in ids:
+            stack.enter_context(Heartbeat(here, task_id, run, seconds=0.02))
+        before = ends()
+        wait_until(lambda: all(new > old for new, old in zip(ends(), before, strict=True)))
+        assert 1 == sum(thread.name == "mulequeue-leases" for thread in threading.enumerate())
+
+    wait_until(lambda: all(thread.name != "mulequeue-leases" for thread in threading.enumerate()))
+    for task_id in ids:
+        assert here.ledger.end_transfer(task_id, run, {}, ttl_seconds=60)
