@@ -5,9 +5,8 @@ Chains ``generate | mark`` whose generations take 5 to 30 seconds, all at the sa
 by webhooks with the checks as backstop. Lag is from the moment the server says "completed" to the start
 of the next task; polls are what the server counted.
 
-The cadence is learned before anything is measured, from as many generations as a row has. (The first
-hundred or so of a model are checked at its own intervals, after 5 s and then ever more rarely, up to
-every 8 s.) The server's ``created_at`` and ``updated_at`` tell nothing: lives are known as checks see
+The cadence is learned before anything is measured, from as many generations as a row has. (Until some
+twenty are known a model's own intervals stand: 5 s to the first check, growing to 8 s.) The server's ``created_at`` and ``updated_at`` tell nothing: lives are known as checks see
 them.
 """
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import click
 from redis.exceptions import RedisError
 
 from mulequeue.cli.errors import Stopped
+from mulequeue.cli.learned import learned_line, learned_of
 from mulequeue.cli.pausing import gate_line, gates_of
 from mulequeue.cli.progress import SIGNS, WORDS, clock
 from mulequeue.cli.saying import say
@@ -37,6 +38,8 @@ class FleetState:
     overdue_seconds: float
     profiles: Sequence[Mapping[str, Any]] = ()
     """What is in flight, sent today and paused, by profile: :func:`mulequeue.cli.pausing.gates_of`."""
+    learned: Sequence[Mapping[str, Any]] = ()
+    """When models are checked: :func:`mulequeue.cli.learned.learned_of`. Not while it is followed."""
 
     @classmethod
     def of(cls, ledger: Ledger, settings: Settings) -> Self:
@@ -64,6 +67,7 @@ class FleetState:
             "due": self.due,
             "overdue_seconds": self.overdue_seconds,
             "profiles": list(self.profiles),
+            "learned": list(self.learned),
         }
 
     def lines(self) -> list[str]:
@@ -72,7 +76,8 @@ class FleetState:
         rows += [self._row(word) for word in UNDER_WAY]
         rows.append("since the ledger began")
         rows += [self._row(word) for word in OVER]
-        return rows + [gate_line(profile) for profile in self.profiles]
+        rows += [gate_line(profile) for profile in self.profiles]
+        return rows + [learned_line(model) for model in self.learned]
 
     def _row(self, word: str) -> str:
         sign, colour = SIGNS[word]
@@ -102,14 +107,15 @@ class FleetState:
 def tell_fleet(ledger: Ledger, settings: Settings, how: Waiting) -> int:
     """A snapshot; with ``wait`` until nothing is under way, with ``follow`` until Ctrl-C."""
     if not how.waits:
-        _tell(FleetState.of(ledger, settings), as_json=how.as_json)
+        state = replace(FleetState.of(ledger, settings), learned=learned_of(ledger, settings))
+        _tell(state, as_json=how.as_json)
         return 0
     try:
         state = _follow(ledger, settings, how)
     except KeyboardInterrupt:
         raise Stopped("Stopped watching; everything goes on.") from None
     if how.as_json:
-        _tell(state, as_json=True)
+        _tell(replace(state, learned=learned_of(ledger, settings)), as_json=True)
     return 0 if state.is_idle else 2
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,7 +10,10 @@ import pytest
 from support.ledger_world import World
 
 from mulequeue.cadence import Life
+from mulequeue.cli.fleet_status import FleetState
+from mulequeue.cli.learned import learned_of
 from mulequeue.ledger import Intent
+from mulequeue.settings import Settings
 
 PATH = "alibaba/v1/wan2.6-t2i/generation"
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -171,3 +175,20 @@ def test_a_record_of_an_older_version_is_counted_on(world: World) -> None:
     end(world, 3)
 
     assert [Life(0, 6)] == lives(world)
+
+
+def test_an_operator_sees_what_was_learned(world: World) -> None:
+    """The fleet's status names each model with how long its like take, and when they are looked at."""
+    for number in range(25):
+        begin(world, str(number))
+        end(world, 15, life=12.0)
+    settings = Settings()
+
+    state = FleetState(
+        name="test", counts={}, due=0, overdue_seconds=0, learned=learned_of(world.ledger, settings)
+    )
+
+    line = "alibaba/wan2.6-t2i: 12 s (median of the last 25), first check after 12.4 s"
+    assert line == state.lines()[-1]
+    assert 12.4 == state.to_dict()["learned"][0]["first_check_seconds"]
+    assert [] == learned_of(world.ledger, replace(settings, learn_cadence=False))
