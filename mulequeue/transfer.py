@@ -124,13 +124,15 @@ def _streamed(
     response: requests.Response, url: str, session: TransferSession, settings: Settings
 ) -> Iterator[bytes]:
     with _translated(url, session, settings):
-        # urllib3 raises when the connection ends before Content-Length, or before the last chunk.
+        # urllib3 raises when the connection ends before the last chunk; from 2.0 on before the length.
         # Decoding copies every byte once more, also where there is nothing to decode.
         is_packed = "Content-Encoding" in response.headers
         while chunk := response.raw.read(CHUNK_BYTES, decode_content=is_packed):
             yield chunk
         if session.was_cut:  # a cut connection looks like an end where no length was announced
             raise _late(url, settings)
+        if response.raw.length_remaining:
+            raise urllib3.exceptions.ProtocolError("the connection ended early")
         session.was_read = True
 
 
