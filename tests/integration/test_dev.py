@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 from support.fleet import environment
+from support.program import command, runs_in
 from support.waiting import wait_until
 
 from mulequeue.processes import free_port
@@ -22,7 +22,7 @@ def dev(folder: Path, env: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     log = folder / "dev.log"
     with log.open("wb") as output:
         program = subprocess.Popen(
-            [sys.executable, "-m", "mulequeue", "dev", "--concurrency", "2"],
+            command("dev", "--concurrency", "2"),
             env=env,
             cwd=folder,
             stdout=output,
@@ -39,14 +39,7 @@ def dev(folder: Path, env: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def cli(folder: Path, env: dict[str, str], *arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "mulequeue", *arguments],
-        env=env,
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    done = runs_in(folder, env)(*arguments)
     assert 0 == done.returncode, done.stderr
     return done.stdout
 

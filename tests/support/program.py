@@ -5,10 +5,23 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from support.fleet import Fleet
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
+SUMMARY = [
+    "submitted",
+    "succeeded",
+    "failed",
+    "timed_out",
+    "submit_unknown",
+    "cancelled",
+    "files",
+    "seconds",
+    "batch_id",
+]
+"""The keys of what ``batch --json`` and ``demo --json`` print, in that order."""
 
 
 def command(*arguments: str) -> list[str]:
@@ -16,18 +29,22 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "mulequeue", *arguments]
 
 
-def program_in(fleet: Fleet) -> Run:
-    """Runs it in the fleet's folder and environment."""
+def runs_in(folder: Path, env: dict[str, str], *under: str) -> Run:
+    """Runs it in a folder, with an environment, for a minute at most.
+
+    :param under: the words of another program that has ours as a command, such as
+        ``celery -A proj mulequeue``; none: it is run by itself.
+    """
 
     def run(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        words = [sys.executable, "-m", *under, *arguments] if under else command(*arguments)
         return subprocess.run(
-            command(*arguments),
-            env=fleet.env,
-            cwd=fleet.folder,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=60,
+            words, env=env, cwd=folder, input=stdin, capture_output=True, text=True, timeout=60
         )
 
     return run
+
+
+def program_in(fleet: Fleet) -> Run:
+    """Runs it in the fleet's folder and environment."""
+    return runs_in(fleet.folder, fleet.env)

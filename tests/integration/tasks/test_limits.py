@@ -3,30 +3,18 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 
 import pytest
 from support.fleet import Fleet
 from support.generations import MODEL, one
+from support.program import program_in
 from support.waiting import wait_until
 
 from mulequeue.errors import GenerationFailed
 from mulequeue.workflows import generate_many, pause, unpause
 
 PICTURES = [{"prompt": f"mule {number}"} for number in range(6)]
-
-
-def program(fleet: Fleet, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "mulequeue", *words],
-        env=fleet.env,
-        cwd=fleet.folder,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
 
 
 def test_the_days_budget_is_told_as_any_failure(make_fleet: Callable[..., Fleet]) -> None:
@@ -41,10 +29,10 @@ def test_the_days_budget_is_told_as_any_failure(make_fleet: Callable[..., Fleet]
 
     assert "BudgetExceeded" == caught.value.reason
     assert 2 == fleet.emulator.stats()["creates"]
-    said = program(fleet, "doctor", "--json").stdout
+    said = program_in(fleet)("doctor", "--json").stdout
     levels = {item["id"]: item["level"] for item in json.loads(said)["findings"]}
     assert "warning" == levels["budget"]
-    assert "2 of 2 today" in program(fleet, "status").stdout
+    assert "2 of 2 today" in program_in(fleet)("status").stdout
 
 
 def test_a_batch_that_is_too_large_is_refused_by_the_program(fleet: Fleet) -> None:
@@ -53,7 +41,7 @@ def test_a_batch_that_is_too_large_is_refused_by_the_program(fleet: Fleet) -> No
     (fleet.folder / "p.txt").write_text("a\nb\n")
 
     for more in ([], ["--local"]):
-        done = program(fleet, "batch", "p.txt", *more)
+        done = program_in(fleet)("batch", "p.txt", *more)
         assert 1 == done.returncode
         assert "A batch of 2 is larger than max_per_batch" in done.stderr
     assert 0 == fleet.emulator.stats()["creates"]
@@ -65,7 +53,7 @@ def test_a_pause_by_hand_stops_the_whole_fleet(shared: Fleet) -> None:
     first = one(shared, "first").apply_async()
     shared.wait_for_state(first.id, "generating")
 
-    said = program(shared, "pause", "--json")
+    said = program_in(shared)("pause", "--json")
     assert {"profile": "default", "paused": True, "changed": True} == json.loads(said.stdout)
     batch = generate_many(MODEL, PICTURES, batch_id="held", download=False, poll_interval=0.1)
     result = batch.apply_async()
@@ -75,13 +63,13 @@ def test_a_pause_by_hand_stops_the_whole_fleet(shared: Fleet) -> None:
     assert "succeeded" == first.get(timeout=30)["status"]
 
     assert 1 == shared.emulator.stats()["creates"]
-    assert "paused by hand since" in program(shared, "status").stdout
-    status = json.loads(program(shared, "status", "--json").stdout)
+    assert "paused by hand since" in program_in(shared)("status").stdout
+    status = json.loads(program_in(shared)("status", "--json").stdout)
     assert status["profiles"][0]["paused_since"] is not None
-    doctor = json.loads(program(shared, "doctor", "--json").stdout)
+    doctor = json.loads(program_in(shared)("doctor", "--json").stdout)
     [finding] = [item for item in doctor["findings"] if item["id"] == "paused"]
     assert "mulequeue unpause --profile default" in finding["fix"]
-    said = program(shared, "unpause")
+    said = program_in(shared)("unpause")
     assert "go on" in said.stdout
 
     assert 6 == len(result.get(timeout=30))
@@ -92,6 +80,6 @@ def test_pausing_from_python(shared: Fleet) -> None:
     """The functions tell whether it was new; a misspelled profile is refused."""
     assert (True, False) == (pause(app=shared.app), pause(app=shared.app))
     assert (True, False) == (unpause(app=shared.app), unpause(app=shared.app))
-    done = program(shared, "pause", "--profile", "defualt")
+    done = program_in(shared)("pause", "--profile", "defualt")
     assert 1 == done.returncode
     assert "Did you mean default" in done.stderr

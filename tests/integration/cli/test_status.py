@@ -13,17 +13,10 @@ from typing import Any
 import click
 import pytest
 from support.fleet import Fleet, environment
-from support.program import Run, command, program_in
+from support.generations import MODEL
+from support.program import Run, command
 
 from mulequeue.cli import mulequeue as group
-
-MODEL = "alibaba/wan2.6-t2i"
-
-
-@pytest.fixture
-def cli(fleet: Fleet) -> Run:
-    """Runs the program in the fleet's folder and environment."""
-    return program_in(fleet)
 
 
 def run_one(fleet: Fleet, prompt: str) -> str:

@@ -8,12 +8,12 @@ import pty
 import re
 import struct
 import subprocess
-import sys
 import termios
 
 import pytest
 from rich.cells import cell_len
 from support.fleet import Fleet
+from support.program import command
 
 MODEL = "alibaba/wan2.6-t2i"
 PROMPT = "a mule that carries a parcel over the highest pass of the mountains at dawn, in oil " * 2
@@ -30,7 +30,7 @@ def on_a_terminal(fleet: Fleet, *arguments: str) -> tuple[int, list[str]]:
     for name in ("COLUMNS", "LINES", "NO_COLOR", "CI"):
         env.pop(name, None)
     process = subprocess.Popen(
-        [sys.executable, "-m", "mulequeue", *arguments],
+        command(*arguments),
         env=env,
         cwd=fleet.folder,
         stdin=theirs,

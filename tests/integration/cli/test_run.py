@@ -1,0 +1,106 @@
+"""``mulequeue run`` and what is typed after it: ``status``, ``cancel``, ``list``, ``resume``."""
+
+from __future__ import annotations
+
+import json
+
+from support.fleet import Fleet
+from support.generations import MODEL
+from support.program import Run, runs_in
+
+
+def test_run_prints_the_file(fleet: Fleet, cli: Run) -> None:
+    """The one line on standard output is where the file is."""
+    fleet.worker()
+
+    done = cli("run", MODEL, "a mule", "--extra", "n=1", "--output", "pictures")
+
+    assert 0 == done.returncode, done.stderr
+    (file,) = (fleet.folder / "pictures").rglob("*.png")
+    assert file.as_uri() == done.stdout.strip()
+    assert [{"prompt": "a mule", "n": 1}] == [sent["body"] for sent in fleet.emulator.creates()]
+
+
+def test_run_no_wait_prints_a_line_that_works_without_redis(fleet: Fleet, cli: Run) -> None:
+    """--no-wait prints api_path, remote id, and a status line that asks the API itself."""
+    fleet.worker()
+
+    done = cli("run", MODEL, "a mule", "--no-wait")
+    path, remote_id, line = done.stdout.splitlines()
+
+    assert "/vendors/alibaba/v1/wan2.6-t2i/generation" == path.split()[1]
+    fleet.env["MULEQUEUE_REDIS_URL"] = "redis://127.0.0.1:9/0"
+    waited = cli(*line.split()[1:])
+    assert 0 == waited.returncode, waited.stderr
+    assert waited.stdout.startswith("http://")
+    assert remote_id.split()[1] in line
+
+
+def test_a_snapshot_of_something_running_exits_with_0(fleet: Fleet, cli: Run) -> None:
+    """status without --wait tells how it stands; running is no failure."""
+    fleet.worker()
+    fleet.emulator.faults(creates=[{"do": "hold"}])
+    fleet.task("mulequeue.generate", MODEL, {"prompt": "a"}).apply_async(task_id="slow")
+    fleet.emulator.wait(held_creates=1)
+
+    shown = cli("status", "slow", "--json")
+
+    assert (0, "submitting") == (shown.returncode, json.loads(shown.stdout)["status"])
+    fleet.emulator.release()
+    assert 0 == cli("status", "slow", "--wait").returncode
+
+
+def test_a_typed_file_is_sent_with_local(fleet: Fleet, cli: Run) -> None:
+    """``@path`` is read from the typed folder and sent as a data URI."""
+    (fleet.folder / "mule.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"0" * 32)
+
+    done = cli("run", "alibaba/wan2.6-i2v", "walk", "--local", "--extra", "image=@mule.png")
+
+    assert 0 == done.returncode, done.stderr
+    (sent,) = fleet.emulator.creates()
+    assert sent["body"]["image"].startswith("data:image/png;base64,iVBOR")
+
+
+def test_status_of_an_unknown_id(fleet: Fleet, cli: Run) -> None:
+    """An id that nobody knows is an error, here and at the API."""
+    here = cli("status", "nobody")
+    there = cli("status", MODEL, "nobody")
+
+    assert (1, 1) == (here.returncode, there.returncode)
+    assert "knows no task, batch or remote id nobody" in here.stderr
+    assert "knows no generation nobody" in there.stderr
+
+
+def test_cancel_resume_and_list(fleet: Fleet, cli: Run) -> None:
+    """A cancelled generation that was submitted is listed, taken up again and stored."""
+    fleet.worker()
+    fleet.emulator.faults(lives=[{"end": "never"}])
+    fleet.task("mulequeue.generate", MODEL, {"prompt": "a"}).apply_async(task_id="long")
+    fleet.wait_for_state("long", "generating")
+
+    cancelled = cli("cancel", "long")
+    listed = cli("list", "--status", "cancelled", "--json")
+    resumed = cli("resume", "long", "--output", "again")
+    task_id = resumed.stdout.split("task ")[1].split(".")[0]
+    (generation,) = fleet.emulator.generations()
+    fleet.emulator.finish(generation["remote_id"])
+    waited = cli("status", task_id, "--wait")
+
+    assert "the API goes on with it" in cancelled.stdout
+    assert ["long"] == [item["task_id"] for item in json.loads(listed.stdout)]
+    assert 0 == waited.returncode, waited.stderr
+    assert 1 == fleet.emulator.stats()["creates"]
+
+
+def test_the_same_commands_under_celery(fleet: Fleet) -> None:
+    """``celery -A proj mulequeue`` uses the project's app."""
+    (fleet.folder / "proj.py").write_text(
+        "from celery import Celery\n"
+        f"app = Celery('proj', broker={fleet.redis.url!r})\n"
+        "app.conf.mulequeue_fleet = 'of-the-project'\n"
+    )
+    under_celery = runs_in(fleet.folder, fleet.env, "celery", "-A", "proj", "mulequeue")
+
+    shown = under_celery("status")
+
+    assert "fleet of-the-project" == shown.stdout.splitlines()[0], shown.stderr
