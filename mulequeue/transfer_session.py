@@ -53,19 +53,21 @@ class TransferSession:
     @property
     def is_reusable(self) -> bool:
         """Whether it holds a connection that is open and has nothing left on it."""
-        is_open = self._connection is not None and self._connection.sock is not None
-        return is_open and self.was_read and not self.was_cut
+        return self._is_open() and self.was_read and not self.was_cut
+
+    def _is_open(self) -> bool:
+        return self._connection is not None and self._connection.sock is not None
 
     def get(
         self, url: str, *, headers: Mapping[str, str] | None = None, timeout: Timeout
     ) -> requests.Response:
         """A GET, once more when a connection of before turns out to be closed; see :meth:`post`."""
         request = self._prepared("GET", url, None, headers)
-        joins = self._joins
+        was_open, joins = self._is_open(), self._joins
         try:
             return self._send(request, timeout)
         except requests.exceptions.ConnectionError:
-            if self.was_cut or self._joins != joins:
+            if not was_open or self._joins != joins or self.was_cut:
                 raise
             return self._send(request, timeout)
 

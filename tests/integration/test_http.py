@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import sys
 
 import pytest
 import requests
@@ -132,6 +133,19 @@ def test_nothing_is_tried_twice():
         open_.get(server.url, timeout=5)
 
     assert 1 == len(server.requests)
+
+
+def test_a_refused_connection_is_not_tried_twice():
+    """Nobody listens: that is found out once."""
+    tried = []
+    sys.addaudithook(lambda event, args: event == "socket.connect" and tried.append(args[1]))
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        port = gone.getsockname()[1]
+
+    with session() as open_, pytest.raises(requests.exceptions.ConnectionError):
+        open_.get(f"http://127.0.0.1:{port}/", timeout=5)
+
+    assert 1 == tried.count(("127.0.0.1", port))
 
 
 def test_a_total_deadline_cuts_a_dripping_body():
