@@ -6,8 +6,8 @@ by webhooks with the checks as backstop. Lag is from the moment the server says 
 of the next task; polls are what the server counted.
 
 The cadence is learned before anything is measured, from as many generations as a row has. (Until some
-twenty are known a model's own intervals stand: 5 s to the first check, growing to 8 s.) The server's ``created_at`` and ``updated_at`` tell nothing: lives are known as checks see
-them.
+twenty are known a model's own intervals stand: 5 s to the first check, growing to 8 s.) The answers tell
+when a generation was created and when it ended, as the API's do.
 """
 
 from __future__ import annotations

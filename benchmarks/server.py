@@ -15,12 +15,14 @@ import time
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 NEVER_MS = 2**48 - 1
 _JSON = b"Content-Type: application/json\r\nContent-Length: "
-_STAMPS = b',"created_at":"2026-01-01T00:00:00Z","updated_at":"2026-01-01T00:00:00Z"}'
+_STAMPS = b',"created_at":"2026-01-01T00:00:00.000Z","updated_at":"2026-01-01T00:00:00.000Z"}'
+_TRUE_STAMPS = b',"created_at":"%s","updated_at":"%s"}'
 
 
 def make_id(number: int, finishes: float | None) -> str:
@@ -97,17 +99,21 @@ class Api(asyncio.Protocol):
         remote_id = make_id(len(log.created), finishes)
         log.created.append(remote_id)
         log.created_at.append(now)
-        self._answer(b"202 Accepted", remote_id.encode(), self._tails["pending"])
+        self._answer(b"202 Accepted", self._tails["pending"], remote_id.encode())
 
     def _status(self, remote_id: bytes) -> None:
         now, log = time.time(), self._log
         log.polled.append(number_of(remote_id))
         log.polled_at.append(now)
-        tail = self._tails["processing" if now < finish_of(remote_id) else "completed"]
-        self._answer(b"200 OK", remote_id, tail)
+        finishes = finish_of(remote_id)
+        if now < finishes:
+            self._answer(b"200 OK", self._tails["processing"], remote_id)
+        else:
+            stamps = _stamp(log.created_at[log.polled[-1]]), _stamp(finishes)
+            self._answer(b"200 OK", self._tails["completed"], remote_id, *stamps)
 
-    def _answer(self, status: bytes, remote_id: bytes, tail: bytes) -> None:
-        self._transport.write(b"HTTP/1.1 " + status + b"\r\n" + tail % remote_id)
+    def _answer(self, status: bytes, tail: bytes, *told: bytes) -> None:
+        self._transport.write(b"HTTP/1.1 " + status + b"\r\n" + tail % told)
 
     def _send_file(self, name: str) -> None:
         self._transport.pause_reading()
@@ -128,14 +134,22 @@ def _content_length(head: bytes) -> int:
     return int(lowered[start + 15 : lowered.index(b"\r\n", start)]) if start > 0 else 0
 
 
+def _stamp(at: float) -> bytes:
+    text = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z").encode()
+
+
 def _tails(url: str, asset: str) -> dict[str, bytes]:
-    """The answers by status word: all but the first line, with a gap for the id."""
+    """The answers by status word: all but the first line, with gaps for the id and, at the end, times."""
     made = b',"images":["%s/files/%s"]' % (url.encode(), asset.encode())
     tails = {}
     for word in ("pending", "processing", "completed"):
-        info = b'{"task_info":{"id":"%s","status":"' + word.encode() + b'"' + _STAMPS
-        body = info + (made if word == "completed" else b"") + b"}"
-        tails[word] = _JSON + b"%d\r\n\r\n" % (len(body) - 2 + 36) + body
+        is_over = word == "completed"
+        stamps = _TRUE_STAMPS if is_over else _STAMPS
+        body = b'{"task_info":{"id":"%s","status":"' + word.encode() + b'"' + stamps
+        body += (made if is_over else b"") + b"}"
+        told = (b"-" * 36, *[_stamp(0.0)] * is_over * 2)
+        tails[word] = _JSON + b"%d\r\n\r\n" % len(body % told) + body
     return tails
 
 
