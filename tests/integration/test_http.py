@@ -77,6 +77,18 @@ def test_no_proxy_is_obeyed(monkeypatch):
     assert proxy_for("http://api.mulerouter.ai") is None
 
 
+def test_the_proxy_follows_the_environment(monkeypatch):
+    """It is remembered for one environment, and asked for anew in another."""
+    url = "https://assets.example/a?b=c"
+    monkeypatch.setenv("https_proxy", "one.example:1")
+    assert "http://one.example:1" == proxy_for(url)
+    monkeypatch.setenv("https_proxy", "two.example:2")
+    assert "http://two.example:2" == proxy_for(url)
+    monkeypatch.setenv("NO_PROXY", "assets.example")
+    assert proxy_for(url) is None
+    assert "http://two.example:2" == proxy_for("https://other.example/")
+
+
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"])
 def test_tls_is_verified_against_the_bundle_of_the_environment(variable, tmp_path, monkeypatch):
     """A certificate nobody signed is refused; a bundle that holds it makes it good."""

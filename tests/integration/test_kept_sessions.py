@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 import requests
+from support.private_ca import private_ca
+from support.proxy_server import ProxyServer
 from support.raw_server import (  # noqa: F401
     RawServer,
     Request,
@@ -28,7 +30,6 @@ from support.raw_server import (  # noqa: F401
 
 from mulequeue.addresses import AddressGuard, AddressRefused
 from mulequeue.errors import DownloadError
-from mulequeue.http import proxy_for
 from mulequeue.kept_sessions import KeptSessions
 from mulequeue.settings import Settings
 from mulequeue.transfer import Brake, asset_chunks
@@ -75,6 +76,22 @@ def test_one_handshake_serves_many_assets(tmp_path: Path, monkeypatch: Any) -> N
                 fetch(f"https://127.0.0.1:{front.port}/")
 
     assert [(1, 3), (1, 3)] == [(one.connections, len(one.requests)) for one in (front, assets)]
+
+
+def test_one_tunnel_serves_many_assets(tmp_path: Path, monkeypatch: Any) -> None:
+    """Through a proxy the tunnel is kept like any other connection."""
+    ca = private_ca(tmp_path, "assets.test")
+    monkeypatch.setenv("SSL_CERT_FILE", str(ca.bundle))
+    with (
+        raw_server(ASSET, tls=ca.context) as server,
+        ProxyServer({"assets.test:443": server.port}) as proxy,
+    ):
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        for _ in range(3):
+            fetch("https://assets.test/")
+
+    assert ["CONNECT assets.test:443"] == proxy.targets
+    assert (1, 3) == (server.connections, len(server.requests))
 
 
 def test_threads_never_share_a_connection_at_once() -> None:
@@ -246,18 +263,6 @@ def test_a_changed_environment_gets_no_connection_of_before(
 
     assert 2 == len(server.requests)
     assert 1 == proxy.connections
-
-
-def test_the_proxy_follows_the_environment(monkeypatch: Any) -> None:
-    """It is remembered for one environment, and asked for anew in another."""
-    url = "https://assets.example/a?b=c"
-    monkeypatch.setenv("https_proxy", "one.example:1")
-    assert "http://one.example:1" == proxy_for(url)
-    monkeypatch.setenv("https_proxy", "two.example:2")
-    assert "http://two.example:2" == proxy_for(url)
-    monkeypatch.setenv("NO_PROXY", "assets.example")
-    assert proxy_for(url) is None
-    assert "http://two.example:2" == proxy_for("https://other.example/")
 
 
 FORKING = """
