@@ -19,8 +19,9 @@ from support.deaths import (
     thaw,
     wait_awake,
 )
-from support.fleet import Fleet, WorkerProcess
+from support.fleet import Fleet
 from support.waiting import wait_until
+from support.workers import WorkerProcess
 
 # The lease of a submission is its timeout and 15 seconds.
 QUICK = {"MULEQUEUE_SUBMIT_TIMEOUT_SECONDS": "2"}

@@ -15,8 +15,9 @@ from support.deaths import (
     thaw,
     wait_awake,
 )
-from support.fleet import Fleet, WorkerProcess
+from support.fleet import Fleet
 from support.waiting import wait_until
+from support.workers import WorkerProcess
 
 NEVER = {"faults": {"lives": [{"end": "never"}]}}
 

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from support.deaths import MODEL, assert_paid_once, generate, stored
-from support.fleet import Fleet, WorkerProcess
+from support.fleet import Fleet
 from support.receiver import Receiver
+from support.workers import WorkerProcess
 
 from mulequeue import generate_many
 

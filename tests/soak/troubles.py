@@ -17,8 +17,9 @@ from typing import Any
 import psutil
 import redis
 from support.deaths import freeze, thaw
-from support.fleet import Fleet, WorkerProcess
+from support.fleet import Fleet
 from support.webhook_server import WebhookServer
+from support.workers import WorkerProcess
 
 from soak.orders import PLAIN, UNSURE, Orders
 

@@ -7,8 +7,9 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from support.fleet import Fleet, WorkerProcess
+from support.fleet import Fleet
 from support.waiting import wait_until
+from support.workers import WorkerProcess
 
 MODEL = "alibaba/wan2.6-t2i"
 

@@ -12,11 +12,12 @@ from urllib.parse import urljoin
 
 import requests
 
-from support.fleet import KEY, WorkerProcess, environment
+from support.fleet import KEY, environment
 from support.generations import new_id
 from support.redis_server import free_port
 from support.waiting import wait_until
 from support.webhook import WEBHOOK_SECRET
+from support.workers import WorkerProcess
 
 SETTINGS = """\
 import json, os

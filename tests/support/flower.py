@@ -13,6 +13,7 @@ from typing import Any, Self
 import requests
 
 from support.fleet import Fleet
+from support.processes import wait_or_kill
 from support.redis_server import free_port
 from support.waiting import wait_until
 
@@ -88,11 +89,7 @@ class Flower:
 
     def stop(self) -> None:
         self._process.terminate()
-        try:
-            self._process.wait(15)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        wait_or_kill(self._process, 15)
 
     def __enter__(self) -> Self:
         return self

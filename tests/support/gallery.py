@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,10 +12,11 @@ from queue import Empty, Queue
 from typing import Any
 
 import psutil
-import pytest
 import requests
 
 from support.fleet import environment
+from support.processes import wait_or_kill
+from support.programs import program
 
 MOST_MILLISECONDS = 40_000  # as Playwright counts
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -34,14 +33,7 @@ _FLAGS = [
 
 def chromium() -> str:
     """The browser's program; a missing one is a skip at home and a failure in CI."""
-    found = shutil.which("chromium")
-    if found is None:
-        _missing("no chromium on PATH (apt install chromium)")
-    return str(found)
-
-
-def _missing(reason: str) -> None:
-    pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    return program("chromium", "apt install chromium")
 
 
 def start_browser(playwright: Any) -> Any:
@@ -150,11 +142,7 @@ class Gallery:
         """As Ctrl-C does."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
-        try:
-            self._process.wait(30)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        wait_or_kill(self._process, 30)
         self._reader.join(10)
         assert 0 == self._process.returncode, self.log
 

@@ -11,8 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import pytest
-
+from support.programs import missing
 from support.redis_server import free_port
 
 
@@ -21,8 +20,7 @@ def _program(name: str) -> str:
     places = [shutil.which(name), *sorted(glob.glob(f"/usr/lib/postgresql/*/bin/{name}"))[::-1]]
     found = next((place for place in places if place), None)
     if found is None:
-        reason = f"no {name} (apt install postgresql)"
-        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+        missing(f"no {name} (apt install postgresql)")
     return os.path.realpath(found)
 
 

@@ -8,15 +8,15 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Self
+from typing import Any
 from urllib.parse import urlsplit
 
 from celery import Celery, chord
 
 from mulequeue.emulator.process import EmulatorProcess
-from support.fleet import KEY, SECRET, WorkerProcess, environment
-from support.results import forget_results
+from support.fleet import KEY, SECRET, environment
 from support.waiting import wait_until
+from support.workers import WithWorkers, WorkerProcess
 
 MODEL = "alibaba/wan2.6-t2i"
 
@@ -41,7 +41,7 @@ def keep(value, path):
 """
 
 
-class Project:
+class Project(WithWorkers):
     """``proj.py`` and ``settings.py`` in a folder, workers of it, and an app that sends.
 
     What a chain came to is read from the file its last task wrote, so that a project without results
@@ -161,24 +161,6 @@ class Project:
     def _path(self) -> Path:
         return self.folder / f"kept{next(self._numbers)}.json"
 
-    def task(self, name: str, *args: Any, **kwargs: Any) -> Any:
-        """A signature of this project's app."""
-        return self.app.signature(name, args=args, kwargs=kwargs)
-
-    @property
-    def logs(self) -> str:
-        """What all workers logged."""
-        return "\n".join(worker.text for worker in self.workers)
-
-    def stop(self) -> None:
-        for worker in self.workers:
-            worker.end()
-        forget_results(self.app)
-        self.app.close()
-
-    def __enter__(self) -> Self:
-        return self
-
     def __exit__(self, *_: object) -> None:
-        self.stop()
+        super().__exit__()
         print(self.logs[-20_000:])

@@ -9,9 +9,10 @@ import subprocess
 from pathlib import Path
 from typing import Self
 
-import pytest
 from kombu import Connection
 
+from support.processes import wait_or_kill
+from support.programs import missing
 from support.redis_server import free_port
 from support.waiting import wait_until
 
@@ -23,8 +24,7 @@ def rabbitmq_binary() -> str:
     """The server's program; a missing one is a skip at home and a failure in CI."""
     found = str(_DEBIAN) if _DEBIAN.exists() else shutil.which("rabbitmq-server")
     if found is None or shutil.which("epmd") is None:
-        reason = "no rabbitmq-server on PATH (apt install rabbitmq-server)"
-        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+        missing("no rabbitmq-server on PATH (apt install rabbitmq-server)")
     return found
 
 
@@ -102,11 +102,7 @@ class RabbitServer:
         for process in reversed(self._processes):
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGTERM)
-                try:
-                    process.wait(20)
-                except subprocess.TimeoutExpired:
-                    os.killpg(process.pid, signal.SIGKILL)
-                    process.wait()
+                wait_or_kill(process, 20, is_group=True)
 
     def __enter__(self) -> Self:
         return self

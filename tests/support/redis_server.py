@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import socket
 import subprocess
 from pathlib import Path
 
-import pytest
 import redis
 
+from support.programs import missing
 from support.waiting import wait_until
 
 
@@ -19,8 +18,7 @@ def redis_binary() -> str:
     """The server's program; a missing one is a skip at home and a failure in CI."""
     found = shutil.which("redis-server") or shutil.which("valkey-server")
     if found is None:
-        reason = "no redis-server or valkey-server on PATH (apt install redis-server)"
-        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+        missing("no redis-server or valkey-server on PATH (apt install redis-server)")
     return found
 
 

@@ -16,6 +16,8 @@ import pytest
 
 from support.fleet import environment
 from support.pages import Block, blocks
+from support.processes import wait_or_kill
+from support.programs import missing
 from support.redis_server import free_port, redis_binary
 from support.waiting import wait_until
 
@@ -44,8 +46,7 @@ def terminals_for(
     redis_binary()
     for program in ("bash", "curl"):
         if shutil.which(program) is None:
-            reason = f"{program} is not installed"
-            pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+            missing(f"{program} is not installed")
     terminals = Terminals(folder, {port: str(free_port()) for port in ports})
     for block in blocks(page) if lay_out else ():
         terminals.save(block)
@@ -149,8 +150,4 @@ class Terminals:
         for process, _ in reversed(self._running):
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGINT)
-            try:
-                process.wait(5)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+            wait_or_kill(process, 5, is_group=True)

@@ -11,6 +11,7 @@ from typing import Any, Self
 import requests
 
 from support.fleet import Fleet
+from support.processes import wait_or_kill
 from support.redis_server import free_port
 from support.waiting import wait_until
 from support.webhook import WEBHOOK_SECRET
@@ -66,11 +67,7 @@ class WebhookServer:
         if self._process.poll() is None:
             self.resume()
             self._process.terminate()
-            try:
-                self._process.wait(10)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+            wait_or_kill(self._process, 10)
         self._log.close()
 
     def __enter__(self) -> Self:
