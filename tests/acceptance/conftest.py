@@ -1,4 +1,4 @@
-"""What the tests of deaths share."""
+"""What the tests of deaths, and those of RabbitMQ, share."""
 
 from __future__ import annotations
 
@@ -7,7 +7,21 @@ from typing import Any
 
 import pytest
 from support.fleet import Fleet
+from support.rabbitmq_server import QUEUES, RabbitServer
 from support.webhook_server import HARD, WebhookServer
+
+
+@pytest.fixture(scope="session")
+def _rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitServer]:
+    with RabbitServer(tmp_path_factory.mktemp("rabbit")) as server:
+        yield server
+
+
+@pytest.fixture
+def rabbit(_rabbit: RabbitServer) -> RabbitServer:
+    """It has none of our queues."""
+    _rabbit.delete(*QUEUES)
+    return _rabbit
 
 
 @pytest.fixture(params=["polling", "webhooks"])

@@ -4,28 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from support.deaths import assert_paid_once, generate, note, notes
 from support.fleet import Fleet
-from support.rabbitmq_server import RabbitServer
+from support.rabbitmq_server import QUEUES, RabbitServer
 from support.waiting import wait_until
-
-QUEUES = ("celery", "mulequeue.poll", "mulequeue.wake")
-
-
-@pytest.fixture(scope="module")
-def _rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitServer]:
-    with RabbitServer(tmp_path_factory.mktemp("rabbit")) as server:
-        yield server
-
-
-@pytest.fixture
-def rabbit(_rabbit: RabbitServer) -> RabbitServer:
-    """It has none of our queues."""
-    _rabbit.delete(*QUEUES)
-    return _rabbit
 
 
 @pytest.fixture

@@ -18,6 +18,8 @@ from support.waiting import wait_until
 
 # Debian's program on PATH changes the user and the folder; the one behind it takes an environment.
 _DEBIAN = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+QUEUES = ("celery", "mulequeue.poll", "mulequeue.wake")
+"""The queues of a fleet, by their default names."""
 
 
 def rabbitmq_binary() -> str:

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from support.project import Project
-from support.rabbitmq_server import RabbitServer
 from support.redis_server import RedisServer
 
 from mulequeue.emulator.process import EmulatorProcess
@@ -40,19 +39,6 @@ def redis(_redis: RedisServer) -> RedisServer:
     """It is empty."""
     _redis.client.flushall()
     return _redis
-
-
-@pytest.fixture(scope="session")
-def _rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitServer]:
-    with RabbitServer(tmp_path_factory.mktemp("rabbit")) as server:
-        yield server
-
-
-@pytest.fixture
-def rabbit(_rabbit: RabbitServer) -> RabbitServer:
-    """It has none of our queues."""
-    _rabbit.delete("celery", "mulequeue.poll", "mulequeue.wake")
-    return _rabbit
 
 
 @pytest.fixture

@@ -10,41 +10,46 @@ from support.project import Project
 from support.rabbitmq_server import RabbitServer
 from support.redis_server import RedisServer
 
+QUORUM_EVERYWHERE = "task_default_queue_type = task_create_missing_queue_type = 'quorum'"
 BROKERS = {
     "classic": "",
     "quorum": "task_default_queue_type = 'quorum'",
-    "quorum_everywhere": """
-task_default_queue_type = task_create_missing_queue_type = 'quorum'
-""",
+    "quorum_everywhere": QUORUM_EVERYWHERE,
     "priorities": "task_queue_max_priority = 10; task_default_priority = 5",
     "no_missing_queues": "task_create_missing_queues = False",
 }
 
 
-@pytest.mark.parametrize("row", BROKERS)
-def test_rabbitmq(
-    row: str, project: Callable[..., Project], rabbit: RabbitServer, redis: RedisServer
-) -> None:
-    """A chain and a chord go through RabbitMQ, on classic and on quorum queues."""
-    team = project(f"""
+@pytest.fixture
+def rabbit_project(
+    project: Callable[..., Project], rabbit: RabbitServer, redis: RedisServer
+) -> Callable[[str], Project]:
+    """Builds projects with that much more in their settings; Redis has the ledger and the results."""
+
+    def make(more: str) -> Project:
+        return project(f"""
 broker_url = {rabbit.url!r}
 result_backend = mulequeue_redis_url = {redis.url!r}
-{BROKERS[row]}
+{more}
 """)
+
+    return make
+
+
+@pytest.mark.parametrize("row", BROKERS)
+def test_rabbitmq(row: str, rabbit_project: Callable[[str], Project]) -> None:
+    """A chain and a chord go through RabbitMQ, on classic and on quorum queues."""
+    team = rabbit_project(BROKERS[row])
     team.worker()
 
     team.check()
 
 
 def test_workers_with_and_without_named_queues_share_a_rabbitmq(
-    project: Callable[..., Project], rabbit: RabbitServer, redis: RedisServer
+    rabbit_project: Callable[[str], Project],
 ) -> None:
     """A worker without -Q and a poller with -Q declare the internal queues alike."""
-    team = project(f"""
-broker_url = {rabbit.url!r}
-result_backend = mulequeue_redis_url = {redis.url!r}
-task_default_queue_type = task_create_missing_queue_type = "quorum"
-""")
+    team = rabbit_project(QUORUM_EVERYWHERE)
     team.worker()
     team.worker("-Q", "mulequeue.poll,mulequeue.wake")
 
@@ -52,15 +57,10 @@ task_default_queue_type = task_create_missing_queue_type = "quorum"
 
 
 def test_a_later_poll_message_does_not_hold_up_an_earlier_one(
-    project: Callable[..., Project], rabbit: RabbitServer, redis: RedisServer
+    rabbit_project: Callable[[str], Project],
 ) -> None:
     """With quorum queues and a prefetch of one, what is due in a moment waits for no countdown."""
-    team = project(f"""
-broker_url = {rabbit.url!r}
-result_backend = mulequeue_redis_url = {redis.url!r}
-task_default_queue_type = task_create_missing_queue_type = "quorum"
-worker_prefetch_multiplier = 1
-""")
+    team = rabbit_project(f"{QUORUM_EVERYWHERE}\nworker_prefetch_multiplier = 1")
     team.worker("-c", "1")
 
     team.chain("a slow mule", poll_interval=50)
