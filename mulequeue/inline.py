@@ -67,26 +67,13 @@ def _accepted(
 def _poll(
     plan: Plan, settings: Settings, task_id: str, remote_id: str, submitted: float
 ) -> Outcome:
-    polls = errors = 0
+    due = _first_check(plan, task_id, remote_id, submitted)
     wait = plan.schedule.seconds(0, random.random())
     while True:
         time.sleep(wait)
         found = client.fetch_once(
             plan.profile, plan.model.api_path, remote_id, settings=settings, kind=plan.model.kind
         )
-        due = Due(
-            task_id=task_id,
-            remote_id=remote_id,
-            path=plan.path,
-            profile=plan.profile.name,
-            polls=polls,
-            errors=errors,
-            interval=plan.interval,
-            submitted=submitted,
-            started=submitted,
-            deadline=submitted + plan.max_wait_seconds,
-        )
-        polls += 1
         now = time.time()
         decision = decide(
             due,
@@ -103,9 +90,25 @@ def _poll(
                 decision.answer,
                 submitted=submitted,
                 remote_id=remote_id,
-                polls=polls,
+                polls=due.polls + 1,
             )
-        errors, wait = decision.errors, max(decision.due - now, 0.0)
+        due = due._replace(polls=due.polls + 1, errors=decision.errors)
+        wait = max(decision.due - now, 0.0)
+
+
+def _first_check(plan: Plan, task_id: str, remote_id: str, submitted: float) -> Due:
+    return Due(
+        task_id=task_id,
+        remote_id=remote_id,
+        path=plan.path,
+        profile=plan.profile.name,
+        polls=0,
+        errors=0,
+        interval=plan.interval,
+        submitted=submitted,
+        started=submitted,
+        deadline=submitted + plan.max_wait_seconds,
+    )
 
 
 def _end_of(answer: client.Submitted) -> tuple[str, dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,17 +28,15 @@ def pause_command(ctx: click.Context, profile: str, as_json: bool) -> None:
     What is new waits, what waits keeps its place. What was submitted goes on: it is polled,
     downloaded and handed on.
     """
-    app = app_of(ctx)
-    ledger_of(app)
-    from mulequeue import workflows
 
-    is_new = workflows.pause(profile, app=app)
-    if as_json:
-        echo_json({"profile": profile, "paused": True, "changed": is_new})
-        return
-    was = "" if is_new else ", and was before"
-    click.echo(f"Submissions of profile {profile} are paused{was}. What was submitted goes on.")
-    click.echo(f"Go on: mulequeue unpause --profile {profile}")
+    def said(is_new: bool) -> str:
+        was = "" if is_new else ", and was before"
+        return (
+            f"Submissions of profile {profile} are paused{was}. What was submitted goes on.\n"
+            f"Go on: mulequeue unpause --profile {profile}"
+        )
+
+    _switch(ctx, profile, paused=True, as_json=as_json, said=said)
 
 
 @click.command("unpause", epilog=of_pausing())
@@ -47,16 +45,27 @@ def pause_command(ctx: click.Context, profile: str, as_json: bool) -> None:
 @click.pass_context
 def unpause_command(ctx: click.Context, profile: str, as_json: bool) -> None:
     """Let the submissions of a profile go on."""
+
+    def said(was_held: bool) -> str:
+        text = "go on" if was_held else "were not paused by hand"
+        return f"Submissions of profile {profile} {text}."
+
+    _switch(ctx, profile, paused=False, as_json=as_json, said=said)
+
+
+def _switch(
+    ctx: click.Context, profile: str, *, paused: bool, as_json: bool, said: Callable[[bool], str]
+) -> None:
+    """Pause a profile or let it go on; ``said``: what to print, given whether that was a change."""
     app = app_of(ctx)
     ledger_of(app)
     from mulequeue import workflows
 
-    was_held = workflows.unpause(profile, app=app)
+    changed = (workflows.pause if paused else workflows.unpause)(profile, app=app)
     if as_json:
-        echo_json({"profile": profile, "paused": False, "changed": was_held})
-        return
-    text = "go on" if was_held else "were not paused by hand"
-    click.echo(f"Submissions of profile {profile} {text}.")
+        echo_json({"profile": profile, "paused": paused, "changed": changed})
+    else:
+        click.echo(said(changed))
 
 
 def gates_of(ledger: Ledger, settings: Settings) -> list[dict[str, Any]]:
