@@ -86,12 +86,8 @@ def _measure(
 def contenders(count: int, peers_python: str) -> dict[str, Callable[[Fleet], tuple[Child, int]]]:
     """Name -> starts it, so that so many generations are in flight."""
 
-    def bare(here: Fleet, loop: str = "", client: str = "") -> tuple[Child, int]:
-        command = [sys.executable, "-m", "benchmarks.peers.bare_loop"]
-        arguments = [str(count), str(INTERVAL_SECONDS)]
-        return here.start(
-            "floor", [*command, *arguments], env={"BENCH_LOOP": loop, "BENCH_CLIENT": client}
-        ), count
+    def bare(here: Fleet, **kind: str) -> tuple[Child, int]:
+        return start_bare(here, count, **kind), count
 
     def ours(here: Fleet) -> tuple[Child, int]:
         fill(here.url, here.api, 0, count, interval=INTERVAL_SECONDS)
@@ -106,10 +102,7 @@ def contenders(count: int, peers_python: str) -> dict[str, Callable[[Fleet], tup
         return here.worker("sleep", "-c", str(SLOTS), app="benchmarks.peers.celery_sleep"), SLOTS
 
     def arq(here: Fleet, slots: int) -> tuple[Child, int]:
-        command = [peers_python, "-m", "benchmarks.peers.arq_coroutines"]
-        sent = here.start("enqueue", [*command, "enqueue", str(count)])
-        wait_for(lambda: not sent.is_running, 60, "arq's jobs to be enqueued")
-        return here.start("arq", [*command, "work"], env={"BENCH_SLOTS": str(slots)}), count
+        return start_arq(here, peers_python, count, slots), count
 
     found = {
         "floor": bare,
@@ -119,13 +112,31 @@ def contenders(count: int, peers_python: str) -> dict[str, Callable[[Fleet], tup
         "celery sleep": sleep,
     }
     if importlib.util.find_spec("uvloop"):
-        found["floor on uvloop"] = lambda here: bare(here, "uvloop")
+        found["floor on uvloop"] = lambda here: bare(here, loop="uvloop")
     if Path(peers_python).exists():
         found["arq"] = lambda here: arq(here, 2 * count)
         found["arq, full"] = lambda here: arq(here, count)
     else:
         print(f"arq is left out: there is no {peers_python} (make bench makes it)", file=sys.stderr)
     return found
+
+
+def start_bare(here: Fleet, count: int, *, loop: str = "", client: str = "") -> Child:
+    """Status checks and nothing else, on that event loop and with that client."""
+    command = [sys.executable, "-m", "benchmarks.peers.bare_loop"]
+    return here.start(
+        "floor",
+        [*command, str(count), str(INTERVAL_SECONDS)],
+        env={"BENCH_LOOP": loop, "BENCH_CLIENT": client},
+    )
+
+
+def start_arq(here: Fleet, python: str, count: int, slots: int) -> Child:
+    """arq, with the jobs enqueued before its worker starts."""
+    command = [python, "-m", "benchmarks.peers.arq_coroutines"]
+    sent = here.start("enqueue", [*command, "enqueue", str(count)])
+    wait_for(lambda: not sent.is_running, 60, "arq's jobs to be enqueued")
+    return here.start("arq", [*command, "work"], env={"BENCH_SLOTS": str(slots)})
 
 
 def enqueue(here: Fleet, app: str, count: int) -> None:
