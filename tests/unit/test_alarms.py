@@ -12,13 +12,17 @@ from mulequeue.alarms import Alarms
 
 
 def test_alarms_ring_in_the_order_of_their_times() -> None:
-    """An earlier alarm that is set later gets in before the one that is waited for."""
+    """An alarm that is set later and earlier than all others does not wait for them."""
     alarms, rung = Alarms("rings"), queue.Queue[str]()
+    last = alarms.after(600, lambda: rung.put("last"))
 
-    alarms.after(0.2, lambda: rung.put("late"))
-    alarms.after(0.01, lambda: rung.put("early"))
+    alarms.after(0.1, lambda: rung.put("second"))
+    alarms.after(0.01, lambda: rung.put("first"))
 
-    assert ["early", "late"] == [rung.get(timeout=10) for _ in range(2)]
+    assert ["first", "second"] == [rung.get(timeout=10) for _ in range(2)]
+    alarms.after(0.01, lambda: rung.put("third"))
+    assert "third" == rung.get(timeout=10)
+    assert alarms.cancel(last)
 
 
 def test_a_cancelled_alarm_does_not_ring() -> None:
