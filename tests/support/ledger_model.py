@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, ClassVar, TypeVar
 
-from hypothesis.stateful import RuleBasedStateMachine, invariant
-from redis import Redis
+from hypothesis.stateful import invariant
 
 from mulequeue.ledger import Due, Intent, Wake, new_token
 from mulequeue.profiles import Limits
-from support.ledger_world import TTL, World, marker_of
+from support.ledger_random import WorldMachine
+from support.ledger_world import TTL, marker_of
 
 T = TypeVar("T")
 BATCH = ("a", "b")
@@ -47,21 +47,18 @@ class Life:
     delivered: set[str] = field(default_factory=set)
 
 
-class LedgerModel(RuleBasedStateMachine):
+class LedgerModel(WorldMachine):
     """Asks the ledger, and checks every answer against what the record was before."""
 
-    redis: Redis
+    limits: ClassVar[dict[str, Any]] = {
+        "limit": LIMIT,
+        "submissions_per_second": 2,
+        "submissions_per_minute": 3,
+        "models": {MODEL_PATH: Limits(max_in_flight=1)},
+    }
 
     def __init__(self) -> None:
         super().__init__()
-        self.redis.flushall()
-        self.world = World(
-            self.redis,
-            limit=LIMIT,
-            submissions_per_second=2,
-            submissions_per_minute=3,
-            models={MODEL_PATH: Limits(max_in_flight=1)},
-        )
         self.life = Life()
         self.messages: list[Message] = []
         self.posts: list[Intent] = []  # told to POST, and nothing said yet of what came of it

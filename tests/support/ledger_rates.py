@@ -7,14 +7,15 @@ every generation ended, and looks at nothing else: what the ledger counted does 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from redis import Redis
+from hypothesis.stateful import invariant, precondition, rule
 
 from mulequeue.ledger import Intent, Wake
 from mulequeue.profiles import Limits
-from support.ledger_world import World, marker_of
+from support.ledger_random import WorldMachine
+from support.ledger_world import marker_of
 
 PER_SECOND, PER_MINUTE, MODEL_PER_MINUTE = 2, 5, 2
 IN_FLIGHT, MODEL_IN_FLIGHT = 4, 2
@@ -35,23 +36,20 @@ class Post:
     arrived: float | None = None
 
 
-class RatesMachine(RuleBasedStateMachine):
-    """See the module. ``redis`` is set by the test that runs it."""
+class RatesMachine(WorldMachine):
+    """See the module."""
 
-    redis: Redis
+    limits: ClassVar[dict[str, Any]] = {
+        "limit": IN_FLIGHT,
+        "submissions_per_second": PER_SECOND,
+        "submissions_per_minute": PER_MINUTE,
+        "models": {
+            VEO: Limits(max_in_flight=MODEL_IN_FLIGHT, submissions_per_minute=MODEL_PER_MINUTE)
+        },
+    }
 
     def __init__(self) -> None:
         super().__init__()
-        self.redis.flushall()
-        self.world = World(
-            self.redis,
-            limit=IN_FLIGHT,
-            submissions_per_second=PER_SECOND,
-            submissions_per_minute=PER_MINUTE,
-            models={
-                VEO: Limits(max_in_flight=MODEL_IN_FLIGHT, submissions_per_minute=MODEL_PER_MINUTE)
-            },
-        )
         self.posts: list[Post] = []
         self.running: list[Post] = []
         self.wakes: list[Wake] = []

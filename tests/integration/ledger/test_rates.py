@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hypothesis
 import pytest
-from hypothesis.stateful import run_state_machine_as_test
 from redis import Redis
+from support.ledger_random import run_orders
 from support.ledger_rates import RatesMachine
 from support.ledger_world import SUBMIT_LEASE, TTL, World
 
@@ -139,12 +138,4 @@ def test_nothing_is_kept_of_rates_that_nobody_limits(world: World) -> None:
 
 def test_no_window_and_no_number_in_flight_is_ever_exceeded(redis: Redis) -> None:
     """However requests are delayed, lost, refused or woken: the API never sees one too many."""
-
-    class Machine(RatesMachine):
-        pass
-
-    Machine.redis = redis
-    chosen = hypothesis.settings.get_current_profile_name()
-    given = {} if chosen == "thorough" else {"max_examples": 25, "stateful_step_count": 50}
-    settings = hypothesis.settings(deadline=None, **given)
-    run_state_machine_as_test(Machine, settings=settings)  # type: ignore[no-untyped-call]
+    run_orders(RatesMachine, redis, examples=25)

@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-import hypothesis
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    invariant,
-    rule,
-    run_state_machine_as_test,
-)
+from hypothesis.stateful import invariant, rule
 from redis import Redis
-from support.ledger_world import World
+from support.ledger_random import WorldMachine, run_orders
 
 IDS = ("a", "b", "c")
 SIGNATURE = {"task": "mulequeue.download", "args": [], "kwargs": {}, "options": {}}
 one_of_them = st.sampled_from(IDS)
 
 
-class TransferMachine(RuleBasedStateMachine):
+class TransferMachine(WorldMachine):
     """Messages leave, get lost, arrive twice; runs die, lapse, fail and end."""
-
-    redis: Redis
 
     def __init__(self) -> None:
         super().__init__()
-        self.redis.flushall()
-        self.world = World(self.redis)
         self.sent: list[str] = []
         """Messages on their way."""
         self.runs: dict[str, list[str]] = {name: [] for name in IDS}
@@ -88,11 +78,6 @@ class TransferMachine(RuleBasedStateMachine):
         assert self.known - self.done == due
 
 
-def test_nothing_that_was_dispatched_is_forgotten(world: World) -> None:
+def test_nothing_that_was_dispatched_is_forgotten(redis: Redis) -> None:
     """In any order of deaths, losses and repetitions every transfer is done once, or due."""
-
-    class Machine(TransferMachine):
-        redis = world.redis
-
-    given = hypothesis.settings(max_examples=60, stateful_step_count=40, deadline=None)
-    run_state_machine_as_test(Machine, settings=given)
+    run_orders(TransferMachine, redis, examples=60, steps=40)
