@@ -60,7 +60,9 @@ class Settling:
         """What keeps it from being idle: messages, running tasks, tasks the ledger waits with."""
         here = runtime(self.app)
         redis = here.ledger.redis
-        queues: list[bytes] = list(redis.scan_iter(count=1000, _type="list"))
+        lists: list[bytes] = list(redis.scan_iter(count=1000, _type="list"))
+        ours = here.ledger.prefix.encode()  # what is learned of lives is a list as well
+        queues = [key for key in lists if not key.startswith(ours)]
         # The next look at the ledger is no work by itself: without anything due it changes nothing.
         unacked = [json.loads(row)[2] for row in redis.hvals("unacked")]
         due: Any = redis.zrange(f"{here.ledger.prefix}due", 0, 9)
