@@ -26,7 +26,9 @@ FIRST_FACTOR = 10
 """The first check comes within so many times the ``ceiling``. (A model that is suddenly quicker is
 found out about at the latest by then, and never later than its generations used to end.)"""
 _POINTS = 32  # ages that a plan knows: 16 do as well, and the work grows with the square
-_SPREAD = 0.03  # of a life the API told: it stands for its neighbours
+_SPREAD = (
+    0.1  # of a life that is known exactly: it stands for its neighbours, as far as a check's jitter
+)
 _KNOWN = 0.98  # who has outlived so many of the known is beyond what is known
 
 
@@ -43,8 +45,8 @@ class Life(NamedTuple):
 class Cadence:
     """The cheapest times to look at a generation of one model.
 
-    :param lives: at least one. (The ledger keeps the latest hundred. Two hundred gave no better
-        times in simulations, and noticed twice as late that a model had become quicker.)
+    :param lives: at least one. (The ledger keeps the latest two hundred: fewer are lumpy, and with
+        more it takes longer to notice that a model has become quicker.)
     :param schedule: the model's own: ``ceiling`` bounds every wait but the first, ``low`` and
         ``high`` all of them, and ``jitter`` spreads them.
     """

@@ -8,8 +8,8 @@
 -- Answers { signature to publish, look } or { } when somebody else settled it or the claim lapsed.
 
 local id, who, token = ARGV[3], ARGV[6], ARGV[7]
-local MOST_LIVES = 100
-local APART = 1 / 25 -- of a mean life: a hundred entries are four of them or more
+local MOST_LIVES = 200
+local APART = 1 / 50 -- of a mean life: so many entries are four of them or more
 local NO_NEWS = 0.2  -- seconds; told to have ended just now: an API that writes down when it was asked
 
 -- How long one lived: as the API tells it, where that fits what was seen; else a webhook comes at
@@ -21,7 +21,7 @@ local function life(started, seen, interval)
   if not interval then return low, high end -- one that somebody chose may be too long to tell anything
 end
 
--- What ends at nearly the same time is one entry with a weight: the latest hundred lives of a large
+-- What ends at nearly the same time is one entry with a weight: the latest lives of a large
 -- batch would be its longest, and the first checks of the next one far too late. How near is told by
 -- the mean life, not by this one or the last: either would favour the short or the long.
 local function remember(path, low, high)

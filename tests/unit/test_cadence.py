@@ -57,16 +57,16 @@ def ages(cadence: Cadence) -> list[float]:
 @pytest.mark.parametrize(
     ("lives", "expected"),
     [
-        (evenly(5, 30), [11.5, 17.1, 22.0, 25.1, 27.5, 29.2, 30.8]),
-        (evenly(11, 13), [12.6, 14.1]),
-        (exactly(*[12.0] * 30), [12.4]),
-        (exactly(*[8.0] * 60, *[40.0] * 40), [8.2, 16.2, 24.2, 32.2, 40.2, 41.7]),
-        (evenly(1, 2), [2.0, 3.5]),
+        (evenly(5, 30), [11.4, 17.0, 21.9, 25.7, 27.9, 29.6, 31.2]),
+        (evenly(11, 13), [12.5, 14.0]),
+        (exactly(*[12.0] * 30), [13.2]),
+        (exactly(*[8.0] * 60, *[40.0] * 40), [8.8, 16.8, 24.8, 32.8, 40.8, 44.0]),
+        (evenly(1, 2), [1.9, 3.4]),
     ],
 )
 def test_looks_where_lives_end(lives: list[Life], expected: list[float]) -> None:
     """Even lives are looked at ever more often, equal ones once, and nothing while nothing ends."""
-    assert expected == pytest.approx(ages(Cadence(lives, IMAGE)), abs=0.6)
+    assert expected == pytest.approx(ages(Cadence(lives, IMAGE)), abs=0.1)
 
 
 def test_a_weight_is_as_good_as_so_many_lives() -> None:
@@ -162,7 +162,7 @@ def live(
         lived = life(chance, number)
         age, checks, seen = follow(lived, chance, cadence, schedule)
         lives.insert(0, Life(lived, lived) if is_told else Life(seen, age))
-        del lives[100:]
+        del lives[200:]
         found.append((age - lived, checks))
         if learns and number % 10 == 0:
             cadence = learned(lives, schedule)
@@ -215,7 +215,8 @@ def test_does_not_learn_its_own_lateness(life: Callable[[random.Random, int], fl
 def test_follows_a_model_that_changes(
     life: Callable[[random.Random, int], float], factor: float, is_told: bool
 ) -> None:
-    """Suddenly three times as quick or slow: after some dozens it is as good as if it were always so."""
+    """Suddenly three times as quick or slow: after some dozens no more checks are made than without all
+    that was learned, and nearly as early as if it were always so; after two hundred, with as few."""
 
     def changed(chance: random.Random, number: int) -> float:
         return life(chance, number) * (factor if number >= 300 else 1)
@@ -223,9 +224,11 @@ def test_follows_a_model_that_changes(
     def always(chance: random.Random, number: int) -> float:
         return life(chance, number) * factor
 
-    found = live(changed, 600, is_told=is_told)
-    late, checks = means(found[380:])
+    found = live(changed, 800, is_told=is_told)
     as_ever = means(live(always, 600, is_told=is_told)[300:])
+    unlearned = means(live(always, 300, is_told=is_told, learns=False))
 
-    assert late <= 1.3 * as_ever[0] + 0.5
-    assert checks <= 1.3 * as_ever[1]
+    assert means(found[380:500])[0] <= 1.3 * as_ever[0] + 0.5
+    assert means(found[380:500])[1] <= max(unlearned[1], 1.3 * as_ever[1])
+    assert means(found[520:])[0] <= 1.3 * as_ever[0]
+    assert means(found[520:])[1] <= 1.3 * as_ever[1]

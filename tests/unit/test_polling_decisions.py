@@ -161,7 +161,7 @@ def test_a_learned_cadence_looks_when_it_is_likely_over() -> None:
     """One of 6 s whose kind takes 12 s is looked at then; one that took longer, by its model's schedule."""
     known = {"cadence": LEARNED}
 
-    assert 6.36 == pytest.approx(waited(known=known))
+    assert 7.2 == pytest.approx(waited(known=known))
     assert waited(started=NOW - 20) == waited(known=known, started=NOW - 20)
 
 

@@ -34,7 +34,7 @@ def test_checks_come_when_generations_are_over(make_fleet: Callable[..., Fleet])
     )
     record = fleet.wait_for_state(task_id, "delivered")
 
-    assert due - float(started) == pytest.approx(3.09, rel=0.101)
+    assert due - float(started) == pytest.approx(3.3, rel=0.101)
     assert 1 == record.polls
     newest = fleet.ledger.lives(PATH)[0]
     assert Life(newest.low, newest.low, 1) == newest
