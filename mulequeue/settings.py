@@ -75,7 +75,7 @@ class Settings:
     poll_timeout_seconds: float = 15.0
     """Total time for one status check."""
     poll_concurrency: int = 64
-    """Status checks under way at once in one sweep."""
+    """Status checks under way at once in one sweep; those that hang for longer do not count."""
     learn_cadence: bool = True
     """Whether status checks come when they are worth most, by how long the model's last two
     hundred generations took. Off: at the model's own intervals, always."""
