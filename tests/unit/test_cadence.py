@@ -57,8 +57,8 @@ def ages(cadence: Cadence) -> list[float]:
 @pytest.mark.parametrize(
     ("lives", "expected"),
     [
-        (evenly(5, 30), [11.4, 17.0, 21.9, 25.7, 27.9, 29.6, 31.2]),
-        (evenly(11, 13), [12.5, 14.0]),
+        (evenly(5, 30), [10.6, 15.4, 19.4, 23.3, 25.7, 27.9, 29.6, 31.2]),
+        (evenly(11, 13), [12.3, 13.9]),
         (exactly(*[12.0] * 30), [13.2]),
         (exactly(*[8.0] * 60, *[40.0] * 40), [8.8, 16.8, 24.8, 32.8, 40.8, 44.0]),
         (evenly(1, 2), [1.9, 3.4]),
@@ -187,12 +187,12 @@ def skewed(chance: random.Random, number: int) -> float:
 
 @pytest.mark.parametrize("is_told", [True, False], ids=["told", "seen"])
 @pytest.mark.parametrize(
-    ("life", "later", "checks"), [(even, 1.03, 0.78), (skewed, 1.12, 0.85), (narrow, 0.5, 0.7)]
+    ("life", "later", "checks"), [(even, 1.0, 0.83), (skewed, 1.05, 0.9), (narrow, 0.5, 0.7)]
 )
 def test_is_worth_its_checks(
     life: Callable[[random.Random, int], float], later: float, checks: float, is_told: bool
 ) -> None:
-    """Beside a check every 5 s: as early for a quarter fewer checks, where lives are alike far earlier."""
+    """Beside a check every 5 s: no later for a fifth fewer checks, far earlier where lives are alike."""
     ours = means(live(life, 1200, is_told=is_told)[200:])
     every_5 = means(live(life, 1200, is_told=True, schedule=EVERY_5, learns=False)[200:])
 
