@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from celery.exceptions import Ignore
 from celery.utils import uuid
 
 from mulequeue.checked import CheckedTask
@@ -43,16 +42,6 @@ class OwnTask(ReadableTask):
         super().annotate()
         for name, value in kept.items():
             setattr(cls, name, value)
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Celery's own; an ``Ignore`` leaves it without the frames that it came through.
-
-        A worker copies, formats and pickles every one of them, only to throw it all away.
-        """
-        try:
-            return super().__call__(*args, **kwargs)
-        except Ignore as exc:
-            raise exc.with_traceback(None) from None
 
 
 class PollingTask(OwnTask, SilentTask):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from celery import shared_task
+from celery.exceptions import Ignore
 
 from mulequeue.base import OWN, FollowingTask, GeneratingTask, PollingTask, TransferringTask
 from mulequeue.errors import InputError, generation_error
@@ -37,14 +38,18 @@ def _generating(
 
     if not (task.request.called_directly or task.request.is_eager):
         here = runtime(task.app)
-        return submitting.deliver(
-            task,
-            here,
-            lambda: plan_of(here.settings),
-            on_failure=on_failure,
-            slim_args=slim_args,
-            remote_id=remote_id,
-        )
+        try:
+            return submitting.deliver(
+                task,
+                here,
+                lambda: plan_of(here.settings),
+                on_failure=on_failure,
+                slim_args=slim_args,
+                remote_id=remote_id,
+            )
+        except Ignore as exc:
+            # A worker copies, formats and pickles each frame it came through, for nobody.
+            raise exc.with_traceback(None) from None
     settings = Settings.load(task.app)
     outcome = inline.wait_in_line(
         plan_of(settings), settings, task_id=task.request.id or "direct", remote_id=remote_id
