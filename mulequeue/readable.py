@@ -36,11 +36,13 @@ class SilentTask(ReadableTask):
 
     def apply_async(self, args: Any = None, kwargs: Any = None, *rest: Any, **options: Any) -> Any:
         """Celery's own, without the event ``task-sent``."""
-        return super().apply_async(args, kwargs, *rest, event_dispatcher=_Nobody(), **options)
+        return super().apply_async(args, kwargs, *rest, event_dispatcher=NOBODY, **options)
 
 
 class _Nobody:
-    """An event dispatcher that nobody hears."""
-
     def publish(self, *_: Any, **__: Any) -> None:
         """Nothing."""
+
+
+NOBODY = _Nobody()
+"""An event dispatcher that nobody hears."""

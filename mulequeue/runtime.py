@@ -22,6 +22,7 @@ from mulequeue.ledger import Ledger, Message, Wake, unpack
 from mulequeue.masking import masked
 from mulequeue.metrics import Meter
 from mulequeue.queues import countdown, internal_queue
+from mulequeue.readable import NOBODY
 from mulequeue.settings import Settings
 
 logger = logging.getLogger("mulequeue")
@@ -128,10 +129,18 @@ class Runtime:
         return published
 
     def _wake_one(self, wake: Wake, producer: Any) -> bool:
-        """False for a message that cannot be made: it holds up none of those behind it."""
+        """False for a message that cannot be made: it holds up none of those behind it.
+
+        Who watches is told of no second ``task-sent``: the task was sent once.
+        """
         try:
             signature = self.app.signature(unpack(wake.signature))
-            signature.apply_async(producer=producer, retry_policy=_ONCE_MORE, add_to_parent=False)
+            signature.apply_async(
+                producer=producer,
+                retry_policy=_ONCE_MORE,
+                add_to_parent=False,
+                event_dispatcher=NOBODY,
+            )
         except (TypeError, ValueError, EncodeError, MuleQueueError) as exc:
             logger.error("a task cannot be woken: %r", exc, extra={"task_id": wake.task_id})
             return False
