@@ -113,7 +113,7 @@ def _refuse_any(model: str, inputs: list[Mapping[str, Any]], validate: str | Non
 def resume(task_id: str, *, app: Any = None) -> Signature:
     """A signature that takes up a generation again whose id is known.
 
-    Other arguments of ``adopt`` (``max_wait``, ``on_failure``) are set on it with ``.set`` or
+    Other arguments of ``adopt`` (``max_wait``, ``on_failure``) are set on it with
     ``.clone(kwargs=…)``; the poll interval is the one it had.
 
     :raises InputError: the ledger does not know the task, or it never got an id.

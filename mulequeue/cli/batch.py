@@ -29,10 +29,17 @@ from mulequeue.cli.resending import Resending
 from mulequeue.cli.saying import say
 from mulequeue.cli.shapes import of_counts
 from mulequeue.cli.view import echo_json, view_for
-from mulequeue.cli.watching import BatchWatch, Summary, missing_files, summary_of, watch
+from mulequeue.cli.watching import (
+    BatchWatch,
+    Summary,
+    missing_files,
+    records_of,
+    summary_of,
+    watch,
+)
 from mulequeue.cli.workers import WorkerHint
 from mulequeue.errors import InputError
-from mulequeue.ledger import Batch, Ledger
+from mulequeue.ledger import Batch, Ledger, Record
 from mulequeue.validation.calls import MODES
 from mulequeue.workflows import member_id
 
@@ -126,6 +133,8 @@ def batch_command(
 
 def run_on_workers(app: Any, job: Job) -> int:
     """Enqueue a batch (or find it there) and watch it to its end; the exit code."""
+    if job.batch_id is not None and not job.batch_id.strip():
+        raise InputError("--batch-id is empty: run again, this would be paid again. Give a name.")
     ledger = ledger_of(app)
     batch_id = job.batch_id or uuid.uuid4().hex[:12]
     known = ledger.batch(batch_id) if job.batch_id else None
@@ -160,15 +169,25 @@ def run_on_workers(app: Any, job: Job) -> int:
 
 def check_same(ledger: Ledger, known: Batch, job: Job) -> None:
     """Raise InputError when a batch of that name was made of something else."""
-    first = ledger.record(member_id(known.batch_id, 0))
-    prompt = " ".join(str(job.inputs[0].get(job.model.prompt_field, "")).split())
-    # A record keeps the start of its prompt.
-    is_other = first is not None and not prompt.startswith(first.label)
-    if known.size != len(job.inputs) or is_other:
+    is_other = known.size != len(job.inputs) or any(
+        _is_other(record, job)
+        for record in records_of(ledger, [member_id(known.batch_id, n) for n in range(known.size)])
+    )
+    if is_other:
         raise InputError(
-            f"Batch {known.batch_id} exists and was made of other prompts ({known.size} of them). "
-            "Give another --batch-id."
+            f"Batch {known.batch_id} exists and was made of other prompts ({known.size} of them), or "
+            "by another model. Give another --batch-id."
         )
+
+
+def _is_other(record: Record, job: Job) -> bool:
+    given = job.inputs[int(record.task_id.rpartition("-")[2])]
+    prompt = " ".join(str(given.get(job.model.prompt_field, "")).split())
+    # A record keeps the start of its prompt.
+    is_known = bool(record.path)  # one that was refused at once has none
+    return is_known and (
+        record.api_path != job.model.api_path or not prompt.startswith(record.label)
+    )
 
 
 def do_without(name: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from mulequeue.catalog import Model
 from mulequeue.cli.saying import say
-from mulequeue.errors import InputError
+from mulequeue.errors import ConfigurationError, InputError
 from mulequeue.inputs import check_input
 from mulequeue.settings import Settings
 from mulequeue.validation.calls import mode_of, refuse, refuse_any
@@ -82,6 +82,10 @@ def storage_of(output: str | None, settings: Settings) -> str:
 def check_notification(target: str | None, settings: Settings) -> None:
     """Raise ConfigurationError for a target that notifications may not go to."""
     if target is not None:
-        from mulequeue.notifications import check_target
+        from mulequeue.notifications import check_secret, check_target
 
         check_target(target, settings)
+        try:
+            check_secret(settings)
+        except ConfigurationError as exc:  # it is the workers that need it
+            say(f"warning: not in this environment, so see that the workers have it: {exc}")

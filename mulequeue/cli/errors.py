@@ -56,5 +56,6 @@ def in_one_line(*, debug: bool) -> Iterator[None]:
 
 
 def one_line(text: str) -> str:
-    """White space folded, passwords in URLs masked."""
-    return masked(" ".join(text.split()))
+    """White space folded, passwords in URLs masked, and nothing in it that moves a terminal."""
+    printable = "".join(char if char.isprintable() else " " for char in text)
+    return masked(" ".join(printable.split()))

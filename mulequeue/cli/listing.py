@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import click
 
+from mulequeue.cli.errors import one_line
 from mulequeue.cli.fleet import app_of, check_redis, settings_of
 from mulequeue.cli.progress import SIGNS, WORDS, progress_line
 from mulequeue.cli.saying import say
@@ -129,7 +130,7 @@ def lines(records: Sequence[Record], now: float, width: int | None) -> list[str]
             WORDS.get(record.status or record.state, record.status or record.state),
             age(now - record.created),
             record.model or record.path,
-            record.label,
+            one_line(record.label),
         )
         for record in records
     ]

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from mulequeue.cli.errors import Stopped
+from mulequeue.cli.errors import Stopped, one_line
 from mulequeue.cli.outcomes import reason, status_line
 from mulequeue.cli.progress import WORDS, clock
 from mulequeue.cli.saying import fitted, say
@@ -79,7 +79,7 @@ def _rows(record: Record, now: float) -> list[tuple[str, Any]]:
         ("task", record.task_id),
         ("status", WORDS.get(record.status or record.state, record.status or record.state)),
         ("model", record.model),
-        ("prompt", record.label),
+        ("prompt", one_line(record.label)),
         ("batch", record.batch),
         ("path", record.api_path if record.path else None),
         ("remote id", record.remote_id),

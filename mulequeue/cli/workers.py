@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mulequeue.cli.fleet import name_of, settings_of
+from mulequeue.health.workers import queue_of
 
 REPLY_SECONDS = 1.5
 PATIENCE_SECONDS = 3.0
@@ -59,8 +60,8 @@ def missing_workers(app: Any, taken: set[str], local: str = "") -> str | None:
     if not taken:
         text = f"No worker answers. Start one in another terminal: {command}"
         return f"{text}\n{local}".rstrip()
-    queue = app.amqp.router.route({}, "mulequeue.generate").get("queue")
-    needed = [getattr(queue, "name", queue), settings.poll_queue, settings.wake_queue]
+    own = [queue_of(app, f"mulequeue.{task}") for task in ("generate", "download", "notify")]
+    needed = dict.fromkeys([own[0], settings.poll_queue, settings.wake_queue, *own[1:]])
     missing = [name for name in needed if name and name not in taken]
     if not missing:
         return None

@@ -92,17 +92,25 @@ def hear_clocks(
 
 def examine_workers(app: Any, settings: Settings, seen: Seen, command: str) -> list[Finding]:
     """:param command: how a worker of this app is started, without queues."""
-    queue = app.amqp.router.route({}, "mulequeue.generate").get("queue")
     needed = {
-        "task-queue": str(getattr(queue, "name", queue)),
+        "task-queue": queue_of(app, "mulequeue.generate"),
         "poll-queue": settings.poll_queue,
         "wake-queue": settings.wake_queue,
     }
+    for task in ("download", "notify"):
+        if (queue := queue_of(app, f"mulequeue.{task}")) not in needed.values():
+            needed[f"{task}-queue"] = queue
     found = [alive(seen, command, f"{settings.poll_queue},{settings.wake_queue}")]
     if seen.queues:
         taken = {name for queues in seen.queues.values() for name in queues}
         found += [takes(id, name, name in taken, command) for id, name in needed.items()]
     return [*found, worker_clocks(seen)] if seen.queues or seen.clocks else found
+
+
+def queue_of(app: Any, task: str) -> str:
+    """Where messages of a task go by the app's own routes."""
+    queue = app.amqp.router.route({}, task).get("queue")
+    return str(getattr(queue, "name", queue))
 
 
 def alive(seen: Seen, command: str, internal: str) -> Finding:
@@ -133,6 +141,8 @@ def takes(id: str, queue: str, is_taken: bool, command: str) -> Finding:
         "poll-queue": "no generation is checked",
         "wake-queue": "no finished generation goes on",
         "task-queue": "no generation is started",
+        "download-queue": "no file is stored, and what was paid expires within hours",
+        "notify-queue": "nobody is notified",
     }
     return error(
         id,

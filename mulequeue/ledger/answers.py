@@ -184,8 +184,12 @@ def texts(fields: Mapping[Any, Any]) -> dict[str, str]:
     return {key.decode(): value.decode() for key, value in fields.items()}
 
 
+COUNTED = ("waiting", "submitting", "generating", *OUTCOME_STATUSES)
+"""What a record counts as: each is in one of these."""
+
+
 def counts_of(fields: Mapping[str, str]) -> dict[str, int]:
-    names = ("waiting", "submitting", "generating", *OUTCOME_STATUSES, "files", "downloaded")
+    names = (*COUNTED, "files", "downloaded")
     return {name: int(fields.get(name, 0)) for name in names if name in fields}
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from mulequeue.cadence import Life
-from mulequeue.ledger.answers import Batch, counts_of, texts
+from mulequeue.ledger.answers import COUNTED, Batch, counts_of, texts
 from mulequeue.ledger.base import Base
 from mulequeue.ledger.records import Record, read_record
 
@@ -61,10 +61,14 @@ class Reading(Base):
         fields = texts(self.redis.hgetall(f"{self.prefix}batch:{batch_id}"))
         if "size" not in fields:
             return None
+        size, counts = int(fields["size"]), counts_of(fields)
+        if "stopped" in fields:  # who has not come to a worker yet never submits
+            missing = size - sum(counts.get(name, 0) for name in COUNTED)
+            counts["cancelled"] = counts.get("cancelled", 0) + max(missing, 0)
         return Batch(
             batch_id=batch_id,
-            size=int(fields["size"]),
-            counts=counts_of(fields),
+            size=size,
+            counts=counts,
             files=int(fields.get("files", 0)),
             downloaded=int(fields.get("downloaded", 0)),
             is_cancelled="stopped" in fields,

@@ -42,12 +42,21 @@ def test_the_same_batch_again_is_paid_once(fleet: Fleet, cli: Run) -> None:
     assert 2 == fleet.emulator.stats()["creates"]
 
 
+def test_an_empty_batch_id_is_refused(fleet: Fleet, cli: Run) -> None:
+    """A name that a script left empty would make a new batch, and be paid, at every run."""
+    done = cli("batch", "-", "--batch-id", "", stdin="a\n")
+
+    assert 1 == done.returncode
+    assert "--batch-id is empty" in done.stderr
+    assert 0 == fleet.emulator.stats()["creates"]
+
+
 def test_the_same_batch_id_for_other_prompts_is_refused(fleet: Fleet, cli: Run) -> None:
     """A batch id that is taken by other prompts is an error, and nothing is sent."""
     fleet.worker()
     cli("batch", "-", "--batch-id", "mine", stdin="a\nb\n")
 
-    other = cli("batch", "-", "--batch-id", "mine", stdin="c\nd\n")
+    other = cli("batch", "-", "--batch-id", "mine", stdin="a\nd\n")
 
     assert 1 == other.returncode
     assert "was made of other prompts" in other.stderr

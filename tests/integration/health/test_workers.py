@@ -73,6 +73,18 @@ def test_a_queue_that_nobody_takes_is_told(
     assert expected == examined(well)
 
 
+def test_a_queue_of_downloads_that_nobody_takes_is_told(make_fleet: Callable[..., Fleet]) -> None:
+    """Where downloads have a queue of their own, some worker has to take it: files expire."""
+    fleet = make_fleet(env={"MULEQUEUE_TRANSFER_QUEUE": "transfers"}, persistent=True)
+    fleet.worker("-P", "solo")
+
+    done = program_in(fleet)("doctor", "--json")
+
+    found = {item["id"]: item for item in json.loads(done.stdout)["findings"]}
+    assert "error" == found["download-queue"]["level"]
+    assert found["download-queue"]["fix"].endswith("-Q transfers")
+
+
 def test_workers_without_remote_control_are_not_called_missing(
     make_fleet: Callable[..., Fleet],
 ) -> None:

@@ -57,6 +57,17 @@ def test_members_of_a_cancelled_batch_never_submit(world: World) -> None:
     assert (2, {"submitting": 1, "cancelled": 1}) == (batch.size, batch.counts)
 
 
+def test_members_that_never_came_are_cancelled_too(world: World) -> None:
+    """A batch that is cancelled before all of it was enqueued comes to an end all the same."""
+    world.settled("t", batch_id="b", batch_size=5)
+
+    world.ledger.cancel_batch("b")
+
+    batch = world.ledger.batch("b")
+    assert batch is not None
+    assert (5, 1, 4) == (batch.over, batch.counts["succeeded"], batch.counts["cancelled"])
+
+
 @pytest.mark.parametrize("end", ["failed", "submit_unknown", "not created", "died"])
 def test_cancel_during_the_post_is_heeded_whatever_comes_of_it(world: World, end: str) -> None:
     """A task flagged while submitting ends cancelled: refused, unknown, not created or abandoned."""
