@@ -10,16 +10,23 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from support.programs import missing
+from support.programs import missing, run_logged
 from support.redis_server import free_port
 from support.waiting import wait_until
+
+# Program -> the Debian package that has it. The first one calls the second.
+_PACKAGES = {
+    "mariadb-install-db": "mariadb-server-core",
+    "my_print_defaults": "mariadb-client-core",
+    "mariadbd": "mariadb-server-core",
+}
 
 
 def _program(name: str) -> str:
     """Debian keeps the server out of PATH for those who are not root."""
     found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/bin")
     if found is None:
-        missing(f"no {name} (apt install mariadb-server-core)")
+        missing(f"no {name} (apt install {_PACKAGES[name]})")
     return found
 
 
@@ -27,20 +34,19 @@ class MariaServer:
     """``mariadbd`` with a database ``shop`` that tells capitals from small letters."""
 
     def __init__(self) -> None:
-        install, mariadbd = _program("mariadb-install-db"), _program("mariadbd")
+        install, _, mariadbd = map(_program, _PACKAGES)
         self.folder = Path(tempfile.mkdtemp(prefix="mulequeue-maria"))
         self.port = free_port()
         common = ["--no-defaults", f"--datadir={self.folder}/data"]
         if os.geteuid() == 0:
             common.append("--user=root")
         self._log = (self.folder / "log").open("wb")
-        told: dict[str, Any] = {"stdout": self._log, "stderr": self._log}
-        subprocess.run([install, *common, "--skip-test-db"], check=True, timeout=120, **told)
+        run_logged([install, *common, "--skip-test-db"], self.folder / "install.log")
         init = self.folder / "init.sql"
         init.write_text("CREATE DATABASE shop CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;\n")
         command = [mariadbd, *common, "--skip-grant-tables", "--bind-address=127.0.0.1"]
         command += [f"--port={self.port}", f"--socket={self.folder}/socket", f"--init-file={init}"]
-        self._process = subprocess.Popen(command, **told)
+        self._process = subprocess.Popen(command, stdout=self._log, stderr=self._log)
         wait_until(self._answers, seconds=60, what=f"MariaDB; see {self.folder}/log")
 
     def _answers(self) -> bool:

@@ -6,12 +6,11 @@ import glob
 import os
 import pwd
 import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from support.programs import missing
+from support.programs import missing, run_logged
 from support.redis_server import free_port
 
 
@@ -51,18 +50,13 @@ class PostgresServer:
 
     def _run(self, program: str, *args: str) -> None:
         data = str(self.folder / "data")
-        # The server inherits these; a pipe would keep us waiting for its end.
-        with (self.folder / "setup.log").open("ab") as log:
-            subprocess.run(
-                [program, "-D", data, *args],
-                user=self._user,
-                cwd=self.folder,
-                env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
-                stdout=log,
-                stderr=log,
-                check=True,
-                timeout=60,
-            )
+        run_logged(
+            [program, "-D", data, *args],
+            self.folder / f"{Path(program).name}.log",
+            user=self._user,
+            cwd=self.folder,
+            env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
+        )
 
     def stop(self) -> None:
         self._run(self._pg_ctl, "-m", "immediate", "-w", "stop")

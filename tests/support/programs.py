@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
@@ -28,3 +29,18 @@ def program(name: str, install: str) -> str:
     if found is None:
         missing(f"no {name} on PATH ({install})")
     return found
+
+
+def run_logged(command: list[str], log: Path, *, seconds: float = 120, **options: Any) -> None:
+    """Run a program to its end; if it fails, the test fails with what the program wrote.
+
+    The output goes to a file: a server that the program starts inherits it, and a pipe would keep
+    us waiting for the server's end.
+
+    :param log: where its output goes.
+    :param options: of :func:`subprocess.run`.
+    """
+    with log.open("wb") as output:
+        done = subprocess.run(command, stdout=output, stderr=output, timeout=seconds, **options)
+    if done.returncode != 0:
+        pytest.fail(f"{command[0]} exited {done.returncode}:\n{log.read_text(errors='replace')}")

@@ -83,7 +83,8 @@ class RabbitServer:
             )
 
     def _answers(self) -> bool:
-        assert self._processes[-1].poll() is None, "rabbitmq-server ended"
+        log = self._folder / f"{Path(self._binary).name}.log"
+        assert self._processes[-1].poll() is None, log.read_text(errors="replace")
         try:
             with Connection(self.url, connect_timeout=2) as connection:
                 connection.connect()
