@@ -32,7 +32,7 @@ VERSIONED := tests/acceptance/settings tests/acceptance/test_deaths_waiting.py \
 	tests/unit/test_redis_urls.py tests/unit/test_parking.py tests/unit/test_packing.py tests/unit/cli
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test suite test-oldest test-all release-check lint format reference bench upgrade-fixture soak clean
+.PHONY: help demo test suite test-oldest test-valkey test-all release-check lint format reference bench upgrade-fixture soak clean
 
 help: ## Show what there is
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,9 +63,13 @@ suite: $(VENV)/dev ## All tests, on what is installed in VENV
 test-oldest: ## The oldest supported releases, where versions differ
 	$(MAKE) suite $(OLDEST) TESTS="$(VERSIONED)"
 
+test-valkey: $(VENV)/dev ## The ledger's tests on the embedded Valkey, whatever server is on PATH
+	REDIS_SERVER=embedded $(MAKE) suite TESTS=tests/integration/ledger
+
 test-all: ## Everything on the built wheel; a missing server is a failure
 	$(MAKE) lint $(WHEEL)
 	CI=true $(MAKE) suite $(WHEEL)
+	CI=true $(MAKE) test-valkey $(WHEEL)
 	CI=true $(MAKE) test-oldest
 
 release-check: ## Build wheel and sdist, look into both, and run the suite on the wheel

