@@ -73,11 +73,12 @@ test-all: ## Everything on the built wheel; a missing server is a failure
 	CI=true $(MAKE) test-oldest
 
 release-check: ## Build wheel and sdist, look into both, and run the suite on the wheel
+	@test -n "$(REPOSITORY)" || { echo "Name the repository: make release-check REPOSITORY=https://…"; exit 1; }
 	rm -rf dist
 	$(MAKE) .venv-wheel/dev $(WHEEL)
-	.venv-wheel/bin/python -m build
+	MULEQUEUE_REPOSITORY=$(REPOSITORY) .venv-wheel/bin/python -m build
 	.venv-wheel/bin/pip install --quiet --no-deps --force-reinstall dist/*.whl
-	RELEASE=1 PYTHONSAFEPATH=1 .venv-wheel/bin/pytest tests/wheel
+	RELEASE=1 MULEQUEUE_REPOSITORY=$(REPOSITORY) PYTHONSAFEPATH=1 .venv-wheel/bin/pytest tests/wheel
 	$(MAKE) suite $(WHEEL)
 
 lint: $(VENV)/dev ## ruff and mypy

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -55,6 +56,18 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_registry_would_take_both() -> None:
     """The metadata is complete and the description renders."""
     _checked(sys.executable, "-m", "twine", "check", "--strict", *_both(), folder=TREE)
+
+
+def test_no_link_of_the_description_is_relative() -> None:
+    """Links and pictures also work on the page of a package index."""
+    with zipfile.ZipFile(_the_one("*.whl")) as archive:
+        name = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        text = archive.read(name).decode()
+
+    targets = re.findall(r"\]\(([^)\s]+)\)", text)
+    assert len(targets) > 10
+    assert [] == [target for target in targets if not target.startswith("https://")]
+    assert "Project-URL: Source, https://" in text
 
 
 def _both() -> list[Path]:
