@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -80,3 +81,16 @@ class RedisServer:
             self._process.send_signal(signal.SIGCONT)
             self._process.terminate()
             self._process.wait(10)
+
+
+def type_redis_cli(line: str, server: RedisServer) -> None:
+    """Run a ``redis-cli -p PORT …`` line; where the program is missing, send its words.
+
+    The embedded Valkey comes without ``redis-cli``.
+    """
+    program, option, port, *words = line.split()
+    assert ("redis-cli", "-p", str(server.port)) == (program, option, port)
+    if shutil.which(program):
+        subprocess.run(line.split(), check=True, capture_output=True)
+    else:
+        server.client.execute_command(*words)

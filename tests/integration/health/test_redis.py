@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from support.findings import NOWHERE, levels
 from support.fleet import KEY, environment
 from support.program import runs_in
 from support.redis_kinds import redis_with
+from support.redis_server import type_redis_cli
 from support.waiting import wait_until
 
 from mulequeue.health.redis_server import broker_eviction, eviction, persistence, read_facts
@@ -62,7 +62,7 @@ def test_the_fix_of_a_redis_that_forgets_mends_it(redis_server: Any) -> None:
 
     for finding in (persistence(facts), eviction(facts)):
         (line,) = (line for line in finding.fix.splitlines() if line.startswith("  "))
-        subprocess.run(line.split(), check=True, capture_output=True)
+        type_redis_cli(line, redis_server)
 
     wait_until(lambda: not writes_first_file(client), what="the append-only file")
     after = read_facts(client)
