@@ -11,7 +11,7 @@ from yarl import URL
 from mulequeue import client, wire
 from mulequeue.answers import MAX_ANSWER_BYTES, Answer, Fetched, read_check, told_nothing
 from mulequeue.errors import ConfigurationError
-from mulequeue.http import COMMON_HEADERS, api_session, ca_bundle, proxy_for, ssl_context
+from mulequeue.http import COMMON_HEADERS, api_session, ca_bundle, proxy_for, tls_context
 from mulequeue.lines import Lines
 from mulequeue.reply import Reply, ReplyError
 from mulequeue.routes import headers_of, quoted, reason_of, url_of
@@ -80,7 +80,7 @@ def _lines_to(profile: Profile) -> Lines | None:
     return Lines(
         profile.base_url,
         head.encode("ascii"),
-        ssl_context=ssl_context(ca_bundle()),
+        ssl_context=tls_context(ca_bundle()),
         most_bytes=MAX_ANSWER_BYTES,
     )
 

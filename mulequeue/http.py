@@ -4,8 +4,8 @@ Two stacks under one set of rules. aiohttp talks to the API (one status check co
 CPU it costs with requests); requests moves assets and notifications, on any worker pool, in
 sessions of its own (:mod:`mulequeue.transfer_session`).
 Both obey ``HTTP(S)_PROXY``, ``ALL_PROXY``, ``NO_PROXY``, and ``REQUESTS_CA_BUNDLE``,
-``CURL_CA_BUNDLE`` or ``SSL_CERT_FILE``. Both always verify TLS, keep no cookies, follow no
-redirects by themselves and never read ``.netrc``.
+``CURL_CA_BUNDLE`` or ``SSL_CERT_FILE``. Both always verify TLS, with the same context
+(:func:`tls_context`), keep no cookies, follow no redirects by themselves and never read ``.netrc``.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ __all__ = [
     "ca_bundle",
     "fresh_session",
     "proxy_for",
-    "ssl_context",
+    "tls_context",
 ]
 
 # The edge in front of the API blocks Python's stock User-Agent, so it is always set.
@@ -94,7 +94,7 @@ def api_session(settings: Settings, *, limit: int) -> aiohttp.ClientSession:
     """
     connector = aiohttp.TCPConnector(
         limit=limit,
-        ssl=ssl_context(ca_bundle()),
+        ssl=tls_context(ca_bundle()),
         resolver=aiohttp.ThreadedResolver(),
         keepalive_timeout=60,
     )
@@ -117,7 +117,7 @@ class FreshConnector(aiohttp.TCPConnector):
         super().__init__(
             limit=1,
             force_close=True,
-            ssl=ssl_context(ca_bundle()),
+            ssl=tls_context(ca_bundle()),
             resolver=aiohttp.ThreadedResolver(),
         )
         self._before_request = before_request
@@ -149,9 +149,29 @@ def _session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
     )
 
 
-@lru_cache(maxsize=8)  # loading the bundle takes some 20 ms, too much for every submit
-def ssl_context(bundle: str) -> ssl.SSLContext:
-    """Verifies servers with a CA bundle (a file or a folder)."""
+def tls_context(bundle: str) -> ssl.SSLContext:
+    """Return the context that verifies servers and proxies; the bundle is read again when it changed.
+
+    The defaults differ between Python versions and HTTP libraries; the same rules replace them all.
+    The chain leads to a certificate in the bundle, each certificate on it is valid today, and the
+    server's certificate lists the host in ``subjectAltName``.
+
+    :param bundle: a file or a folder, see :func:`ca_bundle`.
+    """
+    return _loaded(bundle, os.stat(bundle).st_mtime_ns)
+
+
+@lru_cache(maxsize=8)  # loading takes some 20 ms, too much for every submit
+def _loaded(bundle: str, changed_ns: int) -> ssl.SSLContext:
     if os.path.isdir(bundle):
-        return ssl.create_default_context(capath=bundle)
-    return ssl.create_default_context(cafile=bundle)
+        context = ssl.create_default_context(capath=bundle)
+    else:
+        context = ssl.create_default_context(cafile=bundle)
+    # From 3.13 on, Python rejects a CA without the extensions that RFC 5280 asks for, such as
+    # keyUsage. Many private CAs lack them. Signatures, dates, names and CA:TRUE are checked anyway.
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    # From 3.13 on, Python trusts an intermediate CA in the bundle without its root, as curl does.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    # requests never matches the host with the certificate's common name; Python does by default.
+    context.hostname_checks_common_name = False
+    return context

@@ -8,21 +8,18 @@ from __future__ import annotations
 
 import os
 import socket
-import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import lru_cache
 from typing import Any, Self
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.util.ssl_ import create_urllib3_context
 
 from mulequeue.addresses import AddressGuard
 from mulequeue.alarms import deadlines
-from mulequeue.http import USER_AGENT, ca_bundle, proxy_for
+from mulequeue.http import USER_AGENT, ca_bundle, proxy_for, tls_context
 
 __all__ = ["Timeout", "TransferSession", "described"]
 
@@ -47,7 +44,8 @@ class TransferSession:
         self._line: socket.socket | None = None
         self._connection: Any = None
         self._joins = 0
-        self._bundle = ca_bundle()
+        self.bundle = ca_bundle()
+        """What its connections are verified with, until it is closed."""
         self._adapter = _GuardedAdapter(self)
 
     @property
@@ -99,7 +97,7 @@ class TransferSession:
             request,
             stream=True,
             timeout=timeout,
-            verify=self._bundle,
+            verify=self.bundle,
             proxies={"all": proxy} if proxy else {},
         )
         if self.was_cut:  # the standard library takes headers that end early for all of them
@@ -169,26 +167,11 @@ def described(exc: Exception) -> str:
     return text[:300]
 
 
-def tls_context(bundle: str) -> ssl.SSLContext:
-    """Verifies servers with a CA bundle (a file or a folder); read again only when it changed."""
-    return _loaded(bundle, os.stat(bundle).st_mtime_ns)
-
-
-@lru_cache(maxsize=4)  # loading takes some 20 ms
-def _loaded(bundle: str, changed_ns: int) -> ssl.SSLContext:
-    context = create_urllib3_context()
-    if os.path.isdir(bundle):
-        context.load_verify_locations(capath=bundle)
-    else:
-        context.load_verify_locations(cafile=bundle)
-    return context
-
-
 class _GuardedAdapter(HTTPAdapter):
     """Makes connections that report to their session before a byte is sent."""
 
     def __init__(self, session: TransferSession) -> None:
-        self._classes = _pool_classes(session)
+        self._session, self._classes = session, _pool_classes(session)
         super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -196,9 +179,11 @@ class _GuardedAdapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = self._classes
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        manager = super().proxy_manager_for(proxy, **kwargs)
-        if not proxy.lower().startswith("socks"):
-            manager.pool_classes_by_scheme = self._classes
+        if proxy.lower().startswith("socks"):
+            return super().proxy_manager_for(proxy, **kwargs)
+        context = tls_context(self._session.bundle)
+        manager = super().proxy_manager_for(proxy, proxy_ssl_context=context, **kwargs)
+        manager.pool_classes_by_scheme = self._classes
         return manager
 
 
@@ -209,10 +194,9 @@ def _pool_classes(session: TransferSession) -> dict[str, Any]:
 
     class Secure(HTTPSConnection):
         def connect(self) -> None:
-            bundle = self.ca_certs or self.ca_cert_dir
-            # A proxy that is itself behind TLS is verified with the bundle, not with a context.
-            if bundle and not (self.proxy and self.proxy.scheme == "https"):
-                self.ssl_context, self.ca_certs, self.ca_cert_dir = tls_context(bundle), None, None
+            # requests verifies no TLS proxy on the way to an http URL, and loads the bundle each time.
+            self.ssl_context, self.cert_reqs = tls_context(session.bundle), "CERT_REQUIRED"
+            self.ca_certs = self.ca_cert_dir = None
             super().connect()
 
         def _new_conn(self) -> socket.socket:

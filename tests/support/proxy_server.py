@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import ssl
 import threading
 from collections.abc import Mapping
 from typing import Any, Self
@@ -16,9 +17,16 @@ class ProxyServer:
 
     :param hosts: loopback port by ``name:port`` of the target.
     :param login: ``user:password`` that it asks for; None: nothing.
+    :param tls: it speaks TLS, as ``localhost``; None: it does not.
     """
 
-    def __init__(self, hosts: Mapping[str, int], *, login: str | None = None) -> None:
+    def __init__(
+        self,
+        hosts: Mapping[str, int],
+        *,
+        login: str | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.targets: list[str] = []
         """``CONNECT name:port`` or ``METHOD name:port`` of every request that it let through."""
         self.refused: list[str] = []
@@ -27,14 +35,15 @@ class ProxyServer:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
         self._thread.start()
-        starting = asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._origin = "https://{}localhost" if tls else "http://{}127.0.0.1"
+        starting = asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=tls)
         self._server = self._wait(starting)
         self.port: int = self._server.sockets[0].getsockname()[1]
 
     @property
     def url(self) -> str:
         login = f"{self._login}@" if self._login else ""
-        return f"http://{login}127.0.0.1:{self.port}"
+        return f"{self._origin.format(login)}:{self.port}"
 
     def stop(self) -> None:
         self._wait(self._close())

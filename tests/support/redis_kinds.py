@@ -56,8 +56,7 @@ def tls_options(folder: Path) -> tuple[list[str], Path]:
         missing("the Redis program was built without TLS (apt install redis-server)")
     authority = private_ca(folder, "localhost")
     options = ["--port", "0", "--tls-port", str(free_port()), "--tls-auth-clients", "no"]
-    options += ["--tls-cert-file", str(folder / "cert.pem")]
-    options += ["--tls-key-file", str(folder / "key.pem")]
+    options += ["--tls-cert-file", str(authority.cert), "--tls-key-file", str(authority.key)]
     return [*options, "--tls-ca-cert-file", str(authority.bundle)], authority.bundle
 
 
