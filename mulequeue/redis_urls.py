@@ -61,9 +61,18 @@ def _with_tls(url: str, tls: Any) -> str:
     if scheme in ("redis", "redis+sentinel"):
         scheme = scheme.replace("redis", "rediss", 1)
     options = {
-        name: _CERT_REQS.get(value, value) if name == "ssl_cert_reqs" else value
+        name: _in_url(name, value)
         for name, value in (tls.items() if isinstance(tls, Mapping) else ())
         if name.startswith("ssl_") and value is not None and f"{name}=" not in url
     }
     mark = "&" if "?" in rest else "?"
     return f"{scheme}://{rest}{mark}{urlencode(options)}" if options else f"{scheme}://{rest}"
+
+
+def _in_url(name: str, value: Any) -> Any:
+    """Return a TLS option as redis-py reads it from a URL."""
+    if name == "ssl_cert_reqs":
+        return _CERT_REQS.get(value, value)
+    if name in ("ssl_include_verify_flags", "ssl_exclude_verify_flags"):
+        return ",".join(str(one.name) for flags in value for one in ssl.VerifyFlags(flags))
+    return value

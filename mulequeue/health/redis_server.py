@@ -21,6 +21,11 @@ SKEW_SECONDS = 2.0
 GREAT_SKEW_SECONDS = 60.0
 
 _NO_AOF = "Turn its append-only file on (appendonly yes)"
+_TRUST = (
+    "Name the CA of its certificate in ssl_ca_certs. Does that CA lack extensions, such as key usage, "
+    "which Python 3.13 and newer ask for? Issue it anew with them, or set "
+    '"ssl_exclude_verify_flags": [ssl.VERIFY_X509_STRICT] in broker_use_ssl and redis_backend_use_ssl'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,8 @@ def _cli(options: Mapping[str, Any]) -> str:
 def unreachable(url: str, exc: Exception, setting: str) -> Finding:
     """:param setting: how this project spells ``mulequeue_redis_url``."""
     why = " ".join(str(exc).rstrip(".").split()) or type(exc).__name__
+    if "certificate verify failed" in why:
+        return error("redis", f"Redis at {url} is not trusted: {why}.", _TRUST)
     return error(
         "redis",
         f"Redis at {url} does not answer: {why}.",

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import requests
 from support.fleet import KEY
-from support.private_ca import CA, PrivateCA, private_ca
+from support.private_ca import CA, WHOLE_CA, PrivateCA, private_ca
 from support.proxy_server import ProxyServer
 from support.raw_server import http, plain_network, raw_server  # noqa: F401
 
@@ -109,7 +109,7 @@ def serve(ca: PrivateCA) -> Any:
     "options",
     [
         pytest.param({}, id="no-key-usage"),
-        pytest.param({"ca": f"{CA}\nkeyUsage=critical,keyCertSign,cRLSign"}, id="key-usage"),
+        pytest.param({"ca": WHOLE_CA}, id="key-usage"),
         pytest.param(
             {
                 "ca": f"{NO_EXTENSIONS}basicConstraints=CA:TRUE",

@@ -12,6 +12,8 @@ import pytest
 
 CA = "basicConstraints=critical,CA:TRUE"
 """The extensions of a CA as many companies have them: without ``keyUsage``."""
+WHOLE_CA = f"{CA}\nkeyUsage=critical,keyCertSign,cRLSign"
+"""Those that RFC 5280 asks for, and Python from 3.13 on; openssl adds the key identifiers."""
 
 
 @dataclass(frozen=True)

@@ -50,11 +50,14 @@ def _listens(port: int) -> bool:
     return True
 
 
-def tls_options(folder: Path) -> tuple[list[str], Path]:
-    """Options of a Redis that speaks TLS only, as ``localhost``, and the CA that clients need."""
+def tls_options(folder: Path, *, ca: str) -> tuple[list[str], Path]:
+    """Options of a Redis that speaks TLS only, as ``localhost``, and the CA that clients need.
+
+    :param ca: the CA's extensions.
+    """
     if b"SSL_CTX_new" not in Path(redis_binary()).read_bytes():
         missing("the Redis program was built without TLS (apt install redis-server)")
-    authority = private_ca(folder, "localhost")
+    authority = private_ca(folder, "localhost", ca=ca)
     options = ["--port", "0", "--tls-port", str(free_port()), "--tls-auth-clients", "no"]
     options += ["--tls-cert-file", str(authority.cert), "--tls-key-file", str(authority.key)]
     return [*options, "--tls-ca-cert-file", str(authority.bundle)], authority.bundle

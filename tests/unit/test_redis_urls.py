@@ -30,6 +30,19 @@ SENTINELS = "sentinel://:pw@a:1/3;sentinel://b:2"
             "rediss://a/1?ssl_cert_reqs=required&ssl_ca_certs=ca.pem",
         ),
         (
+            {
+                "broker_url": "rediss://a/1",
+                "broker_use_ssl": {
+                    "ssl_exclude_verify_flags": [
+                        ssl.VERIFY_X509_STRICT,
+                        ssl.VERIFY_CRL_CHECK_LEAF | ssl.VERIFY_X509_PARTIAL_CHAIN,
+                    ]
+                },
+            },
+            "rediss://a/1?ssl_exclude_verify_flags=VERIFY_X509_STRICT%2CVERIFY_CRL_CHECK_LEAF"
+            "%2CVERIFY_X509_PARTIAL_CHAIN",
+        ),
+        (
             {"result_backend": "rediss://a?ssl_cert_reqs=none", "redis_backend_use_ssl": TLS},
             "rediss://a?ssl_cert_reqs=none&ssl_ca_certs=ca.pem",
         ),

@@ -10,12 +10,19 @@ import redis
 from celery import Celery
 from support.findings import NOWHERE, levels
 from support.fleet import KEY, environment
+from support.private_ca import WHOLE_CA
 from support.program import runs_in
-from support.redis_kinds import redis_with
+from support.redis_kinds import redis_with, tls_options
 from support.redis_server import type_redis_cli
 from support.waiting import wait_until
 
-from mulequeue.health.redis_server import broker_eviction, eviction, persistence, read_facts
+from mulequeue.health.redis_server import (
+    broker_eviction,
+    eviction,
+    persistence,
+    read_facts,
+    unreachable,
+)
 from mulequeue.ledger.hasty import hasty_client
 from mulequeue.settings import Settings
 
@@ -116,3 +123,18 @@ def test_a_hasty_client_asks_once(redis_server: Any) -> None:
         assert client.ping()
         with pytest.raises(redis.TimeoutError):
             client.blpop(["nothing"], timeout=5)
+
+
+def test_a_redis_that_is_not_trusted_is_told_as_such(tmp_path: Path) -> None:
+    """The reason is TLS: the fix names the CA bundle instead of starting another server."""
+    options, _ = tls_options(tmp_path, ca=WHOLE_CA)
+    with redis_with(tmp_path, *options) as port:
+        url = f"rediss://localhost:{port}/0"
+        with hasty_client(url, 5) as client, pytest.raises(redis.ConnectionError) as failed:
+            client.ping()
+
+    finding = unreachable(url, failed.value, "mulequeue_redis_url")
+
+    assert "is not trusted" in finding.text
+    assert "ssl_ca_certs" in finding.fix
+    assert "redis-server" not in finding.fix
