@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 from support.fleet import environment
 from support.program import command, runs_in
+from support.redis_server import redis_binary
 from support.waiting import wait_until
 
 from mulequeue.processes import free_port
@@ -19,6 +20,7 @@ from mulequeue.processes import free_port
 @contextmanager
 def dev(folder: Path, env: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     """The program, ready; stopped by Ctrl-C at the end."""
+    redis_binary()  # without one the test ends here, with the reason
     log = folder / "dev.log"
     with log.open("wb") as output:
         program = subprocess.Popen(
@@ -30,7 +32,10 @@ def dev(folder: Path, env: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
         )
     try:
         wait_until(
-            lambda: log.read_text().count(" ready.") == 2, seconds=60, what="worker and poller"
+            lambda: log.read_text().count(" ready.") == 2,
+            seconds=60,
+            what="worker and poller",
+            program=program,
         )
         yield program
     finally:

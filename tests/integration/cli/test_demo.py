@@ -12,12 +12,13 @@ import pytest
 from redis import Redis
 from support.fleet import environment
 from support.program import SUMMARY, command
-from support.redis_server import RedisServer
+from support.redis_server import RedisServer, redis_binary
 from support.waiting import wait_until
 
 
 def demo(folder: Path, *arguments: str, **env: str) -> subprocess.Popen[str]:
     """The program, started."""
+    redis_binary()  # without one the test ends here, with the reason
     return subprocess.Popen(
         command("demo", *arguments),
         env=environment(env),
@@ -63,7 +64,9 @@ def test_the_demo_leaves_nothing_on_a_redis_of_the_users(
 def test_nothing_outlives_the_demo(tmp_path: Path, number: int, code: int) -> None:
     """Redis, worker and emulator end with it, also when it is killed."""
     program = demo(tmp_path)
-    family = wait_until(lambda: _family(program.pid), seconds=60, what="the demo's processes")
+    family = wait_until(
+        lambda: _family(program.pid), seconds=60, what="the demo's processes", program=program
+    )
 
     program.send_signal(number)
     program.communicate(timeout=60)
