@@ -27,9 +27,9 @@ OLDEST := VENV=.venv-oldest EDITABLE= CONSTRAINTS="-c .ci/oldest.txt"
 TESTS ?= tests/acceptance tests/upgrades tests/integration tests/unit tests/wheel
 # What depends on the versions of Celery, kombu, redis-py, aiohttp and the others.
 VERSIONED := tests/acceptance/settings tests/acceptance/test_deaths_waiting.py \
-	tests/integration/test_path.py tests/integration/client tests/integration/test_http.py \
+	tests/integration/test_path.py tests/integration/api tests/integration/net/test_guarded_session.py \
 	tests/integration/tasks/test_pools.py tests/integration/tasks/test_canvas.py tests/integration/ledger \
-	tests/unit/test_redis_urls.py tests/unit/test_parking.py tests/unit/test_packing.py tests/unit/cli
+	tests/unit/settings/test_redis_urls.py tests/unit/engine/submit/test_park.py tests/unit/ledger/test_serialization.py tests/unit/cli
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test suite test-oldest test-valkey test-all release-check lint format reference bench upgrade-fixture soak clean

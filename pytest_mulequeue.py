@@ -41,8 +41,8 @@ def mulequeue_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
     Override it with the URL of one that may be emptied, where no program can be started.
     """
-    from mulequeue.embedded_redis import find_server, install_line, start_redis
     from mulequeue.errors import ConfigurationError
+    from mulequeue.local.embedded_redis import find_server, install_line, start_redis
 
     try:
         find_server()

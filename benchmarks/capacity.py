@@ -15,7 +15,7 @@ from benchmarks.fleet import Fleet, fleet, rss_of, wait_for
 from benchmarks.lateness import DueTimes, lateness
 from benchmarks.report import Report
 from benchmarks.server import BenchServer
-from mulequeue.processes import Child
+from mulequeue.local.processes import Child
 
 SIZES = (1_000, 10_000, 25_000, 50_000, 75_000)
 INTERVAL_SECONDS = 5.0

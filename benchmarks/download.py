@@ -22,7 +22,7 @@ from benchmarks.fleet import Fleet, fleet, rss_of
 from benchmarks.pictures import write_png
 from benchmarks.report import Report
 from benchmarks.server import BenchServer, Plan
-from mulequeue.processes import Child, temporary_folder
+from mulequeue.local.processes import Child, temporary_folder
 
 LARGE_BYTES, SMALL_BYTES, SMALL_COUNT = 1024 * MEBI, 2 * MEBI, 500
 AT_ONCE, ROUNDS = 4, 3

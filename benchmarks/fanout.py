@@ -22,7 +22,7 @@ from benchmarks.fleet import Fleet, fleet
 from benchmarks.pictures import write_png
 from benchmarks.report import Report
 from benchmarks.server import BenchServer, Plan, finish_of
-from mulequeue.processes import temporary_folder
+from mulequeue.local.processes import temporary_folder
 
 COUNT, SECONDS, FILE_BYTES = 2000, (3.0, 7.0), 200 * 1024
 _SEND = """

@@ -13,8 +13,8 @@ from typing import Any
 from redis import Redis
 
 from benchmarks.accounting import Meter, rss_mib, tree
-from mulequeue.embedded_redis import start_redis
-from mulequeue.processes import Child, temporary_folder
+from mulequeue.local.embedded_redis import start_redis
+from mulequeue.local.processes import Child, temporary_folder
 
 KEY = "sk-mr-benchmark"
 MODEL = "alibaba/wan2.6-t2i"

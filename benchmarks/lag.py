@@ -30,8 +30,8 @@ from benchmarks.figures import percentile
 from benchmarks.fleet import Fleet, fleet, wait_for
 from benchmarks.report import Report
 from benchmarks.server import BenchServer, Plan, finish_of, number_of
-from mulequeue.emulator.endpoints import Endpoint
-from mulequeue.lives import READ_AGAIN_SECONDS
+from mulequeue.emulator.webhook_endpoints import Endpoint
+from mulequeue.engine.poll.durations import READ_AGAIN_SECONDS
 
 COUNT, SECONDS = 200, (5.0, 30.0)
 READERS = 20

@@ -28,7 +28,7 @@ from benchmarks.filling import fill
 from benchmarks.fleet import TOP, Fleet, fleet, rss_of, wait_for
 from benchmarks.report import Report
 from benchmarks.server import BenchServer, make_id
-from mulequeue.processes import Child
+from mulequeue.local.processes import Child
 
 IN_FLIGHT, INTERVAL_SECONDS = 5000, 5.0
 SLOTS = 16

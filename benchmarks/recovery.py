@@ -23,7 +23,7 @@ from benchmarks.fleet import Fleet, fleet, pid_of, wait_for
 from benchmarks.polls import enqueue
 from benchmarks.report import Report
 from benchmarks.server import BenchServer
-from mulequeue.processes import Child
+from mulequeue.local.processes import Child
 
 COUNT, INTERVAL_SECONDS = 200, 5.0
 KILLS, PATIENCE_SECONDS, SHORT_SECONDS = 5, 120.0, 20

@@ -20,9 +20,9 @@ from typing import Any
 
 from redis import Redis
 
-from mulequeue.embedded_redis import start_redis
 from mulequeue.emulator.process import EmulatorProcess
-from mulequeue.processes import Child, temporary_folder
+from mulequeue.local.embedded_redis import start_redis
+from mulequeue.local.processes import Child, temporary_folder
 
 MODEL = "alibaba/wan2.6-t2i"
 COUNTS = "mulequeue:{default}:counts"

@@ -1,3 +1,3 @@
 """Flower's options, for the Procfile and compose.yaml. Its login is FLOWER_BASIC_AUTH=user:password."""
 
-from mulequeue.flowerconfig import *  # noqa: F403
+from mulequeue.ops.flower import *  # noqa: F403

@@ -1,6 +1,6 @@
 """AI images and videos by the thousand: MuleRouter generations as ordinary Celery tasks."""
 
-from mulequeue import worker as _worker  # noqa: F401  (connects the worker's signals)
+from mulequeue.catalog.inputs import file
 from mulequeue.errors import (
     BudgetExceeded,
     ConfigurationError,
@@ -14,10 +14,10 @@ from mulequeue.errors import (
     NotificationError,
     SubmitUnknown,
 )
-from mulequeue.inputs import file
 from mulequeue.outcome import Asset, ErrorInfo, File, Outcome
-from mulequeue.tasks import adopt, download, generate, generate_from, notify
-from mulequeue.workflows import cancel, generate_many, pause, resume, status, unpause
+from mulequeue.tasks import worker_steps as _worker  # noqa: F401  (connects the worker's signals)
+from mulequeue.tasks.canvases import cancel, generate_many, pause, resume, status, unpause
+from mulequeue.tasks.definitions import adopt, download, generate, generate_from, notify
 
 __version__ = "0.1.0"
 

@@ -10,7 +10,7 @@ MuleQueueError
 │  ├─ InsufficientBalance         402
 │  ├─ RateLimited                 429; 503 with Retry-After      .retry_after_seconds
 │  └─ ServerError                 5xx
-├─ AddressRefused                 an address that is not public (:mod:`mulequeue.addresses`)
+├─ AddressRefused                 an address that is not public (:mod:`mulequeue.net.address_guard`)
 ├─ TransferError                  a download or a notification did not work        .retryable
 │  ├─ DownloadError
 │  │  └─ AssetGone                its URL has expired, or its asset is gone for good

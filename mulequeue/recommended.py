@@ -41,7 +41,7 @@ worker_prefetch_multiplier = 1
 broker_connection_retry_on_startup = True
 
 # A worker that holds a message when Redis restarts goes on when it is back (Celery 5.7's own ends).
-worker_consumer = "mulequeue.consumer:Consumer"
+worker_consumer = "mulequeue.tasks.consumer:Consumer"
 
 # Celery 5.7's soft shutdown (worker_soft_shutdown_timeout, worker_enable_soft_shutdown_on_idle) stays
 # off: a SIGTERM waits for what runs, however long; at a SIGQUIT a create request still gets its answer

@@ -39,7 +39,7 @@ def by_aiohttp() -> Ask:
 
 
 def by_lines() -> Ask:
-    from mulequeue.lines import Lines
+    from mulequeue.net.status_connections import Lines
 
     context = ssl.create_default_context()
     lines = Lines(API, b"Accept: application/json\r\n", ssl_context=context, most_bytes=2**20)

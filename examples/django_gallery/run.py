@@ -12,7 +12,7 @@ sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from gallery.fleet import running_fleet  # noqa: E402
 
-from mulequeue.processes import free_port  # noqa: E402
+from mulequeue.local.processes import free_port  # noqa: E402
 
 DATA = Path(__file__).parent / "data"
 

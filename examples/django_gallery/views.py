@@ -17,8 +17,8 @@ from kombu.exceptions import OperationalError
 
 from django_gallery import models
 from django_gallery.tasks import start_album
-from mulequeue.contrib.django.serving import event_stream, file_response
-from mulequeue.runtime import runtime
+from mulequeue.contrib.django.responses import event_stream, file_response
+from mulequeue.engine.worker_context import runtime
 
 
 def owner(request: HttpRequest) -> str:

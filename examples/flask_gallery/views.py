@@ -23,7 +23,7 @@ from kombu.exceptions import OperationalError
 
 from flask_gallery.albums import Albums
 from mulequeue.contrib.flask import event_stream, file_url
-from mulequeue.runtime import runtime
+from mulequeue.engine.worker_context import runtime
 
 blueprint = Blueprint("gallery", __name__)
 

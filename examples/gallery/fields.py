@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mulequeue import catalog
-from mulequeue.validation import check
+from mulequeue.catalog.validation import check
 
 MOST_PROMPTS = 10_000
 MOST_CHARACTERS = 20_000

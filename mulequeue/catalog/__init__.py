@@ -16,9 +16,9 @@ from typing import Any
 
 from mulequeue.catalog.lookup import check_path, unknown_model
 from mulequeue.catalog.parameters import Parameter, Rules, parameters_in, rules_in
+from mulequeue.catalog.poll_schedule import PollSchedule
 from mulequeue.errors import InputError
 from mulequeue.outcome import Kind
-from mulequeue.schedule import PollSchedule
 
 __all__ = ["Model", "Parameter", "Rules", "all_models", "find", "name_of"]
 

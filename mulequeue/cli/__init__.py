@@ -17,8 +17,8 @@ _COMMANDS = {
     "list": ("listing", "list_command", "List the generations the ledger holds."),
     "resume": ("manage", "resume_command", "Take up a generation again whose id is known."),
     "cancel": ("manage", "cancel_command", "Cancel a task or a batch on our side."),
-    "pause": ("pausing", "pause_command", "Submit nothing more, on the whole fleet."),
-    "unpause": ("pausing", "unpause_command", "Let submissions go on."),
+    "pause": ("pause", "pause_command", "Submit nothing more, on the whole fleet."),
+    "unpause": ("pause", "unpause_command", "Let submissions go on."),
     "adopt": ("manage", "adopt_command", "Wait for a generation that exists already."),
     "doctor": ("doctor", "doctor_command", "Look at everything, and say what to do about it."),
     "models": ("models", "models_command", "List the models, or show one."),
@@ -27,6 +27,12 @@ _COMMANDS = {
     "emulator": ("emulator", "emulator_command", "Run an emulator of the API."),
 }
 """Command -> module, attribute, and the help line, so that ``--help`` imports none of them."""
+_ELSEWHERE = {
+    "demo": "mulequeue.local.demo_command",
+    "dev": "mulequeue.local.dev_command",
+    "emulator": "mulequeue.emulator.command",
+}
+"""Modules of commands that are not in this package."""
 
 
 class LazyGroup(click.Group):
@@ -39,7 +45,7 @@ class LazyGroup(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         module, attribute, _ = _COMMANDS[cmd_name]
-        package = "mulequeue.emulator.command" if module == "emulator" else f"{__name__}.{module}"
+        package = _ELSEWHERE.get(cmd_name, f"{__name__}.{module}")
         command: click.Command = getattr(importlib.import_module(package), attribute)
         return command
 
@@ -74,7 +80,7 @@ class LazyGroup(click.Group):
             raise _told(f"{exc.message.rstrip('.')}.{hint}") from None
 
     def invoke(self, ctx: click.Context) -> Any:
-        from mulequeue.cli.errors import in_one_line
+        from mulequeue.cli.error_line import in_one_line
 
         try:
             with in_one_line(debug=bool(ctx.params.get("debug"))):
@@ -92,7 +98,7 @@ def _one(exc: click.UsageError) -> click.ClickException:
 
 
 def _told(message: str) -> click.ClickException:
-    from mulequeue.cli.errors import Told
+    from mulequeue.cli.error_line import Told
 
     return Told(message)
 

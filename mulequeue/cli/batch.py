@@ -10,26 +10,10 @@ from typing import Any
 import click
 
 from mulequeue import catalog
-from mulequeue.budgets import check_batch
-from mulequeue.cli.checks import (
-    check_inputs,
-    check_notification,
-    check_number,
-    storage_of,
-    tell_warnings,
-)
-from mulequeue.cli.completing import models
-from mulequeue.cli.enqueueing import enqueue
-from mulequeue.cli.errors import Stopped
-from mulequeue.cli.fleet import app_of, ledger_of, settings_of
-from mulequeue.cli.given import EXTRA_HELP, VALIDATE_HELP, extras, folders_of
-from mulequeue.cli.pause_hint import PauseHint
-from mulequeue.cli.prompts import read_inputs
-from mulequeue.cli.resending import Resending
-from mulequeue.cli.saying import say
-from mulequeue.cli.shapes import of_counts
-from mulequeue.cli.view import echo_json, view_for
-from mulequeue.cli.watching import (
+from mulequeue.catalog.validation.calls import MODES
+from mulequeue.cli.app import app_of, ledger_of, settings_of
+from mulequeue.cli.batch_view import echo_json, view_for
+from mulequeue.cli.batch_watch import (
     BatchWatch,
     Summary,
     missing_files,
@@ -37,11 +21,27 @@ from mulequeue.cli.watching import (
     summary_of,
     watch,
 )
-from mulequeue.cli.workers import WorkerHint
+from mulequeue.cli.completion import models
+from mulequeue.cli.enqueue import enqueue
+from mulequeue.cli.error_line import Stopped
+from mulequeue.cli.json_help import of_counts
+from mulequeue.cli.options import EXTRA_HELP, VALIDATE_HELP, extras, folders_of
+from mulequeue.cli.output import say
+from mulequeue.cli.pause_hint import PauseHint
+from mulequeue.cli.preflight import (
+    check_inputs,
+    check_notification,
+    check_number,
+    storage_of,
+    tell_warnings,
+)
+from mulequeue.cli.prompts import read_inputs
+from mulequeue.cli.resend import Resending
+from mulequeue.cli.worker_hint import WorkerHint
 from mulequeue.errors import InputError
 from mulequeue.ledger import Batch, Ledger, Record
-from mulequeue.validation.calls import MODES
-from mulequeue.workflows import member_id
+from mulequeue.settings.budgets import check_batch
+from mulequeue.tasks.canvases import member_id
 
 _MODEL_HELP = "Name or /vendors/… path."
 DEFAULT_MODEL = "alibaba/wan2.6-t2i"
@@ -123,7 +123,7 @@ def batch_command(
         validate=validate,
     )
     if local:
-        from mulequeue.cli.local import run_batch
+        from mulequeue.cli.local_batch import run_batch
 
         ctx.exit(run_batch(job, settings, folders_of(extra)))
     check_inputs(inputs, settings, found, warnings=job.warnings, validate=validate, where=file)

@@ -8,15 +8,15 @@ import time
 import click
 
 from mulequeue.cli.batch import how_to_go_on, tell
-from mulequeue.cli.errors import Stopped
-from mulequeue.cli.outcomes import status_line
-from mulequeue.cli.progress import done, end_line, progress_line
-from mulequeue.cli.saying import say
-from mulequeue.cli.view import view_for
-from mulequeue.cli.waiting import Waiting
-from mulequeue.cli.watching import BatchWatch, records_of, summary_of, watch
+from mulequeue.cli.batch_view import view_for
+from mulequeue.cli.batch_watch import BatchWatch, records_of, summary_of, watch
+from mulequeue.cli.error_line import Stopped
+from mulequeue.cli.outcome_output import status_line
+from mulequeue.cli.output import say
+from mulequeue.cli.render import done, end_line, progress_line
+from mulequeue.cli.watch_options import Waiting
 from mulequeue.ledger import Batch, Ledger
-from mulequeue.workflows import member_ids
+from mulequeue.tasks.canvases import member_ids
 
 MOST_FAILURES = 20
 """In a snapshot; ``mulequeue list`` has them all."""
@@ -64,7 +64,7 @@ def _snapshot(watched: BatchWatch, *, is_running: bool) -> None:
         if sys.stdout.isatty():
             from rich.console import Console
 
-            from mulequeue.cli.terminal import ending
+            from mulequeue.cli.live_view import ending
 
             Console(highlight=False).print(ending(record))
         else:

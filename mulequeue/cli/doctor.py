@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mulequeue.cli.fleet import app_of, name_of
-from mulequeue.cli.view import echo_json
-from mulequeue.health import Finding, examine
+from mulequeue.cli.app import app_of, name_of
+from mulequeue.cli.batch_view import echo_json
+from mulequeue.ops.health import Finding, examine
 
 if TYPE_CHECKING:
     from rich.console import Console

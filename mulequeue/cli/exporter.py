@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from mulequeue.cli.fleet import app_of, check_redis, settings_of
+from mulequeue.cli.app import app_of, check_redis, settings_of
 
 
 @click.command("exporter")
@@ -27,7 +27,7 @@ def exporter_command(ctx: click.Context, host: str, port: int) -> None:
             'The exporter needs prometheus_client: pip install "mulequeue[metrics]"'
         )
     from mulequeue.ledger import Ledger
-    from mulequeue.metrics_server import queue_depths, start
+    from mulequeue.ops.metrics_server import queue_depths, start
 
     app = app_of(ctx)
     settings = settings_of(app)

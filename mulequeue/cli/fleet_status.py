@@ -11,13 +11,13 @@ from typing import Any, Self
 import click
 from redis.exceptions import RedisError
 
-from mulequeue.cli.errors import Stopped
-from mulequeue.cli.learned import learned_line, learned_of
-from mulequeue.cli.pausing import gate_line, gates_of
-from mulequeue.cli.progress import SIGNS, WORDS, clock
-from mulequeue.cli.saying import say
-from mulequeue.cli.view import LINE_SECONDS, echo_json
-from mulequeue.cli.waiting import Waiting
+from mulequeue.cli.batch_view import LINE_SECONDS, echo_json
+from mulequeue.cli.duration_summary import learned_line, learned_of
+from mulequeue.cli.error_line import Stopped
+from mulequeue.cli.output import say
+from mulequeue.cli.pause import gate_line, gates_of
+from mulequeue.cli.render import SIGNS, WORDS, clock
+from mulequeue.cli.watch_options import Waiting
 from mulequeue.ledger import Ledger
 from mulequeue.settings import Settings
 
@@ -37,9 +37,9 @@ class FleetState:
     due: int
     overdue_seconds: float
     profiles: Sequence[Mapping[str, Any]] = ()
-    """What is in flight, sent today and paused, by profile: :func:`mulequeue.cli.pausing.gates_of`."""
+    """What is in flight, sent today and paused, by profile: :func:`mulequeue.cli.pause.gates_of`."""
     learned: Sequence[Mapping[str, Any]] = ()
-    """When models are checked: :func:`mulequeue.cli.learned.learned_of`. Not while it is followed."""
+    """When models are checked: :func:`mulequeue.cli.duration_summary.learned_of`. Not while it is followed."""
 
     @classmethod
     def of(cls, ledger: Ledger, settings: Settings) -> Self:

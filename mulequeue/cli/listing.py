@@ -9,16 +9,16 @@ from datetime import UTC, datetime
 
 import click
 
-from mulequeue.cli.errors import one_line
-from mulequeue.cli.fleet import app_of, check_redis, settings_of
-from mulequeue.cli.progress import SIGNS, WORDS, progress_line
-from mulequeue.cli.saying import say
-from mulequeue.cli.shapes import COUNTED, of_list
-from mulequeue.cli.view import echo_json
-from mulequeue.cli.watching import records_of
+from mulequeue.cli.app import app_of, check_redis, settings_of
+from mulequeue.cli.batch_view import echo_json
+from mulequeue.cli.batch_watch import records_of
+from mulequeue.cli.error_line import one_line
+from mulequeue.cli.json_help import COUNTED, of_list
+from mulequeue.cli.output import say
+from mulequeue.cli.render import SIGNS, WORDS, progress_line
 from mulequeue.errors import InputError
 from mulequeue.ledger import Batch, Ledger, Record
-from mulequeue.workflows import member_ids
+from mulequeue.tasks.canvases import member_ids
 
 _CHOICES = [name for name in WORDS if name not in ("queued", "tombstone")]
 _STATUS_HELP = f"Only these: {', '.join(_CHOICES)}."

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mulequeue import client
-from mulequeue.cli.checks import check_inputs, tell_warnings
-from mulequeue.cli.errors import Stopped
-from mulequeue.cli.local import settings_for, stored
-from mulequeue.cli.outcomes import status_line, tell_outcome, tell_submitted
-from mulequeue.cli.view import echo_json
+from mulequeue.api import client
+from mulequeue.cli.batch_view import echo_json
+from mulequeue.cli.error_line import Stopped
+from mulequeue.cli.local_batch import settings_for, stored
+from mulequeue.cli.outcome_output import status_line, tell_outcome, tell_submitted
+from mulequeue.cli.preflight import check_inputs, tell_warnings
+from mulequeue.engine.eager import wait_in_line
+from mulequeue.engine.generation_request import Plan, make_plan
 from mulequeue.errors import InputError, MuleQueueError
-from mulequeue.inline import wait_in_line
 from mulequeue.outcome import ErrorInfo, Outcome
-from mulequeue.plan import Plan, make_plan
 from mulequeue.settings import Settings
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ from collections import Counter
 import click
 
 from mulequeue import catalog
-from mulequeue.cli.checks import storage_of
-from mulequeue.cli.completing import models
-from mulequeue.cli.fleet import app_of, ledger_of, settings_of
-from mulequeue.cli.outcomes import status_line
-from mulequeue.cli.shapes import STARTED, keys
-from mulequeue.cli.view import echo_json
+from mulequeue.cli.app import app_of, ledger_of, settings_of
+from mulequeue.cli.batch_view import echo_json
+from mulequeue.cli.completion import models
+from mulequeue.cli.json_help import STARTED, keys
+from mulequeue.cli.outcome_output import status_line
+from mulequeue.cli.preflight import storage_of
 
 
 @click.command("cancel", epilog="With --json: {task id: the state it was in}.")
@@ -27,9 +27,9 @@ def cancel_command(ctx: click.Context, name: str, as_json: bool) -> None:
     """
     app = app_of(ctx)
     ledger_of(app)
-    from mulequeue import workflows
+    from mulequeue.tasks import canvases
 
-    states = workflows.cancel(name, app=app)
+    states = canvases.cancel(name, app=app)
     if as_json:
         echo_json(states)
         return
@@ -58,9 +58,9 @@ def resume_command(ctx: click.Context, task_id: str, output: str | None, as_json
     """
     app = app_of(ctx)
     ledger_of(app)
-    from mulequeue import workflows
+    from mulequeue.tasks import canvases
 
-    _start(ctx, workflows.resume(task_id, app=app), output, as_json=as_json)
+    _start(ctx, canvases.resume(task_id, app=app), output, as_json=as_json)
 
 
 @click.command("adopt", epilog=f"With --json: {keys(STARTED)}.")
@@ -75,13 +75,13 @@ def adopt_command(
     """Wait for a generation that exists already, and store its files. Never submits."""
     found = catalog.find(api_path)
     ledger_of(app_of(ctx))
-    from mulequeue.tasks import adopt
+    from mulequeue.tasks.definitions import adopt
 
     _start(ctx, adopt.s(found.api_path, remote_id), output, as_json=as_json)
 
 
 def _start(ctx: click.Context, signature: object, output: str | None, *, as_json: bool) -> None:
-    from mulequeue.tasks import download
+    from mulequeue.tasks.definitions import download
 
     app = app_of(ctx)
     task_id = str(uuid.uuid4())

@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from mulequeue.catalog import Model, Parameter
-from mulequeue.validation.finding import shown
+from mulequeue.catalog.validation.finding import shown
 
 _WORDS = {
     "text": "text",

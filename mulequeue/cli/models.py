@@ -12,11 +12,11 @@ import click
 
 from mulequeue import catalog
 from mulequeue.catalog import Model, Parameter
-from mulequeue.cli import completing
+from mulequeue.cli import completion
 
 
 @click.command("models")
-@click.argument("name", required=False, shell_complete=completing.models)
+@click.argument("name", required=False, shell_complete=completion.models)
 @click.option("--kind", type=click.Choice(["image", "video", "audio"]), help="Only these.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON array (of NAME: object).")
 def models_command(name: str | None, kind: str | None, as_json: bool) -> None:

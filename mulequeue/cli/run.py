@@ -9,13 +9,13 @@ from typing import Any
 import click
 
 from mulequeue import catalog
-from mulequeue.cli.checks import check_inputs, check_number, storage_of
-from mulequeue.cli.completing import models
-from mulequeue.cli.fleet import app_of, settings_of
-from mulequeue.cli.given import EXTRA_HELP, VALIDATE_HELP, extras, folders_of, input_object
-from mulequeue.cli.shapes import of_run
+from mulequeue.catalog.validation.calls import MODES
+from mulequeue.cli.app import app_of, settings_of
+from mulequeue.cli.completion import models
+from mulequeue.cli.json_help import of_run
+from mulequeue.cli.options import EXTRA_HELP, VALIDATE_HELP, extras, folders_of, input_object
+from mulequeue.cli.preflight import check_inputs, check_number, storage_of
 from mulequeue.errors import InputError
-from mulequeue.validation.calls import MODES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +98,6 @@ def run_command(
 
         ctx.exit(run_here(call, settings, folders_of(extra), no_wait=no_wait))
     check_inputs([given], settings, found, warnings=call.warnings, validate=validate)
-    from mulequeue.cli.running import run_on_workers
+    from mulequeue.cli.worker_run import run_on_workers
 
     ctx.exit(run_on_workers(app, call, no_wait=no_wait))

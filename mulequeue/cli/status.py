@@ -6,13 +6,13 @@ from typing import Any
 
 import click
 
+from mulequeue.cli.app import app_of, check_redis, settings_of
 from mulequeue.cli.batch_status import tell_batch
-from mulequeue.cli.checks import check_number
-from mulequeue.cli.fleet import app_of, check_redis, settings_of
 from mulequeue.cli.fleet_status import tell_fleet
-from mulequeue.cli.shapes import of_status
+from mulequeue.cli.json_help import of_status
+from mulequeue.cli.preflight import check_number
 from mulequeue.cli.task_status import tell_task
-from mulequeue.cli.waiting import Waiting
+from mulequeue.cli.watch_options import Waiting
 from mulequeue.errors import InputError
 from mulequeue.ledger import Ledger
 
@@ -64,7 +64,7 @@ def _at_the_api(
     settings: Any, path: str, remote_id: str, how: Waiting, poll_interval: float | None
 ) -> int:
     from mulequeue.cli.local_run import snapshot, wait_for
-    from mulequeue.plan import make_plan
+    from mulequeue.engine.generation_request import make_plan
 
     plan = make_plan(
         settings, path, {}, poll_interval=poll_interval, max_wait=how.max_wait, submits=False

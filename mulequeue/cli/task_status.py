@@ -9,14 +9,14 @@ from typing import Any
 
 import click
 
-from mulequeue.cli.errors import Stopped, one_line
-from mulequeue.cli.outcomes import reason, status_line
-from mulequeue.cli.progress import WORDS, clock
-from mulequeue.cli.saying import fitted, say
+from mulequeue.cli.batch_view import echo_json
+from mulequeue.cli.error_line import Stopped, one_line
+from mulequeue.cli.outcome_output import reason, status_line
+from mulequeue.cli.output import fitted, say
+from mulequeue.cli.render import WORDS, clock
 from mulequeue.cli.task_view import TaskView
 from mulequeue.cli.task_watch import TaskWatch
-from mulequeue.cli.view import echo_json
-from mulequeue.cli.waiting import Waiting
+from mulequeue.cli.watch_options import Waiting
 from mulequeue.errors import InputError
 from mulequeue.ledger import Ledger, Record, outcome_of
 

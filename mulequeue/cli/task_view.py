@@ -6,8 +6,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Self
 
-from mulequeue.cli.progress import WORDS, clock
-from mulequeue.cli.saying import say
+from mulequeue.cli.output import say
+from mulequeue.cli.render import WORDS, clock
 from mulequeue.ledger import Record
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from redis.exceptions import RedisError
 
-from mulequeue.cli.progress import WORDS, clock
+from mulequeue.cli.render import WORDS, clock
 from mulequeue.ledger import Ledger, Record
 
 

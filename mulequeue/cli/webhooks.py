@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from mulequeue.cli.fleet import app_of, check_redis, settings_of
+from mulequeue.cli.app import app_of, check_redis, settings_of
 
 
 @click.command("webhooks")
@@ -18,7 +18,7 @@ def webhooks_command(ctx: click.Context, host: str, port: int, path: str | None)
     MuleRouter sends to an HTTPS address only: put it behind the TLS endpoint you have. The secret
     is the one its console showed (MULEQUEUE_WEBHOOK_SECRET).
     """
-    from mulequeue.webhook_server import DEFAULT_PATH, run
+    from mulequeue.ops.webhook_server import DEFAULT_PATH, run
 
     app = app_of(ctx)
     check_redis(settings_of(app).redis_url)

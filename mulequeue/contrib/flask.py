@@ -36,11 +36,11 @@ from typing import Any
 from celery import Celery, Task
 from flask import Blueprint, Flask, Response, abort, current_app, request, send_file, url_for
 
-from mulequeue import webhooks
 from mulequeue.contrib import progress
+from mulequeue.engine import webhook_handler
+from mulequeue.engine.worker_context import Runtime, runtime
 from mulequeue.ledger import Record
 from mulequeue.outcome import File
-from mulequeue.runtime import Runtime, runtime
 from mulequeue.settings import Settings
 
 MaySee = Callable[[str], bool]
@@ -196,6 +196,8 @@ def event_stream(look: Callable[[], dict[str, Any]]) -> Response:
 @_blueprint.post("/webhook/")
 def webhook() -> tuple[str, int, dict[str, str]]:
     """Takes signed events; what is not signed changes nothing."""
-    body = request.stream.read(webhooks.MOST_BODY_BYTES + 1)
-    reply = webhooks.handle(dict(request.headers), body, app=current_app.extensions["celery"])
+    body = request.stream.read(webhook_handler.MOST_BODY_BYTES + 1)
+    reply = webhook_handler.handle(
+        dict(request.headers), body, app=current_app.extensions["celery"]
+    )
     return reply.text, reply.status_code, {"Content-Type": "text/plain; charset=utf-8"}

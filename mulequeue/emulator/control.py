@@ -1,7 +1,7 @@
 """``/_emulator/…``: what tests ask and tell the emulator.
 
 ==========================  ===============================================================
-``GET stats``               the counters of :mod:`mulequeue.emulator.counters`
+``GET stats``               the counters of :mod:`mulequeue.emulator.stats`
 ``GET wait?polls=9&…``      the same, once every counter named has reached its value; 408 after
                             ``timeout`` seconds (default 30)
 ``GET creates``             what creates sent: ``[{path, body, remote_id, at}]``, ``at`` being when
@@ -15,7 +15,7 @@
 ``POST release``            let held requests go on: ``{"kind": "creates", "count": 1}`` or ``{}``
 ``POST finish``             end a generation now: ``{"remote_id": …}``
 ``GET webhooks``            ``{endpoints, deliveries}``
-``POST webhooks``           one endpoint more (:mod:`mulequeue.emulator.endpoints`), as it is now,
+``POST webhooks``           one endpoint more (:mod:`mulequeue.emulator.webhook_endpoints`), as it is now,
                             with its secret
 ``DELETE webhooks``         no endpoints any more
 ``POST send``               send a webhook: ``{"type": "balance.low", "data": {…}}``
@@ -32,10 +32,10 @@ from typing import Any
 
 from aiohttp.web import BaseRequest, Response
 
-from mulequeue.emulator.endpoints import EVENTS
-from mulequeue.emulator.replies import json_reply
+from mulequeue.emulator.http_responses import json_reply
 from mulequeue.emulator.state import State
-from mulequeue.emulator.webhooks import LOW_BALANCE, Webhooks
+from mulequeue.emulator.webhook_endpoints import EVENTS
+from mulequeue.emulator.webhook_sender import LOW_BALANCE, Webhooks
 
 PREFIX = "/_emulator/"
 

@@ -20,9 +20,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from mulequeue.emulator.endpoints import MOST_ENDPOINTS, Endpoint
-from mulequeue.emulator.parameters import UnknownFields
-from mulequeue.emulator.parsing import build, checked
+from mulequeue.emulator.body_fields import UnknownFields
+from mulequeue.emulator.dataclass_parser import build, checked
+from mulequeue.emulator.webhook_endpoints import MOST_ENDPOINTS, Endpoint
 
 Vocabulary = Literal["A", "B", "mixed"]
 Action = Literal[
@@ -149,7 +149,7 @@ class Faults:
     asset_renewal: bool = True
     """A poll after the expiry of the URLs gives fresh ones."""
     webhooks: list[Endpoint] = field(default_factory=list)
-    """Who is told of creations and ends (:mod:`mulequeue.emulator.endpoints`)."""
+    """Who is told of creations and ends (:mod:`mulequeue.emulator.webhook_endpoints`)."""
 
     @classmethod
     def parse(cls, data: Any) -> Faults:

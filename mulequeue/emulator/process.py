@@ -109,7 +109,7 @@ class EmulatorProcess:
     def webhook(self, url: str, **endpoint: Any) -> dict[str, Any]:
         """Tell this URL of creations and ends; the endpoint as it is now, with its ``secret``.
 
-        :param endpoint: the other fields of :class:`mulequeue.emulator.endpoints.Endpoint`.
+        :param endpoint: the other fields of :class:`mulequeue.emulator.webhook_endpoints.Endpoint`.
         :raises ValueError: an unknown field or a wrong value.
         """
         return self._object("POST", "webhooks", {"url": url, **endpoint})

@@ -11,10 +11,10 @@ from collections.abc import AsyncIterator, Callable
 
 from aiohttp.web import BaseRequest, Server, ServerRunner, StreamResponse, TCPSite
 
-from mulequeue.emulator.api import Api
-from mulequeue.emulator.assets import Assets
+from mulequeue.emulator.asset_host import Assets
 from mulequeue.emulator.control import PREFIX, Control
 from mulequeue.emulator.faults import Faults
+from mulequeue.emulator.gateway import Api
 from mulequeue.emulator.media import Media
 from mulequeue.emulator.state import State
 

@@ -15,11 +15,11 @@ from dataclasses import replace
 from typing import Any
 
 from mulequeue.catalog import Model
-from mulequeue.emulator.counters import Counters
 from mulequeue.emulator.faults import Faults, Life
 from mulequeue.emulator.generation import Generation
 from mulequeue.emulator.media.formats import extension
 from mulequeue.emulator.quirks import asset_count, late_failure, prompt_of
+from mulequeue.emulator.stats import Counters
 
 MOST_CREATES_LISTED = 100_000
 """Received bodies that ``GET /_emulator/creates`` remembers; older ones are forgotten."""

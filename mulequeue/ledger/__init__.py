@@ -6,13 +6,13 @@ The braces make one Redis Cluster slot of a fleet.
 =============================================  ======  ==================================================
 ``mulequeue:{fleet}:due``                      zset    task id, ``transfer:<task id>`` or ``gate:<profile>``
 ``mulequeue:{fleet}:record:<task id>``         hash    state, epoch, remote id, deadline, …
-``mulequeue:{fleet}:parked:<task id>``         string  the signature that wakes the task (:mod:`.packing`)
+``mulequeue:{fleet}:parked:<task id>``         string  the signature that wakes the task (:mod:`.serialization`)
 ``mulequeue:{fleet}:outcome:<task id>``        string  JSON of what the API answered at the end
 ``mulequeue:{fleet}:files:<task id>``          string  JSON of what ``download`` stored
 ``mulequeue:{fleet}:remote:<remote id>``       string  remote id -> task id, for webhooks
 ``mulequeue:{fleet}:batch:<batch id>``         hash    size, and how many members are in which bucket
 ``mulequeue:{fleet}:counts``                   hash    the same over the whole fleet
-``mulequeue:{fleet}:metrics``                  hash    what the exporter shows (:mod:`.counted`)
+``mulequeue:{fleet}:metrics``                  hash    what the exporter shows (:mod:`.metrics`)
 ``mulequeue:{fleet}:pauses``                   hash    until when which gate was paused last
 ``mulequeue:{fleet}:gate:<profile>``           hash    pause, probe and ramp of submissions; slots taken
 ``mulequeue:{fleet}:groups:<profile>``         zset    where somebody waits: '' or a model with own limits
@@ -41,7 +41,17 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from mulequeue.ledger.answers import (
+from mulequeue.api.terminal_answer import life_told
+from mulequeue.ledger.cancellation import Cancelling
+from mulequeue.ledger.connection import connect
+from mulequeue.ledger.leases import Transfers
+from mulequeue.ledger.limits import Gate, Gates, limits_of
+from mulequeue.ledger.metrics import Counted
+from mulequeue.ledger.poll_message import Sweeping
+from mulequeue.ledger.queries import Reading
+from mulequeue.ledger.records import SCHEMA_VERSION, Record, outcome_of
+from mulequeue.ledger.serialization import pack, unpack
+from mulequeue.ledger.types import (
     Batch,
     Due,
     Intent,
@@ -56,18 +66,8 @@ from mulequeue.ledger.answers import (
     verdict_of,
     wake_of,
 )
-from mulequeue.ledger.cancelling import Cancelling
-from mulequeue.ledger.connecting import connect
-from mulequeue.ledger.counted import Counted
-from mulequeue.ledger.events import Events
-from mulequeue.ledger.gates import Gate, Gates, limits_of
-from mulequeue.ledger.packing import pack, unpack
-from mulequeue.ledger.reading import Reading
-from mulequeue.ledger.records import SCHEMA_VERSION, Record, outcome_of
-from mulequeue.ledger.sweeping import Sweeping
-from mulequeue.ledger.transfers import Transfers
+from mulequeue.ledger.webhook_events import Events
 from mulequeue.settings import Profile
-from mulequeue.settling import life_told
 
 __all__ = [
     "Batch",
@@ -110,7 +110,7 @@ class Ledger(Sweeping, Transfers, Events, Gates, Cancelling, Reading, Counted):
         :param submit_seconds: total deadline of the POST; the lease is a little longer.
         """
         answer = self._run(
-            "intend",
+            "begin_delivery",
             intent.task_id,
             intent.marker,
             intent.run,
@@ -130,7 +130,7 @@ class Ledger(Sweeping, Transfers, Events, Gates, Cancelling, Reading, Counted):
     def prolong(self, intent: Intent, *, submit_seconds: float) -> bool:
         """Begin the lease of a submission anew, before its POST; False: it has lost it."""
         lease = submit_seconds + SUBMIT_MARGIN_SECONDS
-        return bool(self._run("prolong", intent.task_id, intent.run, lease))
+        return bool(self._run("extend_lease", intent.task_id, intent.run, lease))
 
     def record_id(
         self,
@@ -175,7 +175,7 @@ class Ledger(Sweeping, Transfers, Events, Gates, Cancelling, Reading, Counted):
         """
         seconds = "" if retry_after_seconds is None else retry_after_seconds
         group = intent.path if intent.path in intent.profile.models else ""
-        answer = self._run("retract", intent.task_id, intent.run, seconds, first, ceiling, group)
+        answer = self._run("requeue", intent.task_id, intent.run, seconds, first, ceiling, group)
         if not answer:
             return None, None
         if answer[0] == b"waiting":
@@ -190,7 +190,7 @@ class Ledger(Sweeping, Transfers, Events, Gates, Cancelling, Reading, Counted):
 
     def delivered(self, task_id: str, epoch: str, *, ttl_seconds: int) -> bool:
         """Celery dispatched what follows; from here on the record is history."""
-        return bool(self._run("delivered", task_id, epoch, ttl_seconds))
+        return bool(self._run("end_delivery", task_id, epoch, ttl_seconds))
 
     # -- the poll loop ---------------------------------------------------------------------
 
@@ -273,8 +273,8 @@ class Ledger(Sweeping, Transfers, Events, Gates, Cancelling, Reading, Counted):
     def trip(self, profile: str, *, seconds: float | None, first: float, ceiling: float) -> float:
         """Pause the status checks of a profile; answers until when."""
         given = "" if seconds is None else seconds
-        return float(self._run("pollgate", "trip", profile, given, first, ceiling))
+        return float(self._run("circuit_breaker", "trip", profile, given, first, ceiling))
 
     def recover(self, profile: str) -> None:
         """Status checks of a profile work again."""
-        self._run("pollgate", "recover", profile, "", 0, 0)
+        self._run("circuit_breaker", "recover", profile, "", 0, 0)

@@ -9,21 +9,21 @@ from typing import Any
 
 from redis import Redis
 
-_MOVING = ("rates", "lanes", "moving")
+_MOVING = ("rates", "wait_queue", "transitions")
 _ADMITTING = (*_MOVING, "admission")
 _BEFORE: Mapping[str, tuple[str, ...]] = {
     "cancel": _MOVING,
-    "delivered": _MOVING,
-    "record_id": (*_ADMITTING, "looking"),
-    "poll": ("looking",),
-    "transfer": ("looking",),
-    "retract": _ADMITTING,
-    "prolong": ("rates",),
+    "end_delivery": _MOVING,
+    "record_id": (*_ADMITTING, "poll_by"),
+    "poll": ("poll_by",),
+    "transfer": ("poll_by",),
+    "requeue": _ADMITTING,
+    "extend_lease": ("rates",),
     "settle": _ADMITTING,
-    "pollgate": _ADMITTING,
-    "hold": _ADMITTING,
-    "claim": (*_ADMITTING, "draining"),
-    "intend": (*_ADMITTING, "draining", "budget"),
+    "circuit_breaker": _ADMITTING,
+    "pause": _ADMITTING,
+    "claim": (*_ADMITTING, "dequeue"),
+    "begin_delivery": (*_ADMITTING, "dequeue", "budget"),
 }
 """What stands between the prelude and a script."""
 
@@ -32,7 +32,7 @@ _BEFORE: Mapping[str, tuple[str, ...]] = {
 def source(name: str) -> str:
     """The text of one script, with what stands before it."""
     parts = ("prelude", *_BEFORE.get(name, ()), name)
-    folder = resources.files(__package__)
+    folder = resources.files(__package__) / "lua"
     return "\n".join((folder / f"{part}.lua").read_text() for part in parts)
 
 

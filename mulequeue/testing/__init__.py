@@ -5,11 +5,11 @@ threads of the test process: quick to start, and what the test patched and put i
 there for the tasks as well.
 """
 
-from mulequeue.testing.emulator import ScriptedEmulator
+from mulequeue.testing.fast_timeouts import quick
 from mulequeue.testing.fleet import Fleet
 from mulequeue.testing.guard import KEY, refuse_real_api
-from mulequeue.testing.notifications import Notification, Notifications
-from mulequeue.testing.quick import quick
+from mulequeue.testing.notification_recorder import Notification, Notifications
+from mulequeue.testing.scripted_emulator import ScriptedEmulator
 from mulequeue.testing.worker import Worker
 
 __all__ = [

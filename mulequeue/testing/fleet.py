@@ -13,12 +13,12 @@ from unittest.mock import patch
 
 from celery.worker import state
 
-from mulequeue.notifications import new_secret
-from mulequeue.profiles import LIMITS
-from mulequeue.runtime import _runtimes, runtime
+from mulequeue.engine.worker_context import _runtimes, runtime
 from mulequeue.settings import Settings
+from mulequeue.settings.profiles import LIMITS
+from mulequeue.testing.fast_timeouts import quick
 from mulequeue.testing.guard import KEY, refuse_real_api
-from mulequeue.testing.quick import quick
+from mulequeue.transfer.notifications import new_secret
 
 _RUNNING_SECONDS = 5.0
 

@@ -11,7 +11,7 @@ from celery import signals
 from celery.worker import WorkController, state
 
 from mulequeue.errors import ConfigurationError
-from mulequeue.testing.settling import Settling
+from mulequeue.testing.wait import Settling
 
 START_SECONDS = 20.0
 STOP_SECONDS = 20.0

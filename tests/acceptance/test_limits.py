@@ -13,7 +13,7 @@ from support.generations import MODEL
 from support.ledger_rates import fits
 from support.waiting import wait_until
 
-from mulequeue.workflows import generate_many
+from mulequeue.tasks.canvases import generate_many
 
 OTHER = "alibaba/wan2.5-t2i-preview"
 PER_SECOND, IN_FLIGHT = 12, 10

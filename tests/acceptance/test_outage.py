@@ -14,7 +14,7 @@ from support.fleet import Fleet
 from support.generations import MODEL
 from support.waiting import wait_until
 
-from mulequeue.workflows import cancel, generate_many
+from mulequeue.tasks.canvases import cancel, generate_many
 
 IN_FLIGHT = 500
 DOWN_SECONDS = 6

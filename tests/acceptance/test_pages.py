@@ -13,7 +13,7 @@ from support.pages import all_pages, blocks
 from support.receiver import Receiver
 from support.walk import Walk
 
-from mulequeue.testing.settling import Settling
+from mulequeue.testing.wait import Settling
 
 TESTS = Path(__file__).parents[1]
 README = "../README.md"
@@ -23,10 +23,10 @@ ELSEWHERE = {
     "howto/django.md": "acceptance/test_howto_django.py",
     "howto/flask.md": "acceptance/test_howto_flask.py",
     "howto/flower.md": "acceptance/test_flower.py",
-    "howto/emulator.md": "integration/test_emulator_page.py",
-    "howto/monitoring.md": "integration/test_monitoring_page.py",
+    "howto/emulator.md": "integration/emulator/test_emulator_page.py",
+    "howto/monitoring.md": "integration/ops/test_monitoring_page.py",
     "howto/scaling.md": "acceptance/test_procfile.py",
-    "howto/failures.md": "integration/test_failures_page.py",
+    "howto/failures.md": "integration/ops/test_failures_page.py",
     "howto/testing.md": "integration/testing/test_page.py",
 }
 """Pages that have a test of their own, which runs all their commands."""

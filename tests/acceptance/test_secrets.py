@@ -20,11 +20,12 @@ from support.proxy_server import ProxyServer
 from support.receiver import Receiver
 from support.waiting import wait_until
 
-from mulequeue import client, notifications
+from mulequeue.api import client
 from mulequeue.errors import MuleQueueError
 from mulequeue.ledger import Ledger, unpack
-from mulequeue.notifications import Notification
 from mulequeue.settings import Settings
+from mulequeue.transfer import notifications
+from mulequeue.transfer.notifications import Notification
 
 KEY = "sk-mr-" + "feedc0de" * 8
 SECRET = "whsec_" + base64.b64encode(b"marked secret of notifications!").decode()

@@ -13,7 +13,7 @@ from typing import Any
 from support.fleet import Fleet
 from support.receiver import Receiver
 
-from mulequeue.workflows import generate_many, member_id
+from mulequeue.tasks.canvases import generate_many, member_id
 
 MODEL = "alibaba/wan2.6-t2i"
 UNSURE = "unsure"

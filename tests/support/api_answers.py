@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from mulequeue.api.parsing import read_error
 from mulequeue.outcome import ErrorInfo
-from mulequeue.wire import read_error
 
 ID = "0f8f9c1e-5f0e-4a3b-9d59-0f6f0b6a7c11"
 URL = "https://mulerouter.muleusercontent.com/public/4a1d/video.mp4"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from mulequeue import client
+from mulequeue.api import client
 from mulequeue.settings import Profile, Settings
 
 KEY = "sk-mr-" + "0123456789abcdef" * 4

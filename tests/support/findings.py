@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mulequeue.health import Finding
+from mulequeue.ops.health import Finding
 
 NOWHERE = "redis://:pass-1234@127.0.0.1:9/0"
 """A Redis that does not answer, with a password that must not be shown."""

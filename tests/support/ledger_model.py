@@ -9,7 +9,7 @@ from typing import Any, ClassVar, TypeVar
 from hypothesis.stateful import invariant
 
 from mulequeue.ledger import Due, Intent, Wake, new_token
-from mulequeue.profiles import Limits
+from mulequeue.settings.profiles import Limits
 from support.ledger_random import WorldMachine
 from support.ledger_world import TTL, marker_of
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import invariant, precondition, rule
 
 from mulequeue.ledger import Intent, Wake
-from mulequeue.profiles import Limits
+from mulequeue.settings.profiles import Limits
 from support.ledger_random import WorldMachine
 from support.ledger_world import marker_of
 

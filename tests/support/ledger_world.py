@@ -7,8 +7,8 @@ from typing import Any
 
 from redis import Redis
 
+from mulequeue.engine.submit.park import MARKER
 from mulequeue.ledger import Intent, Ledger, Sweep, Verdict, Wake, new_token, unpack
-from mulequeue.parking import MARKER
 from mulequeue.settings import Profile
 from support.ledger_limits import check_limits
 

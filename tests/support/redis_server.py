@@ -11,8 +11,8 @@ from pathlib import Path
 
 import redis
 
-from mulequeue.embedded_redis import embedded_server, find_server
 from mulequeue.errors import ConfigurationError
+from mulequeue.local.embedded_redis import embedded_server, find_server
 from support.programs import missing
 from support.waiting import wait_until
 

@@ -23,7 +23,7 @@ HARD = {"copies": 2, "reorder": True, "attempts": 20}
 class WebhookServer:
     """The process, and the emulator that tells it.
 
-    :param told: how it is told (:class:`mulequeue.emulator.endpoints.Endpoint`); None: not at all.
+    :param told: how it is told (:class:`mulequeue.emulator.webhook_endpoints.Endpoint`); None: not at all.
     """
 
     def __init__(self, fleet: Fleet, told: dict[str, Any] | None) -> None:

@@ -21,7 +21,7 @@ from support.waiting import wait_until
 
 import mulequeue
 from mulequeue.ledger import outcome_of
-from mulequeue.workflows import generate_many
+from mulequeue.tasks.canvases import generate_many
 from upgrades.dump import dump
 from upgrades.endpoint import PATH, URL, Endpoint, remote_id_of
 

@@ -17,7 +17,7 @@ TREE = Path(__file__).parents[2]
 pytestmark = pytest.mark.skipif("RELEASE" not in os.environ, reason="run by make release-check")
 
 NEEDED = {
-    *("mulequeue/py.typed", "mulequeue/ledger/claim.lua", "mulequeue/catalog/alibaba.toml"),
+    *("mulequeue/py.typed", "mulequeue/ledger/lua/claim.lua", "mulequeue/catalog/alibaba.toml"),
     *("pytest_mulequeue.py", "celery_mulequeue.py"),
 }
 

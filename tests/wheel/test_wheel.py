@@ -39,7 +39,7 @@ def test_the_wheel_holds_every_file_of_the_package() -> None:
     wanted = {str(path.relative_to(TREE)) for path in package if path.suffix != ".pyc"}
 
     assert set() == wanted - installed()
-    assert {"mulequeue/ledger/claim.lua", "mulequeue/catalog/alibaba.toml"} <= installed()
+    assert {"mulequeue/ledger/lua/claim.lua", "mulequeue/catalog/alibaba.toml"} <= installed()
     assert "mulequeue/py.typed" in installed()
 
 

@@ -21,10 +21,10 @@ from redis.exceptions import RedisError
 import mulequeue
 from mulequeue.contrib.django.mirror import mirror
 from mulequeue.contrib.django.models import UNDER_WAY, Batch, Generation, public_url
-from mulequeue.contrib.django.serving import file_response
+from mulequeue.contrib.django.responses import file_response
+from mulequeue.engine.worker_context import runtime
 from mulequeue.errors import MuleQueueError
 from mulequeue.outcome import File
-from mulequeue.runtime import runtime
 
 _SHORT = 80
 _TIMES = ("created_at", "submitted_at", "finished_at")

@@ -16,11 +16,11 @@ class MuleQueueConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from mulequeue.contrib.django import checks, mirror, storage
+        from mulequeue.contrib.django import checks, filesystem, mirror
 
         checks.register()
         mirror.connect()
-        storage.register()
+        filesystem.register()
         _give_on_commit()
 
 
@@ -31,7 +31,7 @@ def _give_on_commit() -> None:
     """
     from celery.contrib.django.task import DjangoTask
 
-    from mulequeue.base import GeneratingTask, TransferringTask
+    from mulequeue.tasks.base import GeneratingTask, TransferringTask
 
     for base in (GeneratingTask, TransferringTask):
         for name in _ON_COMMIT:

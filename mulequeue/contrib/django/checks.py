@@ -21,7 +21,7 @@ from django.urls import NoReverseMatch, reverse
 
 from mulequeue.errors import ConfigurationError
 from mulequeue.settings import Settings
-from mulequeue.storage import check_storage
+from mulequeue.transfer.storage import check_storage
 
 WEBHOOK_VIEW = "mulequeue:webhook"
 _PREFIX = "MULEQUEUE_"

@@ -19,9 +19,9 @@ from django.utils import timezone
 
 from mulequeue import signals
 from mulequeue.contrib.django.models import MOST_CHARACTERS, UNDER_WAY, Batch, Generation, State
+from mulequeue.engine.generation_request import Plan
+from mulequeue.engine.worker_context import runtime
 from mulequeue.ledger import Ledger, Record, outcome_of
-from mulequeue.plan import Plan
-from mulequeue.runtime import runtime
 
 MOST_INPUT_BYTES = 64 * 1024
 _AT_ONCE = 500

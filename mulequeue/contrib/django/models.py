@@ -12,7 +12,7 @@ from typing import Any
 from django.db import models
 from django.utils import timezone
 
-from mulequeue.contrib.django.storage import PROTOCOL, url_of
+from mulequeue.contrib.django.filesystem import PROTOCOL, url_of
 
 MOST_CHARACTERS = 255
 

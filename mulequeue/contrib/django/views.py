@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from mulequeue import webhooks
+from mulequeue.engine import webhook_handler
 
 
 @csrf_exempt
@@ -14,8 +14,8 @@ from mulequeue import webhooks
 def webhook(request: HttpRequest) -> HttpResponse:
     """Takes signed events; what is not signed changes nothing."""
     try:
-        body = request.read(webhooks.MOST_BODY_BYTES + 1)
+        body = request.read(webhook_handler.MOST_BODY_BYTES + 1)
     except UnreadablePostError:
         return HttpResponse("not all of it arrived", status=400, content_type="text/plain")
-    reply = webhooks.handle(request.headers, body)
+    reply = webhook_handler.handle(request.headers, body)
     return HttpResponse(reply.text, status=reply.status_code, content_type="text/plain")

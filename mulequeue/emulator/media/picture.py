@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from PIL import Image, ImageDraw, ImageFont
 
-from mulequeue.emulator.media.encoding import encoded
+from mulequeue.emulator.media.png_encoder import encoded
 from mulequeue.emulator.media.scene import landscape
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont

@@ -10,7 +10,7 @@ from support.emulator_client import AT_ONCE, created, poll
 from support.raw_server import http, raw_server
 
 from mulequeue.emulator import EmulatorProcess
-from mulequeue.emulator.endpoints import Endpoint
+from mulequeue.emulator.webhook_endpoints import Endpoint
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from redis import Redis
 from support.ledger_world import START, SUBMIT_LEASE, TTL, World, marker_of
 
 from mulequeue.ledger import Verdict, outcome_of
-from mulequeue.profiles import Limits
+from mulequeue.settings.profiles import Limits
 
 VEO = "google/v1/veo-3.1-fast/generation"
 DAY = 86400.0

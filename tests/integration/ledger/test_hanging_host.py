@@ -11,8 +11,8 @@ from support.ledger_world import World
 from support.raw_server import RawServer, http, plain_network, raw_server, say_nothing  # noqa: F401
 
 import mulequeue.tasks  # noqa: F401  # the app's poll task
-from mulequeue.polling import sweep
-from mulequeue.runtime import Runtime
+from mulequeue.engine.poll.sweep import sweep
+from mulequeue.engine.worker_context import Runtime
 from mulequeue.settings import Settings
 
 PENDING = http("200 OK", '{"task_info": {"status": "pending"}}')

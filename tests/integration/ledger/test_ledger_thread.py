@@ -10,7 +10,7 @@ from celery import Celery
 from redis import Redis
 
 import mulequeue.tasks  # noqa: F401  # the app's poll task
-from mulequeue.runtime import Runtime
+from mulequeue.engine.worker_context import Runtime
 from mulequeue.settings import Settings
 
 

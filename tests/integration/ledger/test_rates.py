@@ -8,7 +8,7 @@ from support.ledger_random import run_orders
 from support.ledger_rates import RatesMachine
 from support.ledger_world import SUBMIT_LEASE, TTL, World
 
-from mulequeue.profiles import Limits
+from mulequeue.settings.profiles import Limits
 
 VEO = "google/v1/veo-3.1-fast/generation"
 

@@ -12,10 +12,10 @@ from support.ledger_world import World
 from support.raw_server import RawServer, http, raw_server
 
 import mulequeue.tasks  # noqa: F401  # the app's poll task
+from mulequeue.engine.generation_request import Plan, make_plan
+from mulequeue.engine.submit.create import LATEST_START_SECONDS, post, steady_clock
+from mulequeue.engine.worker_context import Runtime
 from mulequeue.ledger import Intent
-from mulequeue.plan import Plan, make_plan
-from mulequeue.posting import LATEST_START_SECONDS, post, steady_clock
-from mulequeue.runtime import Runtime
 from mulequeue.settings import Settings
 
 ACCEPTED = json.dumps({"task_info": {"id": "remote-1", "status": "pending"}})

@@ -9,7 +9,8 @@ import pytest
 from celery import Celery
 from support.ledger_world import SUBMIT_LEASE, TTL, World, marker_of
 
-from mulequeue.health.records import (
+from mulequeue.ledger.record_summary import Glance, glances
+from mulequeue.ops.health.stuck_records import (
     examine_records,
     given_up,
     late_ids,
@@ -18,7 +19,6 @@ from mulequeue.health.records import (
     submitting,
     unknown_keys,
 )
-from mulequeue.ledger.looking import Glance, glances
 from mulequeue.settings import Profile, Settings
 
 COMMAND = "celery -A proj worker"

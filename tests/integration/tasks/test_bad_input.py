@@ -12,8 +12,8 @@ from support.fleet import Fleet
 from support.generations import MODEL, QUICK, new_id, one
 
 from mulequeue import download, generate, generate_from, generate_many
+from mulequeue.catalog.inputs import file
 from mulequeue.errors import GenerationFailed, InputError
-from mulequeue.inputs import file
 
 PROMPT = {"prompt": "a mule"}
 

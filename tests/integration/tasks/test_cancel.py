@@ -10,7 +10,7 @@ from support.generations import MODEL, Log, new_id, one, started
 from support.waiting import wait_until
 
 from mulequeue.errors import GenerationCancelled
-from mulequeue.workflows import cancel, generate_many, member_id
+from mulequeue.tasks.canvases import cancel, generate_many, member_id
 
 NEVER = {"lives": [{"end": "never"}]}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from support.fleet import Fleet
 from support.generations import Log, one
 
-from mulequeue.runtime import runtime
+from mulequeue.engine.worker_context import runtime
 
 
 def deliver_again(fleet: Fleet, task_id: str) -> None:

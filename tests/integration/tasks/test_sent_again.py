@@ -7,7 +7,7 @@ import json
 from support.fleet import Fleet
 from support.generations import MODEL, QUICK
 
-from mulequeue.workflows import generate_many
+from mulequeue.tasks.canvases import generate_many
 
 
 def test_a_batch_sent_again_is_the_same_chord(fleet: Fleet) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 from support.fleet import Fleet
 from support.generations import Log, new_id, one, started
 
+from mulequeue.engine.submit.park import MARKER
 from mulequeue.ledger import unpack
-from mulequeue.parking import MARKER
 
 STALE = "nothing to do for this message: stale"
 BUSY = "nothing to do for this message: busy"

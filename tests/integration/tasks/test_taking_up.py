@@ -8,7 +8,7 @@ from support.fleet import KEY, Fleet
 from support.generations import new_id, one, started
 
 from mulequeue.errors import GenerationFailed, GenerationTimedOut, InputError
-from mulequeue.workflows import resume
+from mulequeue.tasks.canvases import resume
 
 
 def test_adopt(shared: Fleet) -> None:

@@ -13,10 +13,10 @@ from support.generations import Log, new_id, one
 from support.raw_server import RawServer
 from support.waiting import wait_until
 
+from mulequeue.engine.followups.attempts import Heartbeat
+from mulequeue.engine.worker_context import runtime
 from mulequeue.errors import DownloadError
 from mulequeue.ledger import Wake, pack
-from mulequeue.runtime import runtime
-from mulequeue.transfers import Heartbeat
 
 
 def test_same_download_message_twice_fetches_once(shared: Fleet, tmp_path: Path) -> None:

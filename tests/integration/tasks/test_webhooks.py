@@ -16,12 +16,12 @@ from support.generations import Log, new_id, one, started
 from support.waiting import wait_until
 from support.webhook import WEBHOOK_SECRET, ended, event, signed
 
-from mulequeue import webhooks
+from mulequeue.engine import webhook_handler
 from mulequeue.signals import balance_low
 
 NEVER = 3000.0
 """A poll interval that no test lives to see."""
-Post = Callable[..., webhooks.Reply]
+Post = Callable[..., webhook_handler.Reply]
 
 
 @pytest.fixture
@@ -40,8 +40,8 @@ def web(shared: Fleet) -> Iterator[Celery]:
 def post(web: Celery) -> Post:
     """Hands a webhook to the web process, signed."""
 
-    def deliver(body: bytes, **options: str) -> webhooks.Reply:
-        return webhooks.handle(signed(body, **options), body, app=web)
+    def deliver(body: bytes, **options: str) -> webhook_handler.Reply:
+        return webhook_handler.handle(signed(body, **options), body, app=web)
 
     return deliver
 
@@ -246,7 +246,7 @@ def test_bad_input_changes_nothing(
     redis, keys = shared.redis.client, f"{shared.ledger.prefix}*"
 
     with caplog.at_level(logging.INFO, "mulequeue"):
-        reply = webhooks.handle(signed(body) if headers is None else headers, body, app=web)
+        reply = webhook_handler.handle(signed(body) if headers is None else headers, body, app=web)
 
     assert status == reply.status_code
     written = {key.decode().removeprefix(shared.ledger.prefix) for key in redis.scan_iter(keys)}
@@ -257,7 +257,7 @@ def test_bad_input_changes_nothing(
 
 def test_without_a_secret_every_webhook_is_refused(shared: Fleet) -> None:
     """A process that knows no secret takes nothing, and says what to set."""
-    reply = webhooks.handle(signed(GOOD), GOOD, app=shared.app)
+    reply = webhook_handler.handle(signed(GOOD), GOOD, app=shared.app)
 
     assert 503 == reply.status_code
     assert "MULEQUEUE_WEBHOOK_SECRET" in reply.text
@@ -267,7 +267,7 @@ def test_without_redis_the_api_is_asked_to_send_again(web: Celery) -> None:
     """While the ledger cannot be reached a webhook is answered 503, which is no loss."""
     web.conf.update(mulequeue_redis_url="redis://127.0.0.1:1/0")
 
-    reply = webhooks.handle(signed(GOOD), GOOD, app=web)
+    reply = webhook_handler.handle(signed(GOOD), GOOD, app=web)
 
     assert 503 == reply.status_code
 

@@ -8,8 +8,8 @@ import pytest
 import requests
 from standardwebhooks import Webhook
 
-from mulequeue.notifications import new_secret
 from mulequeue.testing import Notifications
+from mulequeue.transfer.notifications import new_secret
 
 SECRET = new_secret()
 BODY = '{"type": "generation.succeeded", "data": {"task_id": "t"}}'

@@ -106,7 +106,7 @@ def test_a_missing_redis_program_is_told_with_the_line_that_installs_one(
     call: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The demo without any Redis ends at once."""
-    from mulequeue import embedded_redis
+    from mulequeue.local import embedded_redis
 
     monkeypatch.setattr(embedded_redis, "embedded_server", lambda: None)
 

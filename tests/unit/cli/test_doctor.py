@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from mulequeue.cli.doctor import plain, show, summary
-from mulequeue.health import Finding
+from mulequeue.ops.health import Finding
 
 WELL = Finding("redis", "ok", "Redis answers.")
 ILL = Finding("persistence", "error", "word " * 40, "Do this, " * 20 + "\n  set " + "x" * 90)

@@ -11,10 +11,10 @@ from support.pages import blocks
 
 from mulequeue import catalog
 from mulequeue.catalog import Model
+from mulequeue.catalog.validation import check
 from mulequeue.cli import mulequeue
-from mulequeue.cli.given import extras
 from mulequeue.cli.model_page import page
-from mulequeue.validation import check
+from mulequeue.cli.options import extras
 
 every_model = pytest.mark.parametrize("model", catalog.all_models(), ids=lambda model: model.name)
 

@@ -1,0 +1,1 @@
+"""MuleRouter's API: requests, responses, results and webhook signatures."""

@@ -1,0 +1,109 @@
+"""An HTTP answer that refuses: which error it is, why, and when to come back."""
+
+from __future__ import annotations
+
+import email.utils
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC
+from typing import Any
+
+from mulequeue.api.parsing.error_fields import one_line, read_reason
+from mulequeue.outcome import ErrorInfo
+
+_TYPES = {
+    401: "AuthenticationError",
+    402: "InsufficientBalance",
+    403: "AuthenticationError",
+    429: "RateLimited",
+}
+_BLOCKED = "The edge in front of the API blocked the request; this is no verdict on the key"
+_NO_SUCH_ID = 2005
+_LONGEST_JSON = 1024**2
+_LONGEST_PAGE = 16 * 1024
+_LONGEST_RETRY_AFTER_SECONDS = 3600.0
+
+
+def read_error(status_code: int, headers: Mapping[str, str], body: bytes) -> ErrorInfo:
+    """Read a refusing answer of any shape: a problem object, a task envelope that failed, a bare
+    ``message`` or ``error``, an HTML page, nothing. Never raises.
+
+    :param status_code: the HTTP status, which decides the ``type``: a class name of
+        :mod:`mulequeue.errors`.
+    :param headers: in any spelling; ``Traceparent`` becomes the ``trace_id``.
+    """
+    given = {str(name).lower(): value for name, value in headers.items()}
+    data = _object(body)
+    kind = _type(status_code, is_json=data is not None, says_when="retry-after" in given)
+    if data is None:
+        title, detail, code = None, one_line(_words_of_page(body)), None
+    else:
+        info = data.get("task_info")
+        error = info.get("error") if isinstance(info, dict) else None
+        code, title, detail = read_reason(error, data.get("error"), data)
+    if kind == "EdgeBlocked":
+        title = _BLOCKED
+    elif not title and not detail:
+        title = f"The API answered {status_code} without a reason"
+    return ErrorInfo(
+        type=kind,
+        code=code,
+        title=title,
+        detail=detail,
+        trace_id=one_line(given.get("traceparent")),
+        status_code=status_code,
+    )
+
+
+def is_gone(status_code: int, error: ErrorInfo) -> bool:
+    """Whether a status check says that the id does not exist (rather than that a route does not).
+
+    Just after creation this may only mean "not visible yet".
+    """
+    said = f"{error.title} {error.detail}".lower()
+    return status_code == 404 and (error.code == _NO_SUCH_ID or "does not exist" in said)
+
+
+def retry_after_seconds(value: str | None, now: float) -> float | None:
+    """Seconds that a ``Retry-After`` header asks for, at most an hour; None: it says nothing usable.
+
+    :param value: a number of seconds, or an HTTP date.
+    :param now: unix seconds, what a date is compared with.
+    """
+    text = (value or "").strip()
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
+        return min(float(text), _LONGEST_RETRY_AFTER_SECONDS)
+    try:
+        moment = email.utils.parsedate_to_datetime(text)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        seconds = moment.timestamp() - now
+    except (TypeError, ValueError, OverflowError, IndexError):
+        return None
+    return min(seconds, _LONGEST_RETRY_AFTER_SECONDS) if seconds >= 0 else None
+
+
+def _type(status_code: int, *, is_json: bool, says_when: bool) -> str:
+    if status_code == 403 and not is_json:
+        return "EdgeBlocked"
+    if status_code == 503 and says_when:
+        return "RateLimited"
+    if status_code >= 500:
+        return "ServerError"
+    # A redirect is not followed, so it ends here as well.
+    return _TYPES.get(status_code, "InvalidRequestError" if status_code >= 400 else "APIError")
+
+
+def _object(body: bytes) -> dict[str, Any] | None:
+    try:
+        data = json.loads(body) if len(body) <= _LONGEST_JSON else None
+    except (ValueError, RecursionError):
+        return None
+    return data if isinstance(data, dict) else None
+
+
+def _words_of_page(body: bytes) -> str:
+    text = body[:_LONGEST_PAGE].decode("utf-8", "replace")
+    text = re.sub(r"(?is)<(script|style)\b.*?(</\1>|$)", " ", text)
+    return re.sub(r"<[^<>]*>", " ", text)

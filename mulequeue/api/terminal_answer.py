@@ -1,0 +1,60 @@
+"""What the API answered at the end, as the ledger and the outcome keep it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from mulequeue.api.parsing import TaskReply
+from mulequeue.outcome import ErrorInfo, Kind
+
+
+def answer_of(
+    reply: TaskReply, *, kind: Kind | None, retention_seconds: float, now: float
+) -> dict[str, Any]:
+    """A terminal answer, JSON-ready.
+
+    :param retention_seconds: how long the assets can be fetched after success.
+    :param now: unix seconds.
+    """
+    until = datetime.fromtimestamp(now, UTC) + timedelta(seconds=retention_seconds)
+    expires_at = until.isoformat(timespec="seconds").replace("+00:00", "Z")
+    media = reply.kind or kind
+    answer: dict[str, Any] = {
+        "kind": media,
+        "created_at": reply.created_at,
+        "updated_at": reply.updated_at,
+        "extra": reply.extra,
+    }
+    if reply.state == "succeeded":
+        answer["assets"] = [
+            {"url": url, "kind": media, "expires_at": expires_at} for url in reply.urls
+        ]
+    elif reply.error is not None:
+        answer["error"] = error_of(reply.error)
+    return {key: value for key, value in answer.items() if value}
+
+
+def life_told(answer: Mapping[str, Any]) -> float | None:
+    """Seconds from ``created_at`` to ``updated_at`` of an answer that :func:`answer_of` made.
+
+    The API writes ISO-8601 with ``Z`` or an offset, with and without microseconds. None: one of them
+    is missing or unreadable, or they are the same, which tells nothing.
+    """
+    try:
+        created, updated = (_time(answer[name]) for name in ("created_at", "updated_at"))
+        seconds = (updated - created).total_seconds()
+    except (KeyError, TypeError, ValueError):
+        return None
+    return seconds if seconds > 0 else None
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def error_of(error: ErrorInfo) -> dict[str, Any]:
+    """An error, JSON-ready, without what is not known."""
+    return {key: value for key, value in asdict(error).items() if value is not None}

@@ -1,0 +1,70 @@
+"""Values that stand for a file: a URL, a data URI, base64, or a marker of ``mulequeue.file``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mulequeue.catalog import Parameter
+from mulequeue.catalog.inputs import MARKER
+from mulequeue.catalog.validation.finding import Finding, shown
+
+_SHORTEST_BASE64 = 40
+# The start is enough to tell base64 from a path: what is sent may have megabytes.
+_BASE64 = re.compile(r"[A-Za-z0-9+/=_\s-]*")
+_LOOKED_AT = 64
+_WORDS = {
+    "url": "a URL (https://…)",
+    "https": "a URL (https://…)",
+    "data": "a data URI",
+    "base64": "base64",
+}
+
+
+def wrong_file(parameter: Parameter, value: Any, where: str) -> Iterator[Finding]:
+    """What is wrong with a value that stands for a file."""
+    if isinstance(value, Mapping) and isinstance(value.get(MARKER), str):
+        value = value[MARKER]
+        form = "url" if _scheme(value) in ("http", "https") else "data"
+    elif isinstance(value, str):
+        form = _form(value)
+    else:
+        given = "an object" if isinstance(value, Mapping) else shown(value)
+        text = f"'{where}' takes one file, not {given}: {_forms(parameter)}"
+        yield Finding(where, text, is_certain=True)
+        return
+    if form == "url" and "https" in parameter.forms:
+        if _scheme(value) != "https":
+            yield Finding(where, f"'{where}' takes https URLs only")
+    elif form == "":
+        text = (
+            f"'{where}' cannot be {shown(value)}: it takes {_forms(parameter)}; "
+            "a file of your own is mulequeue.file(path), or @path on the command line"
+        )
+        yield Finding(where, text, is_certain=True)
+    elif form not in parameter.forms:
+        text = f"'{where}' takes {_forms(parameter)}, not {_given(form)}"
+        yield Finding(where, text, is_certain=True)
+
+
+def _form(value: str) -> str:
+    scheme = _scheme(value)
+    if scheme in ("http", "https"):
+        return "url"
+    if scheme == "data":
+        return "data"
+    is_base64 = len(value) >= _SHORTEST_BASE64 and _BASE64.fullmatch(value[:_LOOKED_AT])
+    return "base64" if is_base64 else ""
+
+
+def _scheme(value: str) -> str:
+    return value[:8].partition(":")[0].lower()
+
+
+def _given(form: str) -> str:
+    return "the content of a file" if form == "data" else _WORDS[form]
+
+
+def _forms(parameter: Parameter) -> str:
+    return " or ".join(_WORDS[form] for form in parameter.forms)

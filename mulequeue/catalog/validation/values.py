@@ -1,0 +1,186 @@
+"""One value against what its parameter takes."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mulequeue.catalog import Parameter
+from mulequeue.catalog.inputs import MARKER
+from mulequeue.catalog.validation.files import wrong_file
+from mulequeue.catalog.validation.finding import Finding, shown
+from mulequeue.catalog.validation.names import nearest, unknown_name
+
+_WORDS = {
+    "text": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "size": "a size such as '1280*720'",
+    "object": "an object",
+}
+
+
+def wrong_value(parameter: Parameter, value: Any, where: str) -> Iterator[Finding]:
+    """What is wrong with one value; nothing for what all sources allow.
+
+    :param where: how the value is called in a message.
+    """
+    if not parameter.is_list:
+        yield from _wrong_item(parameter, value, where)
+        return
+    if not isinstance(value, (list, tuple)):
+        text = f"'{where}' takes a list, not {_named(value)}; put it into [ ]"
+        yield Finding(where, text, is_certain=True)
+        return
+    if not parameter.fewest <= len(value) <= parameter.most:
+        text = f"'{where}' takes {_span(parameter.fewest, parameter.most)} items, not {len(value)}"
+        yield Finding(where, text, is_certain=True)
+    for index, item in enumerate(value):
+        yield from _wrong_item(parameter, item, f"{where}[{index}]")
+
+
+def _wrong_item(parameter: Parameter, value: Any, where: str) -> Iterator[Finding]:
+    if is_one_of(value, parameter.values) or is_one_of(value, parameter.besides):
+        return
+    if is_one_of(value, parameter.doubtful):
+        yield Finding(where, f"the sources differ about {shown(value)} for '{where}'")
+    elif parameter.type == "file":
+        yield from wrong_file(parameter, value, where)
+    elif not _is_of_type(parameter.type, value):
+        yield Finding(where, _wrong_type(parameter.type, value, where), is_certain=True)
+    elif parameter.values:
+        yield Finding(where, _no_such_value(parameter, value, where), is_certain=True)
+    elif parameter.type == "object":
+        yield from _wrong_fields(parameter, value, where)
+    elif parameter.type == "size":
+        yield from _wrong_size(parameter, value, where)
+    elif parameter.type == "text":
+        yield from _out_of_range(parameter, len(value), where, unit=" characters")
+    elif parameter.type in ("integer", "number"):
+        yield from _out_of_range(parameter, value, where)
+
+
+def is_one_of(value: Any, values: tuple[Any, ...]) -> bool:
+    """Whether it is one of the values, where ``True`` is not 1 and ``"8"`` is not 8."""
+    return any(
+        value == item
+        and isinstance(value, bool) is isinstance(item, bool)
+        and isinstance(value, str) is isinstance(item, str)
+        for item in values
+    )
+
+
+def _is_of_type(name: str, value: Any) -> bool:
+    if name == "any":
+        return True
+    if name in ("text", "size"):
+        return isinstance(value, str)
+    if name == "boolean":
+        return isinstance(value, bool)
+    if name == "object":
+        return isinstance(value, Mapping) and MARKER not in value
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    # 5.0 is a whole number in JSON.
+    return name == "number" or isinstance(value, int) or value.is_integer()
+
+
+def _wrong_type(name: str, value: Any, where: str) -> str:
+    text = f"'{where}' takes {_WORDS[name]}, not {_named(value)}"
+    if isinstance(value, Mapping) and MARKER in value:
+        return text
+    if isinstance(value, str) and name in ("integer", "number", "boolean"):
+        return f"{text}; write it without quotes"
+    if name == "text" and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return f'{text}; write "{shown(value)}"'
+    return text
+
+
+def _named(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "a file" if MARKER in value else "an object"
+    if isinstance(value, (list, tuple)):
+        return "a list"
+    return f"the text {shown(value)}" if isinstance(value, str) else shown(value)
+
+
+def _no_such_value(parameter: Parameter, value: Any, where: str) -> str:
+    known = [*parameter.values, *parameter.doubtful]
+    by_text = {str(item).lower().replace("*", "x"): item for item in reversed(known)}
+    near = nearest(str(value).lower().replace("*", "x"), by_text)
+    hint = f"; did you mean {shown(by_text[near[0]])}?" if near and isinstance(value, str) else ""
+    choice = ", ".join(shown(item) for item in known)
+    return f"'{where}' cannot be {shown(value)}{hint or ':'} it takes {choice}"
+
+
+def _out_of_range(
+    parameter: Parameter, number: float, where: str, unit: str = ""
+) -> Iterator[Finding]:
+    what = f"has {number}{unit}" if unit else f"cannot be {shown(number)}"
+    if not parameter.low <= number <= parameter.high:
+        besides = "".join(f"{shown(item)} or " for item in parameter.besides)
+        allowed = f"{besides}{_span(parameter.low, parameter.high)}{unit}"
+        yield Finding(where, f"'{where}' {what}; it takes {allowed}", is_certain=True)
+    elif number > parameter.agreed:
+        limits = f"{parameter.agreed:g} or {parameter.high:g}{unit}"
+        yield Finding(where, f"'{where}' {what}, and the sources differ: at most {limits}")
+
+
+def _span(low: float, high: float) -> str:
+    if math.isinf(high):
+        return f"{low:g} or more"
+    if math.isinf(low) or low == 0:
+        return f"at most {high:.15g}"
+    return f"{low:.15g} to {high:.15g}"
+
+
+def _wrong_fields(parameter: Parameter, value: Mapping[str, Any], where: str) -> Iterator[Finding]:
+    for name, item in value.items():
+        inner = parameter.fields.get(name)
+        if item is None:
+            continue
+        if inner is None:
+            yield unknown_name(
+                name,
+                parameter.fields,
+                parameter.ignored,
+                is_open=parameter.is_open,
+                prefix=f"{where}.",
+            )
+        else:
+            yield from wrong_value(inner, item, f"{where}.{name}")
+    for name, inner in parameter.fields.items():
+        if inner.is_required and value.get(name) in (None, ""):
+            yield Finding(where, f"'{where}.{name}' is missing", is_certain=True)
+
+
+def _wrong_size(parameter: Parameter, value: str, where: str) -> Iterator[Finding]:
+    found = re.fullmatch(rf"([0-9]{{1,6}})[{re.escape(parameter.separators)}]([0-9]{{1,6}})", value)
+    if found is None:
+        other = re.fullmatch(r"\s*([0-9]{1,6})\s*\D\s*([0-9]{1,6})\s*", value)
+        meant = "*".join(other.groups()) if other else "1280*720"
+        text = f"'{where}' cannot be {shown(value)}; write width and height as '{meant}'"
+        yield Finding(where, text, is_certain=True)
+        return
+    width, height = int(found[1]), int(found[2])
+    problem = _wrong_pixels(parameter, width, height)
+    if problem:
+        yield Finding(where, f"'{where}' cannot be {shown(value)}: {problem}", is_certain=True)
+
+
+def _wrong_pixels(parameter: Parameter, width: int, height: int) -> str | None:
+    if not width or not height:
+        return "a side of nothing"
+    if parameter.sides and not all(
+        parameter.sides[0] <= side <= parameter.sides[1] for side in (width, height)
+    ):
+        return f"each side has {_span(*parameter.sides)} pixels"
+    if parameter.pixels and not parameter.pixels[0] <= width * height <= parameter.pixels[1]:
+        low, high = (math.isqrt(most) for most in parameter.pixels)
+        return f"it has as many pixels as something between {low}*{low} and {high}*{high}"
+    if parameter.ratio and not parameter.ratio[0] <= width / height <= parameter.ratio[1]:
+        return f"width by height is {_span(*parameter.ratio)}"
+    return None

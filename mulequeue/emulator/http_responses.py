@@ -1,0 +1,86 @@
+"""HTTP replies of the emulator: JSON with a trace id, and everything that is not JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from aiohttp import hdrs
+from aiohttp.web import BaseRequest, ContentCoding, Response, StreamResponse
+
+from mulequeue.emulator import response_bodies
+from mulequeue.emulator.faults import Burst
+
+_JSON = "application/json"
+_PAGE = "<html><head><title>{0}</title></head><body><h1>{0}</h1></body></html>"
+
+
+def json_reply(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """JSON under a ``Traceparent``, the API's handle for support."""
+    return Response(
+        body=json.dumps(body).encode(),
+        status=status,
+        headers={"Content-Type": _JSON, "Traceparent": _traceparent(), **(headers or {})},
+    )
+
+
+def problem_reply(request: BaseRequest, status: int, **parts: Any) -> Response:
+    """A problem object; ``parts`` as :func:`mulequeue.emulator.response_bodies.problem` takes them."""
+    return json_reply(response_bodies.problem(status, request.path, **parts), status)
+
+
+def unknown_route() -> Response:
+    """404 without an error code, as the gateway answers a path it does not know."""
+    return json_reply({"status": 404, "title": "Not Found"}, 404)
+
+
+def edge_block() -> Response:
+    """403 of the edge in front of the API: no JSON, and no verdict on the key."""
+    return text_reply("error code: 1010", 403)
+
+
+def text_reply(text: str, status: int = 200) -> Response:
+    """A page where JSON was expected."""
+    headers = {"Content-Type": "text/html; charset=UTF-8", "Traceparent": _traceparent()}
+    return Response(body=text.encode(), status=status, headers=headers)
+
+
+def burst_reply(request: BaseRequest, burst: Burst) -> Response:
+    """The refusal that a ``status`` burst describes."""
+    headers = {} if burst.retry_after is None else {"Retry-After": burst.retry_after}
+    if burst.html:
+        reply = text_reply(_PAGE.format(burst.title or burst.status), burst.status)
+        reply.headers.update(headers)
+        return reply
+    body = response_bodies.problem(
+        burst.status, request.path, title=burst.title, detail=burst.detail, code=burst.code
+    )
+    missing = burst.bytes - len(json.dumps(body))
+    body["detail"] += "x" * missing
+    return json_reply(body, burst.status, headers)
+
+
+def redirect_reply(request: BaseRequest, burst: Burst) -> Response:
+    """307: the same request, to another address."""
+    location = burst.location or str(request.url)
+    return Response(status=307, headers={"Location": location, "Traceparent": _traceparent()})
+
+
+def compress(request: BaseRequest, reply: StreamResponse, when: str) -> None:
+    """Send ``reply`` with gzip, if that is the rule and it was not begun yet."""
+    accepts = "gzip" in request.headers.get(hdrs.ACCEPT_ENCODING, "")
+    if not reply.prepared and (when == "always" or accepts):
+        reply.enable_compression(ContentCoding.gzip)
+
+
+def cut(request: BaseRequest) -> Response:
+    """Cut the connection; the reply that the server wants to send goes nowhere."""
+    if request.transport is not None:
+        request.transport.abort()
+    return Response()
+
+
+def _traceparent() -> str:
+    digits = os.urandom(24).hex()
+    return f"00-{digits[:32]}-{digits[32:]}-01"

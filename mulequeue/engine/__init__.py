@@ -1,0 +1,1 @@
+"""The loop that submits generations, polls them and returns their outcomes."""

@@ -1,0 +1,153 @@
+"""What people see of a task in Flower, in ``celery inspect`` and in a worker's log.
+
+Celery shows the arguments as they are: whole inputs with their data URIs, outcomes with their
+URLs, a receiver's secret path. Here they are one readable line, and a result is how it ended. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from mulequeue import catalog
+from mulequeue.errors import InputError
+from mulequeue.net.address_guard import shown_url
+
+PROMPT_LENGTH = 60
+_WORD_LENGTH = 100
+_POSITIONS: dict[str, tuple[str, ...]] = {
+    "mulequeue.generate": ("model", "input"),
+    "mulequeue.generate_from": ("previous", "model", "input"),
+    "mulequeue.adopt": ("api_path", "remote_id"),
+    "mulequeue.download": ("outcome",),
+    "mulequeue.notify": ("value", "target"),
+    "mulequeue.gather": ("results",),
+}
+# Everything else that is given by keyword stays unsaid.
+_OPTIONS = (
+    *("profile", "max_wait", "poll_interval", "on_failure", "batch_id"),
+    *("use", "index", "storage", "path"),
+)
+_STATUS = re.compile(r"'status': '(\w+)'")
+
+
+def shown_args(task_name: str, args: Any, kwargs: Any) -> str:
+    """A call's arguments in one line: ``alibaba/wan2.6-t2i: a mule at dawn``.
+
+    :param args, kwargs: of the message, whoever sent it: nothing of them is taken for granted.
+    """
+    names = _POSITIONS.get(task_name, ())
+    values = args if isinstance(args, Sequence) and not isinstance(args, str) else ()
+    by_name = dict(kwargs) if isinstance(kwargs, Mapping) else {}
+    given = dict(zip(names, values, strict=False)) | by_name
+    show = _LINES.get(task_name)
+    return show(given) if show is not None else "…"
+
+
+def shown_kwargs(kwargs: Any) -> str:
+    """The options of a call: ``on_failure=return, batch_id=b1``."""
+    given = kwargs if isinstance(kwargs, Mapping) else {}
+    pairs = []
+    for name in _OPTIONS:
+        value = given.get(name)
+        if value is not None:
+            text = shown_url(value) if name == "storage" and isinstance(value, str) else value
+            pairs.append(f"{name}={_word(text)}")
+    return ", ".join(pairs)
+
+
+def shown_result(text: str) -> str:
+    """The repr of a result, as Celery cuts it off, in a word: ``succeeded``.
+
+    Lists (of a batch) become ``…``, as everything that may hold a URL.
+    """
+    status = _STATUS.search(text)
+    if text.startswith("{") and status:
+        return status[1]
+    return text if text == "None" else "…"
+
+
+def is_ours(shown: str) -> bool:
+    """Whether a line was made here, not by Celery (whose own are tuples, lists and dicts)."""
+    return bool(shown) and not shown.startswith(("(", "[", "{"))
+
+
+def _generate(given: Mapping[str, Any]) -> str:
+    model = _word(given.get("model"))
+    prompt = _prompt(given.get("model"), given.get("input"))
+    return f"{model}: {prompt}" if prompt else model
+
+
+def _generate_from(given: Mapping[str, Any]) -> str:
+    return f"{_generate(given)} ← {_whose(given.get('previous'))}"
+
+
+def _adopt(given: Mapping[str, Any]) -> str:
+    return f"{_word(given.get('api_path'))} {_word(given.get('remote_id'))}"
+
+
+def _download(given: Mapping[str, Any]) -> str:
+    return _whose(given.get("outcome"))
+
+
+def _notify(given: Mapping[str, Any]) -> str:
+    target = given.get("target")
+    return f"{_whose(given.get('value'))} → {_host(target)}"
+
+
+def _gather(given: Mapping[str, Any]) -> str:
+    return _whose(given.get("results"))
+
+
+_LINES: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "mulequeue.generate": _generate,
+    "mulequeue.generate_from": _generate_from,
+    "mulequeue.adopt": _adopt,
+    "mulequeue.download": _download,
+    "mulequeue.notify": _notify,
+    "mulequeue.gather": _gather,
+    "mulequeue.poll": lambda given: "one for all that is due",
+}
+
+
+def _whose(value: Any) -> str:
+    """Which outcomes a task was given."""
+    if isinstance(value, Mapping):
+        return f"{_word(value.get('task_id'))} {_word(value.get('status'))}"
+    if isinstance(value, (list, tuple)):
+        return f"{len(value)} generations"
+    return _word(value)
+
+
+def _prompt(model: Any, given: Any) -> str:
+    try:
+        field = catalog.find(model).prompt_field
+    except (InputError, TypeError, AttributeError):
+        field = "prompt"
+    text = given.get(field) if isinstance(given, Mapping) else None
+    if not isinstance(text, str) or text.lstrip()[:5].lower() == "data:":
+        return ""
+    return _cut(" ".join(text[: 10 * PROMPT_LENGTH].split()), PROMPT_LENGTH)
+
+
+def _host(target: Any) -> str:
+    """The path of a receiver's URL is often its secret."""
+    try:
+        return urlsplit(target).hostname or "…"
+    except (ValueError, TypeError, AttributeError):
+        return "…"
+
+
+def _word(value: Any) -> str:
+    if value is None:
+        return "…"
+    if isinstance(value, (str, int, float)):
+        # A bracket at the start is how a line of Celery's own begins.
+        return _cut(str(value).lstrip("([{ "), _WORD_LENGTH) or "…"
+    return type(value).__name__
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"

@@ -1,0 +1,1 @@
+"""Downloads and notifications that follow an outcome."""

@@ -1,0 +1,140 @@
+"""The task ``download``, and taking an asset over into the next input."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from mulequeue.api import client
+from mulequeue.api.parsing import TaskReply
+from mulequeue.catalog.inputs import placed
+from mulequeue.engine.followups import attempts
+from mulequeue.engine.worker_context import runtime
+from mulequeue.errors import InputError, MuleQueueError
+from mulequeue.ledger import outcome_of
+from mulequeue.outcome import Asset, File, Outcome, is_outcome, is_reference
+from mulequeue.settings import Settings
+from mulequeue.signals import files_stored
+from mulequeue.transfer.storage import download_assets
+
+logger = logging.getLogger("mulequeue")
+
+DELAYS_SECONDS = (2, 5, 15, 30, 60, 120, 300)
+MOST_SECONDS = 24 * 3600.0
+
+
+def download(
+    task: Any, value: Mapping[str, Any], *, storage: str | None, path: str | None
+) -> dict[str, Any]:
+    """What one delivery of ``download`` does."""
+    if task.request.called_directly or task.request.is_eager:
+        if not _is_good(value):
+            return dict(value)
+        settings = Settings.load(task.app)
+        outcome = Outcome.from_dict(value)
+        files = _store(outcome, settings, storage, path)
+        return replace(outcome, files=files).to_dict()
+    here = runtime(task.app)
+
+    def attempt() -> dict[str, Any]:
+        if not _is_good(value):
+            return dict(value)
+        outcome = read_outcome(task.app, value)
+        started = time.monotonic()
+        files = _store(outcome, here.settings, storage, path)
+        here.meter.stored(files, time.monotonic() - started)
+        here.ledger.record_files(outcome.task_id, files)
+        files_stored.send(sender=task, task_id=outcome.task_id, files=files)
+        if is_reference(value):
+            return reference(outcome, files)
+        return replace(outcome, files=files).to_dict()
+
+    try:
+        return attempts.transfer(task, attempt, delays=DELAYS_SECONDS, most_seconds=MOST_SECONDS)
+    except MuleQueueError as exc:
+        if not is_reference(value):
+            raise
+        # One lost file must not fail the chord of a thousand.
+        logger.error("a file could not be stored: %s", exc, extra={"task_id": value["task_id"]})
+        here.ledger.record_files(value["task_id"], ())
+        return {**dict(value), "files": [], "error": str(exc)}
+
+
+def _is_good(value: Any) -> bool:
+    """Whether it has something to be stored; an outcome that did not succeed passes through.
+
+    :raises InputError: it is no outcome.
+    """
+    if not is_outcome(value):
+        raise InputError("download needs the outcome of a generation as its first argument.")
+    return bool(value["status"] == "succeeded")
+
+
+def reference(outcome: Outcome, files: tuple[File, ...]) -> dict[str, Any]:
+    """The short form that members of a batch return."""
+    return {
+        "task_id": outcome.task_id,
+        "status": outcome.status,
+        "files": [item.url for item in files],
+    }
+
+
+def read_outcome(app: Any, value: Mapping[str, Any]) -> Outcome:
+    """The whole outcome; of a member's short form it is read from the ledger.
+
+    :raises InputError: the ledger no longer has it.
+    """
+    if not is_reference(value):
+        return Outcome.from_dict(value)
+    record = runtime(app).ledger.record(value["task_id"])
+    if record is None or record.status is None:
+        raise InputError(
+            f"The ledger has no outcome of task {value['task_id']}; records are kept "
+            "mulequeue_record_ttl_seconds."
+        )
+    return outcome_of(record)
+
+
+def _store(
+    outcome: Outcome, settings: Settings, storage: str | None, path: str | None
+) -> tuple[File, ...]:
+    return download_assets(
+        outcome,
+        settings=settings,
+        storage=storage,
+        path=path,
+        refresh=lambda: _read_again(outcome, settings),
+    )
+
+
+def _read_again(outcome: Outcome, settings: Settings) -> Outcome | None:
+    """The outcome with the URLs the API gives out now, or None."""
+    if outcome.api_path is None or outcome.remote_id is None:
+        return None
+    found = client.fetch_once(
+        settings.profile(outcome.profile), outcome.api_path, outcome.remote_id, settings=settings
+    )
+    if not isinstance(found, TaskReply) or found.state != "succeeded":
+        return None
+    kind = found.kind or outcome.kind or "image"
+    return replace(outcome, assets=tuple(Asset(url=url, kind=kind) for url in found.urls))
+
+
+def with_asset(
+    task: Any, previous: Mapping[str, Any], input: Any, *, use: str, index: int
+) -> dict[str, Any]:
+    """The input with an asset of the previous outcome in it.
+
+    :raises InputError: there is no such asset, or the input is no object.
+    """
+    if not isinstance(input, Mapping):
+        raise InputError(f"The input must be an object (a dict), not {type(input).__name__}.")
+    assets = read_outcome(task.app, previous).assets
+    if not -len(assets) <= index < len(assets):
+        raise InputError(
+            f"The previous generation has {len(assets)} asset(s); there is no index {index}."
+        )
+    return placed(input, use, assets[index].url)

@@ -1,0 +1,93 @@
+"""What a worker publishes behind a paid generation stands in the ledger before its message leaves.
+
+A Redis broker hands a message out first and notes only then who has it: a worker that is killed in
+between takes the message along, and with it a picture that was paid. What stands in the ledger is
+published again, and runs once all the same: it is the same task id.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from kombu.exceptions import OperationalError
+
+from mulequeue.engine.redis_retry import insist
+from mulequeue.engine.submit.park import MARKER
+from mulequeue.engine.worker_context import Runtime, runtime
+
+logger = logging.getLogger("mulequeue")
+
+# They belong to one call, not to the message.
+_NOT_KEPT = ("add_to_parent", "connection", "producer", "publisher", "router")
+
+
+def publish(
+    task: Any,
+    sender: Any,
+    args: Any,
+    kwargs: Any,
+    options: Mapping[str, Any],
+    send: Callable[..., Any],
+) -> Any:
+    """Send a message that the ledger expects at a worker.
+
+    :param sender: the running task that publishes it.
+    :param options: of ``apply_async``, with the ``task_id``.
+    :param send: Celery's ``apply_async``.
+    """
+    here, task_id = runtime(task.app), options["task_id"]
+    is_expected = _expect(here, task, _signature(task, sender, args, kwargs, options), task_id)
+    try:
+        return send(args, kwargs, **options)
+    except OperationalError:
+        raise  # it leaves when it is overdue
+    except Exception:
+        # What keeps this message from being made keeps every repetition too.
+        if is_expected:
+            here.ledger.forget_transfer(task_id)
+        raise
+
+
+def applies(task: Any, sender: Any, options: Mapping[str, Any]) -> bool:
+    """Whether a message is looked after: a follower in its own right, and wanted however late.
+
+    :param sender: the running task.
+    """
+    return (
+        not sender.request.is_eager
+        and not task.app.conf.task_always_eager
+        and sender.request.id != options["task_id"]  # not a retry of itself, which has its lease
+        and all(options.get(name) is None for name in ("expires", "eta", "countdown"))
+    )
+
+
+def _signature(
+    task: Any, sender: Any, args: Any, kwargs: Any, options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The message as a signature; outside of its sender it has to name its parent and root.
+
+    Marked like a wake, so that its input is judged in a worker and not where it is published again.
+    """
+    family = {
+        "parent_id": sender.request.id,
+        "root_id": sender.request.root_id or sender.request.id,
+    }
+    headers = {**(options.get("headers") or {}), MARKER: ""}
+    given = {k: v for k, v in options.items() if v is not None and k not in _NOT_KEPT}
+    return dict(task.signature(args, kwargs, **{**family, **given, "headers": headers}))
+
+
+def _expect(here: Runtime, task: Any, signature: dict[str, Any], task_id: str) -> bool:
+    """Whether it stands in the ledger now; it is published in any case."""
+    try:
+        return insist(here, lambda: here.ledger.expect_transfer(task_id, task.name, signature))
+    except Exception as exc:
+        logger.warning(
+            "%s is published without a lease; should the broker lose it, enqueue it again: %r",
+            task.name,
+            exc,
+            extra={"task_id": task_id},
+        )
+        return False

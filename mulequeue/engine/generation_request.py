@@ -1,0 +1,117 @@
+"""What one call of ``generate`` asks for, checked before anything is sent."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from mulequeue import catalog
+from mulequeue.api.terminal_answer import error_of
+from mulequeue.catalog.inputs import check_input, input_digest, resolve_input
+from mulequeue.catalog.poll_schedule import PollSchedule
+from mulequeue.catalog.validation.calls import mode_of, refuse
+from mulequeue.errors import InputError
+from mulequeue.outcome import ErrorInfo
+from mulequeue.settings import Profile, Settings
+
+OnFailure = Literal["raise", "return"]
+MAX_WAIT_CEILING_SECONDS = 24 * 3600.0
+LABEL_BYTES = 60  # Redis keeps a hash compact while no value is longer than 64 bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """One generation to be made."""
+
+    model: catalog.Model
+    input: Mapping[str, Any]
+    profile: Profile
+    schedule: PollSchedule
+    max_wait_seconds: float
+    interval: float | None = None
+    """The fixed poll interval the caller asked for."""
+    batch_id: str | None = None
+    batch_size: int | None = None
+
+    @property
+    def path(self) -> str:
+        """The api_path as records keep it."""
+        return self.model.api_path.removeprefix("/vendors/")
+
+    @property
+    def model_name(self) -> str | None:
+        return self.model.name if self.model.is_known else None
+
+    @property
+    def label(self) -> str:
+        """The start of the prompt, for people."""
+        text = self.input.get(self.model.prompt_field)
+        if not isinstance(text, str):
+            return ""
+        line = " ".join(text.split()).encode(errors="ignore")
+        return line[:LABEL_BYTES].decode(errors="ignore")
+
+    @property
+    def digest(self) -> str:
+        return input_digest(self.model.api_path, self.input)
+
+    def body(self, settings: Settings) -> dict[str, Any]:
+        """The JSON object to POST: the input with its files read and encoded."""
+        return resolve_input(
+            self.input, roots=settings.input_roots, max_bytes=settings.input_max_bytes
+        )
+
+
+def make_plan(
+    settings: Settings,
+    model: str,
+    input: Any,
+    *,
+    profile: str | None = None,
+    max_wait: float | None = None,
+    poll_interval: float | None = None,
+    on_failure: str = "raise",
+    batch_id: str | None = None,
+    batch_size: int | None = None,
+    validate: str | None = None,
+    submits: bool = True,
+) -> Plan:
+    """Check a call of ``generate``.
+
+    :param validate: ``strict``, ``warn`` or ``off``; None: the setting ``mulequeue_validate``.
+    :param submits: whether the input is to be sent; if not, its parameters do not matter.
+    :raises InputError: unknown model, malformed path, an input that is no object or not what the
+        model takes, a ``$file`` that may not be read, a number that makes no sense.
+    :raises ConfigurationError: unknown profile, or no key for it.
+    """
+    if on_failure not in ("raise", "return"):
+        raise InputError(f"on_failure is {on_failure!r}; it must be 'raise' or 'return'.")
+    found = catalog.find(model)
+    check_input(input, settings.input_roots, max_bytes=settings.input_max_bytes)
+    if submits:
+        refuse(found, input, mode_of(validate, settings.validate))
+    schedule = found.schedule if poll_interval is None else PollSchedule.fixed(poll_interval)
+    wait = next(
+        value
+        for value in (max_wait, settings.max_wait_seconds, found.max_wait_seconds)
+        if value is not None
+    )
+    if isinstance(wait, bool) or not isinstance(wait, (int, float)) or not 0 < wait < math.inf:
+        raise InputError(f"max_wait is {wait!r}; it must be a number of seconds above 0.")
+    return Plan(
+        model=found,
+        input=input,
+        profile=settings.profile(profile),
+        schedule=schedule,
+        max_wait_seconds=min(float(wait), MAX_WAIT_CEILING_SECONDS),
+        interval=None if poll_interval is None else float(poll_interval),
+        batch_id=batch_id,
+        batch_size=batch_size,
+    )
+
+
+def refusal_of(exc: Exception) -> dict[str, Any]:
+    """An input that cannot be sent, as the error of an outcome."""
+    return {"error": error_of(ErrorInfo(type=type(exc).__name__, title=str(exc)))}

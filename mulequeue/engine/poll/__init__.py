@@ -1,0 +1,1 @@
+"""Status checks: claim, decide, reschedule, settle."""

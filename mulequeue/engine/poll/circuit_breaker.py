@@ -1,0 +1,64 @@
+"""Errors in a row pause a profile's status checks for the whole fleet; a success opens them again."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+
+from mulequeue.api.results import Fetched, Transient
+from mulequeue.engine.worker_context import Runtime
+
+logger = logging.getLogger("mulequeue")
+
+OUTAGE_AFTER = 8
+"""Errors in a row before a profile's checks pause."""
+OUTAGE_FIRST_SECONDS, OUTAGE_CEILING_SECONDS = 2.0, 60.0
+
+
+class Outages:
+    """What one process knows of the profiles whose checks fail.
+
+    :param now: Redis' clock.
+    """
+
+    def __init__(self, runtime: Runtime, now: Callable[[], float]) -> None:
+        self._runtime, self._now = runtime, now
+        self._errors_in_a_row: dict[str, int] = {}
+        self._paused_until: dict[str, float] = {}
+        self._reopening: set[str] = set()
+
+    def expect(self, reopening: Iterable[str]) -> None:
+        """The pause of these profiles is over: the next answer decides."""
+        self._reopening.update(reopening)
+
+    def paused_until(self, profile: str) -> float | None:
+        """When the profile's checks may go on; None: they may go now."""
+        until = self._paused_until.get(profile)
+        return until if until is not None and until > self._now() else None
+
+    async def note(self, profile: str, found: Fetched) -> None:
+        """A status check was answered, or was not."""
+        if isinstance(found, Transient):
+            await self._note_error(profile, found)
+            return
+        self._errors_in_a_row[profile] = 0
+        if profile in self._reopening:
+            self._reopening.discard(profile)
+            await self._runtime.call(self._runtime.ledger.recover, profile)
+
+    async def _note_error(self, profile: str, found: Transient) -> None:
+        count = self._errors_in_a_row[profile] = self._errors_in_a_row.get(profile, 0) + 1
+        is_outage = count >= OUTAGE_AFTER or found.status_code == 429 or profile in self._reopening
+        if not is_outage or self.paused_until(profile) is not None:
+            return
+        self._paused_until[profile] = self._now() + OUTAGE_FIRST_SECONDS
+        self._errors_in_a_row[profile] = 0
+        self._paused_until[profile] = await self._runtime.call(
+            self._runtime.ledger.trip,
+            profile,
+            seconds=found.retry_after_seconds,
+            first=OUTAGE_FIRST_SECONDS,
+            ceiling=OUTAGE_CEILING_SECONDS,
+        )
+        extra = {"profile": profile, "reason": found.reason}
+        logger.warning("status checks pause: %s", found.reason, extra=extra)

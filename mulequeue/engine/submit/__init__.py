@@ -1,0 +1,1 @@
+"""The handling of one message: create, park, return the outcome."""

@@ -1,0 +1,176 @@
+"""MuleRouter's webhooks: verify, settle, wake. Status checks stay as the backstop.
+
+Framework-free: a view hands over the headers and the raw body, and answers with what comes back::
+
+    reply = webhooks.handle(request.headers, request.body)
+    return Response(reply.text, status=reply.status_code)
+
+It never calls the API. An event that comes before the id was recorded is kept for an hour; one that
+comes again, or after a status check, changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from mulequeue import catalog
+from mulequeue.api import parsing
+from mulequeue.api.terminal_answer import answer_of
+from mulequeue.api.webhook_signature import SignatureError, check_signature
+from mulequeue.engine.worker_context import Runtime, runtime
+from mulequeue.ledger import Record, Wake
+from mulequeue.signals import balance_low
+
+__all__ = ["MOST_BODY_BYTES", "Reply", "handle", "settle_early"]
+
+logger = logging.getLogger("mulequeue")
+
+MOST_BODY_BYTES = 1024**2
+_MOST_ID_CHARACTERS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the view answers."""
+
+    status_code: int
+    """200: taken, or seen before. 4xx: refused, nothing changed. 503: let the API send it again."""
+    text: str
+
+
+class Refused(Exception):
+    """The request is not an event of ours."""
+
+    def __init__(self, status_code: int, text: str) -> None:
+        super().__init__(text)
+        self.status_code = status_code
+
+
+def handle(
+    headers: Mapping[str, str], body: bytes, *, app: Any = None, now: float | None = None
+) -> Reply:
+    """Take one webhook; never raises for anything that is in the request.
+
+    :param headers: of the request.
+    :param body: exactly as it arrived; a view need not read more than ``MOST_BODY_BYTES + 1``.
+    :param app: the Celery app; None: the current one.
+    :param now: unix seconds; None: this machine's clock.
+    :raises ConfigurationError: mulequeue's settings are wrong.
+    """
+    here = runtime(app)
+    now = time.time() if now is None else now
+    try:
+        event = _verified(here, headers, body, now)
+        text = _take(here, event, now)
+    except Refused as exc:
+        logger.warning(
+            "webhook refused: %s", exc, extra={"status_code": exc.status_code, "bytes": len(body)}
+        )
+        return Reply(exc.status_code, str(exc))
+    except RedisError as exc:
+        logger.warning("webhook put off: %r", exc)
+        return Reply(503, "not now")
+    return Reply(200, text)
+
+
+def settle_early(here: Runtime, task_id: str, remote_id: str) -> Wake | None:
+    """Settle with what a webhook told before the id was recorded, if one did.
+
+    :returns: the wake to publish.
+    """
+    end = here.ledger.early_end(remote_id)
+    return None if end is None else _settle(here, task_id, remote_id, end, time.time())
+
+
+def _verified(here: Runtime, headers: Mapping[str, str], body: bytes, now: float) -> dict[str, Any]:
+    """The event, once its sender is known."""
+    secrets = here.settings.webhook_secret
+    if not secrets:
+        raise Refused(503, "no secret is set: mulequeue_webhook_secret or MULEQUEUE_WEBHOOK_SECRET")
+    if len(body) > MOST_BODY_BYTES:
+        raise Refused(413, "larger than 1 MiB")
+    try:
+        check_signature(headers, body, secrets=secrets, now=now)
+    except SignatureError as exc:
+        raise Refused(401, str(exc)) from None
+    try:
+        event = json.loads(body)
+    except (ValueError, RecursionError):
+        raise Refused(400, "not JSON") from None
+    if not isinstance(event, dict) or not isinstance(event.get("type"), str):
+        raise Refused(400, "no event with a type")
+    event_id = event.get("id")
+    if not isinstance(event_id, str) or not 0 < len(event_id) <= _MOST_ID_CHARACTERS:
+        raise Refused(400, "no event with an id")
+    return event
+
+
+def _take(here: Runtime, event: dict[str, Any], now: float) -> str:
+    """Do what the event asks for, once; what became of it."""
+    event_id, remote_id, end = event["id"], None, None
+    if event["type"].startswith("task."):
+        remote_id, end = _end_in(event)
+    what, task_id = here.ledger.note_event(event_id, remote_id, end)
+    if task_id is not None and remote_id is not None and end is not None:
+        try:
+            wake = _settle(here, task_id, remote_id, end, now)
+        except RedisError:
+            here.ledger.forget_event(event_id)
+            raise
+        here.wake([wake]).result()
+        return "known before" if wake is None else "settled"
+    if what == "early":
+        logger.info("a webhook tells of an unknown generation", extra={"remote_id": remote_id})
+    elif what == "other" and event["type"] == "balance.low":
+        logger.warning("the balance of an account is low")
+        balance_low.send(sender=here.app, event=event)
+    return what
+
+
+def _end_in(event: Mapping[str, Any]) -> tuple[str | None, dict[str, Any] | None]:
+    """The id and the answer of a generation that is over; None twice while it goes on.
+
+    An end without a file is left to a status check: the event may be shorter than the answer.
+    """
+    data = event.get("data")
+    payload = data.get("payload") if isinstance(data, dict) else None
+    try:
+        reply = parsing.read_task(payload)
+    except parsing.WireError:
+        raise Refused(400, "no generation in its data.payload") from None
+    if not reply.remote_id or len(reply.remote_id) > _MOST_ID_CHARACTERS:
+        raise Refused(400, "no generation with an id")
+    is_bare = reply.error is not None and reply.error.type == "NoAssets"
+    return (None, None) if reply.state == "active" or is_bare else (reply.remote_id, payload)
+
+
+def _settle(
+    here: Runtime, task_id: str, remote_id: str, end: Mapping[str, Any], now: float
+) -> Wake | None:
+    """Write the outcome of the generation that the record waits for."""
+    record = here.ledger.record(task_id)
+    if record is None:
+        return None
+    here.ledger.webhooks_came(record.profile, now)
+    if record.state != "generating" or record.remote_id != remote_id:
+        return None
+    status, answer = _answer(record, end, now)
+    wake = here.ledger.settle(task_id, None, status, answer)
+    if wake is not None:
+        extra = {"task_id": task_id, "remote_id": remote_id, "status": status}
+        logger.info("generation finished, told by webhook", extra=extra)
+    return wake
+
+
+def _answer(record: Record, end: Mapping[str, Any], now: float) -> tuple[str, dict[str, Any]]:
+    model = catalog.find(record.api_path)
+    reply = parsing.read_task(end, kind=model.kind)
+    retention = model.retention_seconds
+    return reply.state, answer_of(reply, kind=model.kind, retention_seconds=retention, now=now)

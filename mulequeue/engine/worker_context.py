@@ -1,0 +1,231 @@
+"""What one process has once: settings, ledger, event loop, connections, publisher."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import partial
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
+
+from celery import current_app
+from kombu.exceptions import EncodeError
+
+from mulequeue.api.status_checks import Checks
+from mulequeue.engine.counters import Meter
+from mulequeue.engine.queues import countdown, internal_queue
+from mulequeue.engine.redis_availability import Absence
+from mulequeue.errors import MuleQueueError
+from mulequeue.ledger import Ledger, Message, Wake, unpack
+from mulequeue.settings import Settings
+from mulequeue.settings.redaction import masked
+from mulequeue.tasks.argsrepr import NOBODY
+
+logger = logging.getLogger("mulequeue")
+T = TypeVar("T")
+
+# A pooled connection may have died with a broker that is back; more than that is left to due times.
+_ONCE_MORE = {"max_retries": 1, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.2}
+
+
+class Runtime:
+    """One process' share of the fleet, made at first use and never inherited over a fork."""
+
+    def __init__(self, app: Any, settings: Settings) -> None:
+        self.app = app
+        self.settings = settings
+        self.pid = os.getpid()
+        for name in (settings.poll_queue, settings.wake_queue):
+            internal_queue(app, name)
+        self.ledger = Ledger.of(settings)
+        self.absence = Absence(masked(settings.redis_url))
+        self.meter = Meter(self.ledger.add_counts)
+        self.state: dict[str, Any] = {}
+        """What a module keeps per process (the poller)."""
+        self._unfinished: set[Future[Any]] = set()
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._checks: Checks | None = None
+        # One thread for the ledger's calls: each more keeps memory of its own (40 MiB at 10,000).
+        # Not the loop's own threads: there a name look-up that hangs would hold up the ledger.
+        self._ledger_thread = ThreadPoolExecutor(1, "mulequeue-ledger")
+        # One thread: wakes leave in order, through one producer, outside any task's context.
+        self._publisher = ThreadPoolExecutor(1, thread_name_prefix="mulequeue-publish")
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop, in a thread of its own.
+
+        One loop for all: a status check costs a tenth of what it costs on threads, and two
+        sweeps at once on a thread pool cannot enter one runner twice.
+        """
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                self._loop.set_default_executor(ThreadPoolExecutor(4, "mulequeue-names"))
+                threading.Thread(
+                    target=self._loop.run_forever, name="mulequeue-loop", daemon=True
+                ).start()
+            return self._loop
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run on the loop and wait. It goes on there even if the waiting is interrupted."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result()
+
+    def finish(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """The same for what must not stay half done: a process that is told to go waits for it.
+
+        Supervisors that send SIGTERM to a whole group (systemd by default, honcho, Heroku) reach
+        the pool's processes too, whose answer to it is SystemExit, in the middle of a task. What
+        other pools are interrupted with must not wait here, where it could hold up the event loop
+        itself (gevent): their worker waits before it ends (:meth:`finish_up`).
+        """
+        future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+        self._unfinished.add(future)
+        future.add_done_callback(self._unfinished.discard)
+        try:
+            return future.result()
+        except SystemExit:
+            wait([future])
+            raise
+
+    def finish_up(self) -> None:
+        """Wait for what must not stay half done, and write what was counted."""
+        wait(list(self._unfinished), timeout=self.settings.submit_timeout_seconds + 30)
+        self.meter.flush()
+
+    def checks(self) -> Checks:
+        """The keep-alive connections of all status checks; call it on the loop."""
+        if self._checks is None:
+            self._checks = Checks(self.settings, limit=self.settings.poll_concurrency)
+        return self._checks
+
+    # -- publishing ------------------------------------------------------------------------
+
+    def wake(self, wakes: Sequence[Wake | None]) -> Future[int]:
+        """Re-enqueue parked tasks. Answers how many went out; the rest is woken when due."""
+        return self._publisher.submit(self.wake_here, [wake for wake in wakes if wake is not None])
+
+    def wake_here(self, wakes: Sequence[Wake]) -> int:
+        """The same in the calling thread, which must not be running a task."""
+        published = 0
+        if not wakes:
+            return published
+        try:
+            with self.app.producer_or_acquire() as producer:
+                for wake in wakes:
+                    published += self._wake_one(wake, producer)
+            looks = [wake.look for wake in wakes if wake.look is not None]
+            if looks:  # what ended made room for one that waits
+                self.publish_poll_here(self.ledger.schedule_poll(min(looks)))
+        except Exception as exc:
+            # The outcome is stored and every record has a due time: it is woken again.
+            left = len(wakes) - published
+            logger.warning("could not publish wakes: %r", exc, extra={"left": left})
+        return published
+
+    def _wake_one(self, wake: Wake, producer: Any) -> bool:
+        """False for a message that cannot be made: it holds up none of those behind it.
+
+        Who watches is told of no second ``task-sent``: the task was sent once.
+        """
+        try:
+            signature = self.app.signature(unpack(wake.signature))
+            signature.apply_async(
+                producer=producer,
+                retry_policy=_ONCE_MORE,
+                add_to_parent=False,
+                event_dispatcher=NOBODY,
+            )
+        except (TypeError, ValueError, EncodeError, MuleQueueError) as exc:
+            logger.error("a task cannot be woken: %r", exc, extra={"task_id": wake.task_id})
+            return False
+        return True
+
+    def publish_poll(self, message: Message | None) -> None:
+        """Send the next poll message, if there is one to send."""
+        if message is not None:
+            self._publisher.submit(self.publish_poll_here, message).result()
+
+    def publish_poll_here(self, message: Message | None) -> None:
+        """The same in the calling thread, which must not be running a task."""
+        if message is None:
+            return
+        task = self.app.tasks["mulequeue.poll"]
+        try:
+            task.apply_async(
+                (message.token,),
+                queue=self.settings.poll_queue,
+                add_to_parent=False,
+                retry_policy=_ONCE_MORE,
+                **countdown(self.app, message.countdown),
+            )
+        except Exception as exc:
+            # The watchdog of any worker notices that something is overdue.
+            logger.warning("could not publish a poll message: %r", exc)
+
+    def poll_at(self, due: float) -> None:
+        """Something was parked that is due then (unix seconds of Redis' clock)."""
+        self.publish_poll(self.ledger.schedule_poll(due))
+
+    async def look_at(self, due: float) -> None:
+        """The same from the loop. A broker that takes nothing holds up no ledger call meanwhile."""
+        message = await self.call(self.ledger.schedule_poll, due)
+        await asyncio.wrap_future(self._publisher.submit(self.publish_poll_here, message))
+
+    # -- blocking calls from the loop --------------------------------------------------------
+
+    async def call(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """A ledger call from the loop, without holding it up."""
+        work = partial(function, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(self._ledger_thread, work)
+
+    def close(self) -> None:
+        """Stop the loop and its connections."""
+        self.finish_up()
+        self._publisher.shutdown(wait=True)
+        loop = self._loop
+        if loop is not None and loop.is_running():
+            if self._checks is not None:
+                asyncio.run_coroutine_threadsafe(self._checks.close(), loop).result(5)
+            loop.call_soon_threadsafe(loop.stop)
+        self.ledger.redis.close()
+
+
+_runtimes: WeakKeyDictionary[Any, Runtime] = WeakKeyDictionary()
+_guard = threading.Lock()
+
+
+def runtime(app: Any = None) -> Runtime:
+    """This process' runtime for a Celery app (None: the current one).
+
+    :raises ConfigurationError: a setting is wrong.
+    """
+    app = app or current_app
+    if hasattr(app, "_get_current_object"):  # a proxy cannot be a key
+        app = app._get_current_object()
+    with _guard:
+        found = _runtimes.get(app)
+        if found is None or found.pid != os.getpid():
+            found = _runtimes[app] = Runtime(app, Settings.load(app))
+        return found
+
+
+def finish_up() -> None:
+    """What a process has to do before it ends in order."""
+    for found in list(_runtimes.values()):
+        if found.pid == os.getpid():
+            found.finish_up()
+
+
+def _renew_lock() -> None:
+    global _guard
+    _guard = threading.Lock()
+
+
+# A child forked while another thread held the lock would wait for ever.
+os.register_at_fork(after_in_child=_renew_lock)

@@ -1,0 +1,103 @@
+"""Numbers for the exporter: one hash, counted in the scripts or added from a process' memory.
+
+A field is a name and its labels, separated by tabs: ``outcomes<tab>alibaba/v1/…<tab>succeeded``.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mulequeue.ledger.keyspace import Base
+from mulequeue.ledger.types import texts
+
+SEPARATOR = "\t"
+_HELD = "held:"
+LATE_SECONDS = (3, 10, 60)
+"""What is later than this much is counted."""
+
+Series = dict[tuple[str, ...], float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """What one scrape shows: two round trips, whatever the number of records."""
+
+    counted: Mapping[str, Series]
+    """Name -> labels -> number."""
+    counts: Mapping[str, int]
+    """The fleet's totals by bucket."""
+    webhooks: Mapping[str, int]
+    """Events by what they told: known, early, other, repeated."""
+    pauses: Mapping[str, float]
+    """``gate:<profile>`` (submissions) or ``pollgate:<profile>`` (status checks) -> seconds left."""
+    held: frozenset[str]
+    """Profiles whose submissions were paused by hand."""
+    due: int
+    """Entries of the due index."""
+    lateness_seconds: float
+    """How late the most overdue of them is; 0: nothing is."""
+    late: Mapping[int, int]
+    """Seconds -> how many are later than that."""
+
+
+class Counted(Base):
+    """The hash ``metrics``."""
+
+    def add_counts(self, amounts: Mapping[tuple[str, ...], float]) -> None:
+        """Add what a process counted in its memory, in one round trip.
+
+        :param amounts: (name, label, …) -> how much more; whole numbers stay whole.
+        """
+        pipe = self.redis.pipeline(transaction=False)
+        key = f"{self.prefix}metrics"
+        for parts, amount in amounts.items():
+            name = SEPARATOR.join(part.replace(SEPARATOR, " ") for part in parts)
+            if isinstance(amount, int):
+                pipe.hincrby(key, name, amount)
+            else:
+                pipe.hincrbyfloat(key, name, amount)
+        pipe.execute()
+
+    def counted(self) -> dict[str, Series]:
+        """Everything that was counted, by name and labels."""
+        return _series(texts(self.redis.hgetall(f"{self.prefix}metrics")))
+
+    def snapshot(self) -> Snapshot:
+        """Everything the exporter shows."""
+        seconds, micros = self.redis.time()
+        now = float(seconds) + float(micros) / 1e6
+        due = f"{self.prefix}due"
+        pipe = self.redis.pipeline(transaction=False)
+        for name in ("metrics", "counts", "webhooks", "pauses"):
+            pipe.hgetall(f"{self.prefix}{name}")
+        pipe.zcard(due)
+        pipe.zrange(due, 0, 0, withscores=True)
+        for late in LATE_SECONDS:
+            pipe.zcount(due, "-inf", now - late)
+        counted, counts, webhooks, pauses, size, head, *late_counts = pipe.execute()
+        return Snapshot(
+            counted=_series(texts(counted)),
+            counts={name: int(value) for name, value in texts(counts).items()},
+            webhooks={name: int(value) for name, value in texts(webhooks).items()},
+            pauses={
+                name: max(float(until) - now, 0.0)
+                for name, until in texts(pauses).items()
+                if not name.startswith(_HELD)
+            },
+            held=frozenset(
+                name.removeprefix(_HELD) for name in texts(pauses) if name.startswith(_HELD)
+            ),
+            due=int(size),
+            lateness_seconds=max(now - float(head[0][1]), 0.0) if head else 0.0,
+            late=dict(zip(LATE_SECONDS, map(int, late_counts), strict=True)),
+        )
+
+
+def _series(fields: Mapping[str, str]) -> dict[str, Series]:
+    found: dict[str, Series] = defaultdict(dict)
+    for text, value in fields.items():
+        name, *labels = text.split(SEPARATOR)
+        found[name][tuple(labels)] = float(value)
+    return found

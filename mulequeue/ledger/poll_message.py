@@ -1,0 +1,69 @@
+"""Who may sweep: one poll message, one lease, and the slots of helpers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from mulequeue.ledger.keyspace import Base
+from mulequeue.ledger.types import Message, message_of, new_token
+
+SWEEP_LEASE_SECONDS = 5.0
+MOST_HELPERS = 3
+"""Sweeps beside the one that holds the lease, while it does not keep up."""
+_HELPER = "helper:"
+
+
+def is_helper(token: str) -> bool:
+    """Whether a poll message is a helper's."""
+    return token.startswith(_HELPER)
+
+
+class Sweeping(Base):
+    """The poll message and the lease of the sweep it starts."""
+
+    def schedule_poll(self, due: float) -> Message | None:
+        """Something was parked that is due then: the message to publish, if none comes in time."""
+        return message_of(self._run("poll", "schedule", new_token(), due))
+
+    def begin_sweep(self, token: str) -> bool:
+        """Whether the message with this token is the valid one and no sweep runs."""
+        return bool(self._run("poll", "begin", token, SWEEP_LEASE_SECONDS))
+
+    def renew_sweep(self, token: str) -> bool:
+        """Keep the lease of a sweep that goes on."""
+        return bool(self._run("poll", "renew", token, SWEEP_LEASE_SECONDS))
+
+    def end_sweep(
+        self, token: str, *, gap_seconds: float, profiles: Iterable[str] = ()
+    ) -> Message | None:
+        """The sweep is over: the next message, if anything is due some day.
+
+        :param gap_seconds: least time until then.
+        :param profiles: whose submissions may wait for a place: for them it comes sooner.
+        """
+        return message_of(self._run("poll", "end", token, new_token(), gap_seconds, *profiles))
+
+    def watch(self) -> Message | None:
+        """A fresh message when something is overdue and nobody looks at it."""
+        return message_of(self._run("poll", "watch", new_token()))
+
+    # -- helpers -------------------------------------------------------------------------------
+
+    def call_helper(self, following: Message, *, most: int = MOST_HELPERS) -> Message | None:
+        """A sweep ended behind: the message of one more helper, if a slot is free.
+
+        :param following: what :meth:`end_sweep` answered, before it is published.
+        """
+        return self._helper("call", _HELPER + new_token(), following.token, most)
+
+    def join_helpers(self, token: str) -> bool:
+        """Whether the helper with this token may sweep: it was called just now."""
+        return self._helper("join", token) is not None
+
+    def leave_helpers(self, token: str, *, is_behind: bool) -> Message | None:
+        """A helper's sweep is over; its next message, if there is more than it could check."""
+        return self._helper("leave", token, int(is_behind))
+
+    def _helper(self, what: str, token: str, *args: str | int) -> Message | None:
+        found = self._run("sweep_helpers", what, token, *args)
+        return Message(found[0].decode(), 0.0, 0.0) if found else None

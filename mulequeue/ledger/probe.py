@@ -1,0 +1,22 @@
+"""A client of the ledger's Redis for those who only want to know whether it answers."""
+
+from __future__ import annotations
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from mulequeue.ledger.connection import connect
+
+
+def hasty_client(url: str, seconds: float) -> Redis:
+    """A client that asks once and waits so long at most for a connection, and for an answer.
+
+    :raises ConfigurationError: as :func:`mulequeue.ledger.connect`.
+    """
+    client = connect(url)
+    options = client.connection_pool.connection_kwargs
+    options.update(socket_timeout=seconds, retry=Retry(NoBackoff(), 0), retry_on_error=[])
+    if "socket_connect_timeout" in options:
+        options["socket_connect_timeout"] = seconds
+    return client

@@ -1,0 +1,1 @@
+"""A fleet on one machine, for the demo and for development."""

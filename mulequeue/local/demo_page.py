@@ -1,0 +1,95 @@
+"""The page the demo leaves behind: one HTML file beside the pictures."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from html import escape
+from importlib import resources
+from pathlib import Path
+from urllib.parse import quote, unquote, urlsplit
+
+from mulequeue.cli.batch_watch import Summary
+from mulequeue.cli.render import WORDS, reason_of
+from mulequeue.ledger import Record
+from mulequeue.local.demo_receiver import Received
+
+
+def write_page(
+    folder: Path,
+    shown: Iterable[tuple[str, Record]],
+    summary: Summary,
+    notification: Received | None,
+    stats: Mapping[str, int],
+) -> Path:
+    """Write ``index.html``; its path.
+
+    :param shown: prompts and what came of them.
+    :param stats: the emulator's counters.
+    """
+    template = resources.files(__package__).joinpath("demo_page.html").read_text("utf-8")
+    parts = {
+        "COUNT": f"{summary.submitted}",
+        "SECONDS": f"{summary.seconds:.1f}",
+        "FACTS": _facts(summary, stats),
+        "NOTIFICATION": _notification(notification),
+        "CARDS": "\n".join(_card(folder, prompt, record) for prompt, record in shown),
+    }
+    for name, html in parts.items():
+        template = template.replace(f"<!--{name}-->", html)
+    page = folder / "index.html"
+    page.write_text(template, "utf-8")
+    return page
+
+
+def _facts(summary: Summary, stats: Mapping[str, int]) -> str:
+    facts = {
+        "submitted": stats.get("created", 0),
+        "status checks": stats.get("polls", 0),
+        "files stored": summary.files,
+        "paid twice": stats.get("duplicates", 0),
+    }
+    return "".join(f"<div><dt>{word}</dt><dd>{count}</dd></div>" for word, count in facts.items())
+
+
+def _notification(notification: Received | None) -> str:
+    if notification is None:
+        return '<p class="told bad">No notification arrived.</p>'
+    counts = ", ".join(f"{n} {WORDS[word]}" for word, n in notification.counts.items() if n)
+    return (
+        '<p class="told"><b>Signature verified</b> '
+        f"<code>{escape(notification.type)}</code> {escape(counts)} "
+        f"<span>{notification.at:%H:%M:%S} UTC · {escape(notification.id)}</span></p>"
+    )
+
+
+def _card(folder: Path, prompt: str, record: Record) -> str:
+    status = record.status or record.state
+    seconds = (record.finished or 0) - (record.submitted or 0)
+    took = f"{seconds:.1f} s" if record.finished and record.submitted else "–"
+    checks = f"{record.polls} check{'' if record.polls == 1 else 's'}"
+    return (
+        f'<li class="card {escape(status)}">{_pictures(folder, prompt, record)}'
+        f"<div><p>{escape(prompt)}</p>"
+        f'<p class="meta"><span class="status">{escape(WORDS.get(status, status))}</span>'
+        f"<span>{checks}</span><span>{took}</span></p></div></li>"
+    )
+
+
+def _pictures(folder: Path, prompt: str, record: Record) -> str:
+    sources = [_relative(folder, file.url) for file in record.files]
+    if not sources:
+        why = reason_of(record) if record.is_over else "still under way"
+        return f'<div class="none">{escape(why)}</div>'
+    name = escape(prompt, quote=True)
+    return "".join(
+        f'<a href="{escape(source, quote=True)}"><img src="{escape(source, quote=True)}" '
+        f'alt="{name}" loading="lazy"></a>'
+        for source in sources[:1]
+    )
+
+
+def _relative(folder: Path, url: str) -> str:
+    """The URL of a stored file as seen from the page, so that the folder can be moved."""
+    path = unquote(urlsplit(url).path)
+    return quote(os.path.relpath(path, folder))

@@ -1,0 +1,1 @@
+"""HTTP connections, without any knowledge of MuleRouter."""

@@ -1,0 +1,220 @@
+"""The sessions under downloads and notifications: guarded, verified, and cut off in time.
+
+They make one request at a time, to one host. What is kept open between two requests is a connection
+that went through the guard when it was made.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Self
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from mulequeue.net.address_guard import AddressGuard
+from mulequeue.net.environment import USER_AGENT, ca_bundle, proxy_for, tls_context
+from mulequeue.net.timers import deadlines
+
+__all__ = ["Timeout", "TransferSession", "described"]
+
+Timeout = float | tuple[float, float]
+_HEADERS = {"User-Agent": USER_AGENT, "Accept": "*/*"}
+
+
+class TransferSession:
+    """Asks over a connection that goes only where its guard allows and can be cut off in time.
+
+    Below :class:`requests.Session`, whose cookies, redirects and ``.netrc`` a transfer has no use
+    for: what is sent is the same for every host.
+
+    :param guard: is asked about every URL, and about every peer before a byte is sent to it.
+    """
+
+    def __init__(self, guard: AddressGuard) -> None:
+        self.guard = guard
+        self.was_cut = False
+        self.was_read = False
+        """The last answer was read to its end: the connection may carry another request."""
+        self._line: socket.socket | None = None
+        self._connection: Any = None
+        self._joins = 0
+        self.bundle = ca_bundle()
+        """What its connections are verified with, until it is closed."""
+        self._adapter = _GuardedAdapter(self)
+
+    @property
+    def is_reusable(self) -> bool:
+        """Whether it holds a connection that is open and has nothing left on it."""
+        return self._is_open() and self.was_read and not self.was_cut
+
+    def _is_open(self) -> bool:
+        return self._connection is not None and self._connection.sock is not None
+
+    def get(
+        self, url: str, *, headers: Mapping[str, str] | None = None, timeout: Timeout
+    ) -> requests.Response:
+        """A GET, once more when a connection of before turns out to be closed; see :meth:`post`."""
+        request = self._prepared("GET", url, None, headers)
+        was_open, joins = self._is_open(), self._joins
+        try:
+            return self._send(request, timeout)
+        except requests.exceptions.ConnectionError:
+            if not was_open or self._joins != joins or self.was_cut:
+                raise
+            return self._send(request, timeout)
+
+    def post(
+        self, url: str, *, data: bytes, headers: Mapping[str, str], timeout: Timeout
+    ) -> requests.Response:
+        """One request, its answer's body not read yet; a redirect is an answer like any other.
+
+        :param timeout: seconds; or those to connect, and those between two bytes.
+        :raises AddressRefused: before any byte of the request is sent.
+        :raises requests.RequestException: no answer.
+        """
+        return self._send(self._prepared("POST", url, data, headers), timeout)
+
+    def _prepared(
+        self, method: str, url: str, data: bytes | None, headers: Mapping[str, str] | None
+    ) -> requests.PreparedRequest:
+        self.guard.check_url(url)
+        request = requests.Request(method, url, data=data, headers={**_HEADERS, **(headers or {})})
+        return request.prepare()
+
+    def _send(self, request: requests.PreparedRequest, timeout: Timeout) -> requests.Response:
+        self.was_read = False
+        url = request.url or ""
+        proxy = proxy_for(url)
+        if proxy is not None:  # the peer will be the proxy, so the name has to be looked up here
+            self.guard.check_url(url, resolve=True)
+        response = self._adapter.send(
+            request,
+            stream=True,
+            timeout=timeout,
+            verify=self.bundle,
+            proxies={"all": proxy} if proxy else {},
+        )
+        if self.was_cut:  # the standard library takes headers that end early for all of them
+            response.close()
+            raise requests.exceptions.ReadTimeout("cut before the headers were complete")
+        return response
+
+    def joined(self, sock: socket.socket, connection: Any) -> None:
+        """Check a connection that was just made, and remember its line for :meth:`cut`."""
+        if connection.proxy is None:
+            self.guard.check_address(sock.getpeername()[0], connection.host)
+        # A duplicate, since TLS takes the original socket over.
+        line, old = socket.socket(fileno=os.dup(sock.fileno())), self._line
+        self._line, self._connection = line, connection
+        self._joins += 1
+        if old is not None:
+            old.close()
+        if self.was_cut:
+            self.cut()
+
+    def cut(self) -> None:
+        """End the connection now, whatever it is waiting for; safe from another thread."""
+        self.was_cut = True
+        line = self._line
+        if line is not None:
+            try:
+                line.shutdown(socket.SHUT_RDWR)
+            except OSError:  # already gone
+                return
+
+    @contextmanager
+    def total_deadline(self, seconds: float) -> Iterator[None]:
+        """Cut the session after ``seconds``: a timeout of requests starts anew with every byte."""
+        alarm = deadlines.after(seconds, self.cut)
+        try:
+            yield
+        finally:
+            if not deadlines.cancel(alarm):
+                self.was_cut = True  # or it is cut in the next instant
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._adapter.close()
+        line, self._line = self._line, None
+        if line is not None:
+            line.close()
+
+
+def described(exc: Exception) -> str:
+    """An exception of requests in one line, without the URL's path and query (they may be secret)."""
+    if isinstance(exc, requests.exceptions.Timeout):
+        return "no answer in time"
+    inner: Any = exc
+    while (
+        deeper := getattr(inner, "reason", None) or (inner.args[0] if inner.args else None)
+    ) and (isinstance(deeper, Exception)):
+        inner = deeper
+    text = f"{type(inner).__name__}: {inner}"
+    if isinstance(exc, requests.exceptions.SSLError):
+        text += " (REQUESTS_CA_BUNDLE or SSL_CERT_FILE name a CA bundle)"
+    return text[:300]
+
+
+class _GuardedAdapter(HTTPAdapter):
+    """Makes connections that report to their session before a byte is sent."""
+
+    def __init__(self, session: TransferSession) -> None:
+        self._session, self._classes = session, _pool_classes(session)
+        super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = self._classes
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        if proxy.lower().startswith("socks"):
+            return super().proxy_manager_for(proxy, **kwargs)
+        context = tls_context(self._session.bundle)
+        manager = super().proxy_manager_for(proxy, proxy_ssl_context=context, **kwargs)
+        manager.pool_classes_by_scheme = self._classes
+        return manager
+
+
+def _pool_classes(session: TransferSession) -> dict[str, Any]:
+    class Plain(HTTPConnection):
+        def _new_conn(self) -> socket.socket:
+            return _joined(session, self, super()._new_conn())
+
+    class Secure(HTTPSConnection):
+        def connect(self) -> None:
+            # requests verifies no TLS proxy on the way to an http URL, and loads the bundle each time.
+            self.ssl_context, self.cert_reqs = tls_context(session.bundle), "CERT_REQUIRED"
+            self.ca_certs = self.ca_cert_dir = None
+            super().connect()
+
+        def _new_conn(self) -> socket.socket:
+            return _joined(session, self, super()._new_conn())
+
+    class PlainPool(HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class SecurePool(HTTPSConnectionPool):
+        ConnectionCls = Secure
+
+    return {"http": PlainPool, "https": SecurePool}
+
+
+def _joined(session: TransferSession, connection: Any, sock: socket.socket) -> socket.socket:
+    try:
+        session.joined(sock, connection)
+    except BaseException:
+        sock.close()
+        raise
+    return sock

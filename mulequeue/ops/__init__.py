@@ -1,0 +1,1 @@
+"""Monitoring: the doctor, Prometheus, Flower and the webhook server."""

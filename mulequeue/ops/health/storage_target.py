@@ -1,0 +1,63 @@
+"""Where files go, and whether they can go there."""
+
+from __future__ import annotations
+
+import posixpath
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from mulequeue.errors import ConfigurationError, DownloadError
+from mulequeue.ops.health.check_result import Finding, error, fine, of_configuration, spelled
+from mulequeue.settings import Settings
+from mulequeue.transfer.path_template import check_template
+from mulequeue.transfer.storage import Storage, check_storage
+
+PATIENCE_SECONDS = 15.0
+
+
+def storage_path(template: str) -> Finding:
+    """Whether every generation gets a path of its own."""
+    try:
+        check_template(template)
+    except ConfigurationError as exc:
+        return of_configuration("storage-path", exc)
+    return fine("storage-path", template)
+
+
+def storage(app: Any, settings: Settings) -> Finding:
+    """Whether the storage can be written; anything but a folder is written to, and cleaned up."""
+    try:
+        check_storage(settings.storage, settings.storage_options)
+        place = Storage(settings.storage, settings.storage_options)
+    except ConfigurationError as exc:
+        return of_configuration("storage", exc)
+    shown = place.root if place.is_local else settings.storage
+    try:
+        if not place.is_local:
+            _write_within(place, PATIENCE_SECONDS)
+    except (DownloadError, TimeoutError) as exc:
+        why = str(exc) or f"it does not answer within {PATIENCE_SECONDS:g} s"
+        return error(
+            "storage",
+            f"The storage {shown} cannot be written: {why.rstrip('.')}.",
+            f"Check its name, its credentials and {spelled(app, 'mulequeue_storage_options')}.",
+        )
+    return fine("storage", f"Files go to {shown}")
+
+
+def _write_within(place: Storage, seconds: float) -> None:
+    pool = ThreadPoolExecutor(1, "mulequeue-doctor")
+    try:
+        pool.submit(_write, place).result(seconds)
+    finally:
+        pool.shutdown(wait=False)
+
+
+def _write(place: Storage) -> None:
+    name = f"mulequeue-doctor-{uuid.uuid4().hex}.txt"
+    place.write(name, iter([b"mulequeue doctor was here\n"]))
+    try:
+        place.fs.rm_file(posixpath.join(place.root, name))
+    except Exception as exc:
+        raise DownloadError(f"{name} was written and cannot be removed ({exc})") from exc

@@ -1,0 +1,74 @@
+"""A small server for webhooks, for projects without a web application of their own.
+
+The API sends to https only, so a proxy that ends TLS stands before it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from typing import Any
+
+from aiohttp import web
+
+from mulequeue.engine.webhook_handler import MOST_BODY_BYTES, handle
+from mulequeue.engine.worker_context import runtime
+from mulequeue.errors import ConfigurationError
+
+DEFAULT_PATH = "/webhooks/mulerouter"
+
+
+def make_server(path: str = DEFAULT_PATH, *, app: Any = None) -> web.Application:
+    """The aiohttp application: POST to ``path`` takes a webhook, GET answers ``ready``.
+
+    :param app: the Celery app; None: the current one.
+    """
+
+    async def receive(request: web.Request) -> web.Response:
+        body = await request.read()  # aiohttp itself answers 413 above client_max_size
+        reply = await asyncio.to_thread(handle, request.headers, body, app=app)
+        return web.Response(status=reply.status_code, text=reply.text)
+
+    async def ready(_: web.Request) -> web.Response:
+        return web.Response(text="ready")
+
+    server = web.Application(client_max_size=MOST_BODY_BYTES)
+    server.add_routes([web.post(path, receive), web.get(path, ready)])
+    return server
+
+
+async def serve(
+    host: str = "127.0.0.1", port: int = 8787, path: str = DEFAULT_PATH, *, app: Any = None
+) -> None:
+    """Serve until SIGINT or SIGTERM; prints where, once it listens.
+
+    :param port: 0: a free one.
+    :raises OSError: the port is in use.
+    """
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    runner = web.AppRunner(make_server(path, app=app), access_log=None)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host, port)
+        await site.start()
+        print(f"mulequeue webhooks on http://{host}:{runner.addresses[0][1]}{path}", flush=True)
+        await stop.wait()
+    finally:
+        await runner.cleanup()
+
+
+def run(
+    host: str = "127.0.0.1", port: int = 8787, path: str = DEFAULT_PATH, *, app: Any = None
+) -> None:
+    """The command: :func:`serve` in an event loop of its own.
+
+    :raises ConfigurationError: mulequeue's settings are wrong, or no secret is set.
+    """
+    if not runtime(app).settings.webhook_secret:
+        raise ConfigurationError(
+            "Webhooks need the secret that MuleRouter's console showed when the endpoint was made. "
+            "Set mulequeue_webhook_secret, or MULEQUEUE_WEBHOOK_SECRET."
+        )
+    asyncio.run(serve(host, port, path, app=app))

@@ -1,0 +1,1 @@
+"""Everything that Celery touches: tasks, canvases and worker steps."""

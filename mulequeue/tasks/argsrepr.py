@@ -1,0 +1,48 @@
+"""The base of the tasks: what they send carries lines a person can read (:mod:`mulequeue.engine.display`)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import Task
+
+from mulequeue.engine.display import shown_args, shown_kwargs
+
+
+class ReadableTask(Task):  # type: ignore[misc]  # Celery publishes no types
+    """A task that never shows an input, an outcome or a receiver's path."""
+
+    abstract = True
+    Request = "mulequeue.tasks.request:ReadableRequest"
+
+    def apply_async(self, args: Any = None, kwargs: Any = None, *rest: Any, **options: Any) -> Any:
+        """Celery's own, with ``argsrepr`` and ``kwargsrepr`` unless the caller gives them."""
+        if options.get("argsrepr") is None:
+            options["argsrepr"] = shown_args(self.name, args, kwargs)
+        if options.get("kwargsrepr") is None:
+            options["kwargsrepr"] = shown_kwargs(kwargs)
+        return super().apply_async(args, kwargs, *rest, **options)
+
+
+class SilentTask(ReadableTask):
+    """A task that sends no events.
+
+    The poll loop runs twice a second for days: Flower, which remembers 100,000 tasks, would
+    soon remember nothing else. ``celery inspect scheduled`` shows its message all the same.
+    """
+
+    abstract = True
+    send_events = False  # of the worker
+
+    def apply_async(self, args: Any = None, kwargs: Any = None, *rest: Any, **options: Any) -> Any:
+        """Celery's own, without the event ``task-sent``."""
+        return super().apply_async(args, kwargs, *rest, event_dispatcher=NOBODY, **options)
+
+
+class _Nobody:
+    def publish(self, *_: Any, **__: Any) -> None:
+        """Nothing."""
+
+
+NOBODY = _Nobody()
+"""An event dispatcher that nobody hears."""

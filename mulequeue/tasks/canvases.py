@@ -1,0 +1,193 @@
+"""Many generations at once, and what can be done with those that exist."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from celery import Signature, chord
+
+from mulequeue.errors import InputError
+from mulequeue.settings import Settings
+from mulequeue.settings.budgets import check_batch
+from mulequeue.tasks.definitions import (
+    adopt,
+    gather,
+    generate,
+)
+from mulequeue.tasks.definitions import (
+    download as download_task,
+)
+from mulequeue.tasks.definitions import (
+    notify as notify_task,
+)
+from mulequeue.transfer.path_template import check_template
+
+if TYPE_CHECKING:
+    from mulequeue.engine.worker_context import Runtime
+    from mulequeue.ledger import Batch, Record, Wake
+
+MEMBER_DIGITS = 6
+
+
+def _runtime(app: Any) -> Runtime:
+    from mulequeue.engine.worker_context import (
+        runtime,  # with Redis and HTTP: only where it is used
+    )
+
+    return runtime(app)
+
+
+def member_id(batch_id: str, index: int) -> str:
+    """The task id of a member, so that a batch enqueued twice is paid once."""
+    return f"{batch_id}-{index:0{MEMBER_DIGITS}d}"
+
+
+def files_id(task_id: str) -> str:
+    """The task id of a member's download."""
+    return f"{task_id}-files"
+
+
+def member_ids(batch: Batch) -> list[str]:
+    """The task ids of all members, in the order of the inputs."""
+    return [member_id(batch.batch_id, index) for index in range(batch.size)]
+
+
+def generate_many(
+    model: str,
+    inputs: Iterable[Mapping[str, Any]],
+    *,
+    download: bool = True,
+    notify: str | None = None,
+    batch_id: str | None = None,
+    storage: str | None = None,
+    path: str | None = None,
+    **call: Any,
+) -> Signature:
+    """A chord over many inputs, to be started with ``.delay()``.
+
+    Its members return ``{task_id, status, files}`` whatever came of them, so the body always runs;
+    the rest is read from the ledger by the task id.
+
+    :param inputs: one JSON object per generation.
+    :param download: store the files.
+    :param notify: URL that is told once all members are done.
+    :param batch_id: names the batch for ``status`` and ``cancel``; enqueued twice it is paid once.
+    :param storage: as for ``download``; so is ``path``.
+    :param call: other arguments of ``generate``.
+    :raises BudgetExceeded: more inputs than ``max_per_batch`` allows.
+    :raises InputError: no inputs at all, or one that the model does not take (the text names which).
+    :raises ConfigurationError: a path template that cannot be filled in.
+    """
+    batch_id = batch_id or uuid.uuid4().hex[:12]
+    inputs = list(inputs)
+    call = {"on_failure": "return", **{key: item for key, item in call.items() if item is not None}}
+    if not inputs:
+        raise InputError("generate_many needs at least one input.")
+    if path:
+        check_template(path)
+    check_batch(Settings.load(generate.app), model, len(inputs), call.get("profile"))
+    _refuse_any(model, inputs, call.get("validate"))
+    where = {key: value for key, value in (("storage", storage), ("path", path)) if value}
+    members = []
+    for index, item in enumerate(inputs):
+        given = {**call, "batch_id": batch_id, "batch_size": len(inputs)}
+        # Not .s(): all inputs were checked, together.
+        member = generate.signature((model, item), given, task_id=member_id(batch_id, index))
+        if download:
+            member |= download_task.s(**where).set(task_id=files_id(member_id(batch_id, index)))
+        members.append(member)
+    # All ids follow from the batch's: a batch enqueued twice, the first time only in part, is one
+    # chord all the same.
+    body = notify_task.s(notify) if notify else gather.s()
+    # The chord's own id becomes that of its header and its body; one set on the header gets lost.
+    body_id = f"{batch_id}-body"
+    return chord(members, body.set(task_id=body_id)).set(task_id=body_id)
+
+
+def _refuse_any(model: str, inputs: list[Mapping[str, Any]], validate: str | None) -> None:
+    from mulequeue.catalog.validation.calls import refuse_calls
+
+    refuse_calls(generate.app, model, inputs, validate=validate)
+
+
+def resume(task_id: str, *, app: Any = None) -> Signature:
+    """A signature that takes up a generation again whose id is known.
+
+    Other arguments of ``adopt`` (``max_wait``, ``on_failure``) are set on it with
+    ``.clone(kwargs=…)``; the poll interval is the one it had.
+
+    :raises InputError: the ledger does not know the task, or it never got an id.
+    """
+    record = _runtime(app).ledger.record(task_id)
+    if record is None:
+        raise InputError(f"The ledger does not know task {task_id}.")
+    remote_id = record.late_remote_id or record.remote_id
+    if remote_id is None:
+        raise InputError(
+            f"Task {task_id} never got an id from the API ({record.status or record.state}), so "
+            "there is nothing to take up; start a new generation if you accept to pay for it."
+        )
+    return adopt.s(
+        record.api_path, remote_id, profile=record.profile, poll_interval=record.interval
+    )
+
+
+def cancel(task_id_or_batch_id: str, *, app: Any = None) -> dict[str, str]:
+    """Cancel on our side; the API has no cancel, so what it was given goes on there and is paid.
+
+    :returns: ``{task id: the state it was in}``; ``unknown`` is remembered for when it arrives.
+    """
+    here = _runtime(app)
+    batch = here.ledger.batch(task_id_or_batch_id)
+    ttl = here.settings.record_ttl_seconds
+    if batch is None:
+        # It may be a batch all of whose members are still on their way to a worker.
+        here.ledger.cancel_batch(task_id_or_batch_id, ttl_seconds=ttl)
+        task_ids = [task_id_or_batch_id]
+    else:
+        here.ledger.cancel_batch(batch.batch_id)
+        task_ids = member_ids(batch)
+    states: dict[str, str] = {}
+    wakes: list[Wake | None] = []
+    for task_id in task_ids:
+        state, wake = here.ledger.cancel(task_id, ttl_seconds=ttl)
+        states[task_id] = state
+        wakes.append(wake)
+    here.wake(wakes).result()
+    here.poll_at(here.ledger.now() + 30)
+    return states
+
+
+def pause(profile: str = "default", *, app: Any = None) -> bool:
+    """Submit nothing more under a profile, on the whole fleet, until :func:`unpause`.
+
+    What waits keeps its place, what was submitted is polled and downloaded as ever.
+
+    :returns: False when it was paused already.
+    :raises ConfigurationError: no such profile.
+    """
+    here = _runtime(app)
+    here.settings.profile(profile, needs_key=False)
+    return here.ledger.hold(profile)
+
+
+def unpause(profile: str = "default", *, app: Any = None) -> bool:
+    """Let the submissions of a profile go on.
+
+    :returns: False when it was not paused by hand.
+    :raises ConfigurationError: no such profile.
+    """
+    here = _runtime(app)
+    here.settings.profile(profile, needs_key=False)
+    was_held, look = here.ledger.release(profile)
+    if look is not None:
+        here.poll_at(look)
+    return was_held
+
+
+def status(task_id_or_batch_id: str, *, app: Any = None) -> Record | Batch | None:
+    """What the ledger knows of a task or a batch; None when it knows neither."""
+    ledger = _runtime(app).ledger
+    return ledger.batch(task_id_or_batch_id) or ledger.record(task_id_or_batch_id)

@@ -1,0 +1,44 @@
+"""Seconds become hundredths: the waits of the poll loop and between attempts, for tests."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator
+from unittest.mock import patch
+
+from mulequeue.catalog.poll_schedule import PollSchedule
+from mulequeue.engine.followups import download, notify
+from mulequeue.engine.poll import circuit_breaker, decide, poll_plan, sweep
+from mulequeue.engine.submit import create
+
+WAIT_SECONDS = 0.05
+"""No wait between two status checks is longer."""
+_DELAYS = (0.05, 0.1, 0.2)
+
+
+@contextlib.contextmanager
+def quick() -> Iterator[None]:
+    """Shorten the waits in this process while the block runs; what is done stays the same."""
+    patient = PollSchedule.seconds
+
+    def seconds(self: PollSchedule, attempt: int, chance: float = 0.5) -> float:
+        return min(patient(self, attempt, chance), WAIT_SECONDS)
+
+    with (
+        patch.object(PollSchedule, "seconds", seconds),
+        patch.object(poll_plan, "FEWEST_LIVES", math.inf),  # no wait is learned
+        patch.object(sweep, "GAP_SECONDS", 0.02),
+        patch.multiple(decide, ERROR_FIRST_SECONDS=0.05, ERROR_CEILING_SECONDS=0.2),
+        patch.multiple(circuit_breaker, OUTAGE_FIRST_SECONDS=0.1, OUTAGE_CEILING_SECONDS=0.5),
+        patch.multiple(
+            create,
+            NOT_CREATED_FIRST_SECONDS=0.1,
+            NOT_CREATED_CEILING_SECONDS=0.5,
+            NOT_SENT_FIRST_SECONDS=0.1,
+            NOT_SENT_CEILING_SECONDS=0.5,
+        ),
+        patch.object(download, "DELAYS_SECONDS", _DELAYS),
+        patch.object(notify, "DELAYS_SECONDS", _DELAYS),
+    ):
+        yield

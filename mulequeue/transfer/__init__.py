@@ -1,0 +1,1 @@
+"""Assets and notifications as data: streams, storage, paths and signatures."""

@@ -1,0 +1,227 @@
+"""Notifications to the user: webhooks signed by the Standard Webhooks scheme.
+
+A notification is a pure function of what it tells: the same outcome to the same target has the same
+id and the same body however often it is sent, so a receiver can drop what it has seen.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import secrets
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+from standardwebhooks import Webhook
+
+from mulequeue.errors import ConfigurationError, InputError, NotificationError
+from mulequeue.net.address_guard import AddressRefused, guard_for
+from mulequeue.net.environment import CONNECT_TIMEOUT_SECONDS
+from mulequeue.net.guarded_session import TransferSession, described
+from mulequeue.outcome import OUTCOME_STATUSES
+from mulequeue.settings import Settings
+
+_MOST_ANSWER_BYTES = 64 * 1024
+_PREFIX = "whsec_"
+_HOW_TO_MAKE_ONE = (
+    'Make one with `python -c "from mulequeue.transfer.notifications import new_secret; '
+    'print(new_secret())"`, set it as mulequeue_notification_secret '
+    "(or MULEQUEUE_NOTIFICATION_SECRET), and give it to the receiver."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notification:
+    """One webhook, ready to be signed."""
+
+    id: str
+    """``webhook-id``: the same for every attempt and every repetition."""
+    target: str
+    """The URL it goes to."""
+    body: bytes
+    """Canonical JSON: ``{"type", "timestamp", "data"}``."""
+
+
+def notification_for(
+    value: Mapping[str, Any] | Sequence[Mapping[str, Any]], target: str
+) -> Notification:
+    """The notification that tells about one outcome, or about the outcomes of a batch.
+
+    One outcome: ``{"type": "generation.<status>", "timestamp": finished_at, "data": outcome}``.
+    A list: ``{"type": "batch.finished", "timestamp": the last finished_at or null,
+    "data": {"generations": [{task_id, status, files}], "counts": {status: number}}}``.
+
+    :param value: an outcome as a dictionary, or a list of outcomes or of their
+        ``{task_id, status, files}``.
+    :raises InputError: neither of them.
+    """
+    if isinstance(value, Mapping):
+        members, event, data = [_outcome(value)], f"generation.{value.get('status')}", dict(value)
+    elif isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+        members = [_outcome(item) for item in value]
+        event, data = "batch.finished", _batch(members)
+    else:
+        raise _no_outcome(value)
+    told = {"type": event, "timestamp": _timestamp(members), "data": data}
+    return Notification(id=_id(members, target, event), target=target, body=_canonical(told))
+
+
+def deliver(notification: Notification, *, settings: Settings, timestamp: datetime) -> None:
+    """Send a notification once, signed.
+
+    :param timestamp: now; receivers refuse a signature that is more than some minutes old.
+    :raises NotificationError: not accepted. Not retryable: 410, or an address that is refused.
+    :raises ConfigurationError: no secret, or one that is none.
+    """
+    target = notification.target
+    headers = _headers(notification, settings, timestamp)
+    with (
+        TransferSession(guard_for(settings)) as session,
+        session.total_deadline(settings.notification_timeout_seconds),
+    ):
+        try:
+            timeout = (CONNECT_TIMEOUT_SECONDS, settings.notification_timeout_seconds)
+            response = session.post(
+                target, data=notification.body, headers=headers, timeout=timeout
+            )
+        except AddressRefused as exc:
+            raise NotificationError(str(exc), retryable=False) from None
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as exc:
+            reason = "no answer in time" if session.was_cut else described(exc)
+            raise NotificationError(f"{_host(target)} was not reached: {reason}") from None
+        with response:
+            _drain(response)
+    _check_status(response.status_code, target)
+
+
+def check_target(url: str, settings: Settings) -> None:
+    """Find out early whether notifications may go to a URL; sends nothing.
+
+    :raises ConfigurationError: not an http(s) URL, credentials in it, or an address that is not
+        public (see ``mulequeue_allow_private_addresses``). A name that does not resolve passes.
+    """
+    try:
+        guard_for(settings).check_url(url, resolve=True)
+    except AddressRefused as exc:
+        raise ConfigurationError(f"The target of a notification is refused: {exc}") from None
+
+
+def check_secret(settings: Settings) -> None:
+    """Find out early whether notifications can be signed.
+
+    :raises ConfigurationError: no secret, or one that is none; the text says how to make one.
+    """
+    _signer(settings)
+
+
+def new_secret() -> str:
+    """A new secret for ``mulequeue_notification_secret``: ``whsec_`` and 32 random bytes."""
+    return _PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+def _headers(notification: Notification, settings: Settings, timestamp: datetime) -> dict[str, str]:
+    moment = timestamp.astimezone(UTC)
+    signature = _signer(settings).sign(notification.id, moment, notification.body.decode())
+    return {
+        "Content-Type": "application/json",
+        "webhook-id": notification.id,
+        "webhook-timestamp": str(int(moment.timestamp())),
+        "webhook-signature": signature,
+    }
+
+
+def _signer(settings: Settings) -> Webhook:
+    secret = settings.notification_secret
+    if not secret:
+        raise ConfigurationError(f"Notifications need a secret to sign with. {_HOW_TO_MAKE_ONE}")
+    try:
+        key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
+        if not key:
+            raise ValueError
+        return Webhook(secret)
+    except (ValueError, binascii.Error, RuntimeError):
+        pass  # raised below, outside of an exception that may quote the secret
+    raise ConfigurationError(
+        f"mulequeue_notification_secret is not {_PREFIX} and base64. {_HOW_TO_MAKE_ONE}"
+    )
+
+
+def _drain(response: requests.Response) -> None:
+    """Read a little of the answer, so that a receiver is not cut off while it writes it."""
+    # Whatever goes wrong here: the status has already said whether it was accepted.
+    with suppress(urllib3.exceptions.HTTPError, OSError):
+        response.raw.read(_MOST_ANSWER_BYTES, decode_content=False)
+
+
+def _check_status(status: int, target: str) -> None:
+    if 200 <= status < 300:
+        return
+    host = _host(target)
+    if status == 410:
+        raise NotificationError(
+            f"{host} answered 410: it wants no more notifications.", retryable=False
+        )
+    if 300 <= status < 400:
+        raise NotificationError(
+            f"{host} answered {status}; redirects are not followed. Give the final URL as target."
+        )
+    raise NotificationError(f"{host} answered {status}.")
+
+
+def _host(target: str) -> str:
+    """The receiver's name for a message; the path of a target is often a secret."""
+    return urlsplit(target).hostname or "the target"
+
+
+# The content
+
+
+def _outcome(value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping) or "task_id" not in value or "status" not in value:
+        raise _no_outcome(value)
+    return value
+
+
+def _no_outcome(value: Any) -> InputError:
+    return InputError(
+        "notify takes an outcome or a list of outcomes, as generate, download and generate_many "
+        f"return them, not a {type(value).__name__}. Put notify right behind one of them."
+    )
+
+
+def _batch(members: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    counts = Counter(member["status"] for member in members)
+    return {
+        "generations": [
+            {
+                "task_id": member["task_id"],
+                "status": member["status"],
+                "files": list(member.get("files") or ()),
+            }
+            for member in members
+        ],
+        "counts": {status: counts[status] for status in OUTCOME_STATUSES},
+    }
+
+
+def _timestamp(members: Sequence[Mapping[str, Any]]) -> str | None:
+    return max((str(m["finished_at"]) for m in members if m.get("finished_at")), default=None)
+
+
+def _id(members: Sequence[Mapping[str, Any]], target: str, event: str) -> str:
+    """Of what the record says for good: URLs of files may change their form, ids do not."""
+    told = [[m["task_id"], m.get("remote_id"), m["status"], bool(m.get("files"))] for m in members]
+    return "msg_" + hashlib.sha256(_canonical([event, target, told])).hexdigest()[:32]
+
+
+def _canonical(value: Any) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=str).encode()

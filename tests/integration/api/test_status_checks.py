@@ -1,0 +1,121 @@
+"""Status checks: what is read of an answer, and that a strange one fails no generation."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+
+import pytest
+from support.api_calls import GONE, ID, KEY, PATH, PENDING, PROBLEM, profile_of
+from support.raw_server import drip, http, raw_server, say_and_close, say_nothing
+
+from mulequeue.api import client, parsing
+from mulequeue.net.environment import api_session
+from mulequeue.settings import Settings
+
+
+def test_a_status_check_reads_the_task(fetch):
+    """A status check sends the key and brings back the task, gzip or not."""
+    done = json.dumps(
+        {"task_info": {"id": ID, "status": "completed"}, "images": ["https://a/b.png"]}
+    )
+    packed = http("200 OK", gzip.compress(done.encode()), Content_Encoding="gzip")
+    for answer in (http("200 OK", done), packed):
+        with raw_server(answer) as server:
+            reply = fetch(server.url)
+
+        assert isinstance(reply, parsing.TaskReply)
+        assert ("succeeded", ("https://a/b.png",)) == (reply.state, reply.urls)
+        assert f"GET {PATH}/{ID} HTTP/1.1" == server.requests[0].line
+        assert f"Bearer {KEY}" == server.requests[0].headers["authorization"]
+
+
+NO_NEWS = {
+    "401": http("401 Unauthorized", "{}"),
+    "403": http("403 Forbidden", "{}"),
+    "400": http("400 Bad Request", PROBLEM),
+    "408": http("408 Request Timeout"),
+    "425": http("425 Too Early"),
+    "429": http("429 Too Many Requests"),
+    "500": http("500 Internal Server Error"),
+    "503": http("503 Service Unavailable"),
+    "redirect": http("302 Found", Location="http://127.0.0.1:9/"),
+    "not JSON": http("200 OK", "<html>"),
+    "other JSON": http("200 OK", "[1]"),
+    "nested to death": http("200 OK", "[" * 200_000),
+    "oversized": http("200 OK", " " * 2**20 + PENDING),
+    "gzip bomb": http("200 OK", gzip.compress(b" " * 50 * 1024**2), Content_Encoding="gzip"),
+    "cut short": http("200 OK", PENDING[:9], Content_Length="90"),
+    "not HTTP": b"hello\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("answer", NO_NEWS.values(), ids=NO_NEWS.keys())
+def test_no_answer_of_a_status_check_fails_a_generation(fetch, answer):
+    """Everything that is neither a task nor a 404 says nothing about the generation."""
+    with raw_server(say_and_close(answer)) as server:
+        result = fetch(server.url)
+
+    assert isinstance(result, client.Transient), result
+    assert KEY not in repr(result)
+
+
+@pytest.mark.parametrize(("asked", "kept"), [("12", 12.0), ("300", 300.0), ("3600", 300.0)])
+def test_retry_after_of_a_status_check_is_read(fetch, asked: str, kept: float):
+    """A 429 on a status check says how long to leave the API alone; five minutes at most."""
+    with raw_server(http("429 Too Many Requests", Retry_After=asked)) as server:
+        result = fetch(server.url)
+
+    assert (429, kept) == (result.status_code, result.retry_after_seconds)
+
+
+@pytest.mark.parametrize(
+    "answer", [say_nothing, drip(b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n")]
+)
+def test_a_status_check_has_a_total_deadline(fetch, answer):
+    """A status check ends at its deadline, whether the server is silent or dripping."""
+    with raw_server(answer) as server:
+        result = fetch(server.url, seconds=0.3)
+
+    assert isinstance(result, client.Transient)
+    assert "Timeout" in result.reason
+
+
+@pytest.mark.parametrize(
+    ("body", "gone"), [(GONE, True), ('{"status":404,"title":"Not Found"}', False)]
+)
+def test_a_404_tells_a_missing_id_from_a_missing_route(fetch, body, gone):
+    """Only the API's own words make a 404 the sure sign that an id does not exist."""
+    with raw_server(http("404 Not Found", body)) as server:
+        result = fetch(server.url)
+
+    assert isinstance(result, client.NotFound)
+    assert gone is result.gone
+
+
+def test_a_remote_id_is_quoted(fetch):
+    """An id with slashes or dots stays one segment of the path."""
+    with raw_server(http("404 Not Found")) as server:
+        fetch(server.url, "../a/b?c=1#d")
+        fetch(server.url, "..")
+
+    assert [
+        f"GET {PATH}/..%2Fa%2Fb%3Fc%3D1%23d HTTP/1.1",
+        f"GET {PATH}/%2E%2E HTTP/1.1",
+    ] == [r.line for r in server.requests]
+
+
+def test_status_checks_share_connections_and_keep_no_cookies():
+    """Many checks on one session travel on one connection, and no cookie comes back."""
+    with raw_server(http("200 OK", PENDING, Set_Cookie="a=b; Path=/")) as server:
+
+        async def thrice():
+            async with api_session(Settings(), limit=1) as session:
+                for _ in range(3):
+                    await client.fetch(session, profile_of(server.url), PATH, ID, timeout_seconds=5)
+
+        asyncio.run(thrice())
+
+    assert 1 == server.connections
+    assert [None] * 3 == [r.headers.get("cookie") for r in server.requests]

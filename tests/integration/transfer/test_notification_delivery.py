@@ -1,0 +1,184 @@
+"""Notifications over real HTTP: signed, sent once per attempt, and never telling the secret."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from standardwebhooks import Webhook, WebhookVerificationError
+from support.raw_server import (  # noqa: F401
+    drip,
+    flood,
+    hang_up,
+    http,
+    plain_network,
+    raw_server,
+    say_nothing,
+)
+
+from mulequeue.errors import ConfigurationError, NotificationError
+from mulequeue.settings import Settings
+from mulequeue.transfer.notifications import (
+    Notification,
+    check_secret,
+    check_target,
+    deliver,
+    new_secret,
+    notification_for,
+)
+
+pytestmark = pytest.mark.usefixtures("plain_network")
+
+SECRET = new_secret()
+OUTCOME = {"task_id": "order-1", "remote_id": "r1", "status": "succeeded", "files": []}
+
+
+def settings(**fields):
+    known = {"notification_secret": SECRET, "base_url": "http://127.0.0.1:1"}
+    return Settings(**(known | fields))
+
+
+def send(target, seconds=5.0, **fields):
+    given = settings(notification_timeout_seconds=seconds, **fields)
+    deliver(notification_for(OUTCOME, target), settings=given, timestamp=datetime.now(UTC))
+
+
+def test_a_notification_verifies_with_the_standard_library_of_the_scheme():
+    """The receiver verifies what arrived with Standard Webhooks and the shared secret alone."""
+    with raw_server(http("204 No Content")) as server:
+        send(f"{server.url}/hook?token=x")
+
+    (request,) = server.requests
+    body = Webhook(SECRET).verify(request.body, request.headers)
+    assert "generation.succeeded" == body["type"]
+    assert OUTCOME == body["data"]
+    assert "POST /hook?token=x HTTP/1.1" == request.line
+    assert "application/json" == request.headers["content-type"]
+    assert (
+        notification_for(OUTCOME, f"{server.url}/hook?token=x").id == request.headers["webhook-id"]
+    )
+    with pytest.raises(WebhookVerificationError):
+        Webhook(new_secret()).verify(request.body, request.headers)
+
+
+@pytest.mark.parametrize("status", ["200 OK", "201 Created", "202 Accepted"])
+def test_every_2xx_is_done(status):
+    """A receiver accepts with any 2xx, and is asked once."""
+    with raw_server(http(status, "thanks")) as server:
+        send(server.url)
+
+    assert 1 == len(server.requests)
+
+
+@pytest.mark.parametrize(
+    ("answer", "retryable"),
+    [
+        (http("410 Gone"), False),
+        (http("400 Bad Request"), True),
+        (http("401 Unauthorized"), True),
+        (http("404 Not Found"), True),
+        (http("429 Too Many Requests"), True),
+        (http("500 Internal Server Error"), True),
+        (http("302 Found", Location="http://127.0.0.1:9/"), True),
+        (hang_up, True),
+        (b"hello\r\n\r\n", True),
+    ],
+)
+def test_only_a_410_ends_the_attempts(answer, retryable):
+    """410 is a receiver's last word; everything else may be tried again. One request each."""
+    with raw_server(answer) as server, pytest.raises(NotificationError) as refused:
+        send(f"{server.url}/secret-path", seconds=1)
+
+    assert retryable is refused.value.retryable
+    assert 1 == len(server.requests)
+    assert "secret-path" not in str(refused.value)
+    assert SECRET not in str(refused.value)
+
+
+def test_a_receiver_that_is_not_there_is_tried_again():
+    """A refused connection is a retryable error."""
+    with pytest.raises(NotificationError) as refused:
+        send("http://127.0.0.1:9/hook")
+
+    assert refused.value.retryable
+
+
+@pytest.mark.parametrize("answer", [say_nothing, drip(b"HTTP/1.1 200 OK\r\nX: ")])
+def test_an_attempt_has_a_total_deadline(answer):
+    """Silence and dripping headers end at the deadline, as a retryable error."""
+    with raw_server(answer) as server, pytest.raises(NotificationError) as late:
+        send(server.url, seconds=0.3)
+
+    assert late.value.retryable
+    assert "in time" in str(late.value)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        flood(b"HTTP/1.1 200 OK\r\n\r\n"),
+        drip(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n"),
+    ],
+)
+def test_an_endless_answer_is_left(answer):
+    """The status decides: a body without end is read a little and then left."""
+    with raw_server(answer) as server:
+        send(server.url, seconds=0.5)
+
+    assert 1 == len(server.requests)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "ftp://example.com/",
+        "hook",
+        "https://user:hunter2@example.com/hook",
+        "http://example.com/hook",
+        "https://192.168.1.1/hook",
+        "https://localhost/hook",
+    ],
+)
+def test_a_target_is_refused_early(target):
+    """Other schemes, credentials, plain http and private addresses are refused before any task."""
+    with pytest.raises(ConfigurationError) as refused:
+        check_target(target, Settings())
+
+    assert "hunter2" not in str(refused.value)
+
+
+def test_a_refused_address_is_final():
+    """A target that leads to a private address is refused when it is sent, for good."""
+    with raw_server(http("200 OK")) as server, pytest.raises(NotificationError) as refused:
+        send(server.url, base_url=None)
+
+    assert not refused.value.retryable
+    assert "mulequeue_allow_private_addresses" in str(refused.value)
+    assert [] == server.requests
+
+
+@pytest.mark.parametrize(
+    "secret", [None, "", "whsec_", "whsec_not base64!", "hunter2!", "whsec_ä", "whsec_abcde"]
+)
+def test_a_secret_that_cannot_sign_is_a_configuration_error(secret):
+    """Without a proper secret nothing is sent; the error tells how to make one, and not the secret."""
+    given = settings(notification_secret=secret)
+    notification = Notification(id="msg_1", target="http://127.0.0.1:9/", body=b"{}")
+
+    with pytest.raises(ConfigurationError, match="new_secret") as refused:
+        deliver(notification, settings=given, timestamp=datetime.now(UTC))
+    with pytest.raises(ConfigurationError):
+        check_secret(given)
+
+    assert refused.value.__context__ is None
+    assert not secret or secret == "whsec_" or secret not in str(refused.value)
+
+
+def test_a_body_is_the_same_bytes_every_time():
+    """A repeated notification has the same id and bytes, whenever it is made."""
+    one = notification_for(dict(OUTCOME), "https://a/")
+    two = notification_for(dict(reversed(OUTCOME.items())), "https://a/")
+
+    assert one == two
+    assert OUTCOME == json.loads(one.body)["data"]

@@ -1,0 +1,95 @@
+"""What the ledger keeps of a final answer."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from mulequeue.api.parsing import read_task
+from mulequeue.api.terminal_answer import answer_of, error_of, life_told
+from mulequeue.outcome import ErrorInfo
+
+
+def settled(body: dict[str, Any], *, kind: Any = "image") -> dict[str, Any]:
+    return answer_of(read_task(body, kind=kind), kind=kind, retention_seconds=3600, now=0.0)
+
+
+def info(status: str) -> dict[str, Any]:
+    return {"id": "r", "status": status, "created_at": "2026-01-01T00:00:00Z"}
+
+
+def test_success_names_its_assets_and_when_they_expire() -> None:
+    """Every asset has its URL, its kind, and the last moment the URL is known to work."""
+    answer = settled({"task_info": info("completed"), "images": ["https://a/1", "https://a/2"]})
+
+    until = "1970-01-01T01:00:00Z"
+    assert [
+        {"url": f"https://a/{n}", "kind": "image", "expires_at": until} for n in (1, 2)
+    ] == answer["assets"]
+    assert "error" not in answer
+
+
+def test_result_key_tells_the_kind() -> None:
+    """What was found under "videos" is a video, whatever was expected."""
+    answer = settled({"task_info": info("completed"), "videos": ["https://a/1"]})
+
+    assert "video" == answer["kind"] == answer["assets"][0]["kind"]
+
+
+def test_everything_else_is_kept_as_extra() -> None:
+    """Other top-level fields and the server's times are kept."""
+    answer = settled(
+        {"task_info": info("completed"), "images": ["https://a/1"], "description": "x"}
+    )
+
+    assert {"description": "x"} == answer["extra"]
+    assert "2026-01-01T00:00:00Z" == answer["created_at"]
+
+
+def test_failure_has_an_error_and_no_assets() -> None:
+    """A failed generation keeps the API's number and words."""
+    answer = settled({"task_info": info("failed"), "error": {"title": "no", "error_code": 3001}})
+
+    assert {"type": "GenerationFailed", "code": 3001, "title": "no"} == answer["error"]
+    assert "assets" not in answer
+
+
+def test_answer_is_json_ready_and_small() -> None:
+    """What is not known is left out, and the rest survives JSON."""
+    answer = settled({"task_info": {"id": "r", "status": "completed"}, "images": ["https://a/1"]})
+
+    assert {"kind", "assets"} == set(answer)
+    assert answer == json.loads(json.dumps(answer))
+
+
+def test_error_leaves_out_what_is_not_known() -> None:
+    """An error is told without empty fields."""
+    assert {"type": "X", "title": "t"} == error_of(ErrorInfo(type="X", title="t"))
+
+
+@pytest.mark.parametrize(
+    ("created", "updated", "seconds"),
+    [
+        ("2026-01-01T00:00:00Z", "2026-01-01T00:00:14Z", 14.0),
+        ("2026-09-21T08:23:12.657134+00:00", "2026-09-21T08:23:20.157134+00:00", 7.5),
+        ("2026-01-01T00:00:00Z", "2026-01-01T01:00:09+01:00", 9.0),
+        ("2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z", None),
+        ("2026-01-01T00:00:09Z", "2026-01-01T00:00:00Z", None),
+        ("2026-01-01T00:00:00Z", "2026-01-01T00:00:14", None),
+        ("2026-01-01T00:00:00Z", "soon", None),
+        ("2026-01-01T00:00:00Z", None, None),
+    ],
+)
+def test_the_apis_own_times_tell_a_life(
+    created: str, updated: str | None, seconds: float | None
+) -> None:
+    """From created to updated, in whatever way they are written; what makes no sense tells nothing."""
+    assert seconds == life_told({"created_at": created, "updated_at": updated})
+
+
+def test_an_answer_without_times_tells_no_life() -> None:
+    """Both are needed."""
+    assert life_told({}) is None
+    assert life_told({"created_at": "2026-01-01T00:00:00Z"}) is None

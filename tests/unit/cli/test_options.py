@@ -1,0 +1,53 @@
+"""What is typed behind ``--extra`` and ``--input``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from mulequeue.cli.options import extras, folders_of, input_object
+from mulequeue.errors import InputError
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("n=2", 2),
+        ("audio=true", True),
+        ('size="1280*720"', "1280*720"),
+        ("size=1280*720", "1280*720"),
+        ("list=[1, 2]", [1, 2]),
+        ("formula=a=b", "a=b"),
+        ("empty=", ""),
+        ("name=/etc/passwd", "/etc/passwd"),
+        ('name="@mule"', "@mule"),
+        ("image=@mule.png", {"$file": os.path.abspath("mule.png")}),
+    ],
+)
+def test_a_value_is_json_or_text_or_a_marked_file(text: str, value: object) -> None:
+    """Only ``@path`` names a file; a plain text never does."""
+    assert [value] == list(extras([text]).values())
+
+
+@pytest.mark.parametrize("text", ["n", "=2", ""])
+def test_a_pair_without_key_or_value_is_refused(text: str) -> None:
+    """What is no KEY=VALUE is refused with an example."""
+    with pytest.raises(InputError, match="KEY=VALUE"):
+        extras([text])
+
+
+def test_folders_of_typed_files(tmp_path: Path) -> None:
+    """The folders of ``@path`` values, and of nothing else."""
+    assert (str(tmp_path),) == folders_of([f"image=@{tmp_path}/a.png", "x=/etc/passwd", "n=1"])
+
+
+@pytest.mark.parametrize("text", ["[1]", '"a"', "{", ""])
+def test_an_input_that_is_no_object_is_refused(tmp_path: Path, text: str) -> None:
+    """--input holds one JSON object."""
+    file = tmp_path / "input.json"
+    file.write_text(text)
+
+    with pytest.raises(InputError, match=r"input\.json"):
+        input_object(str(file))

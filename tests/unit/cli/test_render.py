@@ -1,0 +1,79 @@
+"""A batch's progress in words."""
+
+from __future__ import annotations
+
+import pytest
+from support.batches import batch
+
+from mulequeue.cli.batch_watch import summary_of
+from mulequeue.cli.error_line import one_line
+from mulequeue.cli.render import clock, done, end_line, progress_line
+from mulequeue.ledger import Record
+from mulequeue.settings.redaction import masked
+
+
+def test_a_member_is_done_when_its_files_are_stored() -> None:
+    """One that succeeded counts once it is downloaded, one that did not counts at once."""
+    assert 3 == done(batch(9, downloaded=1, succeeded=4, failed=2))
+
+
+def test_states_are_told_in_words() -> None:
+    """Members that no worker has taken yet are queued."""
+    line = progress_line(batch(9, downloaded=1, generating=2, succeeded=4, submit_unknown=1))
+
+    assert "2 of 9 done: 2 queued, 2 generating, 4 succeeded, 1 unknown; 1 file" == line
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (3601, "1:00:01"), (-1, "0:00")]
+)
+def test_a_clock_reads_hours_only_when_there_are_any(seconds: float, text: str) -> None:
+    """Minutes and seconds, and hours in front."""
+    assert text == clock(seconds)
+
+
+def test_a_failure_is_one_line() -> None:
+    """Member, status, the API's reason with its code, and the prompt."""
+    record = Record(
+        task_id="b-000017",
+        batch="b",
+        state="delivered",
+        status="failed",
+        label="a mule",
+        answer={
+            "error": {"type": "GenerationFailed", "code": 3001, "detail": "Prohibited\nprompt"}
+        },
+    )
+
+    assert '000017 failed: Prohibited prompt (3001) "a mule"' == end_line(record)
+
+
+def test_the_summary_holds_the_fixed_keys() -> None:
+    """Scripts rely on these names."""
+    summary = summary_of(batch(4, downloaded=2, succeeded=2, failed=1, timed_out=1), 1.23456)
+
+    assert {
+        "submitted": 4,
+        "succeeded": 2,
+        "failed": 1,
+        "timed_out": 1,
+        "submit_unknown": 0,
+        "cancelled": 0,
+        "files": 2,
+        "seconds": 1.235,
+        "batch_id": "b",
+    } == summary.to_dict()
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://:secret@host:1/0", "redis://:…@host:1/0"),
+        ("amqp://user:s@cret@host//", "amqp://user:…@host//"),
+        ("redis://host:1/0", "redis://host:1/0"),
+    ],
+)
+def test_passwords_in_urls_are_masked(url: str, shown: str) -> None:
+    """A message never quotes a password."""
+    assert f"at {shown}: x" == masked(f"at {url}: x")
+    assert f"a {shown} b" == one_line(f"a\n {url}\tb")

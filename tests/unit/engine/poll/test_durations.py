@@ -1,0 +1,93 @@
+"""What a process knows of lives: read in the background, and never waited for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, cast
+
+import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from mulequeue.engine.generation_request import Plan, make_plan
+from mulequeue.engine.poll.durations import Lives, first_wait
+from mulequeue.engine.poll.poll_plan import Cadence, Life
+from mulequeue.engine.worker_context import Runtime
+from mulequeue.settings import Settings
+
+PATH = "alibaba/v1/wan2.6-t2i/generation"
+TWELVE = [Life(12.0, 12.0, 50)]
+OWN, LEARNED = 5.0, pytest.approx(13.2)
+
+
+class Process:
+    """A runtime whose ledger knows lives, or is away, and which is never waited for."""
+
+    def __init__(self, lives: list[Life] | None, **settings: Any) -> None:
+        self.settings = Settings(api_key="key", **settings)
+        self.ledger, self.state, self.reads = self, dict[str, Any](), 0
+        self._lives = lives
+
+    def lives(self, path: str) -> list[Life]:
+        self.reads += 1
+        if self._lives is None:
+            raise RedisConnectionError("away")
+        return self._lives
+
+    async def call(self, function: Callable[..., Any], *args: Any) -> Any:
+        return function(*args)
+
+    def plan(self, **call: Any) -> Plan:
+        return make_plan(self.settings, "alibaba/wan2.6-t2i", {"prompt": "a mule"}, **call)
+
+    def first(self, **call: Any) -> float:
+        return first_wait(cast(Runtime, self), self.plan(**call), 0.5)
+
+    def cadence(self) -> Cadence | None:
+        return Lives.of(cast(Runtime, self)).cadence(PATH)
+
+
+def on_a_loop(work: Coroutine[Any, Any, Any]) -> Any:
+    return asyncio.run(work)
+
+
+async def after_reading(process: Process, **call: Any) -> float:
+    """The first wait of a generation after another one of its model."""
+    process.first()
+    await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}))
+    return process.first(**call)
+
+
+def test_the_first_of_a_process_waits_for_nothing() -> None:
+    """It goes by its model's schedule; what it had read is there for the next one, and read once."""
+    process = Process(TWELVE)
+
+    async def run() -> tuple[float, float, float]:
+        return process.first(), await after_reading(process), await after_reading(process)
+
+    assert (OWN, LEARNED, LEARNED) == on_a_loop(run())
+    assert 1 == process.reads
+
+
+@pytest.mark.parametrize(
+    ("lives", "settings"),
+    [([], {}), (None, {}), (TWELVE, {"learn_cadence": False})],
+    ids=["nothing known", "Redis away", "switched off"],
+)
+def test_without_lessons_the_models_schedule_stands(lives: Any, settings: Any) -> None:
+    """Nothing is known yet, the ledger does not answer, or learning is switched off."""
+    process = Process(lives, **settings)
+
+    assert OWN == on_a_loop(after_reading(process))
+    assert bool(settings) == (process.reads == 0)
+
+
+def test_an_interval_of_the_callers_own_stands() -> None:
+    """Whatever is known."""
+    assert 3.0 == on_a_loop(after_reading(Process(TWELVE), poll_interval=3.0))
+
+
+@pytest.mark.parametrize(("max_wait", "wait"), [(2, OWN), (9, 9.0), (900, LEARNED)])
+def test_what_may_wait_less_is_looked_at_sooner(max_wait: float, wait: float) -> None:
+    """The first check comes by the deadline, which only a check can settle, or by the own schedule."""
+    assert wait == on_a_loop(after_reading(Process(TWELVE), max_wait=max_wait))

@@ -1,0 +1,125 @@
+"""Which URLs and addresses a transfer may go to."""
+
+from __future__ import annotations
+
+import ipaddress
+
+import pytest
+
+from mulequeue.net.address_guard import AddressGuard, AddressRefused, guard_for, is_public
+from mulequeue.settings import Settings
+
+STRICT = AddressGuard()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1",
+        "127.8.8.8",
+        "0.0.0.0",
+        "10.0.0.1",
+        "172.16.0.1",
+        "192.168.1.1",
+        "100.64.0.1",
+        "169.254.169.254",
+        "224.0.0.1",
+        "240.0.0.1",
+        "255.255.255.255",
+        "::",
+        "::1",
+        "fe80::1",
+        "fe80::1%eth0",
+        "fc00::1",
+        "ff02::1",
+        "::ffff:127.0.0.1",
+        "::ffff:10.0.0.1",
+        "64:ff9b::a00:1",
+        "2002:7f00:1::",
+        "2001:db8::1",
+        "nonsense",
+    ],
+)
+def test_what_is_not_public_is_refused(address):
+    """Private, loopback, link-local, shared, multicast, reserved, and all of them inside IPv6."""
+    with pytest.raises(AddressRefused, match="mulequeue_allow_private_addresses"):
+        STRICT.check_address(address)
+
+
+@pytest.mark.parametrize(
+    "address", ["1.1.1.1", "2606:4700::1111", "::ffff:1.1.1.1", "64:ff9b::101:101"]
+)
+def test_public_addresses_pass(address):
+    """Addresses of the public internet pass, also when IPv6 only wraps them."""
+    STRICT.check_address(address)
+    assert is_public(ipaddress.ip_address(address))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://example.com/x",
+        "file:///etc/passwd",
+        "https://",
+        "example.com",
+        "https://[::1",
+        "https://example.com:99999/",
+        "http://example.com/x",
+        "https://user:secret@example.com/",
+        "https://127.0.0.1/",
+        "https://[::ffff:10.0.0.1]/",
+        "https://2130706433.0.0.1.example:bad/",
+    ],
+)
+def test_urls_are_refused_by_their_words(url):
+    """Other schemes, plain http, credentials and private literals are refused without a look-up."""
+    with pytest.raises(AddressRefused) as refused:
+        STRICT.check_url(url)
+
+    assert "secret" not in str(refused.value)
+
+
+def test_a_query_is_not_repeated_in_the_message():
+    """The signature in an asset's URL stays out of the error."""
+    with pytest.raises(AddressRefused) as refused:
+        STRICT.check_url("http://example.com/x?Signature=abc")
+
+    assert "Signature" not in str(refused.value)
+
+
+def test_a_name_is_resolved_when_asked():
+    """Behind a proxy the name itself is looked up; one that does not resolve passes."""
+    STRICT.check_url("https://localhost/")
+    with pytest.raises(AddressRefused, match="localhost"):
+        STRICT.check_url("https://localhost/", resolve=True)
+    STRICT.check_url("https://nowhere.invalid/", resolve=True)
+
+
+def test_an_emulators_profile_allows_this_machine_only():
+    """A profile whose own host is loopback allows loopback over http, and nothing else private."""
+    for settings in (
+        Settings(base_url="http://127.0.0.1:8123"),
+        Settings(base_url="http://localhost:8123"),
+        Settings(profiles={"dev": {"base_url": "http://[::1]:8123"}}),
+    ):
+        guard = guard_for(settings)
+
+        guard.check_url("http://127.0.0.1:9/x")
+        guard.check_address("::1")
+        with pytest.raises(AddressRefused):
+            guard.check_url("http://example.com/x")
+        with pytest.raises(AddressRefused):
+            guard.check_address("10.0.0.1")
+
+
+def test_the_setting_allows_everything():
+    """mulequeue_allow_private_addresses lets transfers go anywhere, also over http."""
+    guard = guard_for(Settings(allow_private_addresses=True))
+
+    guard.check_url("http://10.0.0.1/x")
+    guard.check_address("169.254.169.254")
+
+
+def test_the_default_is_strict():
+    """Without settings only public addresses over https are allowed."""
+    assert STRICT == guard_for(Settings(site="mulerun"))
