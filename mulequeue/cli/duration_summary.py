@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mulequeue import catalog
-from mulequeue.engine.poll.poll_plan import Life, learned
-from mulequeue.ledger import Ledger
+from mulequeue.engine.poll.poll_plan import learned
+from mulequeue.ledger import DurationSample, Ledger
 from mulequeue.settings import Settings
 
 
@@ -41,7 +41,7 @@ def _learned(ledger: Ledger, paths: Sequence[str]) -> Iterator[dict[str, Any]]:
             }
 
 
-def _median(lives: Sequence[Life]) -> float:
+def _median(lives: Sequence[DurationSample]) -> float:
     """Of the middles, each as often as it stands for a generation."""
     half = sum(life.weight for life in lives) / 2
     counted = 0.0

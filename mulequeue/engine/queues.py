@@ -10,6 +10,17 @@ from celery.utils.quorum_queues import detect_quorum_queues
 QUORUM_COUNTDOWN_SECONDS = 2.0
 
 
+class _NullDispatcher:
+    """Celery publishes the event ``task-sent`` through ``event_dispatcher`` if one is given."""
+
+    def publish(self, *_: Any, **__: Any) -> None:
+        """Discard the event."""
+
+
+NULL_DISPATCHER = _NullDispatcher()
+"""Suppresses the event ``task-sent`` of one call of ``apply_async``."""
+
+
 def internal_queue(app: Any, name: str) -> Any:
     """A queue as Celery would make it itself, also where ``task_create_missing_queues`` is off.
 

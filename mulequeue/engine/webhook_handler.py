@@ -22,7 +22,7 @@ from redis.exceptions import RedisError
 
 from mulequeue import catalog
 from mulequeue.api import parsing
-from mulequeue.api.terminal_answer import answer_of
+from mulequeue.api.terminal_answer import answer_of, life_told
 from mulequeue.api.webhook_signature import SignatureError, check_signature
 from mulequeue.engine.worker_context import Runtime, runtime
 from mulequeue.ledger import Record, Wake
@@ -162,7 +162,7 @@ def _settle(
     if record.state != "generating" or record.remote_id != remote_id:
         return None
     status, answer = _answer(record, end, now)
-    wake = here.ledger.settle(task_id, None, status, answer)
+    wake = here.ledger.settle(task_id, None, status, answer, duration_seconds=life_told(answer))
     if wake is not None:
         extra = {"task_id": task_id, "remote_id": remote_id, "status": status}
         logger.info("generation finished, told by webhook", extra=extra)

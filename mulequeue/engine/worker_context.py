@@ -17,13 +17,12 @@ from kombu.exceptions import EncodeError
 
 from mulequeue.api.status_checks import Checks
 from mulequeue.engine.counters import Meter
-from mulequeue.engine.queues import countdown, internal_queue
+from mulequeue.engine.queues import NULL_DISPATCHER, countdown, internal_queue
 from mulequeue.engine.redis_availability import Absence
 from mulequeue.errors import MuleQueueError
 from mulequeue.ledger import Ledger, Message, Wake, unpack
 from mulequeue.settings import Settings
 from mulequeue.settings.redaction import masked
-from mulequeue.tasks.argsrepr import NOBODY
 
 logger = logging.getLogger("mulequeue")
 T = TypeVar("T")
@@ -139,7 +138,7 @@ class Runtime:
                 producer=producer,
                 retry_policy=_ONCE_MORE,
                 add_to_parent=False,
-                event_dispatcher=NOBODY,
+                event_dispatcher=NULL_DISPATCHER,
             )
         except (TypeError, ValueError, EncodeError, MuleQueueError) as exc:
             logger.error("a task cannot be woken: %r", exc, extra={"task_id": wake.task_id})

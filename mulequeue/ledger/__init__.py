@@ -41,7 +41,6 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from mulequeue.api.terminal_answer import life_told
 from mulequeue.ledger.cancellation import Cancelling
 from mulequeue.ledger.connection import connect
 from mulequeue.ledger.leases import Transfers
@@ -54,6 +53,7 @@ from mulequeue.ledger.serialization import pack, unpack
 from mulequeue.ledger.types import (
     Batch,
     Due,
+    DurationSample,
     Intent,
     Message,
     Recorded,
@@ -72,6 +72,7 @@ from mulequeue.settings import Profile
 __all__ = [
     "Batch",
     "Due",
+    "DurationSample",
     "Gate",
     "Intent",
     "Ledger",
@@ -186,7 +187,7 @@ class Ledger(Sweeping, Transfers, Events, Gates, Cancelling, Reading, Counted):
         self, intent: Intent, status: str, answer: Mapping[str, Any] | None
     ) -> Wake | None:
         """The create came to an end without an id: refused, or nobody knows."""
-        return self._settle(intent.task_id, status, answer, "run", intent.run, 0)
+        return self._settle(intent.task_id, status, answer, "run", intent.run)
 
     def delivered(self, task_id: str, epoch: str, *, ttl_seconds: int) -> bool:
         """Celery dispatched what follows; from here on the record is history."""
@@ -247,14 +248,17 @@ class Ledger(Sweeping, Transfers, Events, Gates, Cancelling, Reading, Counted):
         status: str,
         answer: Mapping[str, Any] | None,
         *,
+        duration_seconds: float | None = None,
         polls: int = 0,
     ) -> Wake | None:
         """Write an outcome once. None when somebody else did, or the claim lapsed.
 
         :param token: of the claim; None for a verified webhook, which needs none.
+        :param duration_seconds: by the API's own times, if it states them.
+        :param polls: status checks to add to the record.
         """
         who = "any" if token is None else "claim"
-        return self._settle(task_id, status, answer, who, token or "", polls)
+        return self._settle(task_id, status, answer, who, token or "", polls, duration_seconds)
 
     def _settle(
         self,
@@ -263,11 +267,11 @@ class Ledger(Sweeping, Transfers, Events, Gates, Cancelling, Reading, Counted):
         answer: Mapping[str, Any] | None,
         who: str,
         token: str,
-        polls: int,
+        polls: int = 0,
+        duration: float | None = None,
     ) -> Wake | None:
         text = json.dumps(answer, ensure_ascii=False) if answer else ""
-        told = life_told(answer or {})
-        found = self._run("settle", task_id, status, text, who, token, polls, told)
+        found = self._run("settle", task_id, status, text, who, token, polls, duration)
         return wake_of(task_id, found)
 
     def trip(self, profile: str, *, seconds: float | None, first: float, ceiling: float) -> float:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from mulequeue.engine.poll.poll_plan import Life
 from mulequeue.ledger.keyspace import Base
 from mulequeue.ledger.records import Record, read_record
-from mulequeue.ledger.types import COUNTED, Batch, counts_of, texts
+from mulequeue.ledger.types import COUNTED, Batch, DurationSample, counts_of, texts
 
 
 class Reading(Base):
@@ -51,7 +50,7 @@ class Reading(Base):
         found = self.redis.get(f"{self.prefix}remote:{remote_id}")
         return None if found is None else bytes(found).decode()  # type: ignore[arg-type]
 
-    def lives(self, path: str) -> list[Life]:
+    def lives(self, path: str) -> list[DurationSample]:
         """How long the latest generations of an api_path (without ``/vendors/``) lived, newest first."""
         found: list[bytes] = self.redis.lrange(f"{self.prefix}lives:{path}", 0, -1)  # type: ignore[assignment]
         return [life for text in found if (life := _life(text)) is not None]
@@ -93,10 +92,10 @@ class Reading(Base):
         return float(seconds) + float(micros) / 1e6
 
 
-def _life(text: bytes) -> Life | None:
+def _life(text: bytes) -> DurationSample | None:
     """None: written by a version that has another way to say it."""
     try:
         low, high, weight = map(float, text.split()[:3])
     except ValueError:
         return None
-    return Life(low, high, weight)
+    return DurationSample(low, high, weight)

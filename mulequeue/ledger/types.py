@@ -131,6 +131,16 @@ class Due(NamedTuple):
     deadline: float
 
 
+class DurationSample(NamedTuple):
+    """The duration of a generation, in seconds: at least ``low``, at most ``high``."""
+
+    low: float
+    high: float
+    """Equal to ``low`` if the duration is known exactly."""
+    weight: float = 1
+    """Number of generations that the sample represents."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sweep:
     """What a claim brought."""

@@ -7,6 +7,7 @@ from typing import Any
 from celery import Task
 
 from mulequeue.engine.display import shown_args, shown_kwargs
+from mulequeue.engine.queues import NULL_DISPATCHER
 
 
 class ReadableTask(Task):  # type: ignore[misc]  # Celery publishes no types
@@ -36,13 +37,4 @@ class SilentTask(ReadableTask):
 
     def apply_async(self, args: Any = None, kwargs: Any = None, *rest: Any, **options: Any) -> Any:
         """Celery's own, without the event ``task-sent``."""
-        return super().apply_async(args, kwargs, *rest, event_dispatcher=NOBODY, **options)
-
-
-class _Nobody:
-    def publish(self, *_: Any, **__: Any) -> None:
-        """Nothing."""
-
-
-NOBODY = _Nobody()
-"""An event dispatcher that nobody hears."""
+        return super().apply_async(args, kwargs, *rest, event_dispatcher=NULL_DISPATCHER, **options)

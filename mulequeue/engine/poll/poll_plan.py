@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from mulequeue.catalog.poll_schedule import PollSchedule
+from mulequeue.ledger import DurationSample
 
 FEWEST_LIVES = 20
 """With fewer known the model's own schedule stands."""
@@ -33,16 +33,6 @@ _SPREAD = (
 _KNOWN = 0.98  # who has outlived so many of the known is beyond what is known
 
 
-class Life(NamedTuple):
-    """How long a generation lived, in seconds: no less and no more than these."""
-
-    low: float
-    high: float
-    """The same as ``low`` where it is known exactly."""
-    weight: float = 1
-    """How many generations it stands for."""
-
-
 class Cadence:
     """The cheapest times to look at a generation of one model.
 
@@ -52,7 +42,7 @@ class Cadence:
         ``high`` all of them, and ``jitter`` spreads them.
     """
 
-    def __init__(self, lives: Sequence[Life], schedule: PollSchedule) -> None:
+    def __init__(self, lives: Sequence[DurationSample], schedule: PollSchedule) -> None:
         self._schedule = schedule
         self._first_most = FIRST_FACTOR * schedule.ceiling
         spans = [_span(life) for life in lives]
@@ -107,25 +97,25 @@ class Cadence:
         return targets
 
 
-def usable(lives: Sequence[Life], schedule: PollSchedule) -> list[Life]:
+def usable(lives: Sequence[DurationSample], schedule: PollSchedule) -> list[DurationSample]:
     """Those that tell something: not what was found long after it ended, as after an outage."""
     widest = 3 * schedule.ceiling
     first = FIRST_FACTOR * schedule.ceiling * (1 + schedule.jitter)
     return [life for life in lives if life.high - life.low <= (widest if life.low else first)]
 
 
-def learned(lives: Sequence[Life], schedule: PollSchedule) -> Cadence | None:
+def learned(lives: Sequence[DurationSample], schedule: PollSchedule) -> Cadence | None:
     """The cadence that these lives teach; None: too few are known."""
     known = usable(lives, schedule)
     is_enough = sum(life.weight for life in known) >= FEWEST_LIVES
     return Cadence(known, schedule) if is_enough else None
 
 
-def _span(life: Life) -> Life:
+def _span(life: DurationSample) -> DurationSample:
     if life.high - life.low >= _SPREAD * life.high:
         return life
     middle, reach = (life.low + life.high) / 2, max(_SPREAD * life.high, 0.05)
-    return Life(max(middle - reach, 0.0), middle + reach, life.weight)
+    return DurationSample(max(middle - reach, 0.0), middle + reach, life.weight)
 
 
 def _thinned(edges: Sequence[float]) -> list[float]:
@@ -136,7 +126,7 @@ def _thinned(edges: Sequence[float]) -> list[float]:
     return [edges[round(number * step)] for number in range(_POINTS)]
 
 
-def _share(spans: Sequence[Life], age: float) -> float:
+def _share(spans: Sequence[DurationSample], age: float) -> float:
     """Of the generations, how many were over at that age; each evenly within its span."""
     over = (weight * min(max((age - low) / (high - low), 0.0), 1.0) for low, high, weight in spans)
     return sum(over) / sum(weight for _, _, weight in spans)

@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 
 from mulequeue.api.parsing import TaskReply, is_known_status
 from mulequeue.api.results import Fetched
+from mulequeue.api.terminal_answer import life_told
 from mulequeue.engine.poll.circuit_breaker import Outages
 from mulequeue.engine.poll.claim_queue import Feed, Round
 from mulequeue.engine.poll.decide import Again, Settled, decide
@@ -257,7 +258,14 @@ class Poller:
     def _settle(self, token: str, settled: list[tuple[str, Settled]]) -> list[Wake | None]:
         wakes = []
         for task_id, end in settled:
-            wake = self._ledger.settle(task_id, token, end.status, end.answer, polls=1)
+            wake = self._ledger.settle(
+                task_id,
+                token,
+                end.status,
+                end.answer,
+                duration_seconds=life_told(end.answer),
+                polls=1,
+            )
             if wake is not None:
                 logger.info("generation finished", extra={"task_id": task_id, "status": end.status})
             wakes.append(wake)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,22 +10,11 @@ from support.ledger_world import World
 
 from mulequeue.cli.duration_summary import learned_of
 from mulequeue.cli.fleet_status import FleetState
-from mulequeue.engine.poll.poll_plan import Life
-from mulequeue.ledger import Intent
+from mulequeue.ledger import DurationSample, Intent
 from mulequeue.settings import Settings
 
 PATH = "alibaba/v1/wan2.6-t2i/generation"
-BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-def told(seconds: float | None) -> dict[str, Any]:
-    """An answer with the API's own times; None: it has none."""
-    times = (
-        {}
-        if seconds is None
-        else {"created_at": BEGAN, "updated_at": BEGAN + timedelta(seconds=seconds)}
-    )
-    return {"kind": "image", **{name: at.isoformat() for name, at in times.items()}}
+IMAGE = {"kind": "image"}
 
 
 def begin(world: World, name: str = "t", **given: Any) -> Intent:
@@ -51,27 +39,29 @@ def end(
     """The check that finds it over."""
     claim = world.claim(seconds_later)
     for due in claim.polls:
-        assert world.ledger.settle(due.task_id, claim.token, status, told(life), polls=1)
+        assert world.ledger.settle(
+            due.task_id, claim.token, status, IMAGE, duration_seconds=life, polls=1
+        )
 
 
-def lives(world: World) -> list[Life]:
+def lives(world: World) -> list[DurationSample]:
     return world.ledger.lives(PATH)
 
 
 @pytest.mark.parametrize(
     ("life", "expected"),
     [
-        (None, Life(5, 9)),
-        (7.5, Life(7.5, 7.5)),
-        (4.0, Life(4, 4)),  # the clocks of two machines, or whole seconds
-        (2.0, Life(5, 9)),
-        (9.5, Life(5, 9)),
-        (9.0, Life(5, 9)),
+        (None, DurationSample(5, 9)),
+        (7.5, DurationSample(7.5, 7.5)),
+        (4.0, DurationSample(4, 4)),  # the clocks of two machines, or whole seconds
+        (2.0, DurationSample(5, 9)),
+        (9.5, DurationSample(5, 9)),
+        (9.0, DurationSample(5, 9)),
     ],
     ids=["not-told", "told", "nearly", "before-it-was-seen", "after-its-end", "when-it-was-asked"],
 )
 def test_a_life_is_what_the_api_tells_if_that_fits_what_was_seen(
-    world: World, life: float | None, expected: Life
+    world: World, life: float | None, expected: DurationSample
 ) -> None:
     """Else it ended between the last check that found it active and the one that did not."""
     begin(world)
@@ -91,7 +81,7 @@ def test_a_check_that_told_nothing_saw_nothing(world: World) -> None:
 
     end(world, 3)
 
-    assert [Life(3, 9)] == lives(world)
+    assert [DurationSample(3, 9)] == lives(world)
     assert 3 == world.ledger.record("t").polls
 
 
@@ -101,9 +91,9 @@ def test_a_webhook_comes_at_the_end(world: World) -> None:
     check(world, 3)
     world.clock += 2
 
-    world.ledger.settle("t", None, "succeeded", told(None))
+    world.ledger.settle("t", None, "succeeded", IMAGE)
 
-    assert [Life(5, 5)] == lives(world)
+    assert [DurationSample(5, 5)] == lives(world)
 
 
 def test_only_what_succeeded_under_our_eyes_is_kept(world: World) -> None:
@@ -115,14 +105,14 @@ def test_only_what_succeeded_under_our_eyes_is_kept(world: World) -> None:
     intent = world.submit("at-once")
     world.clock += 1
     world.record_id(intent, "remote-at-once", hold="token")
-    world.ledger.settle("at-once", "token", "succeeded", told(1.0))
+    world.ledger.settle("at-once", "token", "succeeded", IMAGE, duration_seconds=1.0)
     begin(world, "every-20-s", interval=20.0)
     end(world, 20)
 
     assert [] == lives(world)
     begin(world, "told", interval=20.0)
     end(world, 20, life=12.0)
-    assert [Life(12, 12)] == lives(world)
+    assert [DurationSample(12, 12)] == lives(world)
 
 
 def test_the_latest_two_hundred_are_kept(world: World) -> None:
@@ -146,7 +136,7 @@ def test_a_batch_is_kept_as_a_whole(world: World) -> None:
         world.record_id(intent, f"remote-{number}")
     for number in range(300):
         world.clock += 0.1
-        world.ledger.settle(str(number), None, "succeeded", told(None))
+        world.ledger.settle(str(number), None, "succeeded", IMAGE)
 
     found = lives(world)
 
@@ -163,7 +153,7 @@ def test_an_entry_of_another_version_holds_nothing_up(world: World) -> None:
     end(world, 9, life=7.0)
 
     assert "settled" == world.state("t")
-    assert [Life(7, 7)] == lives(world)
+    assert [DurationSample(7, 7)] == lives(world)
 
 
 def test_a_record_of_an_older_version_is_counted_on(world: World) -> None:
@@ -174,7 +164,7 @@ def test_a_record_of_an_older_version_is_counted_on(world: World) -> None:
 
     end(world, 3)
 
-    assert [Life(0, 6)] == lives(world)
+    assert [DurationSample(0, 6)] == lives(world)
 
 
 def test_an_operator_sees_what_was_learned(world: World) -> None:

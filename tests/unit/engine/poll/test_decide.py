@@ -10,8 +10,8 @@ from mulequeue import catalog
 from mulequeue.api.client import NotFound, Transient
 from mulequeue.api.parsing import TaskReply, read_task
 from mulequeue.engine.poll.decide import ERROR_CEILING_SECONDS, Again, Settled, decide
-from mulequeue.engine.poll.poll_plan import Cadence, Life
-from mulequeue.ledger import Due
+from mulequeue.engine.poll.poll_plan import Cadence
+from mulequeue.ledger import Due, DurationSample
 from mulequeue.outcome import ErrorInfo
 
 NOW = 10_000.0
@@ -146,7 +146,7 @@ def test_a_good_answer_forgets_the_errors() -> None:
     assert 0 == decided(reply("pending"), errors=6).errors
 
 
-LEARNED = Cadence([Life(12.0, 12.0, 50)], catalog.find("alibaba/wan2.6-t2i").schedule)
+LEARNED = Cadence([DurationSample(12.0, 12.0, 50)], catalog.find("alibaba/wan2.6-t2i").schedule)
 
 
 def waited(*, known: Any = None, **fields: Any) -> float:

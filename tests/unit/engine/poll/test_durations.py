@@ -11,24 +11,25 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from mulequeue.engine.generation_request import Plan, make_plan
 from mulequeue.engine.poll.durations import Lives, first_wait
-from mulequeue.engine.poll.poll_plan import Cadence, Life
+from mulequeue.engine.poll.poll_plan import Cadence
 from mulequeue.engine.worker_context import Runtime
+from mulequeue.ledger import DurationSample
 from mulequeue.settings import Settings
 
 PATH = "alibaba/v1/wan2.6-t2i/generation"
-TWELVE = [Life(12.0, 12.0, 50)]
+TWELVE = [DurationSample(12.0, 12.0, 50)]
 OWN, LEARNED = 5.0, pytest.approx(13.2)
 
 
 class Process:
     """A runtime whose ledger knows lives, or is away, and which is never waited for."""
 
-    def __init__(self, lives: list[Life] | None, **settings: Any) -> None:
+    def __init__(self, lives: list[DurationSample] | None, **settings: Any) -> None:
         self.settings = Settings(api_key="key", **settings)
         self.ledger, self.state, self.reads = self, dict[str, Any](), 0
         self._lives = lives
 
-    def lives(self, path: str) -> list[Life]:
+    def lives(self, path: str) -> list[DurationSample]:
         self.reads += 1
         if self._lives is None:
             raise RedisConnectionError("away")

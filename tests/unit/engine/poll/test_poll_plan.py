@@ -16,10 +16,10 @@ from mulequeue.engine.poll.poll_plan import (
     FIRST_FACTOR,
     FLOOR_SECONDS,
     Cadence,
-    Life,
     learned,
     usable,
 )
+from mulequeue.ledger import DurationSample
 
 IMAGE = PollSchedule(first=5, factor=1.1, ceiling=8)
 ASKED = PollSchedule(first=11, factor=1.1, ceiling=13.5, low=10, high=15)
@@ -28,7 +28,7 @@ EVERY_5 = PollSchedule.fixed(5.0)
 seconds = st.floats(0.1, 2000)
 lives_of_any_kind = st.lists(
     st.builds(
-        lambda low, wide, weight: Life(low, low + wide, weight),
+        lambda low, wide, weight: DurationSample(low, low + wide, weight),
         st.just(0.0) | seconds,
         st.just(0.0) | st.floats(0.01, 500),
         st.integers(1, 50),
@@ -38,11 +38,11 @@ lives_of_any_kind = st.lists(
 )
 
 
-def exactly(*lives: float) -> list[Life]:
-    return [Life(life, life) for life in lives]
+def exactly(*lives: float) -> list[DurationSample]:
+    return [DurationSample(life, life) for life in lives]
 
 
-def evenly(low: float, high: float, count: int = 100) -> list[Life]:
+def evenly(low: float, high: float, count: int = 100) -> list[DurationSample]:
     return exactly(*(low + (high - low) * (at + 0.5) / count for at in range(count)))
 
 
@@ -64,7 +64,7 @@ def ages(cadence: Cadence) -> list[float]:
         (evenly(1, 2), [1.9, 3.4]),
     ],
 )
-def test_looks_where_lives_end(lives: list[Life], expected: list[float]) -> None:
+def test_looks_where_lives_end(lives: list[DurationSample], expected: list[float]) -> None:
     """Even lives are looked at ever more often, equal ones once, and nothing while nothing ends."""
     assert expected == pytest.approx(ages(Cadence(lives, IMAGE)), abs=0.1)
 
@@ -72,13 +72,13 @@ def test_looks_where_lives_end(lives: list[Life], expected: list[float]) -> None
 def test_a_weight_is_as_good_as_so_many_lives() -> None:
     """What ended together may be told in one line."""
     many = exactly(*[8.0] * 30, *[20.0] * 10)
-    few = [Life(8.0, 8.0, 30), Life(20.0, 20.0, 10)]
+    few = [DurationSample(8.0, 8.0, 30), DurationSample(20.0, 20.0, 10)]
 
     assert ages(Cadence(many, IMAGE)) == pytest.approx(ages(Cadence(few, IMAGE)))
 
 
 @given(lives=lives_of_any_kind, age=st.floats(0.001, 3000), chance=st.floats(0, 0.999))
-def test_waits_keep_the_bounds(lives: list[Life], age: float, chance: float) -> None:
+def test_waits_keep_the_bounds(lives: list[DurationSample], age: float, chance: float) -> None:
     """Whatever is known: never within the floor, nor rarer than the ceiling or what the page asks."""
     for schedule in (IMAGE, ASKED):
         cadence = Cadence(lives, schedule)
@@ -91,7 +91,7 @@ def test_waits_keep_the_bounds(lives: list[Life], age: float, chance: float) -> 
 
 
 @given(lives=lives_of_any_kind)
-def test_what_has_outlived_all_is_left_to_its_model(lives: list[Life]) -> None:
+def test_what_has_outlived_all_is_left_to_its_model(lives: list[DurationSample]) -> None:
     """Beyond the longest known life nothing is said, and before the first end something is."""
     cadence = Cadence(lives, IMAGE)
 
@@ -119,15 +119,15 @@ def test_jitter_spreads_the_first_checks_of_a_batch(chance: float) -> None:
 def test_too_few_lives_teach_nothing() -> None:
     """Up to some twenty the model's own schedule stands."""
     assert learned(exactly(*[12.0] * (FEWEST_LIVES - 1)), IMAGE) is None
-    assert learned([Life(12.0, 12.0, FEWEST_LIVES)], IMAGE) is not None
+    assert learned([DurationSample(12.0, 12.0, FEWEST_LIVES)], IMAGE) is not None
     assert learned([], IMAGE) is None
 
 
 def test_what_was_found_long_after_it_ended_teaches_nothing() -> None:
     """An outage makes wide spans; one before the first check may be as wide as that check is late."""
-    good = [Life(0, 80), Life(10, 30), Life(400, 400)]
+    good = [DurationSample(0, 80), DurationSample(10, 30), DurationSample(400, 400)]
 
-    assert good == usable([*good, Life(0, 100), Life(10, 40)], IMAGE)
+    assert good == usable([*good, DurationSample(0, 100), DurationSample(10, 40)], IMAGE)
 
 
 # What it is worth: many generations, each after the other. What is learned is only what checks saw.
@@ -157,11 +157,11 @@ def live(
     learns: bool = True,
 ) -> list[tuple[float, int]]:
     """Lateness and checks of each; what was seen teaches the next ones, every tenth time."""
-    chance, lives, cadence, found = random.Random(7), list[Life](), None, []
+    chance, lives, cadence, found = random.Random(7), list[DurationSample](), None, []
     for number in range(count):
         lived = life(chance, number)
         age, checks, seen = follow(lived, chance, cadence, schedule)
-        lives.insert(0, Life(lived, lived) if is_told else Life(seen, age))
+        lives.insert(0, DurationSample(lived, lived) if is_told else DurationSample(seen, age))
         del lives[200:]
         found.append((age - lived, checks))
         if learns and number % 10 == 0:
