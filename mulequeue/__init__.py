@@ -14,6 +14,7 @@ from mulequeue.errors import (
     NotificationError,
     SubmitUnknown,
 )
+from mulequeue.ops import worker_start as _checks  # noqa: F401  (connects a signal)
 from mulequeue.outcome import Asset, ErrorInfo, File, Outcome
 from mulequeue.tasks import worker_steps as _worker  # noqa: F401  (connects the worker's signals)
 from mulequeue.tasks.canvases import cancel, generate_many, pause, resume, status, unpause

@@ -11,7 +11,6 @@ from redis.exceptions import RedisError
 
 from mulequeue.engine.worker_context import Runtime, runtime
 from mulequeue.errors import ConfigurationError
-from mulequeue.ops.health.start_checks import warn_at_start
 from mulequeue.settings import Settings
 from mulequeue.transfer.path_template import check_template
 from mulequeue.transfer.storage import check_storage
@@ -34,7 +33,6 @@ def lookout(app: Any) -> Callable[[], None] | None:
         return None
 
     _warn_of_storage(here.settings)
-    warn_at_start(app, here.settings)
     revoked = Revoked(here)
 
     def look() -> None:
