@@ -26,29 +26,29 @@ def run(*, sizes: tuple[int, ...] = SIZES) -> Report:
     """All sizes, on one worker that stays."""
     server = BenchServer()
     try:
-        with fleet(server.url) as here:
-            empty, count, rows = here.used_bytes(), 0, []
-            fill(here.url, here.api, 0, 1, interval=INTERVAL_SECONDS)
-            poller = here.poller()
+        with fleet(server.url) as ctx:
+            empty, count, rows = ctx.used_bytes(), 0, []
+            fill(ctx.url, ctx.api, 0, 1, interval=INTERVAL_SECONDS)
+            poller = ctx.poller()
             wait_for(lambda: server.polls, 30, "the first check")
             for size in sizes:
-                fill(here.url, here.api, max(count, 1), size, interval=INTERVAL_SECONDS)
+                fill(ctx.url, ctx.api, max(count, 1), size, interval=INTERVAL_SECONDS)
                 count = size
-                rows.append(_measure(here, server, poller, count, empty))
+                rows.append(_measure(ctx, server, poller, count, empty))
     finally:
         server.stop()
     return _report(rows)
 
 
 def _measure(
-    here: Fleet, server: BenchServer, poller: Child, count: int, empty: int
+    ctx: Fleet, server: BenchServer, poller: Child, count: int, empty: int
 ) -> dict[str, Any]:
     time.sleep(SETTLE_SECONDS)
-    due, since = DueTimes(here.url, count), time.time()
-    meter, before, commands = here.meter(poller), server.polls, here.commands()
+    due, since = DueTimes(ctx.url, count), time.time()
+    meter, before, commands = ctx.meter(poller), server.polls, ctx.commands()
     time.sleep(WINDOW_SECONDS)
     meter.stop()
-    polls, commands = server.polls - before, here.commands() - commands
+    polls, commands = server.polls - before, ctx.commands() - commands
     due.stop()
     late = list(lateness(due.of, server.arrivals(), since))
     return {
@@ -62,7 +62,7 @@ def _measure(
         "redis_cpu_percent": 100 * meter.redis_cpu / meter.seconds,
         "redis_ms_per_poll": 1000 * meter.redis_cpu / polls,
         "redis_commands_per_second": commands / meter.seconds,
-        "redis_bytes_per_generation": (here.used_bytes() - empty) / count,
+        "redis_bytes_per_generation": (ctx.used_bytes() - empty) / count,
         "rss_mib": rss_of(poller),
     }
 

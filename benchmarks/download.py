@@ -65,13 +65,13 @@ def _pair(server: BenchServer, name: str, size: int, count: int) -> list[dict[st
     """All by turns, the middle one of each: where a file's pages come from makes a factor of two."""
     what, url = f"{count} × {size // MEBI} MiB", f"{server.url}/files/{name}"
     ours, messages, curls = [], [], []
-    with fleet(server.url) as here:
-        worker = here.worker("worker", "-c", str(AT_ONCE), app="benchmarks.marking")
-        _send(here, f"{server.url}/files/small.png", AT_ONCE * 2)  # everything is loaded
+    with fleet(server.url) as ctx:
+        worker = ctx.worker("worker", "-c", str(AT_ONCE), app="benchmarks.marking")
+        _send(ctx, f"{server.url}/files/small.png", AT_ONCE * 2)  # everything is loaded
         _curl(url, size, count)
         for _ in range(ROUNDS):
-            ours.append(_ours(here, worker, url, size, count))
-            messages.append(_ours(here, worker, url, size, count, task="noop"))
+            ours.append(_ours(ctx, worker, url, size, count))
+            messages.append(_ours(ctx, worker, url, size, count, task="noop"))
             curls.append(_curl(url, size, count))
     rows = {what: ours, f"{what}, messages that do nothing": messages, f"{what}, curl": curls}
     return [
@@ -86,14 +86,14 @@ def _middle(runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _ours(
-    here: Fleet, worker: Child, url: str, size: int, count: int, *, task: str = "download"
+    ctx: Fleet, worker: Child, url: str, size: int, count: int, *, task: str = "download"
 ) -> dict[str, Any]:
     before, peak = rss_of(worker), Peak(lambda: rss_of(worker))
-    meter = here.meter(worker)
-    seconds = _send(here, url, count, task)
+    meter = ctx.meter(worker)
+    seconds = _send(ctx, url, count, task)
     meter.stop()
     growth = peak.stop() - before
-    shutil.rmtree(here.folder / "files", ignore_errors=True)
+    shutil.rmtree(ctx.folder / "files", ignore_errors=True)
     return {
         "mb_per_second": size * count / seconds / 1e6,
         "cpu_seconds_per_gib": meter.cpu * 1024 * MEBI / (size * count),
@@ -101,12 +101,12 @@ def _ours(
     }
 
 
-def _send(here: Fleet, url: str, count: int, task: str = "download") -> float:
-    environment = {**os.environ, **here.env}
+def _send(ctx: Fleet, url: str, count: int, task: str = "download") -> float:
+    environment = {**os.environ, **ctx.env}
     command = [sys.executable, "-c", _SEND % (url, task, count)]
     sent = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if sent.returncode:
-        raise SystemExit(sent.stderr[-2000:] + here.log("worker")[-2000:])
+        raise SystemExit(sent.stderr[-2000:] + ctx.log("worker")[-2000:])
     started, ended = sent.stdout.split()
     return float(ended) - float(started)
 

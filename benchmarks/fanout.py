@@ -76,10 +76,10 @@ def _against_ideal(row: dict[str, Any], creates: list[tuple[str, float]]) -> dic
 
 
 def _measure(server: BenchServer, name: str, member: str, count: int) -> dict[str, Any]:
-    with fleet(server.url) as here:
-        worker = here.worker("worker", "-c", "4", app="benchmarks.marking")
-        meter, commands = here.meter(worker), here.commands()
-        started, ended = _send(here, _SEND % (member, count, "noop.s()", 300))
+    with fleet(server.url) as ctx:
+        worker = ctx.worker("worker", "-c", "4", app="benchmarks.marking")
+        meter, commands = ctx.meter(worker), ctx.commands()
+        started, ended = _send(ctx, _SEND % (member, count, "noop.s()", 300))
         meter.stop()
         return {
             "messages": name,
@@ -87,17 +87,17 @@ def _measure(server: BenchServer, name: str, member: str, count: int) -> dict[st
             "wall_seconds": ended - started,
             "cpu_ms_per_member": 1000 * meter.cpu / count,
             "redis_ms_per_member": 1000 * meter.redis_cpu / count,
-            "redis_commands_per_member": (here.commands() - commands) / count,
-            "redis_connections": here.connections(),
+            "redis_commands_per_member": (ctx.commands() - commands) / count,
+            "redis_connections": ctx.connections(),
         }
 
 
-def _send(here: Fleet, code: str) -> tuple[float, float]:
-    environment = {**os.environ, **here.env}
+def _send(ctx: Fleet, code: str) -> tuple[float, float]:
+    environment = {**os.environ, **ctx.env}
     sent = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
     )
     if sent.returncode:
-        raise SystemExit(sent.stderr[-2000:] + here.log("worker")[-2000:])
+        raise SystemExit(sent.stderr[-2000:] + ctx.log("worker")[-2000:])
     started, ended = sent.stdout.split()
     return float(started), float(ended)

@@ -49,7 +49,7 @@ def _fill(url: str, api: str, interval: float, first: int, last: int) -> None:
             label=prompt[:60],
             interval=interval,
         )
-        ledger.intend(intent, submit_seconds=60)
+        ledger.begin_delivery(intent, submit_seconds=60)
         ledger.record_id(
             intent,
             make_id(number, None),

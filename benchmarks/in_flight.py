@@ -41,8 +41,8 @@ def run(*, few: int = FEW, many: int = MANY) -> Report:
     """All figures."""
     server = BenchServer()
     try:
-        with fleet(server.url) as here:
-            bench = InFlight(here, server)
+        with fleet(server.url) as ctx:
+            bench = InFlight(ctx, server)
             rows = []
             for count in (few, many):
                 bench.grow_to(count)
@@ -65,13 +65,13 @@ def run(*, few: int = FEW, many: int = MANY) -> Report:
 class InFlight:
     """Generations in flight on one worker; more are added step by step."""
 
-    def __init__(self, here: Fleet, server: BenchServer) -> None:
-        self._here, self._server = here, server
-        self.worker = here.worker("measured", "-c", "2")
-        send(here.url, 0, 1)  # everything that is loaded at first use is loaded
+    def __init__(self, ctx: Fleet, server: BenchServer) -> None:
+        self._here, self._server = ctx, server
+        self.worker = ctx.worker("measured", "-c", "2")
+        send(ctx.url, 0, 1)  # everything that is loaded at first use is loaded
         wait_for(lambda: server.created == 1, 30, "the first generation")
         self._count = 1
-        self._empty_bytes = here.used_bytes()
+        self._empty_bytes = ctx.used_bytes()
 
     def grow_to(self, count: int) -> None:
         """Until so many are in flight; a second worker helps to submit and is gone then."""
@@ -143,10 +143,10 @@ def send(url: str, first: int, last: int) -> None:
 
 def _idle_note(name: str, server: BenchServer, command: Sequence[str]) -> str:
     """Redis commands a second that one idle worker sends, by name."""
-    with fleet(server.url) as here:
-        here.start("idle", [sys.executable, *command], ready=b" ready.")
+    with fleet(server.url) as ctx:
+        ctx.start("idle", [sys.executable, *command], ready=b" ready.")
         time.sleep(3)
-        calls = _sent(here.url, IDLE_SECONDS)
+        calls = _sent(ctx.url, IDLE_SECONDS)
     rates = {key: count / IDLE_SECONDS for key, count in calls.most_common()}
     own = sum(rates.values()) - rates.get("BRPOP", 0)
     said = ", ".join(f"{key} {value:.2f}" for key, value in rates.items())

@@ -31,7 +31,7 @@ from benchmarks.fleet import Fleet, fleet, wait_for
 from benchmarks.report import Report
 from benchmarks.server import BenchServer, Plan, finish_of, number_of
 from mulequeue.emulator.webhook_endpoints import Endpoint
-from mulequeue.engine.poll.durations import READ_AGAIN_SECONDS
+from mulequeue.engine.poll.durations import REFRESH_SECONDS
 
 COUNT, SECONDS = 200, (5.0, 30.0)
 READERS = 20
@@ -53,17 +53,17 @@ def run(*, count: int = COUNT) -> Report:
     polled, told = (BenchServer(plan) for plan in plans)
     try:
         with ExitStack() as stack:
-            here = stack.enter_context(fleet(polled.url))
+            ctx = stack.enter_context(fleet(polled.url))
             there = stack.enter_context(fleet(told.url))
             there.env["MULEQUEUE_WEBHOOK_SECRET"] = SECRET
-            here.worker("worker", "-c", "2", app="benchmarks.marking")
+            ctx.worker("worker", "-c", "2", app="benchmarks.marking")
             there.worker("worker", "-c", "2", app="benchmarks.marking")
             stack.enter_context(_Webhooks(there, told))
-            _teach(here, count)
+            _teach(ctx, count)
             for name, interval in CADENCES.items():
-                _send(here, name, count, interval)
+                _send(ctx, name, count, interval)
             _send(there, "webhooks", count, None)
-            rows = [_row(here, polled, name, count) for name in CADENCES]
+            rows = [_row(ctx, polled, name, count) for name in CADENCES]
             rows.append(_row(there, told, "webhooks", count))
     finally:
         polled.stop()
@@ -71,27 +71,27 @@ def run(*, count: int = COUNT) -> Report:
     return _report(rows)
 
 
-def _send(here: Fleet, name: str, count: int, interval: float | None) -> None:
+def _send(ctx: Fleet, name: str, count: int, interval: float | None) -> None:
     code = _SEND % (name, count, interval)
-    environment = {**os.environ, **here.env}
+    environment = {**os.environ, **ctx.env}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
 
 
-def _teach(here: Fleet, count: int) -> None:
+def _teach(ctx: Fleet, count: int) -> None:
     """Until every process of the worker has read what the generations of a batch taught."""
-    _send(here, "lessons", count, None)
-    wait_for(lambda: here.redis.llen("marks:lessons") >= count, 120, "the lessons")
-    read_again = time.monotonic() + READ_AGAIN_SECONDS
+    _send(ctx, "lessons", count, None)
+    wait_for(lambda: ctx.redis.llen("marks:lessons") >= count, 120, "the lessons")
+    read_again = time.monotonic() + REFRESH_SECONDS
     wait_for(lambda: time.monotonic() > read_again, 60, "what was read to be old")
-    _send(here, "readers", READERS, None)
-    wait_for(lambda: here.redis.llen("marks:readers") >= READERS, 120, "the readers")
+    _send(ctx, "readers", READERS, None)
+    wait_for(lambda: ctx.redis.llen("marks:readers") >= READERS, 120, "the readers")
 
 
-def _row(here: Fleet, server: BenchServer, name: str, count: int) -> dict[str, Any]:
+def _row(ctx: Fleet, server: BenchServer, name: str, count: int) -> dict[str, Any]:
     key = f"marks:{name}"
-    wait_for(lambda: here.redis.llen(key) >= count, 120, f"the chains {name}")
+    wait_for(lambda: ctx.redis.llen(key) >= count, 120, f"the chains {name}")
     lags, numbers = [], set()
-    for line in here.redis.lrange(key, 0, -1):  # type: ignore[union-attr]
+    for line in ctx.redis.lrange(key, 0, -1):  # type: ignore[union-attr]
         remote_id, at = line.decode().split()
         lags.append(float(at) - finish_of(remote_id))
         numbers.add(number_of(remote_id))
@@ -120,10 +120,10 @@ def _report(rows: list[dict[str, Any]]) -> Report:
 class _Webhooks:
     """``mulequeue webhooks``, and the API's side of it: a signed event at every end."""
 
-    def __init__(self, here: Fleet, server: BenchServer) -> None:
+    def __init__(self, ctx: Fleet, server: BenchServer) -> None:
         command = [sys.executable, "-m", "mulequeue", "webhooks", "--port", "0"]
-        here.start("webhooks", command, ready=b"mulequeue webhooks on http")
-        url = here.log("webhooks").partition("webhooks on ")[2].split()[0]
+        ctx.start("webhooks", command, ready=b"mulequeue webhooks on http")
+        url = ctx.log("webhooks").partition("webhooks on ")[2].split()[0]
         self._endpoint = Endpoint(url=url, secret=SECRET)
         self._server, self._told = server, defaultdict[str, bool](bool)
         self._stop = threading.Event()

@@ -51,26 +51,26 @@ def run(
             continue
         server = BenchServer()
         try:
-            with fleet(server.url) as here:
-                rows.append({"contender": name, **_measure(here, server, start, settle, window)})
+            with fleet(server.url) as ctx:
+                rows.append({"contender": name, **_measure(ctx, server, start, settle, window)})
         finally:
             server.stop()
     return report(rows)
 
 
 def _measure(
-    here: Fleet,
+    ctx: Fleet,
     server: BenchServer,
     start: Callable[[Fleet], tuple[Child, int]],
     settle: float,
     window: float,
 ) -> dict[str, Any]:
-    child, in_flight = start(here)
+    child, in_flight = start(ctx)
     wait_for(lambda: server.polls >= min(in_flight, 1000), 120, "the first checks")
     with suppress(SystemExit):  # who cannot keep up is measured as it is
         wait_for(lambda: len(server.arrivals()) >= in_flight, START_SECONDS, "all to be checked")
     time.sleep(settle)
-    meter, before = here.meter(child), server.polls
+    meter, before = ctx.meter(child), server.polls
     time.sleep(window)
     meter.stop()
     polls = server.polls - before
@@ -86,60 +86,60 @@ def _measure(
 def contenders(count: int, peers_python: str) -> dict[str, Callable[[Fleet], tuple[Child, int]]]:
     """Name -> starts it, so that so many generations are in flight."""
 
-    def bare(here: Fleet, **kind: str) -> tuple[Child, int]:
-        return start_bare(here, count, **kind), count
+    def bare(ctx: Fleet, **kind: str) -> tuple[Child, int]:
+        return start_bare(ctx, count, **kind), count
 
-    def ours(here: Fleet) -> tuple[Child, int]:
-        fill(here.url, here.api, 0, count, interval=INTERVAL_SECONDS)
-        return here.poller(), count
+    def ours(ctx: Fleet) -> tuple[Child, int]:
+        fill(ctx.url, ctx.api, 0, count, interval=INTERVAL_SECONDS)
+        return ctx.poller(), count
 
-    def retry(here: Fleet) -> tuple[Child, int]:
-        enqueue(here, "benchmarks.peers.celery_retry", count)
-        return here.worker("retry", "-c", "4", app="benchmarks.peers.celery_retry"), count
+    def retry(ctx: Fleet) -> tuple[Child, int]:
+        enqueue(ctx, "benchmarks.peers.celery_retry", count)
+        return ctx.worker("retry", "-c", "4", app="benchmarks.peers.celery_retry"), count
 
-    def sleep(here: Fleet) -> tuple[Child, int]:
-        enqueue(here, "benchmarks.peers.celery_sleep", SLOTS)
-        return here.worker("sleep", "-c", str(SLOTS), app="benchmarks.peers.celery_sleep"), SLOTS
+    def sleep(ctx: Fleet) -> tuple[Child, int]:
+        enqueue(ctx, "benchmarks.peers.celery_sleep", SLOTS)
+        return ctx.worker("sleep", "-c", str(SLOTS), app="benchmarks.peers.celery_sleep"), SLOTS
 
-    def arq(here: Fleet, slots: int) -> tuple[Child, int]:
-        return start_arq(here, peers_python, count, slots), count
+    def arq(ctx: Fleet, slots: int) -> tuple[Child, int]:
+        return start_arq(ctx, peers_python, count, slots), count
 
     found = {
         "floor": bare,
         "mulequeue": ours,
-        "floor on mulequeue's lines": lambda here: bare(here, client="lines"),
+        "floor on mulequeue's lines": lambda ctx: bare(ctx, client="lines"),
         "celery retry": retry,
         "celery sleep": sleep,
     }
     if importlib.util.find_spec("uvloop"):
-        found["floor on uvloop"] = lambda here: bare(here, loop="uvloop")
+        found["floor on uvloop"] = lambda ctx: bare(ctx, loop="uvloop")
     if Path(peers_python).exists():
-        found["arq"] = lambda here: arq(here, 2 * count)
-        found["arq, full"] = lambda here: arq(here, count)
+        found["arq"] = lambda ctx: arq(ctx, 2 * count)
+        found["arq, full"] = lambda ctx: arq(ctx, count)
     else:
         print(f"arq is left out: there is no {peers_python} (make bench makes it)", file=sys.stderr)
     return found
 
 
-def start_bare(here: Fleet, count: int, *, loop: str = "", client: str = "") -> Child:
+def start_bare(ctx: Fleet, count: int, *, loop: str = "", client: str = "") -> Child:
     """Status checks and nothing else, on that event loop and with that client."""
     command = [sys.executable, "-m", "benchmarks.peers.bare_loop"]
-    return here.start(
+    return ctx.start(
         "floor",
         [*command, str(count), str(INTERVAL_SECONDS)],
         env={"BENCH_LOOP": loop, "BENCH_CLIENT": client},
     )
 
 
-def start_arq(here: Fleet, python: str, count: int, slots: int) -> Child:
+def start_arq(ctx: Fleet, python: str, count: int, slots: int) -> Child:
     """arq, with the jobs enqueued before its worker starts."""
     command = [python, "-m", "benchmarks.peers.arq_coroutines"]
-    sent = here.start("enqueue", [*command, "enqueue", str(count)])
+    sent = ctx.start("enqueue", [*command, "enqueue", str(count)])
     wait_for(lambda: not sent.is_running, 60, "arq's jobs to be enqueued")
-    return here.start("arq", [*command, "work"], env={"BENCH_SLOTS": str(slots)})
+    return ctx.start("arq", [*command, "work"], env={"BENCH_SLOTS": str(slots)})
 
 
-def enqueue(here: Fleet, app: str, count: int) -> None:
+def enqueue(ctx: Fleet, app: str, count: int) -> None:
     """The tasks of a Celery peer, one for each generation."""
     code = (
         f"import sys; from {app} import app, wait\n"
@@ -148,7 +148,7 @@ def enqueue(here: Fleet, app: str, count: int) -> None:
         "        wait.apply_async((remote_id,), producer=producer)\n"
     )
     ids = "\n".join(make_id(number, None) for number in range(count))
-    env = {**os.environ, **here.env}
+    env = {**os.environ, **ctx.env}
     subprocess.run([sys.executable, "-c", code], input=ids, text=True, env=env, check=True)
 
 

@@ -34,12 +34,12 @@ Starter = Callable[[Fleet, str], Child]
 def run(*, kills: int = KILLS) -> Report:
     """All three at the same time, each on a Redis of its own."""
 
-    def ours(here: Fleet, name: str) -> Child:
-        return here.worker(name, "-c", "2")
+    def ours(ctx: Fleet, name: str) -> Child:
+        return ctx.worker(name, "-c", "2")
 
     def retry(visibility: int) -> Starter:
         env = {"BENCH_VISIBILITY_SECONDS": str(visibility)}
-        return lambda here, name: here.worker(name, "-c", "2", app=RETRY, env=env)
+        return lambda ctx, name: ctx.worker(name, "-c", "2", app=RETRY, env=env)
 
     contenders: dict[str, tuple[Starter, int]] = {
         "mulequeue": (ours, kills),
@@ -56,18 +56,18 @@ def _row(name: str, start: Starter, kills: int) -> dict[str, Any]:
     server = BenchServer()
     gaps: list[float] = []
     try:
-        with fleet(server.url) as here:
-            worker = start(here, "first")
+        with fleet(server.url) as ctx:
+            worker = start(ctx, "first")
             if name == "mulequeue":
-                fill(here.url, here.api, 0, COUNT, interval=INTERVAL_SECONDS)
+                fill(ctx.url, ctx.api, 0, COUNT, interval=INTERVAL_SECONDS)
             else:
-                enqueue(here, RETRY, COUNT)
+                enqueue(ctx, RETRY, COUNT)
             for number in range(kills):
                 _wait_for_all(server, time.time(), 60)
                 time.sleep(1.3 * number)  # at another point of the cadence each time
                 _kill(worker)
                 killed = time.time()
-                worker = start(here, f"next{number}")
+                worker = start(ctx, f"next{number}")
                 gaps += _wait_for_all(server, killed, PATIENCE_SECONDS)
     finally:
         server.stop()

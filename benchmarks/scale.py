@@ -31,11 +31,11 @@ def run(*, workers: tuple[int, ...] = WORKERS) -> Report:
 def _measure(count: int) -> dict[str, Any]:
     server = BenchServer()
     try:
-        with fleet(server.url) as here:
-            fill(here.url, here.api, 0, IN_FLIGHT, interval=INTERVAL_SECONDS)
-            pollers = [here.poller(f"poller{number}") for number in range(count)]
+        with fleet(server.url) as ctx:
+            fill(ctx.url, ctx.api, 0, IN_FLIGHT, interval=INTERVAL_SECONDS)
+            pollers = [ctx.poller(f"poller{number}") for number in range(count)]
             time.sleep(SETTLE_SECONDS)
-            meter, before = here.meter(*pollers), server.polls
+            meter, before = ctx.meter(*pollers), server.polls
             server_cpu = cpu_seconds([server.pid])
             time.sleep(WINDOW_SECONDS)
             meter.stop()

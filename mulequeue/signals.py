@@ -6,7 +6,7 @@ not be missed is read from the ledger (``mulequeue.status``).
 
 =======================  ==================================================================
 ``generation_parked``    its task sleeps in the ledger: submitted, or waiting to be. Sender: the
-                         task. ``task_id``, ``plan`` (:class:`mulequeue.engine.generation_request.Plan`: model, input, …)
+                         task. ``task_id``, ``plan`` (:class:`mulequeue.engine.generation_request.GenerationRequest`: model, input, …)
 ``generation_settled``   its task was woken and returns or raises next. Sender: the task.
                          ``task_id``, ``outcome`` (:class:`mulequeue.outcome.Outcome`)
 ``files_stored``         ``download`` stored its files. Sender: the task. ``task_id`` of the

@@ -39,10 +39,12 @@ def by_aiohttp() -> Ask:
 
 
 def by_lines() -> Ask:
-    from mulequeue.net.status_connections import Lines
+    from mulequeue.net.status_connections import StatusConnectionPool
 
     context = ssl.create_default_context()
-    lines = Lines(API, b"Accept: application/json\r\n", ssl_context=context, most_bytes=2**20)
+    lines = StatusConnectionPool(
+        API, b"Accept: application/json\r\n", ssl_context=context, most_bytes=2**20
+    )
 
     async def ask(remote_id: str) -> bytes:
         return (await lines.get(f"/vendors/peer/generation/{remote_id}", seconds=15)).body

@@ -18,7 +18,7 @@ from kombu.exceptions import OperationalError
 from django_gallery import models
 from django_gallery.tasks import start_album
 from mulequeue.contrib.django.responses import event_stream, file_response
-from mulequeue.engine.worker_context import runtime
+from mulequeue.engine.worker_context import worker_context
 
 
 def owner(request: HttpRequest) -> str:
@@ -74,7 +74,7 @@ def cards(request: HttpRequest, album_id: str) -> HttpResponse:
 
 @require_GET
 def events(request: HttpRequest, album_id: str) -> StreamingHttpResponse:
-    found, ledger = _mine(request, album_id).shown(), runtime().ledger
+    found, ledger = _mine(request, album_id).shown(), worker_context().ledger
     return event_stream(request, lambda: shown.progress(ledger, found))
 
 
@@ -100,7 +100,7 @@ def again(request: HttpRequest, album_id: str, index: int) -> HttpResponse:
 @require_GET
 def file(request: HttpRequest, task_id: str, number: int) -> HttpResponse:
     _mine(request, shown.album_of(task_id))
-    here = runtime()
+    here = worker_context()
     record = here.ledger.record(task_id)
     if record is None or number >= len(record.files):
         raise Http404
@@ -119,7 +119,7 @@ def _page(request: HttpRequest, album_id: str) -> dict[str, Any]:
     made = _cards(found, mine.texts(page["first"], shown.PAGE), page["first"])
     return pages.album(
         found,
-        shown.progress(runtime().ledger, found),
+        shown.progress(worker_context().ledger, found),
         made,
         page,
         events=reverse("events", args=[album_id]),
@@ -134,7 +134,7 @@ def _cards(found: shown.Album, prompts: list[str], first: int) -> list[dict[str,
     def retry_url(index: int) -> str:
         return reverse("again", args=[found.album_id, index])
 
-    return shown.cards(runtime().ledger, found, prompts, first, file_url, retry_url)
+    return shown.cards(worker_context().ledger, found, prompts, first, file_url, retry_url)
 
 
 def _base() -> dict[str, Any]:

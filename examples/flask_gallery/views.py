@@ -23,7 +23,7 @@ from kombu.exceptions import OperationalError
 
 from flask_gallery.albums import Albums
 from mulequeue.contrib.flask import event_stream, file_url
-from mulequeue.engine.worker_context import runtime
+from mulequeue.engine.worker_context import worker_context
 
 blueprint = Blueprint("gallery", __name__)
 
@@ -39,7 +39,7 @@ def owner() -> str:
 
 
 def ledger() -> Any:
-    return runtime(current_app.extensions["celery"]).ledger
+    return worker_context(current_app.extensions["celery"]).ledger
 
 
 @shared_task(**shown.TASK_OPTIONS)

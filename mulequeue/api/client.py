@@ -18,9 +18,9 @@ from yarl import URL
 from mulequeue.api.request_options import (
     PROXY_LOGIN,
     headers_of,
-    quoted,
+    quote_id,
     reason_of,
-    route_to,
+    request_options,
     total_timeout,
     url_of,
 )
@@ -29,16 +29,16 @@ from mulequeue.api.results import (
     Answer,
     Fetched,
     KeyCheck,
-    NotCreated,
     NotFound,
     NotSent,
     Refused,
+    RetryLater,
     Submitted,
     Transient,
     Unknown,
-    judge,
+    classify_create,
     read_check,
-    told_nothing,
+    transient,
 )
 from mulequeue.errors import ConfigurationError
 from mulequeue.net.environment import (
@@ -57,10 +57,10 @@ __all__ = [
     "Accepted",
     "Fetched",
     "KeyCheck",
-    "NotCreated",
     "NotFound",
     "NotSent",
     "Refused",
+    "RetryLater",
     "Submitted",
     "Transient",
     "Unknown",
@@ -115,7 +115,7 @@ async def submit(
         await session.close()
     if answer.status == 407:  # of a proxy, which keeps what it does not let through
         return NotSent(reason=PROXY_LOGIN)
-    return judge(answer, kind)
+    return classify_create(answer, kind)
 
 
 async def _post(
@@ -183,9 +183,9 @@ async def fetch(
     :param timeout_seconds: total time, from waiting for a connection to the last byte.
     """
     try:
-        route = route_to(session, profile)
+        route = request_options(session, profile)
         async with session.get(
-            URL(f"{url_of(profile.base_url, api_path)}/{quoted(remote_id)}", encoded=True),
+            URL(f"{url_of(profile.base_url, api_path)}/{quote_id(remote_id)}", encoded=True),
             headers=route.headers,
             proxy=route.proxy,
             timeout=total_timeout(timeout_seconds),
@@ -195,9 +195,9 @@ async def fetch(
             await answer.read(response)
         return read_check(answer, kind)
     except (aiohttp.ClientError, OSError, ConfigurationError) as exc:
-        return told_nothing(reason_of(exc, profile))
+        return transient(reason_of(exc, profile))
     except ValueError as exc:
-        return told_nothing(f"the answer is unreadable: {exc}", 200)
+        return transient(f"the answer is unreadable: {exc}", 200)
 
 
 async def check_key(

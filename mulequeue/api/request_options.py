@@ -22,7 +22,7 @@ PROXY_LOGIN = (
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class RequestOptions:
     """What every status check under one profile shares."""
 
     headers: CIMultiDict[str]
@@ -30,18 +30,20 @@ class Route:
 
 
 # The environment's proxies are looked up once a session: 50 µs, more than a status check's half.
-_routes: WeakKeyDictionary[aiohttp.ClientSession, dict[Profile, Route]] = WeakKeyDictionary()
+_options: WeakKeyDictionary[aiohttp.ClientSession, dict[Profile, RequestOptions]] = (
+    WeakKeyDictionary()
+)
 
 
-def route_to(session: aiohttp.ClientSession, profile: Profile) -> Route:
-    routes = _routes.get(session)
+def request_options(session: aiohttp.ClientSession, profile: Profile) -> RequestOptions:
+    routes = _options.get(session)
     if routes is None:
-        routes = _routes[session] = {}
+        routes = _options[session] = {}
     route = routes.get(profile)
     if route is None:
         proxy = proxy_for(profile.base_url)
         headers = CIMultiDict(headers_of(profile))
-        route = routes[profile] = Route(headers, URL(proxy) if proxy else None)
+        route = routes[profile] = RequestOptions(headers, URL(proxy) if proxy else None)
     return route
 
 
@@ -62,7 +64,7 @@ def url_of(base_url: str, api_path: str) -> str:
     return f"{base_url}/{path}"
 
 
-def quoted(remote_id: str) -> str:
+def quote_id(remote_id: str) -> str:
     quoted = quote(remote_id, safe="")
     return quoted.replace(".", "%2E") if quoted in (".", "..") else quoted
 

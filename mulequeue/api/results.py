@@ -2,7 +2,7 @@
 
 Accepted     there is an id
 NotSent      nothing left this machine: may be sent again
-NotCreated   the API says later (429, 503 with Retry-After): may be sent again
+RetryLater   the API says later (429, 503 with Retry-After): may be sent again
 Refused      the API says no: sending it again changes nothing
 Unknown      it was sent and nobody knows: never to be sent again by itself
 """
@@ -23,7 +23,7 @@ from mulequeue.outcome import ErrorInfo, Kind
 
 MAX_ANSWER_BYTES = 1024**2
 MAX_ERROR_BYTES = 64 * 1024
-MOST_CHECK_PAUSE_SECONDS = 300.0
+MAX_CHECK_PAUSE_SECONDS = 300.0
 """Status checks rest no longer, whatever ``Retry-After`` says: some asset URLs live for an hour."""
 
 
@@ -43,7 +43,7 @@ class NotSent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NotCreated:
+class RetryLater:
     """The API wants it later: 429, or 503 with Retry-After."""
 
     retry_after_seconds: float | None
@@ -92,7 +92,7 @@ class KeyCheck:
     reason: str
 
 
-Submitted = Accepted | NotSent | NotCreated | Unknown | Refused
+Submitted = Accepted | NotSent | RetryLater | Unknown | Refused
 Fetched = parsing.TaskReply | NotFound | Transient
 
 
@@ -119,7 +119,7 @@ class Answer:
     def text(self) -> bytes:
         """The body, decompressed, up to a cap."""
         cap = MAX_ANSWER_BYTES if self.complete else MAX_ERROR_BYTES
-        return decompressed(self.body, self.headers.get("Content-Encoding"), cap)
+        return decompress(self.body, self.headers.get("Content-Encoding"), cap)
 
     def error(self) -> ErrorInfo:
         try:
@@ -138,17 +138,17 @@ def read_check(answer: Answer, kind: Kind | None) -> Fetched:
             return NotFound(error=error, gone=parsing.is_gone(status, error))
         later = parsing.retry_after_seconds(answer.headers.get("Retry-After"), time.time())
         if later is not None:
-            later = min(later, MOST_CHECK_PAUSE_SECONDS)
-        return told_nothing(f"HTTP {status}: {error.detail or error.title}", status, later)
+            later = min(later, MAX_CHECK_PAUSE_SECONDS)
+        return transient(f"HTTP {status}: {error.detail or error.title}", status, later)
     if not answer.complete:
-        return told_nothing("the answer is larger than 1 MiB", status)
+        return transient("the answer is larger than 1 MiB", status)
     try:
         return parsing.read_task(json.loads(answer.text()), kind=kind)
     except (ValueError, RecursionError) as exc:
-        return told_nothing(f"the answer is unreadable: {exc}", status)
+        return transient(f"the answer is unreadable: {exc}", status)
 
 
-def told_nothing(
+def transient(
     reason: str, status_code: int | None = None, retry_after_seconds: float | None = None
 ) -> Transient:
     """The verdict on a status check that has to be made again."""
@@ -157,24 +157,24 @@ def told_nothing(
     )
 
 
-def judge(answer: Answer, kind: Kind | None) -> Submitted:
+def classify_create(answer: Answer, kind: Kind | None) -> Submitted:
     """What an answer to a create request means for the money."""
     status = answer.status or 0
     if 200 <= status < 300:
-        return _judge_success(answer, kind)
+        return _classify_success(answer, kind)
     error = answer.error()
     asked = answer.headers.get("Retry-After")
     later = parsing.retry_after_seconds(asked, time.time())
     if status == 429 or (status == 503 and asked is not None):
-        return NotCreated(retry_after_seconds=later, error=error)
+        return RetryLater(retry_after_seconds=later, error=error)
     if 400 <= status < 500:
         return Refused(error=error)
     if 300 <= status < 400:
-        return Refused(error=_redirected(answer, error))
+        return Refused(error=_with_redirect(answer, error))
     return Unknown(reason=f"HTTP {status}: {error.detail or error.title}", status_code=status)
 
 
-def _judge_success(answer: Answer, kind: Kind | None) -> Submitted:
+def _classify_success(answer: Answer, kind: Kind | None) -> Submitted:
     if not answer.complete:
         return Unknown(reason="the answer is larger than 1 MiB", status_code=answer.status)
     try:
@@ -192,7 +192,7 @@ def _judge_success(answer: Answer, kind: Kind | None) -> Submitted:
     return Unknown(reason="the answer holds no id", status_code=answer.status)
 
 
-def _redirected(answer: Answer, error: ErrorInfo) -> ErrorInfo:
+def _with_redirect(answer: Answer, error: ErrorInfo) -> ErrorInfo:
     host = urlsplit(answer.headers.get("Location", "")).hostname or "elsewhere on the same host"
     return replace(
         error,
@@ -202,7 +202,7 @@ def _redirected(answer: Answer, error: ErrorInfo) -> ErrorInfo:
     )
 
 
-def decompressed(body: bytes, encoding: str | None, cap: int) -> bytes:
+def decompress(body: bytes, encoding: str | None, cap: int) -> bytes:
     """A body without its Content-Encoding.
 
     :param cap: most bytes that come out; a small body can unpack to gigabytes.

@@ -37,7 +37,7 @@ def answer_of(
     return {key: value for key, value in answer.items() if value}
 
 
-def life_told(answer: Mapping[str, Any]) -> float | None:
+def reported_duration(answer: Mapping[str, Any]) -> float | None:
     """Seconds from ``created_at`` to ``updated_at`` of an answer that :func:`answer_of` made.
 
     The API writes ISO-8601 with ``Z`` or an offset, with and without microseconds. None: one of them

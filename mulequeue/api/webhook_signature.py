@@ -18,9 +18,9 @@ from collections.abc import Iterable, Mapping
 ID_HEADER = "X-MuleRouter-Webhook-Id"
 TIMESTAMP_HEADER = "X-MuleRouter-Webhook-Timestamp"
 SIGNATURE_HEADER = "X-MuleRouter-Webhook-Signature"
-MOST_SKEW_SECONDS = 300.0
+MAX_SKEW_SECONDS = 300.0
 _DIGEST_BYTES = hashlib.sha256().digest_size
-_MOST_SIGNATURES = 4  # room for a secret that is being replaced
+_MAX_SIGNATURES = 4  # room for a secret that is being replaced
 
 
 class SignatureError(ValueError):
@@ -54,7 +54,7 @@ def check_signature(
     ]
     if not any(fits):
         raise SignatureError("its signature is wrong")
-    if abs(now - int(timestamp)) > MOST_SKEW_SECONDS:
+    if abs(now - int(timestamp)) > MAX_SKEW_SECONDS:
         raise SignatureError("it was signed too long ago, or the clocks disagree")
 
 
@@ -71,7 +71,7 @@ def _keys(secrets: Iterable[str]) -> list[bytes]:
 def _digests_in(signature: str) -> list[bytes]:
     """What ``v1=…`` holds, in hex or in base64 of either alphabet, with or without padding."""
     found = []
-    for part in re.split(r"[\s,]+", signature)[:_MOST_SIGNATURES]:
+    for part in re.split(r"[\s,]+", signature)[:_MAX_SIGNATURES]:
         version, _, text = part.partition("=")
         if version == "v1":
             found += [digest for digest in (_hex(text), _base64(text)) if digest is not None]

@@ -23,7 +23,7 @@ from mulequeue.catalog import LIST_FIELDS
 from mulequeue.errors import InputError
 
 MARKER = "$file"
-_DEEPEST = 100
+_MAX_DEPTH = 100
 
 
 def file(path_or_url: str | os.PathLike[str]) -> dict[str, str]:
@@ -54,7 +54,7 @@ def check_input(
         _check_stat(found, path, where, max_bytes)
         return path
 
-    _walked(_mapping(input), "input", check)
+    _walk(_mapping(input), "input", check)
 
 
 def resolve_input(
@@ -71,7 +71,7 @@ def resolve_input(
         data = _read(path, roots, max_bytes, where)
         return f"data:{_media_type(data, path)};base64,{base64.b64encode(data).decode()}"
 
-    resolved: dict[str, Any] = _walked(_mapping(input), "input", read)
+    resolved: dict[str, Any] = _walk(_mapping(input), "input", read)
     return resolved
 
 
@@ -84,7 +84,7 @@ def input_digest(model: str, input: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def placed(input: Mapping[str, Any], use: str, url: str) -> dict[str, Any]:
+def insert_asset(input: Mapping[str, Any], use: str, url: str) -> dict[str, Any]:
     """An input with a URL in one of its fields; a list gets it appended."""
     given = input.get(use)
     if isinstance(given, list):
@@ -103,10 +103,10 @@ def _mapping(value: Any) -> dict[str, Any]:
     return value
 
 
-def _walked(value: Any, where: str, on_file: Callable[[str, str], str], depth: int = 0) -> Any:
+def _walk(value: Any, where: str, on_file: Callable[[str, str], str], depth: int = 0) -> Any:
     """A copy of ``value`` with what ``on_file`` makes of every marker."""
-    if depth > _DEEPEST:
-        raise InputError(f"{where[:80]}… is nested deeper than {_DEEPEST} levels.")
+    if depth > _MAX_DEPTH:
+        raise InputError(f"{where[:80]}… is nested deeper than {_MAX_DEPTH} levels.")
     if isinstance(value, dict):
         if MARKER in value:
             return _marked(value, where, on_file)
@@ -115,11 +115,11 @@ def _walked(value: Any, where: str, on_file: Callable[[str, str], str], depth: i
             if not isinstance(key, str):
                 raise InputError(f"{where} has the key {key!r}; keys must be text.")
             _check_text(key, where)
-            copy[key] = _walked(item, f"{where}[{key!r}]", on_file, depth + 1)
+            copy[key] = _walk(item, f"{where}[{key!r}]", on_file, depth + 1)
         return copy
     if isinstance(value, (list, tuple)):
         items = enumerate(value)
-        return [_walked(item, f"{where}[{i}]", on_file, depth + 1) for i, item in items]
+        return [_walk(item, f"{where}[{i}]", on_file, depth + 1) for i, item in items]
     _check_scalar(value, where)
     return value
 

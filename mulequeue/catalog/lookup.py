@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from mulequeue.errors import InputError
 
-_MOST_SUGGESTIONS = 5
+_MAX_SUGGESTIONS = 5
 
 
 def check_path(path: str) -> str:
@@ -16,7 +16,7 @@ def check_path(path: str) -> str:
 
     :raises InputError: with what to change.
     """
-    wrong = _what_is_wrong(path)
+    wrong = _problem_of(path)
     if wrong:
         raise InputError(
             f"The path {path!r} cannot be used: {wrong} "
@@ -25,7 +25,7 @@ def check_path(path: str) -> str:
     return path
 
 
-def _what_is_wrong(path: str) -> str | None:
+def _problem_of(path: str) -> str | None:
     if "://" in path:
         return "leave out the host, which belongs to the profile (base_url)."
     if not path.startswith("/vendors/"):
@@ -69,4 +69,4 @@ def nearest(name: str, known: Iterable[str]) -> list[str]:
     found += difflib.get_close_matches(wanted, names, n=3, cutoff=0.7)
     for close in difflib.get_close_matches(tail, set(tails.values()), n=3, cutoff=0.6):
         found += [item for item in names if tails[item] == close]
-    return list(dict.fromkeys(found))[:_MOST_SUGGESTIONS]
+    return list(dict.fromkeys(found))[:_MAX_SUGGESTIONS]

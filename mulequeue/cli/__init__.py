@@ -77,13 +77,13 @@ class LazyGroup(click.Group):
 
             near = difflib.get_close_matches(args[0], _COMMANDS, n=2)
             hint = f" Did you mean {' or '.join(near)}?" if near else ""
-            raise _told(f"{exc.message.rstrip('.')}.{hint}") from None
+            raise _print_error(f"{exc.message.rstrip('.')}.{hint}") from None
 
     def invoke(self, ctx: click.Context) -> Any:
-        from mulequeue.cli.error_line import in_one_line
+        from mulequeue.cli.error_line import one_line_errors
 
         try:
-            with in_one_line(debug=bool(ctx.params.get("debug"))):
+            with one_line_errors(debug=bool(ctx.params.get("debug"))):
                 return super().invoke(ctx)
         except click.UsageError as exc:
             raise _one(exc) from None
@@ -94,13 +94,13 @@ def _one(exc: click.UsageError) -> click.ClickException:
     if isinstance(exc, click.exceptions.NoArgsIsHelpError):
         return exc
     where = f" See `{exc.ctx.command_path} --help`." if exc.ctx is not None else ""
-    return _told(f"{exc.format_message().rstrip('.')}.{where}")
+    return _print_error(f"{exc.format_message().rstrip('.')}.{where}")
 
 
-def _told(message: str) -> click.ClickException:
-    from mulequeue.cli.error_line import Told
+def _print_error(message: str) -> click.ClickException:
+    from mulequeue.cli.error_line import ErrorLine
 
-    return Told(message)
+    return ErrorLine(message)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

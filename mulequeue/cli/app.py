@@ -9,11 +9,11 @@ from redis.exceptions import RedisError
 
 from mulequeue.errors import ConfigurationError
 from mulequeue.ledger import Ledger
-from mulequeue.ledger.probe import hasty_client
+from mulequeue.ledger.probe import probe_connection
 from mulequeue.settings import Settings
-from mulequeue.settings.redaction import masked
+from mulequeue.settings.redaction import redact
 
-PATIENCE_SECONDS = 2.5
+TIMEOUT_SECONDS = 2.5
 """How long a server may take to answer at all."""
 
 
@@ -48,9 +48,9 @@ def ledger_of(app: Any) -> Ledger:
     settings = settings_of(app)
     check_redis(settings.redis_url)
     check_broker(app, settings)
-    from mulequeue.engine.worker_context import runtime
+    from mulequeue.engine.worker_context import worker_context
 
-    return runtime(app).ledger
+    return worker_context(app).ledger
 
 
 def check_redis(url: str) -> None:
@@ -58,7 +58,7 @@ def check_redis(url: str) -> None:
     why = redis_problem(url)
     if why is not None:
         raise ConfigurationError(
-            f"Redis at {masked(url)} does not answer: {why}. "
+            f"Redis at {redact(url)} does not answer: {why}. "
             "Start one with `redis-server`, or set MULEQUEUE_REDIS_URL."
         )
 
@@ -66,13 +66,13 @@ def check_redis(url: str) -> None:
 def redis_problem(url: str) -> str | None:
     """Why a Redis cannot be used, or None."""
     try:
-        client = hasty_client(url, PATIENCE_SECONDS)
+        client = probe_connection(url, TIMEOUT_SECONDS)
     except (ConfigurationError, ValueError) as exc:
-        return f"the URL cannot be used ({masked(str(exc))})"
+        return f"the URL cannot be used ({redact(str(exc))})"
     try:
         client.ping()
     except (RedisError, OSError) as exc:
-        return masked(" ".join(str(exc).rstrip(".").split())) or type(exc).__name__
+        return redact(" ".join(str(exc).rstrip(".").split())) or type(exc).__name__
     finally:
         client.close()
     return None
@@ -83,13 +83,13 @@ def check_broker(app: Any, settings: Settings) -> None:
     url = app.conf.broker_write_url or app.conf.broker_url
     if url == settings.redis_url:
         return
-    connection = app.connection_for_write(connect_timeout=PATIENCE_SECONDS)
+    connection = app.connection_for_write(connect_timeout=TIMEOUT_SECONDS)
     try:
-        connection.ensure_connection(max_retries=1, interval_start=0, timeout=PATIENCE_SECONDS)
+        connection.ensure_connection(max_retries=1, interval_start=0, timeout=TIMEOUT_SECONDS)
     except Exception as exc:
         why = " ".join(str(exc).rstrip(".").split()) or type(exc).__name__
         raise ConfigurationError(
-            f"The broker at {masked(connection.as_uri())} does not answer: {masked(why)}. "
+            f"The broker at {redact(connection.as_uri())} does not answer: {redact(why)}. "
             "Start it, or set broker_url (MULEQUEUE_BROKER_URL)."
         ) from None
     finally:

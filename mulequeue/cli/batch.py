@@ -23,20 +23,20 @@ from mulequeue.cli.batch_watch import (
 )
 from mulequeue.cli.completion import models
 from mulequeue.cli.enqueue import enqueue
-from mulequeue.cli.error_line import Stopped
+from mulequeue.cli.error_line import Interrupted
 from mulequeue.cli.json_help import of_counts
 from mulequeue.cli.options import EXTRA_HELP, VALIDATE_HELP, extras, folders_of
-from mulequeue.cli.output import say
+from mulequeue.cli.output import print_message
 from mulequeue.cli.pause_hint import PauseHint
 from mulequeue.cli.preflight import (
     check_inputs,
     check_notification,
     check_number,
+    print_warnings,
     storage_of,
-    tell_warnings,
 )
 from mulequeue.cli.prompts import read_inputs
-from mulequeue.cli.resend import Resending
+from mulequeue.cli.resend import Resender
 from mulequeue.cli.worker_hint import WorkerHint
 from mulequeue.errors import InputError
 from mulequeue.ledger import Batch, Ledger, Record
@@ -140,7 +140,7 @@ def run_on_workers(app: Any, job: Job) -> int:
     known = ledger.batch(batch_id) if job.batch_id else None
     if known is not None:
         check_same(ledger, known, job)
-    tell_warnings(job.warnings)
+    print_warnings(job.warnings)
     watched = BatchWatch(ledger, batch_id, len(job.inputs))
     started = time.monotonic()
     with view_for(f"{job.model.name} · batch {batch_id}", quiet=job.quiet) as view:
@@ -150,8 +150,10 @@ def run_on_workers(app: Any, job: Job) -> int:
             view.note(f"Batch {batch_id} exists; nothing is enqueued again.")
         try:
             left = None if job.max_wait is None else job.max_wait - (time.monotonic() - started)
-            hint = WorkerHint(app, view.note, lambda: watched.moved, local=do_without(batch_id))
-            resending = Resending(
+            hint = WorkerHint(
+                app, view.note, lambda: watched.moved, local=warn_without_batch(batch_id)
+            )
+            resending = Resender(
                 app,
                 ledger,
                 watched,
@@ -162,7 +164,7 @@ def run_on_workers(app: Any, job: Job) -> int:
             hints = [hint, PauseHint(ledger, view.note), resending]
             is_over = watch(watched, view, max_wait=left, each_look=hints)
         except KeyboardInterrupt:
-            raise Stopped(how_to_go_on(batch_id)) from None
+            raise Interrupted(resume_hint(batch_id)) from None
     summary = summary_of(watched.batch, time.monotonic() - started)
     return report(ledger, watched.batch, summary, job, is_over=is_over)
 
@@ -190,12 +192,12 @@ def _is_other(record: Record, job: Job) -> bool:
     )
 
 
-def do_without(name: str) -> str:
+def warn_without_batch(name: str) -> str:
     """How to do without workers; what is enqueued must go first, or it would be paid as well."""
     return f"Or cancel this (mulequeue cancel {name}) and do without workers: --local."
 
 
-def how_to_go_on(batch_id: str) -> str:
+def resume_hint(batch_id: str) -> str:
     return (
         "Stopped watching; the batch goes on in the workers. Look again, or end it:\n"
         f"  mulequeue status {batch_id} --wait\n"
@@ -206,17 +208,19 @@ def how_to_go_on(batch_id: str) -> str:
 def report(ledger: Ledger, batch: Batch, summary: Summary, job: Job, *, is_over: bool) -> int:
     """Say what came of it; the exit code."""
     missing = missing_files(ledger, batch) if is_over else 0
-    tell(summary, job.storage, as_json=job.as_json, missing=missing)
+    print_summary(summary, job.storage, as_json=job.as_json, missing=missing)
     if not is_over:
-        say(f"Still running. {how_to_go_on(batch.batch_id)}")
+        print_message(f"Still running. {resume_hint(batch.batch_id)}")
         return 2
     return 0 if summary.succeeded == summary.submitted and not missing else 1
 
 
-def tell(summary: Summary, storage: str | None, *, as_json: bool, missing: int = 0) -> None:
+def print_summary(
+    summary: Summary, storage: str | None, *, as_json: bool, missing: int = 0
+) -> None:
     """The result on standard output."""
     if missing:
-        say(f"{missing} file(s) could not be stored; the worker's log says why.")
+        print_message(f"{missing} file(s) could not be stored; the worker's log says why.")
     if as_json:
         echo_json(summary.to_dict())
         return

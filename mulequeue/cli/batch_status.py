@@ -7,30 +7,30 @@ import time
 
 import click
 
-from mulequeue.cli.batch import how_to_go_on, tell
+from mulequeue.cli.batch import print_summary, resume_hint
 from mulequeue.cli.batch_view import view_for
 from mulequeue.cli.batch_watch import BatchWatch, records_of, summary_of, watch
-from mulequeue.cli.error_line import Stopped
+from mulequeue.cli.error_line import Interrupted
 from mulequeue.cli.outcome_output import status_line
-from mulequeue.cli.output import say
+from mulequeue.cli.output import print_message
 from mulequeue.cli.render import done, end_line, progress_line
-from mulequeue.cli.watch_options import Waiting
+from mulequeue.cli.watch_options import WatchOptions
 from mulequeue.ledger import Batch, Ledger
 from mulequeue.tasks.canvases import member_ids
 
-MOST_FAILURES = 20
+MAX_FAILURES = 20
 """In a snapshot; ``mulequeue list`` has them all."""
 
 
-def tell_batch(ledger: Ledger, batch: Batch, how: Waiting) -> int:
+def print_batch(ledger: Ledger, batch: Batch, how: WatchOptions) -> int:
     """Show a batch, or watch it to its end; the exit code."""
     watched = BatchWatch(ledger, batch.batch_id, batch.size, all_ends=how.follow)
-    was_done = done(watched.look()) >= batch.size
-    is_over = _watch(ledger, watched, how) if how.waits and not was_done else True
+    was_done = done(watched.refresh()) >= batch.size
+    is_over = _watch(ledger, watched, how) if how.is_waiting and not was_done else True
     summary = summary_of(watched.batch, _seconds(ledger, watched.batch))
     is_running = watched.batch.over < watched.batch.size
-    if how.as_json or (how.waits and not was_done):
-        tell(summary, None, as_json=how.as_json)
+    if how.as_json or (how.is_waiting and not was_done):
+        print_summary(summary, None, as_json=how.as_json)
     else:
         _snapshot(watched, is_running=is_running)
     if not is_over:
@@ -38,15 +38,15 @@ def tell_batch(ledger: Ledger, batch: Batch, how: Waiting) -> int:
     return 0 if is_running or summary.succeeded == summary.submitted else 1
 
 
-def _watch(ledger: Ledger, watched: BatchWatch, how: Waiting) -> bool:
+def _watch(ledger: Ledger, watched: BatchWatch, how: WatchOptions) -> bool:
     """Until it is over; False: ``max_wait`` has passed."""
-    batch = watched.look()
+    batch = watched.refresh()
     started = time.monotonic() - (ledger.now() - batch.created)
     with view_for(f"batch {batch.batch_id}", quiet=how.quiet, started=started) as view:
         try:
             return watch(watched, view, max_wait=how.max_wait, with_files=False)
         except KeyboardInterrupt:
-            raise Stopped(how_to_go_on(batch.batch_id)) from None
+            raise Interrupted(resume_hint(batch.batch_id)) from None
 
 
 def _seconds(ledger: Ledger, batch: Batch) -> float:
@@ -60,7 +60,7 @@ def _seconds(ledger: Ledger, batch: Batch) -> float:
 def _snapshot(watched: BatchWatch, *, is_running: bool) -> None:
     click.echo(progress_line(watched.batch))
     failures = watched.ends(now=True)
-    for record in failures[:MOST_FAILURES]:
+    for record in failures[:MAX_FAILURES]:
         if sys.stdout.isatty():
             from rich.console import Console
 
@@ -70,10 +70,10 @@ def _snapshot(watched: BatchWatch, *, is_running: bool) -> None:
         else:
             click.echo(end_line(record))
     batch_id = watched.batch.batch_id
-    if len(failures) > MOST_FAILURES:
-        say(
-            f"… and {len(failures) - MOST_FAILURES} more that did not succeed:\n"
+    if len(failures) > MAX_FAILURES:
+        print_message(
+            f"… and {len(failures) - MAX_FAILURES} more that did not succeed:\n"
             f"  mulequeue list --batch {batch_id} --limit {watched.batch.size}"
         )
     if is_running:
-        say(f"It goes on in the workers. Watch it:\n  {status_line(batch_id)}")
+        print_message(f"It goes on in the workers. Watch it:\n  {status_line(batch_id)}")

@@ -8,7 +8,7 @@ from typing import Any, Protocol, Self
 
 import click
 
-from mulequeue.cli.output import say
+from mulequeue.cli.output import print_message
 from mulequeue.cli.render import clock, end_line, progress_line
 from mulequeue.ledger import Batch, Record
 
@@ -86,12 +86,12 @@ class LineView(QuietView):
         self._line(progress_line(batch), more=told)
 
     def end(self, record: Record) -> None:
-        say(end_line(record))
+        print_message(end_line(record))
 
     def note(self, text: str) -> None:
         if text not in self._noted:
             self._noted.add(text)
-            say(text)
+            print_message(text)
 
     def __exit__(self, *exc: object) -> None:
         if self._batch is not None:

@@ -10,17 +10,17 @@ from dataclasses import asdict, dataclass
 from redis.exceptions import RedisError
 
 from mulequeue.cli.batch_view import View
-from mulequeue.cli.eta import Pace
+from mulequeue.cli.eta import Eta
 from mulequeue.cli.render import done
 from mulequeue.ledger import Batch, Ledger, Record
 from mulequeue.outcome import OUTCOME_STATUSES
 from mulequeue.tasks.canvases import member_ids
 
-LOOK_SECONDS = 0.25
+REFRESH_SECONDS = 0.25
 """One Redis command a look."""
-ENDS_SECONDS = 2.0
+READ_ENDS_SECONDS = 2.0
 """Finding out which members ended reads the records of all that are not over."""
-_AT_ONCE = 200
+_CHUNK_SIZE = 200
 _SAMPLE = 100
 _NO_FILES_SECONDS = 15.0
 
@@ -76,19 +76,19 @@ class BatchWatch:
         )
         self.is_away = False
         """Redis did not answer the last look."""
-        self.pace = Pace()
+        self.pace = Eta()
         self._open = set(member_ids(self.batch))
         self._told = 0
         self._looked_for_ends = 0.0
         self._sampled = 0.0
         self._over_since: float | None = None
 
-    def look(self) -> Batch:
+    def refresh(self) -> Batch:
         """How it stands now; as it was, while Redis does not answer."""
         try:
             self.batch = self._ledger.batch(self.batch.batch_id) or self.batch
             self.is_away = False
-            self.pace.saw(time.monotonic(), self.batch)
+            self.pace.observe(time.monotonic(), self.batch)
             self._sample()
         except RedisError:
             self.is_away = True
@@ -101,7 +101,7 @@ class BatchWatch:
     def _sample(self) -> None:
         """How long some members took, and since when some run."""
         now = time.monotonic()
-        if now - self._sampled < ENDS_SECONDS or not self.moved:
+        if now - self._sampled < READ_ENDS_SECONDS or not self.moved:
             return
         self._sampled = now
         members = member_ids(self.batch)
@@ -109,7 +109,7 @@ class BatchWatch:
         records = list(records_of(self._ledger, chosen))
         offset = now - self._ledger.now()  # from Redis' clock to ours
         began = [(record, record.started or record.submitted) for record in records]
-        self.pace.sampled(
+        self.pace.add_samples(
             durations=[
                 record.finished - start
                 for record, start in began
@@ -140,7 +140,7 @@ class BatchWatch:
     def ends(self, *, now: bool = False) -> list[Record]:
         """The members to tell of that were not told before, looked for not too often."""
         passed = 0 if self._all_ends else self.batch.counts.get("succeeded", 0)
-        recently = time.monotonic() - self._looked_for_ends < ENDS_SECONDS
+        recently = time.monotonic() - self._looked_for_ends < READ_ENDS_SECONDS
         if self.batch.over - passed <= self._told or (recently and not now):
             return []
         self._looked_for_ends = time.monotonic()
@@ -159,8 +159,8 @@ class BatchWatch:
 
 def records_of(ledger: Ledger, task_ids: Sequence[str]) -> Iterator[Record]:
     """The records that exist, a slice at a time."""
-    for start in range(0, len(task_ids), _AT_ONCE):
-        for record in ledger.records(task_ids[start : start + _AT_ONCE]):
+    for start in range(0, len(task_ids), _CHUNK_SIZE):
+        for record in ledger.records(task_ids[start : start + _CHUNK_SIZE]):
             if record is not None:
                 yield record
 
@@ -189,7 +189,7 @@ def watch(
     """
     gives_up = None if max_wait is None else time.monotonic() + max_wait
     while True:
-        view.show(watched.look(), watched.seconds_left())
+        view.show(watched.refresh(), watched.seconds_left())
         if watched.is_away:
             view.note("Redis does not answer; waiting for it.")
         for record in watched.ends():
@@ -202,4 +202,4 @@ def watch(
             return False
         for call in each_look:
             call()  # type: ignore[operator]
-        time.sleep(LOOK_SECONDS)
+        time.sleep(REFRESH_SECONDS)

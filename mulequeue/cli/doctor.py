@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _ON_A_TERMINAL = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "error": ("✗", "bold red")}
 _WIDTH = 80
-_WIDEST = 100
+_MAX_WIDTH = 100
 _ID_WIDTH = 19
 _INDENT = " " * 4
 
@@ -104,7 +104,7 @@ def show(findings: Sequence[Finding], console: Console) -> None:
     """The report in colours, as wide as the terminal."""
     from rich.text import Text
 
-    width = min(_WIDEST, console.width)
+    width = min(_MAX_WIDTH, console.width)
     for finding in findings:
         sign, style = _ON_A_TERMINAL[finding.level]
         (first, _), *others = _lines(finding, sign, width)

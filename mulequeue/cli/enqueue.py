@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from celery import signals
 
-from mulequeue.cli.error_line import Stopped
+from mulequeue.cli.error_line import Interrupted
 from mulequeue.errors import ConfigurationError
 from mulequeue.tasks.canvases import generate_many
 
@@ -43,7 +43,7 @@ def enqueue(app: Any, job: Job, batch_id: str, progress: Callable[[int, int], No
         with app.producer_or_acquire() as producer:
             chord.apply_async(producer=producer)
     except KeyboardInterrupt:
-        raise Stopped(
+        raise Interrupted(
             f"Stopped with {published} of {size} enqueued; those are made. For the rest, repeat the "
             f"command with --batch-id {batch_id} (nothing is paid twice), or end it: "
             f"mulequeue cancel {batch_id}"

@@ -16,24 +16,24 @@ _SLOW_SHARE = 0.9
 _KEPT = 200
 
 
-class Pace:
+class Eta:
     """What was seen of a batch. All times are seconds of one steady clock."""
 
     def __init__(self) -> None:
         self._batch: Batch | None = None
-        self._seen: deque[tuple[float, int]] = deque()
+        self._progress: deque[tuple[float, int]] = deque()
         self._durations: deque[float] = deque(maxlen=_KEPT)
         self._youngest = 0.0
 
-    def saw(self, at: float, batch: Batch) -> None:
+    def observe(self, at: float, batch: Batch) -> None:
         """How it stands at a moment."""
         self._batch = batch
-        if not self._seen or self._seen[-1][1] != done(batch):
-            self._seen.append((at, done(batch)))
-        while len(self._seen) > 2 and self._seen[0][0] < at - WINDOW_SECONDS:
-            self._seen.popleft()
+        if not self._progress or self._progress[-1][1] != done(batch):
+            self._progress.append((at, done(batch)))
+        while len(self._progress) > 2 and self._progress[0][0] < at - WINDOW_SECONDS:
+            self._progress.popleft()
 
-    def sampled(self, durations: Iterable[float], started: Iterable[float]) -> None:
+    def add_samples(self, durations: Iterable[float], started: Iterable[float]) -> None:
         """A few members: how long those that are over took, and when those that run were begun."""
         self._durations.extend(durations)
         self._youngest = max(started, default=self._youngest)
@@ -72,9 +72,9 @@ class Pace:
         return left if left > 0 else None
 
     def _by_pace(self, at: float, left: int) -> float | None:
-        if len(self._seen) < 2:
+        if len(self._progress) < 2:
             return None
-        (since, before), (_, now) = self._seen[0], self._seen[-1]
+        (since, before), (_, now) = self._progress[0], self._progress[-1]
         is_trusted = at - since >= _TRUSTED_SECONDS and now - before >= _TRUSTED_COUNT
         return left * (at - since) / (now - before) if is_trusted else None
 

@@ -12,18 +12,18 @@ import click
 from redis.exceptions import RedisError
 
 from mulequeue.cli.batch_view import LINE_SECONDS, echo_json
-from mulequeue.cli.duration_summary import learned_line, learned_of
-from mulequeue.cli.error_line import Stopped
-from mulequeue.cli.output import say
-from mulequeue.cli.pause import gate_line, gates_of
+from mulequeue.cli.duration_summary import duration_line, duration_summaries
+from mulequeue.cli.error_line import Interrupted
+from mulequeue.cli.output import print_message
+from mulequeue.cli.pause import submission_line, submission_statuses_of
 from mulequeue.cli.render import SIGNS, WORDS, clock
-from mulequeue.cli.watch_options import Waiting
+from mulequeue.cli.watch_options import WatchOptions
 from mulequeue.ledger import Ledger
 from mulequeue.settings import Settings
 
 UNDER_WAY = ("waiting", "submitting", "generating")
 OVER = ("succeeded", "failed", "timed_out", "submit_unknown", "cancelled", "files")
-LOOK_SECONDS = 0.5
+REFRESH_SECONDS = 0.5
 LATE_SECONDS = 10.0
 """So much behind, nobody polls."""
 
@@ -37,9 +37,9 @@ class FleetState:
     due: int
     overdue_seconds: float
     profiles: Sequence[Mapping[str, Any]] = ()
-    """What is in flight, sent today and paused, by profile: :func:`mulequeue.cli.pause.gates_of`."""
+    """What is in flight, sent today and paused, by profile: :func:`mulequeue.cli.pause.submission_statuses_of`."""
     learned: Sequence[Mapping[str, Any]] = ()
-    """When models are checked: :func:`mulequeue.cli.duration_summary.learned_of`. Not while it is followed."""
+    """When models are checked: :func:`mulequeue.cli.duration_summary.duration_summaries`. Not while it is followed."""
 
     @classmethod
     def of(cls, ledger: Ledger, settings: Settings) -> Self:
@@ -51,7 +51,7 @@ class FleetState:
             counts=ledger.counts(),
             due=size,
             overdue_seconds=round(late, 1),
-            profiles=gates_of(ledger, settings),
+            profiles=submission_statuses_of(ledger, settings),
         )
 
     @property
@@ -76,8 +76,8 @@ class FleetState:
         rows += [self._row(word) for word in UNDER_WAY]
         rows.append("since the ledger began")
         rows += [self._row(word) for word in OVER]
-        rows += [gate_line(profile) for profile in self.profiles]
-        return rows + [learned_line(model) for model in self.learned]
+        rows += [submission_line(profile) for profile in self.profiles]
+        return rows + [duration_line(model) for model in self.learned]
 
     def _row(self, word: str) -> str:
         sign, colour = SIGNS[word]
@@ -87,10 +87,10 @@ class FleetState:
 
     def line(self) -> str:
         """``3 generating; 41 succeeded, 3 failed, 41 files``."""
-        parts = [self._told(UNDER_WAY) or "nothing under way", self._told(OVER)]
+        parts = [self._parts(UNDER_WAY) or "nothing under way", self._parts(OVER)]
         return "; ".join(part for part in parts if part)
 
-    def _told(self, words: tuple[str, ...]) -> str:
+    def _parts(self, words: tuple[str, ...]) -> str:
         counts = ((self.counts.get(word, 0), WORDS.get(word, word)) for word in words)
         return ", ".join(f"{count:,} {word}" for count, word in counts if count)
 
@@ -104,22 +104,24 @@ class FleetState:
         )
 
 
-def tell_fleet(ledger: Ledger, settings: Settings, how: Waiting) -> int:
+def print_fleet(ledger: Ledger, settings: Settings, how: WatchOptions) -> int:
     """A snapshot; with ``wait`` until nothing is under way, with ``follow`` until Ctrl-C."""
-    if not how.waits:
-        state = replace(FleetState.of(ledger, settings), learned=learned_of(ledger, settings))
-        _tell(state, as_json=how.as_json)
+    if not how.is_waiting:
+        state = replace(
+            FleetState.of(ledger, settings), learned=duration_summaries(ledger, settings)
+        )
+        _print_state(state, as_json=how.as_json)
         return 0
     try:
         state = _follow(ledger, settings, how)
     except KeyboardInterrupt:
-        raise Stopped("Stopped watching; everything goes on.") from None
+        raise Interrupted("Stopped watching; everything goes on.") from None
     if how.as_json:
-        _tell(replace(state, learned=learned_of(ledger, settings)), as_json=True)
+        _print_state(replace(state, learned=duration_summaries(ledger, settings)), as_json=True)
     return 0 if state.is_idle else 2
 
 
-def _tell(state: FleetState, *, as_json: bool) -> None:
+def _print_state(state: FleetState, *, as_json: bool) -> None:
     if as_json:
         echo_json(state.to_dict())
         return
@@ -127,10 +129,10 @@ def _tell(state: FleetState, *, as_json: bool) -> None:
         click.echo(line)
     warning = state.warning()
     if warning:
-        say(warning)
+        print_message(warning)
 
 
-def _follow(ledger: Ledger, settings: Settings, how: Waiting) -> FleetState:
+def _follow(ledger: Ledger, settings: Settings, how: WatchOptions) -> FleetState:
     """Show it as it changes; how it stood last."""
     state = FleetState.of(ledger, settings)
     ends = None if how.max_wait is None else time.monotonic() + how.max_wait
@@ -140,7 +142,7 @@ def _follow(ledger: Ledger, settings: Settings, how: Waiting) -> FleetState:
             is_late = ends is not None and time.monotonic() >= ends
             if is_late or (how.wait and state.is_idle):
                 return state
-            time.sleep(LOOK_SECONDS)
+            time.sleep(REFRESH_SECONDS)
             try:
                 state = FleetState.of(ledger, settings)
             except RedisError:
@@ -164,7 +166,7 @@ class FleetLines:
     def note(self, text: str) -> None:
         if text != self._last:
             self._last = text
-            say(text)
+            print_message(text)
 
     def __enter__(self) -> Self:
         return self

@@ -14,7 +14,7 @@ from mulequeue.cli.batch_view import echo_json
 from mulequeue.cli.batch_watch import records_of
 from mulequeue.cli.error_line import one_line
 from mulequeue.cli.json_help import COUNTED, of_list
-from mulequeue.cli.output import say
+from mulequeue.cli.output import print_message
 from mulequeue.cli.render import SIGNS, WORDS, progress_line
 from mulequeue.errors import InputError
 from mulequeue.ledger import Batch, Ledger, Record
@@ -64,9 +64,9 @@ def list_command(
     for line in lines(newest, ledger.now(), _width()):
         click.echo(line)
     if len(records) > len(newest):
-        say(f"… and {len(records) - len(newest):,} more (--limit)")
+        print_message(f"… and {len(records) - len(newest):,} more (--limit)")
     elif not records:
-        say("Nothing in the ledger.")
+        print_message("Nothing in the ledger.")
 
 
 def _task_ids(ledger: Ledger, batch_id: str | None) -> list[str]:
@@ -98,9 +98,9 @@ def _list_batches(ledger: Ledger, limit: int, *, as_json: bool) -> None:
         ago = age(now - batch.created)
         click.echo(f"{batch.batch_id:<{width}}  {ago:<6}  {progress_line(batch)}")
     if len(found) > limit:
-        say(f"… and {len(found) - limit:,} more (--limit)")
+        print_message(f"… and {len(found) - limit:,} more (--limit)")
     elif not found:
-        say("No batch in the ledger.")
+        print_message("No batch in the ledger.")
 
 
 def _batch_data(batch: Batch) -> dict[str, object]:

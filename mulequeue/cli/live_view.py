@@ -15,7 +15,7 @@ from mulequeue.cli.error_line import one_line
 from mulequeue.cli.render import SIGNS, WORDS, clock, done, name_in_batch, reason_of, states_of
 from mulequeue.ledger import Batch, Record
 
-_WIDEST = 100
+_MAX_WIDTH = 100
 
 
 class TerminalView:
@@ -39,7 +39,7 @@ class TerminalView:
         self._batch, self._left = batch, left
 
     def end(self, record: Record) -> None:
-        self._console.print(ending(record), width=min(_WIDEST, self._console.width))
+        self._console.print(ending(record), width=min(_MAX_WIDTH, self._console.width))
 
     def note(self, text: str) -> None:
         if text not in self._noted:
@@ -67,7 +67,7 @@ class TerminalView:
 
     def _bar(self, count: int, size: int, word: str) -> list[RenderableType]:
         line = Table.grid(padding=(0, 1))
-        line.width = min(_WIDEST, self._console.width)
+        line.width = min(_MAX_WIDTH, self._console.width)
         line.add_column(ratio=1)
         line.add_column(justify="right", no_wrap=True)
         share = f"{100 * count // size} %" if size else ""

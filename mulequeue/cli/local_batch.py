@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mulequeue.cli.batch_watch import Summary
-from mulequeue.cli.error_line import Stopped, one_line
-from mulequeue.cli.preflight import check_inputs, tell_warnings
+from mulequeue.cli.error_line import Interrupted, one_line
+from mulequeue.cli.preflight import check_inputs, print_warnings
 from mulequeue.cli.render import clock
-from mulequeue.engine.eager import wait_in_line
-from mulequeue.engine.generation_request import Plan, make_plan
+from mulequeue.engine.eager import generate_inline
+from mulequeue.engine.generation_request import GenerationRequest, make_generation_request
 from mulequeue.errors import DownloadError, InputError
 from mulequeue.outcome import OUTCOME_STATUSES, Outcome
 from mulequeue.settings import Settings
@@ -26,7 +26,7 @@ from mulequeue.transfer.storage import download_assets
 if TYPE_CHECKING:
     from mulequeue.cli.batch import Job
 
-AT_ONCE = 16
+CHUNK_SIZE = 16
 
 
 def settings_for(settings: Settings, folders: tuple[str, ...]) -> Settings:
@@ -36,19 +36,22 @@ def settings_for(settings: Settings, folders: tuple[str, ...]) -> Settings:
 
 def run_batch(job: Job, settings: Settings, folders: tuple[str, ...]) -> int:
     """Make the generations of a batch, some at a time; the exit code."""
-    from mulequeue.cli.batch import tell
+    from mulequeue.cli.batch import print_summary
 
     settings = settings_for(settings, folders)
     check_inputs(job.inputs, settings, job.model, warnings=job.warnings, validate=job.validate)
     if job.batch_id or job.notify:
         raise InputError("--batch-id and --notify need the workers; leave them out with --local.")
-    plans = [make_plan(settings, job.model.name, item, validate="off") for item in job.inputs]
-    tell_warnings(job.warnings)
+    plans = [
+        make_generation_request(settings, job.model.name, item, validate="off")
+        for item in job.inputs
+    ]
+    print_warnings(job.warnings)
     started = time.monotonic()
     made = LocalBatch(plans, settings, job.storage)
     is_over = made.run(job.max_wait, _lines(job.quiet, started))
     summary = made.summary(time.monotonic() - started)
-    tell(summary, job.storage, as_json=job.as_json, missing=made.missing)
+    print_summary(summary, job.storage, as_json=job.as_json, missing=made.missing)
     if not is_over:
         click.echo("Stopped at --max-wait; what was not begun was not sent.", err=True)
         return 2
@@ -56,55 +59,55 @@ def run_batch(job: Job, settings: Settings, folders: tuple[str, ...]) -> int:
 
 
 def _lines(quiet: bool, started: float) -> Callable[[str], None]:
-    def say(text: str) -> None:
+    def print_message(text: str) -> None:
         if not quiet:
             click.echo(f"[{clock(time.monotonic() - started)}] {one_line(text)}", err=True)
 
-    return say
+    return print_message
 
 
 class LocalBatch:
     """Generations in threads of this process."""
 
-    def __init__(self, plans: list[Plan], settings: Settings, storage: str) -> None:
+    def __init__(self, plans: list[GenerationRequest], settings: Settings, storage: str) -> None:
         self._plans, self._settings, self._storage = plans, settings, storage
         self._counts: Counter[str] = Counter()
         self._files = 0
         self.missing = 0
         """Assets that could not be stored."""
 
-    def run(self, max_wait: float | None, say: Callable[[str], None]) -> bool:
+    def run(self, max_wait: float | None, print_message: Callable[[str], None]) -> bool:
         """Make them all; False when ``max_wait`` seconds passed before. What is under way is
         finished first in any case, because it is paid."""
-        limit = self._plans[0].profile.max_in_flight or AT_ONCE
+        limit = self._plans[0].profile.max_in_flight or CHUNK_SIZE
         gives_up = None if max_wait is None else time.monotonic() + max_wait
-        with ThreadPoolExecutor(min(AT_ONCE, limit)) as pool:
+        with ThreadPoolExecutor(min(CHUNK_SIZE, limit)) as pool:
             pending = {pool.submit(self._make, plan) for plan in self._plans}
             try:
                 while pending:
                     left = None if gives_up is None else max(0.0, gives_up - time.monotonic())
                     over, pending = wait(pending, left, return_when=FIRST_COMPLETED)
-                    self._count(over, say)
+                    self._count(over, print_message)
                     if not over and left == 0:
                         break
             except KeyboardInterrupt:
                 under_way = _cancel(pending)
                 click.echo(f"\nFinishing {len(under_way)} that are paid for …", err=True)
-                self._count(wait(under_way).done, say)
-                raise Stopped(f"Stopped after {self._counts.total()} generations.") from None
+                self._count(wait(under_way).done, print_message)
+                raise Interrupted(f"Stopped after {self._counts.total()} generations.") from None
             under_way = _cancel(pending)
-            self._count(wait(under_way).done, say)
+            self._count(wait(under_way).done, print_message)
         return self._counts.total() == len(self._plans)
 
-    def _make(self, plan: Plan) -> tuple[Plan, Outcome, str | None]:
-        outcome = wait_in_line(plan, self._settings, task_id=uuid.uuid4().hex)
+    def _make(self, plan: GenerationRequest) -> tuple[GenerationRequest, Outcome, str | None]:
+        outcome = generate_inline(plan, self._settings, task_id=uuid.uuid4().hex)
         outcome, problem = stored(outcome, self._settings, self._storage)
         return plan, outcome, problem
 
     def _count(
         self,
-        over: set[Future[tuple[Plan, Outcome, str | None]]],
-        say: Callable[[str], None],
+        over: set[Future[tuple[GenerationRequest, Outcome, str | None]]],
+        print_message: Callable[[str], None],
     ) -> None:
         for future in over:
             plan, outcome, problem = future.result()
@@ -112,7 +115,9 @@ class LocalBatch:
             self._files += len(outcome.files)
             self.missing += len(outcome.assets) - len(outcome.files)
             text = f"{self._counts.total()} of {len(self._plans)} {outcome.status}: {plan.label}"
-            say(f"{text} ({problem or reason(outcome)})" if problem or outcome.error else text)
+            print_message(
+                f"{text} ({problem or reason(outcome)})" if problem or outcome.error else text
+            )
 
     def summary(self, seconds: float) -> Summary:
         counts: Mapping[str, Any] = {name: self._counts[name] for name in OUTCOME_STATUSES}

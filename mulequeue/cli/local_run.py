@@ -10,12 +10,12 @@ import click
 
 from mulequeue.api import client
 from mulequeue.cli.batch_view import echo_json
-from mulequeue.cli.error_line import Stopped
+from mulequeue.cli.error_line import Interrupted
 from mulequeue.cli.local_batch import settings_for, stored
-from mulequeue.cli.outcome_output import status_line, tell_outcome, tell_submitted
-from mulequeue.cli.preflight import check_inputs, tell_warnings
-from mulequeue.engine.eager import wait_in_line
-from mulequeue.engine.generation_request import Plan, make_plan
+from mulequeue.cli.outcome_output import print_outcome, print_submitted, status_line
+from mulequeue.cli.preflight import check_inputs, print_warnings
+from mulequeue.engine.eager import generate_inline
+from mulequeue.engine.generation_request import GenerationRequest, make_generation_request
 from mulequeue.errors import InputError, MuleQueueError
 from mulequeue.outcome import ErrorInfo, Outcome
 from mulequeue.settings import Settings
@@ -28,7 +28,7 @@ def run_here(call: Call, settings: Settings, folders: tuple[str, ...], *, no_wai
     """Submit in this process and wait (or not); the exit code."""
     settings = settings_for(settings, folders)
     check_inputs([call.input], settings, call.model, warnings=call.warnings, validate=call.validate)
-    plan = make_plan(
+    plan = make_generation_request(
         settings,
         call.model.name,
         call.input,
@@ -36,11 +36,11 @@ def run_here(call: Call, settings: Settings, folders: tuple[str, ...], *, no_wai
         poll_interval=call.poll_interval,
         max_wait=call.max_wait,
     )
-    tell_warnings(call.warnings)
+    print_warnings(call.warnings)
     remote_id = _submit(plan, settings)
     path = plan.model.api_path
     if no_wait:
-        tell_submitted(path, remote_id, None, as_json=call.as_json)
+        print_submitted(path, remote_id, None, as_json=call.as_json)
         return 0
     if not call.quiet:
         click.echo(f"generating as {remote_id}", err=True)
@@ -48,17 +48,17 @@ def run_here(call: Call, settings: Settings, folders: tuple[str, ...], *, no_wai
     outcome, problem = stored(outcome, settings, call.storage)
     if problem:
         click.echo(problem, err=True)
-    return tell_end(outcome, as_json=call.as_json) or int(problem is not None)
+    return print_end(outcome, as_json=call.as_json) or int(problem is not None)
 
 
-def wait_for(plan: Plan, settings: Settings, remote_id: str, *, as_json: bool) -> int:
+def wait_for(plan: GenerationRequest, settings: Settings, remote_id: str, *, as_json: bool) -> int:
     """Wait for a generation that exists; the exit code."""
-    return tell_end(_interruptible(plan, settings, remote_id), as_json=as_json)
+    return print_end(_interruptible(plan, settings, remote_id), as_json=as_json)
 
 
-def tell_end(outcome: Outcome, *, as_json: bool) -> int:
+def print_end(outcome: Outcome, *, as_json: bool) -> int:
     """Say what came of it; the exit code."""
-    tell_outcome(outcome, as_json=as_json)
+    print_outcome(outcome, as_json=as_json)
     if outcome.status == "timed_out":
         again = status_line(f"{outcome.api_path} {outcome.remote_id}")
         click.echo(f"Still running. Look again: {again}", err=True)
@@ -66,17 +66,17 @@ def tell_end(outcome: Outcome, *, as_json: bool) -> int:
     return 0 if outcome.succeeded else 1
 
 
-def _interruptible(plan: Plan, settings: Settings, remote_id: str) -> Outcome:
+def _interruptible(plan: GenerationRequest, settings: Settings, remote_id: str) -> Outcome:
     path = plan.model.api_path
     try:
-        outcome = wait_in_line(plan, settings, task_id=remote_id, remote_id=remote_id)
+        outcome = generate_inline(plan, settings, task_id=remote_id, remote_id=remote_id)
     except KeyboardInterrupt:
         again = status_line(f"{path} {remote_id}")
-        raise Stopped(f"Stopped watching; it goes on at the API. Look again: {again}") from None
+        raise Interrupted(f"Stopped watching; it goes on at the API. Look again: {again}") from None
     return replace(outcome, api_path=path, remote_id=remote_id)
 
 
-def _submit(plan: Plan, settings: Settings) -> str:
+def _submit(plan: GenerationRequest, settings: Settings) -> str:
     """The remote id. One request, never repeated.
 
     :raises MuleQueueError: nothing was created, or nobody knows.
@@ -111,7 +111,12 @@ def words(error: ErrorInfo | None) -> str:
 
 
 def snapshot(
-    plan: Plan, settings: Settings, remote_id: str, *, as_json: bool, say: Callable[[str], None]
+    plan: GenerationRequest,
+    settings: Settings,
+    remote_id: str,
+    *,
+    as_json: bool,
+    print_message: Callable[[str], None],
 ) -> int:
     """Ask the API once how a generation stands; the exit code."""
     path = plan.model.api_path
@@ -138,9 +143,9 @@ def snapshot(
             }
         )
     else:
-        say(found.status or found.state)
+        print_message(found.status or found.state)
         for url in found.urls:
-            say(url)
+            print_message(url)
         if found.error is not None:
-            say(words(found.error))
+            print_message(words(found.error))
     return 1 if found.state == "failed" else 0

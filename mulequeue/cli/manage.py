@@ -34,10 +34,10 @@ def cancel_command(ctx: click.Context, name: str, as_json: bool) -> None:
         echo_json(states)
         return
     for state, count in Counter(states.values()).items():
-        click.echo(f"{count} {_came_of(state)}")
+        click.echo(f"{count} {_cancel_result(state)}")
 
 
-def _came_of(state: str) -> str:
+def _cancel_result(state: str) -> str:
     return {
         "unknown": "not known yet; if it arrives, it will not be started",
         "waiting": "cancelled before anything was sent",

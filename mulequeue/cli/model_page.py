@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from mulequeue.catalog import Model, Parameter
-from mulequeue.catalog.validation.finding import shown
+from mulequeue.catalog.validation.finding import quote_value
 
 _WORDS = {
     "text": "text",
@@ -27,7 +27,7 @@ _WORDS = {
     "any": "anything",
 }
 _FORMS = {"url": "URL", "https": "https URL", "data": "data URI", "base64": "base64"}
-_NARROWEST, _WIDEST = 50, 120
+_MIN_WIDTH, _MAX_WIDTH = 50, 120
 
 
 def page(model: Model) -> Iterator[str]:
@@ -53,7 +53,7 @@ def page(model: Model) -> Iterator[str]:
 def _width() -> int | None:
     if not sys.stdout.isatty():
         return None
-    return min(max(shutil.get_terminal_size().columns, _NARROWEST), _WIDEST)
+    return min(max(shutil.get_terminal_size().columns, _MIN_WIDTH), _MAX_WIDTH)
 
 
 def _folded(name: str, text: str, *, indent: int, width: int | None) -> Iterator[str]:
@@ -161,13 +161,13 @@ def _lines(
     for parameter in parameters.values():
         name = _marked(parameter, prefix)
         for index, line in enumerate(
-            _folded(name, "; ".join(_said(parameter)), indent=indent, width=width)
+            _folded(name, "; ".join(_describe(parameter)), indent=indent, width=width)
         ):
             yield click.style(line[:indent], bold=True) + line[indent:] if not index else line
         yield from _lines(parameter.fields, indent, width, f"{prefix}{parameter.name}.")
 
 
-def _said(parameter: Parameter) -> Iterator[str]:
+def _describe(parameter: Parameter) -> Iterator[str]:
     yield _takes(parameter)
     if parameter.doubtful:
         yield "doubtful: " + ", ".join(_value(value) for value in parameter.doubtful)
@@ -202,7 +202,7 @@ def _value(value: Any) -> str:
     try:
         json.loads(value)
     except (TypeError, ValueError):
-        return value if isinstance(value, str) else shown(value)
+        return value if isinstance(value, str) else quote_value(value)
     return f'"{value}"'
 
 

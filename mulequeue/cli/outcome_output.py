@@ -10,7 +10,7 @@ from mulequeue.cli.render import WORDS
 from mulequeue.outcome import Outcome
 
 
-def tell_outcome(outcome: Outcome, *, as_json: bool) -> None:
+def print_outcome(outcome: Outcome, *, as_json: bool) -> None:
     """An outcome on standard output: the files (else the URLs), one a line, or why there are none."""
     if as_json:
         echo_json(outcome.to_dict())
@@ -33,7 +33,7 @@ def reason(outcome: Outcome) -> str:
     return one_line(": ".join(dict.fromkeys(parts)) or error.type) + code
 
 
-def tell_submitted(api_path: str, remote_id: str, task_id: str | None, *, as_json: bool) -> None:
+def print_submitted(api_path: str, remote_id: str, task_id: str | None, *, as_json: bool) -> None:
     """A generation that is under way: its path, its id, and the line to paste."""
     if as_json:
         echo_json({"task_id": task_id, "api_path": api_path, "remote_id": remote_id})

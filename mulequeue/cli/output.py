@@ -9,15 +9,15 @@ from typing import Any
 
 import click
 
-_WIDEST = 100
+_MAX_WIDTH = 100
 
 
-def say(text: str) -> None:
+def print_message(text: str) -> None:
     """One or more lines; one that is indented is to be typed, and stays whole."""
-    click.echo(fitted(text, sys.stderr), err=True)
+    click.echo(wrap(text, sys.stderr), err=True)
 
 
-def fitted(text: str, stream: Any, *, indent: int = 0) -> str:
+def wrap(text: str, stream: Any, *, indent: int = 0) -> str:
     """The text, broken at the width of the terminal that the stream is; else as it is.
 
     Nothing that is to be copied is torn: words, ids, URLs and paths stay whole.
@@ -26,11 +26,11 @@ def fitted(text: str, stream: Any, *, indent: int = 0) -> str:
     """
     if not stream.isatty():
         return text
-    width = min(_WIDEST, shutil.get_terminal_size().columns)
-    return "\n".join(_broken(line, width, " " * indent) for line in text.split("\n"))
+    width = min(_MAX_WIDTH, shutil.get_terminal_size().columns)
+    return "\n".join(_wrap_line(line, width, " " * indent) for line in text.split("\n"))
 
 
-def _broken(line: str, width: int, indent: str) -> str:
+def _wrap_line(line: str, width: int, indent: str) -> str:
     if line.startswith("  ") or len(line) <= width:
         return line
     return textwrap.fill(

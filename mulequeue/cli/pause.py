@@ -11,7 +11,7 @@ import click
 from mulequeue.cli.app import app_of, ledger_of
 from mulequeue.cli.batch_view import echo_json
 from mulequeue.cli.json_help import of_pausing
-from mulequeue.ledger import Gate, Ledger
+from mulequeue.ledger import Ledger, SubmissionStatus
 from mulequeue.settings import Settings
 
 _PROFILE = click.option("--profile", default="default", show_default=True, metavar="NAME")
@@ -29,14 +29,14 @@ def pause_command(ctx: click.Context, profile: str, as_json: bool) -> None:
     downloaded and handed on.
     """
 
-    def said(is_new: bool) -> str:
+    def message_for(is_new: bool) -> str:
         was = "" if is_new else ", and was before"
         return (
             f"Submissions of profile {profile} are paused{was}. What was submitted goes on.\n"
             f"Go on: mulequeue unpause --profile {profile}"
         )
 
-    _switch(ctx, profile, paused=True, as_json=as_json, said=said)
+    _switch(ctx, profile, paused=True, as_json=as_json, message_for=message_for)
 
 
 @click.command("unpause", epilog=of_pausing())
@@ -46,17 +46,22 @@ def pause_command(ctx: click.Context, profile: str, as_json: bool) -> None:
 def unpause_command(ctx: click.Context, profile: str, as_json: bool) -> None:
     """Let the submissions of a profile go on."""
 
-    def said(was_held: bool) -> str:
-        text = "go on" if was_held else "were not paused by hand"
+    def message_for(was_paused: bool) -> str:
+        text = "go on" if was_paused else "were not paused by hand"
         return f"Submissions of profile {profile} {text}."
 
-    _switch(ctx, profile, paused=False, as_json=as_json, said=said)
+    _switch(ctx, profile, paused=False, as_json=as_json, message_for=message_for)
 
 
 def _switch(
-    ctx: click.Context, profile: str, *, paused: bool, as_json: bool, said: Callable[[bool], str]
+    ctx: click.Context,
+    profile: str,
+    *,
+    paused: bool,
+    as_json: bool,
+    message_for: Callable[[bool], str],
 ) -> None:
-    """Pause a profile or let it go on; ``said``: what to print, given whether that was a change."""
+    """Pause a profile or let it go on; ``message_for``: what to print, given whether that was a change."""
     app = app_of(ctx)
     ledger_of(app)
     from mulequeue.tasks import canvases
@@ -65,29 +70,29 @@ def _switch(
     if as_json:
         echo_json({"profile": profile, "paused": paused, "changed": changed})
     else:
-        click.echo(said(changed))
+        click.echo(message_for(changed))
 
 
-def gates_of(ledger: Ledger, settings: Settings) -> list[dict[str, Any]]:
+def submission_statuses_of(ledger: Ledger, settings: Settings) -> list[dict[str, Any]]:
     """Every profile of these settings with its limits and how it stands, JSON-ready."""
     names = list(dict.fromkeys(["default", *settings.profiles]))
-    return [_shown(gate, settings) for gate in ledger.gates(names)]
+    return [_shown(status, settings) for status in ledger.submission_statuses(names)]
 
 
-def _shown(gate: Gate, settings: Settings) -> dict[str, Any]:
-    limits = settings.profile(gate.profile, needs_key=False)
+def _shown(status: SubmissionStatus, settings: Settings) -> dict[str, Any]:
+    limits = settings.profile(status.profile, needs_key=False)
     return {
-        "profile": gate.profile,
-        "in_flight": gate.in_flight,
+        "profile": status.profile,
+        "in_flight": status.in_flight,
         "max_in_flight": limits.max_in_flight,
-        "today": gate.today,
+        "today": status.today,
         "max_per_day": limits.max_per_day,
-        "paused_since": gate.held_since,
-        "refused_until": gate.paused_until,
+        "paused_since": status.paused_since,
+        "refused_until": status.paused_until,
     }
 
 
-def gate_line(shown: Mapping[str, Any]) -> str:
+def submission_line(shown: Mapping[str, Any]) -> str:
     """``profile default: 12 of 50 in flight, 812 of 1000 today, paused by hand since …``."""
     parts = [
         f"{_of(shown['in_flight'], shown['max_in_flight'])} in flight",

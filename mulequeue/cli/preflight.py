@@ -8,8 +8,8 @@ from typing import Any
 
 from mulequeue.catalog import Model
 from mulequeue.catalog.inputs import check_input
-from mulequeue.catalog.validation.calls import mode_of, refuse, refuse_any
-from mulequeue.cli.output import say
+from mulequeue.catalog.validation.calls import mode_of, validate_input, validate_inputs
+from mulequeue.cli.output import print_message
 from mulequeue.errors import ConfigurationError, InputError
 from mulequeue.settings import Settings
 
@@ -40,22 +40,22 @@ def check_inputs(
                 raise
             raise InputError(f"{where}, prompt {number}: {exc}") from None
     if len(inputs) == 1 and not where:
-        refuse(model, inputs[0], mode, say=warnings.append)
+        validate_input(model, inputs[0], mode, warn=warnings.append)
         return
     prefix = f"{where}, " if where else ""
-    refuse_any(
+    validate_inputs(
         model,
         inputs,
         mode,
         row=lambda index: f"{prefix}prompt {index + 1}",
-        say=warnings.append,
+        warn=warnings.append,
     )
 
 
-def tell_warnings(warnings: list[str]) -> None:
+def print_warnings(warnings: list[str]) -> None:
     """On standard error, a line each."""
     for text in warnings:
-        say(f"Warning: {text}")
+        print_message(f"Warning: {text}")
 
 
 def check_number(name: str, value: float | None) -> None:
@@ -88,4 +88,6 @@ def check_notification(target: str | None, settings: Settings) -> None:
         try:
             check_secret(settings)
         except ConfigurationError as exc:  # it is the workers that need it
-            say(f"warning: not in this environment, so see that the workers have it: {exc}")
+            print_message(
+                f"warning: not in this environment, so see that the workers have it: {exc}"
+            )

@@ -27,7 +27,7 @@ _BY_SUFFIX: dict[str, Format] = {
     ".json": "json",
     ".txt": "lines",
 }
-_MOST_COLUMNS_NAMED = 20
+_MAX_COLUMNS_NAMED = 20
 
 
 def read_inputs(
@@ -170,7 +170,7 @@ def _position(header: Sequence[str], column: str | None) -> int | None:
 
 
 def _no_column(name: str, column: str | None, header: Sequence[str]) -> str:
-    named = ", ".join(repr(cell[:40]) for cell in header[:_MOST_COLUMNS_NAMED])
+    named = ", ".join(repr(cell[:40]) for cell in header[:_MAX_COLUMNS_NAMED])
     wanted = f"no column {column!r}" if column is not None else "no column 'prompt'"
     return f"{_shown(name)} has {wanted}. It has {named}; choose one with --column."
 

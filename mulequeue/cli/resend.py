@@ -12,10 +12,10 @@ from mulequeue.tasks.canvases import files_id, member_ids
 
 QUIET_SECONDS = 30.0
 """Nothing changed for so long: time to look whether something is missing; then ever more rarely."""
-_AT_ONCE = 200
+_CHUNK_SIZE = 200
 
 
-class Resending:
+class Resender:
     """Called now and then while a batch is watched.
 
     A Redis broker hands a message out before it is noted as being worked on, so a worker that is
@@ -52,13 +52,13 @@ class Resending:
             self._seen, self._since, self._patience = seen, now, QUIET_SECONDS
         elif self._watched.moved and now - self._since >= self._patience:
             self._since, self._patience = now, self._patience * 2
-            self._look()
+            self._check()
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         task_ids = member_ids(self._watched.batch)
         records: list[Record | None] = []
-        for start in range(0, len(task_ids), _AT_ONCE):
-            records += self._ledger.records(task_ids[start : start + _AT_ONCE])
+        for start in range(0, len(task_ids), _CHUNK_SIZE):
+            records += self._ledger.records(task_ids[start : start + _CHUNK_SIZE])
         lost = records.count(None)
         if lost:
             self._note(f"{lost} of the batch never reached a worker; sent again, paid once.")

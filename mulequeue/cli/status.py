@@ -7,12 +7,12 @@ from typing import Any
 import click
 
 from mulequeue.cli.app import app_of, check_redis, settings_of
-from mulequeue.cli.batch_status import tell_batch
-from mulequeue.cli.fleet_status import tell_fleet
+from mulequeue.cli.batch_status import print_batch
+from mulequeue.cli.fleet_status import print_fleet
 from mulequeue.cli.json_help import of_status
 from mulequeue.cli.preflight import check_number
-from mulequeue.cli.task_status import tell_task
-from mulequeue.cli.watch_options import Waiting
+from mulequeue.cli.task_status import print_task
+from mulequeue.cli.watch_options import WatchOptions
 from mulequeue.errors import InputError
 from mulequeue.ledger import Ledger
 
@@ -47,7 +47,7 @@ def status_command(
     check_number("--max-wait", max_wait)
     check_number("--poll-interval", poll_interval)
     settings = settings_of(app_of(ctx))
-    how = Waiting(wait=wait, follow=follow, max_wait=max_wait, quiet=quiet, as_json=as_json)
+    how = WatchOptions(wait=wait, follow=follow, max_wait=max_wait, quiet=quiet, as_json=as_json)
     if len(names) == 2:
         ctx.exit(_at_the_api(settings, *names, how, poll_interval))
     if len(names) > 2:
@@ -55,20 +55,22 @@ def status_command(
     check_redis(settings.redis_url)
     ledger = Ledger.of(settings)
     if not names:
-        ctx.exit(tell_fleet(ledger, settings, how))
+        ctx.exit(print_fleet(ledger, settings, how))
     batch = ledger.batch(names[0])
-    ctx.exit(tell_task(ledger, names[0], how) if batch is None else tell_batch(ledger, batch, how))
+    ctx.exit(
+        print_task(ledger, names[0], how) if batch is None else print_batch(ledger, batch, how)
+    )
 
 
 def _at_the_api(
-    settings: Any, path: str, remote_id: str, how: Waiting, poll_interval: float | None
+    settings: Any, path: str, remote_id: str, how: WatchOptions, poll_interval: float | None
 ) -> int:
     from mulequeue.cli.local_run import snapshot, wait_for
-    from mulequeue.engine.generation_request import make_plan
+    from mulequeue.engine.generation_request import make_generation_request
 
-    plan = make_plan(
+    plan = make_generation_request(
         settings, path, {}, poll_interval=poll_interval, max_wait=how.max_wait, submits=False
     )
-    if how.waits:
+    if how.is_waiting:
         return wait_for(plan, settings, remote_id, as_json=how.as_json)
-    return snapshot(plan, settings, remote_id, as_json=how.as_json, say=click.echo)
+    return snapshot(plan, settings, remote_id, as_json=how.as_json, print_message=click.echo)

@@ -10,36 +10,36 @@ from typing import Any
 import click
 
 from mulequeue.cli.batch_view import echo_json
-from mulequeue.cli.error_line import Stopped, one_line
+from mulequeue.cli.error_line import Interrupted, one_line
 from mulequeue.cli.outcome_output import reason, status_line
-from mulequeue.cli.output import fitted, say
+from mulequeue.cli.output import print_message, wrap
 from mulequeue.cli.render import WORDS, clock
 from mulequeue.cli.task_view import TaskView
 from mulequeue.cli.task_watch import TaskWatch
-from mulequeue.cli.watch_options import Waiting
+from mulequeue.cli.watch_options import WatchOptions
 from mulequeue.errors import InputError
 from mulequeue.ledger import Ledger, Record, outcome_of
 
 
-def tell_task(ledger: Ledger, name: str, how: Waiting) -> int:
+def print_task(ledger: Ledger, name: str, how: WatchOptions) -> int:
     """Show a generation, or watch it to its end; the exit code.
 
     :param name: its task id or remote id.
     :raises InputError: the ledger knows neither.
     """
     task_id = name if ledger.record(name) else ledger.task_of(name) or name
-    view = TaskView(quiet=how.quiet or not how.waits)
-    watched = TaskWatch(ledger, task_id, say=view.say)
-    is_over = watched.look()
+    view = TaskView(quiet=how.quiet or not how.is_waiting)
+    watched = TaskWatch(ledger, task_id, print_message=view.say)
+    is_over = watched.refresh()
     if watched.record is None:
         raise InputError(
             f"The ledger knows no task, batch or remote id {name}. Records are kept 7 days "
             "(mulequeue_record_ttl_seconds). At the API: mulequeue status API_PATH REMOTE_ID"
         )
-    if how.waits and not is_over and not _watch(watched, view, how.max_wait):
-        say(f"Still running. Look again:\n  {status_line(task_id)}")
+    if how.is_waiting and not is_over and not _watch(watched, view, how.max_wait):
+        print_message(f"Still running. Look again:\n  {status_line(task_id)}")
         return 2
-    _tell_record(watched.record, ledger.now(), as_json=how.as_json)
+    _print_record(watched.record, ledger.now(), as_json=how.as_json)
     return 0 if watched.record.status in (None, "succeeded") else 1
 
 
@@ -48,18 +48,18 @@ def _watch(watched: TaskWatch, view: TaskView, max_wait: float | None) -> bool:
     gives_up = None if max_wait is None else time.monotonic() + max_wait
     try:
         with view:
-            while not watched.look():
+            while not watched.refresh():
                 if gives_up is not None and time.monotonic() >= gives_up:
                     return False
                 view.tick(watched.record)
                 time.sleep(0.25)
     except KeyboardInterrupt:
         again = status_line(watched.task_id)
-        raise Stopped(f"Stopped watching. Look again:\n  {again}") from None
+        raise Interrupted(f"Stopped watching. Look again:\n  {again}") from None
     return True
 
 
-def _tell_record(record: Record, now: float, *, as_json: bool) -> None:
+def _print_record(record: Record, now: float, *, as_json: bool) -> None:
     if as_json:
         echo_json(outcome_of(record).to_dict() if record.is_over else _under_way(record))
         return
@@ -69,7 +69,7 @@ def _tell_record(record: Record, now: float, *, as_json: bool) -> None:
     if record.is_over:
         outcome = outcome_of(record)
         if not outcome.succeeded:
-            click.echo(fitted(f"{'because':<10} {reason(outcome)}", sys.stdout, indent=11))
+            click.echo(wrap(f"{'because':<10} {reason(outcome)}", sys.stdout, indent=11))
         for item in outcome.files or outcome.assets:
             click.echo(f"{'file':<10} {item.url}")
 

@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Self
 
-from mulequeue.cli.output import say
+from mulequeue.cli.output import print_message
 from mulequeue.cli.render import WORDS, clock
 from mulequeue.ledger import Record
 
@@ -29,7 +29,7 @@ class TaskView:
         if self._status is not None:
             self._status.console.print(text, highlight=False, markup=False)
         else:
-            say(text)
+            print_message(text)
 
     def tick(self, record: Record | None) -> None:
         """How it stands, at every look."""

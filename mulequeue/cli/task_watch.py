@@ -15,7 +15,7 @@ class TaskWatch:
     """One generation, looked at again and again.
 
     :param download_id: task id of its download, to wait for that too; None: it is not waited for.
-    :param say: gets a line at every change; None: nobody does.
+    :param print_message: gets a line at every change; None: nobody does.
     """
 
     def __init__(
@@ -24,10 +24,10 @@ class TaskWatch:
         task_id: str,
         *,
         download_id: str | None = None,
-        say: Callable[[str], None] | None = None,
+        print_message: Callable[[str], None] | None = None,
     ) -> None:
         self._ledger, self.task_id, self._download_id = ledger, task_id, download_id
-        self._say = say
+        self._print = print_message
         self._last = ""
         self._started = time.monotonic()
         self.record: Record | None = None
@@ -38,16 +38,16 @@ class TaskWatch:
     def has_remote_id(self) -> bool:
         return self.record is not None and self.record.remote_id is not None
 
-    def look(self) -> bool:
+    def refresh(self) -> bool:
         """Whether it is over, and its download too if that is waited for."""
         try:
             self.record = self._ledger.record(self.task_id) or self.record
             over = self.record is not None and self.record.is_over and self._is_stored(self.record)
         except RedisError:
-            self._tell("Redis does not answer; waiting for it")
+            self._report("Redis does not answer; waiting for it")
             return False
         if self.record is not None:
-            self._tell(words_of(self.record))
+            self._report(words_of(self.record))
         return over
 
     def _is_stored(self, record: Record) -> bool:
@@ -61,10 +61,10 @@ class TaskWatch:
         self.record = self._ledger.record(self.task_id) or record
         return True
 
-    def _tell(self, text: str) -> None:
-        if text != self._last and self._say is not None:
+    def _report(self, text: str) -> None:
+        if text != self._last and self._print is not None:
             self._last = text
-            self._say(f"[{clock(time.monotonic() - self._started)}] {text}")
+            self._print(f"[{clock(time.monotonic() - self._started)}] {text}")
 
 
 def words_of(record: Record) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
-class Waiting:
+class WatchOptions:
     """The options of ``status``, as they were typed."""
 
     wait: bool = False
@@ -18,6 +18,6 @@ class Waiting:
     as_json: bool = False
 
     @property
-    def waits(self) -> bool:
+    def is_waiting(self) -> bool:
         """Whether it is more than a snapshot."""
         return self.wait or self.follow

@@ -11,22 +11,27 @@ from mulequeue.cli.app import name_of, settings_of
 from mulequeue.ops.health.workers import queue_of
 
 REPLY_SECONDS = 1.5
-PATIENCE_SECONDS = 3.0
+TIMEOUT_SECONDS = 3.0
 """Nothing moved for so long: time to say that no worker answers (within five seconds in all)."""
 
 
 class WorkerHint:
     """Says once that no worker answers, if none does and nothing moves. Call it now and then.
 
-    :param say: gets the sentence.
+    :param print_message: gets the sentence.
     :param moved: whether some worker has already done something.
     :param local: what may be added: how to do without workers.
     """
 
     def __init__(
-        self, app: Any, say: Callable[[str], None], moved: Callable[[], bool], *, local: str = ""
+        self,
+        app: Any,
+        print_message: Callable[[str], None],
+        moved: Callable[[], bool],
+        *,
+        local: str = "",
     ) -> None:
-        self._say, self._moved, self._local = say, moved, local
+        self._print, self._moved, self._local = print_message, moved, local
         self._started = time.monotonic()
         self._answer: str | None = None
         self._is_settled = False
@@ -37,9 +42,9 @@ class WorkerHint:
             return
         if self._moved():
             self._is_settled = True
-        elif self._answer and time.monotonic() - self._started >= PATIENCE_SECONDS:
+        elif self._answer and time.monotonic() - self._started >= TIMEOUT_SECONDS:
             self._is_settled = True
-            self._say(self._answer)
+            self._print(self._answer)
 
     def _ask(self, app: Any) -> None:
         try:

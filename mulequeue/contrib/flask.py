@@ -38,7 +38,7 @@ from flask import Blueprint, Flask, Response, abort, current_app, request, send_
 
 from mulequeue.contrib import progress
 from mulequeue.engine import webhook_handler
-from mulequeue.engine.worker_context import Runtime, runtime
+from mulequeue.engine.worker_context import WorkerContext, worker_context
 from mulequeue.ledger import Record
 from mulequeue.outcome import File
 from mulequeue.settings import Settings
@@ -121,8 +121,8 @@ def _ours(app: Flask) -> list[str]:
 _blueprint = Blueprint(BLUEPRINT, __name__)
 
 
-def _here() -> Runtime:
-    return runtime(current_app.extensions["celery"])
+def _context() -> WorkerContext:
+    return worker_context(current_app.extensions["celery"])
 
 
 def _check(name: str) -> None:
@@ -131,7 +131,7 @@ def _check(name: str) -> None:
 
 def _record(task_id: str) -> Record | None:
     """What the ledger knows of a generation that the request may see."""
-    record = _here().ledger.record(task_id)
+    record = _context().ledger.record(task_id)
     _check(record.batch if record and record.batch else task_id)
     return record
 
@@ -156,7 +156,7 @@ def file(task_id: str, number: int) -> Response:
     record = _record(task_id)
     if record is None or number >= len(record.files):
         abort(404)
-    return serve(record.files[number], _here().settings)
+    return serve(record.files[number], _context().settings)
 
 
 def serve(file: File, settings: Settings) -> Response:
@@ -176,14 +176,14 @@ def serve(file: File, settings: Settings) -> Response:
 def batch(batch_id: str) -> dict[str, Any]:
     """Where a batch stands."""
     _check(batch_id)
-    return progress.batch_json(_here().ledger, batch_id)
+    return progress.batch_json(_context().ledger, batch_id)
 
 
 @_blueprint.get("/batches/<batch_id>/events")
 def batch_events(batch_id: str) -> Response:
     """The same as it changes."""
     _check(batch_id)
-    ledger = _here().ledger
+    ledger = _context().ledger
     return event_stream(lambda: progress.batch_json(ledger, batch_id))
 
 
@@ -196,7 +196,7 @@ def event_stream(look: Callable[[], dict[str, Any]]) -> Response:
 @_blueprint.post("/webhook/")
 def webhook() -> tuple[str, int, dict[str, str]]:
     """Takes signed events; what is not signed changes nothing."""
-    body = request.stream.read(webhook_handler.MOST_BODY_BYTES + 1)
+    body = request.stream.read(webhook_handler.MAX_BODY_BYTES + 1)
     reply = webhook_handler.handle(
         dict(request.headers), body, app=current_app.extensions["celery"]
     )

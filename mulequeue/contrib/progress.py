@@ -20,7 +20,7 @@ from mulequeue.settings import Settings
 
 STREAM_SECONDS = 60.0
 """So long one stream of events holds a thread of the web server; the browser then comes again."""
-LOOK_SECONDS = 0.5
+REFRESH_SECONDS = 0.5
 _BEAT_SECONDS = 10.0
 _COME_AGAIN_MS = 1000
 _STATES = {"tombstone": "cancelled"}
@@ -96,7 +96,7 @@ def events(
     look: Callable[[], Mapping[str, Any]],
     *,
     seconds: float = STREAM_SECONDS,
-    every: float = LOOK_SECONDS,
+    every: float = REFRESH_SECONDS,
 ) -> Iterator[str]:
     """A stream of ``text/event-stream``: ``progress`` whenever something changed, ``end`` at the end.
 
@@ -118,7 +118,7 @@ async def events_async(
     look: Callable[[], Mapping[str, Any]],
     *,
     seconds: float = STREAM_SECONDS,
-    every: float = LOOK_SECONDS,
+    every: float = REFRESH_SECONDS,
 ) -> AsyncIterator[str]:
     """As :func:`events`, for an ASGI server: between two looks it holds no thread."""
     steps = _steps(look, seconds, every)

@@ -22,7 +22,7 @@ from typing import Any, Literal
 
 from mulequeue.emulator.body_fields import UnknownFields
 from mulequeue.emulator.dataclass_parser import build, checked
-from mulequeue.emulator.webhook_endpoints import MOST_ENDPOINTS, Endpoint
+from mulequeue.emulator.webhook_endpoints import MAX_ENDPOINTS, Endpoint
 
 Vocabulary = Literal["A", "B", "mixed"]
 Action = Literal[
@@ -171,8 +171,8 @@ class Faults:
     def _refuse_misfits(self) -> None:
         for i, endpoint in enumerate(self.webhooks):
             endpoint.check(f"faults.webhooks[{i}]")
-        if len(self.webhooks) > MOST_ENDPOINTS:
-            raise ValueError(f"faults.webhooks can hold {MOST_ENDPOINTS}, as the API's console")
+        if len(self.webhooks) > MAX_ENDPOINTS:
+            raise ValueError(f"faults.webhooks can hold {MAX_ENDPOINTS}, as the API's console")
         for kind, fitting in _FITTING.items():
             for i, burst in enumerate(getattr(self, kind)):
                 if burst.do not in fitting:

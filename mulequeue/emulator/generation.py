@@ -15,7 +15,7 @@ from mulequeue.outcome import Kind
 Phase = Literal["pending", "processing", "retrying", "completed", "failed"]
 TERMINAL: frozenset[Phase] = frozenset({"completed", "failed"})
 
-MOST_POLLS_LISTED = 1000
+MAX_POLLS_LISTED = 1000
 _PENDING_SHARE = 0.2
 _RETRYING_SHARE = 0.6
 
@@ -33,7 +33,7 @@ class Generation:
     """From creation to the end; infinite while nobody knows."""
     life: Life = field(default_factory=Life)
     polls: int = 0
-    polled: deque[float] = field(default_factory=lambda: deque(maxlen=MOST_POLLS_LISTED))
+    polled: deque[float] = field(default_factory=lambda: deque(maxlen=MAX_POLLS_LISTED))
     """When, unix seconds; the latest thousand."""
     is_deleted: bool = False
     links: list[str] = field(default_factory=list)

@@ -9,7 +9,7 @@ from mulequeue.emulator.body_fields import UnknownFields, parameters_of
 from mulequeue.emulator.quirks import required_fields
 
 _LISTS = frozenset({"images", "video_urls", "obj_or_bg", "reference_images"})
-_MOST_IMAGES = 6
+_MAX_IMAGES = 6
 
 
 def what_is_wrong(
@@ -49,6 +49,6 @@ def _prompt(body: dict[str, Any]) -> str | None:
 
 
 def _count(n: Any) -> str | None:
-    if n is None or (isinstance(n, int) and not isinstance(n, bool) and 1 <= n <= _MOST_IMAGES):
+    if n is None or (isinstance(n, int) and not isinstance(n, bool) and 1 <= n <= _MAX_IMAGES):
         return None
-    return f"'n' expected Input should be between 1 and {_MOST_IMAGES}, got {n!r}"
+    return f"'n' expected Input should be between 1 and {_MAX_IMAGES}, got {n!r}"

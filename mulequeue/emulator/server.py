@@ -19,7 +19,7 @@ from mulequeue.emulator.media import Media
 from mulequeue.emulator.state import State
 
 _EVERY_ADDRESS = "0.0.0.0"
-_LARGEST_BODY = 256 * 1024**2  # files travel in bodies as base64
+_MAX_BODY = 256 * 1024**2  # files travel in bodies as base64
 
 
 @contextlib.asynccontextmanager
@@ -131,4 +131,4 @@ async def _listening(
 
 def _request(*args: object) -> BaseRequest:
     loop = asyncio.get_running_loop()
-    return BaseRequest(*args, loop=loop, client_max_size=_LARGEST_BODY)  # type: ignore[arg-type, misc]
+    return BaseRequest(*args, loop=loop, client_max_size=_MAX_BODY)  # type: ignore[arg-type, misc]

@@ -21,9 +21,9 @@ from mulequeue.emulator.media.formats import extension
 from mulequeue.emulator.quirks import asset_count, late_failure, prompt_of
 from mulequeue.emulator.stats import Counters
 
-MOST_CREATES_LISTED = 100_000
+MAX_CREATES_LISTED = 100_000
 """Received bodies that ``GET /_emulator/creates`` remembers; older ones are forgotten."""
-_LONGEST_TEXT = 65_536  # a base64 file in a body is remembered by its hash
+_MAX_TEXT = 65_536  # a base64 file in a body is remembered by its hash
 
 
 class State:
@@ -96,8 +96,8 @@ class State:
         self, path: str, body: Any, generation: Generation | None, arrived: float
     ) -> None:
         """Keep what a create sent and when it came, for whoever compares."""
-        if len(self.creates) >= MOST_CREATES_LISTED:
-            del self.creates[: MOST_CREATES_LISTED // 10]
+        if len(self.creates) >= MAX_CREATES_LISTED:
+            del self.creates[: MAX_CREATES_LISTED // 10]
         remote_id = generation.remote_id if generation else None
         self.creates.append(
             {"path": path, "body": shortened(body), "remote_id": remote_id, "at": arrived}
@@ -172,7 +172,7 @@ class State:
 
 def shortened(value: Any) -> Any:
     """``value`` with every very long text replaced by its hash and length."""
-    if isinstance(value, str) and len(value) > _LONGEST_TEXT:
+    if isinstance(value, str) and len(value) > _MAX_TEXT:
         digest = hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
         return f"<sha256:{digest} of {len(value)} characters>"
     if isinstance(value, dict):

@@ -12,7 +12,7 @@ from typing import Literal, get_args
 
 Event = Literal["task.created", "task.succeeded", "task.failed", "balance.low"]
 EVENTS: tuple[Event, ...] = get_args(Event)
-MOST_ENDPOINTS = 5
+MAX_ENDPOINTS = 5
 """As many as the API's console takes."""
 _PREFIX = "whsec_"
 

@@ -18,7 +18,7 @@ from mulequeue.emulator.webhook_endpoints import Endpoint, Event
 
 _TIMEOUT = aiohttp.ClientTimeout(total=10)
 Payload = Callable[[Generation, float], Coroutine[Any, Any, Any]]
-MOST_DELIVERIES_LISTED = 10_000
+MAX_DELIVERIES_LISTED = 10_000
 # Its shape was never seen; the threshold is the console's default.
 LOW_BALANCE = {"state": "ALERTED", "threshold_usd": 10, "available_balance_usd": 9.5}
 
@@ -139,7 +139,7 @@ class Webhooks:
         body: bytes,
         then: Callable[[], None] | None = None,
     ) -> None:
-        del self.deliveries[:-MOST_DELIVERIES_LISTED]
+        del self.deliveries[:-MAX_DELIVERIES_LISTED]
         self.deliveries.append(delivery)
         await asyncio.sleep(endpoint.delay_seconds)
         for _ in range(endpoint.copies):

@@ -15,10 +15,10 @@ from mulequeue.api.parsing import TaskReply
 from mulequeue.api.results import (
     Accepted,
     Fetched,
-    NotCreated,
     NotFound,
     NotSent,
     Refused,
+    RetryLater,
     Submitted,
 )
 from mulequeue.outcome import File
@@ -79,32 +79,32 @@ class Meter:
 
     # -- what is counted -------------------------------------------------------------------
 
-    def submitted(self, profile: str, answer: Submitted) -> None:
+    def count_submission(self, profile: str, answer: Submitted) -> None:
         """What became of a create request."""
-        self.count("submit_answers", profile, *_said(answer))
+        self.count("submit_answers", profile, *_outcome_label(answer))
 
-    def checked(self, profile: str, found: Fetched) -> None:
+    def count_check(self, profile: str, found: Fetched) -> None:
         """What a status check was answered."""
         self.count("poll_answers", profile, _code(found))
 
-    def stored(self, files: Sequence[File], seconds: float) -> None:
+    def count_stored(self, files: Sequence[File], seconds: float) -> None:
         """A download ended well."""
         self.count("download_files", amount=len(files))
         self.count("download_bytes", amount=sum(item.bytes for item in files))
         self.observe("download_seconds", value=seconds, bounds=DOWNLOAD_SECONDS)
 
-    def attempted(self, task: str, result: str) -> None:
+    def count_attempt(self, task: str, result: str) -> None:
         """An attempt of ``download`` or ``notify`` is over: done, retried or given_up."""
         self.count("transfers", task.rpartition(".")[2], result)
 
 
-def _said(answer: Submitted) -> tuple[str, str]:
+def _outcome_label(answer: Submitted) -> tuple[str, str]:
     """What the answer means for the money, and its HTTP status; empty: there was none."""
     if isinstance(answer, Accepted):
         return "accepted", "2xx"
     if isinstance(answer, NotSent):
         return "not_sent", ""
-    if isinstance(answer, NotCreated | Refused):
+    if isinstance(answer, RetryLater | Refused):
         what = "refused" if isinstance(answer, Refused) else "not_created"
         return what, _text(answer.error.status_code)
     return "unknown", _text(answer.status_code)

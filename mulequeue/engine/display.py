@@ -33,7 +33,7 @@ _OPTIONS = (
 _STATUS = re.compile(r"'status': '(\w+)'")
 
 
-def shown_args(task_name: str, args: Any, kwargs: Any) -> str:
+def format_args(task_name: str, args: Any, kwargs: Any) -> str:
     """A call's arguments in one line: ``alibaba/wan2.6-t2i: a mule at dawn``.
 
     :param args, kwargs: of the message, whoever sent it: nothing of them is taken for granted.
@@ -46,7 +46,7 @@ def shown_args(task_name: str, args: Any, kwargs: Any) -> str:
     return show(given) if show is not None else "…"
 
 
-def shown_kwargs(kwargs: Any) -> str:
+def format_kwargs(kwargs: Any) -> str:
     """The options of a call: ``on_failure=return, batch_id=b1``."""
     given = kwargs if isinstance(kwargs, Mapping) else {}
     pairs = []
@@ -58,7 +58,7 @@ def shown_kwargs(kwargs: Any) -> str:
     return ", ".join(pairs)
 
 
-def shown_result(text: str) -> str:
+def format_result(text: str) -> str:
     """The repr of a result, as Celery cuts it off, in a word: ``succeeded``.
 
     Lists (of a batch) become ``…``, as everything that may hold a URL.

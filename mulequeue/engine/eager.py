@@ -10,16 +10,16 @@ from typing import Any
 from mulequeue.api import client
 from mulequeue.api.terminal_answer import answer_of
 from mulequeue.catalog.poll_schedule import backoff_seconds
-from mulequeue.engine.generation_request import Plan
-from mulequeue.engine.poll.decide import Again, decide
+from mulequeue.engine.generation_request import GenerationRequest
+from mulequeue.engine.poll.decide import PollAgain, decide
 from mulequeue.ledger.records import iso
 from mulequeue.ledger.types import Due
 from mulequeue.outcome import Asset, ErrorInfo, Outcome
 from mulequeue.settings import Settings
 
 
-def wait_in_line(
-    plan: Plan, settings: Settings, *, task_id: str, remote_id: str | None = None
+def generate_inline(
+    plan: GenerationRequest, settings: Settings, *, task_id: str, remote_id: str | None = None
 ) -> Outcome:
     """Submit and wait. A create request is sent once; only one that was not created is repeated.
 
@@ -39,7 +39,7 @@ def wait_in_line(
         if isinstance(answer, client.Accepted):
             return _accepted(plan, settings, task_id, answer, submitted)
         wait = backoff_seconds(attempt, first=2, ceiling=60, chance=random.random())
-        if isinstance(answer, client.NotCreated):
+        if isinstance(answer, client.RetryLater):
             wait = max(wait, answer.retry_after_seconds or 0)
         is_final = isinstance(answer, (client.Refused, client.Unknown))
         if is_final or time.monotonic() + wait > gives_up:
@@ -49,7 +49,11 @@ def wait_in_line(
 
 
 def _accepted(
-    plan: Plan, settings: Settings, task_id: str, answer: client.Accepted, submitted: float
+    plan: GenerationRequest,
+    settings: Settings,
+    task_id: str,
+    answer: client.Accepted,
+    submitted: float,
 ) -> Outcome:
     reply = answer.reply
     assert reply.remote_id is not None
@@ -65,7 +69,7 @@ def _accepted(
 
 
 def _poll(
-    plan: Plan, settings: Settings, task_id: str, remote_id: str, submitted: float
+    plan: GenerationRequest, settings: Settings, task_id: str, remote_id: str, submitted: float
 ) -> Outcome:
     due = _first_check(plan, task_id, remote_id, submitted)
     wait = plan.schedule.seconds(0, random.random())
@@ -82,7 +86,7 @@ def _poll(
             chance=random.random(),
             grace_seconds=settings.not_found_grace_seconds,
         )
-        if not isinstance(decision, Again):
+        if not isinstance(decision, PollAgain):
             return _outcome(
                 plan,
                 task_id,
@@ -96,7 +100,7 @@ def _poll(
         wait = max(decision.due - now, 0.0)
 
 
-def _first_check(plan: Plan, task_id: str, remote_id: str, submitted: float) -> Due:
+def _first_check(plan: GenerationRequest, task_id: str, remote_id: str, submitted: float) -> Due:
     return Due(
         task_id=task_id,
         remote_id=remote_id,
@@ -112,7 +116,7 @@ def _first_check(plan: Plan, task_id: str, remote_id: str, submitted: float) -> 
 
 
 def _end_of(answer: client.Submitted) -> tuple[str, dict[str, Any]]:
-    if isinstance(answer, (client.Refused, client.NotCreated)):
+    if isinstance(answer, (client.Refused, client.RetryLater)):
         return "failed", {"error": answer.error}
     status = "submit_unknown" if isinstance(answer, client.Unknown) else "failed"
     kind = "SubmitUnknown" if status == "submit_unknown" else "ServerError"
@@ -121,7 +125,7 @@ def _end_of(answer: client.Submitted) -> tuple[str, dict[str, Any]]:
 
 
 def _outcome(
-    plan: Plan,
+    plan: GenerationRequest,
     task_id: str,
     status: str,
     answer: dict[str, Any],

@@ -11,7 +11,7 @@ from mulequeue import catalog
 from mulequeue.api.terminal_answer import error_of
 from mulequeue.catalog.inputs import check_input, input_digest, resolve_input
 from mulequeue.catalog.poll_schedule import PollSchedule
-from mulequeue.catalog.validation.calls import mode_of, refuse
+from mulequeue.catalog.validation.calls import mode_of, validate_input
 from mulequeue.errors import InputError
 from mulequeue.outcome import ErrorInfo
 from mulequeue.settings import Profile, Settings
@@ -22,7 +22,7 @@ LABEL_BYTES = 60  # Redis keeps a hash compact while no value is longer than 64 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class GenerationRequest:
     """One generation to be made."""
 
     model: catalog.Model
@@ -64,7 +64,7 @@ class Plan:
         )
 
 
-def make_plan(
+def make_generation_request(
     settings: Settings,
     model: str,
     input: Any,
@@ -77,7 +77,7 @@ def make_plan(
     batch_size: int | None = None,
     validate: str | None = None,
     submits: bool = True,
-) -> Plan:
+) -> GenerationRequest:
     """Check a call of ``generate``.
 
     :param validate: ``strict``, ``warn`` or ``off``; None: the setting ``mulequeue_validate``.
@@ -91,7 +91,7 @@ def make_plan(
     found = catalog.find(model)
     check_input(input, settings.input_roots, max_bytes=settings.input_max_bytes)
     if submits:
-        refuse(found, input, mode_of(validate, settings.validate))
+        validate_input(found, input, mode_of(validate, settings.validate))
     schedule = found.schedule if poll_interval is None else PollSchedule.fixed(poll_interval)
     wait = next(
         value
@@ -100,7 +100,7 @@ def make_plan(
     )
     if isinstance(wait, bool) or not isinstance(wait, (int, float)) or not 0 < wait < math.inf:
         raise InputError(f"max_wait is {wait!r}; it must be a number of seconds above 0.")
-    return Plan(
+    return GenerationRequest(
         model=found,
         input=input,
         profile=settings.profile(profile),

@@ -9,7 +9,7 @@ import time
 logger = logging.getLogger("mulequeue")
 
 
-class Absence:
+class RedisAvailability:
     """Who asks the ledger tells it here that there was no answer, and that there was one.
 
     :param url: of the ledger's Redis, without its password.
@@ -20,7 +20,7 @@ class Absence:
         self._since: float | None = None
         self._lock = threading.Lock()
 
-    def noted(self, exc: Exception) -> None:
+    def mark_down(self, exc: Exception) -> None:
         """It did not answer."""
         with self._lock:
             if self._since is not None:
@@ -33,7 +33,7 @@ class Absence:
             self._url,
         )
 
-    def over(self) -> None:
+    def mark_up(self) -> None:
         """It answered."""
         if self._since is None:
             return

@@ -12,58 +12,58 @@ from typing import Any, TypeVar
 from redis.exceptions import RedisError
 
 from mulequeue.catalog.poll_schedule import backoff_seconds
-from mulequeue.engine.worker_context import Runtime, runtime
+from mulequeue.engine.worker_context import WorkerContext, worker_context
 
 logger = logging.getLogger("mulequeue")
 T = TypeVar("T")
 
 
-LEDGER_PATIENCE_SECONDS = 30.0
+LEDGER_RETRY_SECONDS = 30.0
 """How long a delivery waits for Redis before it hands its message back."""
 
 
-def ask(task: Any, function: Callable[[], T]) -> T:
+def call_or_requeue(task: Any, function: Callable[[], T]) -> T:
     """A delivery's first word with the ledger; while Redis is away the message is kept alive.
 
     :raises celery.exceptions.Retry: the message comes again later; nothing was done.
     """
     try:
-        return insist(runtime(task.app), function)
+        return call_with_retry(worker_context(task.app), function)
     except RedisError as exc:
         raise task.retry(exc=exc, countdown=30, max_retries=None) from None
 
 
-def insist(here: Runtime, function: Callable[[], T]) -> T:
-    """Until Redis answers, for ``LEDGER_PATIENCE_SECONDS``; blocks.
+def call_with_retry(ctx: WorkerContext, function: Callable[[], T]) -> T:
+    """Until Redis answers, for ``LEDGER_RETRY_SECONDS``; blocks.
 
     :raises redis.exceptions.RedisError: it did not answer in that time.
     """
-    ends = time.monotonic() + LEDGER_PATIENCE_SECONDS
+    ends = time.monotonic() + LEDGER_RETRY_SECONDS
     attempt = 0
     while True:
         try:
             answer = function()
         except RedisError as exc:
-            here.absence.noted(exc)
+            ctx.redis_availability.mark_down(exc)
             if time.monotonic() > ends:
                 raise
             time.sleep(_delay(attempt))
             attempt += 1
         else:
-            here.absence.over()
+            ctx.redis_availability.mark_up()
             return answer
 
 
-async def keep_trying(
-    here: Runtime, function: Callable[[], T], *, remote_id: str | None = None
+async def retry_forever(
+    ctx: WorkerContext, function: Callable[[], T], *, remote_id: str | None = None
 ) -> T:
     """Until Redis is back. An id that is paid is logged, so that even a dead machine's is known."""
     attempt = 0
     while True:
         try:
-            answer = await here.call(function)
+            answer = await ctx.call(function)
         except RedisError as exc:
-            here.absence.noted(exc)
+            ctx.redis_availability.mark_down(exc)
             if remote_id and not attempt:
                 logger.critical(
                     "remote id %s is not recorded yet, and paid: the ledger's Redis does not answer",
@@ -73,7 +73,7 @@ async def keep_trying(
             await asyncio.sleep(_delay(attempt))
             attempt += 1
         else:
-            here.absence.over()
+            ctx.redis_availability.mark_up()
             return answer
 
 

@@ -22,18 +22,18 @@ from redis.exceptions import RedisError
 
 from mulequeue import catalog
 from mulequeue.api import parsing
-from mulequeue.api.terminal_answer import answer_of, life_told
+from mulequeue.api.terminal_answer import answer_of, reported_duration
 from mulequeue.api.webhook_signature import SignatureError, check_signature
-from mulequeue.engine.worker_context import Runtime, runtime
+from mulequeue.engine.worker_context import WorkerContext, worker_context
 from mulequeue.ledger import Record, Wake
 from mulequeue.signals import balance_low
 
-__all__ = ["MOST_BODY_BYTES", "Reply", "handle", "settle_early"]
+__all__ = ["MAX_BODY_BYTES", "Reply", "handle", "settle_early"]
 
 logger = logging.getLogger("mulequeue")
 
-MOST_BODY_BYTES = 1024**2
-_MOST_ID_CHARACTERS = 200
+MAX_BODY_BYTES = 1024**2
+_MAX_ID_CHARACTERS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +59,16 @@ def handle(
     """Take one webhook; never raises for anything that is in the request.
 
     :param headers: of the request.
-    :param body: exactly as it arrived; a view need not read more than ``MOST_BODY_BYTES + 1``.
+    :param body: exactly as it arrived; a view need not read more than ``MAX_BODY_BYTES + 1``.
     :param app: the Celery app; None: the current one.
     :param now: unix seconds; None: this machine's clock.
     :raises ConfigurationError: mulequeue's settings are wrong.
     """
-    here = runtime(app)
+    ctx = worker_context(app)
     now = time.time() if now is None else now
     try:
-        event = _verified(here, headers, body, now)
-        text = _take(here, event, now)
+        event = _verified(ctx, headers, body, now)
+        text = _take(ctx, event, now)
     except Refused as exc:
         logger.warning(
             "webhook refused: %s", exc, extra={"status_code": exc.status_code, "bytes": len(body)}
@@ -80,21 +80,23 @@ def handle(
     return Reply(200, text)
 
 
-def settle_early(here: Runtime, task_id: str, remote_id: str) -> Wake | None:
+def settle_early(ctx: WorkerContext, task_id: str, remote_id: str) -> Wake | None:
     """Settle with what a webhook told before the id was recorded, if one did.
 
     :returns: the wake to publish.
     """
-    end = here.ledger.early_end(remote_id)
-    return None if end is None else _settle(here, task_id, remote_id, end, time.time())
+    end = ctx.ledger.early_end(remote_id)
+    return None if end is None else _settle(ctx, task_id, remote_id, end, time.time())
 
 
-def _verified(here: Runtime, headers: Mapping[str, str], body: bytes, now: float) -> dict[str, Any]:
+def _verified(
+    ctx: WorkerContext, headers: Mapping[str, str], body: bytes, now: float
+) -> dict[str, Any]:
     """The event, once its sender is known."""
-    secrets = here.settings.webhook_secret
+    secrets = ctx.settings.webhook_secret
     if not secrets:
         raise Refused(503, "no secret is set: mulequeue_webhook_secret or MULEQUEUE_WEBHOOK_SECRET")
-    if len(body) > MOST_BODY_BYTES:
+    if len(body) > MAX_BODY_BYTES:
         raise Refused(413, "larger than 1 MiB")
     try:
         check_signature(headers, body, secrets=secrets, now=now)
@@ -107,30 +109,30 @@ def _verified(here: Runtime, headers: Mapping[str, str], body: bytes, now: float
     if not isinstance(event, dict) or not isinstance(event.get("type"), str):
         raise Refused(400, "no event with a type")
     event_id = event.get("id")
-    if not isinstance(event_id, str) or not 0 < len(event_id) <= _MOST_ID_CHARACTERS:
+    if not isinstance(event_id, str) or not 0 < len(event_id) <= _MAX_ID_CHARACTERS:
         raise Refused(400, "no event with an id")
     return event
 
 
-def _take(here: Runtime, event: dict[str, Any], now: float) -> str:
+def _take(ctx: WorkerContext, event: dict[str, Any], now: float) -> str:
     """Do what the event asks for, once; what became of it."""
     event_id, remote_id, end = event["id"], None, None
     if event["type"].startswith("task."):
         remote_id, end = _end_in(event)
-    what, task_id = here.ledger.note_event(event_id, remote_id, end)
+    what, task_id = ctx.ledger.record_event(event_id, remote_id, end)
     if task_id is not None and remote_id is not None and end is not None:
         try:
-            wake = _settle(here, task_id, remote_id, end, now)
+            wake = _settle(ctx, task_id, remote_id, end, now)
         except RedisError:
-            here.ledger.forget_event(event_id)
+            ctx.ledger.forget_event(event_id)
             raise
-        here.wake([wake]).result()
+        ctx.wake([wake]).result()
         return "known before" if wake is None else "settled"
     if what == "early":
         logger.info("a webhook tells of an unknown generation", extra={"remote_id": remote_id})
     elif what == "other" and event["type"] == "balance.low":
         logger.warning("the balance of an account is low")
-        balance_low.send(sender=here.app, event=event)
+        balance_low.send(sender=ctx.app, event=event)
     return what
 
 
@@ -145,24 +147,26 @@ def _end_in(event: Mapping[str, Any]) -> tuple[str | None, dict[str, Any] | None
         reply = parsing.read_task(payload)
     except parsing.WireError:
         raise Refused(400, "no generation in its data.payload") from None
-    if not reply.remote_id or len(reply.remote_id) > _MOST_ID_CHARACTERS:
+    if not reply.remote_id or len(reply.remote_id) > _MAX_ID_CHARACTERS:
         raise Refused(400, "no generation with an id")
     is_bare = reply.error is not None and reply.error.type == "NoAssets"
     return (None, None) if reply.state == "active" or is_bare else (reply.remote_id, payload)
 
 
 def _settle(
-    here: Runtime, task_id: str, remote_id: str, end: Mapping[str, Any], now: float
+    ctx: WorkerContext, task_id: str, remote_id: str, end: Mapping[str, Any], now: float
 ) -> Wake | None:
     """Write the outcome of the generation that the record waits for."""
-    record = here.ledger.record(task_id)
+    record = ctx.ledger.record(task_id)
     if record is None:
         return None
-    here.ledger.webhooks_came(record.profile, now)
+    ctx.ledger.record_webhook(record.profile, now)
     if record.state != "generating" or record.remote_id != remote_id:
         return None
     status, answer = _answer(record, end, now)
-    wake = here.ledger.settle(task_id, None, status, answer, duration_seconds=life_told(answer))
+    wake = ctx.ledger.settle(
+        task_id, None, status, answer, duration_seconds=reported_duration(answer)
+    )
     if wake is not None:
         extra = {"task_id": task_id, "remote_id": remote_id, "status": status}
         logger.info("generation finished, told by webhook", extra=extra)

@@ -15,23 +15,23 @@ from weakref import WeakKeyDictionary
 from celery import current_app
 from kombu.exceptions import EncodeError
 
-from mulequeue.api.status_checks import Checks
+from mulequeue.api.status_checks import StatusClient
 from mulequeue.engine.counters import Meter
 from mulequeue.engine.queues import NULL_DISPATCHER, countdown, internal_queue
-from mulequeue.engine.redis_availability import Absence
+from mulequeue.engine.redis_availability import RedisAvailability
 from mulequeue.errors import MuleQueueError
-from mulequeue.ledger import Ledger, Message, Wake, unpack
+from mulequeue.ledger import Ledger, PollMessage, Wake, unpack
 from mulequeue.settings import Settings
-from mulequeue.settings.redaction import masked
+from mulequeue.settings.redaction import redact
 
 logger = logging.getLogger("mulequeue")
 T = TypeVar("T")
 
 # A pooled connection may have died with a broker that is back; more than that is left to due times.
-_ONCE_MORE = {"max_retries": 1, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.2}
+_RETRY_ONCE = {"max_retries": 1, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.2}
 
 
-class Runtime:
+class WorkerContext:
     """One process' share of the fleet, made at first use and never inherited over a fork."""
 
     def __init__(self, app: Any, settings: Settings) -> None:
@@ -41,14 +41,14 @@ class Runtime:
         for name in (settings.poll_queue, settings.wake_queue):
             internal_queue(app, name)
         self.ledger = Ledger.of(settings)
-        self.absence = Absence(masked(settings.redis_url))
+        self.redis_availability = RedisAvailability(redact(settings.redis_url))
         self.meter = Meter(self.ledger.add_counts)
         self.state: dict[str, Any] = {}
         """What a module keeps per process (the poller)."""
         self._unfinished: set[Future[Any]] = set()
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._checks: Checks | None = None
+        self._checks: StatusClient | None = None
         # One thread for the ledger's calls: each more keeps memory of its own (40 MiB at 10,000).
         # Not the loop's own threads: there a name look-up that hangs would hold up the ledger.
         self._ledger_thread = ThreadPoolExecutor(1, "mulequeue-ledger")
@@ -81,7 +81,7 @@ class Runtime:
         Supervisors that send SIGTERM to a whole group (systemd by default, honcho, Heroku) reach
         the pool's processes too, whose answer to it is SystemExit, in the middle of a task. What
         other pools are interrupted with must not wait here, where it could hold up the event loop
-        itself (gevent): their worker waits before it ends (:meth:`finish_up`).
+        itself (gevent): their worker waits before it ends (:meth:`drain`).
         """
         future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
         self._unfinished.add(future)
@@ -92,24 +92,26 @@ class Runtime:
             wait([future])
             raise
 
-    def finish_up(self) -> None:
+    def drain(self) -> None:
         """Wait for what must not stay half done, and write what was counted."""
         wait(list(self._unfinished), timeout=self.settings.submit_timeout_seconds + 30)
         self.meter.flush()
 
-    def checks(self) -> Checks:
+    def checks(self) -> StatusClient:
         """The keep-alive connections of all status checks; call it on the loop."""
         if self._checks is None:
-            self._checks = Checks(self.settings, limit=self.settings.poll_concurrency)
+            self._checks = StatusClient(self.settings, limit=self.settings.poll_concurrency)
         return self._checks
 
     # -- publishing ------------------------------------------------------------------------
 
     def wake(self, wakes: Sequence[Wake | None]) -> Future[int]:
         """Re-enqueue parked tasks. Answers how many went out; the rest is woken when due."""
-        return self._publisher.submit(self.wake_here, [wake for wake in wakes if wake is not None])
+        return self._publisher.submit(
+            self.wake_blocking, [wake for wake in wakes if wake is not None]
+        )
 
-    def wake_here(self, wakes: Sequence[Wake]) -> int:
+    def wake_blocking(self, wakes: Sequence[Wake]) -> int:
         """The same in the calling thread, which must not be running a task."""
         published = 0
         if not wakes:
@@ -118,9 +120,9 @@ class Runtime:
             with self.app.producer_or_acquire() as producer:
                 for wake in wakes:
                     published += self._wake_one(wake, producer)
-            looks = [wake.look for wake in wakes if wake.look is not None]
+            looks = [wake.poll_by for wake in wakes if wake.poll_by is not None]
             if looks:  # what ended made room for one that waits
-                self.publish_poll_here(self.ledger.schedule_poll(min(looks)))
+                self.publish_poll_blocking(self.ledger.schedule_poll(min(looks)))
         except Exception as exc:
             # The outcome is stored and every record has a due time: it is woken again.
             left = len(wakes) - published
@@ -136,7 +138,7 @@ class Runtime:
             signature = self.app.signature(unpack(wake.signature))
             signature.apply_async(
                 producer=producer,
-                retry_policy=_ONCE_MORE,
+                retry_policy=_RETRY_ONCE,
                 add_to_parent=False,
                 event_dispatcher=NULL_DISPATCHER,
             )
@@ -145,12 +147,12 @@ class Runtime:
             return False
         return True
 
-    def publish_poll(self, message: Message | None) -> None:
+    def publish_poll(self, message: PollMessage | None) -> None:
         """Send the next poll message, if there is one to send."""
         if message is not None:
-            self._publisher.submit(self.publish_poll_here, message).result()
+            self._publisher.submit(self.publish_poll_blocking, message).result()
 
-    def publish_poll_here(self, message: Message | None) -> None:
+    def publish_poll_blocking(self, message: PollMessage | None) -> None:
         """The same in the calling thread, which must not be running a task."""
         if message is None:
             return
@@ -160,21 +162,21 @@ class Runtime:
                 (message.token,),
                 queue=self.settings.poll_queue,
                 add_to_parent=False,
-                retry_policy=_ONCE_MORE,
+                retry_policy=_RETRY_ONCE,
                 **countdown(self.app, message.countdown),
             )
         except Exception as exc:
             # The watchdog of any worker notices that something is overdue.
             logger.warning("could not publish a poll message: %r", exc)
 
-    def poll_at(self, due: float) -> None:
+    def schedule_poll(self, due: float) -> None:
         """Something was parked that is due then (unix seconds of Redis' clock)."""
         self.publish_poll(self.ledger.schedule_poll(due))
 
-    async def look_at(self, due: float) -> None:
+    async def schedule_poll_async(self, due: float) -> None:
         """The same from the loop. A broker that takes nothing holds up no ledger call meanwhile."""
         message = await self.call(self.ledger.schedule_poll, due)
-        await asyncio.wrap_future(self._publisher.submit(self.publish_poll_here, message))
+        await asyncio.wrap_future(self._publisher.submit(self.publish_poll_blocking, message))
 
     # -- blocking calls from the loop --------------------------------------------------------
 
@@ -185,7 +187,7 @@ class Runtime:
 
     def close(self) -> None:
         """Stop the loop and its connections."""
-        self.finish_up()
+        self.drain()
         self._publisher.shutdown(wait=True)
         loop = self._loop
         if loop is not None and loop.is_running():
@@ -195,11 +197,11 @@ class Runtime:
         self.ledger.redis.close()
 
 
-_runtimes: WeakKeyDictionary[Any, Runtime] = WeakKeyDictionary()
+_contexts: WeakKeyDictionary[Any, WorkerContext] = WeakKeyDictionary()
 _guard = threading.Lock()
 
 
-def runtime(app: Any = None) -> Runtime:
+def worker_context(app: Any = None) -> WorkerContext:
     """This process' runtime for a Celery app (None: the current one).
 
     :raises ConfigurationError: a setting is wrong.
@@ -208,17 +210,17 @@ def runtime(app: Any = None) -> Runtime:
     if hasattr(app, "_get_current_object"):  # a proxy cannot be a key
         app = app._get_current_object()
     with _guard:
-        found = _runtimes.get(app)
+        found = _contexts.get(app)
         if found is None or found.pid != os.getpid():
-            found = _runtimes[app] = Runtime(app, Settings.load(app))
+            found = _contexts[app] = WorkerContext(app, Settings.load(app))
         return found
 
 
-def finish_up() -> None:
+def drain() -> None:
     """What a process has to do before it ends in order."""
-    for found in list(_runtimes.values()):
+    for found in list(_contexts.values()):
         if found.pid == os.getpid():
-            found.finish_up()
+            found.drain()
 
 
 def _renew_lock() -> None:

@@ -41,23 +41,24 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from mulequeue.ledger.cancellation import Cancelling
+from mulequeue.ledger.cancellation import CancellationStore
 from mulequeue.ledger.connection import connect
-from mulequeue.ledger.leases import Transfers
-from mulequeue.ledger.limits import Gate, Gates, limits_of
-from mulequeue.ledger.metrics import Counted
-from mulequeue.ledger.poll_message import Sweeping
-from mulequeue.ledger.queries import Reading
+from mulequeue.ledger.leases import LeaseStore
+from mulequeue.ledger.limits import SubmissionLimits, SubmissionStatus, limits_of
+from mulequeue.ledger.metrics import MetricsStore
+from mulequeue.ledger.poll_message import PollMessageStore
+from mulequeue.ledger.queries import Queries
 from mulequeue.ledger.records import SCHEMA_VERSION, Record, outcome_of
 from mulequeue.ledger.serialization import pack, unpack
 from mulequeue.ledger.types import (
+    Action,
     Batch,
+    Claim,
     Due,
     DurationSample,
     Intent,
-    Message,
+    PollMessage,
     Recorded,
-    Sweep,
     Verdict,
     Wake,
     due_of,
@@ -66,20 +67,21 @@ from mulequeue.ledger.types import (
     verdict_of,
     wake_of,
 )
-from mulequeue.ledger.webhook_events import Events
+from mulequeue.ledger.webhook_events import WebhookEventStore
 from mulequeue.settings import Profile
 
 __all__ = [
+    "Action",
     "Batch",
+    "Claim",
     "Due",
     "DurationSample",
-    "Gate",
     "Intent",
     "Ledger",
-    "Message",
+    "PollMessage",
     "Record",
     "Recorded",
-    "Sweep",
+    "SubmissionStatus",
     "Verdict",
     "Wake",
     "connect",
@@ -91,11 +93,19 @@ __all__ = [
 
 CLAIM_LEASE_SECONDS = 5.0
 SUBMIT_MARGIN_SECONDS = 15.0
-MOST_CLAIMED = 250
-MOST_WAKES = 200
+MAX_CLAIMED = 250
+MAX_WAKES = 200
 
 
-class Ledger(Sweeping, Transfers, Events, Gates, Cancelling, Reading, Counted):
+class Ledger(
+    PollMessageStore,
+    LeaseStore,
+    WebhookEventStore,
+    SubmissionLimits,
+    CancellationStore,
+    Queries,
+    MetricsStore,
+):
     """One fleet's ledger on one Redis.
 
     :param redis: a client that answers bytes (``decode_responses`` off).
@@ -105,7 +115,7 @@ class Ledger(Sweeping, Transfers, Events, Gates, Cancelling, Reading, Counted):
 
     # -- a delivery of generate ------------------------------------------------------------
 
-    def intend(self, intent: Intent, *, submit_seconds: float) -> Verdict:
+    def begin_delivery(self, intent: Intent, *, submit_seconds: float) -> Verdict:
         """Ask what a delivery of ``generate`` is to do; writes the intent.
 
         :param submit_seconds: total deadline of the POST; the lease is a little longer.
@@ -128,7 +138,7 @@ class Ledger(Sweeping, Transfers, Events, Gates, Cancelling, Reading, Counted):
         )
         return verdict_of(intent.task_id, answer)
 
-    def prolong(self, intent: Intent, *, submit_seconds: float) -> bool:
+    def extend_lease(self, intent: Intent, *, submit_seconds: float) -> bool:
         """Begin the lease of a submission anew, before its POST; False: it has lost it."""
         lease = submit_seconds + SUBMIT_MARGIN_SECONDS
         return bool(self._run("extend_lease", intent.task_id, intent.run, lease))
@@ -141,14 +151,14 @@ class Ledger(Sweeping, Transfers, Events, Gates, Cancelling, Reading, Counted):
         parked: Mapping[str, Any],
         first_poll_seconds: float,
         max_wait_seconds: float,
-        look_seconds: float | None = None,
-        hold: str = "",
+        poll_by_seconds: float | None = None,
+        claim_token: str = "",
     ) -> Recorded:
         """Record a paid id. Never refused for a reason of state.
 
         :param parked: the signature without the input.
-        :param look_seconds: until somebody has to look at the ledger; None: the first poll.
-        :param hold: a claim token, when the answer is already terminal and is settled next.
+        :param poll_by_seconds: until somebody has to look at the ledger; None: the first poll.
+        :param claim_token: a claim token, when the answer is already terminal and is settled next.
         """
         answer = self._run(
             "record_id",
@@ -158,16 +168,16 @@ class Ledger(Sweeping, Transfers, Events, Gates, Cancelling, Reading, Counted):
             pack(dict(parked)),
             first_poll_seconds,
             max_wait_seconds,
-            hold,
+            claim_token,
             intent.profile.name,
-            first_poll_seconds if look_seconds is None else look_seconds,
+            first_poll_seconds if poll_by_seconds is None else poll_by_seconds,
             "digest",
             intent.digest,
             *intent.fields(),
         )
         return recorded_of(intent.task_id, answer)
 
-    def retract(
+    def requeue(
         self, intent: Intent, *, retry_after_seconds: float | None, first: float, ceiling: float
     ) -> tuple[float | None, Wake | None]:
         """A create was not made: back to waiting, and the profile's submissions pause.
@@ -189,7 +199,7 @@ class Ledger(Sweeping, Transfers, Events, Gates, Cancelling, Reading, Counted):
         """The create came to an end without an id: refused, or nobody knows."""
         return self._settle(intent.task_id, status, answer, "run", intent.run)
 
-    def delivered(self, task_id: str, epoch: str, *, ttl_seconds: int) -> bool:
+    def end_delivery(self, task_id: str, epoch: str, *, ttl_seconds: int) -> bool:
         """Celery dispatched what follows; from here on the record is history."""
         return bool(self._run("end_delivery", task_id, epoch, ttl_seconds))
 
@@ -201,19 +211,19 @@ class Ledger(Sweeping, Transfers, Events, Gates, Cancelling, Reading, Counted):
         *,
         token: str | None = None,
         former_fingerprints: Sequence[str] = (),
-        most: int = MOST_CLAIMED,
-        most_wakes: int = MOST_WAKES,
+        limit: int = MAX_CLAIMED,
+        wake_limit: int = MAX_WAKES,
         chance: float | None = None,
-    ) -> Sweep:
-        """Take what is due, at most ``most`` records; the claim lapses by itself."""
+    ) -> Claim:
+        """Take what is due, at most ``limit`` records; the claim lapses by itself."""
         token = token or new_token()
         profiles = list(profiles)
         limits = {profile.name: limits_of(profile) for profile in profiles}
         now, unknown, polls, wakes, looked_at, reopening = self._run(
             "claim",
             token,
-            most,
-            most_wakes,
+            limit,
+            wake_limit,
             CLAIM_LEASE_SECONDS,
             SCHEMA_VERSION,
             json.dumps(limits),
@@ -221,13 +231,13 @@ class Ledger(Sweeping, Transfers, Events, Gates, Cancelling, Reading, Counted):
             *(p.fingerprint for p in profiles),
             *former_fingerprints,
         )
-        return Sweep(
+        return Claim(
             token=token,
             now=float(now),
             unknown_fingerprint=unknown.decode(),
             polls=[due_of(row) for row in json.loads(polls)],
             wakes=[Wake(row[0].decode().removeprefix("transfer:"), row[1]) for row in wakes],
-            looked_at=looked_at,
+            examined=looked_at,
             reopening=[name.decode() for name in reopening],
         )
 
@@ -265,13 +275,13 @@ class Ledger(Sweeping, Transfers, Events, Gates, Cancelling, Reading, Counted):
         task_id: str,
         status: str,
         answer: Mapping[str, Any] | None,
-        who: str,
+        by: str,
         token: str,
         polls: int = 0,
         duration: float | None = None,
     ) -> Wake | None:
         text = json.dumps(answer, ensure_ascii=False) if answer else ""
-        found = self._run("settle", task_id, status, text, who, token, polls, duration)
+        found = self._run("settle", task_id, status, text, by, token, polls, duration)
         return wake_of(task_id, found)
 
     def trip(self, profile: str, *, seconds: float | None, first: float, ceiling: float) -> float:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from mulequeue.ledger.keyspace import Base
+from mulequeue.ledger.keyspace import Keyspace
 from mulequeue.ledger.types import Wake, wake_of
 
 
-class Cancelling(Base):
+class CancellationStore(Keyspace):
     """A task, or the members of a batch that were not started yet."""
 
     def cancel(self, task_id: str, *, ttl_seconds: int) -> tuple[str, Wake | None]:

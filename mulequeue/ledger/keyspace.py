@@ -12,7 +12,7 @@ from mulequeue.ledger.scripts import Scripts
 from mulequeue.settings import Settings
 
 
-class Base:
+class Keyspace:
     """One fleet's keys on one Redis; the arguments are described at ``Ledger``."""
 
     def __init__(

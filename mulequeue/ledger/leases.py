@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from mulequeue.ledger.keyspace import Base
+from mulequeue.ledger.keyspace import Keyspace
 from mulequeue.ledger.serialization import pack
 from mulequeue.ledger.types import Begun, begun_of
 from mulequeue.outcome import File
@@ -17,7 +17,7 @@ EXPECTED_SECONDS = 25.0
 """A message that no worker has begun by then is looked after: lost, or behind others."""
 
 
-class Transfers(Base):
+class LeaseStore(Keyspace):
     """The lease of a download or notification: from before its message leaves until its end."""
 
     def expect_transfer(self, task_id: str, task: str, signature: Mapping[str, Any]) -> bool:

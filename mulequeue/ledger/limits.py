@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mulequeue.ledger.keyspace import Base
+from mulequeue.ledger.keyspace import Keyspace
 from mulequeue.ledger.types import texts
 from mulequeue.settings.profiles import Limits, Profile
 
@@ -14,34 +14,34 @@ _DAY_SECONDS = 86400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gate:
+class SubmissionStatus:
     """How the submissions of a profile stand. Times are unix seconds of Redis' clock."""
 
     profile: str
-    held_since: float | None
+    paused_since: float | None
     """Paused by hand since then; None: not paused by hand."""
     paused_until: float | None
     """The API refused creates as too many: nothing is sent until then. None: it is not so."""
     in_flight: int
     today: int
     """Generations that count on today's budget."""
-    is_waited_at: bool
+    has_waiting: bool
     """Somebody waits to be submitted."""
 
 
-class Gates(Base):
+class SubmissionLimits(Keyspace):
     """Paused by hand, and what there is to see."""
 
-    def hold(self, profile: str) -> bool:
+    def pause_submissions(self, profile: str) -> bool:
         """Nothing of this profile is submitted any more, fleet-wide; False when it was so before."""
         return bool(self._run("pause", "hold", profile)[1])
 
-    def release(self, profile: str) -> tuple[bool, float | None]:
+    def resume_submissions(self, profile: str) -> tuple[bool, float | None]:
         """Submissions go on: whether they were held, and when to look at those that wait."""
         answer = self._run("pause", "release", profile)
         return bool(answer[1]), float(answer[2]) if answer[2] else None
 
-    def gates(self, profiles: Sequence[str]) -> list[Gate]:
+    def submission_statuses(self, profiles: Sequence[str]) -> list[SubmissionStatus]:
         """How these profiles stand, in that order; one round trip."""
         seconds, micros = self.redis.time()
         now = float(seconds) + float(micros) / 1e6
@@ -52,22 +52,24 @@ class Gates(Base):
             pipe.exists(f"{self.prefix}groups:{name}")
         answers = pipe.execute()
         return [
-            _gate(name, texts(gate), int(today or 0), bool(waited), now)
+            _submission_status(name, texts(gate), int(today or 0), bool(waited), now)
             for name, gate, today, waited in zip(
                 profiles, answers[::3], answers[1::3], answers[2::3], strict=True
             )
         ]
 
 
-def _gate(name: str, fields: dict[str, str], today: int, waited: bool, now: float) -> Gate:
+def _submission_status(
+    name: str, fields: dict[str, str], today: int, waited: bool, now: float
+) -> SubmissionStatus:
     until = float(fields.get("until", 0))
-    return Gate(
+    return SubmissionStatus(
         profile=name,
-        held_since=float(fields["held"]) if "held" in fields else None,
+        paused_since=float(fields["held"]) if "held" in fields else None,
         paused_until=until if until > now else None,
         in_flight=int(fields.get("slots", 0)),
         today=today,
-        is_waited_at=waited,
+        has_waiting=waited,
     )
 
 

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mulequeue.ledger.keyspace import Base
+from mulequeue.ledger.keyspace import Keyspace
 from mulequeue.ledger.types import texts
 
 SEPARATOR = "\t"
@@ -42,7 +42,7 @@ class Snapshot:
     """Seconds -> how many are later than that."""
 
 
-class Counted(Base):
+class MetricsStore(Keyspace):
     """The hash ``metrics``."""
 
     def add_counts(self, amounts: Mapping[tuple[str, ...], float]) -> None:
@@ -60,7 +60,7 @@ class Counted(Base):
                 pipe.hincrbyfloat(key, name, amount)
         pipe.execute()
 
-    def counted(self) -> dict[str, Series]:
+    def counters(self) -> dict[str, Series]:
         """Everything that was counted, by name and labels."""
         return _series(texts(self.redis.hgetall(f"{self.prefix}metrics")))
 

@@ -9,7 +9,7 @@ from redis.retry import Retry
 from mulequeue.ledger.connection import connect
 
 
-def hasty_client(url: str, seconds: float) -> Redis:
+def probe_connection(url: str, seconds: float) -> Redis:
     """A client that asks once and waits so long at most for a connection, and for an answer.
 
     :raises ConfigurationError: as :func:`mulequeue.ledger.connect`.

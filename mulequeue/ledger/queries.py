@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from mulequeue.ledger.keyspace import Base
+from mulequeue.ledger.keyspace import Keyspace
 from mulequeue.ledger.records import Record, read_record
 from mulequeue.ledger.types import COUNTED, Batch, DurationSample, counts_of, texts
 
 
-class Reading(Base):
+class Queries(Keyspace):
     """Records, batches and counts, as plain Redis reads."""
 
     def record(self, task_id: str) -> Record | None:
@@ -50,10 +50,10 @@ class Reading(Base):
         found = self.redis.get(f"{self.prefix}remote:{remote_id}")
         return None if found is None else bytes(found).decode()  # type: ignore[arg-type]
 
-    def lives(self, path: str) -> list[DurationSample]:
+    def durations(self, path: str) -> list[DurationSample]:
         """How long the latest generations of an api_path (without ``/vendors/``) lived, newest first."""
         found: list[bytes] = self.redis.lrange(f"{self.prefix}lives:{path}", 0, -1)  # type: ignore[assignment]
-        return [life for text in found if (life := _life(text)) is not None]
+        return [life for text in found if (life := _sample(text)) is not None]
 
     def batch(self, batch_id: str) -> Batch | None:
         """Where a batch stands, or None for one that nobody started."""
@@ -92,7 +92,7 @@ class Reading(Base):
         return float(seconds) + float(micros) / 1e6
 
 
-def _life(text: bytes) -> DurationSample | None:
+def _sample(text: bytes) -> DurationSample | None:
     """None: written by a version that has another way to say it."""
     try:
         low, high, weight = map(float, text.split()[:3])

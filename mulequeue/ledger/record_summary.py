@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from mulequeue.ledger.queries import Reading
+from mulequeue.ledger.queries import Queries
 
 _FIELDS = (
     "state",
@@ -19,11 +19,11 @@ _FIELDS = (
     "remote_id",
     "late_remote_id",
 )
-_AT_ONCE = 500
+_CHUNK_SIZE = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Glance:
+class RecordSummary:
     """The few fields of a record that tell whether it is stuck."""
 
     task_id: str
@@ -32,7 +32,7 @@ class Glance:
     """Of the schema it was written with."""
     fingerprint: str
     deliveries: int
-    is_given_up: bool
+    is_abandoned: bool
     """Handing it on failed so often that its outcome became a failure, or nothing at all."""
     remote_id: str | None
     late_remote_id: str | None
@@ -40,7 +40,7 @@ class Glance:
     """Unix seconds of Redis' clock; None: nothing is to be done with it."""
 
 
-def glances(ledger: Reading, most: int) -> Iterator[Glance]:
+def record_summaries(ledger: Queries, most: int) -> Iterator[RecordSummary]:
     """All records with something to do first, the most overdue of them first, then the others.
 
     :param most: look at so many at most.
@@ -49,7 +49,7 @@ def glances(ledger: Reading, most: int) -> Iterator[Glance]:
     others = ("transfer:", "gate:")
     ids = (text for key in waiting if not (text := _text(key)).startswith(others))
     everything = islice(_once(ids, ledger.task_ids()), most)
-    while part := list(islice(everything, _AT_ONCE)):
+    while part := list(islice(everything, _CHUNK_SIZE)):
         yield from _read(ledger, part)
 
 
@@ -66,7 +66,7 @@ def _once(*sources: Iterator[str]) -> Iterator[str]:
                 yield task_id
 
 
-def _read(ledger: Reading, task_ids: list[str]) -> Iterator[Glance]:
+def _read(ledger: Queries, task_ids: list[str]) -> Iterator[RecordSummary]:
     pipe = ledger.redis.pipeline(transaction=False)
     for task_id in task_ids:
         pipe.hmget(f"{ledger.prefix}record:{task_id}", _FIELDS)
@@ -76,13 +76,13 @@ def _read(ledger: Reading, task_ids: list[str]) -> Iterator[Glance]:
         found = [None if value is None else value.decode() for value in raw]
         state, version, key, deliveries, abandoned, poisoned, remote_id, late = found
         if state is not None:
-            yield Glance(
+            yield RecordSummary(
                 task_id=task_id,
                 state=state,
                 version=int(version or 0),
                 fingerprint=key or "",
                 deliveries=int(deliveries or 0),
-                is_given_up="1" in (abandoned, poisoned),
+                is_abandoned="1" in (abandoned, poisoned),
                 remote_id=remote_id,
                 late_remote_id=late,
                 due=due,

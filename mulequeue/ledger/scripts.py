@@ -9,21 +9,21 @@ from typing import Any
 
 from redis import Redis
 
-_MOVING = ("rates", "wait_queue", "transitions")
-_ADMITTING = (*_MOVING, "admission")
-_BEFORE: Mapping[str, tuple[str, ...]] = {
-    "cancel": _MOVING,
-    "end_delivery": _MOVING,
-    "record_id": (*_ADMITTING, "poll_by"),
+_TRANSITIONS = ("rates", "wait_queue", "transitions")
+_ADMISSION = (*_TRANSITIONS, "admission")
+_PRECEDING: Mapping[str, tuple[str, ...]] = {
+    "cancel": _TRANSITIONS,
+    "end_delivery": _TRANSITIONS,
+    "record_id": (*_ADMISSION, "poll_by"),
     "poll": ("poll_by",),
     "transfer": ("poll_by",),
-    "requeue": _ADMITTING,
+    "requeue": _ADMISSION,
     "extend_lease": ("rates",),
-    "settle": _ADMITTING,
-    "circuit_breaker": _ADMITTING,
-    "pause": _ADMITTING,
-    "claim": (*_ADMITTING, "dequeue"),
-    "begin_delivery": (*_ADMITTING, "dequeue", "budget"),
+    "settle": _ADMISSION,
+    "circuit_breaker": _ADMISSION,
+    "pause": _ADMISSION,
+    "claim": (*_ADMISSION, "dequeue"),
+    "begin_delivery": (*_ADMISSION, "dequeue", "budget"),
 }
 """What stands between the prelude and a script."""
 
@@ -31,7 +31,7 @@ _BEFORE: Mapping[str, tuple[str, ...]] = {
 @cache
 def source(name: str) -> str:
     """The text of one script, with what stands before it."""
-    parts = ("prelude", *_BEFORE.get(name, ()), name)
+    parts = ("prelude", *_PRECEDING.get(name, ()), name)
     folder = resources.files(__package__) / "lua"
     return "\n".join((folder / f"{part}.lua").read_text() for part in parts)
 

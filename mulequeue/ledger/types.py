@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 from mulequeue.ledger.records import SCHEMA_VERSION, Record, read_record
@@ -12,7 +13,7 @@ from mulequeue.outcome import OUTCOME_STATUSES
 from mulequeue.settings import Profile
 
 # Redis keeps a small hash in half the memory as long as no value of it is longer.
-MOST_BYTES = 64
+MAX_BYTES = 64
 
 
 def new_token() -> str:
@@ -53,24 +54,36 @@ class Intent:
             "base_url": self.profile.base_url,
             "model": self.model,
             "kind": self.kind,
-            "label": self.label.encode()[:MOST_BYTES].decode(errors="ignore"),
+            "label": self.label.encode()[:MAX_BYTES].decode(errors="ignore"),
             "batch": self.batch_id,
             "interval": None if self.interval is None else repr(self.interval),
         }
         return [part for name, value in values.items() if value for part in (name, value)]
 
 
+class Action(StrEnum):
+    """What a delivery has to do next."""
+
+    SUBMIT = "submit"
+    DELIVER = "deliver"
+    PARKED = "parked"
+    WAKE = "wake"
+    DUPLICATE = "duplicate"
+    STALE = "stale"
+    BUSY = "busy"
+    ABANDONED = "abandoned"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """What a delivery is to do."""
 
-    what: str
-    """submit, deliver, parked, wake, duplicate, stale, busy, abandoned."""
+    action: Action
     record: Record | None = None
     """With deliver."""
     wake: Wake | None = None
     """With wake."""
-    again: float | None = None
+    poll_by: float | None = None
     """With parked, and with submit when others may go: when the ledger looks, unix seconds."""
     submitted: float | None = None
     """With submit: when the intent was written, unix seconds."""
@@ -86,33 +99,33 @@ class Wake:
 
     task_id: str
     signature: bytes
-    look: float | None = None
+    poll_by: float | None = None
     """When one that waits may go instead of it, unix seconds: a poll message is needed by then."""
 
 
 class Recorded(NamedTuple):
     """What became of a paid id."""
 
-    what: str
+    result: str
     """generating, known (recorded before), cancelled, or attached (something was delivered already)."""
     wake: Wake | None
     """With cancelled."""
-    look: float | None
+    poll_by: float | None
     """Unix seconds: a poll message is needed by then. None: one is on its way."""
-    is_told: bool
+    webhook_arrived: bool
     """A webhook has told already how it ended."""
 
 
 class Begun(NamedTuple):
     """Whether an attempt of a transfer may run."""
 
-    what: str
+    result: str
     """run, done or busy."""
     attempt: int = 0
     """Its number, from 1."""
     elapsed_seconds: float = 0.0
     """Since the first attempt began."""
-    look: float | None = None
+    poll_by: float | None = None
     """As in :class:`Recorded`."""
 
 
@@ -142,7 +155,7 @@ class DurationSample(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Sweep:
+class Claim:
     """What a claim brought."""
 
     token: str
@@ -152,13 +165,13 @@ class Sweep:
     """Of a due record that this worker holds no key for, or empty."""
     polls: list[Due]
     wakes: list[Wake]
-    looked_at: int
+    examined: int
     reopening: list[str]
     """Profiles whose checks were paused: what came of this claim's one check opens them again."""
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class PollMessage:
     """A poll message to publish."""
 
     token: str
@@ -203,10 +216,10 @@ def counts_of(fields: Mapping[str, str]) -> dict[str, int]:
     return {name: int(fields.get(name, 0)) for name in names if name in fields}
 
 
-def message_of(answer: Sequence[bytes]) -> Message | None:
+def poll_message_of(answer: Sequence[bytes]) -> PollMessage | None:
     if not answer:
         return None
-    return Message(answer[0].decode(), float(answer[1]), float(answer[2]))
+    return PollMessage(answer[0].decode(), float(answer[1]), float(answer[2]))
 
 
 def due_of(row: Sequence[str]) -> Due:
@@ -229,38 +242,40 @@ def wake_of(task_id: str, answer: Sequence[Any]) -> Wake | None:
     """Of ``[signature, when to look]``, either of which may be missing."""
     if not answer or not answer[0]:
         return None
-    return Wake(task_id, answer[0], _time_of(answer[1:]))
+    return Wake(task_id, answer[0], _optional_time(answer[1:]))
 
 
 def recorded_of(task_id: str, answer: Sequence[Any]) -> Recorded:
     what, signature, room, look, is_told = answer
     wake = wake_of(task_id, (signature, room))
-    return Recorded(what.decode(), wake, _time_of((look,)), bool(is_told))
+    return Recorded(what.decode(), wake, _optional_time((look,)), bool(is_told))
 
 
 def begun_of(answer: Sequence[Any]) -> Begun:
     what = answer[0].decode()
     if what != "run":
         return Begun(what)
-    return Begun(what, int(answer[1]), float(answer[2]), _time_of(answer[3:]))
+    return Begun(what, int(answer[1]), float(answer[2]), _optional_time(answer[3:]))
 
 
-def _time_of(answer: Sequence[bytes]) -> float | None:
+def _optional_time(answer: Sequence[bytes]) -> float | None:
     return float(answer[0]) if answer and answer[0] else None
 
 
 def verdict_of(task_id: str, answer: Sequence[Any]) -> Verdict:
-    what = answer[0].decode()
-    if what == "submit":
-        return Verdict(what=what, submitted=float(answer[1]), again=_time_of(answer[2:]))
-    if what == "deliver":
+    action = Action(answer[0].decode())
+    if action == Action.SUBMIT:
+        return Verdict(
+            action=action, submitted=float(answer[1]), poll_by=_optional_time(answer[2:])
+        )
+    if action == Action.DELIVER:
         pairs = answer[1]
         fields = texts(dict(zip(pairs[::2], pairs[1::2], strict=True)))
-        return Verdict(what=what, record=read_record(task_id, fields, answer[2], answer[3]))
-    if what == "parked":
-        return Verdict(what=what, again=_time_of(answer[1:]))
-    if what == "wake":
-        return Verdict(what=what, wake=wake_of(task_id, answer[1:]))
-    if what == "duplicate":
-        return Verdict(what=what, state=answer[1].decode(), is_same_input=bool(answer[2]))
-    return Verdict(what=what)
+        return Verdict(action=action, record=read_record(task_id, fields, answer[2], answer[3]))
+    if action == Action.PARKED:
+        return Verdict(action=action, poll_by=_optional_time(answer[1:]))
+    if action == Action.WAKE:
+        return Verdict(action=action, wake=wake_of(task_id, answer[1:]))
+    if action == Action.DUPLICATE:
+        return Verdict(action=action, state=answer[1].decode(), is_same_input=bool(answer[2]))
+    return Verdict(action=action)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from mulequeue.ledger.keyspace import Base
+from mulequeue.ledger.keyspace import Keyspace
 from mulequeue.ledger.types import texts
 
 SEEN_SECONDS = 3 * 24 * 3600
@@ -15,10 +15,10 @@ WORKING_SECONDS = 600
 """So long after the last event webhooks count as working, unless a status check was faster."""
 
 
-class Events(Base):
+class WebhookEventStore(Keyspace):
     """What the receiver of webhooks writes, and the poll loop reads."""
 
-    def note_event(
+    def record_event(
         self, event_id: str, remote_id: str | None = None, end: Mapping[str, Any] | None = None
     ) -> tuple[str, str | None]:
         """An event arrived.
@@ -50,11 +50,11 @@ class Events(Base):
 
     # -- do they come? ---------------------------------------------------------------------
 
-    def webhooks_came(self, profile: str, at: float) -> None:
+    def record_webhook(self, profile: str, at: float) -> None:
         """One told of a generation of this profile, at that time (unix seconds)."""
         self.redis.set(f"{self.prefix}webhooks:{profile}", f"{at:.3f}", ex=WORKING_SECONDS)
 
-    def webhooks_missed(self, profile: str) -> None:
+    def record_missed_webhook(self, profile: str) -> None:
         """A status check saw an end before any webhook told of it."""
         self.redis.delete(f"{self.prefix}webhooks:{profile}")
 

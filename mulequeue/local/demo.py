@@ -15,15 +15,15 @@ from typing import Any
 
 import click
 
-from mulequeue.cli.error_line import Stopped
+from mulequeue.cli.error_line import Interrupted
 from mulequeue.errors import ConfigurationError, InputError, MuleQueueError
 from mulequeue.local import embedded_redis
 from mulequeue.local.processes import Child, sigterm_as_interrupt, temporary_folder, worker_command
-from mulequeue.settings.redaction import masked
+from mulequeue.settings.redaction import redact
 
 MODEL = "alibaba/wan2.6-t2i"
 MOST = 2000
-PATIENCE_SECONDS = 180.0
+TIMEOUT_SECONDS = 180.0
 """Longer than any demo takes: then something is wrong, and the worker's log is shown."""
 _LOG = "worker.log"
 _RESULTS_SECONDS = 600  # what is left of it on a Redis of the user's own
@@ -47,9 +47,9 @@ def run_demo(count: int, output: str, *, as_json: bool = False) -> int:
     try:
         with sigterm_as_interrupt(), ExitStack() as stack:
             fleet = DemoFleet.start(stack, folder, own_url)
-            return _made(fleet, count, folder, output, as_json=as_json)
+            return _run_batch(fleet, count, folder, output, as_json=as_json)
     except KeyboardInterrupt:
-        raise Stopped("Stopped; everything it started is gone. Again: mulequeue demo") from None
+        raise Interrupted("Stopped; everything it started is gone. Again: mulequeue demo") from None
 
 
 def _folder(output: str) -> Path:
@@ -84,7 +84,7 @@ class DemoFleet:
         from mulequeue.local.demo_receiver import Receiver
         from mulequeue.transfer.notifications import new_secret
 
-        _need_pictures()
+        _require_pillow()
         scratch = stack.enter_context(temporary_folder())
         name = f"demo-{secrets.token_hex(4)}"
         redis_url = _redis(stack, scratch, redis_url, name)
@@ -98,7 +98,7 @@ class DemoFleet:
         )
 
 
-def _need_pictures() -> None:
+def _require_pillow() -> None:
     from importlib.util import find_spec
 
     if find_spec("PIL") is None or find_spec("av") is None:
@@ -178,19 +178,19 @@ def _app(env: Mapping[str, str], name: str) -> Any:
     return app
 
 
-def _made(fleet: DemoFleet, count: int, folder: Path, output: str, *, as_json: bool) -> int:
+def _run_batch(fleet: DemoFleet, count: int, folder: Path, output: str, *, as_json: bool) -> int:
     """Enqueue, watch, write the page, tell."""
-    from mulequeue.cli.batch import tell
+    from mulequeue.cli.batch import print_summary
     from mulequeue.cli.batch_watch import missing_files, summary_of
-    from mulequeue.engine.worker_context import runtime
+    from mulequeue.engine.worker_context import worker_context
     from mulequeue.local.demo_page import write_page
     from mulequeue.local.demo_prompts import prompts
     from mulequeue.tasks.canvases import member_ids
 
     started = time.monotonic()
-    watched = _watched(fleet, count, started)
+    watched = _watch_batch(fleet, count, started)
     summary = summary_of(watched.batch, time.monotonic() - started)
-    ledger = runtime(fleet.app).ledger
+    ledger = worker_context(fleet.app).ledger
     notification = fleet.receiver.wait(10.0)
     records = ledger.records(member_ids(watched.batch))
     shown = [
@@ -200,8 +200,8 @@ def _made(fleet: DemoFleet, count: int, folder: Path, output: str, *, as_json: b
     missing = missing_files(ledger, watched.batch)
     is_good = summary.succeeded == summary.submitted and not missing and notification is not None
     if not as_json:
-        _farewell(page, output, count, sys.stdout.isatty())
-    tell(summary, output, as_json=as_json, missing=missing)
+        _print_closing(page, output, count, sys.stdout.isatty())
+    print_summary(summary, output, as_json=as_json, missing=missing)
     if not is_good:
         if notification is None:
             click.echo("The notification did not arrive.", err=True)
@@ -209,15 +209,15 @@ def _made(fleet: DemoFleet, count: int, folder: Path, output: str, *, as_json: b
     return 0 if is_good else 1
 
 
-def _watched(fleet: DemoFleet, count: int, started: float) -> Any:
+def _watch_batch(fleet: DemoFleet, count: int, started: float) -> Any:
     from mulequeue.cli.batch_view import view_for
     from mulequeue.cli.batch_watch import BatchWatch, watch
-    from mulequeue.engine.worker_context import runtime
+    from mulequeue.engine.worker_context import worker_context
     from mulequeue.local.demo_prompts import prompts
     from mulequeue.tasks.canvases import generate_many
 
     batch_id = uuid.uuid4().hex[:12]
-    watched = BatchWatch(runtime(fleet.app).ledger, batch_id, count)
+    watched = BatchWatch(worker_context(fleet.app).ledger, batch_id, count)
 
     def alive() -> None:
         if not fleet.worker.is_running:
@@ -232,7 +232,7 @@ def _watched(fleet: DemoFleet, count: int, started: float) -> Any:
             notify=fleet.receiver.url,
         )
         chord.apply_async()
-        if not watch(watched, view, max_wait=PATIENCE_SECONDS, each_look=[alive]):
+        if not watch(watched, view, max_wait=TIMEOUT_SECONDS, each_look=[alive]):
             show_log(fleet.folder)
             raise MuleQueueError("The demo did not come to an end; the worker's log is above.")
     return watched
@@ -242,11 +242,11 @@ def show_log(folder: Path, lines: int = 25) -> None:
     """The end of the worker's log, on standard error."""
     log = folder / _LOG
     for line in log.read_text("utf-8", "replace").splitlines()[-lines:]:
-        click.echo(f"worker | {masked(line)}", err=True)
+        click.echo(f"worker | {redact(line)}", err=True)
     click.echo(f"(the whole log: {log})", err=True)
 
 
-def _farewell(page: Path, output: str, count: int, is_terminal: bool) -> None:
+def _print_closing(page: Path, output: str, count: int, is_terminal: bool) -> None:
     """Where to look, and what to type next."""
     bold = {"bold": True} if is_terminal else {}
     click.echo()

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from standardwebhooks import Webhook
 
-_LARGEST_BYTES = 16 * 1024**2
+_MAX_BYTES = 16 * 1024**2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +73,7 @@ class Receiver:
 def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            size = min(int(self.headers.get("Content-Length") or 0), _LARGEST_BYTES)
+            size = min(int(self.headers.get("Content-Length") or 0), _MAX_BYTES)
             headers = {name.lower(): value for name, value in self.headers.items()}
             is_good = receiver.take(self.rfile.read(size), headers)
             self.send_response(204 if is_good else 401)

@@ -46,7 +46,7 @@ def run_dev(settings: Settings, app: str, concurrency: int) -> int:
                 env |= _emulator(stack)
             children = _workers(settings, app, concurrency, env)
             stack.callback(stop_all, children)
-            _tell(env)
+            _print_environment(env)
             return _until_one_ends(children)
         except KeyboardInterrupt:
             click.echo("\nStopping …", err=True)
@@ -121,7 +121,7 @@ def _show(child: Child, when: tuple[str, threading.Event] | None = None) -> None
     def pump() -> None:
         assert child.process.stdout is not None
         for raw in child.process.stdout:
-            line = tidied(raw.decode("utf-8", "replace"))
+            line = clean_line(raw.decode("utf-8", "replace"))
             if when is not None and when[0] in line:
                 when[1].set()
             if line:
@@ -132,7 +132,7 @@ def _show(child: Child, when: tuple[str, threading.Event] | None = None) -> None
     threading.Thread(target=pump, name=f"log-{child.name}", daemon=True).start()
 
 
-def tidied(line: str) -> str:
+def clean_line(line: str) -> str:
     """A worker's log line as one person wants it: without the time, the process and the results.
 
     Empty for a line that says nothing of its own ("received").
@@ -144,7 +144,7 @@ def tidied(line: str) -> str:
     return re.sub(r"^(Task \S+ succeeded in [\d.]{1,5})[\d.e-]*s: .*", r"\1 s", line)
 
 
-def _tell(env: dict[str, str]) -> None:
+def _print_environment(env: dict[str, str]) -> None:
     """What another terminal needs."""
     lines = [f"export {name}={value}" for name, value in env.items() if _is_for_others(name, value)]
     if "MULEROUTER_BASE_URL" in env:

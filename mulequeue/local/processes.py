@@ -14,8 +14,8 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Any
 
-_KEEPER = Path(__file__).with_name("orphan_guard.py")
-_PATIENCE_SECONDS = 10.0
+_ORPHAN_GUARD = Path(__file__).with_name("orphan_guard.py")
+_TIMEOUT_SECONDS = 10.0
 
 
 class Child:
@@ -39,7 +39,7 @@ class Child:
     ) -> None:
         self.name = name
         self.process = subprocess.Popen(
-            [sys.executable, "-I", str(_KEEPER), *command],
+            [sys.executable, "-I", str(_ORPHAN_GUARD), *command],
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -62,7 +62,7 @@ class Child:
         """End it and wait until it is gone; twice does no harm."""
         self.ask_to_stop()
         try:
-            self.process.wait(_PATIENCE_SECONDS)
+            self.process.wait(_TIMEOUT_SECONDS)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()

@@ -21,7 +21,7 @@ from mulequeue.net.address_guard import AddressGuard
 from mulequeue.net.environment import USER_AGENT, ca_bundle, proxy_for, tls_context
 from mulequeue.net.timers import deadlines
 
-__all__ = ["Timeout", "TransferSession", "described"]
+__all__ = ["Timeout", "TransferSession", "describe"]
 
 Timeout = float | tuple[float, float]
 _HEADERS = {"User-Agent": USER_AGENT, "Accept": "*/*"}
@@ -152,7 +152,7 @@ class TransferSession:
             line.close()
 
 
-def described(exc: Exception) -> str:
+def describe(exc: Exception) -> str:
     """An exception of requests in one line, without the URL's path and query (they may be secret)."""
     if isinstance(exc, requests.exceptions.Timeout):
         return "no answer in time"
@@ -190,7 +190,7 @@ class _GuardedAdapter(HTTPAdapter):
 def _pool_classes(session: TransferSession) -> dict[str, Any]:
     class Plain(HTTPConnection):
         def _new_conn(self) -> socket.socket:
-            return _joined(session, self, super()._new_conn())
+            return _join(session, self, super()._new_conn())
 
     class Secure(HTTPSConnection):
         def connect(self) -> None:
@@ -200,7 +200,7 @@ def _pool_classes(session: TransferSession) -> dict[str, Any]:
             super().connect()
 
         def _new_conn(self) -> socket.socket:
-            return _joined(session, self, super()._new_conn())
+            return _join(session, self, super()._new_conn())
 
     class PlainPool(HTTPConnectionPool):
         ConnectionCls = Plain
@@ -211,7 +211,7 @@ def _pool_classes(session: TransferSession) -> dict[str, Any]:
     return {"http": PlainPool, "https": SecurePool}
 
 
-def _joined(session: TransferSession, connection: Any, sock: socket.socket) -> socket.socket:
+def _join(session: TransferSession, connection: Any, sock: socket.socket) -> socket.socket:
     try:
         session.joined(sock, connection)
     except BaseException:

@@ -14,11 +14,11 @@ from multidict import CIMultiDict
 MAX_HEAD_BYTES = 64 * 1024
 
 
-class ReplyError(ValueError):
+class ResponseError(ValueError):
     """What came is no HTTP/1.1 answer that could be read."""
 
 
-class Reply:
+class ResponseParser:
     """One answer, fed piece by piece.
 
     :param most_bytes: of its body; what is more is not kept.
@@ -63,14 +63,14 @@ class Reply:
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as exc:
             if not self.is_whole:
                 is_upgrade = isinstance(exc, httptools.HttpParserUpgrade)
-                raise ReplyError("another protocol" if is_upgrade else str(exc)) from None
+                raise ResponseError("another protocol" if is_upgrade else str(exc)) from None
             self.keeps = False
         if self._coding not in (None, b"chunked"):
-            raise ReplyError(f"its transfer-encoding is {self._coding!r}")
+            raise ResponseError(f"its transfer-encoding is {self._coding!r}")
         if not self.status:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
-                raise ReplyError("its head does not end")
+                raise ResponseError("its head does not end")
         if len(self.body) > self._most:
             self.body, self.is_whole, self.keeps = self.body[: self._most], False, False
         elif not self.is_whole:

@@ -13,28 +13,28 @@ from typing import Any, cast
 
 from yarl import URL
 
-from mulequeue.net.response_parser import Reply, ReplyError
+from mulequeue.net.response_parser import ResponseError, ResponseParser
 
 IDLE_SECONDS = 60.0
 """A line that was idle for longer is not used again."""
 
 
-class LineClosed(ConnectionError):
+class ConnectionClosed(ConnectionError):
     """The other side closed a kept line before it answered: that says nothing about it."""
 
 
-class Line(asyncio.Protocol):
+class StatusConnection(asyncio.Protocol):
     """One connection, one question at a time."""
 
     def __init__(self, most_bytes: int) -> None:
         self._most = most_bytes
         self._loop = asyncio.get_running_loop()
-        self._reply: Reply | None = None
-        self._answer: asyncio.Future[Reply] | None = None
+        self._reply: ResponseParser | None = None
+        self._answer: asyncio.Future[ResponseParser] | None = None
         self.is_open = False
         self.idle_since = 0.0
 
-    async def ask(self, request: bytes) -> Reply:
+    async def send(self, request: bytes) -> ResponseParser:
         """Send the bytes of a request and wait for the answer.
 
         :raises LineClosed: closed before anything was answered.
@@ -42,8 +42,8 @@ class Line(asyncio.Protocol):
         :raises OSError: the connection broke.
         """
         if not self.is_open:
-            raise LineClosed("the connection was closed")
-        self._reply = Reply(self._most)
+            raise ConnectionClosed("the connection was closed")
+        self._reply = ResponseParser(self._most)
         self._answer = self._loop.create_future()
         self._transport.write(request)
         try:
@@ -53,7 +53,7 @@ class Line(asyncio.Protocol):
                 self.close()
             self._answer = self._reply = None
 
-    def give_up(self) -> None:
+    def time_out(self) -> None:
         """The answer has not come in time."""
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(TimeoutError())
@@ -79,7 +79,7 @@ class Line(asyncio.Protocol):
         try:
             if reply.feed(data):
                 answer.set_result(reply)
-        except ReplyError as exc:
+        except ResponseError as exc:
             answer.set_exception(exc)
             self.close()  # where it ends nobody knows: the rest could pass for the next answer
 
@@ -91,9 +91,9 @@ class Line(asyncio.Protocol):
         if exc is None and reply.end():
             answer.set_result(reply)
         elif reply.has_begun:
-            answer.set_exception(exc or ReplyError("it was cut short"))
+            answer.set_exception(exc or ResponseError("it was cut short"))
         else:
-            answer.set_exception(LineClosed(str(exc or "the server closed the connection")))
+            answer.set_exception(ConnectionClosed(str(exc or "the server closed the connection")))
 
 
 class Deadlines:
@@ -101,35 +101,35 @@ class Deadlines:
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._ends: dict[Line, float] = {}
+        self._ends: dict[StatusConnection, float] = {}
         self._timer: asyncio.TimerHandle | None = None
 
-    def set(self, line: Line, at: float) -> None:
+    def set(self, connection: StatusConnection, at: float) -> None:
         """Give it up at that time of the loop's clock."""
-        self._ends[line] = at
+        self._ends[connection] = at
         if self._timer is None or at < self._timer.when():
-            self._look_at(at)
+            self._schedule(at)
 
-    def lift(self, line: Line) -> None:
+    def clear(self, connection: StatusConnection) -> None:
         """It was answered, or is closed."""
-        del self._ends[line]
+        del self._ends[connection]
 
-    def _look_at(self, at: float) -> None:
+    def _schedule(self, at: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_at(at, self._look)
+        self._timer = self._loop.call_at(at, self._expire)
 
-    def _look(self) -> None:
+    def _expire(self) -> None:
         self._timer = None
         now = self._loop.time()
-        for line, at in self._ends.items():
+        for connection, at in self._ends.items():
             if at <= now:
-                line.give_up()
+                connection.time_out()
         if left := [at for at in self._ends.values() if at > now]:
-            self._look_at(min(left))
+            self._schedule(min(left))
 
 
-class Lines:
+class StatusConnectionPool:
     """The lines to one host; as many as questions are asked at once.
 
     :param origin: ``http://host:port`` or ``https://…``.
@@ -147,11 +147,11 @@ class Lines:
         self._most = most_bytes
         host = url.host_port_subcomponent or ""
         self._tail = b" HTTP/1.1\r\nHost: " + host.encode() + b"\r\n" + head + b"\r\n"
-        self._idle: list[Line] = []
+        self._idle: list[StatusConnection] = []
         self._loop = asyncio.get_running_loop()
         self._deadlines = Deadlines()
 
-    async def get(self, target: str, *, seconds: float) -> Reply:
+    async def get(self, target: str, *, seconds: float) -> ResponseParser:
         """Ask once.
 
         A kept line that the server has just closed is no answer: then once more, over a fresh one.
@@ -163,52 +163,54 @@ class Lines:
         """
         request = b"GET " + target.encode("ascii") + self._tail
         ends = self._loop.time() + seconds
-        line = self._kept()
-        if line is not None:
+        connection = self._reusable()
+        if connection is not None:
             try:
-                return await self._ask(line, request, ends)
-            except LineClosed:
+                return await self._send(connection, request, ends)
+            except ConnectionClosed:
                 pass
         async with asyncio.timeout_at(ends):
-            line = await self._connect()
-        return await self._ask(line, request, ends)
+            connection = await self._connect()
+        return await self._send(connection, request, ends)
 
-    async def _ask(self, line: Line, request: bytes, ends: float) -> Reply:
-        self._deadlines.set(line, ends)
+    async def _send(
+        self, connection: StatusConnection, request: bytes, ends: float
+    ) -> ResponseParser:
+        self._deadlines.set(connection, ends)
         try:
-            return await line.ask(request)
+            return await connection.send(request)
         finally:
-            self._deadlines.lift(line)
-            if line.is_open:
-                line.idle_since = self._loop.time()
-                self._idle.append(line)
+            self._deadlines.clear(connection)
+            if connection.is_open:
+                connection.idle_since = self._loop.time()
+                self._idle.append(connection)
 
-    def _kept(self) -> Line | None:
+    def _reusable(self) -> StatusConnection | None:
         """The line that was used last, if it is still good."""
         while self._idle:
-            line = self._idle.pop()
-            if line.is_open and self._loop.time() - line.idle_since < IDLE_SECONDS:
-                return line
-            line.close()
+            connection = self._idle.pop()
+            if connection.is_open and self._loop.time() - connection.idle_since < IDLE_SECONDS:
+                return connection
+            connection.close()
         return None
 
-    async def _connect(self) -> Line:
+    async def _connect(self) -> StatusConnection:
         # The next address is tried soon, not when the first has timed out; uvloop does not know how.
         soon: dict[str, Any] = (
             {"happy_eyeballs_delay": 0.25} if isinstance(self._loop, BaseEventLoop) else {}
         )
-        _, line = await self._loop.create_connection(
-            lambda: Line(self._most),
+        _, connection = await self._loop.create_connection(
+            lambda: StatusConnection(self._most),
             self._host,
             self._port,
             ssl=self._ssl,
             server_hostname=self._host if self._ssl else None,
             **soon,
         )
-        return line
+        return connection
 
     def close(self) -> None:
         """All lines that nobody uses."""
-        for line in self._idle:
-            line.close()
+        for connection in self._idle:
+            connection.close()
         self._idle.clear()

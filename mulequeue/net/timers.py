@@ -18,8 +18,8 @@ logger = logging.getLogger("mulequeue")
 
 
 @dataclass(eq=False, slots=True)
-class Alarm:
-    """One call to come; made by :class:`Alarms`."""
+class Timer:
+    """One call to come; made by :class:`Timers`."""
 
     at: float
     """When, on the monotonic clock."""
@@ -28,7 +28,7 @@ class Alarm:
     """Seconds after which it rings again; None: once."""
 
 
-class Alarms:
+class Timers:
     """Alarms that share a thread. It starts with the first one and ends when none is left.
 
     What is called holds up the others: give calls that may block alarms of their own.
@@ -44,53 +44,53 @@ class Alarms:
     def _forget(self) -> None:
         """A forked process has neither the thread nor the transfers the alarms were for."""
         self._changed = threading.Condition(threading.Lock())
-        self._alarms: set[Alarm] = set()
+        self._timers: set[Timer] = set()
         self._thread: threading.Thread | None = None
         self._wakes_at = math.inf
 
-    def after(self, seconds: float, call: Callable[[], object]) -> Alarm:
+    def after(self, seconds: float, call: Callable[[], object]) -> Timer:
         """Call ``call`` once, ``seconds`` from now, unless the alarm is cancelled."""
-        return self._add(Alarm(time.monotonic() + seconds, call, None))
+        return self._add(Timer(time.monotonic() + seconds, call, None))
 
-    def every(self, seconds: float, call: Callable[[], object]) -> Alarm:
+    def every(self, seconds: float, call: Callable[[], object]) -> Timer:
         """Call ``call`` every ``seconds`` until the alarm is cancelled."""
-        return self._add(Alarm(time.monotonic() + seconds, call, seconds))
+        return self._add(Timer(time.monotonic() + seconds, call, seconds))
 
-    def cancel(self, alarm: Alarm) -> bool:
+    def cancel(self, timer: Timer) -> bool:
         """Call it off; False: too late, it rang or rings at this moment."""
         with self._changed:
-            is_pending = alarm in self._alarms
-            self._alarms.discard(alarm)
+            is_pending = timer in self._timers
+            self._timers.discard(timer)
         return is_pending
 
-    def _add(self, alarm: Alarm) -> Alarm:
+    def _add(self, timer: Timer) -> Timer:
         with self._changed:
             if self._thread is None:
                 thread = threading.Thread(target=self._run, name=self._name, daemon=True)
                 thread.start()
                 self._thread = thread
-            elif alarm.at < self._wakes_at:
+            elif timer.at < self._wakes_at:
                 self._changed.notify()
-            self._alarms.add(alarm)
-        return alarm
+            self._timers.add(timer)
+        return timer
 
     def _run(self) -> None:
-        while (alarm := self._due()) is not None:
+        while (timer := self._due()) is not None:
             try:
-                alarm.call()
+                timer.call()
             except Exception:
                 logger.exception("an alarm of %s failed", self._name)
 
-    def _due(self) -> Alarm | None:
+    def _due(self) -> Timer | None:
         """Wait for the next alarm that rings; None when there is none left."""
         with self._changed:
-            while self._alarms:
+            while self._timers:
                 # No heap: there are few, and nearly all are cancelled before anybody looks.
-                first = min(self._alarms, key=lambda alarm: alarm.at)
+                first = min(self._timers, key=lambda timer: timer.at)
                 now = time.monotonic()
                 if first.at <= now:
                     if first.every is None:
-                        self._alarms.discard(first)
+                        self._timers.discard(first)
                     else:
                         first.at = now + first.every
                     return first
@@ -100,5 +100,5 @@ class Alarms:
             return None
 
 
-deadlines = Alarms("mulequeue-deadlines")
+deadlines = Timers("mulequeue-deadlines")
 """For calls that never block."""

@@ -7,8 +7,8 @@ configuration: the tasks send readable lines by themselves (:mod:`mulequeue.engi
 
 __all__ = ["format_task", "tasks_columns"]
 
+from mulequeue.engine.display import format_result as _shown_result
 from mulequeue.engine.display import is_ours as _is_ours
-from mulequeue.engine.display import shown_result as _shown_result
 
 # No worker and no runtime: a generation that runs is with no worker, and Celery times its last step.
 tasks_columns = "name,state,args,result,received,uuid"

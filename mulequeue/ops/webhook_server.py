@@ -11,8 +11,8 @@ from typing import Any
 
 from aiohttp import web
 
-from mulequeue.engine.webhook_handler import MOST_BODY_BYTES, handle
-from mulequeue.engine.worker_context import runtime
+from mulequeue.engine.webhook_handler import MAX_BODY_BYTES, handle
+from mulequeue.engine.worker_context import worker_context
 from mulequeue.errors import ConfigurationError
 
 DEFAULT_PATH = "/webhooks/mulerouter"
@@ -32,7 +32,7 @@ def make_server(path: str = DEFAULT_PATH, *, app: Any = None) -> web.Application
     async def ready(_: web.Request) -> web.Response:
         return web.Response(text="ready")
 
-    server = web.Application(client_max_size=MOST_BODY_BYTES)
+    server = web.Application(client_max_size=MAX_BODY_BYTES)
     server.add_routes([web.post(path, receive), web.get(path, ready)])
     return server
 
@@ -66,7 +66,7 @@ def run(
 
     :raises ConfigurationError: mulequeue's settings are wrong, or no secret is set.
     """
-    if not runtime(app).settings.webhook_secret:
+    if not worker_context(app).settings.webhook_secret:
         raise ConfigurationError(
             "Webhooks need the secret that MuleRouter's console showed when the endpoint was made. "
             "Set mulequeue_webhook_secret, or MULEQUEUE_WEBHOOK_SECRET."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 
-def masked(text: str) -> str:
+def redact(text: str) -> str:
     """The text without the passwords of the URLs in it."""
     text = re.sub(r"(\w+://[^\s/@:]*):[^\s/]+@", r"\1:…@", text)
     return re.sub(r"(?i)((?:password|secret|token)=)[^&\s'\"]+", r"\1…", text)

@@ -6,26 +6,26 @@ from typing import Any
 
 from celery import Task
 
-from mulequeue.engine.display import shown_args, shown_kwargs
+from mulequeue.engine.display import format_args, format_kwargs
 from mulequeue.engine.queues import NULL_DISPATCHER
 
 
-class ReadableTask(Task):  # type: ignore[misc]  # Celery publishes no types
+class RedactedTask(Task):  # type: ignore[misc]  # Celery publishes no types
     """A task that never shows an input, an outcome or a receiver's path."""
 
     abstract = True
-    Request = "mulequeue.tasks.request:ReadableRequest"
+    Request = "mulequeue.tasks.request:RedactedRequest"
 
     def apply_async(self, args: Any = None, kwargs: Any = None, *rest: Any, **options: Any) -> Any:
         """Celery's own, with ``argsrepr`` and ``kwargsrepr`` unless the caller gives them."""
         if options.get("argsrepr") is None:
-            options["argsrepr"] = shown_args(self.name, args, kwargs)
+            options["argsrepr"] = format_args(self.name, args, kwargs)
         if options.get("kwargsrepr") is None:
-            options["kwargsrepr"] = shown_kwargs(kwargs)
+            options["kwargsrepr"] = format_kwargs(kwargs)
         return super().apply_async(args, kwargs, *rest, **options)
 
 
-class SilentTask(ReadableTask):
+class EventlessTask(RedactedTask):
     """A task that sends no events.
 
     The poll loop runs twice a second for days: Flower, which remembers 100,000 tasks, would

@@ -11,13 +11,13 @@ from typing import Any, ClassVar
 from celery.utils import uuid
 
 from mulequeue.errors import GenerationError, TransferError
-from mulequeue.tasks.argsrepr import ReadableTask, SilentTask
-from mulequeue.tasks.input_validation import CheckedTask
+from mulequeue.tasks.argsrepr import EventlessTask, RedactedTask
+from mulequeue.tasks.input_validation import ValidatingTask
 
 _SIX_HOURS = 6 * 3600
 # The tasks set these for themselves, whatever the app's defaults are: a lost worker's message comes
 # back, an ignored duplicate writes nothing, and a global time limit never cuts a paid submission.
-OWN: dict[str, Any] = {
+TASK_OPTIONS: dict[str, Any] = {
     "acks_late": True,
     "reject_on_worker_lost": True,
     "track_started": False,
@@ -29,30 +29,30 @@ OWN: dict[str, Any] = {
 }
 
 
-class OwnTask(ReadableTask):
+class PinnedTask(RedactedTask):
     """A task whose own settings also stand against the project's ``task_annotations``."""
 
     abstract = True
-    own: ClassVar[tuple[str, ...]] = tuple(OWN)
+    pinned_options: ClassVar[tuple[str, ...]] = tuple(TASK_OPTIONS)
 
     @classmethod
     def annotate(cls) -> None:
         """Annotations for ``*`` are meant for the project's tasks; what ours need stays."""
-        kept = {name: getattr(cls, name) for name in cls.own}
+        kept = {name: getattr(cls, name) for name in cls.pinned_options}
         super().annotate()
         for name, value in kept.items():
             setattr(cls, name, value)
 
 
-class PollingTask(OwnTask, SilentTask):
+class PollTask(PinnedTask, EventlessTask):
     """The poll loop: a rate limit would hold up every generation of the fleet."""
 
     abstract = True
-    own = (*OWN, "rate_limit")
+    pinned_options = (*TASK_OPTIONS, "rate_limit")
     rate_limit = 0  # not None, which would take ``task_default_rate_limit``
 
 
-class GeneratingTask(CheckedTask, OwnTask):
+class GenerateTask(ValidatingTask, PinnedTask):
     """A task that parks in the ledger and comes back with an outcome."""
 
     abstract = True
@@ -60,15 +60,15 @@ class GeneratingTask(CheckedTask, OwnTask):
     Strategy = "mulequeue.tasks.request:limit_submissions"
 
     def on_success(self, retval: Any, task_id: str, args: Any, kwargs: Any) -> None:
-        _delivering().dispatched(self)
-        _transfers().ended(self)
+        _return_outcome().on_dispatched(self)
+        _attempts().on_end(self)
 
     def on_failure(self, exc: Any, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
-        _delivering().dispatched(self, exc)
-        _transfers().ended(self, exc)
+        _return_outcome().on_dispatched(self, exc)
+        _attempts().on_end(self, exc)
 
 
-class ExpectedTask(OwnTask):
+class OutboxTask(PinnedTask):
     """A task that stands in the ledger before its message leaves a worker.
 
     Not where a user's own process sends it: that need not reach the ledger.
@@ -89,32 +89,32 @@ class ExpectedTask(OwnTask):
         return outbox.publish(self, sender, args, kwargs, options, super().apply_async)
 
 
-class FollowingTask(GeneratingTask, ExpectedTask):
+class ChainedGenerateTask(GenerateTask, OutboxTask):
     """A generating task that is made from what was generated, and paid, before it."""
 
     abstract = True
 
 
-class TransferringTask(ExpectedTask):
+class LeasedTask(OutboxTask):
     """A task that holds a lease while it runs and between its attempts."""
 
     abstract = True
     throws = (TransferError,)
 
     def on_success(self, retval: Any, task_id: str, args: Any, kwargs: Any) -> None:
-        _transfers().ended(self)
+        _attempts().on_end(self)
 
     def on_failure(self, exc: Any, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
-        _transfers().ended(self, exc)
+        _attempts().on_end(self, exc)
 
 
-def _delivering() -> Any:
+def _return_outcome() -> Any:
     from mulequeue.engine.submit import return_outcome
 
     return return_outcome
 
 
-def _transfers() -> Any:
+def _attempts() -> Any:
     from mulequeue.engine.followups import attempts
 
     return attempts

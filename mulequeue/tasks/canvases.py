@@ -25,18 +25,18 @@ from mulequeue.tasks.definitions import (
 from mulequeue.transfer.path_template import check_template
 
 if TYPE_CHECKING:
-    from mulequeue.engine.worker_context import Runtime
+    from mulequeue.engine.worker_context import WorkerContext
     from mulequeue.ledger import Batch, Record, Wake
 
 MEMBER_DIGITS = 6
 
 
-def _runtime(app: Any) -> Runtime:
+def _context(app: Any) -> WorkerContext:
     from mulequeue.engine.worker_context import (
-        runtime,  # with Redis and HTTP: only where it is used
+        worker_context,  # with Redis and HTTP: only where it is used
     )
 
-    return runtime(app)
+    return worker_context(app)
 
 
 def member_id(batch_id: str, index: int) -> str:
@@ -88,7 +88,7 @@ def generate_many(
     if path:
         check_template(path)
     check_batch(Settings.load(generate.app), model, len(inputs), call.get("profile"))
-    _refuse_any(model, inputs, call.get("validate"))
+    _validate_inputs(model, inputs, call.get("validate"))
     where = {key: value for key, value in (("storage", storage), ("path", path)) if value}
     members = []
     for index, item in enumerate(inputs):
@@ -106,10 +106,10 @@ def generate_many(
     return chord(members, body.set(task_id=body_id)).set(task_id=body_id)
 
 
-def _refuse_any(model: str, inputs: list[Mapping[str, Any]], validate: str | None) -> None:
-    from mulequeue.catalog.validation.calls import refuse_calls
+def _validate_inputs(model: str, inputs: list[Mapping[str, Any]], validate: str | None) -> None:
+    from mulequeue.catalog.validation.calls import validate_calls
 
-    refuse_calls(generate.app, model, inputs, validate=validate)
+    validate_calls(generate.app, model, inputs, validate=validate)
 
 
 def resume(task_id: str, *, app: Any = None) -> Signature:
@@ -120,7 +120,7 @@ def resume(task_id: str, *, app: Any = None) -> Signature:
 
     :raises InputError: the ledger does not know the task, or it never got an id.
     """
-    record = _runtime(app).ledger.record(task_id)
+    record = _context(app).ledger.record(task_id)
     if record is None:
         raise InputError(f"The ledger does not know task {task_id}.")
     remote_id = record.late_remote_id or record.remote_id
@@ -139,24 +139,24 @@ def cancel(task_id_or_batch_id: str, *, app: Any = None) -> dict[str, str]:
 
     :returns: ``{task id: the state it was in}``; ``unknown`` is remembered for when it arrives.
     """
-    here = _runtime(app)
-    batch = here.ledger.batch(task_id_or_batch_id)
-    ttl = here.settings.record_ttl_seconds
+    ctx = _context(app)
+    batch = ctx.ledger.batch(task_id_or_batch_id)
+    ttl = ctx.settings.record_ttl_seconds
     if batch is None:
         # It may be a batch all of whose members are still on their way to a worker.
-        here.ledger.cancel_batch(task_id_or_batch_id, ttl_seconds=ttl)
+        ctx.ledger.cancel_batch(task_id_or_batch_id, ttl_seconds=ttl)
         task_ids = [task_id_or_batch_id]
     else:
-        here.ledger.cancel_batch(batch.batch_id)
+        ctx.ledger.cancel_batch(batch.batch_id)
         task_ids = member_ids(batch)
     states: dict[str, str] = {}
     wakes: list[Wake | None] = []
     for task_id in task_ids:
-        state, wake = here.ledger.cancel(task_id, ttl_seconds=ttl)
+        state, wake = ctx.ledger.cancel(task_id, ttl_seconds=ttl)
         states[task_id] = state
         wakes.append(wake)
-    here.wake(wakes).result()
-    here.poll_at(here.ledger.now() + 30)
+    ctx.wake(wakes).result()
+    ctx.schedule_poll(ctx.ledger.now() + 30)
     return states
 
 
@@ -168,9 +168,9 @@ def pause(profile: str = "default", *, app: Any = None) -> bool:
     :returns: False when it was paused already.
     :raises ConfigurationError: no such profile.
     """
-    here = _runtime(app)
-    here.settings.profile(profile, needs_key=False)
-    return here.ledger.hold(profile)
+    ctx = _context(app)
+    ctx.settings.profile(profile, needs_key=False)
+    return ctx.ledger.pause_submissions(profile)
 
 
 def unpause(profile: str = "default", *, app: Any = None) -> bool:
@@ -179,15 +179,15 @@ def unpause(profile: str = "default", *, app: Any = None) -> bool:
     :returns: False when it was not paused by hand.
     :raises ConfigurationError: no such profile.
     """
-    here = _runtime(app)
-    here.settings.profile(profile, needs_key=False)
-    was_held, look = here.ledger.release(profile)
+    ctx = _context(app)
+    ctx.settings.profile(profile, needs_key=False)
+    was_paused, look = ctx.ledger.resume_submissions(profile)
     if look is not None:
-        here.poll_at(look)
-    return was_held
+        ctx.schedule_poll(look)
+    return was_paused
 
 
 def status(task_id_or_batch_id: str, *, app: Any = None) -> Record | Batch | None:
     """What the ledger knows of a task or a batch; None when it knows neither."""
-    ledger = _runtime(app).ledger
+    ledger = _context(app).ledger
     return ledger.batch(task_id_or_batch_id) or ledger.record(task_id_or_batch_id)

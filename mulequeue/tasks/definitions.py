@@ -11,10 +11,16 @@ from celery.exceptions import Ignore
 from mulequeue.errors import InputError, generation_error
 from mulequeue.outcome import is_outcome
 from mulequeue.settings import Settings
-from mulequeue.tasks.base import OWN, FollowingTask, GeneratingTask, PollingTask, TransferringTask
+from mulequeue.tasks.base import (
+    TASK_OPTIONS,
+    ChainedGenerateTask,
+    GenerateTask,
+    LeasedTask,
+    PollTask,
+)
 
 if TYPE_CHECKING:
-    from mulequeue.engine.generation_request import Plan
+    from mulequeue.engine.generation_request import GenerationRequest
 
 __all__ = ["adopt", "download", "gather", "generate", "generate_from", "notify", "poll"]
 
@@ -24,9 +30,9 @@ _CALL = (
 )
 
 
-def _generating(
+def _generate(
     task: Any,
-    plan_of: Callable[[Settings], Plan],
+    plan_of: Callable[[Settings], GenerationRequest],
     *,
     on_failure: str,
     slim_args: Sequence[Any],
@@ -35,15 +41,15 @@ def _generating(
     """Park and come back; or wait in line, where there is no message that could be parked."""
     from mulequeue.engine import eager
     from mulequeue.engine.submit import handle_message
-    from mulequeue.engine.worker_context import runtime
+    from mulequeue.engine.worker_context import worker_context
 
     if not (task.request.called_directly or task.request.is_eager):
-        here = runtime(task.app)
+        ctx = worker_context(task.app)
         try:
-            return handle_message.deliver(
+            return handle_message.handle_message(
                 task,
-                here,
-                lambda: plan_of(here.settings),
+                ctx,
+                lambda: plan_of(ctx.settings),
                 on_failure=on_failure,
                 slim_args=slim_args,
                 remote_id=remote_id,
@@ -52,7 +58,7 @@ def _generating(
             # A worker copies, formats and pickles each frame it came through, for nobody.
             raise exc.with_traceback(None) from None
     settings = Settings.load(task.app)
-    outcome = eager.wait_in_line(
+    outcome = eager.generate_inline(
         plan_of(settings), settings, task_id=task.request.id or "direct", remote_id=remote_id
     )
     if outcome.succeeded or on_failure == "return":
@@ -60,7 +66,7 @@ def _generating(
     raise generation_error(outcome.to_dict())
 
 
-@shared_task(bind=True, base=GeneratingTask, name="mulequeue.generate", **OWN)
+@shared_task(bind=True, base=GenerateTask, name="mulequeue.generate", **TASK_OPTIONS)
 def generate(
     self: Any,
     model: str,
@@ -93,7 +99,7 @@ def generate(
     :raises InputError: where it is called, for an input that the model does not take.
     :raises GenerationFailed: and the other :class:`~mulequeue.errors.GenerationError`.
     """
-    from mulequeue.engine.generation_request import make_plan
+    from mulequeue.engine.generation_request import make_generation_request
     from mulequeue.engine.submit.park import is_new
 
     call: dict[str, Any] = {
@@ -106,15 +112,15 @@ def generate(
         "validate": validate,
         "submits": is_new(self.request),
     }
-    return _generating(
+    return _generate(
         self,
-        lambda settings: make_plan(settings, model, input, **call),
+        lambda settings: make_generation_request(settings, model, input, **call),
         on_failure=on_failure,
         slim_args=(model, {}),
     )
 
 
-@shared_task(bind=True, base=FollowingTask, name="mulequeue.generate_from", **OWN)
+@shared_task(bind=True, base=ChainedGenerateTask, name="mulequeue.generate_from", **TASK_OPTIONS)
 def generate_from(
     self: Any,
     previous: Mapping[str, Any],
@@ -134,17 +140,19 @@ def generate_from(
     :param call: the other arguments of :func:`generate`.
     """
     from mulequeue.engine.followups.download import with_asset
-    from mulequeue.engine.generation_request import make_plan
+    from mulequeue.engine.generation_request import make_generation_request
     from mulequeue.engine.submit.park import is_new
 
     if not is_outcome(previous) or set(call) - set(_CALL) or previous["status"] != "succeeded":
-        return _once(self, lambda: _passed_on(previous, call))
+        return _once(self, lambda: _forwarded_options(previous, call))
 
-    def plan_of(settings: Settings) -> Plan:
+    def plan_of(settings: Settings) -> GenerationRequest:
         merged = with_asset(self, previous, input, use=use, index=index)
-        return make_plan(settings, model, merged, submits=is_new(self.request), **call)
+        return make_generation_request(
+            settings, model, merged, submits=is_new(self.request), **call
+        )
 
-    return _generating(
+    return _generate(
         self,
         plan_of,
         on_failure=call.get("on_failure", "raise"),
@@ -152,7 +160,7 @@ def generate_from(
     )
 
 
-def _passed_on(previous: Any, call: Mapping[str, Any]) -> dict[str, Any]:
+def _forwarded_options(previous: Any, call: Mapping[str, Any]) -> dict[str, Any]:
     """The previous outcome, which did not succeed.
 
     :raises InputError: it is none, or the call has an argument that does not exist.
@@ -173,7 +181,7 @@ def _once(task: Any, function: Callable[[], Any]) -> Any:
     return transfer(task, function, delays=(5,), most_seconds=600)
 
 
-@shared_task(bind=True, base=GeneratingTask, name="mulequeue.adopt", **OWN)
+@shared_task(bind=True, base=GenerateTask, name="mulequeue.adopt", **TASK_OPTIONS)
 def adopt(
     self: Any,
     api_path: str,
@@ -189,7 +197,7 @@ def adopt(
     :param api_path: where it was created (``/vendors/…``, or a model's name).
     :param remote_id: the API's id of it.
     """
-    from mulequeue.engine.generation_request import make_plan
+    from mulequeue.engine.generation_request import make_generation_request
 
     call: dict[str, Any] = {
         "profile": profile,
@@ -197,9 +205,9 @@ def adopt(
         "poll_interval": poll_interval,
         "on_failure": on_failure,
     }
-    return _generating(
+    return _generate(
         self,
-        lambda settings: make_plan(settings, api_path, {}, submits=False, **call),
+        lambda settings: make_generation_request(settings, api_path, {}, submits=False, **call),
         on_failure=on_failure,
         slim_args=(api_path, remote_id),
         remote_id=remote_id,
@@ -208,10 +216,10 @@ def adopt(
 
 @shared_task(
     bind=True,
-    base=PollingTask,
+    base=PollTask,
     name="mulequeue.poll",
     ignore_result=True,
-    **{**OWN, "time_limit": 120, "soft_time_limit": 90},
+    **{**TASK_OPTIONS, "time_limit": 120, "soft_time_limit": 90},
 )
 def poll(self: Any, token: str) -> None:
     """Check everything that is due, then come back when something is due again.
@@ -220,14 +228,14 @@ def poll(self: Any, token: str) -> None:
         other does nothing.
     """
     from mulequeue.engine.poll.sweep import sweep
-    from mulequeue.engine.worker_context import runtime
+    from mulequeue.engine.worker_context import worker_context
 
-    here = runtime(self.app)
-    for message in sweep(here, token):
-        here.publish_poll(message)
+    ctx = worker_context(self.app)
+    for message in sweep(ctx, token):
+        ctx.publish_poll(message)
 
 
-@shared_task(bind=True, base=TransferringTask, name="mulequeue.download", **OWN)
+@shared_task(bind=True, base=LeasedTask, name="mulequeue.download", **TASK_OPTIONS)
 def download(
     self: Any, outcome: Mapping[str, Any], *, storage: str | None = None, path: str | None = None
 ) -> dict[str, Any]:
@@ -244,7 +252,7 @@ def download(
     return download.download(self, outcome, storage=storage, path=path)
 
 
-@shared_task(bind=True, base=TransferringTask, name="mulequeue.notify", **OWN)
+@shared_task(bind=True, base=LeasedTask, name="mulequeue.notify", **TASK_OPTIONS)
 def notify(self: Any, value: Any, target: str) -> Any:
     """Tell a URL what came of it, signed; returns ``value`` unchanged.
 
@@ -257,7 +265,7 @@ def notify(self: Any, value: Any, target: str) -> Any:
     return notify.notify(self, value, target)
 
 
-@shared_task(bind=True, base=TransferringTask, name="mulequeue.gather", **OWN)
+@shared_task(bind=True, base=LeasedTask, name="mulequeue.gather", **TASK_OPTIONS)
 def gather(self: Any, results: Any) -> Any:
     """The body of a batch nobody wants to be notified of: its members' results."""
     return _once(self, lambda: results)

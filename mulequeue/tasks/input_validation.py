@@ -11,13 +11,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mulequeue.engine.submit.park import MARKER
-from mulequeue.tasks.argsrepr import ReadableTask
+from mulequeue.tasks.argsrepr import RedactedTask
 
 _IN_A_CANVAS = ("group_id", "chord", "chain")
 _STANDS_FOR_AN_ASSET = "https://example.com/asset"
 
 
-class CheckedTask(ReadableTask):
+class ValidatingTask(RedactedTask):
     """A task called with a model and its input."""
 
     abstract = True
@@ -27,7 +27,7 @@ class CheckedTask(ReadableTask):
 
         :raises InputError: the model does not take the input.
         """
-        self._refuse(args, kwargs)
+        self._validate(args, kwargs)
         return super().s(*args, **kwargs)
 
     def si(self, *args: Any, **kwargs: Any) -> Any:
@@ -35,7 +35,7 @@ class CheckedTask(ReadableTask):
 
         :raises InputError: the model does not take the input.
         """
-        self._refuse(args, kwargs)
+        self._validate(args, kwargs)
         return super().si(*args, **kwargs)
 
     def delay(self, *args: Any, **kwargs: Any) -> Any:
@@ -43,7 +43,7 @@ class CheckedTask(ReadableTask):
 
         :raises InputError: the model does not take the input.
         """
-        self._refuse(args, kwargs)
+        self._validate(args, kwargs)
         return super().delay(*args, **kwargs)
 
     def apply_async(self, args: Any = None, kwargs: Any = None, *rest: Any, **options: Any) -> Any:
@@ -51,11 +51,11 @@ class CheckedTask(ReadableTask):
 
         :raises InputError: the model does not take the input.
         """
-        if self._is_first_hand(options):
-            self._refuse(args or (), kwargs or {})
+        if self._is_direct_call(options):
+            self._validate(args or (), kwargs or {})
         return super().apply_async(args, kwargs, *rest, **options)
 
-    def _is_first_hand(self, options: Mapping[str, Any]) -> bool:
+    def _is_direct_call(self, options: Mapping[str, Any]) -> bool:
         """Whether it is the user who calls, and for this task alone.
 
         A task that runs dispatches the next step of its canvas, a worker sends again what was lost,
@@ -65,12 +65,12 @@ class CheckedTask(ReadableTask):
         is_part = any(options.get(name) for name in _IN_A_CANVAS)
         return not (is_wake or is_part or self._get_app().current_worker_task)
 
-    def _refuse(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    def _validate(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         found = _call_of(self.name, args, kwargs)
         if found is not None:
-            from mulequeue.catalog.validation.calls import refuse_call
+            from mulequeue.catalog.validation.calls import validate_call
 
-            refuse_call(self._get_app(), *found, validate=kwargs.get("validate"))
+            validate_call(self._get_app(), *found, validate=kwargs.get("validate"))
 
 
 def _call_of(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, Any] | None:
@@ -85,7 +85,7 @@ def _call_of(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple
     if model is None or input is None:
         return None
     if is_following and isinstance(input, dict):
-        from mulequeue.catalog.inputs import placed
+        from mulequeue.catalog.inputs import insert_asset
 
-        input = placed(input, str(kwargs.get("use", "image")), _STANDS_FOR_AN_ASSET)
+        input = insert_asset(input, str(kwargs.get("use", "image")), _STANDS_FOR_AN_ASSET)
     return model, input

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-SPEAKERS = ("celery.worker.strategy", "celery.app.trace")
+LOGGERS = ("celery.worker.strategy", "celery.app.trace")
 """Celery's loggers of "Task … received" and "Task … succeeded"."""
 
 
@@ -24,5 +24,5 @@ _QUIET = QuietPoll()
 
 def quiet_poll() -> None:
     """For this process, and for those that are forked from it."""
-    for name in SPEAKERS:
+    for name in LOGGERS:
         logging.getLogger(name).addFilter(_QUIET)

@@ -12,18 +12,18 @@ from billiard.einfo import ExceptionWithTraceback
 from celery.worker.request import Request
 from celery.worker.strategy import default
 
-from mulequeue.engine.display import is_ours, shown_args, shown_kwargs, shown_result
+from mulequeue.engine.display import format_args, format_kwargs, format_result, is_ours
 from mulequeue.engine.submit.park import MARKER, Parked
 
 
-class ReadableRequest(Request):  # type: ignore[misc]  # Celery publishes no types
+class RedactedRequest(Request):  # type: ignore[misc]  # Celery publishes no types
     """A received message of a :class:`ReadableTask`, in the worker's main process."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if not is_ours(self.argsrepr):
-            shown = shown_args(self.type, self.args, self.kwargs)
-            self._argsrepr, self._kwargsrepr = shown, shown_kwargs(self.kwargs)
+            shown = format_args(self.type, self.args, self.kwargs)
+            self._argsrepr, self._kwargsrepr = shown, format_kwargs(self.kwargs)
             # The pool's process takes them from here for its log.
             self._request_dict.update(argsrepr=shown, kwargsrepr=self._kwargsrepr)
 
@@ -43,7 +43,7 @@ class ReadableRequest(Request):  # type: ignore[misc]  # Celery publishes no typ
     def send_event(self, type: str, **fields: Any) -> None:
         """An event of this task; a result is told as how it ended."""
         if isinstance(fields.get("result"), str):
-            fields["result"] = shown_result(fields["result"])
+            fields["result"] = format_result(fields["result"])
         super().send_event(type, **fields)
 
 

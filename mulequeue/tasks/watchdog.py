@@ -9,7 +9,7 @@ from typing import Any
 from celery.worker import state
 from redis.exceptions import RedisError
 
-from mulequeue.engine.worker_context import Runtime, runtime
+from mulequeue.engine.worker_context import WorkerContext, worker_context
 from mulequeue.errors import ConfigurationError
 from mulequeue.settings import Settings
 from mulequeue.transfer.path_template import check_template
@@ -21,32 +21,32 @@ WATCH_SECONDS = 2.0
 """One Redis command per look: half a command a second for an idle worker."""
 
 
-def lookout(app: Any) -> Callable[[], None] | None:
+def make_watchdog(app: Any) -> Callable[[], None] | None:
     """What the worker's main process calls every :data:`WATCH_SECONDS`: no beat, no extra process.
 
     It looks whether something is overdue that nobody looks at. None: this worker cannot.
     """
     try:
-        here = runtime(app)
+        ctx = worker_context(app)
     except ConfigurationError:
         logger.exception("mulequeue does not run on this worker")
         return None
 
-    _warn_of_storage(here.settings)
-    revoked = Revoked(here)
+    _warn_of_storage(ctx.settings)
+    sync = RevocationSync(ctx)
 
     def look() -> None:
         try:
-            message = here.ledger.watch()
+            message = ctx.ledger.check_overdue()
             if message is not None:
-                here.publish_poll_here(message)
-            revoked.end()
+                ctx.publish_poll_blocking(message)
+            sync.sync_revocations()
         except RedisError as exc:
-            here.absence.noted(exc)
+            ctx.redis_availability.mark_down(exc)
         except Exception as exc:
             logger.warning("the watchdog could not look: %r", exc)
         else:
-            here.absence.over()
+            ctx.redis_availability.mark_up()
 
     return look
 
@@ -60,31 +60,31 @@ def _warn_of_storage(settings: Settings) -> None:
         logger.warning("downloads will not work on this worker: %s", exc)
 
 
-class Revoked:
+class RevocationSync:
     """Ends parked tasks that were revoked the Celery way.
 
     Revoked ids live in the workers' main processes only, and a worker throws away every message of
     such a task. One wake lets Celery write down REVOKED and fail what hangs on it.
     """
 
-    def __init__(self, here: Runtime) -> None:
-        self._here = here
+    def __init__(self, ctx: WorkerContext) -> None:
+        self._ctx = ctx
         self._seen: set[str] = set(state.revoked)
 
-    def end(self) -> None:
+    def sync_revocations(self) -> None:
         """Copy newly revoked ids into the ledger."""
         fresh = [task_id for task_id in state.revoked if task_id not in self._seen]
         self._seen.update(fresh)
-        for task_id, record in zip(fresh, self._here.ledger.records(fresh), strict=True):
+        for task_id, record in zip(fresh, self._ctx.ledger.records(fresh), strict=True):
             if record is None:  # a download or a notification, maybe
-                self._here.ledger.revoke_transfer(task_id)
+                self._ctx.ledger.revoke_transfer(task_id)
             if record is None or record.state == "delivered":
                 continue
-            _, wake = self._here.ledger.cancel(
-                task_id, ttl_seconds=self._here.settings.record_ttl_seconds
+            _, wake = self._ctx.ledger.cancel(
+                task_id, ttl_seconds=self._ctx.settings.record_ttl_seconds
             )
             if wake is not None:
-                self._here.wake_here([wake])
-                self._here.ledger.delivered(
-                    task_id, record.epoch, ttl_seconds=self._here.settings.record_ttl_seconds
+                self._ctx.wake_blocking([wake])
+                self._ctx.ledger.end_delivery(
+                    task_id, record.epoch, ttl_seconds=self._ctx.settings.record_ttl_seconds
                 )

@@ -35,7 +35,7 @@ def load(**_: Any) -> None:
 
 
 @signals.celeryd_after_setup.connect
-def take_queues(instance: Any = None, **_: Any) -> None:
+def add_internal_queues(instance: Any = None, **_: Any) -> None:
     """A worker started without ``-Q`` takes both internal queues; with ``-Q`` exactly what it says."""
     app = instance.app
     settings = Settings.load(app)
@@ -56,18 +56,18 @@ def take_queues(instance: Any = None, **_: Any) -> None:
         )
 
 
-class FinishUp(StartStopStep):
+class DrainStep(StartStopStep):
     """Before the pool is ended, by whatever kind of shutdown: no create under way is cut off."""
 
     requires = ("celery.worker.components:Pool",)
 
     def stop(self, parent: Any) -> None:
-        end_in_order()
+        drain_at_shutdown()
 
     terminate = stop
 
 
-class Watch(StartStopStep):
+class WatchdogStep(StartStopStep):
     """The worker consumes: from now on it watches over the poll loop.
 
     With each connection to the broker anew: before Celery 5.6 a lost one ends all that is repeated.
@@ -77,15 +77,15 @@ class Watch(StartStopStep):
 
     def __init__(self, parent: Any, **options: Any) -> None:
         super().__init__(parent, **options)
-        self._look: Any = None
+        self._watchdog: Any = None
         self._entry: Any = None
 
     def start(self, parent: Any) -> None:
-        from mulequeue.tasks.watchdog import WATCH_SECONDS, lookout
+        from mulequeue.tasks.watchdog import WATCH_SECONDS, make_watchdog
 
-        self._look = self._look or lookout(parent.app)
-        if self._look is not None:
-            self._entry = parent.timer.call_repeatedly(WATCH_SECONDS, self._look)
+        self._watchdog = self._watchdog or make_watchdog(parent.app)
+        if self._watchdog is not None:
+            self._entry = parent.timer.call_repeatedly(WATCH_SECONDS, self._watchdog)
 
     def stop(self, parent: Any) -> None:
         if self._entry is not None:
@@ -98,14 +98,14 @@ class Watch(StartStopStep):
 @signals.celeryd_init.connect
 def add_steps(instance: Any = None, **_: Any) -> None:
     """Only the worker that is about to be set up knows which steps it has."""
-    instance.app.steps["worker"].add(FinishUp)
-    instance.app.steps["consumer"].add(Watch)
+    instance.app.steps["worker"].add(DrainStep)
+    instance.app.steps["consumer"].add(WatchdogStep)
 
 
 @signals.worker_process_shutdown.connect
 @signals.worker_shutdown.connect
-def end_in_order(**_: Any) -> None:
+def drain_at_shutdown(**_: Any) -> None:
     """A worker that is told to go loses neither a create under way nor its latest counts."""
-    from mulequeue.engine.worker_context import finish_up
+    from mulequeue.engine.worker_context import drain
 
-    finish_up()
+    drain()

@@ -5,7 +5,7 @@ threads of the test process: quick to start, and what the test patched and put i
 there for the tasks as well.
 """
 
-from mulequeue.testing.fast_timeouts import quick
+from mulequeue.testing.fast_timeouts import fast_timeouts
 from mulequeue.testing.fleet import Fleet
 from mulequeue.testing.guard import KEY, refuse_real_api
 from mulequeue.testing.notification_recorder import Notification, Notifications
@@ -19,6 +19,6 @@ __all__ = [
     "Notifications",
     "ScriptedEmulator",
     "Worker",
-    "quick",
+    "fast_timeouts",
     "refuse_real_api",
 ]

@@ -18,7 +18,7 @@ _DELAYS = (0.05, 0.1, 0.2)
 
 
 @contextlib.contextmanager
-def quick() -> Iterator[None]:
+def fast_timeouts() -> Iterator[None]:
     """Shorten the waits in this process while the block runs; what is done stays the same."""
     patient = PollSchedule.seconds
 
@@ -27,14 +27,14 @@ def quick() -> Iterator[None]:
 
     with (
         patch.object(PollSchedule, "seconds", seconds),
-        patch.object(poll_plan, "FEWEST_LIVES", math.inf),  # no wait is learned
+        patch.object(poll_plan, "MIN_SAMPLES", math.inf),  # no wait is learned
         patch.object(sweep, "GAP_SECONDS", 0.02),
         patch.multiple(decide, ERROR_FIRST_SECONDS=0.05, ERROR_CEILING_SECONDS=0.2),
-        patch.multiple(circuit_breaker, OUTAGE_FIRST_SECONDS=0.1, OUTAGE_CEILING_SECONDS=0.5),
+        patch.multiple(circuit_breaker, PAUSE_FIRST_SECONDS=0.1, PAUSE_CEILING_SECONDS=0.5),
         patch.multiple(
             create,
-            NOT_CREATED_FIRST_SECONDS=0.1,
-            NOT_CREATED_CEILING_SECONDS=0.5,
+            RETRY_LATER_FIRST_SECONDS=0.1,
+            RETRY_LATER_CEILING_SECONDS=0.5,
             NOT_SENT_FIRST_SECONDS=0.1,
             NOT_SENT_CEILING_SECONDS=0.5,
         ),

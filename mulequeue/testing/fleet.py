@@ -13,10 +13,10 @@ from unittest.mock import patch
 
 from celery.worker import state
 
-from mulequeue.engine.worker_context import _runtimes, runtime
+from mulequeue.engine.worker_context import _contexts, worker_context
 from mulequeue.settings import Settings
 from mulequeue.settings.profiles import LIMITS
-from mulequeue.testing.fast_timeouts import quick
+from mulequeue.testing.fast_timeouts import fast_timeouts
 from mulequeue.testing.guard import KEY, refuse_real_api
 from mulequeue.transfer.notifications import new_secret
 
@@ -50,7 +50,7 @@ class Fleet:
         changes |= {"mulequeue_profiles": self._profiles(), "mulequeue_storage_options": {}}
         environment = {f"MULEQUEUE_{name.upper()}": str(value) for name, value in settings.items()}
         environment |= {"MULEROUTER_BASE_URL": self._emulator_url, "MULEROUTER_API_KEY": KEY}
-        with patch.dict(os.environ, environment), _configured(self.app, changes), quick():
+        with patch.dict(os.environ, environment), _configured(self.app, changes), fast_timeouts():
             yield
 
     @contextmanager
@@ -91,13 +91,13 @@ class Fleet:
         """Forget every message and record, once no task runs any more."""
         if not self._is_on_redis:
             return
-        here = runtime(self.app)
-        self._drop(here.ledger.redis)
+        ctx = worker_context(self.app)
+        self._drop(ctx.ledger.redis)
         ends = time.monotonic() + _RUNNING_SECONDS
         while state.reserved_requests and time.monotonic() < ends:
             time.sleep(0.01)
-        self._drop(here.ledger.redis)
-        here.state.clear()  # what it learned of an API that is reset as well
+        self._drop(ctx.ledger.redis)
+        ctx.state.clear()  # what it learned of an API that is reset as well
 
     def clear_files(self) -> None:
         """Forget what ``download`` stored."""
@@ -155,7 +155,7 @@ def _names(key: str, prefix: str) -> list[str]:
 
 def _forget_connections(app: Any) -> None:
     """What an app that was used before keeps of its former broker, results and ledger."""
-    found = _runtimes.pop(app, None)
+    found = _contexts.pop(app, None)
     if found is not None:
         found.close()
     app._pool = None

@@ -10,16 +10,16 @@ from typing import Any
 from celery.result import AsyncResult, GroupResult, ResultBase
 from celery.worker import state
 
-from mulequeue.engine.worker_context import runtime
+from mulequeue.engine.worker_context import worker_context
 from mulequeue.errors import GenerationError
 from mulequeue.ledger import Batch, outcome_of
 from mulequeue.outcome import Outcome, is_outcome
 from mulequeue.tasks.canvases import member_ids
 
-_LOOK_SECONDS = 0.01
+_REFRESH_SECONDS = 0.01
 
 
-class Settling:
+class SettleWaiter:
     """What a worker of the tests can be asked about the work of its app.
 
     :param app: the Celery app.
@@ -43,32 +43,32 @@ class Settling:
             name = what
             what = self._until(lambda: self._of_id(name), timeout_seconds)
         if what is None:
-            self._until(_twice(self.is_idle), timeout_seconds)
+            self._until(_stable(self.is_idle), timeout_seconds)
             return None
         if isinstance(what, Batch):
             return self._members(what.batch_id, timeout_seconds)
         if not isinstance(what, ResultBase):
             raise TypeError(f"run_until_settled takes a result, an id or nothing, not {what!r}")
         self._until(lambda: _is_over(what), timeout_seconds)
-        return _came_to(what)
+        return _result_of(what)
 
     def is_idle(self) -> bool:
         """Whether no message, no running task and nothing that is due is left."""
-        return not any(self.left().values())
+        return not any(self.pending_work().values())
 
-    def left(self) -> dict[str, Any]:
+    def pending_work(self) -> dict[str, Any]:
         """What keeps it from being idle: messages, running tasks, tasks the ledger waits with."""
-        here = runtime(self.app)
-        redis = here.ledger.redis
+        ctx = worker_context(self.app)
+        redis = ctx.ledger.redis
         lists: list[bytes] = list(redis.scan_iter(count=1000, _type="list"))
-        ours = here.ledger.prefix.encode()  # what is learned of lives is a list as well
+        ours = ctx.ledger.prefix.encode()  # what is learned of lives is a list as well
         queues = [key for key in lists if not key.startswith(ours)]
         # The next look at the ledger is no work by itself: without anything due it changes nothing.
         unacked = [json.loads(row)[2] for row in redis.hvals("unacked")]
-        due: Any = redis.zrange(f"{here.ledger.prefix}due", 0, 9)
+        due: Any = redis.zrange(f"{ctx.ledger.prefix}due", 0, 9)
         return {
             "queues": [key.decode(errors="replace") for key in queues],
-            "messages": [name for name in unacked if name != here.settings.poll_queue],
+            "messages": [name for name in unacked if name != ctx.settings.poll_queue],
             "running": [request.name for request in list(state.reserved_requests)],
             "ledger": [task_id.decode() for task_id in due],
         }
@@ -78,22 +78,22 @@ class Settling:
         while not (found := look()):
             if time.monotonic() > ends:
                 raise TimeoutError(
-                    f"Not settled after {timeout_seconds:g} s. Left: {self.left()}. A generation "
+                    f"Not settled after {timeout_seconds:g} s. Left: {self.pending_work()}. A generation "
                     "may take longer: give timeout_seconds. A queue that stays has no consumer: "
                     "name it in the task_routes of your app."
                 )
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(_REFRESH_SECONDS)
         return found
 
     def _of_id(self, name: str) -> Batch | AsyncResult | None:
         """The batch or the task of that id, once it is known."""
-        ledger = runtime(self.app).ledger
+        ledger = worker_context(self.app).ledger
         result = AsyncResult(name, app=self.app)
         is_task = ledger.record(name) is not None or result.ready()
         return ledger.batch(name) or (result if is_task else None)
 
     def _members(self, batch_id: str, timeout_seconds: float) -> list[Outcome]:
-        ledger = runtime(self.app).ledger
+        ledger = worker_context(self.app).ledger
 
         def records() -> list[Any] | None:
             batch = ledger.batch(batch_id)
@@ -102,11 +102,11 @@ class Settling:
             return found if len(over) == len(found) else None
 
         self._until(records, timeout_seconds)
-        self._until(_twice(self.is_idle), timeout_seconds)
+        self._until(_stable(self.is_idle), timeout_seconds)
         return [outcome_of(record) for record in records() or ()]
 
 
-def _twice(look: Callable[[], bool]) -> Callable[[], bool]:
+def _stable(look: Callable[[], bool]) -> Callable[[], bool]:
     """True the second time in a row: a message on its way is in no list for a moment."""
     seen = [False]
 
@@ -137,9 +137,9 @@ def _failed_before(result: Any) -> Any:
     return None
 
 
-def _came_to(result: Any) -> Any:
+def _result_of(result: Any) -> Any:
     if isinstance(result, GroupResult):
-        return [_came_to(member) for member in result.results]
+        return [_result_of(member) for member in result.results]
     value = (result if result.ready() else _failed_before(result)).result
     if isinstance(value, GenerationError):
         return Outcome.from_dict(value.outcome)

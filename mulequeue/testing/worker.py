@@ -11,7 +11,7 @@ from celery import signals
 from celery.worker import WorkController, state
 
 from mulequeue.errors import ConfigurationError
-from mulequeue.testing.wait import Settling
+from mulequeue.testing.wait import SettleWaiter
 
 START_SECONDS = 20.0
 STOP_SECONDS = 20.0
@@ -36,7 +36,7 @@ class _Controller(WorkController):  # type: ignore[misc]
         self.is_ready.set()
 
 
-class Worker(Settling):
+class Worker(SettleWaiter):
     """Runs a Celery app's tasks, from every queue that a worker without ``-Q`` takes, or that the
     app's routes and tasks name.
 

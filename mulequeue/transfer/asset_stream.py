@@ -16,37 +16,37 @@ import urllib3
 from mulequeue.errors import AssetGone, DownloadError
 from mulequeue.net.address_guard import AddressRefused, guard_for, shown_url
 from mulequeue.net.environment import CONNECT_TIMEOUT_SECONDS
-from mulequeue.net.guarded_session import TransferSession, described
-from mulequeue.net.session_pool import kept_sessions
+from mulequeue.net.guarded_session import TransferSession, describe
+from mulequeue.net.session_pool import session_pool
 from mulequeue.settings import Settings
 
 CHUNK_BYTES = 512 * 1024  # of 2 MiB files, a third less CPU than with 1 MiB
-_MOST_REDIRECTS = 5
+_MAX_REDIRECTS = 5
 _READ_TIMEOUT_SECONDS = 60.0
 _REDIRECTS = (301, 302, 303, 307, 308)
 _GONE = (401, 403, 404, 410)
 _LATER = (408, 425, 429)
 
 
-class Brake:
+class TransferCanceller:
     """Stops every transfer under way, from another thread."""
 
     def __init__(self) -> None:
         self._sessions: set[TransferSession] = set()
         self._lock = threading.Lock()
-        self.pulled = False
+        self.is_cancelled = False
 
-    def pull(self) -> None:
+    def cancel(self) -> None:
         with self._lock:
-            self.pulled = True
+            self.is_cancelled = True
             for session in self._sessions:
                 session.cut()
 
     @contextmanager
-    def on(self, session: TransferSession) -> Iterator[None]:
+    def attach(self, session: TransferSession) -> Iterator[None]:
         """Cut ``session`` when the brake is pulled while this holds."""
         with self._lock:
-            if self.pulled:
+            if self.is_cancelled:
                 raise DownloadError("The transfer was stopped.")
             self._sessions.add(session)
         try:
@@ -57,7 +57,9 @@ class Brake:
 
 
 @contextmanager
-def asset_chunks(url: str, *, settings: Settings, brake: Brake) -> Iterator[Iterator[bytes]]:
+def asset_chunks(
+    url: str, *, settings: Settings, canceller: TransferCanceller
+) -> Iterator[Iterator[bytes]]:
     """The asset's content, in chunks of at most 512 KiB.
 
     A URL is fetched without a key; redirects are followed by hand, each through the address guard.
@@ -69,37 +71,37 @@ def asset_chunks(url: str, *, settings: Settings, brake: Brake) -> Iterator[Iter
         :class:`~mulequeue.errors.AssetGone` when the URL itself is no longer good.
     """
     if url.startswith(("hex:", "data:")):
-        yield _limited(_pieces(_inline(url)), settings.download_max_bytes)
+        yield _limit_size(_pieces(_inline(url)), settings.download_max_bytes)
         return
     ends = time.monotonic() + settings.download_timeout_seconds
-    for _ in range(_MOST_REDIRECTS + 1):
-        with _asked(url, settings, brake, ends) as (session, response):
+    for _ in range(_MAX_REDIRECTS + 1):
+        with _open(url, settings, canceller, ends) as (session, response):
             target = response.headers.get("Location")
             if response.status_code not in _REDIRECTS or not target:
                 _check_status(response, url)
                 _check_size(response, settings.download_max_bytes)
-                chunks = _streamed(response, url, session, settings)
-                yield _limited(chunks, settings.download_max_bytes)
+                chunks = _stream(response, url, session, settings)
+                yield _limit_size(chunks, settings.download_max_bytes)
                 return
             if response.headers.get("Content-Length") == "0":  # nothing to wait for
                 session.was_read = not response.raw.read()
         url = urljoin(url, target)
-    raise DownloadError(f"{shown_url(url)}: more than {_MOST_REDIRECTS} redirects.")
+    raise DownloadError(f"{shown_url(url)}: more than {_MAX_REDIRECTS} redirects.")
 
 
 @contextmanager
-def _asked(
-    url: str, settings: Settings, brake: Brake, ends: float
+def _open(
+    url: str, settings: Settings, canceller: TransferCanceller, ends: float
 ) -> Iterator[tuple[TransferSession, requests.Response]]:
     """The answer to one GET, its body not read yet."""
     timeout = (CONNECT_TIMEOUT_SECONDS, _READ_TIMEOUT_SECONDS)
     headers = {"Accept-Encoding": "identity"}
     with ExitStack() as stack:
-        with _translated(url, None, settings):
-            session = stack.enter_context(kept_sessions.lend(url, guard_for(settings)))
-        stack.enter_context(brake.on(session))
+        with _translate_errors(url, None, settings):
+            session = stack.enter_context(session_pool.borrow(url, guard_for(settings)))
+        stack.enter_context(canceller.attach(session))
         stack.enter_context(session.total_deadline(ends - time.monotonic()))
-        with _translated(url, session, settings):
+        with _translate_errors(url, session, settings):
             response = session.get(url, headers=headers, timeout=timeout)
         yield session, stack.enter_context(response)
 
@@ -120,10 +122,10 @@ def _check_size(response: requests.Response, most: int) -> None:
         raise _too_large(most)
 
 
-def _streamed(
+def _stream(
     response: requests.Response, url: str, session: TransferSession, settings: Settings
 ) -> Iterator[bytes]:
-    with _translated(url, session, settings):
+    with _translate_errors(url, session, settings):
         # urllib3 raises when the connection ends before the last chunk; from 2.0 on before the length.
         # Decoding copies every byte once more, also where there is nothing to decode.
         is_packed = "Content-Encoding" in response.headers
@@ -137,7 +139,9 @@ def _streamed(
 
 
 @contextmanager
-def _translated(url: str, session: TransferSession | None, settings: Settings) -> Iterator[None]:
+def _translate_errors(
+    url: str, session: TransferSession | None, settings: Settings
+) -> Iterator[None]:
     """Say in our errors what requests and urllib3 say in theirs."""
     try:
         yield
@@ -146,7 +150,7 @@ def _translated(url: str, session: TransferSession | None, settings: Settings) -
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as exc:
         if session is not None and session.was_cut:
             raise _late(url, settings) from None
-        raise DownloadError(f"{shown_url(url)}: {described(exc)}") from None
+        raise DownloadError(f"{shown_url(url)}: {describe(exc)}") from None
 
 
 def _late(url: str, settings: Settings) -> DownloadError:
@@ -157,7 +161,7 @@ def _late(url: str, settings: Settings) -> DownloadError:
     )
 
 
-def _limited(chunks: Iterator[bytes], most: int) -> Iterator[bytes]:
+def _limit_size(chunks: Iterator[bytes], most: int) -> Iterator[bytes]:
     size = 0
     for chunk in chunks:
         size += len(chunk)

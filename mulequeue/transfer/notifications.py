@@ -26,11 +26,11 @@ from standardwebhooks import Webhook
 from mulequeue.errors import ConfigurationError, InputError, NotificationError
 from mulequeue.net.address_guard import AddressRefused, guard_for
 from mulequeue.net.environment import CONNECT_TIMEOUT_SECONDS
-from mulequeue.net.guarded_session import TransferSession, described
+from mulequeue.net.guarded_session import TransferSession, describe
 from mulequeue.outcome import OUTCOME_STATUSES
 from mulequeue.settings import Settings
 
-_MOST_ANSWER_BYTES = 64 * 1024
+_MAX_ANSWER_BYTES = 64 * 1024
 _PREFIX = "whsec_"
 _HOW_TO_MAKE_ONE = (
     'Make one with `python -c "from mulequeue.transfer.notifications import new_secret; '
@@ -96,7 +96,7 @@ def deliver(notification: Notification, *, settings: Settings, timestamp: dateti
         except AddressRefused as exc:
             raise NotificationError(str(exc), retryable=False) from None
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as exc:
-            reason = "no answer in time" if session.was_cut else described(exc)
+            reason = "no answer in time" if session.was_cut else describe(exc)
             raise NotificationError(f"{_host(target)} was not reached: {reason}") from None
         with response:
             _drain(response)
@@ -159,7 +159,7 @@ def _drain(response: requests.Response) -> None:
     """Read a little of the answer, so that a receiver is not cut off while it writes it."""
     # Whatever goes wrong here: the status has already said whether it was accepted.
     with suppress(urllib3.exceptions.HTTPError, OSError):
-        response.raw.read(_MOST_ANSWER_BYTES, decode_content=False)
+        response.raw.read(_MAX_ANSWER_BYTES, decode_content=False)
 
 
 def _check_status(status: int, target: str) -> None:

@@ -14,7 +14,7 @@ from mulequeue.errors import ConfigurationError
 from mulequeue.outcome import Outcome
 
 NAMES = ("model", "date", "remote_id", "task_id", "index", "kind", "ext")
-_LONGEST_BYTES = 120
+_MAX_BYTES = 120
 _KEPT = frozenset(" ._-+=@,()~")
 
 
@@ -96,11 +96,11 @@ def _clean(text: str) -> str:
     name = "".join(c if c.isalnum() or c in _KEPT else "_" for c in text).strip()
     if not name or name.startswith("."):
         name = f"_{name[1:]}"
-    if name == text and len(name.encode()) <= _LONGEST_BYTES:
+    if name == text and len(name.encode()) <= _MAX_BYTES:
         return name
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     stem, dot, suffix = name.rpartition(".")
     if not dot or len(suffix.encode()) > 10:
         stem, dot, suffix = name, "", ""
-    short = stem.encode()[: _LONGEST_BYTES - 24].decode(errors="ignore")
+    short = stem.encode()[: _MAX_BYTES - 24].decode(errors="ignore")
     return f"{short}-{digest}{dot}{suffix}"

@@ -24,7 +24,7 @@ from fsspec.core import split_protocol, url_to_fs
 from mulequeue.errors import AssetGone, ConfigurationError, DownloadError
 from mulequeue.outcome import File, Outcome
 from mulequeue.settings import Settings
-from mulequeue.transfer.asset_stream import Brake, asset_chunks
+from mulequeue.transfer.asset_stream import TransferCanceller, asset_chunks
 from mulequeue.transfer.content_type import HEAD_BYTES, media_type_of
 from mulequeue.transfer.path_template import check_template, file_path
 
@@ -59,16 +59,16 @@ def download_assets(
     """
     place = _storage_for(storage, settings)
     template = check_template(path or settings.storage_path)
-    fresh = _Refreshed(refresh)
-    brake = Brake()
+    fresh = _FreshUrls(refresh)
+    canceller = TransferCanceller()
 
     def store(index: int) -> File:
         try:
             url = outcome.assets[index].url
-            return _store(url, outcome, index, place, template, settings, brake)
+            return _store(url, outcome, index, place, template, settings, canceller)
         except AssetGone as exc:
             url = fresh.url(index, exc)
-            return _store(url, outcome, index, place, template, settings, brake)
+            return _store(url, outcome, index, place, template, settings, canceller)
 
     threads = max(1, min(settings.downloads_at_once, len(outcome.assets)))
     if len(outcome.assets) <= 1:
@@ -78,7 +78,7 @@ def download_assets(
         try:
             wait(futures)
         except BaseException:  # a time limit, a signal
-            brake.pull()
+            canceller.cancel()
             pool.shutdown(wait=True, cancel_futures=True)
             raise
     return _results(futures)
@@ -92,7 +92,7 @@ def _results(futures: list[Future[File]]) -> tuple[File, ...]:
     return tuple(future.result() for future in futures)
 
 
-class _Refreshed:
+class _FreshUrls:
     """The outcome read again, once for all of its assets."""
 
     def __init__(self, refresh: Callable[[], Outcome | None] | None) -> None:
@@ -124,10 +124,10 @@ def _store(
     place: Storage,
     template: str,
     settings: Settings,
-    brake: Brake,
+    canceller: TransferCanceller,
 ) -> File:
     kind = outcome.assets[index].kind
-    with asset_chunks(url, settings=settings, brake=brake) as chunks:
+    with asset_chunks(url, settings=settings, canceller=canceller) as chunks:
         head = b""
         while len(head) < HEAD_BYTES and (chunk := next(chunks, b"")):
             head += chunk
@@ -149,7 +149,7 @@ class Storage:
         """:raises ConfigurationError: unknown protocol, missing package, wrong options."""
         self.protocol = split_protocol(url)[0] or "file"
         self.is_local = self.protocol in ("file", "local")
-        self.fs, root = _opened(url, self.protocol, options)
+        self.fs, root = _open_filesystem(url, self.protocol, options)
         self.root = root if self.is_local else root.rstrip("/")
 
     def write(self, path: str, chunks: Iterator[bytes]) -> int:
@@ -180,7 +180,7 @@ class Storage:
         part = posixpath.join(folder, f".{uuid.uuid4().hex}.part")
         try:
             with self.fs.open(part, "wb") as file:
-                size = _copied(chunks, file)
+                size = _copy(chunks, file)
             self._rename(part, final)
         except BaseException:
             with suppress(Exception):
@@ -201,7 +201,7 @@ class Storage:
     def _write_object(self, final: str, chunks: Iterator[bytes]) -> int:
         file = self.fs.open(final, "wb", block_size=_BLOCK_BYTES)
         try:
-            size = _copied(chunks, file)
+            size = _copy(chunks, file)
             file.close()
         except BaseException:
             # close(), also by the garbage collector, would complete the half object.
@@ -249,7 +249,7 @@ def _storage_for(storage: str | None, settings: Settings) -> Storage:
     return Storage(url, settings.storage_options if same else {})
 
 
-def _opened(url: str, protocol: str, options: Mapping[str, Any]) -> tuple[Any, str]:
+def _open_filesystem(url: str, protocol: str, options: Mapping[str, Any]) -> tuple[Any, str]:
     if protocol in ("file", "local") and "://" not in url:
         url = os.path.expanduser(url)
     try:
@@ -277,7 +277,7 @@ def _shown(url: str) -> str:
     return repr(re.sub(r"//[^/@]*@", "//…@", url))
 
 
-def _copied(chunks: Iterator[bytes], file: Any) -> int:
+def _copy(chunks: Iterator[bytes], file: Any) -> int:
     size = 0
     for chunk in chunks:
         file.write(chunk)

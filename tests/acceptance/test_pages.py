@@ -13,7 +13,7 @@ from support.pages import all_pages, blocks
 from support.receiver import Receiver
 from support.walk import Walk
 
-from mulequeue.testing.wait import Settling
+from mulequeue.testing.wait import SettleWaiter
 
 TESTS = Path(__file__).parents[1]
 README = "../README.md"
@@ -99,7 +99,7 @@ def follow(tmp_path: Path, pages_fleet: Fleet) -> Iterator[Follow]:
 
     yield run
     # A page's last piece may enqueue and not wait: its creates belong to no other page.
-    Settling(pages_fleet.app).run_until_settled(timeout_seconds=60)
+    SettleWaiter(pages_fleet.app).run_until_settled(timeout_seconds=60)
     for walk in walks:
         walk.close()
         print(walk.terminals.logs)

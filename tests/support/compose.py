@@ -144,8 +144,8 @@ class Compose:
         given = {**image_environment(), **service.get("environment", {})}
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         # Empty is what Compose passes for a variable that is not set.
-        here = {name: self._here(value) for name, value in given.items()}
-        return environment({**here, "PATH": path, "HOSTNAME": socket.gethostname()})
+        ctx = {name: self._here(value) for name, value in given.items()}
+        return environment({**ctx, "PATH": path, "HOSTNAME": socket.gethostname()})
 
     def _here(self, text: str) -> str:
         """A text of a container as it is on this machine."""

@@ -78,7 +78,9 @@ class LedgerMachine(LedgerModel):
         was = "held" in self.world.fields("gate:default")
         ledger = self.world.ledger
         assert (was if release else not was) == (
-            ledger.release("default")[0] if release else ledger.hold("default")
+            ledger.resume_submissions("default")[0]
+            if release
+            else ledger.pause_submissions("default")
         )
 
     def cancel(self, task: str) -> None:
@@ -142,7 +144,7 @@ class LedgerMachine(LedgerModel):
         flagged = "cancel" in self.record(intent.task_id)
         again, wake = self.fenced(
             holds,
-            lambda: self.world.ledger.retract(
+            lambda: self.world.ledger.requeue(
                 intent, retry_after_seconds=seconds, first=5, ceiling=300
             ),
         )

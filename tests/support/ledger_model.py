@@ -89,7 +89,7 @@ class LedgerModel(WorldMachine):
 
     def teardown(self) -> None:
         """Whatever happened, from here on a worker that works brings every record to its end."""
-        self.world.ledger.release("default")
+        self.world.ledger.resume_submissions("default")
         for _ in range(300):
             head = self.world.ledger.overdue()[1]
             if head is None:
@@ -119,7 +119,7 @@ class LedgerModel(WorldMachine):
             assert self.delivered(intent)
 
     def delivered(self, intent: Intent) -> bool:
-        ok = self.world.ledger.delivered(intent.task_id, intent.epoch, ttl_seconds=TTL)
+        ok = self.world.ledger.end_delivery(intent.task_id, intent.epoch, ttl_seconds=TTL)
         if ok:
             self.life.delivered.add(intent.task_id)
         return ok
@@ -135,18 +135,18 @@ class LedgerModel(WorldMachine):
         """The verdict, checked against what the record was before."""
         record, slots = self.record(message.task_id), self.world.slots()
         verdict = self.world.ask(intent)
-        self.check_verdict(message, intent, record, verdict.what)
+        self.check_verdict(message, intent, record, verdict.action)
         if twice:  # the first answer was lost on the way
             first, verdict = verdict, self.world.ask(intent)
-            self.check_repeated(intent, first.what, verdict.what)
+            self.check_repeated(intent, first.action, verdict.action)
         self.wake = verdict.wake
-        if verdict.what == "submit":
+        if verdict.action == "submit":
             assert self.world.slots() <= max(LIMIT, slots)
             self.life.posted[intent.task_id] = self.life.posted.get(intent.task_id, 0) + 1
-        if verdict.what == "deliver":
+        if verdict.action == "deliver":
             after = int(self.record(message.task_id)["deliveries"])
             assert int(record.get("deliveries", 0)) + 1 == after
-        return verdict.what
+        return verdict.action
 
     def check_repeated(self, intent: Intent, first: str, second: str) -> None:
         known = {("abandoned", "busy")}
@@ -181,11 +181,11 @@ class LedgerModel(WorldMachine):
         self.ids += 1
         remote_id, hold = f"remote-{self.ids}", new_token() if terminal else ""
         expected = self.fate_of_id(self.record(intent.task_id), intent)
-        what, wake = self.world.record_id(intent, remote_id, hold=hold)
+        what, wake = self.world.record_id(intent, remote_id, claim_token=hold)
         self.life.ids.append((intent.task_id, remote_id))
         assert expected == what
         if twice:
-            again, _ = self.world.record_id(intent, remote_id, hold=hold)
+            again, _ = self.world.record_id(intent, remote_id, claim_token=hold)
             assert again == ("attached" if what == "attached" else "known")
         wakes = [wake]
         if hold and what == "generating":
@@ -209,7 +209,7 @@ class LedgerModel(WorldMachine):
 
     def claim(self, most: int, wakes: int) -> tuple[list[Check], list[Wake]]:
         slots = self.world.slots()
-        found = self.world.claim(most=most, most_wakes=wakes)
+        found = self.world.claim(limit=most, wake_limit=wakes)
         assert len(found.wakes) <= wakes
         assert self.world.slots() <= max(LIMIT, slots)
         for due in found.polls:

@@ -82,7 +82,7 @@ class RatesMachine(WorldMachine):
         self.ask(self.world.intent(wake.task_id, marker=marker_of(wake), path=path))
 
     def ask(self, intent: Intent) -> None:
-        if self.world.ask(intent).what == "submit":
+        if self.world.ask(intent).action == "submit":
             self.posts.append(Post(intent, self.world.clock))
 
     @precondition(lambda self: self.posts)
@@ -107,7 +107,7 @@ class RatesMachine(WorldMachine):
         elif how == "refused":
             self.world.ledger.settle_submit(post.intent, "failed", None)
         else:
-            self.world.retract(post.intent, 0.5)
+            self.world.requeue(post.intent, 0.5)
 
     @precondition(lambda self: self.posts)
     @rule(index=any_of_them)
@@ -116,7 +116,7 @@ class RatesMachine(WorldMachine):
         post = self.posts[index % len(self.posts)]
         if post.arrived is None:
             self.posts.remove(post)
-            self.world.retract(post.intent)
+            self.world.requeue(post.intent)
 
     @precondition(lambda self: self.running)
     @rule(index=any_of_them)

@@ -8,7 +8,7 @@ from typing import Any
 from redis import Redis
 
 from mulequeue.engine.submit.park import MARKER
-from mulequeue.ledger import Intent, Ledger, Sweep, Verdict, Wake, new_token, unpack
+from mulequeue.ledger import Claim, Intent, Ledger, Verdict, Wake, new_token, unpack
 from mulequeue.settings import Profile
 from support.ledger_limits import check_limits
 
@@ -46,18 +46,18 @@ class World:
         return Intent(**{**usual, **given})
 
     def ask(self, intent: Intent) -> Verdict:
-        return self.ledger.intend(intent, submit_seconds=60)
+        return self.ledger.begin_delivery(intent, submit_seconds=60)
 
     def submit(self, task_id: str, **given: Any) -> Intent:
         """A first delivery that is told to POST."""
         intent = self.intent(task_id, **given)
-        assert "submit" == self.ask(intent).what
+        assert "submit" == self.ask(intent).action
         return intent
 
     def record_id(self, intent: Intent, remote_id: str, **given: Any) -> tuple[str, Wake | None]:
         usual = {"parked": intent.signature, "first_poll_seconds": 3.0, "max_wait_seconds": 600.0}
         recorded = self.ledger.record_id(intent, remote_id, **{**usual, **given})
-        return recorded.what, recorded.wake
+        return recorded.result, recorded.wake
 
     def generating(self, task_id: str, remote_id: str | None = None, **given: Any) -> Intent:
         """A generation that the API accepted."""
@@ -76,18 +76,18 @@ class World:
         """A wake arrives at a worker."""
         return self.ask(self.intent(wake.task_id, marker=marker_of(wake), **given))
 
-    def retract(self, intent: Intent, seconds: float | None = None) -> float | None:
-        again, _ = self.ledger.retract(intent, retry_after_seconds=seconds, first=5, ceiling=300)
+    def requeue(self, intent: Intent, seconds: float | None = None) -> float | None:
+        again, _ = self.ledger.requeue(intent, retry_after_seconds=seconds, first=5, ceiling=300)
         return again
 
-    def claim(self, seconds_later: float = 0.0, **given: Any) -> Sweep:
+    def claim(self, seconds_later: float = 0.0, **given: Any) -> Claim:
         self.clock += seconds_later
         return self.ledger.claim([self.profile], chance=0.0, **given)
 
     def put(self, state: str, **given: Any) -> None:
         """Bring the task ``t`` into a state."""
         if state == "waiting":
-            self.retract(self.submit("t", **given))
+            self.requeue(self.submit("t", **given))
         elif state == "submitting":
             self.submit("t", **given)
         elif state == "generating":
@@ -97,9 +97,9 @@ class World:
         elif state != "none":
             wake = self.settled("t", remote_id="r", **given)
             if state != "settled":
-                assert "deliver" == self.deliver(wake).what
+                assert "deliver" == self.deliver(wake).action
             if state == "delivered":
-                assert self.ledger.delivered("t", marker_of(wake), ttl_seconds=TTL)
+                assert self.ledger.end_delivery("t", marker_of(wake), ttl_seconds=TTL)
         assert state == (self.state("t") or "none")
 
     # -- what there is ---------------------------------------------------------------------
@@ -156,7 +156,7 @@ class World:
 
     def counted_in_flight(self) -> Counter[tuple[str, str]]:
         """What the exporter shows, by path and state."""
-        counted = self.ledger.counted()
+        counted = self.ledger.counters()
         return Counter({labels: int(n) for labels, n in counted["in_flight"].items()})
 
 

@@ -17,12 +17,12 @@ TASKS = ["generate", "generate_from", "adopt", "download", "notify"]
 def test_public_names_are_complete() -> None:
     """Every name of __all__ exists, once, and nothing public is left out of it."""
     assert len(mulequeue.__all__) == len(set(mulequeue.__all__))
-    here = {
+    ctx = {
         name
         for name, value in list(vars(mulequeue).items())
         if not name.startswith("_") and not inspect.ismodule(value)
     }
-    assert here <= set(mulequeue.__all__)
+    assert ctx <= set(mulequeue.__all__)
     assert all(hasattr(mulequeue, name) for name in mulequeue.__all__)
 
 

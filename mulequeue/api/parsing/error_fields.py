@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-LONGEST_TEXT = 500
+MAX_TEXT = 500
 # An answer may quote the key that it refuses.
 _API_KEY = re.compile(r"\b(sk-mr-|sk-|muk-)[\w-]{8,}")
 _UNPRINTABLE = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
@@ -50,7 +50,7 @@ def _detail(value: Any) -> str | None:
     """``None (request_id: …)`` is what one site writes when it has no detail."""
     if not value:
         return None
-    text = one_line(value if isinstance(value, str) else shown(value))
+    text = one_line(value if isinstance(value, str) else quote_value(value))
     return None if text and re.fullmatch(r"None( \(.*\))?", text) else text
 
 
@@ -59,13 +59,13 @@ def one_line(value: Any) -> str | None:
     if not isinstance(value, str):
         return None
     # Cut first, for a text of any size; the rest of the cut may be white space.
-    text = _UNPRINTABLE.sub(" ", value[: 4 * LONGEST_TEXT]).strip()
+    text = _UNPRINTABLE.sub(" ", value[: 4 * MAX_TEXT]).strip()
     text = text.encode("utf-8", "replace").decode()
     text = _API_KEY.sub(r"\1…", text)
-    return (text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 1]}…") or None
+    return (text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 1]}…") or None
 
 
-def shown(value: Any) -> str:
+def quote_value(value: Any) -> str:
     """Any JSON value as text."""
     try:
         return json.dumps(value, default=str, ensure_ascii=False)

@@ -20,9 +20,9 @@ _TYPES = {
 }
 _BLOCKED = "The edge in front of the API blocked the request; this is no verdict on the key"
 _NO_SUCH_ID = 2005
-_LONGEST_JSON = 1024**2
-_LONGEST_PAGE = 16 * 1024
-_LONGEST_RETRY_AFTER_SECONDS = 3600.0
+_MAX_JSON = 1024**2
+_MAX_PAGE = 16 * 1024
+_MAX_RETRY_AFTER_SECONDS = 3600.0
 
 
 def read_error(status_code: int, headers: Mapping[str, str], body: bytes) -> ErrorInfo:
@@ -37,7 +37,7 @@ def read_error(status_code: int, headers: Mapping[str, str], body: bytes) -> Err
     data = _object(body)
     kind = _type(status_code, is_json=data is not None, says_when="retry-after" in given)
     if data is None:
-        title, detail, code = None, one_line(_words_of_page(body)), None
+        title, detail, code = None, one_line(_text_of_page(body)), None
     else:
         info = data.get("task_info")
         error = info.get("error") if isinstance(info, dict) else None
@@ -73,7 +73,7 @@ def retry_after_seconds(value: str | None, now: float) -> float | None:
     """
     text = (value or "").strip()
     if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
-        return min(float(text), _LONGEST_RETRY_AFTER_SECONDS)
+        return min(float(text), _MAX_RETRY_AFTER_SECONDS)
     try:
         moment = email.utils.parsedate_to_datetime(text)
         if moment.tzinfo is None:
@@ -81,7 +81,7 @@ def retry_after_seconds(value: str | None, now: float) -> float | None:
         seconds = moment.timestamp() - now
     except (TypeError, ValueError, OverflowError, IndexError):
         return None
-    return min(seconds, _LONGEST_RETRY_AFTER_SECONDS) if seconds >= 0 else None
+    return min(seconds, _MAX_RETRY_AFTER_SECONDS) if seconds >= 0 else None
 
 
 def _type(status_code: int, *, is_json: bool, says_when: bool) -> str:
@@ -97,13 +97,13 @@ def _type(status_code: int, *, is_json: bool, says_when: bool) -> str:
 
 def _object(body: bytes) -> dict[str, Any] | None:
     try:
-        data = json.loads(body) if len(body) <= _LONGEST_JSON else None
+        data = json.loads(body) if len(body) <= _MAX_JSON else None
     except (ValueError, RecursionError):
         return None
     return data if isinstance(data, dict) else None
 
 
-def _words_of_page(body: bytes) -> str:
-    text = body[:_LONGEST_PAGE].decode("utf-8", "replace")
+def _text_of_page(body: bytes) -> str:
+    text = body[:_MAX_PAGE].decode("utf-8", "replace")
     text = re.sub(r"(?is)<(script|style)\b.*?(</\1>|$)", " ", text)
     return re.sub(r"<[^<>]*>", " ", text)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 from mulequeue.api.parsing.assets import find_assets
-from mulequeue.api.parsing.error_fields import one_line, read_reason, shown
+from mulequeue.api.parsing.error_fields import one_line, quote_value, read_reason
 from mulequeue.outcome import ErrorInfo, Kind
 
 State = Literal["active", "succeeded", "failed"]
@@ -62,7 +62,7 @@ def read_task(body: Any, *, kind: Kind | None = None) -> TaskReply:
     """
     info = body.get("task_info") if isinstance(body, dict) else None
     if not isinstance(info, dict):
-        raise WireError(f"The answer holds no task_info object: {one_line(shown(body))}")
+        raise WireError(f"The answer holds no task_info object: {one_line(quote_value(body))}")
     status = _string(info.get("status"))
     state = _state(status)
     urls: tuple[str, ...] = ()

@@ -17,10 +17,10 @@ logger = logging.getLogger("mulequeue")
 
 MODES = ("strict", "warn", "off")
 _ROWS_NAMED = 5
-_MOST_REMEMBERED = 1000
-_said: set[tuple[str, str]] = set()
+_MAX_REMEMBERED = 1000
+_reported: set[tuple[str, str]] = set()
 
-Say = Callable[[str], None]
+Warn = Callable[[str], None]
 
 
 def mode_of(given: str | None, setting: str | None) -> str:
@@ -40,29 +40,31 @@ def mode_of(given: str | None, setting: str | None) -> str:
     return str(mode)
 
 
-def refuse(model: Model, input: Mapping[str, Any], mode: str, *, say: Say | None = None) -> None:
+def validate_input(
+    model: Model, input: Mapping[str, Any], mode: str, *, warn: Warn | None = None
+) -> None:
     """Raise for an input that the model does not take; tell what may be wrong.
 
     :param mode: ``strict``: what all sources agree on is refused; ``warn``: nothing is, but all is
         told; ``off``: nothing is looked at.
-    :param say: told each warning, once a process; None: the log.
+    :param warn: told each warning, once a process; None: the log.
     :raises InputError: names everything that is wrong, the nearest names, and what to do.
     """
     if mode != "off":
-        certain = _told(model, check(model, input), mode, say)
+        certain = _report_findings(model, check(model, input), mode, warn)
         if certain:
-            raise InputError(_refusal(model, certain))
+            raise InputError(_error_text(model, certain))
 
 
-def refuse_any(
+def validate_inputs(
     model: Model,
     inputs: Sequence[Mapping[str, Any]],
     mode: str,
     *,
     row: Callable[[int], str],
-    say: Say | None = None,
+    warn: Warn | None = None,
 ) -> None:
-    """As :func:`refuse` for the inputs of a batch: all of them, or none.
+    """As :func:`validate_input` for the inputs of a batch: all of them, or none.
 
     :param row: how the input at an index is called.
     :raises InputError: names the first rows that are wrong, and how many there are.
@@ -71,17 +73,17 @@ def refuse_any(
         return
     wrong = []
     for index, item in enumerate(inputs):
-        certain = _told(model, check(model, item), mode, say)
+        certain = _report_findings(model, check(model, item), mode, warn)
         if certain:
             wrong.append((index, certain))
     if wrong:
         lines = [f"{row(index)}: {_texts(found)}" for index, found in wrong[:_ROWS_NAMED]]
         more = len(wrong) - len(lines)
         rest = f" (and {more} more of {len(inputs)})" if more else ""
-        raise InputError(f"{model.name}, {'; '.join(lines)}{rest}. {_what_to_do(model)}")
+        raise InputError(f"{model.name}, {'; '.join(lines)}{rest}. {_hint(model)}")
 
 
-def refuse_call(app: Any, model: Any, input: Any, *, validate: str | None = None) -> None:
+def validate_call(app: Any, model: Any, input: Any, *, validate: str | None = None) -> None:
     """Check a call where it is made, before its message is sent.
 
     The configuration is not touched for an input that nothing is wrong with.
@@ -93,20 +95,20 @@ def refuse_call(app: Any, model: Any, input: Any, *, validate: str | None = None
         return
     found = _found(app, model, validate)
     if found is not None and check(found, input):
-        refuse(found, input, mode_of(validate, _setting(app)))
+        validate_input(found, input, mode_of(validate, _setting(app)))
 
 
-def refuse_calls(
+def validate_calls(
     app: Any, model: Any, inputs: Sequence[Any], *, validate: str | None = None
 ) -> None:
-    """As :func:`refuse_call` for many inputs: all of them, or none.
+    """As :func:`validate_call` for many inputs: all of them, or none.
 
     :raises InputError: unknown model, or an input that it does not take (named by its index).
     """
     found = None if validate == "off" else _found(app, model, validate)
     if found is not None:
         mode = mode_of(validate, _setting(app))
-        refuse_any(found, inputs, mode, row=lambda index: f"inputs[{index}]")
+        validate_inputs(found, inputs, mode, row=lambda index: f"inputs[{index}]")
 
 
 def _found(app: Any, model: Any, validate: str | None) -> Model | None:
@@ -124,28 +126,30 @@ def _setting(app: Any) -> str | None:
     return given or os.environ.get("MULEQUEUE_VALIDATE")
 
 
-def _told(model: Model, findings: Sequence[Finding], mode: str, say: Say | None) -> list[Finding]:
+def _report_findings(
+    model: Model, findings: Sequence[Finding], mode: str, warn: Warn | None
+) -> list[Finding]:
     """The findings to refuse for; the others are told."""
     certain = [item for item in findings if item.is_certain and mode == "strict"]
     for item in findings:
-        if item not in certain and (model.name, item.where) not in _said:
-            if len(_said) >= _MOST_REMEMBERED:
-                _said.clear()
-            _said.add((model.name, item.where))
-            _tell(model, item, say)
+        if item not in certain and (model.name, item.where) not in _reported:
+            if len(_reported) >= _MAX_REMEMBERED:
+                _reported.clear()
+            _reported.add((model.name, item.where))
+            _warn(model, item, warn)
     return certain
 
 
-def _tell(model: Model, finding: Finding, say: Say | None) -> None:
-    if say is not None:
-        say(f"{model.name}: {finding.text}.")
+def _warn(model: Model, finding: Finding, warn: Warn | None) -> None:
+    if warn is not None:
+        warn(f"{model.name}: {finding.text}.")
     else:
         extra = {"model": model.name, "parameter": finding.where}
         logger.warning("an input may be wrong: %s: %s", model.name, finding.text, extra=extra)
 
 
-def _refusal(model: Model, findings: Sequence[Finding]) -> str:
-    return f"{model.name}: {_texts(findings)}. {_what_to_do(model)}"
+def _error_text(model: Model, findings: Sequence[Finding]) -> str:
+    return f"{model.name}: {_texts(findings)}. {_hint(model)}"
 
 
 def _texts(findings: Sequence[Finding]) -> str:
@@ -153,7 +157,7 @@ def _texts(findings: Sequence[Finding]) -> str:
     return ". ".join([first, *(text[0].upper() + text[1:] for text in others)])
 
 
-def _what_to_do(model: Model) -> str:
+def _hint(model: Model) -> str:
     return (
         f"Nothing was sent. 'mulequeue models {model.name}' shows what it takes; "
         "validate='off' sends an input unchecked."

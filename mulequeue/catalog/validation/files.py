@@ -8,12 +8,12 @@ from typing import Any
 
 from mulequeue.catalog import Parameter
 from mulequeue.catalog.inputs import MARKER
-from mulequeue.catalog.validation.finding import Finding, shown
+from mulequeue.catalog.validation.finding import Finding, quote_value
 
-_SHORTEST_BASE64 = 40
+_MIN_BASE64 = 40
 # The start is enough to tell base64 from a path: what is sent may have megabytes.
 _BASE64 = re.compile(r"[A-Za-z0-9+/=_\s-]*")
-_LOOKED_AT = 64
+_SNIFFED_BYTES = 64
 _WORDS = {
     "url": "a URL (https://…)",
     "https": "a URL (https://…)",
@@ -30,7 +30,7 @@ def wrong_file(parameter: Parameter, value: Any, where: str) -> Iterator[Finding
     elif isinstance(value, str):
         form = _form(value)
     else:
-        given = "an object" if isinstance(value, Mapping) else shown(value)
+        given = "an object" if isinstance(value, Mapping) else quote_value(value)
         text = f"'{where}' takes one file, not {given}: {_forms(parameter)}"
         yield Finding(where, text, is_certain=True)
         return
@@ -39,7 +39,7 @@ def wrong_file(parameter: Parameter, value: Any, where: str) -> Iterator[Finding
             yield Finding(where, f"'{where}' takes https URLs only")
     elif form == "":
         text = (
-            f"'{where}' cannot be {shown(value)}: it takes {_forms(parameter)}; "
+            f"'{where}' cannot be {quote_value(value)}: it takes {_forms(parameter)}; "
             "a file of your own is mulequeue.file(path), or @path on the command line"
         )
         yield Finding(where, text, is_certain=True)
@@ -54,7 +54,7 @@ def _form(value: str) -> str:
         return "url"
     if scheme == "data":
         return "data"
-    is_base64 = len(value) >= _SHORTEST_BASE64 and _BASE64.fullmatch(value[:_LOOKED_AT])
+    is_base64 = len(value) >= _MIN_BASE64 and _BASE64.fullmatch(value[:_SNIFFED_BYTES])
     return "base64" if is_base64 else ""
 
 

@@ -20,7 +20,7 @@ class Finding:
     """Whether the sources agree; else it is a warning."""
 
 
-def shown(value: Any) -> str:
+def quote_value(value: Any) -> str:
     """A value in a message: short, and never what a file holds."""
     if isinstance(value, str):
         start = value[:_LONGEST]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from mulequeue.catalog.validation.finding import Finding
 
-_CLOSE, _ALIKE = 0.8, 0.6
+_SIMILAR_CUTOFF, _TYPO_CUTOFF = 0.8, 0.6
 _MOST = 3
 _LONGEST = 60
 _RECEIVERS = "the API takes no receiver of its own per request; use mulequeue.notify"
@@ -40,7 +40,7 @@ def unknown_name(
     near = nearest(name, names)
     hint = f"did you mean {' or '.join(near)}" if near else f"it takes {', '.join(names)}"
     is_slip = bool(
-        difflib.get_close_matches(str(name)[:_LONGEST].lower(), names, n=1, cutoff=_CLOSE)
+        difflib.get_close_matches(str(name)[:_LONGEST].lower(), names, n=1, cutoff=_SIMILAR_CUTOFF)
     )
     if is_open and not is_slip:
         return Finding(where, f"no source knows {where!r}, and it may be ignored ({hint})")
@@ -50,7 +50,7 @@ def unknown_name(
 def nearest(name: str, known: Iterable[str]) -> list[str]:
     """At most three of the known names that ``name`` may stand for, the likeliest first."""
     wanted, names = str(name)[:_LONGEST].lower(), list(known)
-    found = difflib.get_close_matches(wanted, names, n=_MOST, cutoff=_ALIKE)
+    found = difflib.get_close_matches(wanted, names, n=_MOST, cutoff=_TYPO_CUTOFF)
     found += [
         item for item in names if f"_{item}_" in f"_{wanted}_" or f"_{wanted}_" in f"_{item}_"
     ]

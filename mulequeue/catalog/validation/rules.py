@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mulequeue.catalog import Model
-from mulequeue.catalog.validation.finding import Finding, shown
+from mulequeue.catalog.validation.finding import Finding, quote_value
 from mulequeue.catalog.validation.values import is_one_of
 
 
@@ -55,7 +55,7 @@ def _against(
     model: Model, input: Mapping[str, Any], condition: Mapping[str, Any], then: Mapping[str, Any]
 ) -> Iterator[Finding]:
     because = " and ".join(
-        f"'{name}' {shown(input[name])}" if values else f"'{name}'"
+        f"'{name}' {quote_value(input[name])}" if values else f"'{name}'"
         for name, values in condition.items()
     )
     for name, values in then.items():
@@ -63,7 +63,7 @@ def _against(
         if value is None:
             value = model.parameters[name].default
         if not is_one_of(value, tuple(values)):
-            text = f"{because} needs '{name}' {shown(values[0])}"
+            text = f"{because} needs '{name}' {quote_value(values[0])}"
             yield Finding(name, text, is_certain=True)
 
 

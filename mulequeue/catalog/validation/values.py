@@ -10,7 +10,7 @@ from typing import Any
 from mulequeue.catalog import Parameter
 from mulequeue.catalog.inputs import MARKER
 from mulequeue.catalog.validation.files import wrong_file
-from mulequeue.catalog.validation.finding import Finding, shown
+from mulequeue.catalog.validation.finding import Finding, quote_value
 from mulequeue.catalog.validation.names import nearest, unknown_name
 
 _WORDS = {
@@ -46,7 +46,7 @@ def _wrong_item(parameter: Parameter, value: Any, where: str) -> Iterator[Findin
     if is_one_of(value, parameter.values) or is_one_of(value, parameter.besides):
         return
     if is_one_of(value, parameter.doubtful):
-        yield Finding(where, f"the sources differ about {shown(value)} for '{where}'")
+        yield Finding(where, f"the sources differ about {quote_value(value)} for '{where}'")
     elif parameter.type == "file":
         yield from wrong_file(parameter, value, where)
     elif not _is_of_type(parameter.type, value):
@@ -95,7 +95,7 @@ def _wrong_type(name: str, value: Any, where: str) -> str:
     if isinstance(value, str) and name in ("integer", "number", "boolean"):
         return f"{text}; write it without quotes"
     if name == "text" and isinstance(value, (int, float)) and not isinstance(value, bool):
-        return f'{text}; write "{shown(value)}"'
+        return f'{text}; write "{quote_value(value)}"'
     return text
 
 
@@ -104,24 +104,28 @@ def _named(value: Any) -> str:
         return "a file" if MARKER in value else "an object"
     if isinstance(value, (list, tuple)):
         return "a list"
-    return f"the text {shown(value)}" if isinstance(value, str) else shown(value)
+    return f"the text {quote_value(value)}" if isinstance(value, str) else quote_value(value)
 
 
 def _no_such_value(parameter: Parameter, value: Any, where: str) -> str:
     known = [*parameter.values, *parameter.doubtful]
     by_text = {str(item).lower().replace("*", "x"): item for item in reversed(known)}
     near = nearest(str(value).lower().replace("*", "x"), by_text)
-    hint = f"; did you mean {shown(by_text[near[0]])}?" if near and isinstance(value, str) else ""
-    choice = ", ".join(shown(item) for item in known)
-    return f"'{where}' cannot be {shown(value)}{hint or ':'} it takes {choice}"
+    hint = (
+        f"; did you mean {quote_value(by_text[near[0]])}?"
+        if near and isinstance(value, str)
+        else ""
+    )
+    choice = ", ".join(quote_value(item) for item in known)
+    return f"'{where}' cannot be {quote_value(value)}{hint or ':'} it takes {choice}"
 
 
 def _out_of_range(
     parameter: Parameter, number: float, where: str, unit: str = ""
 ) -> Iterator[Finding]:
-    what = f"has {number}{unit}" if unit else f"cannot be {shown(number)}"
+    what = f"has {number}{unit}" if unit else f"cannot be {quote_value(number)}"
     if not parameter.low <= number <= parameter.high:
-        besides = "".join(f"{shown(item)} or " for item in parameter.besides)
+        besides = "".join(f"{quote_value(item)} or " for item in parameter.besides)
         allowed = f"{besides}{_span(parameter.low, parameter.high)}{unit}"
         yield Finding(where, f"'{where}' {what}; it takes {allowed}", is_certain=True)
     elif number > parameter.agreed:
@@ -162,13 +166,15 @@ def _wrong_size(parameter: Parameter, value: str, where: str) -> Iterator[Findin
     if found is None:
         other = re.fullmatch(r"\s*([0-9]{1,6})\s*\D\s*([0-9]{1,6})\s*", value)
         meant = "*".join(other.groups()) if other else "1280*720"
-        text = f"'{where}' cannot be {shown(value)}; write width and height as '{meant}'"
+        text = f"'{where}' cannot be {quote_value(value)}; write width and height as '{meant}'"
         yield Finding(where, text, is_certain=True)
         return
     width, height = int(found[1]), int(found[2])
     problem = _wrong_pixels(parameter, width, height)
     if problem:
-        yield Finding(where, f"'{where}' cannot be {shown(value)}: {problem}", is_certain=True)
+        yield Finding(
+            where, f"'{where}' cannot be {quote_value(value)}: {problem}", is_certain=True
+        )
 
 
 def _wrong_pixels(parameter: Parameter, width: int, height: int) -> str | None:

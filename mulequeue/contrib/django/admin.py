@@ -22,7 +22,7 @@ import mulequeue
 from mulequeue.contrib.django.mirror import mirror
 from mulequeue.contrib.django.models import UNDER_WAY, Batch, Generation, public_url
 from mulequeue.contrib.django.responses import file_response
-from mulequeue.engine.worker_context import runtime
+from mulequeue.engine.worker_context import worker_context
 from mulequeue.errors import MuleQueueError
 from mulequeue.outcome import File
 
@@ -103,7 +103,7 @@ class GenerationAdmin(ReadOnlyAdmin):
             raise PermissionDenied
         if row is None or number >= len(row.files):
             raise Http404
-        return file_response(request, File(**row.files[number]), runtime().settings)
+        return file_response(request, File(**row.files[number]), worker_context().settings)
 
     @admin.display(description="file")
     def thumbnail(self, row: Generation) -> SafeString | str:

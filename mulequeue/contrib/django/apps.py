@@ -31,8 +31,8 @@ def _give_on_commit() -> None:
     """
     from celery.contrib.django.task import DjangoTask
 
-    from mulequeue.tasks.base import GeneratingTask, TransferringTask
+    from mulequeue.tasks.base import GenerateTask, LeasedTask
 
-    for base in (GeneratingTask, TransferringTask):
+    for base in (GenerateTask, LeasedTask):
         for name in _ON_COMMIT:
             setattr(base, name, getattr(DjangoTask, name))

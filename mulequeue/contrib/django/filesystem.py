@@ -17,7 +17,7 @@ from django.core.files.storage import FileSystemStorage, storages
 from django.urls import get_script_prefix
 from fsspec.spec import AbstractFileSystem
 
-from mulequeue.engine.worker_context import runtime
+from mulequeue.engine.worker_context import worker_context
 
 PROTOCOL = "django"
 _IN_MEMORY_BYTES = 4 * 1024**2
@@ -30,7 +30,7 @@ def register() -> None:
 
 def url_of(name: str) -> str | None:
     """Where a browser finds what was stored under that name; None: nowhere, as without ``MEDIA_URL``."""
-    settings = runtime().settings
+    settings = worker_context().settings
     ours = settings.storage.startswith(f"{PROTOCOL}:")
     storage = storages[settings.storage_options.get("alias", "default") if ours else "default"]
     # Without MEDIA_URL, Django makes URLs that lead to the site's own pages.

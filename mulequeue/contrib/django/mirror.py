@@ -18,14 +18,14 @@ from django.db.models import Model
 from django.utils import timezone
 
 from mulequeue import signals
-from mulequeue.contrib.django.models import MOST_CHARACTERS, UNDER_WAY, Batch, Generation, State
-from mulequeue.engine.generation_request import Plan
-from mulequeue.engine.worker_context import runtime
+from mulequeue.contrib.django.models import MAX_CHARACTERS, UNDER_WAY, Batch, Generation, State
+from mulequeue.engine.generation_request import GenerationRequest
+from mulequeue.engine.worker_context import worker_context
 from mulequeue.ledger import Ledger, Record, outcome_of
 
-MOST_INPUT_BYTES = 64 * 1024
-_AT_ONCE = 500
-_MOST_DEADLOCKS = 5
+MAX_INPUT_BYTES = 64 * 1024
+_CHUNK_SIZE = 500
+_MAX_DEADLOCKS = 5
 _NOT_IN_THE_LEDGER = ("task_id", "input")
 
 
@@ -45,17 +45,17 @@ def connect() -> None:
         signal.connect(_receive, weak=False, dispatch_uid=f"{__name__}.{signal.name}")
 
 
-def _receive(sender: Any, task_id: str, plan: Plan | None = None, **_: Any) -> None:
+def _receive(sender: Any, task_id: str, plan: GenerationRequest | None = None, **_: Any) -> None:
     mirror([task_id], app=sender.app)
     if plan is not None:
         _keep_input(task_id, plan)
 
 
-def _keep_input(task_id: str, plan: Plan) -> None:
+def _keep_input(task_id: str, plan: GenerationRequest) -> None:
     """The ledger drops the input once it was sent; here it stays, to be searched and repeated."""
     prompt, text = plan.input.get(plan.model.prompt_field), json.dumps(plan.input, default=str)
     kept: dict[str, Any] = {"prompt": _storable(prompt)} if isinstance(prompt, str) else {}
-    if plan.input and len(text) <= MOST_INPUT_BYTES:
+    if plan.input and len(text) <= MAX_INPUT_BYTES:
         kept["input"] = _storable(json.loads(text))
     if kept:
         Generation.objects.filter(pk=task_id).update(**kept)
@@ -68,10 +68,10 @@ def mirror(task_ids: Iterable[str], *, app: Any = None) -> int:
 
     :param app: the Celery app; None: the current one.
     """
-    ledger = runtime(app).ledger
-    names = sorted({name for name in task_ids if len(name) <= MOST_CHARACTERS})
+    ledger = worker_context(app).ledger
+    names = sorted({name for name in task_ids if len(name) <= MAX_CHARACTERS})
     database = connections[router.db_for_write(Generation)]
-    for _ in range(_MOST_DEADLOCKS):
+    for _ in range(_MAX_DEADLOCKS):
         try:
             return _mirror(ledger, names)
         except OperationalError:
@@ -108,8 +108,8 @@ def reconcile(*, app: Any = None) -> Reconciled:
     Rows of generations that ended and whose records have expired stay as they are.
     """
     started, mirrored, lost = timezone.now(), 0, 0
-    ids = iter(runtime(app).ledger.task_ids())
-    while names := list(islice(ids, _AT_ONCE)):
+    ids = iter(worker_context(app).ledger.task_ids())
+    while names := list(islice(ids, _CHUNK_SIZE)):
         mirrored += mirror(names, app=app)
     stale = Generation.objects.filter(state__in=UNDER_WAY, mirrored_at__lt=started).order_by()
     for names in _chunks(stale.values_list("pk", flat=True)):
@@ -120,7 +120,7 @@ def reconcile(*, app: Any = None) -> Reconciled:
 
 def _chunks(names: Iterable[str]) -> list[list[str]]:
     whole = list(names)
-    return [whole[start : start + _AT_ONCE] for start in range(0, len(whole), _AT_ONCE)]
+    return [whole[start : start + _CHUNK_SIZE] for start in range(0, len(whole), _CHUNK_SIZE)]
 
 
 def _write_batches(ledger: Ledger, batch_ids: set[str]) -> None:
@@ -174,12 +174,12 @@ def _row(record: Record, prompt: str | None) -> Generation:
         over = {key: _storable(outcome[key]) for key in ("assets", "error", "kind")}
     return Generation(
         task_id=record.task_id,
-        remote_id=(record.remote_id or record.late_remote_id or "")[:MOST_CHARACTERS],
+        remote_id=(record.remote_id or record.late_remote_id or "")[:MAX_CHARACTERS],
         state=record.status or record.state,
         batch_id=record.batch,
-        model=(record.model or "")[:MOST_CHARACTERS],
+        model=(record.model or "")[:MAX_CHARACTERS],
         profile=record.profile,
-        api_path=record.api_path[:MOST_CHARACTERS] if record.path else "",
+        api_path=record.api_path[:MAX_CHARACTERS] if record.path else "",
         kind=over.pop("kind", None) or record.kind or "",
         prompt=prompt or _storable(record.label),
         files=[asdict(item) for item in record.files],

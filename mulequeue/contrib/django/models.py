@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from mulequeue.contrib.django.filesystem import PROTOCOL, url_of
 
-MOST_CHARACTERS = 255
+MAX_CHARACTERS = 255
 
 
 class State(models.TextChoices):
@@ -37,7 +37,7 @@ UNDER_WAY = (State.WAITING, State.SUBMITTING, State.GENERATING)
 class Batch(models.Model):
     """Generations that were started by one ``generate_many``."""
 
-    batch_id = models.CharField(primary_key=True, max_length=MOST_CHARACTERS)
+    batch_id = models.CharField(primary_key=True, max_length=MAX_CHARACTERS)
     size = models.PositiveIntegerField(default=0)
     is_cancelled = models.BooleanField(default=False)
     created_at = models.DateTimeField(null=True)
@@ -59,15 +59,15 @@ class Batch(models.Model):
 class Generation(models.Model):
     """One generation. Its primary key is the Celery task id of ``generate``."""
 
-    task_id = models.CharField(primary_key=True, max_length=MOST_CHARACTERS)
-    remote_id = models.CharField(max_length=MOST_CHARACTERS, blank=True)
+    task_id = models.CharField(primary_key=True, max_length=MAX_CHARACTERS)
+    remote_id = models.CharField(max_length=MAX_CHARACTERS, blank=True)
     state = models.CharField(max_length=16, choices=State, default=State.WAITING)
     batch = models.ForeignKey(
         Batch, models.CASCADE, null=True, related_name="generations", db_index=False
     )
-    model = models.CharField(max_length=MOST_CHARACTERS, blank=True)
-    profile = models.CharField(max_length=MOST_CHARACTERS, default="default")
-    api_path = models.CharField(max_length=MOST_CHARACTERS, blank=True)
+    model = models.CharField(max_length=MAX_CHARACTERS, blank=True)
+    profile = models.CharField(max_length=MAX_CHARACTERS, default="default")
+    api_path = models.CharField(max_length=MAX_CHARACTERS, blank=True)
     kind = models.CharField(max_length=16, blank=True)
     prompt = models.TextField(blank=True)
     input = models.JSONField(null=True)

@@ -1,7 +1,7 @@
 """A stored file as a response; a browser that seeks in a video asks for parts of it::
 
-record = runtime().ledger.record(task_id)
-return file_response(request, record.files[0], runtime().settings)
+record = worker_context().ledger.record(task_id)
+return file_response(request, record.files[0], worker_context().settings)
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from mulequeue.engine import webhook_handler
 def webhook(request: HttpRequest) -> HttpResponse:
     """Takes signed events; what is not signed changes nothing."""
     try:
-        body = request.read(webhook_handler.MOST_BODY_BYTES + 1)
+        body = request.read(webhook_handler.MAX_BODY_BYTES + 1)
     except UnreadablePostError:
         return HttpResponse("not all of it arrived", status=400, content_type="text/plain")
     reply = webhook_handler.handle(request.headers, body)

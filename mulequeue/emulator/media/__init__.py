@@ -15,8 +15,8 @@ from mulequeue.emulator.media.formats import MEDIA_TYPES, extension
 from mulequeue.errors import ConfigurationError
 from mulequeue.outcome import Kind
 
-_LONGEST_SIDE = {"image": 448, "video": 320}
-_SHORTEST_SIDE = 96
+_MAX_SIDE = {"image": 448, "video": 320}
+_MIN_SIDE = 96
 _REMEMBERED = 64
 
 
@@ -75,12 +75,12 @@ class Media:
 
 def frame(kind: Kind, body: Mapping[str, Any]) -> tuple[int, int]:
     """Width and height in pixels with the aspect that the body asks for, small enough to be cheap."""
-    longest = _LONGEST_SIDE.get(kind, 0)
+    longest = _MAX_SIDE.get(kind, 0)
     default = (16, 9) if kind == "video" else (1, 1)
     asked = _ratio(body.get("size")) or _ratio(body.get("aspect_ratio")) or _sides(body)
     across, down = asked or default
     scale = longest / max(across, down)
-    return tuple(_even(max(side * scale, min(longest, _SHORTEST_SIDE))) for side in (across, down))  # type: ignore[return-value]
+    return tuple(_even(max(side * scale, min(longest, _MIN_SIDE))) for side in (across, down))  # type: ignore[return-value]
 
 
 def _ratio(text: Any) -> tuple[int, int] | None:

@@ -13,7 +13,7 @@ from mulequeue.emulator.media.scene import landscape
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 _PLAIN = str.maketrans({"–": "-", "—": "-", "‘": "'", "’": "'", "“": '"', "”": '"', "ß": "ss"})
-_MOST_LINES = 4
+_MAX_LINES = 4
 _PANEL = (12, 14, 28)
 _PANEL_OPACITY = 168
 _INK = (250, 248, 242)
@@ -32,7 +32,7 @@ def caption(image: Image.Image, text: str) -> None:
     size = max(11, min(18, width // 24, height // 14))
     margin, padding = max(6, width // 40), max(6, size // 2)
     room = width - 2 * (margin + padding)
-    most = max(1, min(_MOST_LINES, int(height * 0.4 / (size * 1.35))))
+    most = max(1, min(_MAX_LINES, int(height * 0.4 / (size * 1.35))))
     lines = wrapped(plain(text) or "(no prompt)", font(size), room, most)
     step = round(size * 1.35)
     tall = step * len(lines) + 2 * padding - (step - size) // 2

@@ -15,22 +15,22 @@ from typing import Any, TypeVar
 from celery.exceptions import Ignore
 from redis.exceptions import RedisError
 
-from mulequeue.engine.redis_retry import ask
+from mulequeue.engine.redis_retry import call_or_requeue
 from mulequeue.engine.submit.park import parked_signature
-from mulequeue.engine.worker_context import Runtime, runtime
+from mulequeue.engine.worker_context import WorkerContext, worker_context
 from mulequeue.errors import MuleQueueError, TransferError
 from mulequeue.ledger import new_token
-from mulequeue.net.timers import Alarms
+from mulequeue.net.timers import Timers
 
 logger = logging.getLogger("mulequeue")
 T = TypeVar("T")
 
-MOST_ATTEMPTS = 50
-MOST_UNFORESEEN = 5
+MAX_ATTEMPTS = 50
+MAX_UNEXPECTED_ERRORS = 5
 HEARTBEAT_SECONDS = 6.0
 _RUN = "mulequeue_transfer"
 # Not with the deadlines: a Redis that does not answer would hold them up.
-_leases = Alarms("mulequeue-leases")
+_leases = Timers("mulequeue-leases")
 
 
 class Heartbeat:
@@ -40,16 +40,16 @@ class Heartbeat:
     """
 
     def __init__(
-        self, runtime: Runtime, task_id: str, run: str, *, seconds: float = HEARTBEAT_SECONDS
+        self, ctx: WorkerContext, task_id: str, run: str, *, seconds: float = HEARTBEAT_SECONDS
     ) -> None:
-        self._runtime, self._task_id, self._run = runtime, task_id, run
+        self._ctx, self._task_id, self._run = ctx, task_id, run
         self._seconds = seconds
 
     def _beat(self) -> None:
         try:
-            self._runtime.ledger.keep_transfer(self._task_id, self._run)
+            self._ctx.ledger.keep_transfer(self._task_id, self._run)
         except RedisError as exc:
-            self._runtime.absence.noted(exc)
+            self._ctx.redis_availability.mark_down(exc)
         except Exception as exc:
             logger.warning("a transfer's lease was not renewed: %r", exc)
 
@@ -77,25 +77,25 @@ def transfer(
     :raises Ignore: somebody else has it, it is done, or it is tried again later.
     :raises TransferError: it is given up.
     """
-    here = runtime(task.app)
+    ctx = worker_context(task.app)
     task_id, run = task.request.id, new_token()
     signature = parked_signature(task, queue=_own_queue(task), epoch="")
-    begun = ask(task, lambda: here.ledger.begin_transfer(task_id, run, signature))
+    begun = call_or_requeue(task, lambda: ctx.ledger.begin_transfer(task_id, run, signature))
     number = begun.attempt
-    if begun.what != "run":
-        raise Ignore(begun.what)
+    if begun.result != "run":
+        raise Ignore(begun.result)
     setattr(task.request, _RUN, run)
     try:
-        if begun.look is not None:
-            here.poll_at(begun.look)
-        with Heartbeat(here, task_id, run):
+        if begun.poll_by is not None:
+            ctx.schedule_poll(begun.poll_by)
+        with Heartbeat(ctx, task_id, run):
             result = attempt()
-        here.meter.attempted(task.name, "done")
+        ctx.meter.count_attempt(task.name, "done")
         return result
     except Exception as exc:
         delay = delays[min(number, len(delays)) - 1] * random.uniform(0.8, 1.2)
         final = _final_error(exc, number, is_late=begun.elapsed_seconds + delay > most_seconds)
-        here.meter.attempted(task.name, "retried" if final is None else "given_up")
+        ctx.meter.count_attempt(task.name, "retried" if final is None else "given_up")
         if final is not None:
             raise final from final.__cause__
         logger.warning(
@@ -105,7 +105,7 @@ def transfer(
             exc,
             extra={"task_id": task_id, "attempt": number},
         )
-        _try_again(here, task_id, run, delay)
+        _try_again(ctx, task_id, run, delay)
     raise Ignore("tried again later")
 
 
@@ -116,23 +116,23 @@ def _final_error(exc: Exception, number: int, *, is_late: bool) -> Exception | N
     it would fail the chord for good.
     """
     if isinstance(exc, TransferError):
-        return exc if not exc.retryable or number >= MOST_ATTEMPTS or is_late else None
+        return exc if not exc.retryable or number >= MAX_ATTEMPTS or is_late else None
     if isinstance(exc, MuleQueueError):
         return exc
-    if number < MOST_UNFORESEEN:
+    if number < MAX_UNEXPECTED_ERRORS:
         return None
     error = TransferError(f"{type(exc).__name__}: {exc}", retryable=False)
     error.__cause__ = exc
     return error
 
 
-def _try_again(here: Runtime, task_id: str, run: str, delay: float) -> None:
+def _try_again(ctx: WorkerContext, task_id: str, run: str, delay: float) -> None:
     try:
-        again = here.ledger.retry_transfer(task_id, run, delay)
+        again = ctx.ledger.retry_transfer(task_id, run, delay)
         if again is not None:
-            here.poll_at(again)
+            ctx.schedule_poll(again)
     except RedisError as exc:  # the lease lapses, and then it is woken
-        here.absence.noted(exc)
+        ctx.redis_availability.mark_down(exc)
 
 
 def _own_queue(task: Any) -> str | None:
@@ -141,7 +141,7 @@ def _own_queue(task: Any) -> str | None:
     return info.get("routing_key") if info.get("exchange") in ("", None) else None
 
 
-def ended(task: Any, exc: BaseException | None = None) -> None:
+def on_end(task: Any, exc: BaseException | None = None) -> None:
     """Called by Celery after it dispatched what follows: repeated messages are ignored now.
 
     A failure that is not our own verdict leaves the lease, so that it is done again.
@@ -149,8 +149,8 @@ def ended(task: Any, exc: BaseException | None = None) -> None:
     run = getattr(task.request, _RUN, None)
     if run is None or not (exc is None or isinstance(exc, MuleQueueError)):
         return
-    here = runtime(task.app)
+    ctx = worker_context(task.app)
     result = {"task": task.name, "error": None if exc is None else str(exc)}
-    here.ledger.end_transfer(
-        task.request.id, run, result, ttl_seconds=here.settings.record_ttl_seconds
+    ctx.ledger.end_transfer(
+        task.request.id, run, result, ttl_seconds=ctx.settings.record_ttl_seconds
     )

@@ -10,9 +10,9 @@ from typing import Any
 
 from mulequeue.api import client
 from mulequeue.api.parsing import TaskReply
-from mulequeue.catalog.inputs import placed
+from mulequeue.catalog.inputs import insert_asset
 from mulequeue.engine.followups import attempts
-from mulequeue.engine.worker_context import runtime
+from mulequeue.engine.worker_context import worker_context
 from mulequeue.errors import InputError, MuleQueueError
 from mulequeue.ledger import outcome_of
 from mulequeue.outcome import Asset, File, Outcome, is_outcome, is_reference
@@ -23,7 +23,7 @@ from mulequeue.transfer.storage import download_assets
 logger = logging.getLogger("mulequeue")
 
 DELAYS_SECONDS = (2, 5, 15, 30, 60, 120, 300)
-MOST_SECONDS = 24 * 3600.0
+MAX_SECONDS = 24 * 3600.0
 
 
 def download(
@@ -37,29 +37,29 @@ def download(
         outcome = Outcome.from_dict(value)
         files = _store(outcome, settings, storage, path)
         return replace(outcome, files=files).to_dict()
-    here = runtime(task.app)
+    ctx = worker_context(task.app)
 
     def attempt() -> dict[str, Any]:
         if not _is_good(value):
             return dict(value)
         outcome = read_outcome(task.app, value)
         started = time.monotonic()
-        files = _store(outcome, here.settings, storage, path)
-        here.meter.stored(files, time.monotonic() - started)
-        here.ledger.record_files(outcome.task_id, files)
+        files = _store(outcome, ctx.settings, storage, path)
+        ctx.meter.count_stored(files, time.monotonic() - started)
+        ctx.ledger.record_files(outcome.task_id, files)
         files_stored.send(sender=task, task_id=outcome.task_id, files=files)
         if is_reference(value):
             return reference(outcome, files)
         return replace(outcome, files=files).to_dict()
 
     try:
-        return attempts.transfer(task, attempt, delays=DELAYS_SECONDS, most_seconds=MOST_SECONDS)
+        return attempts.transfer(task, attempt, delays=DELAYS_SECONDS, most_seconds=MAX_SECONDS)
     except MuleQueueError as exc:
         if not is_reference(value):
             raise
         # One lost file must not fail the chord of a thousand.
         logger.error("a file could not be stored: %s", exc, extra={"task_id": value["task_id"]})
-        here.ledger.record_files(value["task_id"], ())
+        ctx.ledger.record_files(value["task_id"], ())
         return {**dict(value), "files": [], "error": str(exc)}
 
 
@@ -89,7 +89,7 @@ def read_outcome(app: Any, value: Mapping[str, Any]) -> Outcome:
     """
     if not is_reference(value):
         return Outcome.from_dict(value)
-    record = runtime(app).ledger.record(value["task_id"])
+    record = worker_context(app).ledger.record(value["task_id"])
     if record is None or record.status is None:
         raise InputError(
             f"The ledger has no outcome of task {value['task_id']}; records are kept "
@@ -106,11 +106,11 @@ def _store(
         settings=settings,
         storage=storage,
         path=path,
-        refresh=lambda: _read_again(outcome, settings),
+        refresh=lambda: _refresh_assets(outcome, settings),
     )
 
 
-def _read_again(outcome: Outcome, settings: Settings) -> Outcome | None:
+def _refresh_assets(outcome: Outcome, settings: Settings) -> Outcome | None:
     """The outcome with the URLs the API gives out now, or None."""
     if outcome.api_path is None or outcome.remote_id is None:
         return None
@@ -137,4 +137,4 @@ def with_asset(
         raise InputError(
             f"The previous generation has {len(assets)} asset(s); there is no index {index}."
         )
-    return placed(input, use, assets[index].url)
+    return insert_asset(input, use, assets[index].url)

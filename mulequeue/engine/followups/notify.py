@@ -8,7 +8,7 @@ from typing import Any
 
 from mulequeue.engine.followups import attempts
 from mulequeue.engine.followups.download import read_outcome
-from mulequeue.engine.worker_context import runtime
+from mulequeue.engine.worker_context import worker_context
 from mulequeue.errors import InputError
 from mulequeue.ledger import outcome_of
 from mulequeue.outcome import is_outcome
@@ -25,7 +25,7 @@ def notify(task: Any, value: Any, target: str) -> Any:
         check_target(target, settings)
         deliver(notification_for(value, target), settings=settings, timestamp=datetime.now(UTC))
         return value
-    settings = runtime(task.app).settings
+    settings = worker_context(task.app).settings
 
     def attempt() -> Any:
         check_target(target, settings)
@@ -54,7 +54,7 @@ def _content(app: Any, value: Any) -> Any:
 
 def _of_task(app: Any, task_id: str) -> dict[str, Any]:
     """What is known of a task that failed (``link_error`` gives its id)."""
-    ledger = runtime(app).ledger
+    ledger = worker_context(app).ledger
     record = ledger.record(task_id)
     if record is not None and record.status is not None:
         return outcome_of(record).to_dict()

@@ -13,9 +13,9 @@ from typing import Any
 
 from kombu.exceptions import OperationalError
 
-from mulequeue.engine.redis_retry import insist
+from mulequeue.engine.redis_retry import call_with_retry
 from mulequeue.engine.submit.park import MARKER
-from mulequeue.engine.worker_context import Runtime, runtime
+from mulequeue.engine.worker_context import WorkerContext, worker_context
 
 logger = logging.getLogger("mulequeue")
 
@@ -37,8 +37,10 @@ def publish(
     :param options: of ``apply_async``, with the ``task_id``.
     :param send: Celery's ``apply_async``.
     """
-    here, task_id = runtime(task.app), options["task_id"]
-    is_expected = _expect(here, task, _signature(task, sender, args, kwargs, options), task_id)
+    ctx, task_id = worker_context(task.app), options["task_id"]
+    is_expected = _record_expected(
+        ctx, task, _signature(task, sender, args, kwargs, options), task_id
+    )
     try:
         return send(args, kwargs, **options)
     except OperationalError:
@@ -46,7 +48,7 @@ def publish(
     except Exception:
         # What keeps this message from being made keeps every repetition too.
         if is_expected:
-            here.ledger.forget_transfer(task_id)
+            ctx.ledger.forget_transfer(task_id)
         raise
 
 
@@ -79,10 +81,14 @@ def _signature(
     return dict(task.signature(args, kwargs, **{**family, **given, "headers": headers}))
 
 
-def _expect(here: Runtime, task: Any, signature: dict[str, Any], task_id: str) -> bool:
+def _record_expected(
+    ctx: WorkerContext, task: Any, signature: dict[str, Any], task_id: str
+) -> bool:
     """Whether it stands in the ledger now; it is published in any case."""
     try:
-        return insist(here, lambda: here.ledger.expect_transfer(task_id, task.name, signature))
+        return call_with_retry(
+            ctx, lambda: ctx.ledger.expect_transfer(task_id, task.name, signature)
+        )
     except Exception as exc:
         logger.warning(
             "%s is published without a lease; should the broker lose it, enqueue it again: %r",

@@ -6,28 +6,28 @@ import logging
 from collections.abc import Callable, Iterable
 
 from mulequeue.api.results import Fetched, Transient
-from mulequeue.engine.worker_context import Runtime
+from mulequeue.engine.worker_context import WorkerContext
 
 logger = logging.getLogger("mulequeue")
 
-OUTAGE_AFTER = 8
+FAILURE_THRESHOLD = 8
 """Errors in a row before a profile's checks pause."""
-OUTAGE_FIRST_SECONDS, OUTAGE_CEILING_SECONDS = 2.0, 60.0
+PAUSE_FIRST_SECONDS, PAUSE_CEILING_SECONDS = 2.0, 60.0
 
 
-class Outages:
+class CircuitBreaker:
     """What one process knows of the profiles whose checks fail.
 
     :param now: Redis' clock.
     """
 
-    def __init__(self, runtime: Runtime, now: Callable[[], float]) -> None:
-        self._runtime, self._now = runtime, now
+    def __init__(self, ctx: WorkerContext, now: Callable[[], float]) -> None:
+        self._ctx, self._now = ctx, now
         self._errors_in_a_row: dict[str, int] = {}
         self._paused_until: dict[str, float] = {}
         self._reopening: set[str] = set()
 
-    def expect(self, reopening: Iterable[str]) -> None:
+    def half_open(self, reopening: Iterable[str]) -> None:
         """The pause of these profiles is over: the next answer decides."""
         self._reopening.update(reopening)
 
@@ -36,29 +36,31 @@ class Outages:
         until = self._paused_until.get(profile)
         return until if until is not None and until > self._now() else None
 
-    async def note(self, profile: str, found: Fetched) -> None:
+    async def record(self, profile: str, found: Fetched) -> None:
         """A status check was answered, or was not."""
         if isinstance(found, Transient):
-            await self._note_error(profile, found)
+            await self._record_error(profile, found)
             return
         self._errors_in_a_row[profile] = 0
         if profile in self._reopening:
             self._reopening.discard(profile)
-            await self._runtime.call(self._runtime.ledger.recover, profile)
+            await self._ctx.call(self._ctx.ledger.recover, profile)
 
-    async def _note_error(self, profile: str, found: Transient) -> None:
+    async def _record_error(self, profile: str, found: Transient) -> None:
         count = self._errors_in_a_row[profile] = self._errors_in_a_row.get(profile, 0) + 1
-        is_outage = count >= OUTAGE_AFTER or found.status_code == 429 or profile in self._reopening
+        is_outage = (
+            count >= FAILURE_THRESHOLD or found.status_code == 429 or profile in self._reopening
+        )
         if not is_outage or self.paused_until(profile) is not None:
             return
-        self._paused_until[profile] = self._now() + OUTAGE_FIRST_SECONDS
+        self._paused_until[profile] = self._now() + PAUSE_FIRST_SECONDS
         self._errors_in_a_row[profile] = 0
-        self._paused_until[profile] = await self._runtime.call(
-            self._runtime.ledger.trip,
+        self._paused_until[profile] = await self._ctx.call(
+            self._ctx.ledger.trip,
             profile,
             seconds=found.retry_after_seconds,
-            first=OUTAGE_FIRST_SECONDS,
-            ceiling=OUTAGE_CEILING_SECONDS,
+            first=PAUSE_FIRST_SECONDS,
+            ceiling=PAUSE_CEILING_SECONDS,
         )
         extra = {"profile": profile, "reason": found.reason}
         logger.warning("status checks pause: %s", found.reason, extra=extra)

@@ -7,51 +7,51 @@ from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from mulequeue.engine.poll.decide import Settled
+from mulequeue.engine.poll.decide import Terminal
 from mulequeue.ledger import Due
 
 
 @dataclass(slots=True, eq=False)
-class Round:
+class ClaimBatch:
     """What one claim brought, and what came of it so far."""
 
     token: str
-    left: int
+    remaining: int
     """How many of it are not checked yet."""
-    under_way: dict[str, Due] = field(default_factory=dict)
-    again: list[tuple[str, float, int, int]] = field(default_factory=list)
-    settled: list[tuple[str, Settled]] = field(default_factory=list)
+    in_progress: dict[str, Due] = field(default_factory=dict)
+    rescheduled: list[tuple[str, float, int, int]] = field(default_factory=list)
+    settled: list[tuple[str, Terminal]] = field(default_factory=list)
 
-    def put_back(self, due: Due, at: float) -> None:
+    def release(self, due: Due, at: float) -> None:
         """Not checked: due again at that time."""
-        self.left -= 1
-        self.again.append((due.task_id, at, 0, due.errors))
+        self.remaining -= 1
+        self.rescheduled.append((due.task_id, at, 0, due.errors))
 
 
-class Feed:
+class ClaimQueue:
     """The records of one sweep, in the order of their claims.
 
     :param low: so few waiting is the time to claim more.
     """
 
     def __init__(self, low: int) -> None:
-        self.rounds: list[Round] = []
+        self.batches: list[ClaimBatch] = []
         self._low = low
-        self._waiting: deque[tuple[Round, Due]] = deque()
+        self._waiting: deque[tuple[ClaimBatch, Due]] = deque()
         self._has_more, self._is_low = asyncio.Event(), asyncio.Event()
         self._is_low.set()
         self._is_closed = False
 
     def add(self, token: str, polls: list[Due]) -> None:
         """One more claim."""
-        work = Round(token, len(polls))
-        self.rounds.append(work)
-        self._waiting.extend((work, due) for due in polls)
+        batch = ClaimBatch(token, len(polls))
+        self.batches.append(batch)
+        self._waiting.extend((batch, due) for due in polls)
         if len(self._waiting) > self._low:
             self._is_low.clear()
         self._has_more.set()
 
-    async def take(self) -> tuple[Round, Due] | None:
+    async def get(self) -> tuple[ClaimBatch, Due] | None:
         """The next record; waits for one. None: no more will come."""
         while not self._waiting:
             if self._is_closed:
@@ -64,19 +64,19 @@ class Feed:
             self._is_low.set()
         return taken
 
-    async def runs_low(self, seconds: float) -> bool:
+    async def wait_until_low(self, seconds: float) -> bool:
         """Wait until it does. False: not within so many seconds."""
         if not self._is_low.is_set() and seconds > 0:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._is_low.wait(), seconds)
         return self._is_low.is_set()
 
-    def no_more(self) -> None:
+    def close(self) -> None:
         """What is waiting is still handed out, and then the workers go."""
         self._is_closed = True
         self._has_more.set()
 
-    def take_back(self) -> list[tuple[Round, Due]]:
+    def drain(self) -> list[tuple[ClaimBatch, Due]]:
         """What nobody took in time."""
         left = list(self._waiting)
         self._waiting.clear()

@@ -11,7 +11,7 @@ from mulequeue.api.results import Fetched, NotFound, Transient
 from mulequeue.api.terminal_answer import answer_of, error_of
 from mulequeue.catalog.poll_schedule import PollSchedule, backoff_seconds
 from mulequeue.engine.generation_request import MAX_WAIT_CEILING_SECONDS
-from mulequeue.engine.poll.poll_plan import Cadence
+from mulequeue.engine.poll.poll_plan import PollPlan
 from mulequeue.ledger import Due
 
 ERROR_FIRST_SECONDS, ERROR_CEILING_SECONDS = 2.0, 60.0
@@ -19,7 +19,7 @@ BACKSTOP_FACTOR, BACKSTOP_CEILING_SECONDS = 6, 60.0
 """How much rarer status checks are while webhooks come, and how rare at most."""
 
 
-class Again(NamedTuple):
+class PollAgain(NamedTuple):
     """Look at it later."""
 
     due: float
@@ -27,7 +27,7 @@ class Again(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class Terminal:
     """It is over."""
 
     status: str
@@ -42,26 +42,26 @@ def decide(
     chance: float,
     grace_seconds: float,
     has_webhooks: bool = False,
-    cadence: Cadence | None = None,
-) -> Again | Settled:
+    poll_plan: PollPlan | None = None,
+) -> PollAgain | Terminal:
     """What a status check means for a record. Pure.
 
     :param now: unix seconds. :param chance: a random number in [0, 1).
     :param grace_seconds: how long after submission a 404 means "not visible yet".
     :param has_webhooks: they come for its profile, so checks are only the backstop.
-    :param cadence: learned from earlier generations of its model, if enough of them are known.
+    :param poll_plan: learned from earlier generations of its model, if enough of them are known.
     """
     if isinstance(found, TaskReply):
-        return _decide_on_reply(due, found, now, chance, has_webhooks, cadence)
+        return _decide_on_reply(due, found, now, chance, has_webhooks, poll_plan)
     if isinstance(found, NotFound) and found.gone and now - due.submitted > grace_seconds:
-        return Settled("failed", {"error": error_of(found.error)})
+        return Terminal("failed", {"error": error_of(found.error)})
     if now - due.started > MAX_WAIT_CEILING_SECONDS:
-        return Settled("timed_out", {})
+        return Terminal("timed_out", {})
     wait = backoff_seconds(
         due.errors, first=ERROR_FIRST_SECONDS, ceiling=ERROR_CEILING_SECONDS, chance=chance
     )
     asked = found.retry_after_seconds if isinstance(found, Transient) else None
-    return Again(now + max(wait, asked or 0.0), due.errors + 1)
+    return PollAgain(now + max(wait, asked or 0.0), due.errors + 1)
 
 
 def _decide_on_reply(
@@ -70,25 +70,25 @@ def _decide_on_reply(
     now: float,
     chance: float,
     has_webhooks: bool,
-    cadence: Cadence | None,
-) -> Again | Settled:
+    poll_plan: PollPlan | None,
+) -> PollAgain | Terminal:
     model = catalog.find(f"/vendors/{due.path}")
     if found.state != "active":
         answer = answer_of(
             found, kind=model.kind, retention_seconds=model.retention_seconds, now=now
         )
-        return Settled(found.state, answer)
+        return Terminal(found.state, answer)
     if now >= due.deadline:
-        return Settled("timed_out", {})
+        return Terminal("timed_out", {})
     wait = None
-    if cadence is not None and due.interval is None and not has_webhooks and not _is_adopted(due):
-        wait = cadence.seconds(now - due.started, chance)
+    if poll_plan is not None and due.interval is None and not has_webhooks and not _is_adopted(due):
+        wait = poll_plan.seconds(now - due.started, chance)
     if wait is None:
         schedule = model.schedule if due.interval is None else PollSchedule.fixed(due.interval)
         wait = schedule.seconds(due.polls + 1, chance)
     if has_webhooks:
         wait = max(wait, min(wait * BACKSTOP_FACTOR, BACKSTOP_CEILING_SECONDS))
-    return Again(now + wait)
+    return PollAgain(now + wait)
 
 
 def _is_adopted(due: Due) -> bool:

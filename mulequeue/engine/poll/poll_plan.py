@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from mulequeue.catalog.poll_schedule import PollSchedule
 from mulequeue.ledger import DurationSample
 
-FEWEST_LIVES = 20
+MIN_SAMPLES = 20
 """With fewer known the model's own schedule stands."""
-PRICE = 0.1
+CHECK_COST = 0.1
 """Of one check, in seconds of lateness per second of the model's ``ceiling``: 0.8 s for images.
 So for lives of 5 to 30 s the mean lateness is that of a check every 5 s, with three quarters of the
 checks."""
@@ -33,24 +33,24 @@ _SPREAD = (
 _KNOWN = 0.98  # who has outlived so many of the known is beyond what is known
 
 
-class Cadence:
+class PollPlan:
     """The cheapest times to look at a generation of one model.
 
-    :param lives: at least one. (The ledger keeps the latest two hundred: fewer are lumpy, and with
+    :param samples: at least one. (The ledger keeps the latest two hundred: fewer are lumpy, and with
         more it takes longer to notice that a model has become quicker.)
     :param schedule: the model's own: ``ceiling`` bounds every wait but the first, ``low`` and
         ``high`` all of them, and ``jitter`` spreads them.
     """
 
-    def __init__(self, lives: Sequence[DurationSample], schedule: PollSchedule) -> None:
+    def __init__(self, samples: Sequence[DurationSample], schedule: PollSchedule) -> None:
         self._schedule = schedule
         self._first_most = FIRST_FACTOR * schedule.ceiling
-        spans = [_span(life) for life in lives]
+        spans = [_span(sample) for sample in samples]
         edges = {edge for span in spans for edge in span[:2]}
-        self._ages = [0.0, *_thinned(sorted(edges - {0.0}))]
+        self._ages = [0.0, *_thin_out(sorted(edges - {0.0}))]
         shares = [_share(spans, age) for age in self._ages]
         self._ends = self._ages[bisect_left(shares, _KNOWN)]
-        self._targets = self._planned(shares)
+        self._targets = self._plan(shares)
 
     def seconds(self, age: float, chance: float = 0.5) -> float | None:
         """Seconds to the next check of a generation that is still active.
@@ -70,55 +70,61 @@ class Cadence:
         wait *= 1 + plan.jitter * (2 * chance - 1)
         return min(max(wait, FLOOR_SECONDS, plan.low), plan.high)
 
-    def _planned(self, shares: Sequence[float]) -> list[float]:
+    def _plan(self, shares: Sequence[float]) -> list[float]:
         """From each age to which other, backwards from the last.
 
         ``costs[here]``: what is still to be paid, per generation that there ever was.
         """
         ages, schedule = self._ages, self._schedule
-        price, least = PRICE * schedule.ceiling, max(FLOOR_SECONDS, schedule.low)
+        price, least = CHECK_COST * schedule.ceiling, max(FLOOR_SECONDS, schedule.low)
         moments = _moments(ages, shares)
         costs, targets = [0.0] * len(ages), list(ages)
-        for here in range(len(ages) - 2, -1, -1):
-            most = min(schedule.ceiling if here else self._first_most, schedule.high)
-            first = min(bisect_left(ages, ages[here] + least), len(ages) - 1)
-            last = max(bisect_right(ages, ages[here] + most), first + 1)
-            paid, there = min(
+        for current in range(len(ages) - 2, -1, -1):
+            most = min(schedule.ceiling if current else self._first_most, schedule.high)
+            first = min(bisect_left(ages, ages[current] + least), len(ages) - 1)
+            last = max(bisect_right(ages, ages[current] + most), first + 1)
+            paid, following = min(
                 (
-                    ages[there] * (shares[there] - shares[here])
-                    - (moments[there] - moments[here])
-                    + costs[there],
-                    there,
+                    ages[following] * (shares[following] - shares[current])
+                    - (moments[following] - moments[current])
+                    + costs[following],
+                    following,
                 )
-                for there in range(first, min(last, len(ages)))
+                for following in range(first, min(last, len(ages)))
             )
-            costs[here] = paid + price * (1 - shares[here])
-            targets[here] = ages[there]
+            costs[current] = paid + price * (1 - shares[current])
+            targets[current] = ages[following]
         return targets
 
 
-def usable(lives: Sequence[DurationSample], schedule: PollSchedule) -> list[DurationSample]:
+def usable_samples(
+    samples: Sequence[DurationSample], schedule: PollSchedule
+) -> list[DurationSample]:
     """Those that tell something: not what was found long after it ended, as after an outage."""
     widest = 3 * schedule.ceiling
     first = FIRST_FACTOR * schedule.ceiling * (1 + schedule.jitter)
-    return [life for life in lives if life.high - life.low <= (widest if life.low else first)]
+    return [
+        sample
+        for sample in samples
+        if sample.high - sample.low <= (widest if sample.low else first)
+    ]
 
 
-def learned(lives: Sequence[DurationSample], schedule: PollSchedule) -> Cadence | None:
+def fit(samples: Sequence[DurationSample], schedule: PollSchedule) -> PollPlan | None:
     """The cadence that these lives teach; None: too few are known."""
-    known = usable(lives, schedule)
-    is_enough = sum(life.weight for life in known) >= FEWEST_LIVES
-    return Cadence(known, schedule) if is_enough else None
+    known = usable_samples(samples, schedule)
+    is_enough = sum(sample.weight for sample in known) >= MIN_SAMPLES
+    return PollPlan(known, schedule) if is_enough else None
 
 
-def _span(life: DurationSample) -> DurationSample:
-    if life.high - life.low >= _SPREAD * life.high:
-        return life
-    middle, reach = (life.low + life.high) / 2, max(_SPREAD * life.high, 0.05)
-    return DurationSample(max(middle - reach, 0.0), middle + reach, life.weight)
+def _span(sample: DurationSample) -> DurationSample:
+    if sample.high - sample.low >= _SPREAD * sample.high:
+        return sample
+    middle, reach = (sample.low + sample.high) / 2, max(_SPREAD * sample.high, 0.05)
+    return DurationSample(max(middle - reach, 0.0), middle + reach, sample.weight)
 
 
-def _thinned(edges: Sequence[float]) -> list[float]:
+def _thin_out(edges: Sequence[float]) -> list[float]:
     """At most so many of them, the first and the last included."""
     if len(edges) <= _POINTS:
         return list(edges)

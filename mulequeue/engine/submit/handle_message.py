@@ -15,24 +15,24 @@ from typing import Any, NoReturn
 from celery.exceptions import Ignore
 from redis.exceptions import RedisError
 
-from mulequeue.engine.generation_request import Plan, refusal_of
-from mulequeue.engine.redis_retry import ask
-from mulequeue.engine.submit.create import post, steady_clock
+from mulequeue.engine.generation_request import GenerationRequest, refusal_of
+from mulequeue.engine.redis_retry import call_or_requeue
+from mulequeue.engine.submit.create import create, steady_clock
 from mulequeue.engine.submit.park import Parked, marker_of, parked_signature
-from mulequeue.engine.submit.return_outcome import hand_over
-from mulequeue.engine.worker_context import Runtime
+from mulequeue.engine.submit.return_outcome import return_outcome
+from mulequeue.engine.worker_context import WorkerContext
 from mulequeue.errors import ConfigurationError, InputError
-from mulequeue.ledger import Intent, Verdict, new_token
+from mulequeue.ledger import Action, Intent, Verdict, new_token
 from mulequeue.settings import Profile
 from mulequeue.signals import generation_parked
 
 logger = logging.getLogger("mulequeue")
 
 
-def deliver(
+def handle_message(
     task: Any,
-    runtime: Runtime,
-    make_plan: Callable[[], Plan],
+    ctx: WorkerContext,
+    make_plan: Callable[[], GenerationRequest],
     *,
     on_failure: str,
     slim_args: Sequence[Any],
@@ -49,44 +49,46 @@ def deliver(
     """
     started = steady_clock()
     run, epoch, marker = new_token(), new_token(), marker_of(task.request)
-    plan = _checked(make_plan)
-    intent = _intent(task, runtime, plan, run=run, epoch=marker or epoch, marker=marker)
-    if remote_id is not None and isinstance(plan, Plan) and not marker:
-        _adopt(task, runtime, plan, intent, remote_id)
-    verdict = _verdict(task, runtime, intent)
-    if verdict.what == "deliver":
-        return hand_over(task, runtime, verdict, intent.epoch, run=run, on_failure=on_failure)
-    if verdict.what != "submit":
-        if verdict.what == "parked":
+    plan = _request_or_error(make_plan)
+    intent = _intent(task, ctx, plan, run=run, epoch=marker or epoch, marker=marker)
+    if remote_id is not None and isinstance(plan, GenerationRequest) and not marker:
+        _adopt(task, ctx, plan, intent, remote_id)
+    verdict = _verdict(task, ctx, intent)
+    if verdict.action == Action.DELIVER:
+        return return_outcome(task, ctx, verdict, intent.epoch, run=run, on_failure=on_failure)
+    if verdict.action != Action.SUBMIT:
+        if verdict.action == Action.PARKED:
             generation_parked.send(sender=task, task_id=intent.task_id, plan=plan)
-        _leave(runtime, verdict, intent)
-    if verdict.again is not None:  # others wait, and may go now
-        runtime.poll_at(verdict.again)
-    if not isinstance(plan, Plan):
+        _ignore(ctx, verdict, intent)
+    if verdict.poll_by is not None:  # others wait, and may go now
+        ctx.schedule_poll(verdict.poll_by)
+    if not isinstance(plan, GenerationRequest):
         # Good when it was parked, not any more: a file is gone, a key was taken away.
-        runtime.wake([runtime.ledger.settle_submit(intent, "failed", refusal_of(plan))]).result()
+        ctx.wake([ctx.ledger.settle_submit(intent, "failed", refusal_of(plan))]).result()
         raise Ignore("refused")
     try:
         _store_state(task, plan)
         slim = parked_signature(
-            task, queue=runtime.settings.wake_queue, epoch=intent.epoch, args=slim_args
+            task, queue=ctx.settings.wake_queue, epoch=intent.epoch, args=slim_args
         )
-        runtime.finish(post(runtime, plan, intent, slim, started))
+        ctx.finish(create(ctx, plan, intent, slim, started))
         generation_parked.send(sender=task, task_id=intent.task_id, plan=plan)
     except RedisError as exc:
-        runtime.absence.noted(exc)
+        ctx.redis_availability.mark_down(exc)
     except Exception:
         # The intent's lease ends in submit_unknown; nothing is sent a second time.
         logger.exception("a submission broke off", extra={"task_id": intent.task_id})
     raise Parked(plan.model.name)
 
 
-def _adopt(task: Any, runtime: Runtime, plan: Plan, intent: Intent, remote_id: str) -> NoReturn:
+def _adopt(
+    task: Any, ctx: WorkerContext, plan: GenerationRequest, intent: Intent, remote_id: str
+) -> NoReturn:
     """Record an id that the API knows already; from there it is a generation like any other."""
     first = plan.schedule.seconds(0, random.random())
 
     def record() -> Any:
-        return runtime.ledger.record_id(
+        return ctx.ledger.record_id(
             intent,
             remote_id,
             parked=intent.signature,
@@ -94,18 +96,18 @@ def _adopt(task: Any, runtime: Runtime, plan: Plan, intent: Intent, remote_id: s
             max_wait_seconds=plan.max_wait_seconds,
         )
 
-    recorded = ask(task, record)
-    if recorded.what == "generating":
+    recorded = call_or_requeue(task, record)
+    if recorded.result == "generating":
         _store_state(task, plan)
         generation_parked.send(sender=task, task_id=intent.task_id, plan=plan)
     if recorded.wake is not None:
-        runtime.wake([recorded.wake]).result()
-    if recorded.look is not None:
-        runtime.poll_at(recorded.look)
-    raise Parked(plan.model.name) if recorded.what == "generating" else Ignore(recorded.what)
+        ctx.wake([recorded.wake]).result()
+    if recorded.poll_by is not None:
+        ctx.schedule_poll(recorded.poll_by)
+    raise Parked(plan.model.name) if recorded.result == "generating" else Ignore(recorded.result)
 
 
-def _checked(make_plan: Callable[[], Plan]) -> Plan | Exception:
+def _request_or_error(make_plan: Callable[[], GenerationRequest]) -> GenerationRequest | Exception:
     """The plan, or the error that stands for it.
 
     (A message woken with its outcome has lost its input, so an error says nothing then.)
@@ -118,16 +120,14 @@ def _checked(make_plan: Callable[[], Plan]) -> Plan | Exception:
 
 def _intent(
     task: Any,
-    runtime: Runtime,
-    plan: Plan | Exception,
+    ctx: WorkerContext,
+    plan: GenerationRequest | Exception,
     *,
     run: str,
     epoch: str,
     marker: str,
 ) -> Intent:
-    signature = (
-        {} if marker else parked_signature(task, queue=runtime.settings.wake_queue, epoch=epoch)
-    )
+    signature = {} if marker else parked_signature(task, queue=ctx.settings.wake_queue, epoch=epoch)
     common = {
         "task_id": task.request.id,
         "run": run,
@@ -135,7 +135,7 @@ def _intent(
         "marker": marker,
         "signature": signature,
     }
-    if isinstance(plan, Plan):
+    if isinstance(plan, GenerationRequest):
         return Intent(
             **common,
             profile=plan.profile,
@@ -151,7 +151,7 @@ def _intent(
     kwargs = task.request.kwargs or {}
     return Intent(
         **common,
-        profile=_any_profile(runtime),
+        profile=_any_profile(ctx),
         path="",
         digest="",
         batch_id=kwargs.get("batch_id"),
@@ -160,41 +160,41 @@ def _intent(
     )
 
 
-def _any_profile(runtime: Runtime) -> Profile:
+def _any_profile(ctx: WorkerContext) -> Profile:
     """A profile this worker can claim by: a refused call has none of its own."""
-    known = runtime.settings.known_profiles()
+    known = ctx.settings.known_profiles()
     return known[0] if known else Profile(name="default", base_url="", api_key="")
 
 
-def _verdict(task: Any, runtime: Runtime, intent: Intent) -> Verdict:
+def _verdict(task: Any, ctx: WorkerContext, intent: Intent) -> Verdict:
     """The ledger's verdict; while Redis is away the message is kept alive, never lost."""
     if intent.task_id.startswith(("transfer:", "gate:")):
         raise InputError("A task id must not start with 'transfer:' or 'gate:'.")
-    seconds = runtime.settings.submit_timeout_seconds
+    seconds = ctx.settings.submit_timeout_seconds
 
-    return ask(task, lambda: runtime.ledger.intend(intent, submit_seconds=seconds))
+    return call_or_requeue(task, lambda: ctx.ledger.begin_delivery(intent, submit_seconds=seconds))
 
 
-def _leave(runtime: Runtime, verdict: Verdict, intent: Intent) -> NoReturn:
+def _ignore(ctx: WorkerContext, verdict: Verdict, intent: Intent) -> NoReturn:
     """Everything that is neither a submission nor a delivery."""
     extra = {"task_id": intent.task_id, "state": verdict.state}
-    if verdict.what == "parked" and verdict.again is not None:
-        runtime.poll_at(verdict.again)
-    elif verdict.what == "wake":
-        runtime.wake([verdict.wake]).result()
-        runtime.poll_at(runtime.ledger.now() + 30)
-    elif verdict.what == "duplicate" and not verdict.is_same_input:
+    if verdict.action == Action.PARKED and verdict.poll_by is not None:
+        ctx.schedule_poll(verdict.poll_by)
+    elif verdict.action == Action.WAKE:
+        ctx.wake([verdict.wake]).result()
+        ctx.schedule_poll(ctx.ledger.now() + 30)
+    elif verdict.action == Action.DUPLICATE and not verdict.is_same_input:
         logger.warning(
             "a task id was enqueued again with another input; the first one stands", extra=extra
         )
-    elif verdict.what == "abandoned":
+    elif verdict.action == Action.ABANDONED:
         logger.critical("an outcome could not be handed on; its record is kept", extra=extra)
     else:
-        logger.info("nothing to do for this message: %s", verdict.what, extra=extra)
-    raise Ignore(verdict.what)
+        logger.info("nothing to do for this message: %s", verdict.action, extra=extra)
+    raise Ignore(verdict.action.value)
 
 
-def _store_state(task: Any, plan: Plan) -> None:
+def _store_state(task: Any, plan: GenerationRequest) -> None:
     """The one state of the whole wait; it is only for people."""
     try:
         if not task.request.ignore_result and not task.ignore_result:

@@ -7,12 +7,12 @@ from typing import Any
 
 from celery.exceptions import Ignore
 
-from mulequeue.engine.display import shown_args
+from mulequeue.engine.display import format_args
 
 MARKER = "mulequeue_epoch"
 
 # What follows a generation is worth waiting for the broker: Celery's default gives up after 0.6 s.
-_PATIENCE = {"max_retries": 60, "interval_start": 0.2, "interval_step": 0.2, "interval_max": 2}
+_RETRY_POLICY = {"max_retries": 60, "interval_start": 0.2, "interval_step": 0.2, "interval_max": 2}
 
 
 class Parked(Ignore):  # type: ignore[misc]  # Celery publishes no types
@@ -54,15 +54,15 @@ def parked_signature(
     options = signature["options"]
     options.pop("eta", None)
     shown = request.get("argsrepr")
-    if shown and shown != shown_args(task.name, signature["args"], signature["kwargs"]):
+    if shown and shown != format_args(task.name, signature["args"], signature["kwargs"]):
         # The prompt goes with the input; what Flower shows of the task stays as it was.
         options["argsrepr"] = shown
     chain = options.get("chain") or []
     for follower in [*chain[-1:], *(options.get("link") or []), options.get("chord")]:
-        _make_patient(follower)
+        _set_retry_policy(follower)
     return dict(signature)
 
 
-def _make_patient(signature: Any) -> None:
+def _set_retry_policy(signature: Any) -> None:
     if isinstance(signature, Mapping) and not signature.get("subtask_type"):
-        signature["options"].setdefault("retry_policy", _PATIENCE)
+        signature["options"].setdefault("retry_policy", _RETRY_POLICY)

@@ -5,17 +5,17 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from mulequeue.engine.worker_context import Runtime, runtime
+from mulequeue.engine.worker_context import WorkerContext, worker_context
 from mulequeue.errors import GenerationError, generation_error
 from mulequeue.ledger import Verdict, outcome_of
 from mulequeue.signals import generation_settled
 
 logger = logging.getLogger("mulequeue")
-_HANDED = "mulequeue_handed_over"
+_RETURNED = "mulequeue_handed_over"
 
 
-def hand_over(
-    task: Any, runtime: Runtime, verdict: Verdict, epoch: str, *, run: str, on_failure: str
+def return_outcome(
+    task: Any, ctx: WorkerContext, verdict: Verdict, epoch: str, *, run: str, on_failure: str
 ) -> dict[str, Any]:
     """The outcome, returned or raised; the record stays ``delivering`` until Celery dispatched.
 
@@ -23,7 +23,7 @@ def hand_over(
     """
     assert verdict.record is not None
     record = verdict.record
-    setattr(task.request, _HANDED, (record.task_id, epoch))
+    setattr(task.request, _RETURNED, (record.task_id, epoch))
     outcome = outcome_of(record)
     generation_settled.send(sender=task, task_id=record.task_id, outcome=outcome)
     if record.batch is not None:
@@ -39,13 +39,13 @@ def hand_over(
     raise generation_error(outcome.to_dict())
 
 
-def dispatched(task: Any, exc: BaseException | None = None) -> None:
+def on_dispatched(task: Any, exc: BaseException | None = None) -> None:
     """Called by Celery after it dispatched what follows: the record is delivered.
 
     Any other failure (a publish that did not work) leaves it, to be woken again.
     """
-    handed = getattr(task.request, _HANDED, None)
+    handed = getattr(task.request, _RETURNED, None)
     if handed is None or not (exc is None or isinstance(exc, GenerationError)):
         return
-    here = runtime(task.app)
-    here.ledger.delivered(*handed, ttl_seconds=here.settings.record_ttl_seconds)
+    ctx = worker_context(task.app)
+    ctx.ledger.end_delivery(*handed, ttl_seconds=ctx.settings.record_ttl_seconds)

@@ -16,15 +16,15 @@ local RAMP_SECONDS = 10
 local function gate_key(profile) return P .. 'gate:' .. profile end
 
 -- Nobody leaves: when to ask again, or nil.
-local function shut_until(profile)
+local function paused_until_of(profile)
   local gate = redis.call('HMGET', gate_key(profile), 'until', 'held')
-  if gate[2] then return now + LOOK_AGAIN end
+  if gate[2] then return now + RECHECK_SECONDS end
   return gate[1] and now < tonumber(gate[1]) and tonumber(gate[1]) or nil
 end
 
 -- After a pause one probe finds out, then it ramps up. Answers when to ask again, or nil and what
 -- the one that goes counts as.
-local function reopening_until(profile, gate)
+local function ramp_blocked_until(profile, gate)
   if not gate.ramp then
     if gate.probe and now < tonumber(gate.probe) then return tonumber(gate.probe) end
     return nil, 'probe'
@@ -40,7 +40,7 @@ local function reopening_until(profile, gate)
 end
 
 -- At rest nothing is counted or reserved; what an older version did not give up is forgotten.
-local function rest(profile)
+local function reset_idle_profile(profile)
   drop_reserved(profile)
   for _, field in ipairs(redis.call('HKEYS', gate_key(profile))) do
     if string.sub(field, 1, 6) == 'slots:' then redis.call('HDEL', gate_key(profile), field) end
@@ -48,43 +48,43 @@ local function rest(profile)
 end
 
 -- The whole profile: when to ask again, or nil and what the one that goes counts as.
-local function closed_until(profile, own)
-  local shut = shut_until(profile)
+local function profile_blocked_until(profile, own)
+  local shut = paused_until_of(profile)
   if shut then return shut end
   local found = redis.call('HMGET', gate_key(profile), 'slots', 'level', 'probe', 'ramp', 'used')
   local slots = tonumber(found[1] or 0)
-  if slots <= 0 then rest(profile) end
-  if own.in_flight and slots >= own.in_flight then return now + LOOK_AGAIN end
+  if slots <= 0 then reset_idle_profile(profile) end
+  if own.in_flight and slots >= own.in_flight then return now + RECHECK_SECONDS end
   local full = rates_full_until(profile, nil, own.rates)
-  if full then return math.min(full, now + LOOK_AGAIN) end
+  if full then return math.min(full, now + RECHECK_SECONDS) end
   if not found[2] then return nil end
-  return reopening_until(profile, { probe = found[3], ramp = found[4], used = found[5] })
+  return ramp_blocked_until(profile, { probe = found[3], ramp = found[4], used = found[5] })
 end
 
 -- One model of it, by its own limits.
-local function model_closed_until(profile, path, limits)
+local function model_blocked_until(profile, path, limits)
   if not limits then return nil end
   local slots = tonumber(redis.call('HGET', gate_key(profile), 'slots:' .. path) or 0)
   if slots <= 0 then drop_reserved(profile, path) end
-  if limits.in_flight and slots >= limits.in_flight then return now + LOOK_AGAIN end
+  if limits.in_flight and slots >= limits.in_flight then return now + RECHECK_SECONDS end
   local full = rates_full_until(profile, path, limits.rates)
-  return full and math.min(full, now + LOOK_AGAIN)
+  return full and math.min(full, now + RECHECK_SECONDS)
 end
 
-local function take_slot(id, profile, path)
+local function occupy_slot(id, profile, path)
   if redis.call('HSETNX', record_key(id), 'slot', path) == 1 then count_slot(profile, path, 1) end
 end
 
 -- Everything that a submission takes, in the call that found room for it. `turn`: its number, if it
 -- had to wait for it.
 local function reserve(id, profile, path, limits, counts_as, turn)
-  take_slot(id, profile, path)
+  occupy_slot(id, profile, path)
   local key, model = gate_key(profile), limits.models[path]
   if limits.own.rates or (model and model.rates) then
     turn = turn or redis.call('HINCRBY', key, 'turn', 1)
     write(id, 'grant', turn)
-    take_places(turn, profile, nil, limits.own.rates)
-    take_places(turn, profile, path, model and model.rates)
+    add_to_windows(turn, profile, nil, limits.own.rates)
+    add_to_windows(turn, profile, path, model and model.rates)
   end
   if counts_as == 'probe' then redis.call('HSET', key, 'probe', time_text(now + PROBE_SECONDS), 'prober', id) end
   if counts_as == 'ramp' then redis.call('HINCRBY', key, 'used', 1) end
@@ -92,12 +92,12 @@ end
 
 -- The API took a create, or refused it for its content: submissions may ramp up again.
 -- What is answered during the pause left before it, so it proves nothing.
-local function reopen(profile)
+local function begin_ramp(profile)
   local gate = redis.call('HMGET', gate_key(profile), 'level', 'ramp', 'until')
   if gate[1] and not gate[2] and now >= tonumber(gate[3] or 0) then
     redis.call('HSET', gate_key(profile), 'ramp', time_text(now), 'used', 0)
     redis.call('HDEL', gate_key(profile), 'probe', 'prober')
-    make_room(profile, now)
+    schedule_admission(profile, now)
   end
 end
 

@@ -15,67 +15,67 @@
 local id, marker, token, epoch, digest = ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
 local lease, limits, refusal = tonumber(ARGV[8]), cjson.decode(ARGV[9]), ARGV[13]
 local batch = ARGV[11] ~= '' and ARGV[11] or nil
-local held = read(id, 'state', 'epoch', 'run', 'digest', 'deliveries', 'claim_until', 'profile', 'submitted')
-local state, profile = held[1], held[7] or ARGV[14]
+local fields = read(id, 'state', 'epoch', 'run', 'digest', 'deliveries', 'claim_until', 'profile', 'submitted')
+local state, profile = fields[1], fields[7] or ARGV[14]
 local own = {}
 for i = 15, #ARGV, 2 do own[ARGV[i]] = ARGV[i + 1] end
 
-local MOST_DRAINED = 50
+local MAX_DEQUEUED = 50
 
-local function settled(status, answer) return { 'wake', settle(id, status, answer), room() } end
+local function settled(status, answer) return { 'wake', settle(id, status, answer), poll_by() } end
 
 local function submit()
   local spent = day_refusal(id, profile, own.path or '', limits)
   if spent then return settled('failed', spent) end
-  move(id, 'submitting')
+  set_state(id, 'submitting')
   -- The account that is asked and paid is this worker's, whoever parked the task.
   write(id, 'run', token, 'submitted', time_text(now), unpack(ARGV, 15))
   due(id, now + lease)
   local grant = redis.call('HGET', record_key(id), 'grant')
-  if grant then free_places_after(grant, profile, own.path, now + lease) end
-  return { 'submit', time_text(now), room() }
+  if grant then expire_in_windows_after(grant, profile, own.path, now + lease) end
+  return { 'submit', time_text(now), poll_by() }
 end
 
 -- Others that go before it are woken by the next sweep.
 local function wait()
-  move(id, 'waiting')
-  enter_lane(id, profile, group_of(own.path or '', limits))
+  set_state(id, 'waiting')
+  enqueue(id, profile, group_of(own.path or '', limits))
   local goes = false
   local known = { [own.key or ''] = true, [redis.call('HGET', record_key(id), 'key') or ''] = true }
-  for _, name in ipairs(drain(profile, limits, MOST_DRAINED, known)) do
-    if name == id then goes = true else due(name, now) room_at = now end
+  for _, name in ipairs(dequeue(profile, limits, MAX_DEQUEUED, known)) do
+    if name == id then goes = true else due(name, now) admission_at = now end
   end
   if goes then return submit() end
-  return { 'parked', room() }
+  return { 'parked', poll_by() }
 end
 
 local function submit_or_wait(is_granted)
   redis.call('HDEL', record_key(id), 'wakes')
-  if is_granted and not shut_until(profile) then return submit() end
-  if is_granted or somebody_waits(profile) then return wait() end
+  if is_granted and not paused_until_of(profile) then return submit() end
+  if is_granted or has_waiting(profile) then return wait() end
   local path = own.path or ''
-  local closed, counts_as = closed_until(profile, limits.own)
-  if closed or model_closed_until(profile, path, limits.models[path]) then return wait() end
+  local closed, counts_as = profile_blocked_until(profile, limits.own)
+  if closed or model_blocked_until(profile, path, limits.models[path]) then return wait() end
   reserve(id, profile, path, limits, counts_as)
   return submit()
 end
 
 local function deliver()
-  if state == 'delivering' and held[3] ~= token and now < tonumber(held[6] or 0) then return { 'busy' } end
-  if held[3] ~= token or state ~= 'delivering' then
+  if state == 'delivering' and fields[3] ~= token and now < tonumber(fields[6] or 0) then return { 'busy' } end
+  if fields[3] ~= token or state ~= 'delivering' then
     local deliveries = redis.call('HINCRBY', record_key(id), 'deliveries', 1)
-    if deliveries > 2 * MOST_DELIVERIES then
-      move(id, 'delivered')
+    if deliveries > 2 * MAX_DELIVERIES then
+      set_state(id, 'delivered')
       write(id, 'abandoned', 1)
       redis.call('ZREM', DUE, id)
       return { 'abandoned' }
     end
-    if deliveries >= MOST_DELIVERIES and not redis.call('HGET', record_key(id), 'poisoned') then
+    if deliveries >= MAX_DELIVERIES and not redis.call('HGET', record_key(id), 'poisoned') then
       write(id, 'poisoned', 1)
-      move(id, state, 'failed')
+      set_state(id, state, 'failed')
     end
   end
-  move(id, 'delivering')
+  set_state(id, 'delivering')
   write(id, 'run', token, 'claim_until', time_text(now + DELIVER_LEASE))
   due(id, now + DELIVER_LEASE)
   return { 'deliver', redis.call('HGETALL', record_key(id)),
@@ -83,21 +83,21 @@ local function deliver()
 end
 
 if marker ~= '' then
-  if not state or held[2] ~= marker then return { 'stale' } end
+  if not state or fields[2] ~= marker then return { 'stale' } end
   if state == 'waiting' and refusal ~= '' then return settled('failed', refusal) end
   if state == 'waiting' then return submit_or_wait(redis.call('HEXISTS', record_key(id), 'slot') == 1) end
-  if state == 'submitting' and held[3] == token then return { 'submit', held[8], '' } end
+  if state == 'submitting' and fields[3] == token then return { 'submit', fields[8], '' } end
   if state == 'settled' or state == 'delivering' then return deliver() end
   return { 'busy' }
 end
 
 if state and state ~= 'tombstone' then
-  if held[2] == epoch then -- the same run asks again: its first answer was lost on the way
-    if state == 'submitting' and held[3] == token then return { 'submit', held[8], '' } end
+  if fields[2] == epoch then -- the same run asks again: its first answer was lost on the way
+    if state == 'submitting' and fields[3] == token then return { 'submit', fields[8], '' } end
     if state == 'waiting' then return { 'parked', redis.call('ZSCORE', DUE, 'gate:' .. profile) or time_text(now) } end
     if state == 'settled' then return { 'wake', redis.call('GET', parked_key(id)), '' } end
   end
-  return { 'duplicate', state, held[4] == digest and 1 or 0 }
+  return { 'duplicate', state, fields[4] == digest and 1 or 0 }
 end
 
 local fields = { 'epoch', epoch, 'digest', digest, 'profile', profile, 'created', time_text(now) }

@@ -33,7 +33,7 @@ local function day_refusal(id, profile, path, limits)
   local today = math.floor(now / 86400)
   local counted = redis.call('HGET', record_key(id), 'day')
   if counted == tostring(today) then return nil end
-  if counted then give_back_day(id) end -- it has waited over midnight
+  if counted then refund_day_budget(id) end -- it has waited over midnight
   local key = day_key(profile, today)
   for _, budget in ipairs(budgets(profile, path, limits)) do
     local spent = tonumber(redis.call('HGET', key, budget.counts) or 0)

@@ -7,7 +7,7 @@ if not state then
   redis.call('EXPIRE', record_key(id), ARGV[4])
   return { 'unknown', false }
 end
-if state == 'waiting' or state == 'generating' then return { state, settle(id, 'cancelled'), room() } end
+if state == 'waiting' or state == 'generating' then return { state, settle(id, 'cancelled'), poll_by() } end
 -- A POST is on its way: its id will still be recorded, then the record is settled.
 if state == 'submitting' then write(id, 'cancel', 1) end
 return { state, false }

@@ -10,7 +10,7 @@ local token, version = ARGV[3], tonumber(ARGV[7])
 local lapses = time_text(now + tonumber(ARGV[6]))
 local most_wakes = tonumber(ARGV[5])
 local limits = cjson.decode(ARGV[8])
-local touched = {} -- profiles whose lanes are looked at
+local affected_profiles = {} -- profiles whose lanes are looked at
 local known = {}
 for i = 10, #ARGV do known[ARGV[i]] = true end
 local polls, wakes, reopening, unknown = {}, {}, {}, ''
@@ -41,7 +41,7 @@ end
 local function count_wake(id, key)
   local times = redis.call('HINCRBY', key, 'wakes', 1)
   if times > 1 then recovered('wake') end
-  due(id, now + math.min(WAKE_CEILING, WAKE_AGAIN * 2 ^ math.min(times - 1, 20)))
+  due(id, now + math.min(WAKE_CEILING, WAKE_RETRY_SECONDS * 2 ^ math.min(times - 1, 20)))
 end
 
 local function wake_parked(id)
@@ -64,25 +64,25 @@ end
 
 -- Granted, its wake was lost or is still to come; or, in whatever way, it stands in no lane.
 local function take_waiting(id, record)
-  local held = read(id, 'slot', 'path')
-  if held[1] then return wake_parked(id) end
-  enter_lane(id, record[4], group_of(held[2] or '', limits[record[4]]))
-  touched[record[4]] = true
+  local fields = read(id, 'slot', 'path')
+  if fields[1] then return wake_parked(id) end
+  enqueue(id, record[4], group_of(fields[2] or '', limits[record[4]]))
+  affected_profiles[record[4]] = true
 end
 
 local function take_gate(name)
   local profile = string.sub(name, 6)
   if not limits[profile] then return due(name, now + 5) end -- for a worker that knows it
-  touched[profile] = true
+  affected_profiles[profile] = true
 end
 
-local function put_off(id, fingerprint)
+local function postpone(id, fingerprint)
   unknown = fingerprint or ''
   due(id, now + 5)
 end
 
 local function wake_granted(profile)
-  for _, id in ipairs(drain(profile, limits[profile], most_wakes - #wakes, known, put_off)) do
+  for _, id in ipairs(dequeue(profile, limits[profile], most_wakes - #wakes, known, postpone)) do
     wake_parked(id)
   end
 end
@@ -90,31 +90,31 @@ end
 -- On its way to its first worker, not overtaken, while others are being begun: it stands in a queue.
 local function is_queued(task, sent)
   local queue = redis.call('HMGET', P .. 'transfers', task, 'began:' .. task)
-  return queue[1] and tonumber(sent) >= tonumber(queue[1]) and now < tonumber(queue[2]) + WAKE_AGAIN
+  return queue[1] and tonumber(sent) >= tonumber(queue[1]) and now < tonumber(queue[2]) + WAKE_RETRY_SECONDS
 end
 
 local function take_transfer(id)
   local key = P .. id
-  local held = redis.call('HMGET', key, 'parked', 'run', 'task', 'sent', 'revoked')
+  local fields = redis.call('HMGET', key, 'parked', 'run', 'task', 'sent', 'revoked')
   local state = read(string.sub(id, 10), 'state')[1]
-  if held[5] then wake(id, held[1]) end
-  if not held[1] or held[5] or (state and state ~= 'tombstone') then -- once it arrived a generation has a record
+  if fields[5] then wake(id, fields[1]) end
+  if not fields[1] or fields[5] or (state and state ~= 'tombstone') then -- once it arrived a generation has a record
     redis.call('DEL', key)
     return redis.call('ZREM', DUE, id)
   end
-  if held[4] then
-    if is_queued(held[3], held[4]) then return due(id, now + WAKE_AGAIN) end
+  if fields[4] then
+    if is_queued(fields[3], fields[4]) then return due(id, now + WAKE_RETRY_SECONDS) end
     redis.call('HSET', key, 'sent', time_text(now))
     recovered('message')
   end
   -- Its run may still be alive, and may end it as long as no other one has begun.
-  if held[2] then
-    redis.call('HSET', key, 'lapsed', held[2])
+  if fields[2] then
+    redis.call('HSET', key, 'lapsed', fields[2])
     redis.call('HDEL', key, 'run')
     recovered('transfer')
   end
   count_wake(id, key)
-  wake(id, held[1])
+  wake(id, fields[1])
 end
 
 local function take(id)
@@ -128,7 +128,7 @@ local function take(id)
   -- Only what has to be sent needs the key; anybody may wake.
   local needs_key = state == 'generating' or state == 'waiting'
   local is_foreign = needs_key and not (known[record[3]] and (state ~= 'waiting' or limits[record[4]]))
-  if tonumber(record[2] or 0) > version or is_foreign then return put_off(id, record[3]) end
+  if tonumber(record[2] or 0) > version or is_foreign then return postpone(id, record[3]) end
   if state == 'generating' then return take_generating(id, record) end
   if state == 'waiting' then return take_waiting(id, record) end
   if state == 'submitting' then
@@ -137,7 +137,7 @@ local function take(id)
   end
   if state == 'delivering' then
     recovered('delivery')
-    move(id, 'settled')
+    set_state(id, 'settled')
   end
   return wake_parked(id)
 end
@@ -149,8 +149,8 @@ for _, id in ipairs(ids) do
 end
 -- An older version drops from the due index what it does not know.
 for profile in pairs(limits) do
-  if not redis.call('ZSCORE', DUE, 'gate:' .. profile) and somebody_waits(profile) then touched[profile] = true end
+  if not redis.call('ZSCORE', DUE, 'gate:' .. profile) and has_waiting(profile) then affected_profiles[profile] = true end
 end
-for profile in pairs(touched) do wake_granted(profile) end
+for profile in pairs(affected_profiles) do wake_granted(profile) end
 -- The checks as one JSON text: redis-py takes 0.05 ms to read the ten parts of each one by one.
 return { time_text(now), unknown, #polls > 0 and cjson.encode(polls) or '[]', wakes, #ids, reopening }

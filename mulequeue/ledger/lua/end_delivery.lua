@@ -7,15 +7,15 @@ local function has_under_way(batch)
   return tonumber(counts[1] or 0) + tonumber(counts[2] or 0) + tonumber(counts[3] or 0) > 0
 end
 
-local held = read(id, 'state', 'epoch', 'remote_id', 'batch', 'late_remote_id')
-if held[2] ~= ARGV[4] or not (held[1] == 'settled' or held[1] == 'delivering') then return 0 end
-move(id, 'delivered')
+local fields = read(id, 'state', 'epoch', 'remote_id', 'batch', 'late_remote_id')
+if fields[2] ~= ARGV[4] or not (fields[1] == 'settled' or fields[1] == 'delivering') then return 0 end
+set_state(id, 'delivered')
 redis.call('HDEL', record_key(id), 'run', 'claim', 'claim_until', 'wakes', 'errors')
 redis.call('ZREM', DUE, id)
 redis.call('DEL', parked_key(id))
 local keys = { record_key(id), outcome_key(id), P .. 'files:' .. id }
-if held[3] then keys[#keys + 1] = P .. 'remote:' .. held[3] end
-if held[5] then keys[#keys + 1] = P .. 'remote:' .. held[5] end
-if held[4] and not has_under_way(held[4]) then keys[#keys + 1] = P .. 'batch:' .. held[4] end
+if fields[3] then keys[#keys + 1] = P .. 'remote:' .. fields[3] end
+if fields[5] then keys[#keys + 1] = P .. 'remote:' .. fields[5] end
+if fields[4] and not has_under_way(fields[4]) then keys[#keys + 1] = P .. 'batch:' .. fields[4] end
 for _, key in ipairs(keys) do redis.call('EXPIRE', key, ARGV[5]) end
 return 1

@@ -3,8 +3,8 @@
 -- Answers 1, or 0: the lease had ended and somebody settled it.
 
 local id, from = ARGV[3], now + tonumber(ARGV[5])
-local held = read(id, 'state', 'run', 'grant', 'profile', 'path')
-if held[1] ~= 'submitting' or held[2] ~= ARGV[4] then return 0 end
+local fields = read(id, 'state', 'run', 'grant', 'profile', 'path')
+if fields[1] ~= 'submitting' or fields[2] ~= ARGV[4] then return 0 end
 due(id, from)
-if held[3] then free_places_after(held[3], held[4], held[5], from) end
+if fields[3] then expire_in_windows_after(fields[3], fields[4], fields[5], from) end
 return 1

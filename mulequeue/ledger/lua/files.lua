@@ -1,9 +1,9 @@
 -- What download stored. ARGV[3] task id of the generation   [4] JSON list   [5] how many
 local id = ARGV[3]
 local key = P .. 'files:' .. id
-local held = read(id, 'state', 'batch')
-if not held[1] then return 0 end -- the record's time is over, and nothing would end this one's
-local batch = held[2]
+local fields = read(id, 'state', 'batch')
+if not fields[1] then return 0 end -- the record's time is over, and nothing would end this one's
+local batch = fields[2]
 local is_first = redis.call('EXISTS', key) == 0
 redis.call('SET', key, ARGV[4])
 local ttl = redis.call('TTL', record_key(id))

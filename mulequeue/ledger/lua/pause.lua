@@ -3,13 +3,13 @@
 -- Answers { since when it has been paused, or '' when it is not; whether that is new; look }
 
 local key = gate_key(ARGV[4])
-local held = redis.call('HGET', key, 'held')
+local paused_since = redis.call('HGET', key, 'held')
 if ARGV[3] == 'hold' then
   redis.call('HSETNX', key, 'held', time_text(now))
   redis.call('HSETNX', P .. 'pauses', 'held:' .. ARGV[4], time_text(now))
-  return { held or time_text(now), held and 0 or 1, '' }
+  return { paused_since or time_text(now), paused_since and 0 or 1, '' }
 end
 redis.call('HDEL', P .. 'pauses', 'held:' .. ARGV[4])
 redis.call('HDEL', key, 'held', 'probe', 'prober') -- a probe that was sent back finds out nothing
-make_room(ARGV[4], now)
-return { '', held and 1 or 0, room() }
+schedule_admission(ARGV[4], now)
+return { '', paused_since and 1 or 0, poll_by() }

@@ -15,7 +15,7 @@ local function is_coming_by(at)
 end
 
 -- What Python needs to have something looked at then; '': it is seen to.
-local function look(at)
+local function poll_needed_by(at)
   if is_running or is_coming_by(at) then return '' end
   return time_text(at)
 end

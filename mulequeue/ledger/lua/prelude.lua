@@ -23,10 +23,10 @@ if not now then
   now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 end
 
-local WAKE_AGAIN = 30      -- seconds until a wake that nobody answered is repeated, doubling
+local WAKE_RETRY_SECONDS = 30      -- seconds until a wake that nobody answered is repeated, doubling
 local WAKE_CEILING = 3600
 local DELIVER_LEASE = 30   -- seconds a second delivery may take before it is woken again
-local MOST_DELIVERIES = 5
+local MAX_DELIVERIES = 5
 
 local function time_text(at) return string.format('%.6f', at) end
 local function record_key(id) return P .. 'record:' .. id end

@@ -30,7 +30,7 @@ local function rates_full_until(profile, path, rates)
   return full
 end
 
-local function take_places(grant, profile, path, rates)
+local function add_to_windows(grant, profile, path, rates)
   for seconds in pairs(rates or {}) do
     local key = rate_key(profile, seconds, path)
     redis.call('ZADD', key, '+inf', grant)
@@ -38,7 +38,7 @@ local function take_places(grant, profile, path, rates)
   end
 end
 
-local function each_place(profile, path, act)
+local function each_window(profile, path, act)
   for _, seconds in ipairs(WINDOWS) do
     act(rate_key(profile, seconds), seconds)
     if path then act(rate_key(profile, seconds, path), seconds) end
@@ -46,9 +46,9 @@ local function each_place(profile, path, act)
 end
 
 -- Its places are free one window after `from`. Answers the first moment one is, or nil: it had none.
-local function free_places_after(grant, profile, path, from)
+local function expire_in_windows_after(grant, profile, path, from)
   local first
-  each_place(profile, path, function(key, seconds)
+  each_window(profile, path, function(key, seconds)
     local free = from + seconds * SLEWED
     if redis.call('ZADD', key, 'XX', 'CH', time_text(free), grant) == 1 then
       first = math.min(first or free, free)
@@ -65,6 +65,6 @@ local function drop_reserved(profile, path)
 end
 
 -- It never left.
-local function drop_places(grant, profile, path)
-  each_place(profile, path, function(key) redis.call('ZREM', key, grant) end)
+local function remove_from_windows(grant, profile, path)
+  each_window(profile, path, function(key) redis.call('ZREM', key, grant) end)
 end

@@ -8,29 +8,29 @@
 -- generating | known | cancelled | attached (something was delivered: flagged for resume)
 
 local id, epoch, remote_id, token = ARGV[3], ARGV[4], ARGV[5], ARGV[9]
-local held = read(id, 'state', 'epoch', 'status', 'cancel', 'profile', 'remote_id', 'late_remote_id')
-local state, status = held[1], held[3]
+local fields = read(id, 'state', 'epoch', 'status', 'cancel', 'profile', 'remote_id', 'late_remote_id')
+local state, status = fields[1], fields[3]
 local remote_key = P .. 'remote:' .. remote_id
 
 local function recorded(what, signature, signature_look)
   local told = redis.call('EXISTS', P .. 'early:' .. remote_id)
-  return { what, signature or '', signature_look or '', look(now + tonumber(ARGV[11])), told }
+  return { what, signature or '', signature_look or '', poll_needed_by(now + tonumber(ARGV[11])), told }
 end
 
 if redis.call('GET', remote_key) ~= id then redis.call('SET', remote_key, id) end
-if state == 'submitting' then reopen(ARGV[10]) end
+if state == 'submitting' then begin_ramp(ARGV[10]) end
 
 if not state or state == 'tombstone' then
   local fields = { 'epoch', epoch, 'profile', ARGV[10], 'created', time_text(now), 'submitted', time_text(now) }
   for i = 12, #ARGV do fields[#fields + 1] = ARGV[i] end
   write(id, unpack(fields))
   redis.call('PERSIST', record_key(id))
-elseif held[6] == remote_id then
+elseif fields[6] == remote_id then
   return recorded('known') -- the first answer to this call was lost on the way
-elseif held[2] ~= epoch or held[6] or not (state == 'waiting' or state == 'submitting'
+elseif fields[2] ~= epoch or fields[6] or not (state == 'waiting' or state == 'submitting'
     or (state == 'settled' and (status == 'submit_unknown' or status == 'cancelled'))) then
-  if held[7] and held[7] ~= remote_id then -- only a record that Redis lost once comes here
-    write(id, 'more_remote_ids', (redis.call('HGET', record_key(id), 'more_remote_ids') or '') .. held[7] .. ' ')
+  if fields[7] and fields[7] ~= remote_id then -- only a record that Redis lost once comes here
+    write(id, 'more_remote_ids', (redis.call('HGET', record_key(id), 'more_remote_ids') or '') .. fields[7] .. ' ')
   end
   write(id, 'late_remote_id', remote_id)
   local ttl = redis.call('TTL', record_key(id))
@@ -38,15 +38,15 @@ elseif held[2] ~= epoch or held[6] or not (state == 'waiting' or state == 'submi
   return { 'attached', '', '', '', 0 }
 end
 
-answered(id)
+release_grant(id)
 write(id, 'remote_id', remote_id)
 redis.call('SET', parked_key(id), ARGV[6])
-if held[4] or state == 'tombstone' or (state == 'settled' and status == 'cancelled') then
-  return recorded('cancelled', settle(id, 'cancelled'), room())
+if fields[4] or state == 'tombstone' or (state == 'settled' and status == 'cancelled') then
+  return recorded('cancelled', settle(id, 'cancelled'), poll_by())
 end
-move(id, 'generating')
+set_state(id, 'generating')
 local path = redis.call('HGET', record_key(id), 'path') or ''
-take_slot(id, held[5] or ARGV[10], path)
+occupy_slot(id, fields[5] or ARGV[10], path)
 redis.call('HDEL', record_key(id), 'run', 'status', 'finished', 'wakes')
 redis.call('DEL', outcome_key(id))
 write(id, 'started', time_text(now), 'deadline', time_text(now + tonumber(ARGV[8])))

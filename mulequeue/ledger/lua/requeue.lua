@@ -4,16 +4,16 @@
 -- Answers { waiting, when to look } or { cancelled, signature, look } or { } when the record moved on.
 
 local id = ARGV[3]
-local held = read(id, 'state', 'run', 'cancel', 'profile')
-if held[1] ~= 'submitting' or held[2] ~= ARGV[4] then return {} end
-local again = pause(gate_key(held[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]))
-answered(id)
-if held[3] then
-  give_back_day(id)
-  return { 'cancelled', settle(id, 'cancelled'), room() }
+local fields = read(id, 'state', 'run', 'cancel', 'profile')
+if fields[1] ~= 'submitting' or fields[2] ~= ARGV[4] then return {} end
+local again = pause(gate_key(fields[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]))
+release_grant(id)
+if fields[3] then
+  refund_day_budget(id)
+  return { 'cancelled', settle(id, 'cancelled'), poll_by() }
 end
-move(id, 'waiting')
+set_state(id, 'waiting')
 redis.call('HDEL', record_key(id), 'run', 'submitted')
-enter_lane(id, held[4], ARGV[8])
-due('gate:' .. held[4], again)
+enqueue(id, fields[4], ARGV[8])
+due('gate:' .. fields[4], again)
 return { 'waiting', time_text(again) }

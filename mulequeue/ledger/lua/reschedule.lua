@@ -8,15 +8,15 @@ local call = redis.call -- this runs at every check: what it saves pays for `see
 for _, row in ipairs(cjson.decode(ARGV[4])) do
   local id, errors = row[1], row[4]
   local key = record_key(id)
-  local held = call('HMGET', key, 'state', 'claim', 'errors', 'polls', 'started')
-  if held[1] == 'generating' and held[2] == token then
+  local fields = call('HMGET', key, 'state', 'claim', 'errors', 'polls', 'started')
+  if fields[1] == 'generating' and fields[2] == token then
     call('HDEL', key, 'claim')
     if row[3] ~= 0 then
-      local polls = (held[4] or 0) + row[3]
-      if errors == 0 and held[5] then call('HSET', key, 'polls', polls, 'seen', string.format('%.2f', now - held[5]))
+      local polls = (fields[4] or 0) + row[3]
+      if errors == 0 and fields[5] then call('HSET', key, 'polls', polls, 'seen', string.format('%.2f', now - fields[5]))
       else call('HSET', key, 'polls', polls) end
     end
-    if errors ~= tonumber(held[3] or 0) then
+    if errors ~= tonumber(fields[3] or 0) then
       if errors == 0 then call('HDEL', key, 'errors')
       else call('HSET', key, 'errors', errors) end
     end

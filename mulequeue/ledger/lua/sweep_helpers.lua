@@ -13,7 +13,7 @@ local what, token = ARGV[3], ARGV[4]
 
 local running = 'runs:' .. token -- so that a message that came twice sweeps once
 
-local function hold(slot, holder, seconds)
+local function occupy(slot, holder, seconds)
   redis.call('HSET', HELPERS, slot, holder, 'until:' .. slot, time_text(now + seconds))
   return { token }
 end
@@ -25,7 +25,7 @@ end
 if what == 'call' then     -- [5] token of the next poll message: only who ended a sweep has it   [6] most
   if redis.call('HGET', P .. 'poll', 'token') ~= ARGV[5] then return {} end
   for slot = 1, tonumber(ARGV[6]) do
-    if is_free(slot) then return hold(slot, token, JOIN_SECONDS) end
+    if is_free(slot) then return occupy(slot, token, JOIN_SECONDS) end
   end
   return {}
 end
@@ -33,8 +33,8 @@ local slots = redis.call('HGETALL', HELPERS)
 for i = 1, #slots, 2 do
   local slot = slots[i]
   if slots[i + 1] == (what == 'join' and token or running) then
-    if what == 'leave' and ARGV[5] ~= '0' then return hold(slot, token, JOIN_SECONDS) end -- [5] 1: there is more
-    if what == 'join' and not is_free(slot) then return hold(slot, running, SWEEP_SECONDS) end
+    if what == 'leave' and ARGV[5] ~= '0' then return occupy(slot, token, JOIN_SECONDS) end -- [5] 1: there is more
+    if what == 'join' and not is_free(slot) then return occupy(slot, running, SWEEP_SECONDS) end
     redis.call('HDEL', HELPERS, slot, 'until:' .. slot)
   end
 end

@@ -9,7 +9,7 @@
 local what, id, token = ARGV[3], ARGV[4], ARGV[5]
 local name = 'transfer:' .. id
 local key = P .. name
-local held = redis.call('HMGET', key, 'run', 'attempts', 'first', 'lapsed', 'sent', 'task', 'parked')
+local fields = redis.call('HMGET', key, 'run', 'attempts', 'first', 'lapsed', 'sent', 'task', 'parked')
 
 local function forget()
   redis.call('ZREM', DUE, name)
@@ -24,7 +24,7 @@ local function note_progress(sent, task)
 end
 
 if what == 'expect' then       -- [6] signature   [7] seconds until it is overdue   [8] name of its task
-  if held[7] or redis.call('EXISTS', P .. 'done:' .. id) == 1 then return { 'known' } end
+  if fields[7] or redis.call('EXISTS', P .. 'done:' .. id) == 1 then return { 'known' } end
   redis.call('HSET', key, 'parked', ARGV[6], 'sent', time_text(now), 'task', ARGV[8])
   due(name, now + tonumber(ARGV[7]))
   return { 'expected' }
@@ -32,26 +32,26 @@ elseif what == 'forget' then
   forget()
   return { 'forgotten' }
 elseif what == 'revoke' then   -- one last wake, and no other: a worker writes REVOKED down
-  if not held[7] then return { 'unknown' } end
+  if not fields[7] then return { 'unknown' } end
   redis.call('HSET', key, 'revoked', 1)
-  if not held[1] then due(name, now) end
+  if not fields[1] then due(name, now) end
   return { 'revoked' }
 elseif what == 'begin' then    -- [6] signature   [7] lease, seconds
   if redis.call('EXISTS', P .. 'done:' .. id) == 1 then return { 'done' } end
   local score = redis.call('ZSCORE', DUE, name)
-  if held[1] and held[1] ~= token and score and now < tonumber(score) then return { 'busy' } end
-  if not held[3] then
+  if fields[1] and fields[1] ~= token and score and now < tonumber(score) then return { 'busy' } end
+  if not fields[3] then
     redis.call('HSET', key, 'parked', ARGV[6], 'first', time_text(now))
-    held[3] = time_text(now)
+    fields[3] = time_text(now)
   end
-  if held[5] then note_progress(held[5], held[6]) end
+  if fields[5] then note_progress(fields[5], fields[6]) end
   redis.call('HSET', key, 'run', token)
   redis.call('HDEL', key, 'wakes', 'lapsed', 'sent', 'task')
-  local attempts = held[1] == token and tonumber(held[2]) or redis.call('HINCRBY', key, 'attempts', 1)
+  local attempts = fields[1] == token and tonumber(fields[2]) or redis.call('HINCRBY', key, 'attempts', 1)
   due(name, now + tonumber(ARGV[7]))
-  return { 'run', attempts, time_text(now - tonumber(held[3])), look(now + tonumber(ARGV[7])) }
+  return { 'run', attempts, time_text(now - tonumber(fields[3])), poll_needed_by(now + tonumber(ARGV[7])) }
 end
-if (held[1] or held[4]) ~= token then return { 'lost' } end
+if (fields[1] or fields[4]) ~= token then return { 'lost' } end
 if what == 'keep' then         -- [6] lease, seconds
   redis.call('HSET', key, 'run', token)
   due(name, now + tonumber(ARGV[6]))

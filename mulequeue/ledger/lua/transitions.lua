@@ -15,55 +15,55 @@ end
 local function day_key(profile, day) return P .. 'day:' .. profile .. ':' .. day end
 
 -- Nothing came of it that could be paid: the day has one more.
-local function give_back_day(id)
-  local held = read(id, 'day', 'profile', 'path')
-  if not held[1] then return end
+local function refund_day_budget(id)
+  local fields = read(id, 'day', 'profile', 'path')
+  if not fields[1] then return end
   redis.call('HDEL', record_key(id), 'day')
-  local key = day_key(held[2], held[1])
+  local key = day_key(fields[2], fields[1])
   if redis.call('EXISTS', key) == 0 then return end
   redis.call('HINCRBY', key, 'total', -1)
-  if held[3] then redis.call('HINCRBY', key, held[3], -1) end
+  if fields[3] then redis.call('HINCRBY', key, fields[3], -1) end
 end
 
 -- The API's answer was seen: the create had arrived by now.
-local function answered(id)
-  local held = read(id, 'grant', 'profile', 'path')
-  if not held[1] then return end
+local function release_grant(id)
+  local fields = read(id, 'grant', 'profile', 'path')
+  if not fields[1] then return end
   redis.call('HDEL', record_key(id), 'grant')
-  local free = free_places_after(held[1], held[2], held[3], now)
-  if free then make_room(held[2], free) end
+  local free = expire_in_windows_after(fields[1], fields[2], fields[3], now)
+  if free then schedule_admission(fields[2], free) end
 end
 
-local function give_up_slot(id, profile, path)
+local function free_slot(id, profile, path)
   redis.call('HDEL', record_key(id), 'slot')
   count_slot(profile, path, -1)
-  make_room(profile, now)
+  schedule_admission(profile, now)
 end
 
 -- A probe that never leaves finds nothing out: the next one is asked instead.
-local function give_up_probe(id, profile)
+local function release_probe(id, profile)
   local gate = P .. 'gate:' .. profile
   if redis.call('HGET', gate, 'prober') ~= id then return end
   redis.call('HDEL', gate, 'probe', 'prober')
-  make_room(profile, now)
+  schedule_admission(profile, now)
 end
 
 -- It waits no longer: it leaves its lane, and unless it submits now what it was granted is free.
-local function give_up_turn(id, held, new_state)
-  local batch, profile, group, grant, path = held[3] or '', held[4], held[6], held[7], held[8]
-  if group then leave_lane(id, profile, group, batch) end
+local function leave_wait_queue(id, fields, new_state)
+  local batch, profile, group, grant, path = fields[3] or '', fields[4], fields[6], fields[7], fields[8]
+  if group then remove_from_queue(id, profile, group, batch) end
   if new_state == 'submitting' or new_state == 'generating' then return end
-  give_up_probe(id, profile)
+  release_probe(id, profile)
   if grant then
     redis.call('HDEL', record_key(id), 'grant')
-    drop_places(grant, profile, path)
-    make_room(profile, now)
+    remove_from_windows(grant, profile, path)
+    schedule_admission(profile, now)
   end
-  if new_state ~= 'waiting' then give_back_day(id) end
+  if new_state ~= 'waiting' then refund_day_budget(id) end
 end
 
 -- The one place where a state changes, so that counts and slots always agree with the records.
-local function move(id, new_state, new_status)
+local function set_state(id, new_state, new_status)
   local old = read(id, 'state', 'status', 'batch', 'profile', 'slot', 'group', 'grant', 'path')
   local old_state, old_bucket = old[1], nil
   if old_state == 'tombstone' then old_state = nil end
@@ -74,25 +74,25 @@ local function move(id, new_state, new_status)
   if new_status then write(id, 'status', new_status) end
   if not old[4] then return end
   if old[5] and (new_state == 'waiting' or not is_under_way(new_state)) then
-    give_up_slot(id, old[4], old[5])
+    free_slot(id, old[4], old[5])
   end
-  if old_state == 'waiting' then give_up_turn(id, old, new_state) end
+  if old_state == 'waiting' then leave_wait_queue(id, old, new_state) end
 end
 
 -- Outcome first, wake second: what comes back is the signature to publish.
 local function settle(id, status, outcome)
-  local held = read(id, 'path', 'started')
-  metric(1, 'outcomes', held[1] or '', status)
-  if held[2] and (status == 'succeeded' or status == 'failed') then
-    observe_generation(held[1] or '', now - tonumber(held[2]))
+  local fields = read(id, 'path', 'started')
+  metric(1, 'outcomes', fields[1] or '', status)
+  if fields[2] and (status == 'succeeded' or status == 'failed') then
+    observe_generation(fields[1] or '', now - tonumber(fields[2]))
   end
-  move(id, 'settled', status)
+  set_state(id, 'settled', status)
   redis.call('HDEL', record_key(id), 'claim')
   write(id, 'finished', time_text(now), 'wakes', 1)
   if outcome and outcome ~= '' then redis.call('SET', outcome_key(id), outcome) end
-  due(id, now + WAKE_AGAIN)
+  due(id, now + WAKE_RETRY_SECONDS)
   return redis.call('GET', parked_key(id))
 end
 
 -- What Python needs to have the next one looked at in time; '': nobody gets to go by this.
-local function room() return room_at and time_text(math.max(room_at, now)) or '' end
+local function poll_by() return admission_at and time_text(math.max(admission_at, now)) or '' end

@@ -7,62 +7,62 @@
 -- due index, 'gate:<profile>'            when there may be room for the next one; as long as some wait
 -- The record's `group` says in which group it stands; without it, it stands in no lane.
 
-local LOOK_AGAIN = 30       -- seconds to the next look when nobody can say when there is room
+local RECHECK_SECONDS = 30       -- seconds to the next look when nobody can say when there is room
 local FIRST = -1e12         -- added to the turns of the lane that goes before all batches
 
-local room_at = nil         -- when the next one may go, if this script made room
+local admission_at = nil         -- when the next one may go, if this script made room
 
 local function groups_key(profile) return P .. 'groups:' .. profile end
-local function ring_key(profile, group) return P .. 'ring:' .. profile .. ':' .. group end
-local function lane_key(profile, group, batch)
+local function rotation_key(profile, group) return P .. 'ring:' .. profile .. ':' .. group end
+local function queue_key(profile, group, batch)
   return P .. 'lane:' .. profile .. ':' .. group .. ':' .. batch
 end
 
-local function somebody_waits(profile) return redis.call('EXISTS', groups_key(profile)) == 1 end
+local function has_waiting(profile) return redis.call('EXISTS', groups_key(profile)) == 1 end
 
 -- There is room from `at` on: look then, if somebody waits.
-local function make_room(profile, at)
-  if not somebody_waits(profile) then return end
+local function schedule_admission(profile, at)
+  if not has_waiting(profile) then return end
   local coming = tonumber(redis.call('ZSCORE', DUE, 'gate:' .. profile) or math.huge)
   if at < coming then due('gate:' .. profile, at) end
-  room_at = math.min(at, coming, room_at or math.huge)
+  admission_at = math.min(at, coming, admission_at or math.huge)
 end
 
-local function turn_score(batch, turn) return batch == '' and FIRST + turn or turn end
+local function rotation_score(batch, turn) return batch == '' and FIRST + turn or turn end
 
-local function close_lane(profile, group, batch)
-  redis.call('ZREM', ring_key(profile, group), batch)
-  if redis.call('EXISTS', ring_key(profile, group)) == 1 then return end
+local function delete_queue_if_empty(profile, group, batch)
+  redis.call('ZREM', rotation_key(profile, group), batch)
+  if redis.call('EXISTS', rotation_key(profile, group)) == 1 then return end
   redis.call('ZREM', groups_key(profile), group)
-  if not somebody_waits(profile) then redis.call('ZREM', DUE, 'gate:' .. profile) end
+  if not has_waiting(profile) then redis.call('ZREM', DUE, 'gate:' .. profile) end
 end
 
-local function leave_lane(id, profile, group, batch)
+local function remove_from_queue(id, profile, group, batch)
   redis.call('HDEL', record_key(id), 'group')
-  local lane = lane_key(profile, group, batch)
+  local lane = queue_key(profile, group, batch)
   redis.call('ZREM', lane, id)
-  if redis.call('EXISTS', lane) == 0 then close_lane(profile, group, batch) end
+  if redis.call('EXISTS', lane) == 0 then delete_queue_if_empty(profile, group, batch) end
 end
 
 -- Behind those of its batch that came before it; a new batch goes behind those that had no turn yet.
-local function enter_lane(id, profile, group)
-  local held = read(id, 'batch', 'created', 'group')
-  local batch = held[1] or ''
-  if held[3] and held[3] ~= group then leave_lane(id, profile, held[3], batch) end
+local function enqueue(id, profile, group)
+  local fields = read(id, 'batch', 'created', 'group')
+  local batch = fields[1] or ''
+  if fields[3] and fields[3] ~= group then remove_from_queue(id, profile, fields[3], batch) end
   write(id, 'group', group)
-  redis.call('ZADD', lane_key(profile, group, batch), held[2] or time_text(now), id)
+  redis.call('ZADD', queue_key(profile, group, batch), fields[2] or time_text(now), id)
   local turn = tonumber(redis.call('HGET', P .. 'gate:' .. profile, 'turn') or 0)
-  redis.call('ZADD', ring_key(profile, group), 'NX', turn_score(batch, turn), batch)
+  redis.call('ZADD', rotation_key(profile, group), 'NX', rotation_score(batch, turn), batch)
   redis.call('ZADD', groups_key(profile), 0, group)
   -- Its lane is what wakes it. Should that be lost, it is found in the due index some time.
   due(id, now + 1800 + 3600 * tonumber(redis.sha1hex(id):sub(1, 4), 16) / 65536)
 end
 
 -- The lane whose turn is longest ago: group, batch, or nil. Groups in `full` are left out.
-local function next_lane(profile, full)
+local function next_queue(profile, full)
   local first, group, batch
   for _, name in ipairs(redis.call('ZRANGE', groups_key(profile), 0, -1)) do
-    local head = not full[name] and redis.call('ZRANGE', ring_key(profile, name), 0, 0, 'WITHSCORES')
+    local head = not full[name] and redis.call('ZRANGE', rotation_key(profile, name), 0, 0, 'WITHSCORES')
     if head and head[1] and (not first or tonumber(head[2]) < first) then
       first, group, batch = tonumber(head[2]), name, head[1]
     end

@@ -22,19 +22,19 @@ from redis.exceptions import RedisError
 
 from mulequeue.errors import ConfigurationError
 from mulequeue.ledger import Ledger
-from mulequeue.ledger.probe import hasty_client
+from mulequeue.ledger.probe import probe_connection
 from mulequeue.ops.health import redis_server, storage_target, workers
 from mulequeue.ops.health.account import examine_account
 from mulequeue.ops.health.celery_settings import examine_celery
-from mulequeue.ops.health.check_result import Finding, error, fine, of_configuration, spelled
+from mulequeue.ops.health.check_result import Finding, error, of_configuration, passed, setting_name
 from mulequeue.ops.health.start_checks import warn_at_start
 from mulequeue.ops.health.stuck_records import examine_records
-from mulequeue.ops.health.submissions import examine_gates
+from mulequeue.ops.health.submissions import examine_submissions
 from mulequeue.settings import Settings
 
 __all__ = ["Finding", "examine", "warn_at_start"]
 
-PATIENCE_SECONDS = 2.5
+TIMEOUT_SECONDS = 2.5
 """How long a server may take to answer at all."""
 
 
@@ -60,25 +60,25 @@ def examine(
     except Exception as exc:
         text = f"The Celery configuration cannot be used: {exc}"
         return [error("settings", text, "Correct it; no worker starts until then.")]
-    return list(_everything(app, settings, command, clock))
+    return list(_checks(app, settings, command, clock))
 
 
-def _everything(
+def _checks(
     app: Any, settings: Settings, command: str, clock: Callable[[], float]
 ) -> Iterator[Finding]:
-    yield fine("settings", f"The settings of fleet {settings.fleet} can be read.")
+    yield passed("settings", f"The settings of fleet {settings.fleet} can be read.")
     redis, offset = _redis(app, settings, clock)
     yield from redis
-    yield from _tried("workers", lambda: _workers(app, settings, offset or 0.0, command))
+    yield from _guard("workers", lambda: _workers(app, settings, offset or 0.0, command))
     if offset is not None:
-        yield from _tried("records", lambda: _records(app, settings, command))
-    yield from _tried("key", lambda: examine_account(app, settings))
-    yield from _tried("storage", lambda: [storage_target.storage(app, settings)])
+        yield from _guard("records", lambda: _records(app, settings, command))
+    yield from _guard("key", lambda: examine_account(app, settings))
+    yield from _guard("storage", lambda: [storage_target.storage(app, settings)])
     yield storage_target.storage_path(settings.storage_path)
-    yield from _tried("celery", lambda: examine_celery(app, settings))
+    yield from _guard("celery", lambda: examine_celery(app, settings))
 
 
-def _tried(id: str, look: Callable[[], list[Finding]]) -> list[Finding]:
+def _guard(id: str, look: Callable[[], list[Finding]]) -> list[Finding]:
     """What it finds; that it cannot be looked at is a finding too."""
     try:
         return look()
@@ -93,13 +93,13 @@ def _redis(
     """The findings, and how far this machine's clock is ahead; None: Redis does not answer."""
     url = settings.redis_url
     try:
-        with hasty_client(url, PATIENCE_SECONDS) as client:
+        with probe_connection(url, TIMEOUT_SECONDS) as client:
             offset, took = redis_server.clock_offset(client, clock)
             facts = redis_server.read_facts(client)
     except ConfigurationError as exc:
         return [of_configuration("redis", exc)], None
     except (RedisError, OSError) as exc:
-        setting = spelled(app, "mulequeue_redis_url")
+        setting = setting_name(app, "mulequeue_redis_url")
         return [redis_server.unreachable(url, exc, setting)], None
     return [
         redis_server.reachable(url, facts, took * 1000),
@@ -110,11 +110,11 @@ def _redis(
 
 
 def _workers(app: Any, settings: Settings, offset: float, command: str) -> list[Finding]:
-    broker = workers.broker(app, PATIENCE_SECONDS)
+    broker = workers.broker(app, TIMEOUT_SECONDS)
     if broker.level != "ok":
         return [broker]
-    found = [broker, *redis_server.broker_eviction(app, settings, PATIENCE_SECONDS)]
-    seen = workers.look_at_workers(app, offset=offset)
+    found = [broker, *redis_server.broker_eviction(app, settings, TIMEOUT_SECONDS)]
+    seen = workers.survey_workers(app, offset=offset)
     return [*found, *workers.examine_workers(app, settings, seen, command)]
 
 
@@ -122,7 +122,7 @@ def _records(app: Any, settings: Settings, command: str) -> list[Finding]:
     ledger = Ledger.of(settings)
     try:
         records = examine_records(app, settings, ledger, command)
-        return [*records, *examine_gates(app, settings, ledger, _program(command))]
+        return [*records, *examine_submissions(app, settings, ledger, _program(command))]
     finally:
         ledger.redis.close()
 

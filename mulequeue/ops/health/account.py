@@ -17,14 +17,14 @@ from mulequeue.net.run_blocking import run_blocking
 from mulequeue.ops.health.check_result import (
     Finding,
     error,
-    fine,
     of_configuration,
-    spelled,
+    passed,
+    setting_name,
     warning,
 )
 from mulequeue.settings import SITES, Profile, Settings
 
-PATIENCE_SECONDS = 10.0
+TIMEOUT_SECONDS = 10.0
 _KEY_STARTS = {"mulerouter": "sk-mr-", "mulerun": "muk-"}
 _FINGERPRINT = re.compile(r"[0-9a-f]{8}\Z")
 
@@ -51,7 +51,7 @@ def no_key(app: Any) -> Finding:
         "key",
         "No API key is set here. Workers need one; a web process does not.",
         "Set one of these where the workers run, or run mulequeue doctor there:\n"
-        f"  export MULEROUTER_API_KEY=sk-mr-…\n  {spelled(app, 'mulequeue_api_key')} = …",
+        f"  export MULEROUTER_API_KEY=sk-mr-…\n  {setting_name(app, 'mulequeue_api_key')} = …",
     )
 
 
@@ -67,7 +67,7 @@ def wrong_site(app: Any, profile: Profile) -> Finding | None:
                 "site",
                 f"The key of profile {profile.name} ({start}…) belongs to {site}, but is sent to "
                 f"{host}, which refuses it.",
-                f"Set:\n  {spelled(app, 'mulequeue_site')} = {site!r}\n"
+                f"Set:\n  {setting_name(app, 'mulequeue_site')} = {site!r}\n"
                 f"or give a key of {host} ({_start_for(host)}…).",
             )
     return None
@@ -85,7 +85,7 @@ def check_keys(settings: Settings, profiles: Iterable[Profile]) -> list[KeyCheck
         async with api_session(settings, limit=8) as session:
             return await asyncio.gather(
                 *(
-                    check_key(session, profile, path, timeout_seconds=PATIENCE_SECONDS)
+                    check_key(session, profile, path, timeout_seconds=TIMEOUT_SECONDS)
                     for profile in profiles
                 )
             )
@@ -99,17 +99,17 @@ def key(app: Any, profile: Profile, checked: KeyCheck) -> Finding:
     whose = f"The key of profile {profile.name}"
     if checked.works:
         host = profile.base_url.partition("://")[2]
-        return fine("key", f"{profile.name} ({profile.fingerprint}) works at {host}")
+        return passed("key", f"{profile.name} ({profile.fingerprint}) works at {host}")
     if checked.works is None:
         return warning(
             "key",
             f"{whose} could not be tried at {profile.base_url}: {reason}.",
-            f"Check the address ({spelled(app, 'mulequeue_base_url')}), the proxy and the network.",
+            f"Check the address ({setting_name(app, 'mulequeue_base_url')}), the proxy and the network.",
         )
     return error(
         "key",
         f"{whose} is refused by {profile.base_url}: {reason}.",
-        f"Set {spelled(app, 'mulequeue_api_key')} to a key from that site's console and restart the "
+        f"Set {setting_name(app, 'mulequeue_api_key')} to a key from that site's console and restart the "
         "workers:\n  export MULEROUTER_API_KEY=sk-mr-…",
     )
 
@@ -117,7 +117,7 @@ def key(app: Any, profile: Profile, checked: KeyCheck) -> Finding:
 def former_fingerprints(app: Any, given: Iterable[str]) -> list[Finding]:
     """Whether they can be fingerprints at all; what is none is not shown, it may be a key."""
     given = list(given)
-    name = spelled(app, "mulequeue_former_fingerprints")
+    name = setting_name(app, "mulequeue_former_fingerprints")
     if not given:
         return []
     if not all(_FINGERPRINT.match(item) for item in given):
@@ -128,4 +128,4 @@ def former_fingerprints(app: Any, given: Iterable[str]) -> list[Finding]:
                 "Put the fingerprint there that the doctor or a worker's log names, never a key.",
             )
         ]
-    return [fine("former-fingerprints", f"Former keys: {', '.join(given)}")]
+    return [passed("former-fingerprints", f"Former keys: {', '.join(given)}")]

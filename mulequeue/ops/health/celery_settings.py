@@ -9,10 +9,10 @@ import celery
 from celery.utils.imports import symbol_by_name
 
 from mulequeue.engine.generation_request import MAX_WAIT_CEILING_SECONDS
-from mulequeue.ops.health.check_result import Finding, fine, spelled, warning
+from mulequeue.ops.health.check_result import Finding, passed, setting_name, warning
 from mulequeue.settings import Settings
 
-LONGEST_COUNTDOWN_SECONDS = 60
+MAX_COUNTDOWN_SECONDS = 60
 """Of any message of mulequeue."""
 CELERY_VISIBILITY_SECONDS = 3600
 OUR_CONSUMER = "mulequeue.tasks.consumer:Consumer"
@@ -39,17 +39,17 @@ def driver_of(app: Any) -> str:
 def visibility_timeout(app: Any, given: float | None) -> Finding:
     """:param given: what ``broker_transport_options`` says; None: Celery's default, an hour."""
     seconds = CELERY_VISIBILITY_SECONDS if given is None else float(given)
-    least = 2 * LONGEST_COUNTDOWN_SECONDS
+    least = 2 * MAX_COUNTDOWN_SECONDS
     if seconds < least:
         return warning(
             "visibility-timeout",
             f"A message is given to a second worker after {seconds:g} s although the first one is "
-            f"alive; ours wait up to {LONGEST_COUNTDOWN_SECONDS} s for their time.",
-            f"Set, with the options that are there:\n  {spelled(app, 'broker_transport_options')} = "
+            f"alive; ours wait up to {MAX_COUNTDOWN_SECONDS} s for their time.",
+            f"Set, with the options that are there:\n  {setting_name(app, 'broker_transport_options')} = "
             f'{{"visibility_timeout": {least}}}',
         )
     when = f"{seconds / 60:g} min"
-    return fine("visibility-timeout", f"Messages of a dead worker come back after {when}.")
+    return passed("visibility-timeout", f"Messages of a dead worker come back after {when}.")
 
 
 def result_expires(app: Any, given: Any, max_wait_seconds: float | None) -> Finding:
@@ -61,20 +61,20 @@ def result_expires(app: Any, given: Any, max_wait_seconds: float | None) -> Find
             "result-expires",
             f"Results expire after {seconds / 3600:.3g} h, a generation may take "
             f"{longest / 3600:.3g} h: a chord that waits for a slow member would lose the others.",
-            f"Set:\n  {spelled(app, 'result_expires')} = 7 * 24 * 3600",
+            f"Set:\n  {setting_name(app, 'result_expires')} = 7 * 24 * 3600",
         )
     when = f"after {seconds / 86400:.3g} days" if seconds else "never"
-    return fine("result-expires", f"Results expire {when}, after the longest wait.")
+    return passed("result-expires", f"Results expire {when}, after the longest wait.")
 
 
 def worker_consumer(app: Any, given: Any, version: str) -> Finding:
     """:param version: Celery's. 5.7 is the first whose workers end when Redis restarts."""
     if tuple(int(part) for part in version.split(".")[:2]) < (5, 7) or _is_ours(given):
-        return fine("worker-consumer", "Workers go on when Redis comes back.")
+        return passed("worker-consumer", "Workers go on when Redis comes back.")
     return warning(
         "worker-consumer",
         f"A worker of Celery {version} that holds a message ends when Redis restarts.",
-        f'Set:\n  {spelled(app, "worker_consumer")} = "{OUR_CONSUMER}"',
+        f'Set:\n  {setting_name(app, "worker_consumer")} = "{OUR_CONSUMER}"',
     )
 
 
@@ -90,10 +90,10 @@ def _is_ours(given: Any) -> bool:
 def prefetch(app: Any, multiplier: int) -> Finding:
     """:param multiplier: ``worker_prefetch_multiplier``; 0: a worker takes all there is."""
     if multiplier == 1:
-        return fine("prefetch", "A worker reserves one message a slot.")
+        return passed("prefetch", "A worker reserves one message a slot.")
     many = "every message there is" if multiplier == 0 else f"{multiplier} messages a slot"
     return warning(
         "prefetch",
         f"A worker reserves {many}; they wait there while another worker is free.",
-        f"Set:\n  {spelled(app, 'worker_prefetch_multiplier')} = 1",
+        f"Set:\n  {setting_name(app, 'worker_prefetch_multiplier')} = 1",
     )

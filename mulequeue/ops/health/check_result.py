@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from mulequeue.errors import ConfigurationError
-from mulequeue.settings.redaction import masked
+from mulequeue.settings.redaction import redact
 
 Level = Literal["ok", "warning", "error"]
 
@@ -26,16 +26,16 @@ class Finding:
     """What to do about it. Lines that start with two spaces are to be set or typed as they are."""
 
 
-def fine(id: str, text: str) -> Finding:
-    return Finding(id, "ok", masked(text))
+def passed(id: str, text: str) -> Finding:
+    return Finding(id, "ok", redact(text))
 
 
 def warning(id: str, text: str, fix: str) -> Finding:
-    return Finding(id, "warning", masked(text), masked(fix))
+    return Finding(id, "warning", redact(text), redact(fix))
 
 
 def error(id: str, text: str, fix: str) -> Finding:
-    return Finding(id, "error", masked(text), masked(fix))
+    return Finding(id, "error", redact(text), redact(fix))
 
 
 def of_configuration(id: str, exc: ConfigurationError, fix: str = "") -> Finding:
@@ -44,19 +44,19 @@ def of_configuration(id: str, exc: ConfigurationError, fix: str = "") -> Finding
     return error(id, f"{text.rstrip('.')}.", " ".join(part for part in (fix, rest) if part))
 
 
-def spelled(app: Any, name: str) -> str:
+def setting_name(app: Any, name: str) -> str:
     """One of Celery's or mulequeue's settings as this project writes it: ``CELERY_…`` in Django."""
     prefix = getattr(app.conf, "prefix", None)
     return f"{prefix}{name}".upper() if prefix else name
 
 
-def listed(names: list[str], most: int = 3) -> str:
+def format_list(names: list[str], most: int = 3) -> str:
     """``a, b, c and 4 more``."""
     shown = ", ".join(names[:most])
     left = len(names) - most
     return f"{shown} and {left} more" if left > 0 else shown
 
 
-def counted(number: int, noun: str) -> str:
+def format_count(number: int, noun: str) -> str:
     """``1 worker``, ``2 workers``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

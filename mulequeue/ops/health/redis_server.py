@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 from redis import Redis
 from redis.exceptions import ResponseError
 
-from mulequeue.ledger.probe import hasty_client
-from mulequeue.ops.health.check_result import Finding, error, fine, warning
+from mulequeue.ledger.probe import probe_connection
+from mulequeue.ops.health.check_result import Finding, error, passed, warning
 from mulequeue.settings import Settings
 from mulequeue.settings.redis_urls import ledger_url
 
@@ -86,7 +86,7 @@ def unreachable(url: str, exc: Exception, setting: str) -> Finding:
 def reachable(url: str, facts: Facts, milliseconds: float) -> Finding:
     """:param milliseconds: how long one command takes."""
     version = facts.info.get("redis_version", "")
-    return fine("redis", f"Redis {version}, {milliseconds:.1f} ms: {url}")
+    return passed("redis", f"Redis {version}, {milliseconds:.1f} ms: {url}")
 
 
 def persistence(facts: Facts) -> Finding:
@@ -99,7 +99,7 @@ def persistence(facts: Facts) -> Finding:
             "Free space on its disk; its log says what is wrong.",
         )
     if facts.info.get("aof_enabled"):
-        return fine("persistence", "Redis keeps its data in an append-only file.")
+        return passed("persistence", "Redis keeps its data in an append-only file.")
     if facts.save is None or "aof_enabled" not in facts.info:
         return warning(
             "persistence",
@@ -133,7 +133,7 @@ def eviction(facts: Facts, id: str = "eviction", what: str = "generations") -> F
             "Set maxmemory-policy to noeviction at whoever runs it.",
         )
     if policy == "noeviction":
-        return fine(id, f"Redis forgets no {what} when it is full (noeviction).")
+        return passed(id, f"Redis forgets no {what} when it is full (noeviction).")
     fix = (
         "Let it refuse writes instead, also in redis.conf:\n"
         f"  {facts.cli} config set maxmemory-policy noeviction"
@@ -144,7 +144,7 @@ def eviction(facts: Facts, id: str = "eviction", what: str = "generations") -> F
     return error(id, f"A full Redis forgets {what} ({policy}).", fix)
 
 
-def broker_eviction(app: Any, settings: Settings, patience_seconds: float) -> list[Finding]:
+def broker_eviction(app: Any, settings: Settings, timeout_seconds: float) -> list[Finding]:
     """The same of the broker's Redis, or the results', where it is another one than the ledger's.
 
     Raises what redis-py raises when it does not answer.
@@ -152,7 +152,7 @@ def broker_eviction(app: Any, settings: Settings, patience_seconds: float) -> li
     url = ledger_url(app.conf)
     if url is None or _server(url) == _server(settings.redis_url):
         return []
-    with hasty_client(url, patience_seconds) as client:
+    with probe_connection(url, timeout_seconds) as client:
         facts = read_facts(client)
     return [eviction(facts, "broker-eviction", "messages and results")]
 
@@ -178,7 +178,7 @@ def clock_offset(client: Redis, clock: Callable[[], float] = time.time) -> tuple
 def clock_skew(offset: float) -> Finding:
     """:param offset: seconds this machine's clock is ahead of Redis'."""
     if abs(offset) <= SKEW_SECONDS:
-        return fine("clock", f"This machine's clock agrees with Redis' ({offset:+.2f} s).")
+        return passed("clock", f"This machine's clock agrees with Redis' ({offset:+.2f} s).")
     side = "ahead of" if offset > 0 else "behind"
     say = error if abs(offset) > GREAT_SKEW_SECONDS else warning
     return say(

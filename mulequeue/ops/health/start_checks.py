@@ -6,7 +6,7 @@ import logging
 import threading
 from typing import Any
 
-from mulequeue.ledger.probe import hasty_client
+from mulequeue.ledger.probe import probe_connection
 from mulequeue.ops.health.celery_settings import driver_of, result_expires, visibility_timeout
 from mulequeue.ops.health.check_result import Finding
 from mulequeue.ops.health.redis_server import broker_eviction, eviction, persistence, read_facts
@@ -14,7 +14,7 @@ from mulequeue.settings import Settings
 
 logger = logging.getLogger("mulequeue")
 
-PATIENCE_SECONDS = 2.0
+TIMEOUT_SECONDS = 2.0
 
 
 def warn_at_start(app: Any, settings: Settings) -> None:
@@ -46,10 +46,10 @@ def _times(app: Any, settings: Settings) -> list[Finding]:
 
 
 def _redis(app: Any, settings: Settings) -> list[Finding]:
-    with hasty_client(settings.redis_url, PATIENCE_SECONDS) as client:
+    with probe_connection(settings.redis_url, TIMEOUT_SECONDS) as client:
         facts = read_facts(client)
     return [persistence(facts), eviction(facts)]
 
 
 def _broker(app: Any, settings: Settings) -> list[Finding]:
-    return broker_eviction(app, settings, PATIENCE_SECONDS)
+    return broker_eviction(app, settings, TIMEOUT_SECONDS)

@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from mulequeue.errors import ConfigurationError, DownloadError
-from mulequeue.ops.health.check_result import Finding, error, fine, of_configuration, spelled
+from mulequeue.ops.health.check_result import Finding, error, of_configuration, passed, setting_name
 from mulequeue.settings import Settings
 from mulequeue.transfer.path_template import check_template
 from mulequeue.transfer.storage import Storage, check_storage
 
-PATIENCE_SECONDS = 15.0
+TIMEOUT_SECONDS = 15.0
 
 
 def storage_path(template: str) -> Finding:
@@ -22,7 +22,7 @@ def storage_path(template: str) -> Finding:
         check_template(template)
     except ConfigurationError as exc:
         return of_configuration("storage-path", exc)
-    return fine("storage-path", template)
+    return passed("storage-path", template)
 
 
 def storage(app: Any, settings: Settings) -> Finding:
@@ -35,15 +35,15 @@ def storage(app: Any, settings: Settings) -> Finding:
     shown = place.root if place.is_local else settings.storage
     try:
         if not place.is_local:
-            _write_within(place, PATIENCE_SECONDS)
+            _write_within(place, TIMEOUT_SECONDS)
     except (DownloadError, TimeoutError) as exc:
-        why = str(exc) or f"it does not answer within {PATIENCE_SECONDS:g} s"
+        why = str(exc) or f"it does not answer within {TIMEOUT_SECONDS:g} s"
         return error(
             "storage",
             f"The storage {shown} cannot be written: {why.rstrip('.')}.",
-            f"Check its name, its credentials and {spelled(app, 'mulequeue_storage_options')}.",
+            f"Check its name, its credentials and {setting_name(app, 'mulequeue_storage_options')}.",
         )
-    return fine("storage", f"Files go to {shown}")
+    return passed("storage", f"Files go to {shown}")
 
 
 def _write_within(place: Storage, seconds: float) -> None:

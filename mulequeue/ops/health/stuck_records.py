@@ -6,15 +6,15 @@ from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from mulequeue.ledger import Ledger
-from mulequeue.ledger.record_summary import Glance, glances
+from mulequeue.ledger.record_summary import RecordSummary, record_summaries
 from mulequeue.ledger.records import SCHEMA_VERSION
 from mulequeue.ops.health.check_result import (
     Finding,
-    counted,
     error,
-    fine,
-    listed,
-    spelled,
+    format_count,
+    format_list,
+    passed,
+    setting_name,
     warning,
 )
 from mulequeue.settings import Settings
@@ -32,7 +32,7 @@ def examine_records(app: Any, settings: Settings, ledger: Ledger, command: str) 
     found = [
         polls(size, 0.0 if head is None else now - head, f"{command} -Q {settings.poll_queue}")
     ]
-    seen = list(glances(ledger, MOST))
+    seen = list(record_summaries(ledger, MOST))
     try:
         known = {profile.fingerprint for profile in settings.known_profiles()}
     except Exception:  # said by the check of the keys
@@ -42,10 +42,10 @@ def examine_records(app: Any, settings: Settings, ledger: Ledger, command: str) 
         finding
         for finding in (
             submitting(seen, now),
-            unknown_keys(seen, known, spelled(app, "mulequeue_former_fingerprints")),
+            unknown_keys(seen, known, setting_name(app, "mulequeue_former_fingerprints")),
             newer(seen),
             retried(seen),
-            given_up(seen, ledger.task_of),
+            abandoned(seen, ledger.task_of),
             late_ids(seen, ledger.task_of),
         )
         if finding is not None
@@ -63,15 +63,15 @@ def polls(size: int, late_seconds: float, command: str) -> Finding:
             f"The first of {size} due entries is {late_seconds:.0f} s late: nobody polls.",
             f"Start a worker that has a free slot for the poll queue:\n  {command}",
         )
-    return fine("polls", f"Nothing is late; {size} to be looked at later.")
+    return passed("polls", f"Nothing is late; {size} to be looked at later.")
 
 
 def none_stuck(number: int) -> Finding:
     only = " (only those were looked at)" if number >= MOST else ""
-    return fine("records", f"None of {counted(number, 'record')} is stuck{only}.")
+    return passed("records", f"None of {format_count(number, 'record')} is stuck{only}.")
 
 
-def submitting(seen: Iterable[Glance], now: float) -> Finding | None:
+def submitting(seen: Iterable[RecordSummary], now: float) -> Finding | None:
     """Their worker died while it submitted, and no sweep has taken them up."""
     late = [
         item.task_id
@@ -82,13 +82,15 @@ def submitting(seen: Iterable[Glance], now: float) -> Finding | None:
         return None
     return error(
         "submitting",
-        f"{counted(len(late), 'generation')} being submitted by a worker that is gone: "
-        f"{listed(late)}. Each may exist and be paid.",
+        f"{format_count(len(late), 'generation')} being submitted by a worker that is gone: "
+        f"{format_list(late)}. Each may exist and be paid.",
         "Start a worker: the poll loop settles them as submit_unknown. They are never sent again.",
     )
 
 
-def unknown_keys(seen: Iterable[Glance], known: Collection[str], setting: str) -> Finding | None:
+def unknown_keys(
+    seen: Iterable[RecordSummary], known: Collection[str], setting: str
+) -> Finding | None:
     """No key of this machine fits them: nobody with these settings checks them.
 
     :param setting: how this project spells ``mulequeue_former_fingerprints``.
@@ -103,58 +105,62 @@ def unknown_keys(seen: Iterable[Glance], known: Collection[str], setting: str) -
     names = sorted({item.fingerprint for item in needy})
     return warning(
         "unknown-keys",
-        f"{counted(len(needy), 'generation')} under a key that is not known here "
-        f"(fingerprint {listed(names)}): {listed([item.task_id for item in needy])}.",
+        f"{format_count(len(needy), 'generation')} under a key that is not known here "
+        f"(fingerprint {format_list(names)}): {format_list([item.task_id for item in needy])}.",
         "If the key was replaced by another one of the same account, set:\n"
         f"  {setting} = {names!r}\n"
         "else start a worker that has that key, or cancel them.",
     )
 
 
-def newer(seen: Iterable[Glance]) -> Finding | None:
+def newer(seen: Iterable[RecordSummary]) -> Finding | None:
     """Written by a newer mulequeue, which this one leaves alone."""
     found = [item.task_id for item in seen if item.version > SCHEMA_VERSION]
     if not found:
         return None
     return warning(
         "newer-records",
-        f"{counted(len(found), 'record')} of a newer mulequeue: {listed(found)}.",
+        f"{format_count(len(found), 'record')} of a newer mulequeue: {format_list(found)}.",
         "Upgrade here:\n  pip install --upgrade mulequeue",
     )
 
 
-def retried(seen: Iterable[Glance]) -> Finding | None:
+def retried(seen: Iterable[RecordSummary]) -> Finding | None:
     """Handed on more than once and not through yet: workers die doing it, or their queue is full."""
     found = [
         item.task_id
         for item in seen
-        if item.deliveries > 1 and item.state in ("settled", "delivering") and not item.is_given_up
+        if item.deliveries > 1 and item.state in ("settled", "delivering") and not item.is_abandoned
     ]
     if not found:
         return None
     return warning(
         "retried",
-        f"{counted(len(found), 'generation')} handed on more than once: {listed(found)}.",
+        f"{format_count(len(found), 'generation')} handed on more than once: {format_list(found)}.",
         "Look into the workers' logs for what ended them; the fifth time counts as failed.",
     )
 
 
-def given_up(seen: Iterable[Glance], task_of: Callable[[str], str | None]) -> Finding | None:
+def abandoned(
+    seen: Iterable[RecordSummary], task_of: Callable[[str], str | None]
+) -> Finding | None:
     """What follows them could not be started, and nobody has taken them up again."""
     found = [
-        item for item in seen if item.is_given_up and not _is_resumed(item, item.remote_id, task_of)
+        item
+        for item in seen
+        if item.is_abandoned and not _is_resumed(item, item.remote_id, task_of)
     ]
     if not found:
         return None
     return error(
         "given-up",
-        f"{counted(len(found), 'generation')} could not be handed on: "
-        f"{listed([item.task_id for item in found])}. What follows them never ran.",
+        f"{format_count(len(found), 'generation')} could not be handed on: "
+        f"{format_list([item.task_id for item in found])}. What follows them never ran.",
         f"Look into the workers' logs for the cause, then:\n{_resume(found)}",
     )
 
 
-def late_ids(seen: Iterable[Glance], task_of: Callable[[str], str | None]) -> Finding | None:
+def late_ids(seen: Iterable[RecordSummary], task_of: Callable[[str], str | None]) -> Finding | None:
     """Their id came after something else had been delivered, and nobody has taken them up."""
     found = [
         item
@@ -165,16 +171,18 @@ def late_ids(seen: Iterable[Glance], task_of: Callable[[str], str | None]) -> Fi
         return None
     return warning(
         "late-ids",
-        f"{counted(len(found), 'generation')} paid, though told otherwise before the id came: "
-        f"{listed([item.task_id for item in found])}.",
+        f"{format_count(len(found), 'generation')} paid, though told otherwise before the id came: "
+        f"{format_list([item.task_id for item in found])}.",
         f"Fetch what is paid:\n{_resume(found)}",
     )
 
 
-def _is_resumed(item: Glance, remote_id: str | None, task_of: Callable[[str], str | None]) -> bool:
+def _is_resumed(
+    item: RecordSummary, remote_id: str | None, task_of: Callable[[str], str | None]
+) -> bool:
     """An adopted id belongs to the task that adopted it."""
     return remote_id is None or task_of(remote_id) not in (item.task_id, None)
 
 
-def _resume(found: list[Glance]) -> str:
+def _resume(found: list[RecordSummary]) -> str:
     return "\n".join(f"  mulequeue resume {item.task_id}" for item in found[:3])

@@ -12,11 +12,11 @@ from kombu.messaging import Consumer
 
 from mulequeue.ops.health.check_result import (
     Finding,
-    counted,
     error,
-    fine,
-    listed,
-    spelled,
+    format_count,
+    format_list,
+    passed,
+    setting_name,
     warning,
 )
 from mulequeue.ops.health.redis_server import SKEW_SECONDS
@@ -28,10 +28,10 @@ HEARTBEAT_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class WorkerSurvey:
     """What was seen of the workers."""
 
-    can_ask: bool = True
+    has_remote_control: bool = True
     """Remote control is not switched off in this configuration."""
     queues: Mapping[str, Collection[str]] = field(default_factory=dict)
     """Worker -> the queues it takes, of those that answered."""
@@ -39,25 +39,25 @@ class Seen:
     """Worker -> seconds its clock is ahead of Redis', of those whose heartbeat was heard."""
 
 
-def broker(app: Any, patience_seconds: float) -> Finding:
+def broker(app: Any, timeout_seconds: float) -> Finding:
     """Whether the broker answers."""
-    connection = app.connection_for_write(connect_timeout=patience_seconds)
+    connection = app.connection_for_write(connect_timeout=timeout_seconds)
     url = connection.as_uri(include_password=True)  # masked in the finding
     try:
-        connection.ensure_connection(max_retries=1, interval_start=0, timeout=patience_seconds)
+        connection.ensure_connection(max_retries=1, interval_start=0, timeout=timeout_seconds)
     except Exception as exc:
         why = " ".join(str(exc).rstrip(".").split()) or type(exc).__name__
         return error(
             "broker",
             f"The broker at {url} does not answer: {why}.",
-            f"Start it, or name another one:\n  {spelled(app, 'broker_url')} = …",
+            f"Start it, or name another one:\n  {setting_name(app, 'broker_url')} = …",
         )
     finally:
         connection.release()
-    return fine("broker", f"It answers: {url}")
+    return passed("broker", f"It answers: {url}")
 
 
-def look_at_workers(app: Any, *, offset: float = 0.0) -> Seen:
+def survey_workers(app: Any, *, offset: float = 0.0) -> WorkerSurvey:
     """Ask all workers for their queues, then listen to their heartbeats.
 
     :param offset: seconds this machine's clock is ahead of Redis'.
@@ -67,11 +67,11 @@ def look_at_workers(app: Any, *, offset: float = 0.0) -> Seen:
     if can_ask:
         replies = app.control.inspect(timeout=REPLY_SECONDS).active_queues() or {}
     queues = {name: {queue["name"] for queue in taken} for name, taken in replies.items()}
-    clocks = hear_clocks(app, set(queues), offset=offset)
-    return Seen(can_ask=can_ask, queues=queues, clocks=clocks)
+    clocks = read_clocks(app, set(queues), offset=offset)
+    return WorkerSurvey(has_remote_control=can_ask, queues=queues, clocks=clocks)
 
 
-def hear_clocks(
+def read_clocks(
     app: Any, workers: set[str], *, offset: float, clock: Callable[[], float] = time.time
 ) -> dict[str, float]:
     """Seconds that each worker's wall clock is ahead of Redis', by the time in its heartbeats.
@@ -98,7 +98,9 @@ def hear_clocks(
     return heard
 
 
-def examine_workers(app: Any, settings: Settings, seen: Seen, command: str) -> list[Finding]:
+def examine_workers(
+    app: Any, settings: Settings, seen: WorkerSurvey, command: str
+) -> list[Finding]:
     """:param command: how a worker of this app is started, without queues."""
     needed = {
         "task-queue": queue_of(app, "mulequeue.generate"),
@@ -121,17 +123,17 @@ def queue_of(app: Any, task: str) -> str:
     return str(getattr(queue, "name", queue))
 
 
-def alive(seen: Seen, command: str, internal: str) -> Finding:
+def alive(seen: WorkerSurvey, command: str, internal: str) -> Finding:
     """Whether there is any worker.
 
     :param internal: the two queues that a fleet has to take besides the tasks', with a comma.
     """
     names = sorted(seen.queues or seen.clocks)
-    workers = f"{counted(len(names), 'worker')}: {listed(names)}"
+    workers = f"{format_count(len(names), 'worker')}: {format_list(names)}"
     if seen.queues:
-        return fine("workers", workers)
+        return passed("workers", workers)
     unknown = f"See that one of them was started without -Q, or so:\n  {command} -Q {internal}"
-    if not seen.can_ask:
+    if not seen.has_remote_control:
         text = "Remote control is off, so it cannot be known which queues are taken."
         text += f" Heartbeats of {workers}." if names else " No heartbeat was heard either."
         return warning("workers", text, unknown)
@@ -144,7 +146,7 @@ def alive(seen: Seen, command: str, internal: str) -> Finding:
 def takes(id: str, queue: str, is_taken: bool, command: str) -> Finding:
     """Whether any worker takes a queue."""
     if is_taken:
-        return fine(id, f"The queue {queue} is taken.")
+        return passed(id, f"The queue {queue} is taken.")
     does = {
         "poll-queue": "no generation is checked",
         "wake-queue": "no finished generation goes on",
@@ -159,19 +161,19 @@ def takes(id: str, queue: str, is_taken: bool, command: str) -> Finding:
     )
 
 
-def worker_clocks(seen: Seen) -> Finding:
+def worker_clocks(seen: WorkerSurvey) -> Finding:
     """Whether the workers' clocks agree with Redis', and so with each other."""
     if not seen.clocks:
         text = "The workers send no heartbeats, so their clocks are not known."
-        return fine("worker-clocks", text)
+        return passed("worker-clocks", text)
     wrong = {name: off for name, off in seen.clocks.items() if abs(off) > SKEW_SECONDS}
     if wrong:
         told = [f"{name} ({off:+.1f} s)" for name, off in sorted(wrong.items())]
         return warning(
             "worker-clocks",
-            f"Clocks differ from that of Redis: {listed(told)}. Checks come early or late.",
+            f"Clocks differ from that of Redis: {format_list(told)}. Checks come early or late.",
             "Let those machines keep time:\n  sudo timedatectl set-ntp true",
         )
     widest = max(abs(off) for off in seen.clocks.values())
-    count = counted(len(seen.clocks), "worker")
-    return fine("worker-clocks", f"The clocks of {count} agree with Redis' ({widest:.2f} s).")
+    count = format_count(len(seen.clocks), "worker")
+    return passed("worker-clocks", f"The clocks of {count} agree with Redis' ({widest:.2f} s).")

@@ -10,7 +10,7 @@ from support.api_calls import ID, KEY, PATH, profile_of
 from support.raw_server import plain_network  # noqa: F401
 
 from mulequeue.api import client
-from mulequeue.api.status_checks import Checks
+from mulequeue.api.status_checks import StatusClient
 from mulequeue.settings import Profile, Settings
 
 
@@ -33,7 +33,7 @@ def fetch(request):
 
 
 async def _over_lines(settings: Settings, profile: Profile, path: str, remote_id: str) -> Any:
-    checks = Checks(settings, limit=1)
+    checks = StatusClient(settings, limit=1)
     seconds = settings.poll_timeout_seconds
     found = await checks.fetch(profile, path, remote_id, timeout_seconds=seconds)
     await checks.close()

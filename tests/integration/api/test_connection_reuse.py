@@ -11,7 +11,7 @@ import pytest
 from support.raw_server import certificate, http, plain_network, raw_server  # noqa: F401
 
 from mulequeue.api.parsing import TaskReply
-from mulequeue.api.status_checks import Checks
+from mulequeue.api.status_checks import StatusClient
 from mulequeue.settings import Profile, Settings
 
 PATH = "/vendors/alibaba/v1/wan2.6-t2i/generation"
@@ -23,7 +23,7 @@ def check(url, *remote_ids, at_once=False, seconds=5):
     """Check these one after the other, or all at once; answers what was found."""
 
     async def run():
-        checks = Checks(Settings(), limit=4)
+        checks = StatusClient(Settings(), limit=4)
         profile = Profile(name="default", base_url=url, api_key="sk-mr-key")
         calls = [checks.fetch(profile, PATH, each, timeout_seconds=seconds) for each in remote_ids]
         found = await asyncio.gather(*calls) if at_once else [await call for call in calls]

@@ -74,14 +74,14 @@ ANSWERS = {
     "409": (http("409 Conflict", "{}"), client.Refused),
     "422": (http("422 Unprocessable", "{}"), client.Refused),
     "451": (http("451 Unavailable For Legal Reasons"), client.Refused),
-    "429": (http("429 Too Many Requests", "{}"), client.NotCreated),
+    "429": (http("429 Too Many Requests", "{}"), client.RetryLater),
     "429 with Retry-After": (
         http("429 Too Many Requests", "{}", Retry_After="7"),
-        client.NotCreated,
+        client.RetryLater,
     ),
     "503 with Retry-After": (
         http("503 Service Unavailable", Retry_After="7"),
-        client.NotCreated,
+        client.RetryLater,
     ),
     "503": (http("503 Service Unavailable"), client.Unknown),
     "500": (http("500 Internal Server Error", PROBLEM), client.Unknown),

@@ -63,11 +63,11 @@ def test_a_typed_file_is_sent_with_local(fleet: Fleet, cli: Run) -> None:
 
 def test_status_of_an_unknown_id(fleet: Fleet, cli: Run) -> None:
     """An id that nobody knows is an error, here and at the API."""
-    here = cli("status", "nobody")
+    ctx = cli("status", "nobody")
     there = cli("status", MODEL, "nobody")
 
-    assert (1, 1) == (here.returncode, there.returncode)
-    assert "knows no task, batch or remote id nobody" in here.stderr
+    assert (1, 1) == (ctx.returncode, there.returncode)
+    assert "knows no task, batch or remote id nobody" in ctx.stderr
     assert "knows no generation nobody" in there.stderr
 
 

@@ -25,7 +25,7 @@ def try_to_submit(world: World, count: int, start: int = 0) -> int:
 def refused(world: World, seconds: float | None = None) -> Intent:
     """A create that the API refused as one too many."""
     intent = world.submit("refused")
-    assert world.retract(intent, seconds) is not None
+    assert world.requeue(intent, seconds) is not None
     return intent
 
 
@@ -63,7 +63,7 @@ def test_a_slot_is_reserved_for_the_one_that_is_woken(limited: World) -> None:
     (wake,) = limited.claim(2).wakes
 
     assert 0 == try_to_submit(limited, 1)
-    assert "submit" == limited.deliver(wake).what
+    assert "submit" == limited.deliver(wake).action
     assert 2 == limited.slots()
 
 
@@ -92,7 +92,7 @@ def test_slots_never_leak(limited: World, end: str) -> None:
     elif end == "failed":
         limited.ledger.settle_submit(intent, "failed", None)
     elif end == "not created":
-        limited.retract(intent)
+        limited.requeue(intent)
     elif end == "died":
         limited.claim(SUBMIT_LEASE + 1)
     else:
@@ -105,7 +105,7 @@ def test_slots_never_leak(limited: World, end: str) -> None:
 
 def test_an_unanswered_wake_of_a_waiting_task_is_repeated_ever_more_rarely(world: World) -> None:
     """When nobody takes the wakes they are repeated after 30, 60, 120 … seconds, up to an hour."""
-    world.retract(world.submit("t"), 1)
+    world.requeue(world.submit("t"), 1)
     (first,) = world.claim(2).wakes
 
     waits = []
@@ -151,7 +151,7 @@ def test_the_probe_may_be_one_that_waited(world: World) -> None:
     (wake,) = world.claim(22).wakes
 
     assert [] == world.claim(5).wakes
-    assert "submit" == world.deliver(wake).what
+    assert "submit" == world.deliver(wake).action
 
 
 @pytest.mark.parametrize("good", ["accepted", "refused for its content"])
@@ -160,7 +160,7 @@ def test_submissions_ramp_up_after_a_good_probe(world: World, good: str) -> None
     refused(world, 20)
     (wake,) = world.claim(21).wakes
     probe = world.intent("refused", marker=marker_of(wake))
-    assert "submit" == world.ask(probe).what
+    assert "submit" == world.ask(probe).action
     if good == "accepted":
         world.record_id(probe, "r")
     else:
@@ -201,7 +201,7 @@ def test_a_probe_that_is_cancelled_makes_way(world: World) -> None:
 
     (following,) = world.claim().wakes
     assert wake.task_id != following.task_id
-    assert "submit" == world.deliver(following).what
+    assert "submit" == world.deliver(following).action
 
 
 def test_who_is_no_probe_takes_none_along(world: World) -> None:
@@ -222,12 +222,12 @@ def test_a_bad_probe_pauses_for_longer(world: World) -> None:
     intent = world.submit("t")
     marker = intent.epoch
     for _ in range(9):
-        again = world.retract(intent)
+        again = world.requeue(intent)
         assert again is not None
         waits.append(again - world.clock)
         world.clock = again + 0.1
         intent = world.intent("t", marker=marker)
-        assert "submit" == world.ask(intent).what
+        assert "submit" == world.ask(intent).action
 
     assert [5, 10, 20, 40, 80, 160, 300, 300, 300] == pytest.approx(waits)
 
@@ -237,7 +237,7 @@ def test_many_refusals_of_one_moment_are_one(world: World) -> None:
     intents = [world.submit(f"t{index}") for index in range(20)]
 
     for intent in intents:
-        world.retract(intent)
+        world.requeue(intent)
 
     assert "1" == world.fields("gate:default")["level"]
     assert 5 == pytest.approx(float(world.fields("gate:default")["until"]) - world.clock)
@@ -268,13 +268,13 @@ def test_adopting_proves_nothing(world: World) -> None:
 def test_a_reserved_slot_is_void_during_a_pause(world: World) -> None:
     """A task that was woken to submit and arrives in a pause waits again, without its slot."""
     early = world.submit("early")
-    world.retract(world.submit("t"), 1)
+    world.requeue(world.submit("t"), 1)
     (wake,) = world.claim(2).wakes
-    world.retract(early, 60)
+    world.requeue(early, 60)
 
     verdict = world.deliver(wake)
 
-    assert ("parked", world.clock + 60) == (verdict.what, pytest.approx(verdict.again))
+    assert ("parked", world.clock + 60) == (verdict.action, pytest.approx(verdict.poll_by))
     assert 0 == world.slots()
 
 
@@ -290,10 +290,10 @@ def test_profiles_pause_by_themselves(world: World) -> None:
 
 def test_a_wake_that_lost_its_race_takes_no_slot_away(world: World) -> None:
     """A stale wake of a task that was submitted meanwhile changes no count."""
-    world.retract(world.submit("t"), 1)
+    world.requeue(world.submit("t"), 1)
     (wake,) = world.claim(2).wakes
     intent = world.intent("t", marker=marker_of(wake))
-    assert "submit" == world.ask(intent).what
+    assert "submit" == world.ask(intent).action
 
-    assert "busy" == world.deliver(wake).what
+    assert "busy" == world.deliver(wake).action
     world.check()

@@ -21,7 +21,7 @@ def thrifty(redis: Redis) -> World:
 
 def refusal(world: World, verdict: Verdict) -> str:
     """The text with which a delivery was refused."""
-    assert "wake" == verdict.what
+    assert "wake" == verdict.action
     assert verdict.wake is not None
     record = world.ledger.record(verdict.wake.task_id)
     assert record is not None
@@ -57,11 +57,11 @@ def test_a_new_day_is_a_new_budget(thrifty: World) -> None:
     thrifty.clock = START - START % DAY + DAY - 1
     for name in "abc":
         thrifty.submit(name)
-    assert "wake" == thrifty.ask(thrifty.intent("d")).what
+    assert "wake" == thrifty.ask(thrifty.intent("d")).action
 
     thrifty.clock += 2
 
-    assert "submit" == thrifty.ask(thrifty.intent("e")).what
+    assert "submit" == thrifty.ask(thrifty.intent("e")).action
 
 
 @pytest.mark.parametrize("end", ["refused", "cancelled while it waits", "cancelled, not created"])
@@ -71,12 +71,12 @@ def test_what_was_never_created_gives_its_place_back(thrifty: World, end: str) -
     if end == "refused":
         thrifty.ledger.settle_submit(intent, "failed", None)
     elif end == "cancelled while it waits":
-        thrifty.retract(intent)
+        thrifty.requeue(intent)
         assert 1 == spent(thrifty)  # it stands in line, and has its place
         thrifty.ledger.cancel("t", ttl_seconds=TTL)
     else:
         thrifty.ledger.cancel("t", ttl_seconds=TTL)
-        assert thrifty.retract(intent) is None
+        assert thrifty.requeue(intent) is None
 
     assert 0 == spent(thrifty)
     thrifty.check()
@@ -114,7 +114,7 @@ def test_what_waits_over_midnight_counts_on_the_day_it_is_sent(redis: Redis) -> 
     world.ledger.settle("first", None, "succeeded", {})
     (wake,) = [it for it in world.claim().wakes if it.task_id == "waits"]
 
-    assert "submit" == world.deliver(wake).what
+    assert "submit" == world.deliver(wake).action
 
     assert 1 == spent(world)
     world.clock -= 20
@@ -144,7 +144,7 @@ def test_a_model_has_a_budget_of_its_own(redis: Redis) -> None:
     text = refusal(world, world.ask(world.intent("film-2", path=VEO)))
 
     assert f"max_per_day of {VEO} in profile default is 1" in text
-    assert "submit" == world.ask(world.intent("picture")).what
+    assert "submit" == world.ask(world.intent("picture")).action
     assert (1, 2) == (spent(world, VEO), spent(world))
 
 
@@ -155,7 +155,7 @@ def test_a_budget_that_is_set_at_noon_knows_of_the_morning(world: World, redis: 
 
     world.profile = World(redis, max_per_day=3).profile
 
-    assert "wake" == world.ask(world.intent("d")).what
+    assert "wake" == world.ask(world.intent("d")).action
 
 
 def test_adopting_costs_nothing(thrifty: World) -> None:
@@ -197,7 +197,7 @@ def test_a_batch_of_the_largest_size_goes(redis: Redis) -> None:
 
     verdicts = [world.ask(world.intent(f"m{index}", **given)) for index in range(3)]
 
-    assert ["submit", "submit", "wake"] == [verdict.what for verdict in verdicts]
+    assert ["submit", "submit", "wake"] == [verdict.action for verdict in verdicts]
 
 
 def test_a_batch_that_is_enqueued_twice_counts_once(redis: Redis) -> None:
@@ -215,11 +215,11 @@ def test_a_batch_that_is_enqueued_twice_counts_once(redis: Redis) -> None:
 def test_a_woken_member_is_not_counted_again(redis: Redis) -> None:
     """What the API refused as one too many takes one place of the batch and of the day."""
     world = World(redis, max_per_batch=1, max_per_day=1)
-    world.retract(world.submit("m0", batch_id="b", batch_size=1), 1)
+    world.requeue(world.submit("m0", batch_id="b", batch_size=1), 1)
     (wake,) = world.claim(2).wakes
 
     assert (
         "submit"
-        == world.ask(world.intent("m0", marker=marker_of(wake), batch_id="b", batch_size=1)).what
+        == world.ask(world.intent("m0", marker=marker_of(wake), batch_id="b", batch_size=1)).action
     )
     assert 1 == spent(world)

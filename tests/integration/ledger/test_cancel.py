@@ -38,7 +38,7 @@ def test_cancel_before_the_task_arrives(world: World) -> None:
 
     verdict = world.ask(world.intent("t"))
 
-    assert "wake" == verdict.what
+    assert "wake" == verdict.action
     assert "cancelled" == world.fields("record:t")["status"]
     assert -1 == world.redis.ttl(world.key("record:t"))
 
@@ -50,7 +50,7 @@ def test_members_of_a_cancelled_batch_never_submit(world: World) -> None:
 
     verdict = world.ask(world.intent("u", batch_id="b", batch_size=2))
 
-    assert "wake" == verdict.what
+    assert "wake" == verdict.action
     batch = world.ledger.batch("b")
     assert batch is not None
     assert batch.is_cancelled
@@ -76,7 +76,7 @@ def test_cancel_during_the_post_is_heeded_whatever_comes_of_it(world: World, end
 
     wake: Wake | None
     if end == "not created":
-        wake = world.ledger.retract(intent, retry_after_seconds=None, first=5, ceiling=300)[1]
+        wake = world.ledger.requeue(intent, retry_after_seconds=None, first=5, ceiling=300)[1]
     elif end == "died":
         (wake,) = world.claim(SUBMIT_LEASE + 1).wakes
     else:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from support.ledger_world import World
 
-from mulequeue.cli.duration_summary import learned_of
+from mulequeue.cli.duration_summary import duration_summaries
 from mulequeue.cli.fleet_status import FleetState
 from mulequeue.ledger import DurationSample, Intent
 from mulequeue.settings import Settings
@@ -45,7 +45,7 @@ def end(
 
 
 def lives(world: World) -> list[DurationSample]:
-    return world.ledger.lives(PATH)
+    return world.ledger.durations(PATH)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_only_what_succeeded_under_our_eyes_is_kept(world: World) -> None:
     end(world, 3)
     intent = world.submit("at-once")
     world.clock += 1
-    world.record_id(intent, "remote-at-once", hold="token")
+    world.record_id(intent, "remote-at-once", claim_token="token")
     world.ledger.settle("at-once", "token", "succeeded", IMAGE, duration_seconds=1.0)
     begin(world, "every-20-s", interval=20.0)
     end(world, 20)
@@ -175,10 +175,14 @@ def test_an_operator_sees_what_was_learned(world: World) -> None:
     settings = Settings()
 
     state = FleetState(
-        name="test", counts={}, due=0, overdue_seconds=0, learned=learned_of(world.ledger, settings)
+        name="test",
+        counts={},
+        due=0,
+        overdue_seconds=0,
+        learned=duration_summaries(world.ledger, settings),
     )
 
     line = "alibaba/wan2.6-t2i: 12 s (median of the last 25), first check after 13.2 s"
     assert line == state.lines()[-1]
     assert 13.2 == state.to_dict()["learned"][0]["first_check_seconds"]
-    assert [] == learned_of(world.ledger, replace(settings, learn_cadence=False))
+    assert [] == duration_summaries(world.ledger, replace(settings, learn_cadence=False))

@@ -10,7 +10,7 @@ from celery import Celery
 from redis import Redis
 
 import mulequeue.tasks  # noqa: F401  # the app's poll task
-from mulequeue.engine.worker_context import Runtime
+from mulequeue.engine.worker_context import WorkerContext
 from mulequeue.settings import Settings
 
 
@@ -18,7 +18,7 @@ def test_a_broker_that_hangs_holds_up_no_ledger_call(redis: Redis) -> None:
     """Paid ids are written down while a poll message waits for a broker that takes nothing."""
     app = Celery(set_as_current=False)
     port = redis.connection_pool.connection_kwargs["port"]
-    runtime = Runtime(app, Settings(api_key="key", redis_url=f"redis://127.0.0.1:{port}"))
+    ctx = WorkerContext(app, Settings(api_key="key", redis_url=f"redis://127.0.0.1:{port}"))
     asked, goes_on = threading.Event(), threading.Event()
 
     def hang(*_: Any, **__: Any) -> None:
@@ -29,12 +29,12 @@ def test_a_broker_that_hangs_holds_up_no_ledger_call(redis: Redis) -> None:
     app.tasks["mulequeue.poll"].apply_async = hang
 
     async def run() -> bool:
-        waiting = asyncio.create_task(runtime.look_at(runtime.ledger.now()))
+        waiting = asyncio.create_task(ctx.schedule_poll_async(ctx.ledger.now()))
         await asyncio.to_thread(asked.wait, 5)
-        was_waiting = await runtime.call(asked.is_set)
+        was_waiting = await ctx.call(asked.is_set)
         goes_on.set()
         await waiting
         return was_waiting
 
     assert asyncio.run(run())
-    runtime.close()
+    ctx.close()

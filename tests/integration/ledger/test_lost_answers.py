@@ -17,7 +17,7 @@ def submitting(world: World) -> Call:
 
 
 def waiting(world: World) -> Call:
-    world.retract(world.submit("other"), 60)
+    world.requeue(world.submit("other"), 60)
     intent = world.intent("t")
     return lambda world: world.ask(intent)
 
@@ -34,7 +34,7 @@ def cancelled_before(world: World) -> Call:
 
 
 def woken_to_submit(world: World) -> Call:
-    world.retract(world.submit("t"), 1)
+    world.requeue(world.submit("t"), 1)
     (wake,) = world.claim(2).wakes
     intent = world.intent("t", marker=marker_of(wake))
     return lambda world: world.ask(intent)
@@ -42,7 +42,7 @@ def woken_to_submit(world: World) -> Call:
 
 def delivering(world: World) -> Call:
     intent = world.intent("t", marker=marker_of(world.settled("t")))
-    return lambda world: world.ask(intent).what
+    return lambda world: world.ask(intent).action
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def id_attached(world: World) -> Call:
 
 def retracted(world: World) -> Call:
     intent = world.submit("t")
-    return lambda world: world.retract(intent)
+    return lambda world: world.requeue(intent)
 
 
 def submission_failed(world: World) -> Call:
@@ -100,7 +100,7 @@ def told_by_webhook(world: World) -> Call:
 
 def delivered(world: World) -> Call:
     marker = marker_of(world.settled("t"))
-    return lambda world: world.ledger.delivered("t", marker, ttl_seconds=TTL)
+    return lambda world: world.ledger.end_delivery("t", marker, ttl_seconds=TTL)
 
 
 def cancelled(world: World) -> Call:

@@ -29,7 +29,7 @@ def test_a_late_id_takes_back_a_verdict_that_nobody_heard(world: World) -> None:
 
     assert "generating" == world.record_id(intent, "r")[0]
 
-    assert "busy" == world.deliver(wake).what
+    assert "busy" == world.deliver(wake).action
     assert {"submitting": 0, "generating": 1, "submit_unknown": 0} == world.ledger.counts()
     assert 1 == world.slots()
 
@@ -39,9 +39,9 @@ def test_an_id_that_comes_after_the_delivery_is_attached(world: World, state: st
     """When something was handed on already, the late id is kept for resume."""
     intent = world.submit("t")
     (wake,) = world.claim(SUBMIT_LEASE + 1).wakes
-    assert "deliver" == world.deliver(wake).what
+    assert "deliver" == world.deliver(wake).action
     if state == "delivered":
-        world.ledger.delivered("t", intent.epoch, ttl_seconds=TTL)
+        world.ledger.end_delivery("t", intent.epoch, ttl_seconds=TTL)
 
     assert ("attached", None) == world.record_id(intent, "r")
 

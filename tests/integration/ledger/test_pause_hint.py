@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from support.ledger_world import World
 
-from mulequeue.cli.pause_hint import LOOK_SECONDS, PauseHint
+from mulequeue.cli.pause_hint import REFRESH_SECONDS, PauseHint
 
 
 def test_a_pause_is_said_once_as_long_as_it_lasts(world: World) -> None:
@@ -13,18 +13,18 @@ def test_a_pause_is_said_once_as_long_as_it_lasts(world: World) -> None:
     hint = PauseHint(world.ledger, said.append, clock=lambda: world.clock)
 
     def look() -> int:
-        world.clock += LOOK_SECONDS
+        world.clock += REFRESH_SECONDS
         hint()
         hint()
         return len(said)
 
     assert 0 == look()
-    world.ledger.hold("default")
+    world.ledger.pause_submissions("default")
     hint()  # too early to look again
     assert [0, 1, 1] == [len(said), look(), look()]
     assert "mulequeue unpause --profile default" in said[0]
 
-    world.ledger.release("default")
+    world.ledger.resume_submissions("default")
     look()
-    world.ledger.hold("default")
+    world.ledger.pause_submissions("default")
     assert 2 == look()

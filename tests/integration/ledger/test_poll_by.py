@@ -14,11 +14,11 @@ def after_a_create(world: World) -> float | None:
     intent = world.submit("t")
     return world.ledger.record_id(
         intent, "r", parked={}, first_poll_seconds=20.0, max_wait_seconds=600.0
-    ).look
+    ).poll_by
 
 
 def after_a_download_began(world: World) -> float | None:
-    return world.ledger.begin_transfer("d", "run", {"task": "mulequeue.download"}).look
+    return world.ledger.begin_transfer("d", "run", {"task": "mulequeue.download"}).poll_by
 
 
 @pytest.fixture(params=[after_a_create, after_a_download_began])
@@ -70,18 +70,18 @@ def test_rates_ask_for_an_earlier_look(world: World) -> None:
     intent = world.submit("t")
 
     recorded = world.ledger.record_id(
-        intent, "r", parked={}, first_poll_seconds=20, max_wait_seconds=600, look_seconds=1
+        intent, "r", parked={}, first_poll_seconds=20, max_wait_seconds=600, poll_by_seconds=1
     )
 
-    assert world.clock + 1 == pytest.approx(recorded.look)
+    assert world.clock + 1 == pytest.approx(recorded.poll_by)
 
 
 def test_a_webhook_was_faster(world: World) -> None:
     """An id whose end was told before it was recorded says so, and only that one."""
     told, other = world.submit("told"), world.submit("other")
-    world.ledger.note_event("event", "r1", {"status": "succeeded"})
+    world.ledger.record_event("event", "r1", {"status": "succeeded"})
 
     usual = {"parked": {}, "first_poll_seconds": 3.0, "max_wait_seconds": 600.0}
 
-    assert world.ledger.record_id(told, "r1", **usual).is_told
-    assert not world.ledger.record_id(other, "r2", **usual).is_told
+    assert world.ledger.record_id(told, "r1", **usual).webhook_arrived
+    assert not world.ledger.record_id(other, "r2", **usual).webhook_arrived

@@ -8,10 +8,10 @@ import pytest
 from redis import Redis
 from support.ledger_world import World
 
-from mulequeue.ledger import Message
+from mulequeue.ledger import PollMessage
 
 
-def scheduled(world: World, seconds: float) -> Message:
+def scheduled(world: World, seconds: float) -> PollMessage:
     """The message that is published for something due in so many seconds."""
     message = world.ledger.schedule_poll(world.clock + seconds)
     assert message is not None
@@ -108,7 +108,7 @@ def test_nothing_in_flight_no_message(world: World) -> None:
     world.ledger.begin_sweep(message.token)
 
     assert world.ledger.end_sweep(message.token, gap_seconds=0.5) is None
-    assert world.ledger.watch() is None
+    assert world.ledger.check_overdue() is None
 
 
 def test_only_the_holder_renews_and_ends(world: World) -> None:
@@ -148,7 +148,7 @@ def test_a_paused_sweep_does_not_shut_the_next_one_out_for_ever(world: World) ->
 
     world.clock += 12
 
-    assert world.ledger.watch() is not None
+    assert world.ledger.check_overdue() is not None
 
 
 # -- the watchdog ------------------------------------------------------------------------------
@@ -160,9 +160,9 @@ def test_a_lost_message_is_replaced(world: World) -> None:
     scheduled(world, 3)
 
     world.clock += 5.9
-    assert world.ledger.watch() is None
+    assert world.ledger.check_overdue() is None
     world.clock += 0.2
-    message = world.ledger.watch()
+    message = world.ledger.check_overdue()
 
     assert message is not None
     assert 0 == message.countdown
@@ -177,10 +177,10 @@ def test_a_dead_sweep_is_replaced(world: World) -> None:
     world.ledger.begin_sweep(message.token)
 
     world.clock += 4.9
-    assert world.ledger.watch() is None
+    assert world.ledger.check_overdue() is None
     world.clock += 0.2
 
-    assert world.ledger.watch() is not None
+    assert world.ledger.check_overdue() is not None
 
 
 def test_many_watchdogs_send_one_message(world: World) -> None:
@@ -188,7 +188,7 @@ def test_many_watchdogs_send_one_message(world: World) -> None:
     world.generating("t")
     world.clock += 10
 
-    assert 1 == sum(world.ledger.watch() is not None for _ in range(20))
+    assert 1 == sum(world.ledger.check_overdue() is not None for _ in range(20))
 
 
 def test_a_jammed_fleet_collects_few_messages(world: World) -> None:
@@ -197,7 +197,7 @@ def test_a_jammed_fleet_collects_few_messages(world: World) -> None:
     sent = []
     for _ in range(300):
         world.clock += 2
-        if world.ledger.watch() is not None:
+        if world.ledger.check_overdue() is not None:
             sent.append(world.clock)
 
     gaps = [later - earlier for earlier, later in pairwise(sent)]
@@ -212,13 +212,13 @@ def test_a_started_sweep_makes_the_watchdog_quick_again(world: World) -> None:
     sent = []
     for _ in range(100):
         world.clock += 2
-        sent += [message for message in [world.ledger.watch()] if message is not None]
+        sent += [message for message in [world.ledger.check_overdue()] if message is not None]
     assert world.ledger.begin_sweep(sent[-1].token)
     world.ledger.end_sweep(sent[-1].token, gap_seconds=0.5)
 
     world.clock += 3.6
 
-    assert world.ledger.watch() is not None
+    assert world.ledger.check_overdue() is not None
 
 
 # -- lost answers --------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ def test_a_place_is_taken_until_a_window_after_the_answer(slow: World) -> None:
     """However long the request travelled: it may have arrived a moment before it was answered."""
     intent = slow.submit("a")
     slow.submit("b")
-    assert "parked" == slow.ask(slow.intent("c")).what
+    assert "parked" == slow.ask(slow.intent("c")).action
     slow.clock += 20
     slow.record_id(intent, "r")
 
@@ -52,7 +52,7 @@ def test_without_an_answer_it_is_taken_until_a_window_after_the_lease(slow: Worl
 def test_a_create_that_was_refused_as_too_many_counts_for_one_window(slow: World) -> None:
     """It arrived, so it has a place; tried again it takes another one."""
     for intent in [slow.submit(name) for name in "ab"]:
-        slow.retract(intent, 0.5)
+        slow.requeue(intent, 0.5)
 
     assert [1.001] * 2 == pytest.approx(places(slow))
     assert [] == slow.claim(0.9).wakes
@@ -74,7 +74,7 @@ def test_what_was_granted_and_not_sent_gives_its_place_back(slow: World) -> None
     slow.ledger.cancel("c", ttl_seconds=TTL)
 
     assert [float("inf")] == places(slow)
-    assert "submit" == slow.ask(slow.intent("e")).what
+    assert "submit" == slow.ask(slow.intent("e")).action
     slow.check()
 
 
@@ -97,7 +97,7 @@ def test_the_longer_window_counts_as_well(redis: Redis) -> None:
     for name in "abc":
         world.generating(name)
         world.clock += 1.1
-    assert "parked" == world.ask(world.intent("d")).what
+    assert "parked" == world.ask(world.intent("d")).action
 
     assert [] == world.claim(50).wakes
     assert ["d"] == [wake.task_id for wake in world.claim(10).wakes]
@@ -108,8 +108,8 @@ def test_a_model_has_its_own_rate(redis: Redis) -> None:
     world = World(redis, models={VEO: Limits(submissions_per_minute=1)})
     world.generating("veo", path=VEO)
 
-    assert "parked" == world.ask(world.intent("veo-2", path=VEO)).what
-    assert all("submit" == world.ask(world.intent(f"t{index}")).what for index in range(20))
+    assert "parked" == world.ask(world.intent("veo-2", path=VEO)).action
+    assert all("submit" == world.ask(world.intent(f"t{index}")).action for index in range(20))
     assert ["veo-2"] == [wake.task_id for wake in world.claim(60.1).wakes]
 
 
@@ -123,8 +123,8 @@ def test_who_waits_is_looked_at_when_there_is_room(redis: Redis, of_model: bool)
 
     verdict = world.ask(world.intent("b", path=VEO))
 
-    assert verdict.again is not None
-    assert 0.901 == pytest.approx(verdict.again - world.clock, abs=1e-3)
+    assert verdict.poll_by is not None
+    assert 0.901 == pytest.approx(verdict.poll_by - world.clock, abs=1e-3)
 
 
 def test_nothing_is_kept_of_rates_that_nobody_limits(world: World) -> None:

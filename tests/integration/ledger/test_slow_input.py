@@ -12,9 +12,9 @@ from support.ledger_world import World
 from support.raw_server import RawServer, http, raw_server
 
 import mulequeue.tasks  # noqa: F401  # the app's poll task
-from mulequeue.engine.generation_request import Plan, make_plan
-from mulequeue.engine.submit.create import LATEST_START_SECONDS, post, steady_clock
-from mulequeue.engine.worker_context import Runtime
+from mulequeue.engine.generation_request import GenerationRequest, make_generation_request
+from mulequeue.engine.submit.create import LATEST_START_SECONDS, create, steady_clock
+from mulequeue.engine.worker_context import WorkerContext
 from mulequeue.ledger import Intent
 from mulequeue.settings import Settings
 
@@ -28,21 +28,21 @@ def api() -> Iterator[RawServer]:
 
 
 @pytest.fixture
-def runtime(redis: Redis, api: RawServer) -> Iterator[Runtime]:
+def runtime(redis: Redis, api: RawServer) -> Iterator[WorkerContext]:
     port = redis.connection_pool.connection_kwargs["port"]
     app = Celery(broker="memory://", set_as_current=False)
     url = f"redis://127.0.0.1:{port}"
-    found = Runtime(app, Settings(api_key="key", base_url=api.url, redis_url=url))
+    found = WorkerContext(app, Settings(api_key="key", base_url=api.url, redis_url=url))
     yield found
     found.close()
 
 
 @pytest.fixture
-def plan(runtime: Runtime) -> Plan:
-    return make_plan(runtime.settings, "alibaba/wan2.6-t2i", {"prompt": "a mule"})
+def plan(runtime: WorkerContext) -> GenerationRequest:
+    return make_generation_request(runtime.settings, "alibaba/wan2.6-t2i", {"prompt": "a mule"})
 
 
-def submitting(runtime: Runtime, plan: Plan) -> Intent:
+def submitting(runtime: WorkerContext, plan: GenerationRequest) -> Intent:
     """A delivery that was told to POST."""
     intent = Intent(
         task_id="t",
@@ -52,35 +52,35 @@ def submitting(runtime: Runtime, plan: Plan) -> Intent:
         signature={"task": "mulequeue.generate", "args": [], "kwargs": {}, "options": {}},
         digest=plan.digest,
     )
-    assert "submit" == runtime.ledger.intend(intent, submit_seconds=60).what
+    assert "submit" == runtime.ledger.begin_delivery(intent, submit_seconds=60).action
     return intent
 
 
 def test_a_submission_goes_on_after_a_slow_read(
-    runtime: Runtime, plan: Plan, api: RawServer
+    runtime: WorkerContext, plan: GenerationRequest, api: RawServer
 ) -> None:
     """Read too late for its first lease, the input is sent once, under a lease of full length."""
     intent = submitting(runtime, plan)
     began = steady_clock() - LATEST_START_SECONDS - 5
 
-    runtime.run(post(runtime, plan, intent, {}, began))
+    runtime.run(create(runtime, plan, intent, {}, began))
 
     record = runtime.ledger.record("t")
     assert record is not None
     assert ("generating", "remote-1") == (record.state, record.remote_id)
     assert 1 == len(api.requests)
-    assert runtime.ledger.gates(["default"])[0].paused_until is None
+    assert runtime.ledger.submission_statuses(["default"])[0].paused_until is None
 
 
 def test_what_was_settled_meanwhile_is_not_sent(
-    runtime: Runtime, plan: Plan, api: RawServer
+    runtime: WorkerContext, plan: GenerationRequest, api: RawServer
 ) -> None:
     """When the lease ended while the input was read, its outcome stands and nothing leaves."""
     intent = submitting(runtime, plan)
     runtime.ledger.settle_submit(intent, "submit_unknown", None)
     began = steady_clock() - LATEST_START_SECONDS - 5
 
-    runtime.run(post(runtime, plan, intent, {}, began))
+    runtime.run(create(runtime, plan, intent, {}, began))
 
     assert [] == api.requests
 
@@ -90,10 +90,10 @@ def test_only_its_own_run_prolongs_a_lease(world: World) -> None:
     mine, other = world.submit("t"), world.intent("t", run="another")
     world.clock += 70
 
-    assert world.ledger.prolong(mine, submit_seconds=60)
-    assert not world.ledger.prolong(other, submit_seconds=60)
+    assert world.ledger.extend_lease(mine, submit_seconds=60)
+    assert not world.ledger.extend_lease(other, submit_seconds=60)
     assert 75 == pytest.approx(world.due("t"))
 
     world.clock += 76
     world.claim()
-    assert not world.ledger.prolong(mine, submit_seconds=60)
+    assert not world.ledger.extend_lease(mine, submit_seconds=60)

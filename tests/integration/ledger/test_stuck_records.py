@@ -9,10 +9,10 @@ import pytest
 from celery import Celery
 from support.ledger_world import SUBMIT_LEASE, TTL, World, marker_of
 
-from mulequeue.ledger.record_summary import Glance, glances
+from mulequeue.ledger.record_summary import RecordSummary, record_summaries
 from mulequeue.ops.health.stuck_records import (
+    abandoned,
     examine_records,
-    given_up,
     late_ids,
     newer,
     retried,
@@ -24,8 +24,8 @@ from mulequeue.settings import Profile, Settings
 COMMAND = "celery -A proj worker"
 
 
-def seen(world: World) -> list[Glance]:
-    return list(glances(world.ledger, 1000))
+def seen(world: World) -> list[RecordSummary]:
+    return list(record_summaries(world.ledger, 1000))
 
 
 def found(world: World, key: str | None = "key") -> dict[str, Any]:
@@ -105,31 +105,31 @@ def test_a_record_of_a_newer_mulequeue_is_told(world: World) -> None:
 def test_a_generation_handed_on_again_is_told(world: World) -> None:
     """Twice is a warning while it is on its way, and nothing once it is through."""
     wake = world.settled("t")
-    assert "deliver" == world.deliver(wake).what
+    assert "deliver" == world.deliver(wake).action
     assert retried(seen(world)) is None
     world.clock += 31
-    assert "deliver" == world.deliver(wake).what
+    assert "deliver" == world.deliver(wake).action
 
     finding = retried(seen(world))
 
     assert finding is not None
     assert ("warning", True) == (finding.level, "t." in finding.text)
-    world.ledger.delivered("t", marker_of(wake), ttl_seconds=TTL)
+    world.ledger.end_delivery("t", marker_of(wake), ttl_seconds=TTL)
     assert retried(seen(world)) is None
 
 
 def test_a_generation_that_was_given_up_is_told_until_it_is_resumed(world: World) -> None:
     """Abandoned, it waits for an operator: mulequeue resume."""
     wake = world.settled("t", remote_id="r")
-    while world.deliver(wake).what != "abandoned":
+    while world.deliver(wake).action != "abandoned":
         world.clock += 31
 
-    finding = given_up(seen(world), world.ledger.task_of)
+    finding = abandoned(seen(world), world.ledger.task_of)
 
     assert finding is not None
     assert ("error", True) == (finding.level, "  mulequeue resume t" in finding.fix)
     world.record_id(world.intent("again"), "r")
-    assert given_up(seen(world), world.ledger.task_of) is None
+    assert abandoned(seen(world), world.ledger.task_of) is None
 
 
 def test_a_late_id_is_told_until_it_is_resumed(world: World) -> None:
@@ -152,10 +152,10 @@ def test_a_large_ledger_is_looked_at_in_part_the_overdue_first(world: World) -> 
     for number in range(30):
         wake = world.settled(f"old{number}")
         world.deliver(wake)
-        world.ledger.delivered(wake.task_id, marker_of(wake), ttl_seconds=TTL)
+        world.ledger.end_delivery(wake.task_id, marker_of(wake), ttl_seconds=TTL)
     world.generating("new")
 
-    first = [item.task_id for item in glances(world.ledger, 5)]
+    first = [item.task_id for item in record_summaries(world.ledger, 5)]
 
     assert 5 == len(first) == len(set(first))
     assert "new" == first[0]

@@ -26,7 +26,7 @@ def test_a_check_has_all_that_it_needs(world: World) -> None:
 
 def test_waiting_does_not_burn_the_deadline(world: World) -> None:
     """The time a task waits before its POST is not counted as time of the generation."""
-    world.retract(world.submit("t"), 3000)
+    world.requeue(world.submit("t"), 3000)
     (wake,) = world.claim(3001).wakes
     intent = world.intent("t", marker=marker_of(wake))
     world.ask(intent)
@@ -41,7 +41,7 @@ def test_two_sweeps_share_nothing(world: World) -> None:
     for name in "abc":
         world.generating(name)
 
-    first = world.claim(4, most=2)
+    first = world.claim(4, limit=2)
     second = world.claim()
 
     assert (2, 1) == (len(first.polls), len(second.polls))
@@ -107,13 +107,13 @@ def test_an_outcome_is_written_once(world: World) -> None:
 def test_a_terminal_answer_is_settled_by_the_submitter(world: World) -> None:
     """A create that answers the end already is held by its submitter, or polled if that one dies."""
     intent = world.submit("t")
-    assert "generating" == world.record_id(intent, "r", hold="held")[0]
+    assert "generating" == world.record_id(intent, "r", claim_token="held")[0]
 
     assert [] == world.claim(29).polls
     assert world.ledger.settle("t", "held", "succeeded", {}) is not None
 
     other = world.submit("u")
-    world.record_id(other, "s", hold="held")
+    world.record_id(other, "s", claim_token="held")
     assert ["u"] == [due.task_id for due in world.claim(31).polls]
 
 
@@ -147,8 +147,8 @@ def test_wakes_are_bounded_and_nothing_is_skipped(world: World) -> None:
         world.settled(str(index))
     world.clock += 31
 
-    first = world.claim(most_wakes=3)
-    second = world.claim(most_wakes=3)
+    first = world.claim(wake_limit=3)
+    second = world.claim(wake_limit=3)
 
     assert (3, 2) == (len(first.wakes), len(second.wakes))
     assert 5 == len({wake.task_id for wake in first.wakes + second.wakes})
@@ -158,7 +158,7 @@ def test_wakes_are_bounded_and_nothing_is_skipped(world: World) -> None:
 def test_what_a_worker_has_no_key_for_it_leaves(world: World, state: str) -> None:
     """Without the key a record is neither checked nor woken to submit; it stays for others."""
     intent = world.submit("t")
-    world.retract(intent, 1) if state == "waiting" else world.record_id(intent, "r")
+    world.requeue(intent, 1) if state == "waiting" else world.record_id(intent, "r")
     stranger = Profile(name="default", base_url="https://other.example", api_key="other")
     world.clock += 5
 

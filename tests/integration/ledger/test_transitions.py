@@ -22,8 +22,8 @@ def test_an_unmarked_message_never_touches_an_existing_record(world: World, stat
     same = world.ask(world.intent("t"))
     other = world.ask(world.intent("t", digest="another input"))
 
-    assert ("duplicate", state, True) == (same.what, same.state, same.is_same_input)
-    assert ("duplicate", state, False) == (other.what, other.state, other.is_same_input)
+    assert ("duplicate", state, True) == (same.action, same.state, same.is_same_input)
+    assert ("duplicate", state, False) == (other.action, other.state, other.is_same_input)
     assert before == world.everything()
 
 
@@ -35,7 +35,7 @@ def test_a_marked_message_of_another_epoch_does_nothing(world: World, state: str
 
     verdict = world.ask(world.intent("t", marker="of another life"))
 
-    assert "stale" == verdict.what
+    assert "stale" == verdict.action
     assert before == world.everything()
 
 
@@ -47,7 +47,7 @@ def test_a_second_wake_finds_nothing_to_do(world: World, state: str) -> None:
 
     verdict = world.ask(world.intent("t", marker="e"))
 
-    assert "busy" == verdict.what
+    assert "busy" == verdict.action
     assert before == world.everything()
 
 
@@ -70,7 +70,7 @@ def test_a_record_keeps_the_account_that_was_asked(world: World) -> None:
     )
     world.clock += 400
 
-    assert "submit" == world.ask(world.intent("t", marker="e")).what
+    assert "submit" == world.ask(world.intent("t", marker="e")).action
 
     fields = world.fields("record:t")
     assert world.profile.fingerprint == fields["key"]
@@ -86,7 +86,7 @@ def test_an_input_that_cannot_be_sent_is_settled_at_once(world: World) -> None:
 
     verdict = world.ask(world.intent("t", refusal=refusal))
 
-    assert "wake" == verdict.what
+    assert "wake" == verdict.action
     assert verdict.wake is not None
     record = world.deliver(verdict.wake).record
     assert record is not None
@@ -99,7 +99,7 @@ def test_a_woken_task_that_can_no_longer_be_sent_is_settled(world: World) -> Non
 
     verdict = world.ask(world.intent("t", marker="e", refusal={"error": {"type": "InputError"}}))
 
-    assert "wake" == verdict.what
+    assert "wake" == verdict.action
     assert ("settled", "failed") == (world.state("t"), world.fields("record:t")["status"])
 
 
@@ -110,7 +110,7 @@ def test_a_refusal_says_nothing_once_the_task_was_sent(world: World) -> None:
     verdict = world.deliver(wake, refusal={"error": {"type": "InputError"}})
 
     assert verdict.record is not None
-    assert ("deliver", "succeeded") == (verdict.what, verdict.record.status)
+    assert ("deliver", "succeeded") == (verdict.action, verdict.record.status)
 
 
 def test_a_run_from_another_life_says_nothing_of_this_one(world: World) -> None:
@@ -120,7 +120,7 @@ def test_a_run_from_another_life_says_nothing_of_this_one(world: World) -> None:
     world.submit("t")
     before = world.everything()
 
-    assert world.retract(lost) is None
+    assert world.requeue(lost) is None
     assert world.ledger.settle_submit(lost, "failed", None) is None
     assert before == world.everything()
 
@@ -131,12 +131,12 @@ def test_a_run_from_another_life_says_nothing_of_this_one(world: World) -> None:
 def test_one_delivery_at_a_time(world: World) -> None:
     """A second delivery is busy while the first holds its claim, and takes over when it lapsed."""
     wake = world.settled("t")
-    assert "deliver" == world.deliver(wake).what
+    assert "deliver" == world.deliver(wake).action
 
-    assert "busy" == world.deliver(wake).what
+    assert "busy" == world.deliver(wake).action
     world.clock += 31
 
-    assert "deliver" == world.deliver(wake).what
+    assert "deliver" == world.deliver(wake).action
 
 
 def test_a_lapsed_delivery_is_woken_again(world: World) -> None:
@@ -147,7 +147,7 @@ def test_a_lapsed_delivery_is_woken_again(world: World) -> None:
     assert [] == world.claim(29).wakes
 
     assert [wake] == world.claim(2).wakes
-    assert "deliver" == world.deliver(wake).what
+    assert "deliver" == world.deliver(wake).action
 
 
 def test_delivered_is_the_end(world: World) -> None:
@@ -166,7 +166,7 @@ def test_a_batch_outlives_its_last_member(world: World) -> None:
     world.generating("u", batch_id="b", batch_size=2)
 
     world.deliver(wake)
-    world.ledger.delivered("t", marker_of(wake), ttl_seconds=TTL)
+    world.ledger.end_delivery("t", marker_of(wake), ttl_seconds=TTL)
 
     assert -1 == world.redis.ttl(world.key("batch:b"))
 
@@ -191,7 +191,7 @@ def test_a_poisoned_delivery_fails_and_then_stops(world: World) -> None:
         world.clock += 31
 
     assert ["succeeded"] * 4 + ["failed"] * 6 == statuses
-    assert "abandoned" == world.deliver(wake).what
+    assert "abandoned" == world.deliver(wake).action
     assert world.due("t") is None
     world.check()
 
@@ -201,7 +201,7 @@ def test_delivered_of_another_epoch_changes_nothing(world: World) -> None:
     world.put("delivering")
     before = world.everything()
 
-    assert not world.ledger.delivered("t", "of another life", ttl_seconds=TTL)
+    assert not world.ledger.end_delivery("t", "of another life", ttl_seconds=TTL)
     assert before == world.everything()
 
 

@@ -24,4 +24,4 @@ def test_a_queue_that_nobody_takes_does_not_fill_up(world: World) -> None:
     latest = {wake.task_id: wake for wake in world.claim(3600).wakes}
     assert FLEET == len(latest)
     for wake in latest.values():
-        assert "deliver" == world.deliver(wake).what
+        assert "deliver" == world.deliver(wake).action

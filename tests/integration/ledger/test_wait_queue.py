@@ -26,7 +26,7 @@ def wait_in_line(world: World, batch: str, count: int, **given: object) -> None:
         world.clock += 0.001
         given |= {"batch_id": batch, "batch_size": count} if batch else {}
         verdict = world.ask(world.intent(f"{batch or 'single'}-{index:04}", **given))
-        assert "parked" == verdict.what
+        assert "parked" == verdict.action
 
 
 def next_one(world: World, running: str = "first") -> str:
@@ -34,7 +34,7 @@ def next_one(world: World, running: str = "first") -> str:
     world.ledger.settle(running, None, "succeeded", {})
     (wake,) = [it for it in world.claim().wakes if world.state(it.task_id) == "waiting"]
     intent = world.intent(wake.task_id, marker=marker_of(wake))
-    assert "submit" == world.ask(intent).what
+    assert "submit" == world.ask(intent).action
     world.record_id(intent, f"remote-{wake.task_id}")
     return wake.task_id
 
@@ -115,7 +115,7 @@ def test_a_newcomer_does_not_overtake(limited: World) -> None:
 
     verdict = limited.ask(limited.intent("newcomer"))
 
-    assert "parked" == verdict.what
+    assert "parked" == verdict.action
     assert ["single-0000"] == [wake.task_id for wake in limited.claim().wakes]
 
 
@@ -124,7 +124,7 @@ def test_a_single_one_that_comes_to_a_free_slot_goes_at_once(limited: World) -> 
     wait_in_line(limited, "b", 5)
     limited.ledger.settle("first", None, "succeeded", {})
 
-    assert "submit" == limited.ask(limited.intent("single")).what
+    assert "submit" == limited.ask(limited.intent("single")).action
     limited.check()
 
 
@@ -136,7 +136,7 @@ def test_one_that_lost_its_turn_stands_in_front(limited: World) -> None:
     intent = limited.intent(wake.task_id, marker=marker_of(wake))
     limited.ask(intent)
 
-    limited.retract(intent, 5)
+    limited.requeue(intent, 5)
 
     assert ["b-0000", "b-0001", "b-0002"] == lane(limited, "b")
     assert ["b-0000"] == [wake.task_id for wake in limited.claim(6).wakes]
@@ -148,7 +148,7 @@ def test_a_model_that_is_full_holds_up_nobody_else(redis: Redis) -> None:
     world.generating("veo-0", path=VEO)
     wait_in_line(world, "films", 3, path=VEO)
 
-    assert "submit" == world.ask(world.intent("picture")).what
+    assert "submit" == world.ask(world.intent("picture")).action
     assert 3 == len(lane(world, "films", VEO))
     world.ledger.settle("veo-0", None, "succeeded", {})
     assert ["films-0000"] == [wake.task_id for wake in world.claim().wakes]
@@ -213,7 +213,7 @@ def test_a_gate_where_nobody_waits_is_not_looked_at_for_ever(limited: World) -> 
     """An entry whose lanes are gone ends with the first look."""
     limited.redis.zadd(limited.key("due"), {"gate:default": limited.clock})
 
-    assert [1, 0] == [limited.claim().looked_at for _ in range(2)]
+    assert [1, 0] == [limited.claim().examined for _ in range(2)]
     limited.check()
 
 
@@ -231,7 +231,7 @@ def test_waiting_costs_nothing(limited: World) -> None:
     """While 2,000 wait a sweep looks at what runs, and twice a minute at the gate."""
     wait_in_line(limited, "b", 2000)
 
-    assert [2] * 20 == [limited.claim(31).looked_at for _ in range(20)]
+    assert [2] * 20 == [limited.claim(31).examined for _ in range(20)]
 
 
 def test_a_profile_nobody_here_knows_is_left_to_others(limited: World) -> None:

@@ -22,7 +22,7 @@ from support.raw_server import http, plain_network, raw_server  # noqa: F401
 from mulequeue.api.client import fetch_once, submit_once
 from mulequeue.api.parsing import TaskReply
 from mulequeue.api.results import Accepted
-from mulequeue.api.status_checks import Checks
+from mulequeue.api.status_checks import StatusClient
 from mulequeue.net.address_guard import AddressGuard
 from mulequeue.net.guarded_session import TransferSession
 from mulequeue.settings import Settings
@@ -48,7 +48,7 @@ def by_status_check(url: str) -> str:
 
     async def check() -> Any:
         settings = Settings(api_key=KEY, base_url=url)
-        checks = Checks(settings, limit=1)
+        checks = StatusClient(settings, limit=1)
         try:
             return await checks.fetch(settings.profile(), PATH, "r1", timeout_seconds=10)
         finally:

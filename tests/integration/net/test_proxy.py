@@ -112,40 +112,40 @@ def test_a_worker_does_everything_through_the_proxy(
     make_fleet: Any, ca: PrivateCA, proxy_variable: str, ca_variable: str, login: str | None
 ) -> None:
     """Submit, poll, download and notify go over CONNECT and trust the private CA."""
-    with office(make_fleet, ca, login) as here:
-        here.fleet.env |= {proxy_variable: here.proxy.url, ca_variable: str(ca.bundle)}
-        here.fleet.worker()
+    with office(make_fleet, ca, login) as ctx:
+        ctx.fleet.env |= {proxy_variable: ctx.proxy.url, ca_variable: str(ca.bundle)}
+        ctx.fleet.worker()
 
-        outcome = start_chain(here.fleet).get(timeout=60)
+        outcome = start_chain(ctx.fleet).get(timeout=60)
 
         assert "succeeded" == outcome["status"]
         stored = Path(urlsplit(outcome["files"][0]["url"]).path).read_bytes()
         assert stored.startswith(b"\x89PNG")
-        methods = [request.line.split()[0] for request in here.servers[API].requests]
+        methods = [request.line.split()[0] for request in ctx.servers[API].requests]
         assert 1 == methods.count("POST")
         assert 1 <= methods.count("GET")
-        assert {f"CONNECT {name}:443" for name in here.servers} == set(here.proxy.targets)
-        assert [] == here.proxy.refused
-        assert [1, 1] == [len(here.servers[name].requests) for name in (ASSETS, HOOKS)]
-        assert "authorization" not in here.servers[ASSETS].requests[0].headers
-        assert all("proxy" not in str(server.requests).lower() for server in here.servers.values())
-        assert LOGIN.partition(":")[2] not in here.fleet.logs + str(outcome)
+        assert {f"CONNECT {name}:443" for name in ctx.servers} == set(ctx.proxy.targets)
+        assert [] == ctx.proxy.refused
+        assert [1, 1] == [len(ctx.servers[name].requests) for name in (ASSETS, HOOKS)]
+        assert "authorization" not in ctx.servers[ASSETS].requests[0].headers
+        assert all("proxy" not in str(server.requests).lower() for server in ctx.servers.values())
+        assert LOGIN.partition(":")[2] not in ctx.fleet.logs + str(outcome)
 
 
 def test_without_the_ca_nothing_is_sent(make_fleet: Any, ca: PrivateCA) -> None:
     """A CA that is not known keeps the generation waiting, and the log says what to set."""
-    with office(make_fleet, ca, None) as here:
-        here.fleet.env |= {"HTTPS_PROXY": here.proxy.url}
-        worker = here.fleet.worker()
+    with office(make_fleet, ca, None) as ctx:
+        ctx.fleet.env |= {"HTTPS_PROXY": ctx.proxy.url}
+        worker = ctx.fleet.worker()
 
-        task_id = start_chain(here.fleet).parent.parent.id
+        task_id = start_chain(ctx.fleet).parent.parent.id
         wait_until(lambda: "submissions pause" in worker.text, what="the reason in the log")
 
         line = next(line for line in worker.text.splitlines() if "submissions pause" in line)
         assert "SSL_CERT_FILE name a CA bundle" in line
-        assert "waiting" == here.fleet.ledger.record(task_id).state
-        assert [] == here.servers[API].requests
-        assert 0 == here.fleet.emulator.stats()["creates"]
+        assert "waiting" == ctx.fleet.ledger.record(task_id).state
+        assert [] == ctx.servers[API].requests
+        assert 0 == ctx.fleet.emulator.stats()["creates"]
 
 
 # -- both stacks, side by side -------------------------------------------------------------

@@ -30,9 +30,9 @@ from support.raw_server import (  # noqa: F401
 
 from mulequeue.errors import DownloadError
 from mulequeue.net.address_guard import AddressGuard, AddressRefused
-from mulequeue.net.session_pool import KeptSessions
+from mulequeue.net.session_pool import SessionPool
 from mulequeue.settings import Settings
-from mulequeue.transfer.asset_stream import Brake, asset_chunks
+from mulequeue.transfer.asset_stream import TransferCanceller, asset_chunks
 
 pytestmark = pytest.mark.usefixtures("plain_network")
 
@@ -43,13 +43,13 @@ ASSET = http("200 OK", b"\x89PNG" * 5000)
 def fetch(url: str, **limits: Any) -> bytes:
     """A whole asset, as ``download`` reads it."""
     settings = Settings(allow_private_addresses=True, **limits)
-    with asset_chunks(url, settings=settings, brake=Brake()) as chunks:
+    with asset_chunks(url, settings=settings, canceller=TransferCanceller()) as chunks:
         return b"".join(chunks)
 
 
-def use(kept: KeptSessions, url: str, guard: AddressGuard = OPEN) -> None:
+def use(kept: SessionPool, url: str, guard: AddressGuard = OPEN) -> None:
     """One request, read to its end."""
-    with kept.lend(url, guard) as session, session.get(url, timeout=5) as response:
+    with kept.borrow(url, guard) as session, session.get(url, timeout=5) as response:
         response.raw.read()
         session.was_read = True
 
@@ -156,7 +156,9 @@ def test_a_consumer_that_stops_early_leaves_no_connection() -> None:
     body = http("200 OK", b" " * 9_000_000)
     with raw_server(body) as server:
         for _ in range(2):
-            with asset_chunks(server.url, settings=settings, brake=Brake()) as chunks:
+            with asset_chunks(
+                server.url, settings=settings, canceller=TransferCanceller()
+            ) as chunks:
                 next(chunks)
 
     assert 2 == server.connections
@@ -197,7 +199,7 @@ def test_a_connection_that_the_server_closes_is_replaced() -> None:
 
 def test_what_rests_for_too_long_is_closed() -> None:
     """A connection that nobody needs does not stay open."""
-    kept = KeptSessions(seconds=0.05)
+    kept = SessionPool(seconds=0.05)
     with raw_server(ASSET) as server:
         use(kept, server.url)
 
@@ -206,13 +208,13 @@ def test_what_rests_for_too_long_is_closed() -> None:
 
 def test_few_rest_at_once() -> None:
     """The oldest gives way."""
-    kept = KeptSessions(most=2)
+    kept = SessionPool(most=2)
     with raw_server(ASSET) as server:
 
         def use_at_once(count: int) -> None:
             with ExitStack() as stack:
                 for _ in range(count):
-                    session = stack.enter_context(kept.lend(server.url, OPEN))
+                    session = stack.enter_context(kept.borrow(server.url, OPEN))
                     session.get(server.url, timeout=5).raw.read()
                     session.was_read = True
 
@@ -227,7 +229,7 @@ def test_a_stricter_guard_gets_no_connection_of_before(tmp_path: Path, monkeypat
     """What a guard would refuse now is refused, though an open connection leads there."""
     context, bundle = certificate(tmp_path, name="DNS:localhost")
     monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
-    kept = KeptSessions()
+    kept = SessionPool()
     with raw_server(ASSET, tls=context) as server:
         url = f"https://localhost:{server.port}/"
         use(kept, url)
@@ -246,7 +248,7 @@ def test_a_changed_environment_gets_no_connection_of_before(
         (tmp_path / name).mkdir()
     context, bundle = certificate(tmp_path / "one")
     _, other = certificate(tmp_path / "other")
-    kept = KeptSessions()
+    kept = SessionPool()
     with raw_server(ASSET, tls=context) as server, raw_server(http("503 No")) as proxy:
         url = f"https://127.0.0.1:{server.port}/"
         monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
@@ -269,11 +271,11 @@ FORKING = """
     import os, sys
     from mulequeue.errors import DownloadError
     from mulequeue.settings import Settings
-    from mulequeue.transfer.asset_stream import Brake, asset_chunks
+    from mulequeue.transfer.asset_stream import TransferCanceller, asset_chunks
 
     def fetch(path, seconds=30):
         settings = Settings(allow_private_addresses=True, download_timeout_seconds=seconds)
-        with asset_chunks(sys.argv[1] + path, settings=settings, brake=Brake()) as chunks:
+        with asset_chunks(sys.argv[1] + path, settings=settings, canceller=TransferCanceller()) as chunks:
             return b"".join(chunks)
 
     fetch("/parent")

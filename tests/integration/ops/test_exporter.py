@@ -105,9 +105,9 @@ def _late(exporter: Exporter) -> dict[str, Any] | None:
 def test_a_pause_by_hand_is_shown(fleet: Fleet) -> None:
     """What `mulequeue pause` stopped is 1 until it goes on."""
     with Exporter(fleet) as exporter:
-        fleet.ledger.hold("default")
+        fleet.ledger.pause_submissions("default")
         assert {("default",): 1} == exporter.values()["mulequeue_profile_held"]
-        fleet.ledger.release("default")
+        fleet.ledger.resume_submissions("default")
         assert "mulequeue_profile_held" not in exporter.values()
 
 

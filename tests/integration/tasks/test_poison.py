@@ -5,14 +5,14 @@ from __future__ import annotations
 from support.fleet import Fleet
 from support.generations import Log, one
 
-from mulequeue.engine.worker_context import runtime
+from mulequeue.engine.worker_context import worker_context
 
 
 def deliver_again(fleet: Fleet, task_id: str) -> None:
     """Let what is due in half a minute be due now."""
     now = fleet.ledger.now()
     fleet.redis.client.zadd(f"{fleet.ledger.prefix}due", {task_id: now})
-    runtime(fleet.app).poll_at(now)
+    worker_context(fleet.app).schedule_poll(now)
 
 
 def test_delivery_that_never_works_ends_as_failed(shared: Fleet) -> None:

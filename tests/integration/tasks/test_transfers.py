@@ -14,7 +14,7 @@ from support.raw_server import RawServer
 from support.waiting import wait_until
 
 from mulequeue.engine.followups.attempts import Heartbeat
-from mulequeue.engine.worker_context import runtime
+from mulequeue.engine.worker_context import worker_context
 from mulequeue.errors import DownloadError
 from mulequeue.ledger import Wake, pack
 
@@ -100,11 +100,11 @@ def test_what_cannot_be_published_is_not_expected(shared: Fleet) -> None:
 
 def test_a_wake_that_cannot_be_made_holds_up_no_other(shared: Fleet) -> None:
     """What cannot be published is logged, and what stands behind it in the ledger goes out."""
-    here, task_id = runtime(shared.app), new_id()
+    ctx, task_id = worker_context(shared.app), new_id()
     bad = shared.task("mulequeue.notify", 1, 2, 3, 4)
     good = shared.task("user.noop").set(task_id=task_id)
 
-    assert 1 == here.wake_here([Wake("bad", pack(bad)), Wake(task_id, pack(good))])
+    assert 1 == ctx.wake_blocking([Wake("bad", pack(bad)), Wake(task_id, pack(good))])
 
     assert shared.app.AsyncResult(task_id).get(timeout=30)
 
@@ -178,10 +178,10 @@ def test_lost_asset_fails_the_download(shared: Fleet) -> None:
 
 def test_leases_are_kept_while_transfers_run(shared: Fleet) -> None:
     """However many run in a process, one thread renews all of their leases, and no longer."""
-    here, run = runtime(shared.app), new_id()
+    ctx, run = worker_context(shared.app), new_id()
     ids = [new_id() for _ in range(5)]
     for task_id in ids:
-        here.ledger.begin_transfer(task_id, run, dict(shared.task("user.noop")))
+        ctx.ledger.begin_transfer(task_id, run, dict(shared.task("user.noop")))
 
     def ends() -> list[float]:
         due = f"{shared.ledger.prefix}due"
@@ -189,11 +189,11 @@ def test_leases_are_kept_while_transfers_run(shared: Fleet) -> None:
 
     with ExitStack() as stack:
         for task_id in ids:
-            stack.enter_context(Heartbeat(here, task_id, run, seconds=0.02))
+            stack.enter_context(Heartbeat(ctx, task_id, run, seconds=0.02))
         before = ends()
         wait_until(lambda: all(new > old for new, old in zip(ends(), before, strict=True)))
         assert 1 == sum(thread.name == "mulequeue-leases" for thread in threading.enumerate())
 
     wait_until(lambda: all(thread.name != "mulequeue-leases" for thread in threading.enumerate()))
     for task_id in ids:
-        assert here.ledger.end_transfer(task_id, run, {}, ttl_seconds=60)
+        assert ctx.ledger.end_transfer(task_id, run, {}, ttl_seconds=60)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mulequeue.api.parsing import read_task
-from mulequeue.api.terminal_answer import answer_of, error_of, life_told
+from mulequeue.api.terminal_answer import answer_of, error_of, reported_duration
 from mulequeue.outcome import ErrorInfo
 
 
@@ -86,10 +86,10 @@ def test_the_apis_own_times_tell_a_life(
     created: str, updated: str | None, seconds: float | None
 ) -> None:
     """From created to updated, in whatever way they are written; what makes no sense tells nothing."""
-    assert seconds == life_told({"created_at": created, "updated_at": updated})
+    assert seconds == reported_duration({"created_at": created, "updated_at": updated})
 
 
 def test_an_answer_without_times_tells_no_life() -> None:
     """Both are needed."""
-    assert life_told({}) is None
-    assert life_told({"created_at": "2026-01-01T00:00:00Z"}) is None
+    assert reported_duration({}) is None
+    assert reported_duration({"created_at": "2026-01-01T00:00:00Z"}) is None

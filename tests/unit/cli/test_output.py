@@ -8,7 +8,7 @@ import shutil
 
 import pytest
 
-from mulequeue.cli.output import fitted
+from mulequeue.cli.output import wrap
 
 URL = "https://example.com/" + "x" * 90
 LONG = "Redis does not answer. " * 6 + "Start one, or set MULEQUEUE_REDIS_URL."
@@ -29,7 +29,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
 
 def test_a_terminal_gets_lines_that_fit(terminal: Terminal) -> None:
     """Every word is there, whole, and no line is longer than the terminal is wide."""
-    lines = fitted(LONG, terminal).split("\n")
+    lines = wrap(LONG, terminal).split("\n")
 
     assert LONG.split() == " ".join(lines).split()
     assert max(map(len, lines)) <= 80
@@ -39,13 +39,13 @@ def test_what_is_to_be_copied_stays_whole(terminal: Terminal) -> None:
     """A URL is not torn, nor a command on a line of its own."""
     command = "  mulequeue status " + "a " * 60
 
-    assert URL in fitted(f"See {URL} for more.", terminal).split("\n")
-    assert f"Look again:\n{command}" == fitted(f"Look again:\n{command}", terminal)
+    assert URL in wrap(f"See {URL} for more.", terminal).split("\n")
+    assert f"Look again:\n{command}" == wrap(f"Look again:\n{command}", terminal)
 
 
 def test_made_lines_are_indented(terminal: Terminal) -> None:
     """Under the place where the text begins."""
-    first, *others = fitted(f"because    {LONG}", terminal, indent=11).split("\n")
+    first, *others = wrap(f"because    {LONG}", terminal, indent=11).split("\n")
 
     assert first.startswith("because    Redis")
     assert others
@@ -54,4 +54,4 @@ def test_made_lines_are_indented(terminal: Terminal) -> None:
 
 def test_a_pipe_gets_the_text_as_it_is() -> None:
     """A line is a line for the program that reads it."""
-    assert fitted(LONG, io.StringIO()) == LONG
+    assert wrap(LONG, io.StringIO()) == LONG

@@ -9,7 +9,7 @@ from mulequeue.cli.batch_watch import summary_of
 from mulequeue.cli.error_line import one_line
 from mulequeue.cli.render import clock, done, end_line, progress_line
 from mulequeue.ledger import Record
-from mulequeue.settings.redaction import masked
+from mulequeue.settings.redaction import redact
 
 
 def test_a_member_is_done_when_its_files_are_stored() -> None:
@@ -75,5 +75,5 @@ def test_the_summary_holds_the_fixed_keys() -> None:
 )
 def test_passwords_in_urls_are_masked(url: str, shown: str) -> None:
     """A message never quotes a password."""
-    assert f"at {shown}: x" == masked(f"at {url}: x")
+    assert f"at {shown}: x" == redact(f"at {url}: x")
     assert f"a {shown} b" == one_line(f"a\n {url}\tb")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from mulequeue.api.results import NotCreated, NotFound, NotSent, Refused, Transient, Unknown
+from mulequeue.api.results import NotFound, NotSent, Refused, RetryLater, Transient, Unknown
 from mulequeue.engine.counters import DOWNLOAD_SECONDS, GENERATION_SECONDS, Meter, Parts
 from mulequeue.ledger.scripts import source
 from mulequeue.outcome import ErrorInfo
@@ -39,7 +39,9 @@ def test_a_thousand_status_checks_are_one_write() -> None:
     meter = Meter(written, seconds=NEVER)
 
     for _ in range(1000):
-        meter.checked("default", Transient(reason="", status_code=503, retry_after_seconds=None))
+        meter.count_check(
+            "default", Transient(reason="", status_code=503, retry_after_seconds=None)
+        )
     meter.flush()
     meter.flush()
 
@@ -51,9 +53,9 @@ def test_what_could_not_be_written_is_written_later() -> None:
     written = Written(refused=1)
     meter = Meter(written, seconds=NEVER)
 
-    meter.attempted("mulequeue.notify", "retried")
+    meter.count_attempt("mulequeue.notify", "retried")
     meter.flush()
-    meter.attempted("mulequeue.notify", "retried")
+    meter.count_attempt("mulequeue.notify", "retried")
     meter.flush()
 
     assert [{("transfers", "notify", "retried"): 2}] == written.calls
@@ -63,7 +65,7 @@ def test_what_could_not_be_written_is_written_later() -> None:
     ("answer", "labels"),
     [
         (NotSent(reason="no route"), ("not_sent", "")),
-        (NotCreated(retry_after_seconds=None, error=error(429)), ("not_created", "429")),
+        (RetryLater(retry_after_seconds=None, error=error(429)), ("not_created", "429")),
         (Refused(error=error(402)), ("refused", "402")),
         (Unknown(reason="cut", status_code=None), ("unknown", "")),
         (Unknown(reason="HTTP 502", status_code=502), ("unknown", "502")),
@@ -74,7 +76,7 @@ def test_a_create_counts_by_what_it_means(answer: object, labels: Parts) -> None
     written = Written()
     meter = Meter(written, seconds=NEVER)
 
-    meter.submitted("mulerun", answer)  # type: ignore[arg-type]
+    meter.count_submission("mulerun", answer)  # type: ignore[arg-type]
     meter.flush()
 
     assert [{("submit_answers", "mulerun", *labels): 1}] == written.calls
@@ -85,7 +87,7 @@ def test_a_404_counts_as_one() -> None:
     written = Written()
     meter = Meter(written, seconds=NEVER)
 
-    meter.checked("default", NotFound(error=error(404), gone=True))
+    meter.count_check("default", NotFound(error=error(404), gone=True))
     meter.flush()
 
     assert [{("poll_answers", "default", "404"): 1}] == written.calls
@@ -99,7 +101,7 @@ def test_a_value_is_in_the_first_bucket_that_holds_it(seconds: float, le: str) -
     written = Written()
     meter = Meter(written, seconds=NEVER)
 
-    meter.stored([], seconds)
+    meter.count_stored([], seconds)
     meter.flush()
 
     assert 1 == written.calls[0]["download_seconds", le]

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from flower.options import default_options
 
-from mulequeue.engine.display import is_ours, shown_args, shown_kwargs, shown_result
+from mulequeue.engine.display import format_args, format_kwargs, format_result, is_ours
 from mulequeue.ops import flower
 
 MODEL = "alibaba/wan2.6-t2i"
@@ -41,7 +41,7 @@ URL = "https://user:word@hooks.example/secret?token=secret"
 )
 def test_a_call_is_one_line(name, args, kwargs, line):
     """Model and prompt, or whose outcome; nothing else of what was given."""
-    assert line == shown_args(f"mulequeue.{name}", args, kwargs)
+    assert line == format_args(f"mulequeue.{name}", args, kwargs)
     assert is_ours(line)
 
 
@@ -62,15 +62,15 @@ def test_a_call_is_one_line(name, args, kwargs, line):
 )
 def test_any_message_has_a_line(name, args, kwargs):
     """A call that makes no sense is shown too, in a form that is told from Celery's."""
-    assert is_ours(shown_args(f"mulequeue.{name}", args, kwargs))
-    assert "{" not in shown_kwargs(kwargs)
+    assert is_ours(format_args(f"mulequeue.{name}", args, kwargs))
+    assert "{" not in format_kwargs(kwargs)
 
 
 def test_options_are_shown_and_nothing_else():
     """What is said of keyword arguments are known options, a storage without its password."""
     given = {"on_failure": "return", "storage": "ftp://u:word@host/x?word", "input": {"a": "word"}}
 
-    assert "on_failure=return, storage='host/x'" == shown_kwargs({**given, "more": "word"})
+    assert "on_failure=return, storage='host/x'" == format_kwargs({**given, "more": "word"})
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_options_are_shown_and_nothing_else():
 )
 def test_a_result_is_how_it_ended(text, shown):
     """Of an outcome its status, of anything else nothing."""
-    assert shown == shown_result(text)
+    assert shown == format_result(text)
 
 
 def flower_task(**fields):

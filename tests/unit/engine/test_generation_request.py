@@ -6,7 +6,12 @@ from typing import Any
 
 import pytest
 
-from mulequeue.engine.generation_request import LABEL_BYTES, Plan, make_plan, refusal_of
+from mulequeue.engine.generation_request import (
+    LABEL_BYTES,
+    GenerationRequest,
+    make_generation_request,
+    refusal_of,
+)
 from mulequeue.errors import ConfigurationError, InputError
 from mulequeue.settings import Settings
 
@@ -14,8 +19,10 @@ MODEL = "alibaba/wan2.6-t2i"
 SETTINGS = Settings(api_key="sk-mr-1", profiles={"eu": {"api_key": "2", "max_in_flight": 3}})
 
 
-def plan(prompt: str = "a mule", *, settings: Settings = SETTINGS, **call: Any) -> Plan:
-    return make_plan(settings, MODEL, {"prompt": prompt}, **call)
+def plan(
+    prompt: str = "a mule", *, settings: Settings = SETTINGS, **call: Any
+) -> GenerationRequest:
+    return make_generation_request(settings, MODEL, {"prompt": prompt}, **call)
 
 
 def test_plan_of_a_known_model() -> None:
@@ -28,7 +35,7 @@ def test_plan_of_a_known_model() -> None:
 
 def test_unlisted_path_is_allowed() -> None:
     """A path the catalog does not list has no model name, and everything else."""
-    found = make_plan(SETTINGS, "/vendors/new/v1/thing/generation", {"prompt": "x"})
+    found = make_generation_request(SETTINGS, "/vendors/new/v1/thing/generation", {"prompt": "x"})
 
     assert found.model_name is None
     assert "new/v1/thing/generation" == found.path
@@ -95,7 +102,7 @@ def test_unknown_profile_and_missing_key() -> None:
 def test_input_must_be_an_object(value: Any) -> None:
     """An input that is no dictionary is refused."""
     with pytest.raises(InputError, match="dictionary"):
-        make_plan(SETTINGS, MODEL, value)
+        make_generation_request(SETTINGS, MODEL, value)
 
 
 def test_label_is_the_start_of_the_prompt() -> None:
@@ -108,17 +115,17 @@ def test_label_is_the_start_of_the_prompt() -> None:
 
 def test_label_of_no_prompt() -> None:
     """An input without a prompt has an empty label."""
-    assert "" == make_plan(SETTINGS, MODEL, {"prompt": ["a"]}, validate="off").label
+    assert "" == make_generation_request(SETTINGS, MODEL, {"prompt": ["a"]}, validate="off").label
 
 
 def test_digest_tells_inputs_apart() -> None:
     """The same input has the same digest in any order of keys; another model or input has another."""
-    first = make_plan(SETTINGS, MODEL, {"prompt": "a", "n": 1}).digest
+    first = make_generation_request(SETTINGS, MODEL, {"prompt": "a", "n": 1}).digest
 
-    assert first == make_plan(SETTINGS, MODEL, {"n": 1, "prompt": "a"}).digest
-    assert first != make_plan(SETTINGS, MODEL, {"prompt": "a", "n": 2}).digest
-    other = make_plan(SETTINGS, "google/nano-banana", {"prompt": "a"}).digest
-    assert other != make_plan(SETTINGS, MODEL, {"prompt": "a"}).digest
+    assert first == make_generation_request(SETTINGS, MODEL, {"n": 1, "prompt": "a"}).digest
+    assert first != make_generation_request(SETTINGS, MODEL, {"prompt": "a", "n": 2}).digest
+    other = make_generation_request(SETTINGS, "google/nano-banana", {"prompt": "a"}).digest
+    assert other != make_generation_request(SETTINGS, MODEL, {"prompt": "a"}).digest
 
 
 def test_body_is_the_input() -> None:
@@ -131,9 +138,9 @@ def test_an_input_that_the_model_does_not_take_is_refused() -> None:
     wrong = {"prompt": "a", "sizes": "1*1"}
 
     with pytest.raises(InputError, match="did you mean size"):
-        make_plan(SETTINGS, MODEL, wrong)
-    assert wrong == make_plan(SETTINGS, MODEL, wrong, validate="off").body(SETTINGS)
-    assert {} == make_plan(SETTINGS, MODEL, {}, submits=False).input
+        make_generation_request(SETTINGS, MODEL, wrong)
+    assert wrong == make_generation_request(SETTINGS, MODEL, wrong, validate="off").body(SETTINGS)
+    assert {} == make_generation_request(SETTINGS, MODEL, {}, submits=False).input
 
 
 @pytest.mark.parametrize("setting", ["warn", "off"])
@@ -141,9 +148,11 @@ def test_the_setting_lets_an_input_through(setting: str) -> None:
     """With mulequeue_validate warn or off an input is sent as it is; a call may say strict."""
     settings = Settings(api_key="k", validate=setting)
 
-    assert {"sizes": "1*1"} == make_plan(settings, MODEL, {"sizes": "1*1"}).body(settings)
+    assert {"sizes": "1*1"} == make_generation_request(settings, MODEL, {"sizes": "1*1"}).body(
+        settings
+    )
     with pytest.raises(InputError, match="'prompt' is missing"):
-        make_plan(settings, MODEL, {"sizes": "1*1"}, validate="strict")
+        make_generation_request(settings, MODEL, {"sizes": "1*1"}, validate="strict")
 
 
 def test_an_unknown_mode_is_refused() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mulequeue.local.dev import tidied
+from mulequeue.local.dev import clean_line
 
 
 @pytest.mark.parametrize(
@@ -23,4 +23,4 @@ from mulequeue.local.dev import tidied
 )
 def test_a_log_line_is_short_and_loses_no_warning(line: str, shown: str) -> None:
     """Time, process and results go; the level stays unless it is INFO."""
-    assert shown == tidied(line)
+    assert shown == clean_line(line)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mulequeue.net.response_parser import MAX_HEAD_BYTES, Reply, ReplyError
+from mulequeue.net.response_parser import MAX_HEAD_BYTES, ResponseError, ResponseParser
 
 MOST = 64
 ANSWERS = {
@@ -42,7 +42,7 @@ def test_an_answer_is_read_wherever_it_is_cut(data, expected):
     """Every cut into two pieces, and byte by byte, gives status, body and keep-alive alike."""
     pieces = [[data[:cut], data[cut:]] for cut in range(1, len(data))]
     for parts in [[data], *pieces, [data[at : at + 1] for at in range(len(data))]]:
-        reply = Reply(MOST)
+        reply = ResponseParser(MOST)
         for part in parts:
             if reply.feed(part):
                 break
@@ -76,13 +76,13 @@ BROKEN = {
 @pytest.mark.parametrize("data", BROKEN.values(), ids=BROKEN.keys())
 def test_what_is_ambiguous_is_an_error(data):
     """Nothing is guessed: an answer that could be read in two ways is not read at all."""
-    with pytest.raises(ReplyError):
-        Reply(MOST).feed(data)
+    with pytest.raises(ResponseError):
+        ResponseParser(MOST).feed(data)
 
 
 def test_a_body_without_a_length_ends_with_the_connection():
     """It is whole when the other side closes, and the connection is not used again."""
-    reply = Reply(MOST)
+    reply = ResponseParser(MOST)
     assert not reply.feed(b"HTTP/1.1 200 OK\r\n\r\nhel")
     assert not reply.feed(b"lo")
 
@@ -101,7 +101,7 @@ def test_a_body_without_a_length_ends_with_the_connection():
 )
 def test_an_answer_cut_short_is_not_whole(data):
     """A connection that closes in the middle gives no whole answer."""
-    reply = Reply(MOST)
+    reply = ResponseParser(MOST)
     assert not reply.feed(data)
     assert not reply.end()
 
@@ -116,7 +116,7 @@ def test_an_answer_cut_short_is_not_whole(data):
 )
 def test_a_large_body_is_cut(data):
     """No more than the limit is kept; it is not whole, and the connection is closed."""
-    reply = Reply(MOST)
+    reply = ResponseParser(MOST)
 
     assert reply.feed(data)
     assert (b"x" * MOST, False, False) == (reply.body, reply.is_whole, reply.keeps)
@@ -129,7 +129,7 @@ def test_a_large_body_is_cut(data):
 )
 def test_a_connection_that_says_more_is_not_used_again(framing, more):
     """Bytes behind the answer belong to nothing that was asked."""
-    reply = Reply(MOST)
+    reply = ResponseParser(MOST)
 
     assert reply.feed(b"HTTP/1.1 200 OK\r\n" + framing + more)
     assert (b"x", True, False) == (reply.body, reply.is_whole, reply.keeps)
@@ -137,7 +137,7 @@ def test_a_connection_that_says_more_is_not_used_again(framing, more):
 
 def test_headers_are_found_in_any_case():
     """The headers are a mapping that does not care about case; repeated ones are joined."""
-    reply = Reply(MOST)
+    reply = ResponseParser(MOST)
     reply.feed(b"HTTP/1.1 429 No\r\nretry-AFTER:  7 \r\nA: 1\r\na: 2\r\nContent-Length: 0\r\n\r\n")
 
     assert ("7", "1, 2") == (reply.headers["Retry-After"], reply.headers["A"])

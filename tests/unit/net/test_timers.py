@@ -8,49 +8,49 @@ from collections.abc import Callable
 
 from support.waiting import wait_until
 
-from mulequeue.net.timers import Alarms
+from mulequeue.net.timers import Timers
 
 
 def test_alarms_ring_in_the_order_of_their_times() -> None:
     """An alarm that is set later and earlier than all others does not wait for them."""
-    alarms, rung = Alarms("rings"), queue.Queue[str]()
-    last = alarms.after(600, lambda: rung.put("last"))
+    timers, rung = Timers("rings"), queue.Queue[str]()
+    last = timers.after(600, lambda: rung.put("last"))
 
-    alarms.after(0.1, lambda: rung.put("second"))
-    alarms.after(0.01, lambda: rung.put("first"))
+    timers.after(0.1, lambda: rung.put("second"))
+    timers.after(0.01, lambda: rung.put("first"))
 
     assert ["first", "second"] == [rung.get(timeout=10) for _ in range(2)]
-    alarms.after(0.01, lambda: rung.put("third"))
+    timers.after(0.01, lambda: rung.put("third"))
     assert "third" == rung.get(timeout=10)
-    assert alarms.cancel(last)
+    assert timers.cancel(last)
 
 
 def test_a_cancelled_alarm_does_not_ring() -> None:
     """Cancelling tells whether it came in time."""
-    alarms, rung = Alarms("cancels"), queue.Queue[str]()
-    first = alarms.after(0.05, lambda: rung.put("first"))
-    second = alarms.after(0.1, lambda: rung.put("second"))
+    timers, rung = Timers("cancels"), queue.Queue[str]()
+    first = timers.after(0.05, lambda: rung.put("first"))
+    second = timers.after(0.1, lambda: rung.put("second"))
 
-    assert alarms.cancel(first)
+    assert timers.cancel(first)
 
     assert "second" == rung.get(timeout=10)
     assert rung.empty()
-    assert [False, False] == [alarms.cancel(first), alarms.cancel(second)]
+    assert [False, False] == [timers.cancel(first), timers.cancel(second)]
 
 
 def test_a_repeating_alarm_rings_until_it_is_cancelled() -> None:
     """Also when what it calls fails, which holds up no other alarm either."""
-    alarms, rung = Alarms("repeats"), queue.Queue[str]()
+    timers, rung = Timers("repeats"), queue.Queue[str]()
 
     def failing() -> None:
         rung.put("failing")
         raise RuntimeError("not this time")
 
-    alarm = alarms.every(0.01, failing)
+    timer = timers.every(0.01, failing)
     assert ["failing"] * 3 == [rung.get(timeout=10) for _ in range(3)]
 
-    assert alarms.cancel(alarm)
-    alarms.after(0.05, lambda: rung.put("other"))
+    assert timers.cancel(timer)
+    timers.after(0.05, lambda: rung.put("other"))
     while "other" != rung.get(timeout=10):
         pass
     assert rung.empty()
@@ -58,7 +58,7 @@ def test_a_repeating_alarm_rings_until_it_is_cancelled() -> None:
 
 def test_a_hundred_alarms_share_one_thread_that_ends_with_them() -> None:
     """The thread is there while something may ring, and starts again for the next one."""
-    alarms, rung = Alarms("shared"), queue.Queue[int]()
+    timers, rung = Timers("shared"), queue.Queue[int]()
 
     def threads() -> list[threading.Thread]:
         return [thread for thread in threading.enumerate() if thread.name == "shared"]
@@ -68,7 +68,7 @@ def test_a_hundred_alarms_share_one_thread_that_ends_with_them() -> None:
 
     for _ in range(2):
         for number in range(100):
-            alarms.after(0.05, ringing(number))
+            timers.after(0.05, ringing(number))
         assert 1 == len(threads())
         assert set(range(100)) == {rung.get(timeout=10) for _ in range(100)}
         wait_until(lambda: not threads(), what="the end of the thread")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mulequeue.settings.redaction import masked
+from mulequeue.settings.redaction import redact
 
 
 @pytest.mark.parametrize(
@@ -18,4 +18,4 @@ from mulequeue.settings.redaction import masked
 )
 def test_passwords_are_masked(text: str, shown: str) -> None:
     """Before a host and in a query; everything else stays."""
-    assert shown == masked(text)
+    assert shown == redact(text)

@@ -7,13 +7,13 @@ import pytest
 from mulequeue.catalog import all_models
 from mulequeue.catalog.poll_schedule import PollSchedule
 from mulequeue.engine.poll import sweep
-from mulequeue.testing import quick
+from mulequeue.testing import fast_timeouts
 
 
 @pytest.mark.parametrize("attempt", [0, 1, 20])
 def test_no_wait_between_checks_is_long(attempt):
     """A twentieth of a second at most, for every model."""
-    with quick():
+    with fast_timeouts():
         waits = [model.schedule.seconds(attempt) for model in all_models()]
 
     assert max(waits) <= 0.05
@@ -22,7 +22,7 @@ def test_no_wait_between_checks_is_long(attempt):
 
 def test_a_shorter_wait_stays_what_it_is():
     """An interval that a test asks for itself is kept."""
-    with quick():
+    with fast_timeouts():
         assert 0.01 == PollSchedule.fixed(0.01).seconds(3)
 
 
@@ -31,7 +31,7 @@ def test_everything_is_as_before_in_the_end():
     before = sweep.GAP_SECONDS, PollSchedule.seconds
 
     def fails():
-        with quick():
+        with fast_timeouts():
             assert before != (sweep.GAP_SECONDS, PollSchedule.seconds)
             raise KeyError
 

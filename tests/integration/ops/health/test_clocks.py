@@ -36,7 +36,7 @@ def test_a_worker_s_clock_is_heard_in_its_heartbeats(redis_server: Any) -> None:
     thread = threading.Thread(target=beat)
     thread.start()
     try:
-        heard = workers.hear_clocks(
+        heard = workers.read_clocks(
             app, {"late@there"}, offset=10.0, clock=lambda: time.time() + 10.0
         )
     finally:
@@ -44,6 +44,6 @@ def test_a_worker_s_clock_is_heard_in_its_heartbeats(redis_server: Any) -> None:
         thread.join()
         app.close()
 
-    finding = workers.worker_clocks(workers.Seen(clocks=heard))
+    finding = workers.worker_clocks(workers.WorkerSurvey(clocks=heard))
     assert "warning" == finding.level
     assert "late@there (-60." in finding.text

@@ -16,7 +16,7 @@ from support.redis_kinds import redis_with, tls_options
 from support.redis_server import type_redis_cli
 from support.waiting import wait_until
 
-from mulequeue.ledger.probe import hasty_client
+from mulequeue.ledger.probe import probe_connection
 from mulequeue.ops.health.redis_server import (
     broker_eviction,
     eviction,
@@ -119,7 +119,7 @@ def test_redis_and_broker_that_do_not_answer(tmp_path: Path) -> None:
 
 def test_a_hasty_client_asks_once(redis_server: Any) -> None:
     """It has the ledger's own way to connect, without its patience."""
-    with hasty_client(redis_server.url, 0.2) as client:
+    with probe_connection(redis_server.url, 0.2) as client:
         assert client.ping()
         with pytest.raises(redis.TimeoutError):
             client.blpop(["nothing"], timeout=5)
@@ -130,7 +130,7 @@ def test_a_redis_that_is_not_trusted_is_told_as_such(tmp_path: Path) -> None:
     options, _ = tls_options(tmp_path, ca=WHOLE_CA)
     with redis_with(tmp_path, *options) as port:
         url = f"rediss://localhost:{port}/0"
-        with hasty_client(url, 5) as client, pytest.raises(redis.ConnectionError) as failed:
+        with probe_connection(url, 5) as client, pytest.raises(redis.ConnectionError) as failed:
             client.ping()
 
     finding = unreachable(url, failed.value, "mulequeue_redis_url")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mulequeue.api.parsing import read_task
-from mulequeue.engine.poll.decide import Again, decide
+from mulequeue.engine.poll.decide import PollAgain, decide
 from mulequeue.ledger import Due
 
 NOW = 1_800_000_000.0
@@ -18,7 +18,7 @@ def wait(
     due = Due("task", "remote", path, "default", 50, 0, interval, NOW - 60, NOW - 60, NOW + 600)
     active = read_task({"task_info": {"id": "remote", "status": "processing"}})
     again = decide(due, active, now=NOW, chance=0.5, grace_seconds=60, has_webhooks=has_webhooks)
-    assert isinstance(again, Again)
+    assert isinstance(again, PollAgain)
     return again.due - NOW
 
 

@@ -9,8 +9,8 @@ import pytest
 from mulequeue import catalog
 from mulequeue.api.client import NotFound, Transient
 from mulequeue.api.parsing import TaskReply, read_task
-from mulequeue.engine.poll.decide import ERROR_CEILING_SECONDS, Again, Settled, decide
-from mulequeue.engine.poll.poll_plan import Cadence
+from mulequeue.engine.poll.decide import ERROR_CEILING_SECONDS, PollAgain, Terminal, decide
+from mulequeue.engine.poll.poll_plan import PollPlan
 from mulequeue.ledger import Due, DurationSample
 from mulequeue.outcome import ErrorInfo
 
@@ -49,7 +49,7 @@ def transient(code: int | None = 503, later: float | None = None) -> Transient:
 
 def decided(
     found: Any, *, now: float = NOW, chance: float = 0.5, known: Any = None, **fields: Any
-) -> Again | Settled:
+) -> PollAgain | Terminal:
     told = {"grace_seconds": 60, **(known or {})}
     return decide(due(**fields), found, now=now, chance=chance, **told)
 
@@ -59,7 +59,7 @@ def test_active_words_are_looked_at_again(word: str) -> None:
     """Every word that is not known to be final is asked again by the model's schedule."""
     decision = decided(reply(word))
 
-    assert isinstance(decision, Again)
+    assert isinstance(decision, PollAgain)
     assert 0 < decision.due - NOW <= 10
     assert 0 == decision.errors
 
@@ -88,13 +88,13 @@ def test_completed_without_assets_is_a_failure_of_its_own() -> None:
     assert ("failed", "NoAssets") == (decision.status, decision.answer["error"]["type"])
 
 
-@pytest.mark.parametrize(("deadline", "kind"), [(NOW + 0.1, Again), (NOW, Settled)])
+@pytest.mark.parametrize(("deadline", "kind"), [(NOW + 0.1, PollAgain), (NOW, Terminal)])
 def test_only_an_active_answer_times_out(deadline: float, kind: type) -> None:
     """After the deadline an answer that still says active settles as timed out."""
     decision = decided(reply("processing"), deadline=deadline)
 
     assert isinstance(decision, kind)
-    assert kind is Again or decision == Settled("timed_out", {})
+    assert kind is PollAgain or decision == Terminal("timed_out", {})
 
 
 @pytest.mark.parametrize("found", [transient(), transient(401), transient(None), gone(False)])
@@ -102,22 +102,22 @@ def test_errors_never_time_out_before_a_day(found: Any) -> None:
     """A check that tells nothing is repeated, however long ago the deadline was."""
     decision = decided(found, deadline=NOW - 3000, started=NOW - DAY + 1)
 
-    assert isinstance(decision, Again)
+    assert isinstance(decision, PollAgain)
     assert 1 == decision.errors
 
 
 @pytest.mark.parametrize("found", [transient(), gone(False)])
 def test_a_day_is_the_end(found: Any) -> None:
     """A generation that nobody could ask about for a day is timed out."""
-    assert Settled("timed_out", {}) == decided(found, started=NOW - DAY - 1)
+    assert Terminal("timed_out", {}) == decided(found, started=NOW - DAY - 1)
 
 
 @pytest.mark.parametrize(
     ("submitted", "found", "kind"),
     [
-        (NOW - 59, gone(), Again),
-        (NOW - 61, gone(), Settled),
-        (NOW - 61, gone(False), Again),
+        (NOW - 59, gone(), PollAgain),
+        (NOW - 61, gone(), Terminal),
+        (NOW - 61, gone(False), PollAgain),
     ],
 )
 def test_unknown_id_is_final_after_the_grace_period(
@@ -146,20 +146,20 @@ def test_a_good_answer_forgets_the_errors() -> None:
     assert 0 == decided(reply("pending"), errors=6).errors
 
 
-LEARNED = Cadence([DurationSample(12.0, 12.0, 50)], catalog.find("alibaba/wan2.6-t2i").schedule)
+LEARNED = PollPlan([DurationSample(12.0, 12.0, 50)], catalog.find("alibaba/wan2.6-t2i").schedule)
 
 
 def waited(*, known: Any = None, **fields: Any) -> float:
     """Seconds to the next check of one that is 6 s old."""
     times = {"submitted": NOW - 7, "started": NOW - 6}
     decision = decided(reply("pending"), known=known, **{**times, **fields})
-    assert isinstance(decision, Again)
+    assert isinstance(decision, PollAgain)
     return decision.due - NOW
 
 
 def test_a_learned_cadence_looks_when_it_is_likely_over() -> None:
     """One of 6 s whose kind takes 12 s is looked at then; one that took longer, by its model's schedule."""
-    known = {"cadence": LEARNED}
+    known = {"poll_plan": LEARNED}
 
     assert 7.2 == pytest.approx(waited(known=known))
     assert waited(started=NOW - 20) == waited(known=known, started=NOW - 20)
@@ -169,12 +169,12 @@ def test_what_somebody_asked_for_stands_against_what_was_learned() -> None:
     """An interval of the caller's own, and the backstop of webhooks, are what they were."""
     backstop = {"has_webhooks": True}
 
-    assert 4.0 == waited(known={"cadence": LEARNED}, interval=4.0)
-    assert waited(known=backstop) == waited(known={**backstop, "cadence": LEARNED})
+    assert 4.0 == waited(known={"poll_plan": LEARNED}, interval=4.0)
+    assert waited(known=backstop) == waited(known={**backstop, "poll_plan": LEARNED})
 
 
 def test_nothing_is_known_of_the_age_of_an_adopted_one() -> None:
     """A generation that nobody here began is looked at by its model's schedule."""
     adopted = {"submitted": NOW - 6, "started": NOW - 6}
 
-    assert waited(**adopted) == waited(known={"cadence": LEARNED}, **adopted)
+    assert waited(**adopted) == waited(known={"poll_plan": LEARNED}, **adopted)

@@ -9,10 +9,10 @@ from typing import Any, cast
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from mulequeue.engine.generation_request import Plan, make_plan
-from mulequeue.engine.poll.durations import Lives, first_wait
-from mulequeue.engine.poll.poll_plan import Cadence
-from mulequeue.engine.worker_context import Runtime
+from mulequeue.engine.generation_request import GenerationRequest, make_generation_request
+from mulequeue.engine.poll.durations import DurationCache, first_wait
+from mulequeue.engine.poll.poll_plan import PollPlan
+from mulequeue.engine.worker_context import WorkerContext
 from mulequeue.ledger import DurationSample
 from mulequeue.settings import Settings
 
@@ -24,12 +24,12 @@ OWN, LEARNED = 5.0, pytest.approx(13.2)
 class Process:
     """A runtime whose ledger knows lives, or is away, and which is never waited for."""
 
-    def __init__(self, lives: list[DurationSample] | None, **settings: Any) -> None:
+    def __init__(self, samples: list[DurationSample] | None, **settings: Any) -> None:
         self.settings = Settings(api_key="key", **settings)
         self.ledger, self.state, self.reads = self, dict[str, Any](), 0
-        self._lives = lives
+        self._lives = samples
 
-    def lives(self, path: str) -> list[DurationSample]:
+    def durations(self, path: str) -> list[DurationSample]:
         self.reads += 1
         if self._lives is None:
             raise RedisConnectionError("away")
@@ -38,14 +38,16 @@ class Process:
     async def call(self, function: Callable[..., Any], *args: Any) -> Any:
         return function(*args)
 
-    def plan(self, **call: Any) -> Plan:
-        return make_plan(self.settings, "alibaba/wan2.6-t2i", {"prompt": "a mule"}, **call)
+    def plan(self, **call: Any) -> GenerationRequest:
+        return make_generation_request(
+            self.settings, "alibaba/wan2.6-t2i", {"prompt": "a mule"}, **call
+        )
 
     def first(self, **call: Any) -> float:
-        return first_wait(cast(Runtime, self), self.plan(**call), 0.5)
+        return first_wait(cast(WorkerContext, self), self.plan(**call), 0.5)
 
-    def cadence(self) -> Cadence | None:
-        return Lives.of(cast(Runtime, self)).cadence(PATH)
+    def cadence(self) -> PollPlan | None:
+        return DurationCache.of(cast(WorkerContext, self)).plan(PATH)
 
 
 def on_a_loop(work: Coroutine[Any, Any, Any]) -> Any:
@@ -71,13 +73,13 @@ def test_the_first_of_a_process_waits_for_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("lives", "settings"),
+    ("samples", "settings"),
     [([], {}), (None, {}), (TWELVE, {"learn_cadence": False})],
     ids=["nothing known", "Redis away", "switched off"],
 )
-def test_without_lessons_the_models_schedule_stands(lives: Any, settings: Any) -> None:
+def test_without_lessons_the_models_schedule_stands(samples: Any, settings: Any) -> None:
     """Nothing is known yet, the ledger does not answer, or learning is switched off."""
-    process = Process(lives, **settings)
+    process = Process(samples, **settings)
 
     assert OWN == on_a_loop(after_reading(process))
     assert bool(settings) == (process.reads == 0)

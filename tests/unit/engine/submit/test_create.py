@@ -9,9 +9,9 @@ from typing import Any, cast
 
 from celery import Celery
 
-from mulequeue.engine.generation_request import Plan
-from mulequeue.engine.submit.create import post, steady_clock
-from mulequeue.engine.worker_context import Runtime
+from mulequeue.engine.generation_request import GenerationRequest
+from mulequeue.engine.submit.create import create, steady_clock
+from mulequeue.engine.worker_context import WorkerContext
 from mulequeue.ledger import Intent
 from mulequeue.settings import Settings
 
@@ -35,12 +35,12 @@ def test_a_file_that_is_read_slowly_holds_up_no_ledger_call() -> None:
     """The id that another create is just answered with is written down meanwhile."""
 
     async def run() -> bool:
-        runtime = Runtime(Celery(set_as_current=False), Settings(api_key="key"))
+        ctx = WorkerContext(Celery(set_as_current=False), Settings(api_key="key"))
         plan = SlowFiles()
-        sending = post(runtime, cast(Plan, plan), cast(Intent, None), {}, steady_clock())
+        sending = create(ctx, cast(GenerationRequest, plan), cast(Intent, None), {}, steady_clock())
         task = asyncio.create_task(sending)
         await asyncio.to_thread(plan.begun.wait, 5)
-        was_reading = await runtime.call(lambda: plan.is_reading)
+        was_reading = await ctx.call(lambda: plan.is_reading)
         plan.goes_on.set()
         with contextlib.suppress(OSError):
             await task

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mulequeue.ops.health.redis_server import clock_skew
-from mulequeue.ops.health.workers import Seen, alive, worker_clocks
+from mulequeue.ops.health.workers import WorkerSurvey, alive, worker_clocks
 
 QUEUES = {"w@a": {"celery"}}
 
@@ -13,14 +13,14 @@ QUEUES = {"w@a": {"celery"}}
 @pytest.mark.parametrize(
     ("seen", "level", "words"),
     [
-        (Seen(), "error", "No worker answers"),
-        (Seen(queues=QUEUES), "ok", "1 worker: w@a"),
-        (Seen(clocks={"w@a": 0.0}), "warning", "remote control is off there"),
-        (Seen(can_ask=False, clocks={"w@a": 0.0}), "warning", "cannot be known"),
-        (Seen(can_ask=False), "warning", "No heartbeat was heard"),
+        (WorkerSurvey(), "error", "No worker answers"),
+        (WorkerSurvey(queues=QUEUES), "ok", "1 worker: w@a"),
+        (WorkerSurvey(clocks={"w@a": 0.0}), "warning", "remote control is off there"),
+        (WorkerSurvey(has_remote_control=False, clocks={"w@a": 0.0}), "warning", "cannot be known"),
+        (WorkerSurvey(has_remote_control=False), "warning", "No heartbeat was heard"),
     ],
 )
-def test_what_cannot_be_known_is_said_so(seen: Seen, level: str, words: str) -> None:
+def test_what_cannot_be_known_is_said_so(seen: WorkerSurvey, level: str, words: str) -> None:
     """Silence is an error only where an answer could have come."""
     finding = alive(seen, "celery -A proj worker", "p,w")
 
@@ -38,7 +38,7 @@ def test_what_cannot_be_known_is_said_so(seen: Seen, level: str, words: str) -> 
 )
 def test_a_worker_s_clock_is_redis_clock(clocks: dict[str, float], level: str, words: str) -> None:
     """Two seconds are too many; who sends no heartbeats is not known."""
-    finding = worker_clocks(Seen(queues=QUEUES, clocks=clocks))
+    finding = worker_clocks(WorkerSurvey(queues=QUEUES, clocks=clocks))
 
     assert level == finding.level
     assert words in finding.text
