@@ -30,12 +30,20 @@ VERSIONED := tests/acceptance/settings tests/acceptance/test_deaths_waiting.py \
 	tests/integration/test_path.py tests/integration/api tests/integration/net/test_guarded_session.py \
 	tests/integration/tasks/test_pools.py tests/integration/tasks/test_canvas.py tests/integration/ledger \
 	tests/unit/settings/test_redis_urls.py tests/unit/engine/submit/test_park.py tests/unit/ledger/test_serialization.py tests/unit/cli
+# The newest Python here that is newer than PYTHON; pyenv's have a shim that mostly starts another one.
+NEWEST ?= $(shell for minor in 14 13 12; do \
+	$(PYTHON) -c "import sys; sys.exit(sys.version_info >= (3, $$minor))" || break; \
+	for python in python3.$$minor $(HOME)/.pyenv/versions/3.$$minor.*/bin/python; do \
+	$$python -c 'import ensurepip' 2>/dev/null && echo $$python && break 2; done; done)
+# What depends on the interpreter: TLS, processes, event loops, what is read and printed.
+INTERPRETED := tests/integration/cli tests/integration/api tests/integration/tasks tests/integration/net \
+	tests/unit
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test suite test-oldest test-valkey test-all release-check lint format reference bench upgrade-fixture soak clean
+.PHONY: help demo test suite test-oldest test-newest-python test-valkey test-all release-check lint format reference bench upgrade-fixture soak clean
 
 help: ## Show what there is
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/base: 
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -63,6 +71,11 @@ suite: $(VENV)/dev ## All tests, on what is installed in VENV
 test-oldest: ## The oldest supported releases, where versions differ
 	$(MAKE) suite $(OLDEST) TESTS="$(VERSIONED)"
 
+test-newest-python: ## What depends on the interpreter, on the newest Python of this machine
+	@if [ -n "$(NEWEST)" ]; then \
+		$(MAKE) suite VENV=.venv-newest EDITABLE= PYTHON=$(NEWEST) TESTS="$(INTERPRETED)"; \
+	else echo "== no Python newer than $$($(PYTHON) --version) on this machine"; fi
+
 test-valkey: $(VENV)/dev ## The ledger's tests on the embedded Valkey, whatever server is on PATH
 	REDIS_SERVER=embedded $(MAKE) suite TESTS=tests/integration/ledger
 
@@ -71,6 +84,7 @@ test-all: ## Everything on the built wheel; a missing server is a failure
 	CI=true $(MAKE) suite $(WHEEL)
 	CI=true $(MAKE) test-valkey $(WHEEL)
 	CI=true $(MAKE) test-oldest
+	CI=true $(MAKE) test-newest-python
 
 release-check: ## Build wheel and sdist, look into both, and run the suite on the wheel
 	@test -n "$(REPOSITORY)" || { echo "Name the repository: make release-check REPOSITORY=https://…"; exit 1; }
@@ -109,4 +123,4 @@ soak: $(VENV)/dev ## Random troubles against a real fleet; SEED=1 MINUTES=10 BRO
 	PYTHONPATH=tests $(BIN)/python -m soak --seed $(SEED) --minutes $(MINUTES) --broker $(BROKER) $(SOAK)
 
 clean: ## Remove what the other targets made
-	rm -rf $(VENV) .venv-oldest .venv-wheel .venv-peers build dist demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-newest .venv-oldest .venv-wheel .venv-peers build dist demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis
