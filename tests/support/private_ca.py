@@ -44,9 +44,9 @@ def private_ca(
     """Make a CA with openssl, and let it sign a certificate for host names.
 
     :param ca: the CA's extensions, one per line.
-    :param ca_days: how long the CA is valid; negative: it has expired.
+    :param ca_days: how long the CA is valid; 0: it has expired.
     :param server: the extensions of the server's certificate; None: the host names.
-    :param server_days: how long the server's certificate is valid.
+    :param server_days: the same of the server's certificate.
     :param is_intermediate: the CA is signed by a root that is not in the bundle.
     """
     if server is None:

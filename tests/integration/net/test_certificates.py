@@ -133,8 +133,8 @@ def test_a_ca_in_the_bundle_is_trusted(
     [
         pytest.param({"server": OTHER}, MISMATCH, id="host-in-common-name-only"),
         pytest.param({"server": "basicConstraints=CA:FALSE"}, MISMATCH, id="no-names"),
-        pytest.param({"server_days": -1}, EXPIRED, id="expired"),
-        pytest.param({"ca_days": -1}, EXPIRED, id="expired-ca"),
+        pytest.param({"server_days": 0}, EXPIRED, id="expired"),
+        pytest.param({"ca_days": 0}, EXPIRED, id="expired-ca"),
         pytest.param({"ca": "basicConstraints=CA:FALSE"}, NO_CA, id="not-a-ca"),
         pytest.param({"ca": f"{CA}\nkeyUsage=digitalSignature"}, NO_CA, id="ca-that-may-not-sign"),
         pytest.param(
