@@ -14,12 +14,14 @@ import time
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-
-import aiohttp
 
 from mulequeue.api import parsing
 from mulequeue.outcome import ErrorInfo, Kind
+
+if TYPE_CHECKING:
+    import aiohttp
 
 MAX_ANSWER_BYTES = 1024**2
 MAX_ERROR_BYTES = 64 * 1024

@@ -9,13 +9,12 @@ import threading
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from celery import current_app
 from kombu.exceptions import EncodeError
 
-from mulequeue.api.status_checks import StatusClient
 from mulequeue.engine.counters import Meter
 from mulequeue.engine.queues import NULL_DISPATCHER, countdown, internal_queue
 from mulequeue.engine.redis_availability import RedisAvailability
@@ -23,6 +22,9 @@ from mulequeue.errors import MuleQueueError
 from mulequeue.ledger import Ledger, PollMessage, Wake, unpack
 from mulequeue.settings import Settings
 from mulequeue.settings.redaction import redact
+
+if TYPE_CHECKING:
+    from mulequeue.api.status_checks import StatusClient
 
 logger = logging.getLogger("mulequeue")
 T = TypeVar("T")
@@ -100,6 +102,8 @@ class WorkerContext:
     def checks(self) -> StatusClient:
         """The keep-alive connections of all status checks; call it on the loop."""
         if self._checks is None:
+            from mulequeue.api.status_checks import StatusClient
+
             self._checks = StatusClient(self.settings, limit=self.settings.poll_concurrency)
         return self._checks
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import fsspec
 from fsspec.core import split_protocol, url_to_fs
@@ -24,9 +24,11 @@ from fsspec.core import split_protocol, url_to_fs
 from mulequeue.errors import AssetGone, ConfigurationError, DownloadError
 from mulequeue.outcome import File, Outcome
 from mulequeue.settings import Settings
-from mulequeue.transfer.asset_stream import TransferCanceller, asset_chunks
 from mulequeue.transfer.content_type import HEAD_BYTES, media_type_of
 from mulequeue.transfer.path_template import check_template, file_path
+
+if TYPE_CHECKING:
+    from mulequeue.transfer.asset_stream import TransferCanceller
 
 __all__ = ["Storage", "check_storage", "download_assets"]
 
@@ -60,6 +62,10 @@ def download_assets(
     place = _storage_for(storage, settings)
     template = check_template(path or settings.storage_path)
     fresh = _FreshUrls(refresh)
+    from mulequeue.transfer.asset_stream import (
+        TransferCanceller,  # HTTP: checking a storage needs none of it
+    )
+
     canceller = TransferCanceller()
 
     def store(index: int) -> File:
@@ -127,6 +133,8 @@ def _store(
     canceller: TransferCanceller,
 ) -> File:
     kind = outcome.assets[index].kind
+    from mulequeue.transfer.asset_stream import asset_chunks
+
     with asset_chunks(url, settings=settings, canceller=canceller) as chunks:
         head = b""
         while len(head) < HEAD_BYTES and (chunk := next(chunks, b"")):

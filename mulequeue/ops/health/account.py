@@ -5,14 +5,11 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from mulequeue import catalog
-from mulequeue.api.client import check_key
-from mulequeue.api.results import KeyCheck
 from mulequeue.errors import ConfigurationError
-from mulequeue.net.environment import api_session
 from mulequeue.net.run_blocking import run_blocking
 from mulequeue.ops.health.check_result import (
     Finding,
@@ -23,6 +20,9 @@ from mulequeue.ops.health.check_result import (
     warning,
 )
 from mulequeue.settings import SITES, Profile, Settings
+
+if TYPE_CHECKING:
+    from mulequeue.api.results import KeyCheck
 
 TIMEOUT_SECONDS = 10.0
 _KEY_STARTS = {"mulerouter": "sk-mr-", "mulerun": "muk-"}
@@ -79,6 +79,9 @@ def _start_for(host: str | None) -> str:
 
 def check_keys(settings: Settings, profiles: Iterable[Profile]) -> list[KeyCheck]:
     """What the API thinks of each key; all are asked at once."""
+    from mulequeue.api.client import check_key
+    from mulequeue.net.environment import api_session
+
     path = catalog.all_models()[0].api_path
 
     async def ask() -> list[KeyCheck]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import posixpath
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mulequeue.errors import ConfigurationError, DownloadError
 from mulequeue.ops.health.check_result import Finding, error, of_configuration, passed, setting_name
 from mulequeue.settings import Settings
 from mulequeue.transfer.path_template import check_template
-from mulequeue.transfer.storage import Storage, check_storage
+
+if TYPE_CHECKING:
+    from mulequeue.transfer.storage import Storage
 
 TIMEOUT_SECONDS = 15.0
 
@@ -27,6 +29,8 @@ def storage_path(template: str) -> Finding:
 
 def storage(app: Any, settings: Settings) -> Finding:
     """Whether the storage can be written; anything but a folder is written to, and cleaned up."""
+    from mulequeue.transfer.storage import Storage, check_storage
+
     try:
         check_storage(settings.storage, settings.storage_options)
         place = Storage(settings.storage, settings.storage_options)

@@ -143,9 +143,9 @@ def test_what_tells_nothing_is_asked_again(fleet: Fleet, elsewhere: RawServer) -
     for name in NO_NEWS:
         task_id = ids[name] = new_id(name)
         one(fleet, f"<{name}>", profile=name).apply_async(task_id=task_id, ignore_result=True)
-        seen.refresh()  # the first are checked before the last are sent
+        seen.look()  # the first are checked before the last are sent
 
-    wait_until(seen.refresh, seconds=30, what="a first check of every row", every=0.02)
+    wait_until(seen.look, seconds=30, what="a first check of every row", every=0.02)
 
     pauses = seen.found
     expected = {name: pause for name, (_, pause) in NO_NEWS.items()}
