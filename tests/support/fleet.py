@@ -8,9 +8,9 @@ from typing import Any
 
 from celery import Celery, chord
 
-from mulequeue.emulator.process import EmulatorProcess
 from mulequeue.ledger import Ledger
 from mulequeue.settings import Settings
+from support import emulators
 from support.redis_server import RedisServer
 from support.waiting import wait_until
 from support.workers import WithWorkers, WorkerProcess
@@ -53,7 +53,7 @@ class Fleet(WithWorkers):
     ) -> None:
         self.folder = folder
         self.redis = RedisServer(folder, persistent=persistent)
-        self.emulator = EmulatorProcess(
+        self.emulator = emulators.borrow(
             min_seconds=min_seconds, max_seconds=max_seconds, **(emulator or {})
         )
         self.storage = folder / "files"
@@ -118,5 +118,5 @@ class Fleet(WithWorkers):
         """End all that it started."""
         super().stop()
         self.ledger.redis.close()
-        self.emulator.stop()
+        emulators.give_back(self.emulator)
         self.redis.stop()
