@@ -23,6 +23,15 @@ hypothesis.settings.register_profile(
 if "CI" not in os.environ:
     hypothesis.settings.load_profile("ours")
 
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep tests together that share servers."""
+    from support.scheduling import SharedServersScheduling
+
+    return SharedServersScheduling(config, log)
+
+
 _OURS = ("MULEQUEUE_", "MULEROUTER_", "CELERY_")
 
 
