@@ -63,7 +63,7 @@ demo: $(VENV)/demo ## Twelve pictures: a real Redis, a real worker, an emulated 
 	$(BIN)/mulequeue demo
 
 test: $(VENV)/dev ## The suite; what is not installed is skipped with its reason
-	$(BIN)/pytest tests/unit tests/integration -n $(JOBS)
+	$(BIN)/pytest tests/integration tests/unit -n $(JOBS)
 
 suite: $(VENV)/dev ## All tests, on what is installed in VENV
 	$(call all_of,$(TESTS))
