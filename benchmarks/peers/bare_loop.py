@@ -43,7 +43,7 @@ def by_lines() -> Ask:
 
     context = ssl.create_default_context()
     lines = StatusConnectionPool(
-        API, b"Accept: application/json\r\n", ssl_context=context, most_bytes=2**20
+        API, {"Accept": "application/json"}, ssl_context=context, max_bytes=2**20
     )
 
     async def ask(remote_id: str) -> bytes:

@@ -11,17 +11,12 @@ from __future__ import annotations
 
 import json
 import time
-import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from mulequeue.api import parsing
+from mulequeue.net.raw_response import RawResponse, ResponseError
 from mulequeue.outcome import ErrorInfo, Kind
-
-if TYPE_CHECKING:
-    import aiohttp
 
 MAX_ANSWER_BYTES = 1024**2
 MAX_ERROR_BYTES = 64 * 1024
@@ -98,54 +93,21 @@ Submitted = Accepted | NotSent | RetryLater | Unknown | Refused
 Fetched = parsing.TaskReply | NotFound | Transient
 
 
-@dataclass(slots=True)
-class Answer:
-    """An HTTP answer as far as it was read."""
-
-    status: int | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes = b""
-    complete: bool = False
-
-    async def read(self, response: aiohttp.ClientResponse) -> None:
-        self.status, self.headers = response.status, response.headers
-        cap = MAX_ANSWER_BYTES if response.ok and response.status < 300 else MAX_ERROR_BYTES
-        content = response.content
-        while not content.at_eof():
-            self.body += await content.readany()
-            if len(self.body) > cap:
-                response.close()
-                return
-        self.complete = True
-
-    def text(self) -> bytes:
-        """The body, decompressed, up to a cap."""
-        cap = MAX_ANSWER_BYTES if self.complete else MAX_ERROR_BYTES
-        return decompress(self.body, self.headers.get("Content-Encoding"), cap)
-
-    def error(self) -> ErrorInfo:
-        try:
-            body = self.text()[:MAX_ERROR_BYTES]
-        except parsing.WireError:
-            body = b""
-        return parsing.read_error(self.status or 0, self.headers, body)
-
-
-def read_check(answer: Answer, kind: Kind | None) -> Fetched:
+def read_check(answer: RawResponse, kind: Kind | None) -> Fetched:
     """What an answer to a status check says."""
-    status = answer.status or 0
+    status = answer.status
     if not 200 <= status < 300:
-        error = answer.error()
+        error = _error(answer)
         if status == 404:
             return NotFound(error=error, gone=parsing.is_gone(status, error))
         later = parsing.retry_after_seconds(answer.headers.get("Retry-After"), time.time())
         if later is not None:
             later = min(later, MAX_CHECK_PAUSE_SECONDS)
         return transient(f"HTTP {status}: {error.detail or error.title}", status, later)
-    if not answer.complete:
+    if not answer.is_complete:
         return transient("the answer is larger than 1 MiB", status)
     try:
-        return parsing.read_task(json.loads(answer.text()), kind=kind)
+        return parsing.read_task(json.loads(answer.decoded(MAX_ANSWER_BYTES)), kind=kind)
     except (ValueError, RecursionError) as exc:
         return transient(f"the answer is unreadable: {exc}", status)
 
@@ -159,12 +121,12 @@ def transient(
     )
 
 
-def classify_create(answer: Answer, kind: Kind | None) -> Submitted:
+def classify_create(answer: RawResponse, kind: Kind | None) -> Submitted:
     """What an answer to a create request means for the money."""
-    status = answer.status or 0
+    status = answer.status
     if 200 <= status < 300:
         return _classify_success(answer, kind)
-    error = answer.error()
+    error = _error(answer)
     asked = answer.headers.get("Retry-After")
     later = parsing.retry_after_seconds(asked, time.time())
     if status == 429 or (status == 503 and asked is not None):
@@ -176,11 +138,11 @@ def classify_create(answer: Answer, kind: Kind | None) -> Submitted:
     return Unknown(reason=f"HTTP {status}: {error.detail or error.title}", status_code=status)
 
 
-def _classify_success(answer: Answer, kind: Kind | None) -> Submitted:
-    if not answer.complete:
+def _classify_success(answer: RawResponse, kind: Kind | None) -> Submitted:
+    if not answer.is_complete:
         return Unknown(reason="the answer is larger than 1 MiB", status_code=answer.status)
     try:
-        reply = parsing.read_task(json.loads(answer.text()), kind=kind)
+        reply = parsing.read_task(json.loads(answer.decoded(MAX_ANSWER_BYTES)), kind=kind)
     except (ValueError, RecursionError) as exc:
         return Unknown(reason=f"the answer is unreadable: {exc}", status_code=answer.status)
     trace_id = answer.headers.get("Traceparent")
@@ -194,7 +156,7 @@ def _classify_success(answer: Answer, kind: Kind | None) -> Submitted:
     return Unknown(reason="the answer holds no id", status_code=answer.status)
 
 
-def _with_redirect(answer: Answer, error: ErrorInfo) -> ErrorInfo:
+def _with_redirect(answer: RawResponse, error: ErrorInfo) -> ErrorInfo:
     host = urlsplit(answer.headers.get("Location", "")).hostname or "elsewhere on the same host"
     return replace(
         error,
@@ -204,21 +166,9 @@ def _with_redirect(answer: Answer, error: ErrorInfo) -> ErrorInfo:
     )
 
 
-def decompress(body: bytes, encoding: str | None, cap: int) -> bytes:
-    """A body without its Content-Encoding.
-
-    :param cap: most bytes that come out; a small body can unpack to gigabytes.
-    :raises mulequeue.api.parsing.WireError: larger than the cap, damaged, or an encoding never asked for.
-    """
-    encoding = (encoding or "identity").strip().lower()
-    if encoding == "identity":
-        return body
-    if encoding not in ("gzip", "x-gzip", "deflate"):
-        raise parsing.WireError(f"Content-Encoding {encoding[:40]!r} was not asked for")
+def _error(answer: RawResponse) -> ErrorInfo:
     try:
-        text = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32).decompress(body, cap + 1)
-    except zlib.error as exc:
-        raise parsing.WireError(f"damaged {encoding}: {exc}") from None
-    if len(text) > cap:
-        raise parsing.WireError(f"larger than {cap} bytes after unpacking")
-    return text
+        body = answer.decoded(MAX_ANSWER_BYTES)[:MAX_ERROR_BYTES]
+    except ResponseError:
+        body = b""
+    return parsing.read_error(answer.status, answer.headers, body)

@@ -1,100 +1,154 @@
-"""The status checks of one process: over lines of its own, or by aiohttp where a proxy is on the way."""
+"""Check the status of generations, and whether a key works."""
 
 from __future__ import annotations
 
-import json
-from functools import lru_cache
+import uuid
+from collections.abc import Callable
+from typing import Self
 
-import aiohttp
-from yarl import URL
-
-from mulequeue.api import client, parsing
 from mulequeue.api.parsing import TaskReply
-from mulequeue.api.request_options import headers_of, quote_id, reason_of, url_of
-from mulequeue.api.results import MAX_ANSWER_BYTES, Answer, Fetched, read_check, transient
+from mulequeue.api.request_options import headers_of, path_of, quote_id, reason_of
+from mulequeue.api.results import (
+    MAX_ANSWER_BYTES,
+    Fetched,
+    KeyCheck,
+    NotFound,
+    Transient,
+    read_check,
+    transient,
+)
 from mulequeue.errors import ConfigurationError
-from mulequeue.net.environment import COMMON_HEADERS, api_session, ca_bundle, proxy_for, tls_context
-from mulequeue.net.response_parser import ResponseError, ResponseParser
+from mulequeue.net.aiohttp_transport import AiohttpTransport
+from mulequeue.net.environment import ca_bundle, proxy_for, tls_context
+from mulequeue.net.raw_response import ResponseError
+from mulequeue.net.run_blocking import run_blocking
 from mulequeue.net.status_connections import StatusConnectionPool
+from mulequeue.net.status_transport import StatusTransport
+from mulequeue.outcome import Kind
 from mulequeue.settings import Profile, Settings
 
 
-class StatusClient:
-    """To be made, used and closed on one event loop.
+def open_transport(profile: Profile, limit: int) -> StatusTransport:
+    """Return our own connections to a profile's host, or aiohttp if there is a proxy.
 
-    :param limit: most connections at once through a proxy. (Without one there are as many as checks
-        are under way.)
+    :param limit: maximum number of connections through a proxy. (Without a proxy there is one
+        connection per concurrent check.)
+    :raises ConfigurationError: the key or the CA bundle cannot be used.
     """
-
-    def __init__(self, settings: Settings, *, limit: int) -> None:
-        self._settings, self._limit = settings, limit
-        self._session: aiohttp.ClientSession | None = None
-        self._lines: dict[Profile, StatusConnectionPool | None] = {}
-
-    async def fetch(
-        self, profile: Profile, api_path: str, remote_id: str, *, timeout_seconds: float
-    ) -> Fetched:
-        """Check a generation's status once. Raises nothing for what the network or the API does.
-
-        :param timeout_seconds: total time, from connecting to the last byte.
-        """
-        try:
-            if profile not in self._lines:
-                self._lines[profile] = _pool_for(profile)
-            lines = self._lines[profile]
-            if lines is None:
-                return await client.fetch(
-                    self._proxied(), profile, api_path, remote_id, timeout_seconds=timeout_seconds
-                )
-            target = f"{_target(profile.base_url, api_path)}/{quote_id(remote_id)}"
-            found = _read(await lines.get(target, seconds=timeout_seconds))
-            if isinstance(found, TaskReply) and found.remote_id not in (None, remote_id):
-                lines.close()  # answers may be one behind on a kept line; on a fresh one there is no other
-                found = _read(await lines.get(target, seconds=timeout_seconds))
-            return found
-        except (OSError, ConfigurationError) as exc:
-            return transient(reason_of(exc, profile))
-        except ResponseError as exc:
-            return transient(f"the answer is unreadable: {exc}")
-
-    def _proxied(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = api_session(self._settings, limit=self._limit)
-        return self._session
-
-    async def close(self) -> None:
-        """All connections."""
-        for lines in self._lines.values():
-            if lines is not None:
-                lines.close()
-        if self._session is not None:
-            await self._session.close()
-
-
-def _pool_for(profile: Profile) -> StatusConnectionPool | None:
-    """None: there is a proxy on the way."""
-    if proxy_for(profile.base_url) is not None:
-        return None
-    headers = {**COMMON_HEADERS, **headers_of(profile)}
-    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    return StatusConnectionPool(
-        profile.base_url,
-        head.encode("ascii"),
-        ssl_context=tls_context(ca_bundle()),
-        most_bytes=MAX_ANSWER_BYTES,
+    origin, headers = profile.base_url, headers_of(profile)
+    context, proxy = tls_context(ca_bundle()), proxy_for(origin)
+    if proxy is None:
+        return StatusConnectionPool(
+            origin, headers, ssl_context=context, max_bytes=MAX_ANSWER_BYTES
+        )
+    return AiohttpTransport(
+        origin,
+        headers,
+        ssl_context=context,
+        max_bytes=MAX_ANSWER_BYTES,
+        proxy=proxy,
+        limit=limit,
     )
 
 
-@lru_cache(maxsize=1024)
-def _target(base_url: str, api_path: str) -> str:
-    return URL(url_of(base_url, api_path), encoded=True).raw_path
+class StatusClient:
+    """The status checks of one process, made, used and closed on one event loop.
 
+    :param limit: for ``connect``.
+    :param connect: opens the connections of a profile.
+    """
 
-def _read(reply: ResponseParser) -> Fetched:
-    if reply.status == 200 and reply.is_whole and reply.encoding is None:
+    def __init__(
+        self,
+        *,
+        limit: int,
+        connect: Callable[[Profile, int], StatusTransport] = open_transport,
+    ) -> None:
+        self._limit, self._connect = limit, connect
+        self._transports: dict[Profile, StatusTransport] = {}
+
+    async def fetch(
+        self,
+        profile: Profile,
+        api_path: str,
+        remote_id: str,
+        *,
+        timeout_seconds: float,
+        kind: Kind | None = None,
+    ) -> Fetched:
+        """Check a generation's status once. Raises nothing for errors of the network or the API.
+
+        :param timeout_seconds: total time, from connecting to the last byte.
+        :param kind: the kind of asset that the model generates.
+        """
         try:
-            return parsing.read_task(json.loads(reply.body))
-        except (ValueError, RecursionError) as exc:
-            return transient(f"the answer is unreadable: {exc}", 200)
-    answer = Answer(reply.status, reply.headers, reply.body, complete=reply.is_whole)
-    return read_check(answer, None)
+            transport = self._transports.get(profile) or self._open(profile)
+            target = f"{path_of(profile.base_url, api_path)}/{quote_id(remote_id)}"
+            found = read_check(await transport.get(target, seconds=timeout_seconds), kind)
+            if isinstance(found, TaskReply) and found.remote_id not in (None, remote_id):
+                # The responses of a reused connection may be one behind, those of a new one not.
+                response = await transport.get(target, seconds=timeout_seconds, fresh=True)
+                found = read_check(response, kind)
+            return found
+        except ResponseError as exc:
+            return transient(f"the answer is unreadable: {exc}")
+        except (OSError, ConfigurationError) as exc:
+            return transient(reason_of(exc, profile))
+
+    def _open(self, profile: Profile) -> StatusTransport:
+        transport = self._transports[profile] = self._connect(profile, self._limit)
+        return transport
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for transport in self._transports.values():
+            await transport.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.close()
+
+
+async def check_key(
+    checks: StatusClient, profile: Profile, api_path: str, *, timeout_seconds: float = 15.0
+) -> KeyCheck:
+    """Check for free whether a key works: request the status of an id that cannot exist.
+
+    (A create request proves nothing: the API validates the body before the key.)
+    """
+    found = await checks.fetch(
+        profile, api_path, str(uuid.uuid4()), timeout_seconds=timeout_seconds
+    )
+    if isinstance(found, NotFound):
+        if found.gone:
+            return KeyCheck(works=True, reason="the key works")
+        return KeyCheck(works=None, reason=f"{profile.base_url} knows no path {api_path}")
+    if isinstance(found, Transient):
+        refused = found.status_code == 401
+        return KeyCheck(works=False if refused else None, reason=found.reason)
+    return KeyCheck(works=True, reason="the key works")
+
+
+def fetch_once(
+    profile: Profile,
+    api_path: str,
+    remote_id: str,
+    *,
+    settings: Settings,
+    kind: Kind | None = None,
+) -> Fetched:
+    """Check a status from synchronous code, also in a thread that runs an event loop."""
+
+    async def once() -> Fetched:
+        async with StatusClient(limit=1) as checks:
+            return await checks.fetch(
+                profile,
+                api_path,
+                remote_id,
+                timeout_seconds=settings.poll_timeout_seconds,
+                kind=kind,
+            )
+
+    return run_blocking(once)

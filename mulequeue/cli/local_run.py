@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mulequeue.api import client
+from mulequeue.api import client, status_checks
 from mulequeue.cli.batch_view import echo_json
 from mulequeue.cli.error_line import Interrupted
 from mulequeue.cli.local_batch import settings_for, stored
@@ -120,7 +120,7 @@ def snapshot(
 ) -> int:
     """Ask the API once how a generation stands; the exit code."""
     path = plan.model.api_path
-    found = client.fetch_once(
+    found = status_checks.fetch_once(
         plan.profile, path, remote_id, settings=settings, kind=plan.model.kind
     )
     if isinstance(found, client.NotFound):

@@ -7,7 +7,7 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from mulequeue.api import client
+from mulequeue.api import client, status_checks
 from mulequeue.api.terminal_answer import answer_of
 from mulequeue.catalog.poll_schedule import backoff_seconds
 from mulequeue.engine.generation_request import GenerationRequest
@@ -75,7 +75,7 @@ def _poll(
     wait = plan.schedule.seconds(0, random.random())
     while True:
         time.sleep(wait)
-        found = client.fetch_once(
+        found = status_checks.fetch_once(
             plan.profile, plan.model.api_path, remote_id, settings=settings, kind=plan.model.kind
         )
         now = time.time()

@@ -104,7 +104,7 @@ class WorkerContext:
         if self._checks is None:
             from mulequeue.api.status_checks import StatusClient
 
-            self._checks = StatusClient(self.settings, limit=self.settings.poll_concurrency)
+            self._checks = StatusClient(limit=self.settings.poll_concurrency)
         return self._checks
 
     # -- publishing ------------------------------------------------------------------------

@@ -1,11 +1,11 @@
-"""What all HTTP sessions obey: proxies, CA bundles, User-Agent; and those that talk to the API.
+"""Read proxies and CA bundles from the environment; the rules are the same for all connections.
 
-Two stacks under one set of rules. aiohttp talks to the API (one status check costs a tenth of the
-CPU it costs with requests); requests moves assets and notifications, on any worker pool, in
-sessions of its own (:mod:`mulequeue.net.guarded_session`).
-Both obey ``HTTP(S)_PROXY``, ``ALL_PROXY``, ``NO_PROXY``, and ``REQUESTS_CA_BUNDLE``,
-``CURL_CA_BUNDLE`` or ``SSL_CERT_FILE``. Both always verify TLS, with the same context
-(:func:`tls_context`), keep no cookies, follow no redirects by themselves and never read ``.netrc``.
+aiohttp and our own connections talk to the API: a status check takes a tenth of the CPU time that
+it takes with requests. requests transfers assets and notifications, on any worker pool
+(:mod:`mulequeue.net.guarded_session`).
+All obey ``HTTP(S)_PROXY``, ``ALL_PROXY``, ``NO_PROXY``, and ``REQUESTS_CA_BUNDLE``,
+``CURL_CA_BUNDLE`` or ``SSL_CERT_FILE``. All verify TLS with the same context (:func:`tls_context`),
+keep no cookies, follow redirects only where the caller does, and never read ``.netrc``.
 """
 
 from __future__ import annotations
@@ -13,45 +13,36 @@ from __future__ import annotations
 import os
 import ssl
 import urllib.request
-from collections.abc import Callable
 from functools import lru_cache
 from importlib.metadata import version
-from typing import Any
 
-import aiohttp
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies, select_proxy
 
 from mulequeue.errors import ConfigurationError
-from mulequeue.settings import Settings
 
 __all__ = [
     "COMMON_HEADERS",
     "CONNECT_TIMEOUT_SECONDS",
     "USER_AGENT",
-    "FreshConnector",
-    "TooLate",
-    "api_session",
     "ca_bundle",
-    "fresh_session",
     "proxy_for",
     "tls_context",
 ]
 
 # The edge in front of the API blocks Python's stock User-Agent, so it is always set.
 USER_AGENT = f"mulequeue/{version('mulequeue')}"
-# An answer is decompressed by hand, so that its size is capped after that too.
 COMMON_HEADERS = {"User-Agent": USER_AGENT, "Accept-Encoding": "gzip"}
 CONNECT_TIMEOUT_SECONDS = 15.0
 _PROXY_NAMES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
-# REQUEST_METHOD: in a CGI script "HTTP_PROXY" is a header of the request, and is not obeyed.
+# REQUEST_METHOD: in a CGI script "HTTP_PROXY" is a header of the request, so it is ignored.
 _PROXY_VARIABLES = (*_PROXY_NAMES, *map(str.upper, _PROXY_NAMES), "REQUEST_METHOD")
-# macOS and Windows have settings of the system besides.
+# On macOS and Windows the system's settings name proxies as well.
 _ENVIRONMENT_ONLY = urllib.request.getproxies is urllib.request.getproxies_environment
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 
 def proxy_for(url: str) -> str | None:
-    """The proxy the environment names for a URL, or None."""
+    """Return the URL of the proxy that the environment names for a URL, or None."""
     origin = "/".join(url.split("/", 3)[:3])
     if not _ENVIRONMENT_ONLY:
         return _proxy(origin)
@@ -65,15 +56,15 @@ def _proxy(origin: str) -> str | None:
     return proxy or None
 
 
-@lru_cache(maxsize=64)  # 0.01 ms; reading the whole environment anew takes 0.1 ms and more
+@lru_cache(maxsize=64)  # 0.01 ms; reading the whole environment takes 0.1 ms or more
 def _known_proxy(origin: str, variables: tuple[str | None, ...]) -> str | None:
     return _proxy(origin)
 
 
 def ca_bundle() -> str:
-    """Path of the CA bundle (a file or a folder) that both stacks verify with.
+    """Return the path of the CA bundle (a file or a folder) that all connections verify with.
 
-    :raises ConfigurationError: the environment names one that does not exist.
+    :raises ConfigurationError: the environment names a path that does not exist.
     """
     for variable in _CA_VARIABLES:
         path = os.environ.get(variable)
@@ -87,72 +78,10 @@ def ca_bundle() -> str:
     return DEFAULT_CA_BUNDLE_PATH
 
 
-def api_session(settings: Settings, *, limit: int) -> aiohttp.ClientSession:
-    """A keep-alive session for status checks; to be made and closed inside the running loop.
-
-    :param limit: most connections at once.
-    """
-    connector = aiohttp.TCPConnector(
-        limit=limit,
-        ssl=tls_context(ca_bundle()),
-        resolver=aiohttp.ThreadedResolver(),
-        keepalive_timeout=60,
-    )
-    return _session(connector)
-
-
-def fresh_session(connector: FreshConnector) -> aiohttp.ClientSession:
-    """A session for one request on a connection of its own."""
-    return _session(connector)
-
-
-class TooLate(Exception):
-    """The connection is up, but the request may not be sent any more."""
-
-
-class FreshConnector(aiohttp.TCPConnector):
-    """Connects for one request and tells whether it ever had a connection."""
-
-    def __init__(self, before_request: Callable[[], None]) -> None:
-        super().__init__(
-            limit=1,
-            force_close=True,
-            ssl=tls_context(ca_bundle()),
-            resolver=aiohttp.ThreadedResolver(),
-        )
-        self._before_request = before_request
-        self.connected = False
-        """True from the moment on at which bytes of the request may have left."""
-
-    async def connect(self, *args: Any, **kwargs: Any) -> Any:
-        """Connect (DNS, TCP, proxy, TLS), then ask a last time whether to send."""
-        if self.connected:
-            raise TooLate("this connector is for one request")
-        connection = await super().connect(*args, **kwargs)
-        try:
-            self._before_request()
-        except BaseException:
-            connection.close()
-            raise
-        self.connected = True
-        return connection
-
-
-def _session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(
-        connector=connector,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        # trust_env would read .netrc and start a thread per request; proxy_for does its useful part.
-        trust_env=False,
-        auto_decompress=False,
-        headers=COMMON_HEADERS,
-    )
-
-
 def tls_context(bundle: str) -> ssl.SSLContext:
-    """Return the context that verifies servers and proxies; the bundle is read again when it changed.
+    """Return the context that verifies servers and proxies; a changed bundle is read again.
 
-    The defaults differ between Python versions and HTTP libraries; the same rules replace them all.
+    These rules replace the defaults, which differ between Python versions and HTTP libraries.
     The chain leads to a certificate in the bundle, each certificate on it is valid today, and the
     server's certificate lists the host in ``subjectAltName``.
 

@@ -1,120 +1,111 @@
-"""One HTTP/1.1 answer out of the bytes of a connection, however they are cut. Pure.
+"""Parse one HTTP/1.1 response from the bytes of a connection, in any division. No I/O.
 
-httptools (llhttp, which Node.js reads with) takes it apart and is strict: what could be read in two
-ways is an error, and the connection is not used again.
+httptools (llhttp, the parser of Node.js) does the work and is strict: an ambiguous response is an
+error, and its connection is not used again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import httptools
-from multidict import CIMultiDict
+
+from mulequeue.net.raw_response import RawResponse, ResponseError
 
 MAX_HEAD_BYTES = 64 * 1024
 
 
-class ResponseError(ValueError):
-    """What came is no HTTP/1.1 answer that could be read."""
-
-
 class ResponseParser:
-    """One answer, fed piece by piece.
+    """A parser for one response.
 
-    :param most_bytes: of its body; what is more is not kept.
+    :param max_bytes: limit of the body; the rest is discarded.
     """
 
-    def __init__(self, most_bytes: int) -> None:
-        self.status = 0
-        self.body = b""
-        """Of a body larger than ``most_bytes`` its beginning."""
-        self.is_whole = False
-        """The whole body is here."""
-        self.keeps = False
-        """The connection may be used for another request."""
+    def __init__(self, max_bytes: int) -> None:
+        self.response = RawResponse()
+        self.is_reusable = False
+        """The connection may carry another request."""
         self.has_begun = False
-        """Some bytes of it have come."""
-        self.encoding: str | None = None
-        """The Content-Encoding."""
-        self._most = most_bytes
+        """At least one byte of the response was received."""
+        self._max_bytes = max_bytes
         self._head_bytes = 0
-        self._fields: list[tuple[bytes, bytes]] = []
-        self._coding: bytes | None = None
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._transfer_encoding: bytes | None = None
         self._has_length = self._ends_with_connection = False
         self._parser = httptools.HttpResponseParser(self)
 
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """By name, whatever its case; repeated ones are joined."""
-        found: CIMultiDict[str] = CIMultiDict()
-        for raw, value in self._fields:
-            name, text = raw.decode("latin-1"), value.decode("latin-1").strip(" \t")
-            found[name] = f"{found[name]}, {text}" if name in found else text
-        return found
-
     def feed(self, data: bytes) -> bool:
-        """Take more bytes. Answers whether that is all of it, or all that is wanted.
+        """Parse more bytes; return True once the response is complete or exceeds the limit.
 
-        :raises ReplyError: it cannot be read.
+        :raises ResponseError: the bytes are not a valid response.
         """
         self.has_begun = self.has_begun or bool(data)
+        response = self.response
+        if not response.status:
+            self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as exc:
-            if not self.is_whole:
+            if not response.is_complete:
                 is_upgrade = isinstance(exc, httptools.HttpParserUpgrade)
                 raise ResponseError("another protocol" if is_upgrade else str(exc)) from None
-            self.keeps = False
-        if self._coding not in (None, b"chunked"):
-            raise ResponseError(f"its transfer-encoding is {self._coding!r}")
-        if not self.status:
-            self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEAD_BYTES:
-                raise ResponseError("its head does not end")
-        if len(self.body) > self._most:
-            self.body, self.is_whole, self.keeps = self.body[: self._most], False, False
-        elif not self.is_whole:
+            self.is_reusable = False
+        if self._transfer_encoding not in (None, b"chunked"):
+            raise ResponseError(f"its transfer-encoding is {self._transfer_encoding!r}")
+        if self._head_bytes > MAX_HEAD_BYTES and self._is_head_too_large():
+            raise ResponseError(f"its headers exceed {MAX_HEAD_BYTES} bytes")
+        if len(response.body) > self._max_bytes:
+            response.body = response.body[: self._max_bytes]
+            response.is_complete = self.is_reusable = False
+        elif not response.is_complete:
             return False
-        del self._parser  # it points back: only the garbage collector would free the two
+        del self._parser  # breaks the reference cycle: no work for the garbage collector
         return True
 
-    def end(self) -> bool:
-        """The other side closed the connection. Answers whether the answer is whole."""
-        self.is_whole = self.is_whole or self._ends_with_connection
-        return self.is_whole
+    def _is_head_too_large(self) -> bool:
+        """Return whether the head, possibly received with part of the body, exceeds the limit."""
+        if not self.response.status:
+            return True
+        return sum(len(name) + len(value) for name, value in self._headers) > MAX_HEAD_BYTES
 
-    # -- what the parser calls -----------------------------------------------------------------
+    def end(self) -> bool:
+        """Handle the end of the connection; return whether the response is complete."""
+        response = self.response
+        response.is_complete = response.is_complete or self._ends_with_connection
+        return response.is_complete
+
+    # -- httptools callbacks -------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
-        if self.is_whole:  # bytes behind the answer belong to nothing that was asked
-            self.keeps = False
+        if self.response.is_complete:  # the bytes after the response answer no request
+            self.is_reusable = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self.is_whole or self.status:  # of a trailer, or of what follows
+        if self.response.is_complete or self.response.status:  # a trailer, or a second message
             return
-        self._fields.append((name, value))
+        self._headers.append((name, value))
         match name.lower():
             case b"content-length":
                 self._has_length = True
             case b"content-encoding":
-                self.encoding = value.decode("latin-1").strip()
+                self.response.encoding = value.decode("latin-1").strip()
             case b"transfer-encoding":
-                self._coding = value.strip().lower()
+                self._transfer_encoding = value.strip().lower()
 
     def on_headers_complete(self) -> None:
+        response = self.response
         status = self._parser.get_status_code()
-        if status < 200:  # an interim answer; the real one follows
-            self._fields.clear()
-            self._has_length, self._coding, self.encoding = False, None, None
-        elif not self.is_whole:
-            self.status = status
-            self.keeps = self._parser.should_keep_alive()
-            is_framed = self._has_length or self._coding or status in (204, 304)
+        if status < 200:  # an interim response; the final one follows
+            self._headers.clear()
+            self._has_length, self._transfer_encoding, response.encoding = False, None, None
+        elif not response.is_complete:
+            response.status, response.raw_headers = status, self._headers
+            self.is_reusable = self._parser.should_keep_alive()
+            is_framed = self._has_length or self._transfer_encoding or status in (204, 304)
             self._ends_with_connection = not is_framed
 
     def on_body(self, data: bytes) -> None:
-        if not self.is_whole and len(self.body) <= self._most:
-            self.body = self.body + data if self.body else data
+        response = self.response
+        if not response.is_complete and len(response.body) <= self._max_bytes:
+            response.body = response.body + data if response.body else data
 
     def on_message_complete(self) -> None:
-        self.is_whole = bool(self.status)
+        self.response.is_complete = bool(self.response.status)

@@ -20,7 +20,7 @@ from support.proxy_server import ProxyServer
 from support.receiver import Receiver
 from support.waiting import wait_until
 
-from mulequeue.api import client
+from mulequeue.api import client, status_checks
 from mulequeue.errors import MuleQueueError
 from mulequeue.ledger import Ledger, unpack
 from mulequeue.settings import Settings
@@ -183,7 +183,7 @@ def attempts(settings: Settings) -> list[Callable[[], Any]]:
         lambda: profile,
         lambda: settings.profile("more"),
         lambda: client.submit_once(profile, path, {}, settings=settings),
-        lambda: client.fetch_once(profile, path, "r1", settings=settings),
+        lambda: status_checks.fetch_once(profile, path, "r1", settings=settings),
         lambda: notifications.deliver(told, settings=settings, timestamp=datetime.now(UTC)),
         lambda: Ledger.of(settings).record("t"),
     ]

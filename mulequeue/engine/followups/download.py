@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from mulequeue.api import client
+from mulequeue.api import status_checks
 from mulequeue.api.parsing import TaskReply
 from mulequeue.catalog.inputs import insert_asset
 from mulequeue.engine.followups import attempts
@@ -114,7 +114,7 @@ def _refresh_assets(outcome: Outcome, settings: Settings) -> Outcome | None:
     """The outcome with the URLs the API gives out now, or None."""
     if outcome.api_path is None or outcome.remote_id is None:
         return None
-    found = client.fetch_once(
+    found = status_checks.fetch_once(
         settings.profile(outcome.profile), outcome.api_path, outcome.remote_id, settings=settings
     )
     if not isinstance(found, TaskReply) or found.state != "succeeded":

@@ -40,7 +40,7 @@ def examine_account(app: Any, settings: Settings) -> list[Finding]:
     found = [finding for profile in profiles if (finding := wrong_site(app, profile))]
     # A key at the wrong site is refused, which is said already.
     sensible = [profile for profile in profiles if wrong_site(app, profile) is None]
-    for profile, checked in zip(sensible, check_keys(settings, sensible), strict=True):
+    for profile, checked in zip(sensible, check_keys(sensible), strict=True):
         found.append(key(app, profile, checked))
     found += former_fingerprints(app, settings.former_fingerprints)
     return found
@@ -77,18 +77,17 @@ def _start_for(host: str | None) -> str:
     return next(_KEY_STARTS[name] for name, url in SITES.items() if urlsplit(url).hostname == host)
 
 
-def check_keys(settings: Settings, profiles: Iterable[Profile]) -> list[KeyCheck]:
+def check_keys(profiles: Iterable[Profile]) -> list[KeyCheck]:
     """What the API thinks of each key; all are asked at once."""
-    from mulequeue.api.client import check_key
-    from mulequeue.net.environment import api_session
+    from mulequeue.api.status_checks import StatusClient, check_key
 
     path = catalog.all_models()[0].api_path
 
     async def ask() -> list[KeyCheck]:
-        async with api_session(settings, limit=8) as session:
+        async with StatusClient(limit=8) as checks:
             return await asyncio.gather(
                 *(
-                    check_key(session, profile, path, timeout_seconds=TIMEOUT_SECONDS)
+                    check_key(checks, profile, path, timeout_seconds=TIMEOUT_SECONDS)
                     for profile in profiles
                 )
             )

@@ -11,7 +11,7 @@ import pytest
 from support.api_calls import ID, PATH, PENDING, profile_of, submit
 from support.raw_server import http, raw_server
 
-from mulequeue.api import client, parsing
+from mulequeue.api import client, parsing, status_checks
 from mulequeue.settings import Settings
 
 
@@ -20,7 +20,9 @@ def test_it_works_beside_a_running_loop():
     with raw_server(http("202 Accepted", PENDING)) as server:
 
         async def inside():
-            checked = client.fetch_once(profile_of(server.url), PATH, ID, settings=Settings())
+            checked = status_checks.fetch_once(
+                profile_of(server.url), PATH, ID, settings=Settings()
+            )
             return submit(server.url), checked
 
         sent, fetched = asyncio.run(inside())
@@ -36,12 +38,12 @@ def test_it_works_in_greenlets():
         """
         from gevent import monkey; monkey.patch_all()
         import sys, gevent
-        from mulequeue.api import client
+        from mulequeue.api import client, status_checks
         from mulequeue.settings import Profile, Settings
         p = Profile(name="default", base_url=sys.argv[1], api_key="sk-mr-1")
         def one(number):
             sent = client.submit_once(p, "/v1/x", {"n": number}, settings=Settings())
-            got = client.fetch_once(p, "/v1/x", sent.reply.remote_id, settings=Settings())
+            got = status_checks.fetch_once(p, "/v1/x", sent.reply.remote_id, settings=Settings())
             return type(sent).__name__, got.state
         jobs = [gevent.spawn(one, number) for number in range(20)]
         gevent.joinall(jobs, raise_error=True)

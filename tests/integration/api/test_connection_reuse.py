@@ -12,7 +12,7 @@ from support.raw_server import certificate, http, plain_network, raw_server  # n
 
 from mulequeue.api.parsing import TaskReply
 from mulequeue.api.status_checks import StatusClient
-from mulequeue.settings import Profile, Settings
+from mulequeue.settings import Profile
 
 PATH = "/vendors/alibaba/v1/wan2.6-t2i/generation"
 PENDING = json.dumps({"task_info": {"status": "pending"}})
@@ -23,12 +23,10 @@ def check(url, *remote_ids, at_once=False, seconds=5):
     """Check these one after the other, or all at once; answers what was found."""
 
     async def run():
-        checks = StatusClient(Settings(), limit=4)
         profile = Profile(name="default", base_url=url, api_key="sk-mr-key")
-        calls = [checks.fetch(profile, PATH, each, timeout_seconds=seconds) for each in remote_ids]
-        found = await asyncio.gather(*calls) if at_once else [await call for call in calls]
-        await checks.close()
-        return found
+        async with StatusClient(limit=4) as checks:
+            calls = [checks.fetch(profile, PATH, id, timeout_seconds=seconds) for id in remote_ids]
+            return await asyncio.gather(*calls) if at_once else [await call for call in calls]
 
     return asyncio.run(run())
 

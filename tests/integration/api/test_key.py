@@ -9,7 +9,7 @@ from support.api_calls import GONE, ID, KEY, PATH, PENDING, profile_of, submit
 from support.raw_server import http, raw_server
 
 from mulequeue.api import client
-from mulequeue.net.environment import api_session
+from mulequeue.api.status_checks import StatusClient, check_key
 from mulequeue.settings import Settings
 
 
@@ -71,8 +71,8 @@ def test_a_key_is_checked_without_creating_anything(answer, works):
     with raw_server(answer) as server:
 
         async def check():
-            async with api_session(Settings(), limit=1) as session:
-                return await client.check_key(session, profile_of(server.url), PATH)
+            async with StatusClient(limit=1) as checks:
+                return await check_key(checks, profile_of(server.url), PATH)
 
         checked = asyncio.run(check())
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import json
 
 import pytest
-from support.api_calls import GONE, ID, KEY, PATH, PENDING, PROBLEM, profile_of
+from support.api_calls import GONE, ID, KEY, PATH, PENDING, PROBLEM
 from support.raw_server import drip, http, raw_server, say_and_close, say_nothing
 
 from mulequeue.api import client, parsing
-from mulequeue.net.environment import api_session
-from mulequeue.settings import Settings
 
 
 def test_a_status_check_reads_the_task(fetch):
@@ -47,6 +44,7 @@ NO_NEWS = {
     "oversized": http("200 OK", " " * 2**20 + PENDING),
     "gzip bomb": http("200 OK", gzip.compress(b" " * 50 * 1024**2), Content_Encoding="gzip"),
     "cut short": http("200 OK", PENDING[:9], Content_Length="90"),
+    "cut in the headers": b"HTTP/1.1 200 OK\r\nX: y\r\n",
     "not HTTP": b"hello\r\n\r\n",
 }
 
@@ -104,18 +102,3 @@ def test_a_remote_id_is_quoted(fetch):
         f"GET {PATH}/..%2Fa%2Fb%3Fc%3D1%23d HTTP/1.1",
         f"GET {PATH}/%2E%2E HTTP/1.1",
     ] == [r.line for r in server.requests]
-
-
-def test_status_checks_share_connections_and_keep_no_cookies():
-    """Many checks on one session travel on one connection, and no cookie comes back."""
-    with raw_server(http("200 OK", PENDING, Set_Cookie="a=b; Path=/")) as server:
-
-        async def thrice():
-            async with api_session(Settings(), limit=1) as session:
-                for _ in range(3):
-                    await client.fetch(session, profile_of(server.url), PATH, ID, timeout_seconds=5)
-
-        asyncio.run(thrice())
-
-    assert 1 == server.connections
-    assert [None] * 3 == [r.headers.get("cookie") for r in server.requests]

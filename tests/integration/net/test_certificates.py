@@ -14,15 +14,16 @@ from typing import Any
 
 import pytest
 import requests
+from support.api_calls import aiohttp_transport
 from support.fleet import KEY
 from support.private_ca import CA, WHOLE_CA, PrivateCA, private_ca
 from support.proxy_server import ProxyServer
 from support.raw_server import http, plain_network, raw_server  # noqa: F401
 
-from mulequeue.api.client import fetch_once, submit_once
+from mulequeue.api.client import submit_once
 from mulequeue.api.parsing import TaskReply
 from mulequeue.api.results import Accepted
-from mulequeue.api.status_checks import StatusClient
+from mulequeue.api.status_checks import StatusClient, open_transport
 from mulequeue.net.address_guard import AddressGuard
 from mulequeue.net.guarded_session import TransferSession
 from mulequeue.settings import Settings
@@ -43,24 +44,20 @@ def by_create(url: str) -> str:
     return verdict(submit_once(settings.profile(), PATH, {}, settings=settings))
 
 
-def by_status_check(url: str) -> str:
-    """What a kept connection for status checks makes of it."""
+def by_status_check(url: str, connect: Any = open_transport) -> str:
+    """Return the verdict of our own connections for status checks."""
 
     async def check() -> Any:
         settings = Settings(api_key=KEY, base_url=url)
-        checks = StatusClient(settings, limit=1)
-        try:
+        async with StatusClient(limit=1, connect=connect) as checks:
             return await checks.fetch(settings.profile(), PATH, "r1", timeout_seconds=10)
-        finally:
-            await checks.close()
 
     return verdict(asyncio.run(check()))
 
 
-def by_session(url: str) -> str:
-    """What aiohttp makes of it, which checks statuses through a proxy and without a worker."""
-    settings = Settings(api_key=KEY, base_url=url)
-    return verdict(fetch_once(settings.profile(), PATH, "r1", settings=settings))
+def by_aiohttp(url: str) -> str:
+    """Return the verdict of aiohttp, which checks statuses through a proxy."""
+    return by_status_check(url, aiohttp_transport)
 
 
 def by_transfer(url: str) -> str:
@@ -81,7 +78,7 @@ def verdict(answer: object) -> str:
     return ACCEPTED
 
 
-WAYS = (by_create, by_status_check, by_session, by_transfer)
+WAYS = (by_create, by_status_check, by_aiohttp, by_transfer)
 
 
 def verdicts(url: str) -> set[str]:

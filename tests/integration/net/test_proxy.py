@@ -20,9 +20,10 @@ from support.proxy_server import ProxyServer
 from support.raw_server import RawServer, http, plain_network, raw_server  # noqa: F401
 from support.waiting import wait_until
 
-from mulequeue.api.client import NotSent, fetch_once, submit_once
+from mulequeue.api.client import NotSent, submit_once
 from mulequeue.api.parsing import TaskReply
 from mulequeue.api.request_options import PROXY_LOGIN
+from mulequeue.api.status_checks import fetch_once
 from mulequeue.net.address_guard import AddressGuard
 from mulequeue.net.guarded_session import TransferSession
 from mulequeue.settings import Settings

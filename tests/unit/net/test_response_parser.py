@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mulequeue.net.response_parser import MAX_HEAD_BYTES, ResponseError, ResponseParser
+from mulequeue.net.raw_response import ResponseError
+from mulequeue.net.response_parser import MAX_HEAD_BYTES, ResponseParser
 
 MOST = 64
 ANSWERS = {
@@ -46,8 +47,9 @@ def test_an_answer_is_read_wherever_it_is_cut(data, expected):
         for part in parts:
             if reply.feed(part):
                 break
-        assert (*expected[:2], True) == (reply.status, reply.body, reply.is_whole)
-        assert expected[2] == reply.keeps
+        response = reply.response
+        assert (*expected[:2], True) == (response.status, response.body, response.is_complete)
+        assert expected[2] == reply.is_reusable
 
 
 BROKEN = {
@@ -87,7 +89,7 @@ def test_a_body_without_a_length_ends_with_the_connection():
     assert not reply.feed(b"lo")
 
     assert reply.end()
-    assert (b"hello", False) == (reply.body, reply.keeps)
+    assert (b"hello", False) == (reply.response.body, reply.is_reusable)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +121,12 @@ def test_a_large_body_is_cut(data):
     reply = ResponseParser(MOST)
 
     assert reply.feed(data)
-    assert (b"x" * MOST, False, False) == (reply.body, reply.is_whole, reply.keeps)
+    response = reply.response
+    assert (b"x" * MOST, False, False) == (
+        response.body,
+        response.is_complete,
+        reply.is_reusable,
+    )
 
 
 @pytest.mark.parametrize("more", [b"HTTP/1.1 200 OK\r\n", b"nonsense", b"\x00"])
@@ -132,7 +139,11 @@ def test_a_connection_that_says_more_is_not_used_again(framing, more):
     reply = ResponseParser(MOST)
 
     assert reply.feed(b"HTTP/1.1 200 OK\r\n" + framing + more)
-    assert (b"x", True, False) == (reply.body, reply.is_whole, reply.keeps)
+    assert (b"x", True, False) == (
+        reply.response.body,
+        reply.response.is_complete,
+        reply.is_reusable,
+    )
 
 
 def test_headers_are_found_in_any_case():
@@ -140,4 +151,4 @@ def test_headers_are_found_in_any_case():
     reply = ResponseParser(MOST)
     reply.feed(b"HTTP/1.1 429 No\r\nretry-AFTER:  7 \r\nA: 1\r\na: 2\r\nContent-Length: 0\r\n\r\n")
 
-    assert ("7", "1, 2") == (reply.headers["Retry-After"], reply.headers["A"])
+    assert ("7", "1, 2") == (reply.response.headers["Retry-After"], reply.response.headers["A"])

@@ -1,0 +1,121 @@
+"""aiohttp for requests to the API: sessions, the connection of a create request, and errors."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import aiohttp
+
+from mulequeue.net.environment import ca_bundle, tls_context
+from mulequeue.net.raw_response import RawResponse, ResponseError
+from mulequeue.net.response_parser import MAX_HEAD_BYTES
+from mulequeue.net.status_transport import ProxyError
+
+
+def keepalive_session(
+    headers: Mapping[str, str], *, ssl_context: ssl.SSLContext, limit: int
+) -> aiohttp.ClientSession:
+    """Return a session that keeps connections open. Call inside the running loop.
+
+    :param headers: of every request.
+    :param limit: maximum number of connections.
+    """
+    connector = aiohttp.TCPConnector(
+        limit=limit,
+        ssl=ssl_context,
+        resolver=aiohttp.ThreadedResolver(),
+        keepalive_timeout=60,
+    )
+    return _session(connector, headers)
+
+
+def fresh_session(connector: FreshConnector, headers: Mapping[str, str]) -> aiohttp.ClientSession:
+    """Return a session for one request over a new connection."""
+    return _session(connector, headers)
+
+
+class TooLate(Exception):
+    """The connection is open, but the request must no longer be sent."""
+
+
+class FreshConnector(aiohttp.TCPConnector):
+    """Connects for one request and records whether the connection was established.
+
+    :param before_request: called when the connection is established; may raise to send nothing.
+    """
+
+    def __init__(self, before_request: Callable[[], None]) -> None:
+        super().__init__(
+            limit=1,
+            force_close=True,
+            ssl=tls_context(ca_bundle()),
+            resolver=aiohttp.ThreadedResolver(),
+        )
+        self._before_request = before_request
+        self.connected = False
+        """True from the moment at which bytes of the request may have been sent."""
+
+    async def connect(self, *args: Any, **kwargs: Any) -> Any:
+        """Connect (DNS, TCP, proxy, TLS), then call ``before_request``."""
+        if self.connected:
+            raise TooLate("this connector is for one request")
+        connection = await super().connect(*args, **kwargs)
+        try:
+            self._before_request()
+        except BaseException:
+            connection.close()
+            raise
+        self.connected = True
+        return connection
+
+
+def _session(connector: aiohttp.TCPConnector, headers: Mapping[str, str]) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        # trust_env would read .netrc and start a thread per request; proxy_for does its useful part.
+        trust_env=False,
+        # The size of the decoded body is limited as well: RawResponse.decoded.
+        auto_decompress=False,
+        max_field_size=MAX_HEAD_BYTES,
+        headers=headers,
+    )
+
+
+async def receive(
+    response: aiohttp.ClientResponse, into: RawResponse, *, max_bytes: int
+) -> RawResponse:
+    """Read a response up to ``max_bytes`` of its body; ``into`` keeps what arrives before an error."""
+    into.status, into.raw_headers = response.status, response.raw_headers
+    into.encoding = response.headers.get("Content-Encoding")
+    content = response.content
+    while not content.at_eof():
+        into.body += await content.readany()
+        if len(into.body) > max_bytes:
+            into.body = into.body[:max_bytes]
+            response.close()
+            return into
+    into.is_complete = True
+    return into
+
+
+@contextmanager
+def translated_errors() -> Iterator[None]:
+    """Raise aiohttp's errors as those of :class:`~mulequeue.net.status_transport.StatusTransport`."""
+    try:
+        yield
+    except aiohttp.ClientHttpProxyError as exc:
+        raise ProxyError(exc.status) from None
+    except TimeoutError:
+        raise TimeoutError from None
+    except (aiohttp.ClientPayloadError, aiohttp.ClientResponseError) as exc:
+        raise ResponseError(str(exc)) from None
+    except aiohttp.ServerDisconnectedError:
+        raise ConnectionError("the server closed the connection") from None
+    except aiohttp.ClientError as exc:
+        if isinstance(exc, OSError):
+            raise
+        raise ConnectionError(str(exc)) from None
