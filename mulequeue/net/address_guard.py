@@ -1,7 +1,7 @@
-"""Which addresses a transfer may go to: asset URLs and notification targets are strangers' words.
+"""Reject URLs and addresses that a transfer must not connect to (SSRF).
 
-An asset URL comes from the API's answer, a notification target from whoever starts the task.
-Neither may reach into the private network of the machine that follows it.
+Asset URLs come from the API's responses and notification targets from the caller of a task. Neither
+may reach the private network of the worker.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from mulequeue.errors import MuleQueueError
-from mulequeue.settings import Settings
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -24,24 +23,24 @@ _HOW_TO_ALLOW = (
 
 
 class AddressRefused(MuleQueueError):
-    """A URL leads to an address that transfers do not go to; nothing was sent there."""
+    """A URL leads to a forbidden address; nothing was sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddressGuard:
-    """Says no to URLs and peers that are not on the public internet."""
+    """Rejects URLs and peers that are not on the public internet."""
 
     allow_private: bool = False
-    """Every address and plain http (``mulequeue_allow_private_addresses``)."""
+    """Allow every address, and plain http."""
     allow_loopback: bool = False
-    """This machine, also over plain http: a profile's own host is on it (an emulator)."""
+    """Allow this machine, also over plain http."""
 
     def check_url(self, url: str, *, resolve: bool = False) -> None:
-        """Refuse a URL by its words alone: scheme, credentials, a literal address.
+        """Reject a URL with a wrong scheme, credentials, or a forbidden literal address.
 
-        :param resolve: also look the host up and check what comes back. A name that does not
-            resolve passes: behind a proxy only the proxy may know it.
-        :raises AddressRefused: with what to change.
+        :param resolve: also resolve the host and check its addresses. A name that does not resolve
+            is accepted: behind a proxy possibly only the proxy can resolve it.
+        :raises AddressRefused: with the setting to change.
         """
         try:
             parts = urlsplit(url)
@@ -66,11 +65,11 @@ class AddressGuard:
                 self.check_address(address, host)
 
     def check_address(self, address: str, host: str | None = None) -> None:
-        """Refuse an IP address that is not public.
+        """Reject an IP address that is not public.
 
-        :param address: the connected peer's, or one a name resolved to.
-        :param host: the name it stands for, for the message.
-        :raises AddressRefused: with what to change.
+        :param address: of the connected peer, or of a resolved name.
+        :param host: the name that has this address, for the message.
+        :raises AddressRefused: with the setting to change.
         """
         if self.allow_private:
             return
@@ -80,27 +79,18 @@ class AddressGuard:
             raise AddressRefused(f"{name} is not a public address. {_HOW_TO_ALLOW}")
 
     def _allows_http(self, host: str) -> bool:
-        return self.allow_private or (self.allow_loopback and _is_loopback(host))
-
-
-def guard_for(settings: Settings) -> AddressGuard:
-    """The guard these settings ask for."""
-    hosts = [settings.base_url, *(given.get("base_url") for given in settings.profiles.values())]
-    return AddressGuard(
-        allow_private=settings.allow_private_addresses,
-        allow_loopback=any(_is_loopback(urlsplit(str(url)).hostname or "") for url in hosts if url),
-    )
+        return self.allow_private or (self.allow_loopback and is_loopback(host))
 
 
 def is_public(ip: _Address) -> bool:
-    """Whether an address, or the IPv4 address inside it, is on the public internet."""
+    """Return whether an address, or the IPv4 address in it, is on the public internet."""
     ip = _inner(ip)
     # Multicast and some reserved ranges count as "global" in the standard library.
     return ip.is_global and not (ip.is_multicast or ip.is_reserved)
 
 
 def _inner(ip: _Address) -> _Address:
-    """The IPv4 address that an IPv6 address carries (mapped, 6to4, NAT64), else the address."""
+    """Return the IPv4 address in an IPv6 address (mapped, 6to4, NAT64), else the address."""
     if isinstance(ip, ipaddress.IPv6Address):
         if ip in _NAT64:
             return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
@@ -115,7 +105,8 @@ def _address(text: str) -> _Address | None:
         return None
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Return whether a host name or address is this machine, without resolving names."""
     ip = _address(host)
     return host.lower() == "localhost" if ip is None else _inner(ip).is_loopback
 
@@ -129,6 +120,6 @@ def _resolved(host: str, port: int) -> list[str]:
 
 
 def shown_url(url: str) -> str:
-    """A URL without what may be secret in it (credentials, query), for a message."""
+    """Return a URL for a message, without credentials, query and fragment (possibly secret)."""
     bare = url.split("?")[0].split("#")[0]
     return repr(bare.rpartition("@")[2][:200])

@@ -44,8 +44,10 @@ class RawResponse:
         :param max_bytes: the largest result; a small body can expand to gigabytes.
         :raises ResponseError: the result is larger, the body is damaged, or the encoding unknown.
         """
-        encoding = (self.encoding or "identity").strip().lower()
-        if encoding == "identity":
+        if self.encoding is None:
+            return self.body
+        encoding = self.encoding.strip().lower()
+        if encoding in ("", "identity"):
             return self.body
         if encoding not in _ENCODINGS:
             raise ResponseError(f"Content-Encoding {encoding[:40]!r} was not asked for")

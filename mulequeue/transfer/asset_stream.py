@@ -14,11 +14,12 @@ import requests
 import urllib3
 
 from mulequeue.errors import AssetGone, DownloadError
-from mulequeue.net.address_guard import AddressRefused, guard_for, shown_url
+from mulequeue.net.address_guard import AddressRefused, shown_url
 from mulequeue.net.environment import CONNECT_TIMEOUT_SECONDS
 from mulequeue.net.guarded_session import TransferSession, describe
 from mulequeue.net.session_pool import session_pool
 from mulequeue.settings import Settings
+from mulequeue.transfer.guard import guard_for
 
 CHUNK_BYTES = 512 * 1024  # of 2 MiB files, a third less CPU than with 1 MiB
 _MAX_REDIRECTS = 5

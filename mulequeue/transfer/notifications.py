@@ -24,11 +24,12 @@ import urllib3
 from standardwebhooks import Webhook
 
 from mulequeue.errors import ConfigurationError, InputError, NotificationError
-from mulequeue.net.address_guard import AddressRefused, guard_for
+from mulequeue.net.address_guard import AddressRefused
 from mulequeue.net.environment import CONNECT_TIMEOUT_SECONDS
 from mulequeue.net.guarded_session import TransferSession, describe
 from mulequeue.outcome import OUTCOME_STATUSES
 from mulequeue.settings import Settings
+from mulequeue.transfer.guard import guard_for
 
 _MAX_ANSWER_BYTES = 64 * 1024
 _PREFIX = "whsec_"
