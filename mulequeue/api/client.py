@@ -156,7 +156,7 @@ def _input_error(exc: Exception) -> ErrorInfo:
 def _last_check(not_after: Callable[[], bool] | None) -> Callable[[], None]:
     def check() -> None:
         if not_after is not None and not_after():
-            raise TooLate("too long passed since it was decided to send this")
+            raise TooLate("too much time has passed since the decision to send this request")
 
     return check
 

@@ -26,7 +26,7 @@ def headers_of(profile: Profile) -> dict[str, str]:
     key = profile.api_key
     if not key.isascii() or not key.isprintable() or " " in key:
         raise ConfigurationError(
-            f"The API key of profile {profile.name!r} holds characters no key has "
+            f"The API key of profile {profile.name!r} contains an invalid character "
             "(a space, a line break, a typographic quote?). Copy it again."
         )
     return {**COMMON_HEADERS, "Authorization": f"Bearer {key}", "Accept": "application/json"}

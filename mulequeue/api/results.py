@@ -1,10 +1,12 @@
-"""What came of a request: the values, and what an answer to a create request means for the money.
+"""Classify the responses of the API: each result decides whether a request may be repeated.
 
-Accepted     there is an id
-NotSent      nothing left this machine: may be sent again
-RetryLater   the API says later (429, 503 with Retry-After): may be sent again
-Refused      the API says no: sending it again changes nothing
-Unknown      it was sent and nobody knows: never to be sent again by itself
+A create request ends as one of:
+
+Accepted     the generation exists
+NotSent      the request did not leave this machine: may be sent again
+RetryLater   the API is busy (429, or 503 with Retry-After): may be sent again
+Refused      the API rejected it: sending it again would change nothing
+Unknown      the generation may exist and be paid: must not be sent again automatically
 """
 
 from __future__ import annotations
@@ -21,12 +23,12 @@ from mulequeue.outcome import ErrorInfo, Kind
 MAX_ANSWER_BYTES = 1024**2
 MAX_ERROR_BYTES = 64 * 1024
 MAX_CHECK_PAUSE_SECONDS = 300.0
-"""Status checks rest no longer, whatever ``Retry-After`` says: some asset URLs live for an hour."""
+"""Longest pause of status checks, also if ``Retry-After`` is longer: some asset URLs expire after an hour."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
-    """The generation exists under ``reply.remote_id``; it may even be over already."""
+    """The generation exists under ``reply.remote_id``; it may already be final."""
 
     reply: parsing.TaskReply
     trace_id: str | None
@@ -34,14 +36,14 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotSent:
-    """Nothing left this machine: no connection came up, or it was too late to send."""
+    """Nothing was sent: the connection failed, or it was too late to send."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryLater:
-    """The API wants it later: 429, or 503 with Retry-After."""
+    """The API accepts the request only later: 429, or 503 with Retry-After."""
 
     retry_after_seconds: float | None
     error: ErrorInfo
@@ -49,7 +51,7 @@ class RetryLater:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unknown:
-    """It was sent, and no answer says whether the generation exists."""
+    """The request was sent, and no response shows whether the generation exists."""
 
     reason: str
     status_code: int | None
@@ -57,7 +59,7 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """The API (or the edge in front of it) says no, or the body cannot be written as JSON."""
+    """The API (or the edge in front of it) rejected it, or the body cannot be written as JSON."""
 
     error: ErrorInfo
 
@@ -68,12 +70,12 @@ class NotFound:
 
     error: ErrorInfo
     gone: bool
-    """The API says that the id does not exist; else it may be the route, or not visible yet."""
+    """The API reports that the id does not exist; otherwise the route may not exist."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transient:
-    """A status check that told nothing; it never fails a generation."""
+    """A status check without a result; it never fails a generation."""
 
     reason: str
     status_code: int | None
@@ -82,10 +84,10 @@ class Transient:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyCheck:
-    """What the API thinks of a key."""
+    """The result of a check of an API key."""
 
     works: bool | None
-    """None: the API could not be asked."""
+    """None: the check gave no answer."""
     reason: str
 
 
@@ -94,7 +96,7 @@ Fetched = parsing.TaskReply | NotFound | Transient
 
 
 def read_check(answer: RawResponse, kind: Kind | None) -> Fetched:
-    """What an answer to a status check says."""
+    """Read the response to a status check."""
     status = answer.status
     if not 200 <= status < 300:
         error = _error(answer)
@@ -115,14 +117,14 @@ def read_check(answer: RawResponse, kind: Kind | None) -> Fetched:
 def transient(
     reason: str, status_code: int | None = None, retry_after_seconds: float | None = None
 ) -> Transient:
-    """The verdict on a status check that has to be made again."""
+    """Return the result of a status check that must be repeated."""
     return Transient(
         reason=reason, status_code=status_code, retry_after_seconds=retry_after_seconds
     )
 
 
 def classify_create(answer: RawResponse, kind: Kind | None) -> Submitted:
-    """What an answer to a create request means for the money."""
+    """Classify the response to a create request."""
     status = answer.status
     if 200 <= status < 300:
         return _classify_success(answer, kind)
@@ -148,7 +150,7 @@ def _classify_success(answer: RawResponse, kind: Kind | None) -> Submitted:
     trace_id = answer.headers.get("Traceparent")
     if reply.remote_id:
         if reply.error is not None and reply.error.type == "NoAssets":
-            # A create that is over at once need not name its files: a status check is asked first.
+            # A create response may be final and name no files yet: a status check follows.
             reply = reply._replace(state="active", error=None)
         return Accepted(reply=reply, trace_id=trace_id)
     if reply.error is not None and reply.error.type == "GenerationFailed":

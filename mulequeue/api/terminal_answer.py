@@ -1,4 +1,4 @@
-"""What the API answered at the end, as the ledger and the outcome keep it."""
+"""Convert a terminal response of the API into the form of the ledger and the outcome."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from mulequeue.outcome import ErrorInfo, Kind
 def answer_of(
     reply: TaskReply, *, kind: Kind | None, retention_seconds: float, now: float
 ) -> dict[str, Any]:
-    """A terminal answer, JSON-ready.
+    """Return a terminal response as a JSON-compatible dictionary.
 
-    :param retention_seconds: how long the assets can be fetched after success.
+    :param retention_seconds: time during which the assets can be fetched after success.
     :param now: unix seconds.
     """
     until = datetime.fromtimestamp(now, UTC) + timedelta(seconds=retention_seconds)
@@ -38,10 +38,10 @@ def answer_of(
 
 
 def reported_duration(answer: Mapping[str, Any]) -> float | None:
-    """Seconds from ``created_at`` to ``updated_at`` of an answer that :func:`answer_of` made.
+    """Return the seconds from ``created_at`` to ``updated_at`` in the result of :func:`answer_of`.
 
-    The API writes ISO-8601 with ``Z`` or an offset, with and without microseconds. None: one of them
-    is missing or unreadable, or they are the same, which tells nothing.
+    The API writes ISO-8601 with ``Z`` or an offset, with and without microseconds. Return None if
+    one of the times is missing or unreadable, or if they are equal.
     """
     try:
         created, updated = (_time(answer[name]) for name in ("created_at", "updated_at"))
@@ -56,5 +56,5 @@ def _time(text: str) -> datetime:
 
 
 def error_of(error: ErrorInfo) -> dict[str, Any]:
-    """An error, JSON-ready, without what is not known."""
+    """Return an error as a JSON-compatible dictionary, without fields that are None."""
     return {key: value for key, value in asdict(error).items() if value is not None}

@@ -1,9 +1,9 @@
-"""The signature of MuleRouter's webhooks.
+"""Verify the signature of MuleRouter's webhooks.
 
 The API's webhook page: ``X-MuleRouter-Webhook-Signature`` is ``v1=`` and the HMAC-SHA256 of
-``{X-MuleRouter-Webhook-Id}.{X-MuleRouter-Webhook-Timestamp}.{raw body}``. It leaves open whether
-the digest is written in hex or base64, and whether the key is the secret's text or what its base64
-says, so both are taken. (It is not the Standard Webhooks scheme; its verifiers refuse it.)
+``{X-MuleRouter-Webhook-Id}.{X-MuleRouter-Webhook-Timestamp}.{raw body}``. The page does not specify
+whether the digest is written in hex or base64, and whether the key is the secret's text or the
+decoded base64, so all are accepted. (It is not the Standard Webhooks scheme.)
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ TIMESTAMP_HEADER = "X-MuleRouter-Webhook-Timestamp"
 SIGNATURE_HEADER = "X-MuleRouter-Webhook-Signature"
 MAX_SKEW_SECONDS = 300.0
 _DIGEST_BYTES = hashlib.sha256().digest_size
-_MAX_SIGNATURES = 4  # room for a secret that is being replaced
+_MAX_SIGNATURES = 4  # more than one while a secret is being replaced
 
 
 class SignatureError(ValueError):
-    """The webhook is not signed by who knows a secret, or not now; the text says what is wrong."""
+    """The signature or its timestamp is missing, wrong, or too old; the text names the reason."""
 
 
 def check_signature(
     headers: Mapping[str, str], body: bytes, *, secrets: Iterable[str], now: float
 ) -> None:
-    """Let pass only what was signed with one of the secrets, about now. In constant time.
+    """Raise unless the request was signed with one of the secrets within 300 seconds of ``now``.
 
-    :param headers: of the request; upper and lower case do not matter.
-    :param body: exactly as it arrived.
+    :param headers: of the request, in any case.
+    :param body: exactly as received.
     :param secrets: as the console shows them (``whsec_…``).
-    :param now: unix seconds; the timestamp may be 300 seconds away from it.
-    :raises SignatureError: anything else.
+    :param now: unix seconds.
+    :raises SignatureError: the request is not signed, or the signature is wrong or too old.
     """
     given = {name.lower(): value for name, value in headers.items()}
     name, timestamp, signature = (
@@ -45,17 +45,17 @@ def check_signature(
     if not (name and timestamp and signature):
         raise SignatureError("not signed")
     if not re.fullmatch(r"[0-9]{1,12}", timestamp):
-        raise SignatureError("its timestamp is no number of seconds")
+        raise SignatureError("its timestamp is not a number of seconds")
     signed = f"{name}.{timestamp}.".encode(errors="replace") + body
     digests = [hmac.digest(key, signed, "sha256") for key in _keys(secrets)]
-    # Every pair is compared, whichever fits: the time tells nothing.
-    fits = [
+    # Every pair is compared, so that the time does not depend on which one matches.
+    matches = [
         hmac.compare_digest(one, digest) for one in _digests_in(signature) for digest in digests
     ]
-    if not any(fits):
+    if not any(matches):
         raise SignatureError("its signature is wrong")
     if abs(now - int(timestamp)) > MAX_SKEW_SECONDS:
-        raise SignatureError("it was signed too long ago, or the clocks disagree")
+        raise SignatureError("it was signed too long ago, or the clocks differ")
 
 
 def _keys(secrets: Iterable[str]) -> list[bytes]:
@@ -69,7 +69,7 @@ def _keys(secrets: Iterable[str]) -> list[bytes]:
 
 
 def _digests_in(signature: str) -> list[bytes]:
-    """What ``v1=…`` holds, in hex or in base64 of either alphabet, with or without padding."""
+    """Decode the digests of ``v1=…``: hex, or base64 of both alphabets, with or without padding."""
     found = []
     for part in re.split(r"[\s,]+", signature)[:_MAX_SIGNATURES]:
         version, _, text = part.partition("=")

@@ -10,8 +10,7 @@ from typing import Any
 import aiohttp
 
 from mulequeue.net.environment import ca_bundle, tls_context
-from mulequeue.net.raw_response import RawResponse, ResponseError
-from mulequeue.net.response_parser import MAX_HEAD_BYTES
+from mulequeue.net.raw_response import MAX_HEAD_BYTES, RawResponse, ResponseError
 from mulequeue.net.status_transport import ProxyError
 
 

@@ -1,7 +1,7 @@
-"""The sessions under downloads and notifications: guarded, verified, and cut off in time.
+"""HTTP sessions of downloads and notifications: guarded against SSRF, with a total deadline.
 
-They make one request at a time, to one host. What is kept open between two requests is a connection
-that went through the guard when it was made.
+A session sends one request at a time, to one host. A connection that stays open between two
+requests was checked by the guard when it was made.
 """
 
 from __future__ import annotations
@@ -28,29 +28,29 @@ _HEADERS = {"User-Agent": USER_AGENT, "Accept": "*/*"}
 
 
 class TransferSession:
-    """Asks over a connection that goes only where its guard allows and can be cut off in time.
+    """A session that connects only to addresses its guard allows and that can be cut at any time.
 
-    Below :class:`requests.Session`, whose cookies, redirects and ``.netrc`` a transfer has no use
-    for: what is sent is the same for every host.
+    It uses the adapter of requests without :class:`requests.Session`, whose cookies, redirects and
+    ``.netrc`` a transfer must not use: it sends the same headers to every host.
 
-    :param guard: is asked about every URL, and about every peer before a byte is sent to it.
+    :param guard: checks every URL, and every peer before a byte is sent to it.
     """
 
     def __init__(self, guard: AddressGuard) -> None:
         self.guard = guard
         self.was_cut = False
         self.was_read = False
-        """The last answer was read to its end: the connection may carry another request."""
-        self._line: socket.socket | None = None
+        """The last response was read completely: the connection may carry another request."""
+        self._socket: socket.socket | None = None
         self._connection: Any = None
         self._joins = 0
         self.bundle = ca_bundle()
-        """What its connections are verified with, until it is closed."""
+        """The CA bundle that verifies the connections, until the session is closed."""
         self._adapter = _GuardedAdapter(self)
 
     @property
     def is_reusable(self) -> bool:
-        """Whether it holds a connection that is open and has nothing left on it."""
+        """Return whether the connection is open and all its responses were read."""
         return self._is_open() and self.was_read and not self.was_cut
 
     def _is_open(self) -> bool:
@@ -59,7 +59,7 @@ class TransferSession:
     def get(
         self, url: str, *, headers: Mapping[str, str] | None = None, timeout: Timeout
     ) -> requests.Response:
-        """A GET, once more when a connection of before turns out to be closed; see :meth:`post`."""
+        """Send a GET request, once more if the reused connection was closed; see :meth:`post`."""
         request = self._prepared("GET", url, None, headers)
         was_open, joins = self._is_open(), self._joins
         try:
@@ -72,11 +72,11 @@ class TransferSession:
     def post(
         self, url: str, *, data: bytes, headers: Mapping[str, str], timeout: Timeout
     ) -> requests.Response:
-        """One request, its answer's body not read yet; a redirect is an answer like any other.
+        """Send a POST request and return the response; its body is not read, no redirect followed.
 
-        :param timeout: seconds; or those to connect, and those between two bytes.
+        :param timeout: seconds to connect and between two bytes; or one value for each.
         :raises AddressRefused: before any byte of the request is sent.
-        :raises requests.RequestException: no answer.
+        :raises requests.RequestException: there is no response.
         """
         return self._send(self._prepared("POST", url, data, headers), timeout)
 
@@ -91,7 +91,7 @@ class TransferSession:
         self.was_read = False
         url = request.url or ""
         proxy = proxy_for(url)
-        if proxy is not None:  # the peer will be the proxy, so the name has to be looked up here
+        if proxy is not None:  # the peer is the proxy, so the host's addresses are checked here
             self.guard.check_url(url, resolve=True)
         response = self._adapter.send(
             request,
@@ -100,18 +100,18 @@ class TransferSession:
             verify=self.bundle,
             proxies={"all": proxy} if proxy else {},
         )
-        if self.was_cut:  # the standard library takes headers that end early for all of them
+        if self.was_cut:  # http.client accepts headers that end early as complete
             response.close()
             raise requests.exceptions.ReadTimeout("cut before the headers were complete")
         return response
 
     def joined(self, sock: socket.socket, connection: Any) -> None:
-        """Check a connection that was just made, and remember its line for :meth:`cut`."""
+        """Check the peer of a new connection, and keep its socket for :meth:`cut`."""
         if connection.proxy is None:
             self.guard.check_address(sock.getpeername()[0], connection.host)
-        # A duplicate, since TLS takes the original socket over.
-        line, old = socket.socket(fileno=os.dup(sock.fileno())), self._line
-        self._line, self._connection = line, connection
+        # A duplicate, because TLS detaches the original socket.
+        duplicate, old = socket.socket(fileno=os.dup(sock.fileno())), self._socket
+        self._socket, self._connection = duplicate, connection
         self._joins += 1
         if old is not None:
             old.close()
@@ -119,24 +119,24 @@ class TransferSession:
             self.cut()
 
     def cut(self) -> None:
-        """End the connection now, whatever it is waiting for; safe from another thread."""
+        """Shut the connection down immediately; may be called from another thread."""
         self.was_cut = True
-        line = self._line
-        if line is not None:
+        sock = self._socket
+        if sock is not None:
             try:
-                line.shutdown(socket.SHUT_RDWR)
-            except OSError:  # already gone
+                sock.shutdown(socket.SHUT_RDWR)
+            except OSError:  # already closed
                 return
 
     @contextmanager
     def total_deadline(self, seconds: float) -> Iterator[None]:
-        """Cut the session after ``seconds``: a timeout of requests starts anew with every byte."""
+        """Cut the session after ``seconds``; a timeout of requests restarts with every byte."""
         alarm = deadlines.after(seconds, self.cut)
         try:
             yield
         finally:
             if not deadlines.cancel(alarm):
-                self.was_cut = True  # or it is cut in the next instant
+                self.was_cut = True  # the timer is due, though possibly not called yet
 
     def __enter__(self) -> Self:
         return self
@@ -145,15 +145,15 @@ class TransferSession:
         self.close()
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         self._adapter.close()
-        line, self._line = self._line, None
-        if line is not None:
-            line.close()
+        sock, self._socket = self._socket, None
+        if sock is not None:
+            sock.close()
 
 
 def describe(exc: Exception) -> str:
-    """An exception of requests in one line, without the URL's path and query (they may be secret)."""
+    """Describe an exception of requests in one line, without the URL's path and query (secret)."""
     if isinstance(exc, requests.exceptions.Timeout):
         return "no answer in time"
     inner: Any = exc
@@ -168,7 +168,7 @@ def describe(exc: Exception) -> str:
 
 
 class _GuardedAdapter(HTTPAdapter):
-    """Makes connections that report to their session before a byte is sent."""
+    """Makes connections that their session checks before a byte is sent."""
 
     def __init__(self, session: TransferSession) -> None:
         self._session, self._classes = session, _pool_classes(session)
@@ -194,7 +194,7 @@ def _pool_classes(session: TransferSession) -> dict[str, Any]:
 
     class Secure(HTTPSConnection):
         def connect(self) -> None:
-            # requests verifies no TLS proxy on the way to an http URL, and loads the bundle each time.
+            # requests does not verify a TLS proxy for http URLs, and loads the bundle every time.
             self.ssl_context, self.cert_reqs = tls_context(session.bundle), "CERT_REQUIRED"
             self.ca_certs = self.ca_cert_dir = None
             super().connect()

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from multidict import CIMultiDict
 
+MAX_HEAD_BYTES = 64 * 1024
+"""Limit of a response's status line and headers."""
 _ENCODINGS = ("gzip", "x-gzip", "deflate")
 
 

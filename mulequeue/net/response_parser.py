@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import httptools
 
-from mulequeue.net.raw_response import RawResponse, ResponseError
-
-MAX_HEAD_BYTES = 64 * 1024
+from mulequeue.net.raw_response import MAX_HEAD_BYTES, RawResponse, ResponseError
 
 
 class ResponseParser:

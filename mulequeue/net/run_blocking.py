@@ -1,4 +1,4 @@
-"""Run a coroutine from ordinary code, whatever loop or pool the calling thread belongs to."""
+"""Run a coroutine from synchronous code, in any worker pool."""
 
 from __future__ import annotations
 
@@ -12,25 +12,24 @@ T = TypeVar("T")
 
 
 def run_blocking(start: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run one coroutine to its end and return what it returns.
+    """Run one coroutine and return its result.
 
-    A thread that already runs a loop gets a short-lived thread beside it; under gevent the
-    coroutine always runs on a native thread, because greenlets of one thread would meet in one
-    loop.
+    If the thread already runs an event loop, the coroutine runs on a new thread. Under gevent it
+    always runs on a native thread, because all greenlets of a thread would share one loop.
 
-    :param start: makes the coroutine, in the thread that runs it.
+    :param start: returns the coroutine; called in the thread that runs it.
     """
     if "gevent" in sys.modules and _is_patched_by_gevent():
-        return _on_gevents_threads(start)
+        return _on_native_thread(start)
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         return _run(start)
-    return _beside(start)
+    return _on_new_thread(start)
 
 
 def _run(start: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    # Not asyncio.run: at the end it waits for a name look-up that hangs, far beyond any deadline.
+    # Not asyncio.run: at the end it waits for DNS look-ups, possibly far beyond every deadline.
     loop = asyncio.new_event_loop()
     try:
         return loop.run_until_complete(start())
@@ -39,7 +38,7 @@ def _run(start: Callable[[], Coroutine[Any, Any, T]]) -> T:
         loop.close()
 
 
-def _beside(start: Callable[[], Coroutine[Any, Any, T]]) -> T:
+def _on_new_thread(start: Callable[[], Coroutine[Any, Any, T]]) -> T:
     results: list[T] = []
     errors: list[BaseException] = []
 
@@ -63,7 +62,7 @@ def _is_patched_by_gevent() -> bool:
     return bool(monkey.is_module_patched("threading"))
 
 
-def _on_gevents_threads(start: Callable[[], Coroutine[Any, Any, T]]) -> T:
+def _on_native_thread(start: Callable[[], Coroutine[Any, Any, T]]) -> T:
     import gevent
 
     result: T = gevent.get_hub().threadpool.apply(_run, (start,))

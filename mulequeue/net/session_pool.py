@@ -1,7 +1,7 @@
-"""Connections that finished transfers leave open: the next asset of the same host needs no handshake.
+"""Keep connections of finished transfers open, so that the next one to a host needs no handshake.
 
-A session is lent to one transfer at a time. It comes back only with its connection open and its
-last answer read to the end; whatever was cut or broke is closed.
+One transfer at a time uses a session. Afterwards the session is kept only if its connection is open
+and its last response was read completely; otherwise it is closed.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from mulequeue.net.guarded_session import TransferSession
 from mulequeue.net.timers import Timer, deadlines
 
 IDLE_SECONDS = 30.0
-"""Most servers close what is idle for longer, and some firewalls forget it without a word."""
+"""Most servers close a connection that is idle for longer; some firewalls drop it silently."""
 MAX_IDLE = 16
 
-# The guard that checked the peer, scheme and host of the URL, and the proxy and CA bundle in between.
+# The guard that checked the peer, scheme and host of the URL, the proxy, and the CA bundle.
 _Key = tuple[AddressGuard, str, str, str | None, str]
 
 
@@ -34,10 +34,10 @@ class _IdleSession:
 
 
 class SessionPool:
-    """Sessions at rest; a forked process starts with none.
+    """A pool of idle sessions; it is empty in a forked process.
 
-    :param most: how many rest at once; the oldest gives way.
-    :param seconds: after which one is closed.
+    :param most: maximum number of idle sessions; one more closes the oldest.
+    :param seconds: idle time after which a session is closed.
     """
 
     def __init__(self, *, most: int = MAX_IDLE, seconds: float = IDLE_SECONDS) -> None:
@@ -48,9 +48,9 @@ class SessionPool:
 
     @contextmanager
     def borrow(self, url: str, guard: AddressGuard) -> Iterator[TransferSession]:
-        """A session for requests to the host of ``url``, with a connection of before if there is one.
+        """Provide a session for requests to the host of ``url``, with an open connection if any.
 
-        :raises AddressRefused: the guard refuses the URL.
+        :raises AddressRefused: the guard rejects the URL.
         """
         guard.check_url(url)
         scheme, host = urlsplit(url)[:2]
@@ -62,12 +62,12 @@ class SessionPool:
             if session.is_reusable:
                 self._keep(_IdleSession(key, session))
             else:
-                session.cut()  # an error that is still looked at may hold on to the connection
+                session.cut()  # an exception that is still referenced may hold the connection
                 session.close()
 
     def _take(self, key: _Key) -> TransferSession | None:
         with self._lock:
-            # The freshest one: when there is less to do, the others come to the end of their time.
+            # The one used last: with fewer transfers, the others become idle for too long.
             found = next((item for item in reversed(self._idle) if item.key == key), None)
             if found is None:
                 return None
@@ -86,7 +86,7 @@ class SessionPool:
 
     def _end(self, item: _IdleSession) -> None:
         with self._lock:
-            if item not in self._idle:  # it was lent in this instant
+            if item not in self._idle:  # a transfer took it in the meantime
                 return
             self._idle.remove(item)
         if item.timer is not None:
@@ -94,7 +94,7 @@ class SessionPool:
         item.session.close()
 
     def _forget(self) -> None:
-        """The connections are the parent's: closing the copies does not end them."""
+        """Close the child's copies of the connections; those of the parent stay open."""
         idle = self._idle
         self._idle, self._lock = [], threading.Lock()
         for item in idle:

@@ -1,7 +1,7 @@
-"""Calls at a later time, made by one thread a process; most are called off long before.
+"""Call functions at a later time, on one thread per process; most calls are cancelled before.
 
-Deadlines and leases need something that acts while the transfer waits. A thread for each costs more
-than the transfer's own work; here a new alarm wakes the thread only when it is the first to ring.
+Deadlines and leases must act while a transfer waits for bytes. One thread per deadline costs more
+than the transfer itself. Here a new timer wakes the thread only if it is the next one due.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ logger = logging.getLogger("mulequeue")
 
 @dataclass(eq=False, slots=True)
 class Timer:
-    """One call to come; made by :class:`Timers`."""
+    """A scheduled call; made by :class:`Timers`."""
 
     at: float
-    """When, on the monotonic clock."""
+    """Due time, on the monotonic clock."""
     call: Callable[[], object]
     every: float | None
-    """Seconds after which it rings again; None: once."""
+    """Seconds until the next call; None: call once."""
 
 
 class Timers:
-    """Alarms that share a thread. It starts with the first one and ends when none is left.
+    """Timers that share a thread, which runs while there is at least one timer.
 
-    What is called holds up the others: give calls that may block alarms of their own.
+    A call delays all later ones. Calls that may block need a separate :class:`Timers`.
 
     :param name: of the thread.
     """
@@ -42,22 +42,22 @@ class Timers:
         os.register_at_fork(after_in_child=self._forget)
 
     def _forget(self) -> None:
-        """A forked process has neither the thread nor the transfers the alarms were for."""
+        """Start empty: a forked process has neither the thread nor the parent's transfers."""
         self._changed = threading.Condition(threading.Lock())
         self._timers: set[Timer] = set()
         self._thread: threading.Thread | None = None
         self._wakes_at = math.inf
 
     def after(self, seconds: float, call: Callable[[], object]) -> Timer:
-        """Call ``call`` once, ``seconds`` from now, unless the alarm is cancelled."""
+        """Call ``call`` once, ``seconds`` from now, unless the timer is cancelled."""
         return self._add(Timer(time.monotonic() + seconds, call, None))
 
     def every(self, seconds: float, call: Callable[[], object]) -> Timer:
-        """Call ``call`` every ``seconds`` until the alarm is cancelled."""
+        """Call ``call`` every ``seconds`` until the timer is cancelled."""
         return self._add(Timer(time.monotonic() + seconds, call, seconds))
 
     def cancel(self, timer: Timer) -> bool:
-        """Call it off; False: too late, it rang or rings at this moment."""
+        """Cancel a timer; return False if its call was already made or is being made."""
         with self._changed:
             is_pending = timer in self._timers
             self._timers.discard(timer)
@@ -79,13 +79,13 @@ class Timers:
             try:
                 timer.call()
             except Exception:
-                logger.exception("an alarm of %s failed", self._name)
+                logger.exception("a timer of %s failed", self._name)
 
     def _due(self) -> Timer | None:
-        """Wait for the next alarm that rings; None when there is none left."""
+        """Wait until a timer is due and return it; return None if no timer is left."""
         with self._changed:
             while self._timers:
-                # No heap: there are few, and nearly all are cancelled before anybody looks.
+                # No heap: there are few timers, and nearly all are cancelled before they are due.
                 first = min(self._timers, key=lambda timer: timer.at)
                 now = time.monotonic()
                 if first.at <= now:
@@ -101,4 +101,4 @@ class Timers:
 
 
 deadlines = Timers("mulequeue-deadlines")
-"""For calls that never block."""
+"""Timers for calls that never block."""

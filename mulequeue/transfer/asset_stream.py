@@ -1,4 +1,4 @@
-"""The bytes of one asset, wherever they are: behind a URL, or inside the URL itself."""
+"""Read the bytes of one asset: from a URL, or from inline data in the URL."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from mulequeue.net.session_pool import session_pool
 from mulequeue.settings import Settings
 from mulequeue.transfer.guard import guard_for
 
-CHUNK_BYTES = 512 * 1024  # of 2 MiB files, a third less CPU than with 1 MiB
+CHUNK_BYTES = 512 * 1024  # a third less CPU time than with 1 MiB, for files of 2 MiB
 _MAX_REDIRECTS = 5
 _READ_TIMEOUT_SECONDS = 60.0
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -30,7 +30,7 @@ _LATER = (408, 425, 429)
 
 
 class TransferCanceller:
-    """Stops every transfer under way, from another thread."""
+    """Stops all running transfers from another thread."""
 
     def __init__(self) -> None:
         self._sessions: set[TransferSession] = set()
@@ -45,7 +45,7 @@ class TransferCanceller:
 
     @contextmanager
     def attach(self, session: TransferSession) -> Iterator[None]:
-        """Cut ``session`` when the brake is pulled while this holds."""
+        """Cut ``session`` if the transfers are stopped while this context is active."""
         with self._lock:
             if self.is_cancelled:
                 raise DownloadError("The transfer was stopped.")
@@ -61,15 +61,15 @@ class TransferCanceller:
 def asset_chunks(
     url: str, *, settings: Settings, canceller: TransferCanceller
 ) -> Iterator[Iterator[bytes]]:
-    """The asset's content, in chunks of at most 512 KiB.
+    """Provide the asset's content in chunks of at most 512 KiB.
 
-    A URL is fetched without a key; redirects are followed by hand, each through the address guard.
-    ``hex:…`` and ``data:…`` are decoded.
+    A URL is fetched without the API key; the address guard checks every redirect. ``hex:…`` and
+    ``data:…`` are decoded.
 
     :param settings: total time, largest size, allowed addresses.
-    :raises DownloadError: here or while iterating. Not retryable: a refused address, a 4xx, larger
-        than ``download_max_bytes``, damaged inline data. Retryable: everything that may pass.
-        :class:`~mulequeue.errors.AssetGone` when the URL itself is no longer good.
+    :raises DownloadError: here or while iterating. Not retryable: a forbidden address, a 4xx, more
+        than ``download_max_bytes``, damaged inline data. All other errors are retryable.
+        :class:`~mulequeue.errors.AssetGone` if the URL is no longer valid.
     """
     if url.startswith(("hex:", "data:")):
         yield _limit_size(_pieces(_inline(url)), settings.download_max_bytes)
@@ -84,7 +84,7 @@ def asset_chunks(
                 chunks = _stream(response, url, session, settings)
                 yield _limit_size(chunks, settings.download_max_bytes)
                 return
-            if response.headers.get("Content-Length") == "0":  # nothing to wait for
+            if response.headers.get("Content-Length") == "0":  # reading it takes no time
                 session.was_read = not response.raw.read()
         url = urljoin(url, target)
     raise DownloadError(f"{shown_url(url)}: more than {_MAX_REDIRECTS} redirects.")
@@ -94,7 +94,7 @@ def asset_chunks(
 def _open(
     url: str, settings: Settings, canceller: TransferCanceller, ends: float
 ) -> Iterator[tuple[TransferSession, requests.Response]]:
-    """The answer to one GET, its body not read yet."""
+    """Send one GET and provide the response; its body is not read yet."""
     timeout = (CONNECT_TIMEOUT_SECONDS, _READ_TIMEOUT_SECONDS)
     headers = {"Accept-Encoding": "identity"}
     with ExitStack() as stack:
@@ -127,12 +127,12 @@ def _stream(
     response: requests.Response, url: str, session: TransferSession, settings: Settings
 ) -> Iterator[bytes]:
     with _translate_errors(url, session, settings):
-        # urllib3 raises when the connection ends before the last chunk; from 2.0 on before the length.
-        # Decoding copies every byte once more, also where there is nothing to decode.
+        # urllib3 raises if the connection ends before the last chunk, and from 2.0 on also if it
+        # ends before the announced length. Decoding copies every byte, even with no encoding.
         is_packed = "Content-Encoding" in response.headers
         while chunk := response.raw.read(CHUNK_BYTES, decode_content=is_packed):
             yield chunk
-        if session.was_cut:  # a cut connection looks like an end where no length was announced
+        if session.was_cut:  # without an announced length this looks like a complete body
             raise _late(url, settings)
         if response.raw.length_remaining:
             raise urllib3.exceptions.ProtocolError("the connection ended early")
@@ -143,7 +143,7 @@ def _stream(
 def _translate_errors(
     url: str, session: TransferSession | None, settings: Settings
 ) -> Iterator[None]:
-    """Say in our errors what requests and urllib3 say in theirs."""
+    """Raise errors of requests and urllib3 as :class:`~mulequeue.errors.DownloadError`."""
     try:
         yield
     except AddressRefused as exc:
@@ -157,7 +157,7 @@ def _translate_errors(
 def _late(url: str, settings: Settings) -> DownloadError:
     seconds = settings.download_timeout_seconds
     return DownloadError(
-        f"{shown_url(url)} was not here within {seconds:g} s. "
+        f"{shown_url(url)} was not complete within {seconds:g} s. "
         "Raise mulequeue_download_timeout_seconds if it is that large."
     )
 
@@ -179,7 +179,7 @@ def _too_large(most: int) -> DownloadError:
 
 
 def _inline(url: str) -> bytes:
-    """What ``hex:…`` or ``data:…`` holds."""
+    """Decode ``hex:…`` or ``data:…``."""
     scheme, _, rest = url.partition(":")
     try:
         if scheme == "hex":

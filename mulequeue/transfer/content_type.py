@@ -1,4 +1,4 @@
-"""What a file really is, by its first bytes: an HTML error page is not a video."""
+"""Detect the media type of a file by its first bytes: an HTML error page is not a video."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ HEAD_BYTES = 8192
 
 
 def media_type_of(head: bytes, kind: Kind) -> tuple[str, str]:
-    """Media type and extension (without a dot).
+    """Return the media type and the extension (without a dot).
 
-    :param head: the first bytes of the file, up to ``HEAD_BYTES`` of them.
-    :param kind: what the generation is said to have made; only headerless audio needs it.
-    :raises DownloadError: not an image, a video or audio; a page of an error may be gone tomorrow,
-        so it may be tried again.
+    :param head: the first bytes of the file; up to ``HEAD_BYTES`` of them are used.
+    :param kind: the kind of the asset by the API's response; decides for audio without a header.
+    :raises DownloadError: not an image, a video or audio. Retryable, because an error page may be
+        temporary.
     """
     found = filetype.guess(head[:HEAD_BYTES])
     if found is not None and found.mime.startswith(("image/", "video/", "audio/")):
         return found.mime, found.extension
-    if found is None and head[4:8] == b"ftyp":  # a brand that filetype does not list
+    if found is None and head[4:8] == b"ftyp":  # a brand that filetype does not know
         return "video/mp4", "mp4"
     if found is None and kind == "audio" and not _is_text(head):
         return "audio/pcm", "pcm"  # the API's format "pcm" has no header
-    what = found.mime if found else ("text" if _is_text(head) else "unknown data")
-    raise DownloadError(f"is {what}, not {kind}: {_start(head)}", retryable=True)
+    actual = found.mime if found else ("text" if _is_text(head) else "unknown data")
+    raise DownloadError(f"is {actual}, not {kind}: {_start(head)}", retryable=True)
 
 
 def _is_text(head: bytes) -> bool:
@@ -36,7 +36,7 @@ def _is_text(head: bytes) -> bool:
     try:
         head.decode()
     except UnicodeDecodeError as exc:
-        return exc.start >= len(head) - 3  # a character cut at the end
+        return exc.start >= len(head) - 3  # an incomplete character at the end
     return True
 
 

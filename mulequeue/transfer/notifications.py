@@ -1,7 +1,7 @@
-"""Notifications to the user: webhooks signed by the Standard Webhooks scheme.
+"""Send notifications: webhooks that are signed by the Standard Webhooks scheme.
 
-A notification is a pure function of what it tells: the same outcome to the same target has the same
-id and the same body however often it is sent, so a receiver can drop what it has seen.
+The id and the body depend only on the outcome and the target. They are the same for every attempt,
+so a receiver can drop duplicates.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ _HOW_TO_MAKE_ONE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notification:
-    """One webhook, ready to be signed."""
+    """One webhook before it is signed."""
 
     id: str
-    """``webhook-id``: the same for every attempt and every repetition."""
+    """``webhook-id``: the same for every attempt."""
     target: str
-    """The URL it goes to."""
+    """The URL of the receiver."""
     body: bytes
     """Canonical JSON: ``{"type", "timestamp", "data"}``."""
 
@@ -55,7 +55,7 @@ class Notification:
 def notification_for(
     value: Mapping[str, Any] | Sequence[Mapping[str, Any]], target: str
 ) -> Notification:
-    """The notification that tells about one outcome, or about the outcomes of a batch.
+    """Return the notification for one outcome, or for the outcomes of a batch.
 
     One outcome: ``{"type": "generation.<status>", "timestamp": finished_at, "data": outcome}``.
     A list: ``{"type": "batch.finished", "timestamp": the last finished_at or null,
@@ -63,7 +63,7 @@ def notification_for(
 
     :param value: an outcome as a dictionary, or a list of outcomes or of their
         ``{task_id, status, files}``.
-    :raises InputError: neither of them.
+    :raises InputError: ``value`` is neither of them.
     """
     if isinstance(value, Mapping):
         members, event, data = [_outcome(value)], f"generation.{value.get('status')}", dict(value)
@@ -72,16 +72,16 @@ def notification_for(
         event, data = "batch.finished", _batch(members)
     else:
         raise _no_outcome(value)
-    told = {"type": event, "timestamp": _timestamp(members), "data": data}
-    return Notification(id=_id(members, target, event), target=target, body=_canonical(told))
+    content = {"type": event, "timestamp": _timestamp(members), "data": data}
+    return Notification(id=_id(members, target, event), target=target, body=_canonical(content))
 
 
 def deliver(notification: Notification, *, settings: Settings, timestamp: datetime) -> None:
-    """Send a notification once, signed.
+    """Sign a notification and send it once.
 
-    :param timestamp: now; receivers refuse a signature that is more than some minutes old.
-    :raises NotificationError: not accepted. Not retryable: 410, or an address that is refused.
-    :raises ConfigurationError: no secret, or one that is none.
+    :param timestamp: the current time; receivers reject signatures that are some minutes old.
+    :raises NotificationError: not accepted. Not retryable: 410, or a forbidden address.
+    :raises ConfigurationError: the secret is missing or invalid.
     """
     target = notification.target
     headers = _headers(notification, settings, timestamp)
@@ -105,10 +105,11 @@ def deliver(notification: Notification, *, settings: Settings, timestamp: dateti
 
 
 def check_target(url: str, settings: Settings) -> None:
-    """Find out early whether notifications may go to a URL; sends nothing.
+    """Check whether notifications may be sent to a URL; send nothing.
 
     :raises ConfigurationError: not an http(s) URL, credentials in it, or an address that is not
-        public (see ``mulequeue_allow_private_addresses``). A name that does not resolve passes.
+        public (see ``mulequeue_allow_private_addresses``). A name that does not resolve is
+        accepted.
     """
     try:
         guard_for(settings).check_url(url, resolve=True)
@@ -117,15 +118,15 @@ def check_target(url: str, settings: Settings) -> None:
 
 
 def check_secret(settings: Settings) -> None:
-    """Find out early whether notifications can be signed.
+    """Check whether notifications can be signed.
 
-    :raises ConfigurationError: no secret, or one that is none; the text says how to make one.
+    :raises ConfigurationError: the secret is missing or invalid; the text explains how to make one.
     """
     _signer(settings)
 
 
 def new_secret() -> str:
-    """A new secret for ``mulequeue_notification_secret``: ``whsec_`` and 32 random bytes."""
+    """Return a new secret for ``mulequeue_notification_secret``: ``whsec_`` and 32 random bytes."""
     return _PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
@@ -150,15 +151,15 @@ def _signer(settings: Settings) -> Webhook:
             raise ValueError
         return Webhook(secret)
     except (ValueError, binascii.Error, RuntimeError):
-        pass  # raised below, outside of an exception that may quote the secret
+        pass  # raised below, because the chained exception may quote the secret
     raise ConfigurationError(
         f"mulequeue_notification_secret is not {_PREFIX} and base64. {_HOW_TO_MAKE_ONE}"
     )
 
 
 def _drain(response: requests.Response) -> None:
-    """Read a little of the answer, so that a receiver is not cut off while it writes it."""
-    # Whatever goes wrong here: the status has already said whether it was accepted.
+    """Read up to 64 KiB of the body, so that the receiver can finish writing it."""
+    # Errors do not matter here: the status already shows whether it was accepted.
     with suppress(urllib3.exceptions.HTTPError, OSError):
         response.raw.read(_MAX_ANSWER_BYTES, decode_content=False)
 
@@ -169,7 +170,7 @@ def _check_status(status: int, target: str) -> None:
     host = _host(target)
     if status == 410:
         raise NotificationError(
-            f"{host} answered 410: it wants no more notifications.", retryable=False
+            f"{host} answered 410: it accepts no more notifications.", retryable=False
         )
     if 300 <= status < 400:
         raise NotificationError(
@@ -179,7 +180,7 @@ def _check_status(status: int, target: str) -> None:
 
 
 def _host(target: str) -> str:
-    """The receiver's name for a message; the path of a target is often a secret."""
+    """Return the receiver's host for a message; the path of a target is often secret."""
     return urlsplit(target).hostname or "the target"
 
 
@@ -219,9 +220,9 @@ def _timestamp(members: Sequence[Mapping[str, Any]]) -> str | None:
 
 
 def _id(members: Sequence[Mapping[str, Any]], target: str, event: str) -> str:
-    """Of what the record says for good: URLs of files may change their form, ids do not."""
-    told = [[m["task_id"], m.get("remote_id"), m["status"], bool(m.get("files"))] for m in members]
-    return "msg_" + hashlib.sha256(_canonical([event, target, told])).hexdigest()[:32]
+    """Return an id made of the values that never change; URLs of files may."""
+    fixed = [[m["task_id"], m.get("remote_id"), m["status"], bool(m.get("files"))] for m in members]
+    return "msg_" + hashlib.sha256(_canonical([event, target, fixed])).hexdigest()[:32]
 
 
 def _canonical(value: Any) -> bytes:

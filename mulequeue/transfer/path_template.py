@@ -1,7 +1,6 @@
-"""Where a file of a generation goes: a template filled in, and nothing in it that leads elsewhere.
+"""Build the path of an asset's file from a template; it never leads out of the storage.
 
-The path is a pure function of the outcome and of what the file is, so a download that runs twice
-writes the same file twice.
+The path depends only on the outcome and on the asset, so a repeated download overwrites its file.
 """
 
 from __future__ import annotations
@@ -19,12 +18,12 @@ _KEPT = frozenset(" ._-+=@,()~")
 
 
 def file_path(template: str, outcome: Outcome, index: int, extension: str) -> str:
-    """The path of one asset's file under the storage, with ``/`` between its folders.
+    """Return the path of one asset's file under the storage, with ``/`` between its folders.
 
-    :param template: checked with :func:`check_template`.
-    :param index: the asset's place in the outcome, from 0. It is added to the name when the
-        template leaves it out and there is more than one asset.
-    :param extension: by the file's content, without a dot.
+    :param template: accepted by :func:`check_template`.
+    :param index: the asset's index in the outcome, from 0. It is added to the name if the template
+        does not contain it and there is more than one asset.
+    :param extension: of the file's content, without a dot.
     """
     values: dict[str, str | int] = {
         "model": "/".join(map(_clean, _model(outcome).split("/"))),
@@ -43,7 +42,7 @@ def file_path(template: str, outcome: Outcome, index: int, extension: str) -> st
 
 
 def check_template(template: str) -> str:
-    """The template itself, if every generation gets a path of its own from it.
+    """Return the template if it gives different paths to different generations.
 
     :raises ConfigurationError: unknown name, bad braces, or no ``{remote_id}`` and ``{task_id}``.
     """
@@ -64,7 +63,7 @@ def check_template(template: str) -> str:
 
 
 def _fields(template: str) -> list[str]:
-    """The names in a template; nothing but a bare name may stand between the braces."""
+    """Return the names in a template; only plain names are allowed in braces."""
     fields = [name for _, name, _, _ in Formatter().parse(template) if name is not None]
     for name in fields:
         if name not in NAMES:
@@ -81,7 +80,7 @@ def _model(outcome: Outcome) -> str:
 
 
 def _date(outcome: Outcome) -> str:
-    """The day of submission, UTC."""
+    """Return the day of submission, UTC."""
     text = outcome.submitted_at or outcome.created_at or ""
     try:
         moment = datetime.fromisoformat(text)
@@ -91,8 +90,11 @@ def _date(outcome: Outcome) -> str:
 
 
 def _clean(text: str) -> str:
-    """One folder or file name: no separators, control characters, wildcards or leading dots, and
-    short. What had to be changed gets a hash, so that two names stay two."""
+    """Return a safe folder or file name of limited length.
+
+    It contains no separators, control characters, wildcards or leading dots. A changed name gets a
+    hash, so that different names stay different.
+    """
     name = "".join(c if c.isalnum() or c in _KEPT else "_" for c in text).strip()
     if not name or name.startswith("."):
         name = f"_{name[1:]}"

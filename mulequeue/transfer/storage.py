@@ -1,7 +1,7 @@
-"""``download``'s work: an outcome's assets into a storage that fsspec knows.
+"""Store the assets of an outcome in a file system of fsspec.
 
-A half file never stands under a final name: local and other file systems get a temporary name
-beside it and then a rename; object stores show an object only once it is complete.
+An incomplete file never has its final name. On file systems it is written under a temporary name
+and renamed; in object stores an object appears only when it is complete.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Storage", "check_storage", "download_assets"]
 
-# Here a file appears when it is closed, so a temporary name would only cost a copy.
+# In these a file appears when it is closed; a temporary name would only cost a copy.
 _OBJECT_STORES = frozenset(
     {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss", "oci", "django"}
 )
 _PACKAGES = {"s3": "mulequeue[s3]", "s3a": "mulequeue[s3]", "gs": "gcsfs", "gcs": "gcsfs"}
 _PACKAGES |= dict.fromkeys(("abfs", "abfss", "az", "adl"), "adlfs")
-_BLOCK_BYTES = 8 * 1024**2  # of a multipart upload; s3fs would buffer 50 MiB per asset
+_BLOCK_BYTES = 8 * 1024**2  # of a multipart upload; by default s3fs buffers 50 MiB per asset
 
 
 def download_assets(
@@ -49,14 +49,14 @@ def download_assets(
     path: str | None = None,
     refresh: Callable[[], Outcome | None] | None = None,
 ) -> tuple[File, ...]:
-    """Store every asset of an outcome, some at once, and tell where they are.
+    """Store all assets of an outcome, ``settings.downloads_at_once`` in parallel.
 
     :param storage: a folder or URL; None: ``settings.storage``.
-    :param path: template under it; None: ``settings.storage_path``.
-    :param refresh: reads the outcome from the API once more; asked at most once, when a URL answers
-        401, 403, 404 or 410.
-    :raises DownloadError: ``retryable`` tells whether a later attempt may work. Assets that did
-        arrive stay stored.
+    :param path: template of the paths in it; None: ``settings.storage_path``.
+    :param refresh: reads the outcome from the API again; called at most once, if a URL answers 401,
+        403, 404 or 410.
+    :raises DownloadError: ``retryable`` if a later attempt may succeed. Assets that were stored
+        remain.
     :raises ConfigurationError: the storage or the path template cannot be used.
     """
     place = _storage_for(storage, settings)
@@ -91,7 +91,7 @@ def download_assets(
 
 
 def _results(futures: list[Future[File]]) -> tuple[File, ...]:
-    """The files; or the error that settles the matter, a final one before one that may pass."""
+    """Return the files, or raise an error: one that is not retryable if there is any."""
     errors = [error for future in futures if (error := future.exception()) is not None]
     if errors:
         raise min(errors, key=lambda error: getattr(error, "retryable", False))
@@ -99,7 +99,7 @@ def _results(futures: list[Future[File]]) -> tuple[File, ...]:
 
 
 class _FreshUrls:
-    """The outcome read again, once for all of its assets."""
+    """Reads the outcome from the API again, once for all of its assets."""
 
     def __init__(self, refresh: Callable[[], Outcome | None] | None) -> None:
         self._refresh = refresh
@@ -108,7 +108,10 @@ class _FreshUrls:
         self._outcome: Outcome | None = None
 
     def url(self, index: int, gone: AssetGone) -> str:
-        """The new URL of one asset, or ``gone`` again."""
+        """Return the new URL of one asset.
+
+        :raises DownloadError: the API gives no new URL, or the request failed.
+        """
         with self._lock:
             if not self._asked and self._refresh is not None:
                 self._asked = True
@@ -151,7 +154,7 @@ def _store(
 
 
 class Storage:
-    """A folder, or a URL that fsspec knows, to write files under."""
+    """A folder or a URL of fsspec, in which files are written."""
 
     def __init__(self, url: str, options: Mapping[str, Any]) -> None:
         """:raises ConfigurationError: unknown protocol, missing package, wrong options."""
@@ -161,9 +164,9 @@ class Storage:
         self.root = root if self.is_local else root.rstrip("/")
 
     def write(self, path: str, chunks: Iterator[bytes]) -> int:
-        """Write a file under a name that appears when it is complete; the number of its bytes.
+        """Write a file, which appears when it is complete; return its size in bytes.
 
-        :raises DownloadError: the storage did not take it (retryable), or what ``chunks`` raises.
+        :raises DownloadError: the storage failed (retryable), or ``chunks`` raised it.
         """
         final = self._full(path)
         try:
@@ -202,7 +205,7 @@ class Storage:
             return
         try:
             self.fs.mv(part, final)
-        except OSError:  # some servers do not rename onto what exists
+        except OSError:  # some servers do not rename onto an existing file
             self.fs.rm_file(final)
             self.fs.mv(part, final)
 
@@ -212,7 +215,7 @@ class Storage:
             size = _copy(chunks, file)
             file.close()
         except BaseException:
-            # close(), also by the garbage collector, would complete the half object.
+            # close(), also by the garbage collector, would complete the partial object.
             with suppress(Exception):
                 file.discard()
             file.closed = True
@@ -221,12 +224,12 @@ class Storage:
 
 
 def check_storage(url: str, options: Mapping[str, Any]) -> None:
-    """Find out, without writing anything, whether a storage can be used; before money is spent.
+    """Check whether a storage can be used, without writing; call before a paid request.
 
-    :param url: a folder or a URL that fsspec knows.
+    :param url: a folder or a URL of fsspec.
     :param options: of its file system.
     :raises ConfigurationError: unknown protocol, missing package, wrong options, a folder that
-        cannot be written; the text says what to change.
+        cannot be written; the text names the change to make.
     """
     storage = Storage(url, options)
     if storage.is_local:
@@ -235,7 +238,7 @@ def check_storage(url: str, options: Mapping[str, Any]) -> None:
 
 def _check_folder(folder: Path, url: str) -> None:
     existing = folder
-    # os.path: behind a folder that may not be entered, Path.exists() raises on older Pythons.
+    # os.path: below a folder without access, Path.exists() raises on older Python versions.
     while not os.path.exists(existing) and existing != existing.parent:
         existing = existing.parent
     if not existing.is_dir():
@@ -251,7 +254,7 @@ def _check_folder(folder: Path, url: str) -> None:
 
 
 def _storage_for(storage: str | None, settings: Settings) -> Storage:
-    """The options belong to the protocol of ``settings.storage``; another one gets none."""
+    """Open a storage; the options apply only to the protocol of ``settings.storage``."""
     url = storage or settings.storage
     same = split_protocol(url)[0] == split_protocol(settings.storage)[0]
     return Storage(url, settings.storage_options if same else {})
@@ -273,7 +276,7 @@ def _open_filesystem(url: str, protocol: str, options: Mapping[str, Any]) -> tup
             f"or one of fsspec {fsspec.__version__}'s other protocols."
         ) from None
     except Exception as exc:
-        # The options may hold secrets: only their names are said.
+        # The options may contain secrets, so only their names are printed.
         raise ConfigurationError(
             f"The storage {_shown(url)} cannot be opened with mulequeue_storage_options "
             f"{sorted(options)}: {type(exc).__name__}. Check them against its file system."
@@ -281,7 +284,7 @@ def _open_filesystem(url: str, protocol: str, options: Mapping[str, Any]) -> tup
 
 
 def _shown(url: str) -> str:
-    """A storage URL without a password in it."""
+    """Return a storage URL for a message, without a password."""
     return repr(re.sub(r"//[^/@]*@", "//…@", url))
 
 

@@ -1,12 +1,12 @@
-"""The API's words, read into ours. Pure; the only package that knows how the API spells things.
+"""Parse the API's JSON into our types. No I/O; the only package that knows the API's field names.
 
-The API's pages and its live answers disagree on status words, on the place of an error, on the name
-of the id and on the key of the result, so every variant that was seen is read::
+The API's documentation and its responses differ in status words, in the place of an error, in the
+name of the id and in the key of the result. All variants seen so far are supported::
 
-    task      status words and ids       read_task(decoded JSON) -> TaskReply
-    assets    result keys, URLs
-    refusal   HTTP errors, Retry-After   read_error(status, headers, body) -> ErrorInfo
-    reason    code, title and detail of an error, wherever it stands
+    task_reply     status words and ids        read_task(decoded JSON) -> TaskReply
+    assets         result keys, URLs
+    http_error     HTTP errors, Retry-After    read_error(status, headers, body) -> ErrorInfo
+    error_fields   code, title and detail of an error
 """
 
 from mulequeue.api.parsing.http_error import is_gone, read_error, retry_after_seconds

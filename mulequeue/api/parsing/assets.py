@@ -1,4 +1,4 @@
-"""Where an answer keeps its assets: ``videos: [url, …]`` as documented, and the other forms seen."""
+"""Find the assets in a response: ``videos: [url, …]`` as documented, and the other forms seen."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _EXTENSIONS: dict[str, Kind] = {
 def find_assets(
     body: Mapping[str, Any], declared: Kind | None
 ) -> tuple[str | None, Kind | None, tuple[str, ...]]:
-    """The top-level key of the assets, what they are, and their URLs.
+    """Return the top-level key of the assets, their kind, and their URLs.
 
-    Under a wrong key a paid generation would count as empty, so the search is wide: the declared
-    kind's key, the other two, the singular forms, then the same below ``output``.
+    With a missed key a paid generation would count as empty, so all of these are searched: the key
+    of the declared kind, those of the other two, the singular forms, then the same in ``output``.
     """
     for key, kind in _LOOKUP[declared]:
         if key in body and (urls := _urls(body[key], kind)):
@@ -52,7 +52,7 @@ _LOOKUP = {declared: _lookup(declared) for declared in (None, *_KINDS)}
 
 
 def _urls(value: Any, kind: Kind | None) -> tuple[str, ...]:
-    """Of one string, or a list of strings or of ``{"url": …}``."""
+    """Return the URLs in one string, or in a list of strings or of ``{"url": …}``."""
     items = value if isinstance(value, list) else [value]
     texts = (item.get("url") if isinstance(item, dict) else item for item in items)
     return tuple(url for text in texts if isinstance(text, str) and (url := _url(text, kind)))
@@ -62,7 +62,7 @@ def _url(text: str, kind: Kind | None) -> str | None:
     text = text.strip()
     if text[:8].lower().startswith(("http://", "https://", "data:")):
         return text
-    # Speech comes as hex digits unless output_format is "url" at the root of the input.
+    # Speech is returned as hex digits unless output_format is "url" at the root of the input.
     if kind == "audio" and len(text) % 2 == 0 and re.fullmatch(r"[0-9a-fA-F]+", text):
         return f"hex:{text}"
     return None

@@ -1,4 +1,4 @@
-"""Code, title and detail of an error, in whatever shape and place the API gives them."""
+"""Read code, title and detail of an error, in all forms that the API uses."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 MAX_TEXT = 500
-# An answer may quote the key that it refuses.
+# A response may quote the key that it rejects.
 _API_KEY = re.compile(r"\b(sk-mr-|sk-|muk-)[\w-]{8,}")
 _UNPRINTABLE = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 
 
 class Reason(NamedTuple):
-    """What the API says about an error."""
+    """The API's description of an error."""
 
     code: int | None
     title: str | None
@@ -22,9 +22,9 @@ class Reason(NamedTuple):
 
 
 def read_reason(*parts: Any) -> Reason:
-    """Code, title and detail, each from the first part that has it.
+    """Return code, title and detail, each from the first part that has it.
 
-    :param parts: error objects or texts, the most telling first; anything else is passed over.
+    :param parts: error objects or texts, the most specific first; other values are ignored.
     """
     code = title = detail = None
     for part in parts:
@@ -47,7 +47,7 @@ def _code(part: Mapping[str, Any]) -> int | None:
 
 
 def _detail(value: Any) -> str | None:
-    """``None (request_id: …)`` is what one site writes when it has no detail."""
+    """Return the detail as text, or None; one site writes ``None (request_id: …)`` for none."""
     if not value:
         return None
     text = one_line(value if isinstance(value, str) else quote_value(value))
@@ -55,10 +55,10 @@ def _detail(value: Any) -> str | None:
 
 
 def one_line(value: Any) -> str | None:
-    """One printable line of at most 500 characters, without an API key; None for what is no text."""
+    """Return one printable line of at most 500 characters, without API keys; None if no text."""
     if not isinstance(value, str):
         return None
-    # Cut first, for a text of any size; the rest of the cut may be white space.
+    # Cut first, because the text may be large; four times, because white space is removed next.
     text = _UNPRINTABLE.sub(" ", value[: 4 * MAX_TEXT]).strip()
     text = text.encode("utf-8", "replace").decode()
     text = _API_KEY.sub(r"\1…", text)
@@ -66,7 +66,7 @@ def one_line(value: Any) -> str | None:
 
 
 def quote_value(value: Any) -> str:
-    """Any JSON value as text."""
+    """Return a JSON value as text."""
     try:
         return json.dumps(value, default=str, ensure_ascii=False)
     except (ValueError, TypeError, RecursionError):

@@ -1,4 +1,4 @@
-"""An HTTP answer that refuses: which error it is, why, and when to come back."""
+"""Read an HTTP error response: its type, its reason, and Retry-After."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TYPES = {
     403: "AuthenticationError",
     429: "RateLimited",
 }
-_BLOCKED = "The edge in front of the API blocked the request; this is no verdict on the key"
+_BLOCKED = "The edge in front of the API blocked the request; the key may still be valid"
 _NO_SUCH_ID = 2005
 _MAX_JSON = 1024**2
 _MAX_PAGE = 16 * 1024
@@ -26,16 +26,18 @@ _MAX_RETRY_AFTER_SECONDS = 3600.0
 
 
 def read_error(status_code: int, headers: Mapping[str, str], body: bytes) -> ErrorInfo:
-    """Read a refusing answer of any shape: a problem object, a task envelope that failed, a bare
-    ``message`` or ``error``, an HTML page, nothing. Never raises.
+    """Read an error response; raises nothing.
 
-    :param status_code: the HTTP status, which decides the ``type``: a class name of
+    Its body may be a problem object, a failed task, a plain ``message`` or ``error``, an HTML page,
+    or empty.
+
+    :param status_code: the HTTP status; it determines the ``type``, a class name of
         :mod:`mulequeue.errors`.
-    :param headers: in any spelling; ``Traceparent`` becomes the ``trace_id``.
+    :param headers: in any case; ``Traceparent`` becomes the ``trace_id``.
     """
     given = {str(name).lower(): value for name, value in headers.items()}
     data = _object(body)
-    kind = _type(status_code, is_json=data is not None, says_when="retry-after" in given)
+    kind = _type(status_code, is_json=data is not None, has_retry_after="retry-after" in given)
     if data is None:
         title, detail, code = None, one_line(_text_of_page(body)), None
     else:
@@ -57,19 +59,21 @@ def read_error(status_code: int, headers: Mapping[str, str], body: bytes) -> Err
 
 
 def is_gone(status_code: int, error: ErrorInfo) -> bool:
-    """Whether a status check says that the id does not exist (rather than that a route does not).
+    """Return whether the id does not exist (and not merely the route).
 
-    Just after creation this may only mean "not visible yet".
+    Right after creation the generation may only be not visible yet.
     """
-    said = f"{error.title} {error.detail}".lower()
-    return status_code == 404 and (error.code == _NO_SUCH_ID or "does not exist" in said)
+    text = f"{error.title} {error.detail}".lower()
+    return status_code == 404 and (error.code == _NO_SUCH_ID or "does not exist" in text)
 
 
 def retry_after_seconds(value: str | None, now: float) -> float | None:
-    """Seconds that a ``Retry-After`` header asks for, at most an hour; None: it says nothing usable.
+    """Return the seconds of a ``Retry-After`` header, at most an hour.
+
+    Return None if the header is missing, unreadable, or a date in the past.
 
     :param value: a number of seconds, or an HTTP date.
-    :param now: unix seconds, what a date is compared with.
+    :param now: unix seconds, for a date.
     """
     text = (value or "").strip()
     if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
@@ -84,14 +88,14 @@ def retry_after_seconds(value: str | None, now: float) -> float | None:
     return min(seconds, _MAX_RETRY_AFTER_SECONDS) if seconds >= 0 else None
 
 
-def _type(status_code: int, *, is_json: bool, says_when: bool) -> str:
+def _type(status_code: int, *, is_json: bool, has_retry_after: bool) -> str:
     if status_code == 403 and not is_json:
         return "EdgeBlocked"
-    if status_code == 503 and says_when:
+    if status_code == 503 and has_retry_after:
         return "RateLimited"
     if status_code >= 500:
         return "ServerError"
-    # A redirect is not followed, so it ends here as well.
+    # Redirects are not followed, so they are errors as well.
     return _TYPES.get(status_code, "InvalidRequestError" if status_code >= 400 else "APIError")
 
 

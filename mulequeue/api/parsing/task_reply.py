@@ -1,7 +1,7 @@
-"""What one answer says about one generation.
+"""Read the state of one generation from a response.
 
-``status`` alone decides: a failed generation is an HTTP 200, and answers exist that carry an empty
-``error`` beside ``completed``.
+Only ``status`` decides: the response for a failed generation is an HTTP 200, and some responses
+contain an empty ``error`` beside ``completed``.
 """
 
 from __future__ import annotations
@@ -29,36 +29,36 @@ _NO_REASON = "The generation failed, and the API gives no reason"
 
 
 class WireError(ValueError):
-    """The answer is not what the API answers for a generation."""
+    """The response does not describe a generation."""
 
 
 class TaskReply(NamedTuple):
-    """One answer. A tuple, because a frozen dataclass takes 1.7 µs to make, and this one 0.4 µs."""
+    """A response. Creating this tuple takes 0.4 µs, a frozen dataclass 1.7 µs."""
 
     remote_id: str | None
-    """The API's id; None when the answer carries none."""
+    """The API's id, or None if the response contains none."""
     state: State
-    """``active`` for every word that is not known to be final."""
+    """``active`` for every status that is not known to be final."""
     status: str | None
-    """The API's own word; worth a log line when :func:`is_known_status` denies it."""
+    """The API's status; log it if :func:`is_known_status` is false."""
     kind: Kind | None
-    """What the assets are: by the key they were found under, else as declared."""
+    """The kind of the assets: by the key that contained them, else as declared."""
     urls: tuple[str, ...]
-    """Assets in the API's order: http(s) and ``data:`` URLs, or ``hex:`` and the digits of audio."""
+    """Assets in the API's order: http(s) and ``data:`` URLs, or ``hex:`` and the bytes of audio."""
     error: ErrorInfo | None
-    """Set if, and only if, ``state`` is ``failed``. Type ``NoAssets``: completed, without a file."""
+    """Set if and only if ``state`` is ``failed``. Type ``NoAssets``: completed without any file."""
     created_at: str | None
     updated_at: str | None
     extra: dict[str, Any]
-    """Every other top-level field of the answer."""
+    """All other top-level fields of the response."""
 
 
 def read_task(body: Any, *, kind: Kind | None = None) -> TaskReply:
-    """Read the answer to a create request or a status check, or the payload of a webhook.
+    """Read the response to a create request or a status check, or the payload of a webhook.
 
     :param body: the decoded JSON.
-    :param kind: what the model makes, which decides the result key that is looked at first.
-    :raises WireError: there is no ``task_info`` object in it.
+    :param kind: the kind of asset that the model generates; its result key is tried first.
+    :raises WireError: ``body`` contains no ``task_info`` object.
     """
     info = body.get("task_info") if isinstance(body, dict) else None
     if not isinstance(info, dict):
@@ -82,13 +82,13 @@ def read_task(body: Any, *, kind: Kind | None = None) -> TaskReply:
         error,
         _string(info.get("created_at")),
         _string(info.get("updated_at")),
-        # nearly every answer is an active one, with nothing beside task_info
+        # nearly all responses are active and contain only task_info
         _others(body, key) if len(body) > 1 else {},
     )
 
 
 def is_known_status(status: str | None) -> bool:
-    """Whether the API is known to use that word; any other, or none, counts as still active."""
+    """Return whether the status is known; an unknown or missing one counts as active."""
     return status is not None and status.strip().lower() in _STATES
 
 
@@ -105,7 +105,7 @@ def _failure(info: Mapping[str, Any], body: Mapping[str, Any]) -> ErrorInfo:
 
 
 def _id(info: Mapping[str, Any]) -> str | None:
-    """``task_id`` is what one create page shows instead of ``id``."""
+    """Return the id; one page of the API's documentation shows ``task_id`` instead of ``id``."""
     value = info.get("id") or info.get("task_id")
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)

@@ -53,7 +53,7 @@ ENDED: dict[str, tuple[dict[str, Any], str, str, str]] = {
         {"do": "status", "status": 403, "html": True},
         "failed",
         "EdgeBlocked",
-        "no verdict on the key",
+        "the key may still be valid",
     ),
     "400-huge": (
         {"do": "status", "status": 400, "bytes": 10_000_000},

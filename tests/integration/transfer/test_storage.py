@@ -454,7 +454,7 @@ def test_it_works_in_greenlets(tmp_path):
 
     count, _, cut = done.stdout.partition("\n")
     assert "8" == count, done.stderr
-    assert "was not here within 0.3 s" in cut
+    assert "was not complete within 0.3 s" in cut
     assert 9 == len(server.requests)
     assert 4 >= server.connections
 

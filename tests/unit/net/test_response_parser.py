@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mulequeue.net.raw_response import ResponseError
-from mulequeue.net.response_parser import MAX_HEAD_BYTES, ResponseParser
+from mulequeue.net.raw_response import MAX_HEAD_BYTES, ResponseError
+from mulequeue.net.response_parser import ResponseParser
 
 MOST = 64
 ANSWERS = {

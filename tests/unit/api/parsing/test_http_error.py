@@ -133,11 +133,11 @@ def test_unavailable_with_a_time_is_a_rate_limit() -> None:
 
 @pytest.mark.parametrize("body", [b"error code: 1010", b"1010", b"<html>no</html>", b""])
 def test_a_403_that_is_no_json_object_is_the_edge(body: bytes) -> None:
-    """A block by the edge is no verdict on the key, and says so."""
+    """A 403 without JSON is a block by the edge; its title does not blame the key."""
     error = read_error(403, {}, body)
 
     assert "EdgeBlocked" == error.type
-    assert "no verdict on the key" in str(error.title)
+    assert "the key may still be valid" in str(error.title)
 
 
 def test_a_detail_of_none_gives_way_to_the_title() -> None:
