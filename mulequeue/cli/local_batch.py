@@ -21,7 +21,7 @@ from mulequeue.engine.generation_request import GenerationRequest, make_generati
 from mulequeue.errors import DownloadError, InputError
 from mulequeue.outcome import OUTCOME_STATUSES, Outcome
 from mulequeue.settings import Settings
-from mulequeue.transfer.storage import download_assets
+from mulequeue.transfer.download_assets import download_assets
 
 if TYPE_CHECKING:
     from mulequeue.cli.batch import Job

@@ -1,4 +1,4 @@
-"""Store the assets of an outcome in a file system of fsspec.
+"""Write files into a folder or a file system of fsspec.
 
 An incomplete file never has its final name. On file systems it is written under a temporary name
 and renamed; in object stores an object appears only when it is complete.
@@ -6,31 +6,22 @@ and renamed; in object stores an object appears only when it is complete.
 
 from __future__ import annotations
 
-import itertools
 import os
 import posixpath
 import re
-import threading
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import fsspec
 from fsspec.core import split_protocol, url_to_fs
 
-from mulequeue.errors import AssetGone, ConfigurationError, DownloadError
-from mulequeue.outcome import File, Outcome
+from mulequeue.errors import ConfigurationError, DownloadError
 from mulequeue.settings import Settings
-from mulequeue.transfer.content_type import HEAD_BYTES, media_type_of
-from mulequeue.transfer.path_template import check_template, file_path
 
-if TYPE_CHECKING:
-    from mulequeue.transfer.asset_stream import TransferCanceller
-
-__all__ = ["Storage", "check_storage", "download_assets"]
+__all__ = ["Storage", "check_storage", "open_storage"]
 
 # In these a file appears when it is closed; a temporary name would only cost a copy.
 _OBJECT_STORES = frozenset(
@@ -39,118 +30,6 @@ _OBJECT_STORES = frozenset(
 _PACKAGES = {"s3": "mulequeue[s3]", "s3a": "mulequeue[s3]", "gs": "gcsfs", "gcs": "gcsfs"}
 _PACKAGES |= dict.fromkeys(("abfs", "abfss", "az", "adl"), "adlfs")
 _BLOCK_BYTES = 8 * 1024**2  # of a multipart upload; by default s3fs buffers 50 MiB per asset
-
-
-def download_assets(
-    outcome: Outcome,
-    *,
-    settings: Settings,
-    storage: str | None = None,
-    path: str | None = None,
-    refresh: Callable[[], Outcome | None] | None = None,
-) -> tuple[File, ...]:
-    """Store all assets of an outcome, ``settings.downloads_at_once`` in parallel.
-
-    :param storage: a folder or URL; None: ``settings.storage``.
-    :param path: template of the paths in it; None: ``settings.storage_path``.
-    :param refresh: reads the outcome from the API again; called at most once, if a URL answers 401,
-        403, 404 or 410.
-    :raises DownloadError: ``retryable`` if a later attempt may succeed. Assets that were stored
-        remain.
-    :raises ConfigurationError: the storage or the path template cannot be used.
-    """
-    place = _storage_for(storage, settings)
-    template = check_template(path or settings.storage_path)
-    fresh = _FreshUrls(refresh)
-    from mulequeue.transfer.asset_stream import (
-        TransferCanceller,  # HTTP: checking a storage needs none of it
-    )
-
-    canceller = TransferCanceller()
-
-    def store(index: int) -> File:
-        try:
-            url = outcome.assets[index].url
-            return _store(url, outcome, index, place, template, settings, canceller)
-        except AssetGone as exc:
-            url = fresh.url(index, exc)
-            return _store(url, outcome, index, place, template, settings, canceller)
-
-    threads = max(1, min(settings.downloads_at_once, len(outcome.assets)))
-    if len(outcome.assets) <= 1:
-        return tuple(map(store, range(len(outcome.assets))))
-    with ThreadPoolExecutor(threads, thread_name_prefix="mulequeue-download") as pool:
-        futures = [pool.submit(store, index) for index in range(len(outcome.assets))]
-        try:
-            wait(futures)
-        except BaseException:  # a time limit, a signal
-            canceller.cancel()
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
-    return _results(futures)
-
-
-def _results(futures: list[Future[File]]) -> tuple[File, ...]:
-    """Return the files, or raise an error: one that is not retryable if there is any."""
-    errors = [error for future in futures if (error := future.exception()) is not None]
-    if errors:
-        raise min(errors, key=lambda error: getattr(error, "retryable", False))
-    return tuple(future.result() for future in futures)
-
-
-class _FreshUrls:
-    """Reads the outcome from the API again, once for all of its assets."""
-
-    def __init__(self, refresh: Callable[[], Outcome | None] | None) -> None:
-        self._refresh = refresh
-        self._lock = threading.Lock()
-        self._asked = False
-        self._outcome: Outcome | None = None
-
-    def url(self, index: int, gone: AssetGone) -> str:
-        """Return the new URL of one asset.
-
-        :raises DownloadError: the API gives no new URL, or the request failed.
-        """
-        with self._lock:
-            if not self._asked and self._refresh is not None:
-                self._asked = True
-                try:
-                    self._outcome = self._refresh()
-                except Exception as exc:
-                    self._asked = False
-                    raise DownloadError(f"{gone} Asking the API again failed: {exc}") from exc
-        if self._outcome is None or index >= len(self._outcome.assets):
-            text = f"{gone} The asset has expired, or was removed, and the API gives no new URL."
-            raise DownloadError(text, retryable=False)
-        return self._outcome.assets[index].url
-
-
-def _store(
-    url: str,
-    outcome: Outcome,
-    index: int,
-    place: Storage,
-    template: str,
-    settings: Settings,
-    canceller: TransferCanceller,
-) -> File:
-    kind = outcome.assets[index].kind
-    from mulequeue.transfer.asset_stream import asset_chunks
-
-    with asset_chunks(url, settings=settings, canceller=canceller) as chunks:
-        head = b""
-        while len(head) < HEAD_BYTES and (chunk := next(chunks, b"")):
-            head += chunk
-        if not head:
-            raise DownloadError(f"Asset {index} is empty.")
-        try:
-            media_type, extension = media_type_of(head, kind)
-        except DownloadError as exc:
-            raise DownloadError(f"Asset {index} {exc}", retryable=exc.retryable) from None
-        path = file_path(template, outcome, index, extension)
-        size = place.write(path, itertools.chain([head], chunks))
-    return File(url=place.url_of(path), kind=kind, media_type=media_type, bytes=size)
 
 
 class Storage:
@@ -253,7 +132,7 @@ def _check_folder(folder: Path, url: str) -> None:
         )
 
 
-def _storage_for(storage: str | None, settings: Settings) -> Storage:
+def open_storage(storage: str | None, settings: Settings) -> Storage:
     """Open a storage; the options apply only to the protocol of ``settings.storage``."""
     url = storage or settings.storage
     same = split_protocol(url)[0] == split_protocol(settings.storage)[0]

@@ -18,7 +18,7 @@ from mulequeue.ledger import outcome_of
 from mulequeue.outcome import Asset, File, Outcome, is_outcome, is_reference
 from mulequeue.settings import Settings
 from mulequeue.signals import files_stored
-from mulequeue.transfer.storage import download_assets
+from mulequeue.transfer.download_assets import download_assets
 
 logger = logging.getLogger("mulequeue")
 

@@ -29,7 +29,8 @@ from support.waiting import wait_until
 from mulequeue.errors import ConfigurationError, DownloadError
 from mulequeue.outcome import Asset, Outcome
 from mulequeue.settings import Settings
-from mulequeue.transfer.storage import check_storage, download_assets
+from mulequeue.transfer.download_assets import download_assets
+from mulequeue.transfer.storage import check_storage
 
 pytestmark = pytest.mark.usefixtures("plain_network")
 
@@ -427,7 +428,7 @@ def test_it_works_in_greenlets(tmp_path):
         from mulequeue.errors import DownloadError
         from mulequeue.outcome import Asset, Outcome
         from mulequeue.settings import Settings
-        from mulequeue.transfer.storage import download_assets
+        from mulequeue.transfer.download_assets import download_assets
 
         def download(*names, seconds=30):
             assets = tuple(Asset(url=f"{sys.argv[1]}/{name}", kind="image") for name in names)

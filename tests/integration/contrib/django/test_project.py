@@ -41,7 +41,7 @@ def test_files_go_to_the_default_storage(project: DjangoProject) -> None:
 
     urls = project.shell(f"answer = Generation.objects.get(pk={row['task_id']!r}).urls")
     again = project.shell(
-        "from mulequeue.transfer.storage import download_assets\n"
+        "from mulequeue.transfer.download_assets import download_assets\n"
         "from mulequeue.engine.worker_context import worker_context\n"
         "from mulequeue.ledger import outcome_of\n"
         f"outcome = outcome_of(worker_context().ledger.record({row['task_id']!r}))\n"
