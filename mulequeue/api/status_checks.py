@@ -112,13 +112,13 @@ class StatusClient:
 
 
 async def check_key(
-    checks: StatusClient, profile: Profile, api_path: str, *, timeout_seconds: float = 15.0
+    client: StatusClient, profile: Profile, api_path: str, *, timeout_seconds: float = 15.0
 ) -> KeyCheck:
     """Check for free whether a key works: request the status of an id that cannot exist.
 
     (A create request proves nothing: the API validates the body before the key.)
     """
-    found = await checks.fetch(
+    found = await client.fetch(
         profile, api_path, str(uuid.uuid4()), timeout_seconds=timeout_seconds
     )
     if isinstance(found, NotFound):
@@ -142,8 +142,8 @@ def fetch_once(
     """Check a status from synchronous code, also in a thread that runs an event loop."""
 
     async def once() -> Fetched:
-        async with StatusClient(limit=1) as checks:
-            return await checks.fetch(
+        async with StatusClient(limit=1) as client:
+            return await client.fetch(
                 profile,
                 api_path,
                 remote_id,

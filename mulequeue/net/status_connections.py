@@ -38,7 +38,7 @@ class StatusConnection(asyncio.Protocol):
     async def send(self, request: bytes) -> RawResponse:
         """Send a request and return its response.
 
-        :raises LineClosed: the connection was closed before the response began.
+        :raises ConnectionClosed: the connection was closed before the response began.
         :raises ResponseError: the response is not readable.
         :raises OSError: the connection failed.
         """

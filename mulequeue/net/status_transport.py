@@ -1,11 +1,12 @@
 """The interface to an API's host for status checks: many GET requests to one origin.
 
-=====================  ===========================================================================
-``Lines``              HTTP/1.1 over our own connections: a tenth of aiohttp's CPU time per request.
-``AiohttpTransport``   aiohttp, which also supports proxies.
-=====================  ===========================================================================
+========================  ===================================================================
+``StatusConnectionPool``  Our own HTTP/1.1 connections: a tenth of aiohttp's CPU time per request.
+``AiohttpTransport``      aiohttp, which also supports proxies.
+========================  ===================================================================
 
-Both return the same responses and raise the same errors (``tests/integration/net/test_status_transport.py``).
+Both return the same responses and raise the same errors
+(``tests/integration/net/test_status_transport.py``).
 """
 
 from __future__ import annotations

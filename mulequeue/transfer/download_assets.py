@@ -114,7 +114,7 @@ class _Download:
 
     def _store(self, index: int, url: str) -> File:
         kind = self.outcome.assets[index].kind
-        with asset_chunks(url, settings=self.settings, canceller=self.brake) as chunks:
+        with asset_chunks(url, settings=self.settings, canceller=self.canceller) as chunks:
             head = b""
             while len(head) < HEAD_BYTES and (chunk := next(chunks, b"")):
                 head += chunk
