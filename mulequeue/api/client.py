@@ -15,7 +15,7 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from mulequeue.api.request_options import PROXY_LOGIN, headers_of, reason_of, url_of
+from mulequeue.api.request_options import PROXY_LOGIN, describe_error, endpoint_url, request_headers
 from mulequeue.api.results import (
     MAX_ANSWER_BYTES,
     Accepted,
@@ -36,7 +36,7 @@ from mulequeue.net.aiohttp_session import (
     TooLate,
     fresh_session,
     receive,
-    translated_errors,
+    translate_errors,
 )
 from mulequeue.net.environment import CONNECT_TIMEOUT_SECONDS, proxy_for
 from mulequeue.net.raw_response import RawResponse
@@ -85,7 +85,11 @@ async def submit(
     except (TypeError, ValueError, RecursionError) as exc:
         return Refused(error=_input_error(exc))
     try:
-        headers = {**headers_of(profile), "Content-Type": "application/json", "Connection": "close"}
+        headers = {
+            **request_headers(profile),
+            "Content-Type": "application/json",
+            "Connection": "close",
+        }
         connector = FreshConnector(_last_check(not_after))
     except ConfigurationError as exc:
         return NotSent(reason=str(exc))
@@ -95,11 +99,11 @@ async def submit(
             _post(session, profile, api_path, data, answer), settings.submit_timeout_seconds
         )
     except Exception as exc:
-        if not connector.connected:
-            return NotSent(reason=reason_of(exc, profile))
+        if not connector.was_connected:
+            return NotSent(reason=describe_error(exc, profile))
         # A 4xx is final, even if its body did not arrive.
         if not answer.status or 200 <= answer.status < 300:
-            return Unknown(reason=reason_of(exc, profile), status_code=answer.status or None)
+            return Unknown(reason=describe_error(exc, profile), status_code=answer.status or None)
     finally:
         await session.close()
     if answer.status == 407:  # from a proxy, which did not forward the request
@@ -114,9 +118,9 @@ async def _post(
     data: bytes,
     answer: RawResponse,
 ) -> None:
-    url = url_of(profile.base_url, api_path)
+    url = endpoint_url(profile.base_url, api_path)
     timeout = aiohttp.ClientTimeout(total=None, connect=CONNECT_TIMEOUT_SECONDS)
-    with translated_errors():
+    with translate_errors():
         async with session.post(
             URL(url, encoded=True),
             data=data,

@@ -18,7 +18,7 @@ PROXY_LOGIN = (
 )
 
 
-def headers_of(profile: Profile) -> dict[str, str]:
+def request_headers(profile: Profile) -> dict[str, str]:
     """Return the headers of every request under a profile.
 
     :raises ConfigurationError: the key contains a character that no header may contain.
@@ -33,16 +33,16 @@ def headers_of(profile: Profile) -> dict[str, str]:
 
 
 @lru_cache(maxsize=1024)
-def url_of(base_url: str, api_path: str) -> str:
+def endpoint_url(base_url: str, api_path: str) -> str:
     """Return the URL of an API path. No path can change the host."""
     path = quote(api_path.strip("/"), safe="/%:@!$&'()*+,;=~")
     return f"{base_url}/{path}"
 
 
 @lru_cache(maxsize=1024)
-def path_of(base_url: str, api_path: str) -> str:
-    """Return the path of :func:`url_of`, percent-encoded."""
-    return URL(url_of(base_url, api_path), encoded=True).raw_path
+def endpoint_path(base_url: str, api_path: str) -> str:
+    """Return the path of :func:`endpoint_url`, percent-encoded."""
+    return URL(endpoint_url(base_url, api_path), encoded=True).raw_path
 
 
 def quote_id(remote_id: str) -> str:
@@ -51,7 +51,7 @@ def quote_id(remote_id: str) -> str:
     return quoted.replace(".", "%2E") if quoted in (".", "..") else quoted
 
 
-def reason_of(exc: Exception, profile: Profile) -> str:
+def describe_error(exc: Exception, profile: Profile) -> str:
     """Describe an exception in one line, without the key or a proxy's password."""
     if isinstance(exc, ProxyError):
         return PROXY_LOGIN if exc.status == 407 else str(exc)

@@ -69,7 +69,7 @@ class NotFound:
     """404 on a status check."""
 
     error: ErrorInfo
-    gone: bool
+    is_gone: bool
     """The API reports that the id does not exist; otherwise the route may not exist."""
 
 
@@ -101,7 +101,7 @@ def read_check(answer: RawResponse, kind: Kind | None) -> Fetched:
     if not 200 <= status < 300:
         error = _error(answer)
         if status == 404:
-            return NotFound(error=error, gone=parsing.is_gone(status, error))
+            return NotFound(error=error, is_gone=parsing.is_gone(status, error))
         later = parsing.retry_after_seconds(answer.headers.get("Retry-After"), time.time())
         if later is not None:
             later = min(later, MAX_CHECK_PAUSE_SECONDS)
@@ -109,7 +109,7 @@ def read_check(answer: RawResponse, kind: Kind | None) -> Fetched:
     if not answer.is_complete:
         return transient("the answer is larger than 1 MiB", status)
     try:
-        return parsing.read_task(json.loads(answer.decoded(MAX_ANSWER_BYTES)), kind=kind)
+        return parsing.read_task(json.loads(answer.decode(MAX_ANSWER_BYTES)), kind=kind)
     except (ValueError, RecursionError) as exc:
         return transient(f"the answer is unreadable: {exc}", status)
 
@@ -144,7 +144,7 @@ def _classify_success(answer: RawResponse, kind: Kind | None) -> Submitted:
     if not answer.is_complete:
         return Unknown(reason="the answer is larger than 1 MiB", status_code=answer.status)
     try:
-        reply = parsing.read_task(json.loads(answer.decoded(MAX_ANSWER_BYTES)), kind=kind)
+        reply = parsing.read_task(json.loads(answer.decode(MAX_ANSWER_BYTES)), kind=kind)
     except (ValueError, RecursionError) as exc:
         return Unknown(reason=f"the answer is unreadable: {exc}", status_code=answer.status)
     trace_id = answer.headers.get("Traceparent")
@@ -170,7 +170,7 @@ def _with_redirect(answer: RawResponse, error: ErrorInfo) -> ErrorInfo:
 
 def _error(answer: RawResponse) -> ErrorInfo:
     try:
-        body = answer.decoded(MAX_ANSWER_BYTES)[:MAX_ERROR_BYTES]
+        body = answer.decode(MAX_ANSWER_BYTES)[:MAX_ERROR_BYTES]
     except ResponseError:
         body = b""
     return parsing.read_error(answer.status, answer.headers, body)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Self
 
 from mulequeue.api.parsing import TaskReply
-from mulequeue.api.request_options import headers_of, path_of, quote_id, reason_of
+from mulequeue.api.request_options import describe_error, endpoint_path, quote_id, request_headers
 from mulequeue.api.results import (
     MAX_ANSWER_BYTES,
     Fetched,
@@ -35,7 +35,7 @@ def open_transport(profile: Profile, limit: int) -> StatusTransport:
         connection per concurrent check.)
     :raises ConfigurationError: the key or the CA bundle cannot be used.
     """
-    origin, headers = profile.base_url, headers_of(profile)
+    origin, headers = profile.base_url, request_headers(profile)
     context, proxy = tls_context(ca_bundle()), proxy_for(origin)
     if proxy is None:
         return StatusConnectionPool(
@@ -83,7 +83,7 @@ class StatusClient:
         """
         try:
             transport = self._transports.get(profile) or self._open(profile)
-            target = f"{path_of(profile.base_url, api_path)}/{quote_id(remote_id)}"
+            target = f"{endpoint_path(profile.base_url, api_path)}/{quote_id(remote_id)}"
             found = read_check(await transport.get(target, seconds=timeout_seconds), kind)
             if isinstance(found, TaskReply) and found.remote_id not in (None, remote_id):
                 # The responses of a reused connection may be one behind, those of a new one not.
@@ -93,7 +93,7 @@ class StatusClient:
         except ResponseError as exc:
             return transient(f"the answer is unreadable: {exc}")
         except (OSError, ConfigurationError) as exc:
-            return transient(reason_of(exc, profile))
+            return transient(describe_error(exc, profile))
 
     def _open(self, profile: Profile) -> StatusTransport:
         transport = self._transports[profile] = self._connect(profile, self._limit)
@@ -122,7 +122,7 @@ async def check_key(
         profile, api_path, str(uuid.uuid4()), timeout_seconds=timeout_seconds
     )
     if isinstance(found, NotFound):
-        if found.gone:
+        if found.is_gone:
             return KeyCheck(works=True, reason="the key works")
         return KeyCheck(works=None, reason=f"{profile.base_url} knows no path {api_path}")
     if isinstance(found, Transient):

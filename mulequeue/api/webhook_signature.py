@@ -47,10 +47,10 @@ def check_signature(
     if not re.fullmatch(r"[0-9]{1,12}", timestamp):
         raise SignatureError("its timestamp is not a number of seconds")
     signed = f"{name}.{timestamp}.".encode(errors="replace") + body
-    digests = [hmac.digest(key, signed, "sha256") for key in _keys(secrets)]
+    digests = [hmac.digest(key, signed, "sha256") for key in _candidate_keys(secrets)]
     # Every pair is compared, so that the time does not depend on which one matches.
     matches = [
-        hmac.compare_digest(one, digest) for one in _digests_in(signature) for digest in digests
+        hmac.compare_digest(one, digest) for one in _parse_digests(signature) for digest in digests
     ]
     if not any(matches):
         raise SignatureError("its signature is wrong")
@@ -58,34 +58,36 @@ def check_signature(
         raise SignatureError("it was signed too long ago, or the clocks differ")
 
 
-def _keys(secrets: Iterable[str]) -> list[bytes]:
+def _candidate_keys(secrets: Iterable[str]) -> list[bytes]:
     keys = []
     for secret in secrets:
         keys.append(secret.encode())
-        decoded = _base64(secret.removeprefix("whsec_"))
+        decoded = _decode_base64(secret.removeprefix("whsec_"))
         if decoded:
             keys.append(decoded)
     return keys
 
 
-def _digests_in(signature: str) -> list[bytes]:
+def _parse_digests(signature: str) -> list[bytes]:
     """Decode the digests of ``v1=…``: hex, or base64 of both alphabets, with or without padding."""
     found = []
     for part in re.split(r"[\s,]+", signature)[:_MAX_SIGNATURES]:
         version, _, text = part.partition("=")
         if version == "v1":
-            found += [digest for digest in (_hex(text), _base64(text)) if digest is not None]
+            found += [
+                digest for digest in (_decode_hex(text), _decode_base64(text)) if digest is not None
+            ]
     return [digest for digest in found if len(digest) == _DIGEST_BYTES]
 
 
-def _hex(text: str) -> bytes | None:
+def _decode_hex(text: str) -> bytes | None:
     try:
         return binascii.unhexlify(text)
     except ValueError:  # not ASCII, an odd length, another character
         return None
 
 
-def _base64(text: str) -> bytes | None:
+def _decode_base64(text: str) -> bytes | None:
     plain = text.translate(str.maketrans("-_", "+/")).rstrip("=")
     try:
         return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)

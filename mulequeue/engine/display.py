@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from mulequeue import catalog
 from mulequeue.errors import InputError
-from mulequeue.net.address_guard import shown_url
+from mulequeue.net.address_guard import redact_url
 
 PROMPT_LENGTH = 60
 _WORD_LENGTH = 100
@@ -53,7 +53,7 @@ def format_kwargs(kwargs: Any) -> str:
     for name in _OPTIONS:
         value = given.get(name)
         if value is not None:
-            text = shown_url(value) if name == "storage" and isinstance(value, str) else value
+            text = redact_url(value) if name == "storage" and isinstance(value, str) else value
             pairs.append(f"{name}={_word(text)}")
     return ", ".join(pairs)
 

@@ -46,22 +46,22 @@ class AddressGuard:
             parts = urlsplit(url)
             host, port = parts.hostname, parts.port
         except ValueError as exc:
-            raise AddressRefused(f"{shown_url(url)} is not a URL: {exc}.") from None
+            raise AddressRefused(f"{redact_url(url)} is not a URL: {exc}.") from None
         if parts.scheme not in ("http", "https") or not host:
-            raise AddressRefused(f"{shown_url(url)} is not an http(s) URL.")
+            raise AddressRefused(f"{redact_url(url)} is not an http(s) URL.")
         if parts.username is not None or parts.password is not None:
             raise AddressRefused(
                 f"The URL of {host} holds a user name or password; take it out of the URL."
             )
         if parts.scheme == "http" and not self._allows_http(host):
             raise AddressRefused(
-                f"{shown_url(url)} is plain http, only https is used. {_HOW_TO_ALLOW}"
+                f"{redact_url(url)} is plain http, only https is used. {_HOW_TO_ALLOW}"
             )
-        literal = _address(host)
+        literal = _parse_address(host)
         if literal is not None:
             self.check_address(host)
         elif resolve:
-            for address in _resolved(host, port or 443):
+            for address in _resolve(host, port or 443):
                 self.check_address(address, host)
 
     def check_address(self, address: str, host: str | None = None) -> None:
@@ -73,8 +73,10 @@ class AddressGuard:
         """
         if self.allow_private:
             return
-        ip = _address(address)
-        if ip is None or not (is_public(ip) or (self.allow_loopback and _inner(ip).is_loopback)):
+        ip = _parse_address(address)
+        if ip is None or not (
+            is_public(ip) or (self.allow_loopback and _embedded_ipv4(ip).is_loopback)
+        ):
             name = f"{host} ({address})" if host and host != address else address
             raise AddressRefused(f"{name} is not a public address. {_HOW_TO_ALLOW}")
 
@@ -84,12 +86,12 @@ class AddressGuard:
 
 def is_public(ip: _Address) -> bool:
     """Return whether an address, or the IPv4 address in it, is on the public internet."""
-    ip = _inner(ip)
+    ip = _embedded_ipv4(ip)
     # Multicast and some reserved ranges count as "global" in the standard library.
     return ip.is_global and not (ip.is_multicast or ip.is_reserved)
 
 
-def _inner(ip: _Address) -> _Address:
+def _embedded_ipv4(ip: _Address) -> _Address:
     """Return the IPv4 address in an IPv6 address (mapped, 6to4, NAT64), else the address."""
     if isinstance(ip, ipaddress.IPv6Address):
         if ip in _NAT64:
@@ -98,7 +100,7 @@ def _inner(ip: _Address) -> _Address:
     return ip
 
 
-def _address(text: str) -> _Address | None:
+def _parse_address(text: str) -> _Address | None:
     try:
         return ipaddress.ip_address(text.strip("[]"))
     except ValueError:
@@ -107,11 +109,11 @@ def _address(text: str) -> _Address | None:
 
 def is_loopback(host: str) -> bool:
     """Return whether a host name or address is this machine, without resolving names."""
-    ip = _address(host)
-    return host.lower() == "localhost" if ip is None else _inner(ip).is_loopback
+    ip = _parse_address(host)
+    return host.lower() == "localhost" if ip is None else _embedded_ipv4(ip).is_loopback
 
 
-def _resolved(host: str, port: int) -> list[str]:
+def _resolve(host: str, port: int) -> list[str]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
@@ -119,7 +121,7 @@ def _resolved(host: str, port: int) -> list[str]:
     return [str(entry[4][0]) for entry in found]
 
 
-def shown_url(url: str) -> str:
+def redact_url(url: str) -> str:
     """Return a URL for a message, without credentials, query and fragment (possibly secret)."""
     bare = url.split("?")[0].split("#")[0]
     return repr(bare.rpartition("@")[2][:200])

@@ -54,12 +54,12 @@ class FreshConnector(aiohttp.TCPConnector):
             resolver=aiohttp.ThreadedResolver(),
         )
         self._before_request = before_request
-        self.connected = False
+        self.was_connected = False
         """True from the moment at which bytes of the request may have been sent."""
 
     async def connect(self, *args: Any, **kwargs: Any) -> Any:
         """Connect (DNS, TCP, proxy, TLS), then call ``before_request``."""
-        if self.connected:
+        if self.was_connected:
             raise TooLate("this connector is for one request")
         connection = await super().connect(*args, **kwargs)
         try:
@@ -67,7 +67,7 @@ class FreshConnector(aiohttp.TCPConnector):
         except BaseException:
             connection.close()
             raise
-        self.connected = True
+        self.was_connected = True
         return connection
 
 
@@ -77,7 +77,7 @@ def _session(connector: aiohttp.TCPConnector, headers: Mapping[str, str]) -> aio
         cookie_jar=aiohttp.DummyCookieJar(),
         # trust_env would read .netrc and start a thread per request; proxy_for does its useful part.
         trust_env=False,
-        # The size of the decoded body is limited as well: RawResponse.decoded.
+        # The size of the decoded body is limited as well: RawResponse.decode.
         auto_decompress=False,
         max_field_size=MAX_HEAD_BYTES,
         headers=headers,
@@ -102,7 +102,7 @@ async def receive(
 
 
 @contextmanager
-def translated_errors() -> Iterator[None]:
+def translate_errors() -> Iterator[None]:
     """Raise aiohttp's errors as those of :class:`~mulequeue.net.status_transport.StatusTransport`."""
     try:
         yield

@@ -9,7 +9,7 @@ from functools import lru_cache
 import aiohttp
 from yarl import URL
 
-from mulequeue.net.aiohttp_session import keepalive_session, receive, translated_errors
+from mulequeue.net.aiohttp_session import keepalive_session, receive, translate_errors
 from mulequeue.net.environment import CONNECT_TIMEOUT_SECONDS
 from mulequeue.net.raw_response import RawResponse
 
@@ -43,7 +43,7 @@ class AiohttpTransport:
 
     async def get(self, target: str, *, seconds: float, fresh: bool = False) -> RawResponse:
         """Send one GET request; see :class:`~mulequeue.net.status_transport.StatusTransport`."""
-        with translated_errors():
+        with translate_errors():
             if not fresh:
                 return await self._get(self._session, target, seconds)
             async with self._open_session(1) as session:

@@ -45,11 +45,11 @@ def proxy_for(url: str) -> str | None:
     """Return the URL of the proxy that the environment names for a URL, or None."""
     origin = "/".join(url.split("/", 3)[:3])
     if not _ENVIRONMENT_ONLY:
-        return _proxy(origin)
-    return _known_proxy(origin, tuple(map(os.environ.get, _PROXY_VARIABLES)))
+        return _find_proxy(origin)
+    return _cached_proxy(origin, tuple(map(os.environ.get, _PROXY_VARIABLES)))
 
 
-def _proxy(origin: str) -> str | None:
+def _find_proxy(origin: str) -> str | None:
     proxy = select_proxy(origin, get_environ_proxies(origin))
     if proxy and "://" not in proxy:
         proxy = f"http://{proxy}"
@@ -57,8 +57,8 @@ def _proxy(origin: str) -> str | None:
 
 
 @lru_cache(maxsize=64)  # 0.01 ms; reading the whole environment takes 0.1 ms or more
-def _known_proxy(origin: str, variables: tuple[str | None, ...]) -> str | None:
-    return _proxy(origin)
+def _cached_proxy(origin: str, variables: tuple[str | None, ...]) -> str | None:
+    return _find_proxy(origin)
 
 
 def ca_bundle() -> str:
@@ -87,11 +87,11 @@ def tls_context(bundle: str) -> ssl.SSLContext:
 
     :param bundle: a file or a folder, see :func:`ca_bundle`.
     """
-    return _loaded(bundle, os.stat(bundle).st_mtime_ns)
+    return _load_context(bundle, os.stat(bundle).st_mtime_ns)
 
 
 @lru_cache(maxsize=8)  # loading takes some 20 ms, too much for every submit
-def _loaded(bundle: str, changed_ns: int) -> ssl.SSLContext:
+def _load_context(bundle: str, changed_ns: int) -> ssl.SSLContext:
     if os.path.isdir(bundle):
         context = ssl.create_default_context(capath=bundle)
     else:

@@ -38,12 +38,12 @@ class TransferSession:
 
     def __init__(self, guard: AddressGuard) -> None:
         self.guard = guard
-        self.was_cut = False
+        self.was_aborted = False
         self.was_read = False
         """The last response was read completely: the connection may carry another request."""
         self._socket: socket.socket | None = None
         self._connection: Any = None
-        self._joins = 0
+        self._connections_made = 0
         self.bundle = ca_bundle()
         """The CA bundle that verifies the connections, until the session is closed."""
         self._adapter = _GuardedAdapter(self)
@@ -51,7 +51,7 @@ class TransferSession:
     @property
     def is_reusable(self) -> bool:
         """Return whether the connection is open and all its responses were read."""
-        return self._is_open() and self.was_read and not self.was_cut
+        return self._is_open() and self.was_read and not self.was_aborted
 
     def _is_open(self) -> bool:
         return self._connection is not None and self._connection.sock is not None
@@ -60,12 +60,12 @@ class TransferSession:
         self, url: str, *, headers: Mapping[str, str] | None = None, timeout: Timeout
     ) -> requests.Response:
         """Send a GET request, once more if the reused connection was closed; see :meth:`post`."""
-        request = self._prepared("GET", url, None, headers)
-        was_open, joins = self._is_open(), self._joins
+        request = self._prepare("GET", url, None, headers)
+        was_open, before = self._is_open(), self._connections_made
         try:
             return self._send(request, timeout)
         except requests.exceptions.ConnectionError:
-            if not was_open or self._joins != joins or self.was_cut:
+            if not was_open or self._connections_made != before or self.was_aborted:
                 raise
             return self._send(request, timeout)
 
@@ -78,9 +78,9 @@ class TransferSession:
         :raises AddressRefused: before any byte of the request is sent.
         :raises requests.RequestException: there is no response.
         """
-        return self._send(self._prepared("POST", url, data, headers), timeout)
+        return self._send(self._prepare("POST", url, data, headers), timeout)
 
-    def _prepared(
+    def _prepare(
         self, method: str, url: str, data: bytes | None, headers: Mapping[str, str] | None
     ) -> requests.PreparedRequest:
         self.guard.check_url(url)
@@ -100,27 +100,27 @@ class TransferSession:
             verify=self.bundle,
             proxies={"all": proxy} if proxy else {},
         )
-        if self.was_cut:  # http.client accepts headers that end early as complete
+        if self.was_aborted:  # http.client accepts headers that end early as complete
             response.close()
             raise requests.exceptions.ReadTimeout("cut before the headers were complete")
         return response
 
-    def joined(self, sock: socket.socket, connection: Any) -> None:
-        """Check the peer of a new connection, and keep its socket for :meth:`cut`."""
+    def check_connection(self, sock: socket.socket, connection: Any) -> None:
+        """Check the peer of a new connection, and keep its socket for :meth:`abort`."""
         if connection.proxy is None:
             self.guard.check_address(sock.getpeername()[0], connection.host)
         # A duplicate, because TLS detaches the original socket.
         duplicate, old = socket.socket(fileno=os.dup(sock.fileno())), self._socket
         self._socket, self._connection = duplicate, connection
-        self._joins += 1
+        self._connections_made += 1
         if old is not None:
             old.close()
-        if self.was_cut:
-            self.cut()
+        if self.was_aborted:
+            self.abort()
 
-    def cut(self) -> None:
+    def abort(self) -> None:
         """Shut the connection down immediately; may be called from another thread."""
-        self.was_cut = True
+        self.was_aborted = True
         sock = self._socket
         if sock is not None:
             try:
@@ -131,12 +131,12 @@ class TransferSession:
     @contextmanager
     def total_deadline(self, seconds: float) -> Iterator[None]:
         """Cut the session after ``seconds``; a timeout of requests restarts with every byte."""
-        alarm = deadlines.after(seconds, self.cut)
+        timer = deadlines.after(seconds, self.abort)
         try:
             yield
         finally:
-            if not deadlines.cancel(alarm):
-                self.was_cut = True  # the timer is due, though possibly not called yet
+            if not deadlines.cancel(timer):
+                self.was_aborted = True  # the timer is due, though possibly not called yet
 
     def __enter__(self) -> Self:
         return self
@@ -190,7 +190,7 @@ class _GuardedAdapter(HTTPAdapter):
 def _pool_classes(session: TransferSession) -> dict[str, Any]:
     class Plain(HTTPConnection):
         def _new_conn(self) -> socket.socket:
-            return _join(session, self, super()._new_conn())
+            return _check_socket(session, self, super()._new_conn())
 
     class Secure(HTTPSConnection):
         def connect(self) -> None:
@@ -200,7 +200,7 @@ def _pool_classes(session: TransferSession) -> dict[str, Any]:
             super().connect()
 
         def _new_conn(self) -> socket.socket:
-            return _join(session, self, super()._new_conn())
+            return _check_socket(session, self, super()._new_conn())
 
     class PlainPool(HTTPConnectionPool):
         ConnectionCls = Plain
@@ -211,9 +211,9 @@ def _pool_classes(session: TransferSession) -> dict[str, Any]:
     return {"http": PlainPool, "https": SecurePool}
 
 
-def _join(session: TransferSession, connection: Any, sock: socket.socket) -> socket.socket:
+def _check_socket(session: TransferSession, connection: Any, sock: socket.socket) -> socket.socket:
     try:
-        session.joined(sock, connection)
+        session.check_connection(sock, connection)
     except BaseException:
         sock.close()
         raise

@@ -40,7 +40,7 @@ class RawResponse:
             joined[name] = f"{joined[name]}, {text}" if name in joined else text
         return joined
 
-    def decoded(self, max_bytes: int) -> bytes:
+    def decode(self, max_bytes: int) -> bytes:
         """Return the body without its Content-Encoding.
 
         :param max_bytes: the largest result; a small body can expand to gigabytes.

@@ -36,12 +36,12 @@ class _IdleSession:
 class SessionPool:
     """A pool of idle sessions; it is empty in a forked process.
 
-    :param most: maximum number of idle sessions; one more closes the oldest.
-    :param seconds: idle time after which a session is closed.
+    :param max_idle: maximum number of idle sessions; one more closes the oldest.
+    :param idle_seconds: idle time after which a session is closed.
     """
 
-    def __init__(self, *, most: int = MAX_IDLE, seconds: float = IDLE_SECONDS) -> None:
-        self._most, self._seconds = most, seconds
+    def __init__(self, *, max_idle: int = MAX_IDLE, idle_seconds: float = IDLE_SECONDS) -> None:
+        self._max_idle, self._idle_seconds = max_idle, idle_seconds
         self._idle: list[_IdleSession] = []
         self._lock = threading.Lock()
         os.register_at_fork(after_in_child=self._forget)
@@ -62,7 +62,7 @@ class SessionPool:
             if session.is_reusable:
                 self._keep(_IdleSession(key, session))
             else:
-                session.cut()  # an exception that is still referenced may hold the connection
+                session.abort()  # an exception that is still referenced may hold the connection
                 session.close()
 
     def _take(self, key: _Key) -> TransferSession | None:
@@ -77,14 +77,14 @@ class SessionPool:
         return found.session
 
     def _keep(self, item: _IdleSession) -> None:
-        item.timer = deadlines.after(self._seconds, lambda: self._end(item))
+        item.timer = deadlines.after(self._idle_seconds, lambda: self._discard(item))
         with self._lock:
             self._idle.append(item)
-            oldest = self._idle[0] if len(self._idle) > self._most else None
+            oldest = self._idle[0] if len(self._idle) > self._max_idle else None
         if oldest is not None:
-            self._end(oldest)
+            self._discard(oldest)
 
-    def _end(self, item: _IdleSession) -> None:
+    def _discard(self, item: _IdleSession) -> None:
         with self._lock:
             if item not in self._idle:  # a transfer took it in the meantime
                 return

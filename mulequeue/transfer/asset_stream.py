@@ -14,7 +14,7 @@ import requests
 import urllib3
 
 from mulequeue.errors import AssetGone, DownloadError
-from mulequeue.net.address_guard import AddressRefused, shown_url
+from mulequeue.net.address_guard import AddressRefused, redact_url
 from mulequeue.net.environment import CONNECT_TIMEOUT_SECONDS
 from mulequeue.net.guarded_session import TransferSession, describe
 from mulequeue.net.session_pool import session_pool
@@ -41,7 +41,7 @@ class TransferCanceller:
         with self._lock:
             self.is_cancelled = True
             for session in self._sessions:
-                session.cut()
+                session.abort()
 
     @contextmanager
     def attach(self, session: TransferSession) -> Iterator[None]:
@@ -72,7 +72,7 @@ def asset_chunks(
         :class:`~mulequeue.errors.AssetGone` if the URL is no longer valid.
     """
     if url.startswith(("hex:", "data:")):
-        yield _limit_size(_pieces(_inline(url)), settings.download_max_bytes)
+        yield _limit_size(_split(_decode_inline(url)), settings.download_max_bytes)
         return
     ends = time.monotonic() + settings.download_timeout_seconds
     for _ in range(_MAX_REDIRECTS + 1):
@@ -87,7 +87,7 @@ def asset_chunks(
             if response.headers.get("Content-Length") == "0":  # reading it takes no time
                 session.was_read = not response.raw.read()
         url = urljoin(url, target)
-    raise DownloadError(f"{shown_url(url)}: more than {_MAX_REDIRECTS} redirects.")
+    raise DownloadError(f"{redact_url(url)}: more than {_MAX_REDIRECTS} redirects.")
 
 
 @contextmanager
@@ -111,16 +111,16 @@ def _check_status(response: requests.Response, url: str) -> None:
     status = response.status_code
     if status == 200:
         return
-    text = f"{shown_url(url)} answered {status}."
+    text = f"{redact_url(url)} answered {status}."
     if status in _GONE:
         raise AssetGone(text, retryable=False)
     raise DownloadError(text, retryable=status < 400 or status in _LATER or status >= 500)
 
 
-def _check_size(response: requests.Response, most: int) -> None:
+def _check_size(response: requests.Response, max_bytes: int) -> None:
     length = response.headers.get("Content-Length", "")
-    if length.isdigit() and int(length) > most:
-        raise _too_large(most)
+    if length.isdigit() and int(length) > max_bytes:
+        raise _size_error(max_bytes)
 
 
 def _stream(
@@ -132,8 +132,8 @@ def _stream(
         is_packed = "Content-Encoding" in response.headers
         while chunk := response.raw.read(CHUNK_BYTES, decode_content=is_packed):
             yield chunk
-        if session.was_cut:  # without an announced length this looks like a complete body
-            raise _late(url, settings)
+        if session.was_aborted:  # without an announced length this looks like a complete body
+            raise _timeout_error(url, settings)
         if response.raw.length_remaining:
             raise urllib3.exceptions.ProtocolError("the connection ended early")
         session.was_read = True
@@ -149,36 +149,36 @@ def _translate_errors(
     except AddressRefused as exc:
         raise DownloadError(str(exc), retryable=False) from None
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as exc:
-        if session is not None and session.was_cut:
-            raise _late(url, settings) from None
-        raise DownloadError(f"{shown_url(url)}: {describe(exc)}") from None
+        if session is not None and session.was_aborted:
+            raise _timeout_error(url, settings) from None
+        raise DownloadError(f"{redact_url(url)}: {describe(exc)}") from None
 
 
-def _late(url: str, settings: Settings) -> DownloadError:
+def _timeout_error(url: str, settings: Settings) -> DownloadError:
     seconds = settings.download_timeout_seconds
     return DownloadError(
-        f"{shown_url(url)} was not complete within {seconds:g} s. "
+        f"{redact_url(url)} was not complete within {seconds:g} s. "
         "Raise mulequeue_download_timeout_seconds if it is that large."
     )
 
 
-def _limit_size(chunks: Iterator[bytes], most: int) -> Iterator[bytes]:
+def _limit_size(chunks: Iterator[bytes], max_bytes: int) -> Iterator[bytes]:
     size = 0
     for chunk in chunks:
         size += len(chunk)
-        if size > most:
-            raise _too_large(most)
+        if size > max_bytes:
+            raise _size_error(max_bytes)
         yield chunk
 
 
-def _too_large(most: int) -> DownloadError:
+def _size_error(max_bytes: int) -> DownloadError:
     return DownloadError(
-        f"The asset is larger than {most} bytes. Raise mulequeue_download_max_bytes to store it.",
+        f"The asset is larger than {max_bytes} bytes. Raise mulequeue_download_max_bytes to store it.",
         retryable=False,
     )
 
 
-def _inline(url: str) -> bytes:
+def _decode_inline(url: str) -> bytes:
     """Decode ``hex:…`` or ``data:…``."""
     scheme, _, rest = url.partition(":")
     try:
@@ -195,6 +195,6 @@ def _inline(url: str) -> bytes:
         ) from None
 
 
-def _pieces(data: bytes) -> Iterator[bytes]:
+def _split(data: bytes) -> Iterator[bytes]:
     for start in range(0, len(data), CHUNK_BYTES):
         yield data[start : start + CHUNK_BYTES]

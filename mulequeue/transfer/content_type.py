@@ -10,7 +10,7 @@ from mulequeue.outcome import Kind
 HEAD_BYTES = 8192
 
 
-def media_type_of(head: bytes, kind: Kind) -> tuple[str, str]:
+def detect_media_type(head: bytes, kind: Kind) -> tuple[str, str]:
     """Return the media type and the extension (without a dot).
 
     :param head: the first bytes of the file; up to ``HEAD_BYTES`` of them are used.
@@ -26,7 +26,7 @@ def media_type_of(head: bytes, kind: Kind) -> tuple[str, str]:
     if found is None and kind == "audio" and not _is_text(head):
         return "audio/pcm", "pcm"  # the API's format "pcm" has no header
     actual = found.mime if found else ("text" if _is_text(head) else "unknown data")
-    raise DownloadError(f"is {actual}, not {kind}: {_start(head)}", retryable=True)
+    raise DownloadError(f"is {actual}, not {kind}: {_quote_start(head)}", retryable=True)
 
 
 def _is_text(head: bytes) -> bool:
@@ -40,5 +40,5 @@ def _is_text(head: bytes) -> bool:
     return True
 
 
-def _start(head: bytes) -> str:
+def _quote_start(head: bytes) -> str:
     return repr(head[:60].decode("ascii", "replace"))

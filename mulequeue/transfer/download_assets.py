@@ -12,7 +12,7 @@ from mulequeue.errors import AssetGone, DownloadError
 from mulequeue.outcome import File, Outcome
 from mulequeue.settings import Settings
 from mulequeue.transfer.asset_stream import TransferCanceller, asset_chunks
-from mulequeue.transfer.content_type import HEAD_BYTES, media_type_of
+from mulequeue.transfer.content_type import HEAD_BYTES, detect_media_type
 from mulequeue.transfer.path_template import check_template, file_path
 from mulequeue.transfer.storage import Storage, open_storage
 
@@ -56,10 +56,10 @@ def download_assets(
             canceller.cancel()
             pool.shutdown(wait=True, cancel_futures=True)
             raise
-    return _results(futures)
+    return _collect(futures)
 
 
-def _results(futures: list[Future[File]]) -> tuple[File, ...]:
+def _collect(futures: list[Future[File]]) -> tuple[File, ...]:
     """Return the files, or raise an error: one that is not retryable if there is any."""
     errors = [error for future in futures if (error := future.exception()) is not None]
     if errors:
@@ -121,7 +121,7 @@ class _Download:
             if not head:
                 raise DownloadError(f"Asset {index} is empty.")
             try:
-                media_type, extension = media_type_of(head, kind)
+                media_type, extension = detect_media_type(head, kind)
             except DownloadError as exc:
                 raise DownloadError(f"Asset {index} {exc}", retryable=exc.retryable) from None
             path = file_path(self.template, self.outcome, index, extension)

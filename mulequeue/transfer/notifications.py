@@ -66,14 +66,17 @@ def notification_for(
     :raises InputError: ``value`` is neither of them.
     """
     if isinstance(value, Mapping):
-        members, event, data = [_outcome(value)], f"generation.{value.get('status')}", dict(value)
+        members = [_require_outcome(value)]
+        event, data = f"generation.{value.get('status')}", dict(value)
     elif isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
-        members = [_outcome(item) for item in value]
-        event, data = "batch.finished", _batch(members)
+        members = [_require_outcome(item) for item in value]
+        event, data = "batch.finished", _summarize_batch(members)
     else:
-        raise _no_outcome(value)
+        raise _outcome_error(value)
     content = {"type": event, "timestamp": _timestamp(members), "data": data}
-    return Notification(id=_id(members, target, event), target=target, body=_canonical(content))
+    return Notification(
+        id=_id(members, target, event), target=target, body=_canonical_json(content)
+    )
 
 
 def deliver(notification: Notification, *, settings: Settings, timestamp: datetime) -> None:
@@ -97,7 +100,7 @@ def deliver(notification: Notification, *, settings: Settings, timestamp: dateti
         except AddressRefused as exc:
             raise NotificationError(str(exc), retryable=False) from None
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as exc:
-            reason = "no answer in time" if session.was_cut else describe(exc)
+            reason = "no answer in time" if session.was_aborted else describe(exc)
             raise NotificationError(f"{_host(target)} was not reached: {reason}") from None
         with response:
             _drain(response)
@@ -187,20 +190,20 @@ def _host(target: str) -> str:
 # The content
 
 
-def _outcome(value: Any) -> Mapping[str, Any]:
+def _require_outcome(value: Any) -> Mapping[str, Any]:
     if not isinstance(value, Mapping) or "task_id" not in value or "status" not in value:
-        raise _no_outcome(value)
+        raise _outcome_error(value)
     return value
 
 
-def _no_outcome(value: Any) -> InputError:
+def _outcome_error(value: Any) -> InputError:
     return InputError(
         "notify takes an outcome or a list of outcomes, as generate, download and generate_many "
         f"return them, not a {type(value).__name__}. Put notify right behind one of them."
     )
 
 
-def _batch(members: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _summarize_batch(members: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     counts = Counter(member["status"] for member in members)
     return {
         "generations": [
@@ -222,8 +225,8 @@ def _timestamp(members: Sequence[Mapping[str, Any]]) -> str | None:
 def _id(members: Sequence[Mapping[str, Any]], target: str, event: str) -> str:
     """Return an id made of the values that never change; URLs of files may."""
     fixed = [[m["task_id"], m.get("remote_id"), m["status"], bool(m.get("files"))] for m in members]
-    return "msg_" + hashlib.sha256(_canonical([event, target, fixed])).hexdigest()[:32]
+    return "msg_" + hashlib.sha256(_canonical_json([event, target, fixed])).hexdigest()[:32]
 
 
-def _canonical(value: Any) -> bytes:
+def _canonical_json(value: Any) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), default=str).encode()

@@ -26,19 +26,19 @@ def file_path(template: str, outcome: Outcome, index: int, extension: str) -> st
     :param extension: of the file's content, without a dot.
     """
     values: dict[str, str | int] = {
-        "model": "/".join(map(_clean, _model(outcome).split("/"))),
+        "model": "/".join(map(_sanitize, _model(outcome).split("/"))),
         "date": _date(outcome),
-        "remote_id": _clean(outcome.remote_id or "none"),
-        "task_id": _clean(outcome.task_id),
-        "kind": _clean(outcome.assets[index].kind),
+        "remote_id": _sanitize(outcome.remote_id or "none"),
+        "task_id": _sanitize(outcome.task_id),
+        "kind": _sanitize(outcome.assets[index].kind),
         "index": index,
-        "ext": _clean(extension),
+        "ext": _sanitize(extension),
     }
-    *folders, name = _rendered(template, values).strip("/").split("/")
+    *folders, name = _render(template, values).strip("/").split("/")
     if len(outcome.assets) > 1 and "index" not in _fields(template):
         stem, dot, suffix = name.rpartition(".")
         name = f"{stem}-{index}.{suffix}" if dot else f"{name}-{index}"
-    return "/".join([*(_clean(folder) for folder in folders if folder), _clean(name)])
+    return "/".join([*(_sanitize(folder) for folder in folders if folder), _sanitize(name)])
 
 
 def check_template(template: str) -> str:
@@ -48,7 +48,7 @@ def check_template(template: str) -> str:
     """
     try:
         used = _fields(template)
-        _rendered(template, dict.fromkeys(NAMES, "1") | {"index": 1})
+        _render(template, dict.fromkeys(NAMES, "1") | {"index": 1})
     except (ValueError, KeyError, IndexError, AttributeError) as exc:
         raise ConfigurationError(
             f"mulequeue_storage_path {template!r} cannot be filled in ({exc}). "
@@ -71,7 +71,7 @@ def _fields(template: str) -> list[str]:
     return fields
 
 
-def _rendered(template: str, values: dict[str, str | int]) -> str:
+def _render(template: str, values: dict[str, str | int]) -> str:
     return template.format(**values)
 
 
@@ -89,7 +89,7 @@ def _date(outcome: Outcome) -> str:
     return moment.astimezone(UTC).date().isoformat() if moment.tzinfo else moment.date().isoformat()
 
 
-def _clean(text: str) -> str:
+def _sanitize(text: str) -> str:
     """Return a safe folder or file name of limited length.
 
     It contains no separators, control characters, wildcards or leading dots. A changed name gets a

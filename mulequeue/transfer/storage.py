@@ -47,7 +47,7 @@ class Storage:
 
         :raises DownloadError: the storage failed (retryable), or ``chunks`` raised it.
         """
-        final = self._full(path)
+        final = self._full_path(path)
         try:
             if self.protocol in _OBJECT_STORES:
                 return self._write_object(final, chunks)
@@ -58,10 +58,10 @@ class Storage:
             raise DownloadError(f"{self.url_of(path)} cannot be written: {exc}") from exc
 
     def url_of(self, path: str) -> str:
-        full = self._full(path)
+        full = self._full_path(path)
         return Path(full).as_uri() if self.is_local else str(self.fs.unstrip_protocol(full))
 
-    def _full(self, path: str) -> str:
+    def _full_path(self, path: str) -> str:
         return posixpath.join(self.root, path)
 
     def _write_file(self, final: str, chunks: Iterator[bytes]) -> int:
@@ -122,12 +122,12 @@ def _check_folder(folder: Path, url: str) -> None:
         existing = existing.parent
     if not existing.is_dir():
         raise ConfigurationError(
-            f"The storage {_shown(url)} cannot be used: {existing} is not a folder. "
+            f"The storage {_redact(url)} cannot be used: {existing} is not a folder. "
             "Set mulequeue_storage to a folder or a URL such as s3://bucket/prefix."
         )
     if not os.access(existing, os.W_OK | os.X_OK):
         raise ConfigurationError(
-            f"The storage {_shown(url)} cannot be used: {existing} is not writable for this user. "
+            f"The storage {_redact(url)} cannot be used: {existing} is not writable for this user. "
             "Set mulequeue_storage to a folder that is, or change its owner."
         )
 
@@ -147,22 +147,22 @@ def _open_filesystem(url: str, protocol: str, options: Mapping[str, Any]) -> tup
     except ImportError as exc:
         package = _PACKAGES.get(protocol)
         how = f'pip install "{package}"' if package else str(exc)
-        raise ConfigurationError(f"The storage {_shown(url)} needs a package: {how}.") from None
+        raise ConfigurationError(f"The storage {_redact(url)} needs a package: {how}.") from None
     except ValueError as exc:
         known = ", ".join(["a folder", "file://", "s3://", "memory://"])
         raise ConfigurationError(
-            f"The storage {_shown(url)} cannot be used: {exc}. Set mulequeue_storage to {known}, "
+            f"The storage {_redact(url)} cannot be used: {exc}. Set mulequeue_storage to {known}, "
             f"or one of fsspec {fsspec.__version__}'s other protocols."
         ) from None
     except Exception as exc:
         # The options may contain secrets, so only their names are printed.
         raise ConfigurationError(
-            f"The storage {_shown(url)} cannot be opened with mulequeue_storage_options "
+            f"The storage {_redact(url)} cannot be opened with mulequeue_storage_options "
             f"{sorted(options)}: {type(exc).__name__}. Check them against its file system."
         ) from None
 
 
-def _shown(url: str) -> str:
+def _redact(url: str) -> str:
     """Return a storage URL for a message, without a password."""
     return repr(re.sub(r"//[^/@]*@", "//…@", url))
 

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from mulequeue.api import client
-from mulequeue.api.request_options import headers_of
+from mulequeue.api.request_options import request_headers
 from mulequeue.api.results import MAX_ANSWER_BYTES
 from mulequeue.net.aiohttp_transport import AiohttpTransport
 from mulequeue.net.environment import ca_bundle, proxy_for, tls_context
@@ -32,7 +32,7 @@ def aiohttp_transport(profile: Profile, limit: int) -> AiohttpTransport:
     """Return aiohttp's connections to a profile's host, also where there is no proxy."""
     return AiohttpTransport(
         profile.base_url,
-        headers_of(profile),
+        request_headers(profile),
         ssl_context=tls_context(ca_bundle()),
         max_bytes=MAX_ANSWER_BYTES,
         proxy=proxy_for(profile.base_url),

@@ -25,40 +25,40 @@ def find_assets(
     With a missed key a paid generation would count as empty, so all of these are searched: the key
     of the declared kind, those of the other two, the singular forms, then the same in ``output``.
     """
-    for key, kind in _LOOKUP[declared]:
-        if key in body and (urls := _urls(body[key], kind)):
+    for key, kind in _KEYS[declared]:
+        if key in body and (urls := _read_urls(body[key], kind)):
             return key, kind, urls
-    found, urls = _in_output(body.get("output"), declared)
+    found, urls = _find_in_output(body.get("output"), declared)
     if urls:
-        return "output", found or declared or _kind_of(urls[0]), urls
+        return "output", found or declared or _kind_by_extension(urls[0]), urls
     return None, declared, ()
 
 
-def _in_output(output: Any, declared: Kind | None) -> tuple[Kind | None, tuple[str, ...]]:
+def _find_in_output(output: Any, declared: Kind | None) -> tuple[Kind | None, tuple[str, ...]]:
     if not isinstance(output, dict):
-        return None, _urls(output, declared)
-    for key, kind in _LOOKUP[declared]:
-        if key in output and (urls := _urls(output[key], kind)):
+        return None, _read_urls(output, declared)
+    for key, kind in _KEYS[declared]:
+        if key in output and (urls := _read_urls(output[key], kind)):
             return kind, urls
-    return None, _urls(output.get("url") or output.get("urls"), declared)
+    return None, _read_urls(output.get("url") or output.get("urls"), declared)
 
 
-def _lookup(declared: Kind | None) -> tuple[tuple[str, Kind], ...]:
+def _keys_in_order(declared: Kind | None) -> tuple[tuple[str, Kind], ...]:
     kinds = sorted(_KINDS, key=lambda kind: kind != declared)
     return tuple((form.format(kind), kind) for form in _FORMS for kind in kinds)
 
 
-_LOOKUP = {declared: _lookup(declared) for declared in (None, *_KINDS)}
+_KEYS = {declared: _keys_in_order(declared) for declared in (None, *_KINDS)}
 
 
-def _urls(value: Any, kind: Kind | None) -> tuple[str, ...]:
+def _read_urls(value: Any, kind: Kind | None) -> tuple[str, ...]:
     """Return the URLs in one string, or in a list of strings or of ``{"url": …}``."""
     items = value if isinstance(value, list) else [value]
     texts = (item.get("url") if isinstance(item, dict) else item for item in items)
-    return tuple(url for text in texts if isinstance(text, str) and (url := _url(text, kind)))
+    return tuple(url for text in texts if isinstance(text, str) and (url := _read_url(text, kind)))
 
 
-def _url(text: str, kind: Kind | None) -> str | None:
+def _read_url(text: str, kind: Kind | None) -> str | None:
     text = text.strip()
     if text[:8].lower().startswith(("http://", "https://", "data:")):
         return text
@@ -68,5 +68,5 @@ def _url(text: str, kind: Kind | None) -> str | None:
     return None
 
 
-def _kind_of(url: str) -> Kind | None:
+def _kind_by_extension(url: str) -> Kind | None:
     return _EXTENSIONS.get(url.partition("?")[0].rpartition(".")[2].lower())

@@ -31,13 +31,13 @@ def read_reason(*parts: Any) -> Reason:
         if isinstance(part, str):
             title = title or one_line(part)
         elif isinstance(part, dict):
-            code = _code(part) if code is None else code
+            code = _read_code(part) if code is None else code
             title = title or one_line(part.get("title")) or one_line(part.get("message"))
-            detail = detail or _detail(part.get("detail"))
+            detail = detail or _read_detail(part.get("detail"))
     return Reason(code, title, detail)
 
 
-def _code(part: Mapping[str, Any]) -> int | None:
+def _read_code(part: Mapping[str, Any]) -> int | None:
     for value in (part.get("code"), part.get("error_code")):
         if isinstance(value, int) and not isinstance(value, bool):
             return value
@@ -46,7 +46,7 @@ def _code(part: Mapping[str, Any]) -> int | None:
     return None
 
 
-def _detail(value: Any) -> str | None:
+def _read_detail(value: Any) -> str | None:
     """Return the detail as text, or None; one site writes ``None (request_id: …)`` for none."""
     if not value:
         return None

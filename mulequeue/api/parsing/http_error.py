@@ -36,8 +36,10 @@ def read_error(status_code: int, headers: Mapping[str, str], body: bytes) -> Err
     :param headers: in any case; ``Traceparent`` becomes the ``trace_id``.
     """
     given = {str(name).lower(): value for name, value in headers.items()}
-    data = _object(body)
-    kind = _type(status_code, is_json=data is not None, has_retry_after="retry-after" in given)
+    data = _parse_object(body)
+    kind = _error_type(
+        status_code, is_json=data is not None, has_retry_after="retry-after" in given
+    )
     if data is None:
         title, detail, code = None, one_line(_text_of_page(body)), None
     else:
@@ -88,7 +90,7 @@ def retry_after_seconds(value: str | None, now: float) -> float | None:
     return min(seconds, _MAX_RETRY_AFTER_SECONDS) if seconds >= 0 else None
 
 
-def _type(status_code: int, *, is_json: bool, has_retry_after: bool) -> str:
+def _error_type(status_code: int, *, is_json: bool, has_retry_after: bool) -> str:
     if status_code == 403 and not is_json:
         return "EdgeBlocked"
     if status_code == 503 and has_retry_after:
@@ -99,7 +101,7 @@ def _type(status_code: int, *, is_json: bool, has_retry_after: bool) -> str:
     return _TYPES.get(status_code, "InvalidRequestError" if status_code >= 400 else "APIError")
 
 
-def _object(body: bytes) -> dict[str, Any] | None:
+def _parse_object(body: bytes) -> dict[str, Any] | None:
     try:
         data = json.loads(body) if len(body) <= _MAX_JSON else None
     except (ValueError, RecursionError):

@@ -63,8 +63,8 @@ def read_task(body: Any, *, kind: Kind | None = None) -> TaskReply:
     info = body.get("task_info") if isinstance(body, dict) else None
     if not isinstance(info, dict):
         raise WireError(f"The answer holds no task_info object: {one_line(quote_value(body))}")
-    status = _string(info.get("status"))
-    state = _state(status)
+    status = _as_string(info.get("status"))
+    state = _state_of(status)
     urls: tuple[str, ...] = ()
     error = key = None
     if state == "succeeded":
@@ -72,18 +72,18 @@ def read_task(body: Any, *, kind: Kind | None = None) -> TaskReply:
         if not urls:
             state, error = "failed", _NO_ASSETS
     elif state == "failed":
-        error = _failure(info, body)
+        error = _failure_of(info, body)
     return TaskReply(
-        _id(info),
+        _remote_id(info),
         state,
         status,
         kind,
         urls,
         error,
-        _string(info.get("created_at")),
-        _string(info.get("updated_at")),
+        _as_string(info.get("created_at")),
+        _as_string(info.get("updated_at")),
         # nearly all responses are active and contain only task_info
-        _others(body, key) if len(body) > 1 else {},
+        _extra_fields(body, key) if len(body) > 1 else {},
     )
 
 
@@ -92,29 +92,29 @@ def is_known_status(status: str | None) -> bool:
     return status is not None and status.strip().lower() in _STATES
 
 
-def _state(status: str | None) -> State:
+def _state_of(status: str | None) -> State:
     if status is None:
         return "active"
     return _STATES.get(status) or _STATES.get(status.strip().lower(), "active")
 
 
-def _failure(info: Mapping[str, Any], body: Mapping[str, Any]) -> ErrorInfo:
+def _failure_of(info: Mapping[str, Any], body: Mapping[str, Any]) -> ErrorInfo:
     reason = read_reason(info.get("error"), body.get("error"))
     title = reason.title or (None if reason.detail else _NO_REASON)
     return ErrorInfo(type="GenerationFailed", code=reason.code, title=title, detail=reason.detail)
 
 
-def _id(info: Mapping[str, Any]) -> str | None:
+def _remote_id(info: Mapping[str, Any]) -> str | None:
     """Return the id; one page of the API's documentation shows ``task_id`` instead of ``id``."""
     value = info.get("id") or info.get("task_id")
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    return _string(value) or None
+    return _as_string(value) or None
 
 
-def _string(value: Any) -> str | None:
+def _as_string(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _others(body: Mapping[str, Any], key: str | None) -> dict[str, Any]:
+def _extra_fields(body: Mapping[str, Any], key: str | None) -> dict[str, Any]:
     return {name: body[name] for name in body if name not in ("task_info", "error", key)}

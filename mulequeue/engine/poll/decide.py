@@ -53,7 +53,7 @@ def decide(
     """
     if isinstance(found, TaskReply):
         return _decide_on_reply(due, found, now, chance, has_webhooks, poll_plan)
-    if isinstance(found, NotFound) and found.gone and now - due.submitted > grace_seconds:
+    if isinstance(found, NotFound) and found.is_gone and now - due.submitted > grace_seconds:
         return Terminal("failed", {"error": error_of(found.error)})
     if now - due.started > MAX_WAIT_CEILING_SECONDS:
         return Terminal("timed_out", {})

@@ -89,7 +89,7 @@ def test_a_404_tells_a_missing_id_from_a_missing_route(fetch, body, gone):
         result = fetch(server.url)
 
     assert isinstance(result, client.NotFound)
-    assert gone is result.gone
+    assert gone is result.is_gone
 
 
 def test_a_remote_id_is_quoted(fetch):

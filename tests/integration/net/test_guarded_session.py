@@ -166,7 +166,7 @@ def test_a_total_deadline_cuts_a_dripping_body():
         with open_.total_deadline(0.3), contextlib.suppress(Exception):
             open_.get(server.url, timeout=60).raw.read()
 
-        assert open_.was_cut
+        assert open_.was_aborted
 
 
 def test_headers_that_are_cut_are_no_answer():
@@ -184,7 +184,7 @@ def test_a_total_deadline_cuts_a_handshake():
         with open_.total_deadline(0.3), pytest.raises(requests.exceptions.RequestException):
             open_.get(url, timeout=60)
 
-        assert open_.was_cut
+        assert open_.was_aborted
 
 
 def test_a_deadline_that_was_kept_cuts_nothing():
@@ -193,5 +193,5 @@ def test_a_deadline_that_was_kept_cuts_nothing():
         with open_.total_deadline(30):
             assert b"ok" == open_.get(server.url, timeout=5).content
 
-        assert not open_.was_cut
+        assert not open_.was_aborted
         assert b"ok" == open_.get(server.url, timeout=5).content

@@ -199,7 +199,7 @@ def test_a_connection_that_the_server_closes_is_replaced() -> None:
 
 def test_what_rests_for_too_long_is_closed() -> None:
     """A connection that nobody needs does not stay open."""
-    kept = SessionPool(seconds=0.05)
+    kept = SessionPool(idle_seconds=0.05)
     with raw_server(ASSET) as server:
         use(kept, server.url)
 
@@ -208,7 +208,7 @@ def test_what_rests_for_too_long_is_closed() -> None:
 
 def test_few_rest_at_once() -> None:
     """The oldest gives way."""
-    kept = SessionPool(most=2)
+    kept = SessionPool(max_idle=2)
     with raw_server(ASSET) as server:
 
         def use_at_once(count: int) -> None:

@@ -155,9 +155,9 @@ def test_a_compressed_body_is_decoded_on_demand(connect: Connect) -> None:
         (found,) = get(connect, server.url, "/")
 
     assert data == found.body
-    assert b" " * 9000 == found.decoded(9000)
+    assert b" " * 9000 == found.decode(9000)
     with pytest.raises(ResponseError):
-        found.decoded(8999)
+        found.decode(8999)
 
 
 @pytest.mark.parametrize("status", ["200 OK", "500 Internal Server Error"])

@@ -87,7 +87,7 @@ def test_a_404_counts_as_one() -> None:
     written = Written()
     meter = Meter(written, seconds=NEVER)
 
-    meter.count_check("default", NotFound(error=error(404), gone=True))
+    meter.count_check("default", NotFound(error=error(404), is_gone=True))
     meter.flush()
 
     assert [{("poll_answers", "default", "404"): 1}] == written.calls

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mulequeue.errors import DownloadError
-from mulequeue.transfer.content_type import media_type_of
+from mulequeue.transfer.content_type import detect_media_type
 
 MP4 = b"\0\0\0\x20ftypisom\0\0\2\0isomiso2avc1mp41" + b"\0" * 64
 
@@ -25,7 +25,7 @@ MP4 = b"\0\0\0\x20ftypisom\0\0\2\0isomiso2avc1mp41" + b"\0" * 64
 )
 def test_media_is_known_by_its_bytes(head, kind, expected):
     """Type and extension come from the content, whatever the generation was said to make."""
-    assert expected == media_type_of(head, kind)
+    assert expected == detect_media_type(head, kind)
 
 
 @pytest.mark.parametrize(
@@ -43,9 +43,11 @@ def test_media_is_known_by_its_bytes(head, kind, expected):
 def test_what_is_no_media_is_refused(head, kind):
     """An error page, JSON, a document or noise is not taken for media."""
     with pytest.raises(DownloadError, match=f"not {kind}"):
-        media_type_of(head, kind)
+        detect_media_type(head, kind)
 
 
 def test_a_lying_box_length_costs_nothing():
     """A header that announces a box of four gigabytes is not walked through."""
-    assert ("video/mp4", "mp4") == media_type_of(b"\xff\xff\xff\xffftypiso9" + b"\0" * 64, "video")
+    assert ("video/mp4", "mp4") == detect_media_type(
+        b"\xff\xff\xff\xffftypiso9" + b"\0" * 64, "video"
+    )

@@ -40,7 +40,7 @@ def reply(status: str, **more: Any) -> TaskReply:
 
 
 def gone(is_gone: bool = True) -> NotFound:
-    return NotFound(error=ErrorInfo(type="InvalidRequestError", status_code=404), gone=is_gone)
+    return NotFound(error=ErrorInfo(type="InvalidRequestError", status_code=404), is_gone=is_gone)
 
 
 def transient(code: int | None = 503, later: float | None = None) -> Transient:
