@@ -17,7 +17,7 @@ from yarl import URL
 
 from mulequeue.api.request_options import PROXY_LOGIN, describe_error, endpoint_url, request_headers
 from mulequeue.api.results import (
-    MAX_ANSWER_BYTES,
+    MAX_RESPONSE_BYTES,
     Accepted,
     Fetched,
     KeyCheck,
@@ -79,7 +79,7 @@ async def submit(
     :param not_after: called when the connection is established, before the first byte is sent; if
         it returns True, nothing is sent. (The process may have been stopped in the meantime.)
     """
-    answer = RawResponse()
+    response = RawResponse()
     try:
         data = json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError) as exc:
@@ -96,19 +96,19 @@ async def submit(
     session = fresh_session(connector, headers)
     try:
         await _in_time(
-            _post(session, profile, api_path, data, answer), settings.submit_timeout_seconds
+            _post(session, profile, api_path, data, response), settings.submit_timeout_seconds
         )
     except Exception as exc:
         if not connector.was_connected:
             return NotSent(reason=describe_error(exc, profile))
         # A 4xx is final, even if its body did not arrive.
-        if not answer.status or 200 <= answer.status < 300:
-            return Unknown(reason=describe_error(exc, profile), status_code=answer.status or None)
+        if not response.status or 200 <= response.status < 300:
+            return Unknown(reason=describe_error(exc, profile), status_code=response.status or None)
     finally:
         await session.close()
-    if answer.status == 407:  # from a proxy, which did not forward the request
+    if response.status == 407:  # from a proxy, which did not forward the request
         return NotSent(reason=PROXY_LOGIN)
-    return classify_create(answer, kind)
+    return classify_create(response, kind)
 
 
 async def _post(
@@ -116,7 +116,7 @@ async def _post(
     profile: Profile,
     api_path: str,
     data: bytes,
-    answer: RawResponse,
+    response: RawResponse,
 ) -> None:
     url = endpoint_url(profile.base_url, api_path)
     timeout = aiohttp.ClientTimeout(total=None, connect=CONNECT_TIMEOUT_SECONDS)
@@ -127,8 +127,8 @@ async def _post(
             proxy=proxy_for(url),
             timeout=timeout,
             allow_redirects=False,
-        ) as response:
-            await receive(response, answer, max_bytes=MAX_ANSWER_BYTES)
+        ) as incoming:
+            await receive(incoming, response, max_bytes=MAX_RESPONSE_BYTES)
 
 
 async def _in_time(work: Coroutine[Any, Any, None], seconds: float) -> None:

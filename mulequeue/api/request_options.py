@@ -56,7 +56,7 @@ def describe_error(exc: Exception, profile: Profile) -> str:
     if isinstance(exc, ProxyError):
         return PROXY_LOGIN if exc.status == 407 else str(exc)
     if isinstance(exc, TimeoutError):
-        return f"{type(exc).__name__}: {str(exc) or 'no answer in time'}"
+        return f"{type(exc).__name__}: {str(exc) or 'no response in time'}"
     text = f"{type(exc).__name__}: {exc}"
     if isinstance(exc, ssl.SSLError):
         text += " (REQUESTS_CA_BUNDLE or SSL_CERT_FILE name a CA bundle)"

@@ -20,7 +20,7 @@ from mulequeue.api import parsing
 from mulequeue.net.raw_response import RawResponse, ResponseError
 from mulequeue.outcome import ErrorInfo, Kind
 
-MAX_ANSWER_BYTES = 1024**2
+MAX_RESPONSE_BYTES = 1024**2
 MAX_ERROR_BYTES = 64 * 1024
 MAX_CHECK_PAUSE_SECONDS = 300.0
 """Longest pause of status checks, also if ``Retry-After`` is longer: some asset URLs expire after an hour."""
@@ -87,7 +87,7 @@ class KeyCheck:
     """The result of a check of an API key."""
 
     works: bool | None
-    """None: the check gave no answer."""
+    """None: the check was inconclusive."""
     reason: str
 
 
@@ -95,23 +95,23 @@ Submitted = Accepted | NotSent | RetryLater | Unknown | Refused
 Fetched = parsing.TaskReply | NotFound | Transient
 
 
-def read_check(answer: RawResponse, kind: Kind | None) -> Fetched:
+def read_check(response: RawResponse, kind: Kind | None) -> Fetched:
     """Read the response to a status check."""
-    status = answer.status
+    status = response.status
     if not 200 <= status < 300:
-        error = _error(answer)
+        error = _error(response)
         if status == 404:
             return NotFound(error=error, is_gone=parsing.is_gone(status, error))
-        later = parsing.retry_after_seconds(answer.headers.get("Retry-After"), time.time())
-        if later is not None:
-            later = min(later, MAX_CHECK_PAUSE_SECONDS)
-        return transient(f"HTTP {status}: {error.detail or error.title}", status, later)
-    if not answer.is_complete:
-        return transient("the answer is larger than 1 MiB", status)
+        pause = parsing.retry_after_seconds(response.headers.get("Retry-After"), time.time())
+        if pause is not None:
+            pause = min(pause, MAX_CHECK_PAUSE_SECONDS)
+        return transient(f"HTTP {status}: {error.detail or error.title}", status, pause)
+    if not response.is_complete:
+        return transient("the response is larger than 1 MiB", status)
     try:
-        return parsing.read_task(json.loads(answer.decode(MAX_ANSWER_BYTES)), kind=kind)
+        return parsing.read_task(json.loads(response.decode(MAX_RESPONSE_BYTES)), kind=kind)
     except (ValueError, RecursionError) as exc:
-        return transient(f"the answer is unreadable: {exc}", status)
+        return transient(f"the response is not readable: {exc}", status)
 
 
 def transient(
@@ -123,43 +123,43 @@ def transient(
     )
 
 
-def classify_create(answer: RawResponse, kind: Kind | None) -> Submitted:
+def classify_create(response: RawResponse, kind: Kind | None) -> Submitted:
     """Classify the response to a create request."""
-    status = answer.status
+    status = response.status
     if 200 <= status < 300:
-        return _classify_success(answer, kind)
-    error = _error(answer)
-    asked = answer.headers.get("Retry-After")
-    later = parsing.retry_after_seconds(asked, time.time())
-    if status == 429 or (status == 503 and asked is not None):
-        return RetryLater(retry_after_seconds=later, error=error)
+        return _classify_success(response, kind)
+    error = _error(response)
+    retry_after = response.headers.get("Retry-After")
+    if status == 429 or (status == 503 and retry_after is not None):
+        seconds = parsing.retry_after_seconds(retry_after, time.time())
+        return RetryLater(retry_after_seconds=seconds, error=error)
     if 400 <= status < 500:
         return Refused(error=error)
     if 300 <= status < 400:
-        return Refused(error=_with_redirect(answer, error))
+        return Refused(error=_with_redirect(response, error))
     return Unknown(reason=f"HTTP {status}: {error.detail or error.title}", status_code=status)
 
 
-def _classify_success(answer: RawResponse, kind: Kind | None) -> Submitted:
-    if not answer.is_complete:
-        return Unknown(reason="the answer is larger than 1 MiB", status_code=answer.status)
+def _classify_success(response: RawResponse, kind: Kind | None) -> Submitted:
+    if not response.is_complete:
+        return Unknown(reason="the response is larger than 1 MiB", status_code=response.status)
     try:
-        reply = parsing.read_task(json.loads(answer.decode(MAX_ANSWER_BYTES)), kind=kind)
+        reply = parsing.read_task(json.loads(response.decode(MAX_RESPONSE_BYTES)), kind=kind)
     except (ValueError, RecursionError) as exc:
-        return Unknown(reason=f"the answer is unreadable: {exc}", status_code=answer.status)
-    trace_id = answer.headers.get("Traceparent")
+        return Unknown(reason=f"the response is not readable: {exc}", status_code=response.status)
+    trace_id = response.headers.get("Traceparent")
     if reply.remote_id:
         if reply.error is not None and reply.error.type == "NoAssets":
             # A create response may be final and name no files yet: a status check follows.
             reply = reply._replace(state="active", error=None)
         return Accepted(reply=reply, trace_id=trace_id)
     if reply.error is not None and reply.error.type == "GenerationFailed":
-        return Refused(error=replace(reply.error, trace_id=trace_id, status_code=answer.status))
-    return Unknown(reason="the answer holds no id", status_code=answer.status)
+        return Refused(error=replace(reply.error, trace_id=trace_id, status_code=response.status))
+    return Unknown(reason="the response contains no id", status_code=response.status)
 
 
-def _with_redirect(answer: RawResponse, error: ErrorInfo) -> ErrorInfo:
-    host = urlsplit(answer.headers.get("Location", "")).hostname or "elsewhere on the same host"
+def _with_redirect(response: RawResponse, error: ErrorInfo) -> ErrorInfo:
+    host = urlsplit(response.headers.get("Location", "")).hostname or "elsewhere on the same host"
     return replace(
         error,
         type="InvalidRequestError",
@@ -168,9 +168,9 @@ def _with_redirect(answer: RawResponse, error: ErrorInfo) -> ErrorInfo:
     )
 
 
-def _error(answer: RawResponse) -> ErrorInfo:
+def _error(response: RawResponse) -> ErrorInfo:
     try:
-        body = answer.decode(MAX_ANSWER_BYTES)[:MAX_ERROR_BYTES]
+        body = response.decode(MAX_RESPONSE_BYTES)[:MAX_ERROR_BYTES]
     except ResponseError:
         body = b""
-    return parsing.read_error(answer.status, answer.headers, body)
+    return parsing.read_error(response.status, response.headers, body)

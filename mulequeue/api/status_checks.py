@@ -9,7 +9,7 @@ from typing import Self
 from mulequeue.api.parsing import TaskReply
 from mulequeue.api.request_options import describe_error, endpoint_path, quote_id, request_headers
 from mulequeue.api.results import (
-    MAX_ANSWER_BYTES,
+    MAX_RESPONSE_BYTES,
     Fetched,
     KeyCheck,
     NotFound,
@@ -39,13 +39,13 @@ def open_transport(profile: Profile, limit: int) -> StatusTransport:
     context, proxy = tls_context(ca_bundle()), proxy_for(origin)
     if proxy is None:
         return StatusConnectionPool(
-            origin, headers, ssl_context=context, max_bytes=MAX_ANSWER_BYTES
+            origin, headers, ssl_context=context, max_bytes=MAX_RESPONSE_BYTES
         )
     return AiohttpTransport(
         origin,
         headers,
         ssl_context=context,
-        max_bytes=MAX_ANSWER_BYTES,
+        max_bytes=MAX_RESPONSE_BYTES,
         proxy=proxy,
         limit=limit,
     )
@@ -91,7 +91,7 @@ class StatusClient:
                 found = read_check(response, kind)
             return found
         except ResponseError as exc:
-            return transient(f"the answer is unreadable: {exc}")
+            return transient(f"the response is not readable: {exc}")
         except (OSError, ConfigurationError) as exc:
             return transient(describe_error(exc, profile))
 

@@ -85,20 +85,20 @@ def _session(connector: aiohttp.TCPConnector, headers: Mapping[str, str]) -> aio
 
 
 async def receive(
-    response: aiohttp.ClientResponse, into: RawResponse, *, max_bytes: int
+    incoming: aiohttp.ClientResponse, response: RawResponse, *, max_bytes: int
 ) -> RawResponse:
-    """Read a response up to ``max_bytes`` of its body; ``into`` keeps what arrives before an error."""
-    into.status, into.raw_headers = response.status, response.raw_headers
-    into.encoding = response.headers.get("Content-Encoding")
-    content = response.content
+    """Fill ``response`` with up to ``max_bytes`` of the body; an error leaves what arrived in it."""
+    response.status, response.raw_headers = incoming.status, incoming.raw_headers
+    response.encoding = incoming.headers.get("Content-Encoding")
+    content = incoming.content
     while not content.at_eof():
-        into.body += await content.readany()
-        if len(into.body) > max_bytes:
-            into.body = into.body[:max_bytes]
-            response.close()
-            return into
-    into.is_complete = True
-    return into
+        response.body += await content.readany()
+        if len(response.body) > max_bytes:
+            response.body = response.body[:max_bytes]
+            incoming.close()
+            return response
+    response.is_complete = True
+    return response
 
 
 @contextmanager
@@ -108,8 +108,8 @@ def translate_errors() -> Iterator[None]:
         yield
     except aiohttp.ClientHttpProxyError as exc:
         raise ProxyError(exc.status) from None
-    except TimeoutError:
-        raise TimeoutError from None
+    except TimeoutError as exc:
+        raise TimeoutError(*exc.args) from None
     except (aiohttp.ClientPayloadError, aiohttp.ClientResponseError) as exc:
         raise ResponseError(str(exc)) from None
     except aiohttp.ServerDisconnectedError:

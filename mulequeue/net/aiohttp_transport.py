@@ -57,8 +57,8 @@ class AiohttpTransport:
             proxy=self._proxy,
             timeout=_timeout(seconds),
             allow_redirects=False,
-        ) as response:
-            return await receive(response, RawResponse(), max_bytes=self._max_bytes)
+        ) as incoming:
+            return await receive(incoming, RawResponse(), max_bytes=self._max_bytes)
 
     def _open_session(self, limit: int) -> aiohttp.ClientSession:
         return keepalive_session(self._headers, ssl_context=self._ssl_context, limit=limit)

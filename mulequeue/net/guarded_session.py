@@ -155,7 +155,7 @@ class TransferSession:
 def describe(exc: Exception) -> str:
     """Describe an exception of requests in one line, without the URL's path and query (secret)."""
     if isinstance(exc, requests.exceptions.Timeout):
-        return "no answer in time"
+        return "no response in time"
     inner: Any = exc
     while (
         deeper := getattr(inner, "reason", None) or (inner.args[0] if inner.args else None)

@@ -33,7 +33,7 @@ class RawResponse:
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """The headers by name, in any case; repeated ones are joined."""
+        """Return the headers by name, in any case; repeated ones are joined."""
         joined: CIMultiDict[str] = CIMultiDict()
         for raw, value in self.raw_headers:
             name, text = raw.decode("latin-1"), value.decode("latin-1").strip(" \t")

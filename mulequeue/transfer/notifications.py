@@ -100,7 +100,7 @@ def deliver(notification: Notification, *, settings: Settings, timestamp: dateti
         except AddressRefused as exc:
             raise NotificationError(str(exc), retryable=False) from None
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as exc:
-            reason = "no answer in time" if session.was_aborted else describe(exc)
+            reason = "no response in time" if session.was_aborted else describe(exc)
             raise NotificationError(f"{_host(target)} was not reached: {reason}") from None
         with response:
             _drain(response)

@@ -7,7 +7,7 @@ from typing import Any
 
 from mulequeue.api import client
 from mulequeue.api.request_options import request_headers
-from mulequeue.api.results import MAX_ANSWER_BYTES
+from mulequeue.api.results import MAX_RESPONSE_BYTES
 from mulequeue.net.aiohttp_transport import AiohttpTransport
 from mulequeue.net.environment import ca_bundle, proxy_for, tls_context
 from mulequeue.settings import Profile, Settings
@@ -34,7 +34,7 @@ def aiohttp_transport(profile: Profile, limit: int) -> AiohttpTransport:
         profile.base_url,
         request_headers(profile),
         ssl_context=tls_context(ca_bundle()),
-        max_bytes=MAX_ANSWER_BYTES,
+        max_bytes=MAX_RESPONSE_BYTES,
         proxy=proxy_for(profile.base_url),
         limit=limit,
     )

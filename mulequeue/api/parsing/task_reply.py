@@ -62,7 +62,7 @@ def read_task(body: Any, *, kind: Kind | None = None) -> TaskReply:
     """
     info = body.get("task_info") if isinstance(body, dict) else None
     if not isinstance(info, dict):
-        raise WireError(f"The answer holds no task_info object: {one_line(quote_value(body))}")
+        raise WireError(f"The response contains no task_info object: {one_line(quote_value(body))}")
     status = _as_string(info.get("status"))
     state = _state_of(status)
     urls: tuple[str, ...] = ()

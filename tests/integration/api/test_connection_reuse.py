@@ -114,7 +114,7 @@ def test_a_line_with_an_unreadable_answer_is_given_up(answer):
     with raw_server(answer) as server:
         found = states(check(server.url, "a", "b"))
 
-    assert all(reason.startswith("the answer is unreadable") for reason in found)
+    assert all(reason.startswith("the response is not readable") for reason in found)
     assert 2 == server.connections
 
 
@@ -149,7 +149,7 @@ def test_a_late_answer_is_nobody_elses():
     with raw_server(answer) as server:
         late, found = check(server.url, "a", "b", seconds=0.5)
 
-    assert ("TimeoutError: no answer in time", "b") == (late.reason, found.remote_id)
+    assert ("TimeoutError: no response in time", "b") == (late.reason, found.remote_id)
     assert 2 == server.connections
 
 
