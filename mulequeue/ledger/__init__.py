@@ -22,7 +22,6 @@ The braces make one Redis Cluster slot of a fleet.
 ``mulequeue:{fleet}:day:<profile>:<day>``      hash    submissions of a UTC day: total, and by model
 ``mulequeue:{fleet}:pollgate:<profile>``       hash    pause and probe of status checks
 ``mulequeue:{fleet}:poll``, ``…:sweep``        hash    the valid poll message; the sweep that runs
-``mulequeue:{fleet}:helpers``                  hash    slots of sweeps that help with a backlog
 ``mulequeue:{fleet}:transfer:<task id>``       hash    lease of a download or notification
 ``mulequeue:{fleet}:transfers``                hash    by task: which messages have overtaken others
 ``mulequeue:{fleet}:done:<task id>``           string  what a download or notification came to

@@ -1,4 +1,4 @@
-"""Who may sweep: one poll message, one lease, and the slots of helpers."""
+"""Schedule the poll message, and lease the sweep that it starts."""
 
 from __future__ import annotations
 
@@ -8,14 +8,6 @@ from mulequeue.ledger.keyspace import Keyspace
 from mulequeue.ledger.types import PollMessage, new_token, poll_message_of
 
 SWEEP_LEASE_SECONDS = 5.0
-MAX_HELPERS = 3
-"""Sweeps beside the one that holds the lease, while it does not keep up."""
-_HELPER = "helper:"
-
-
-def is_helper(token: str) -> bool:
-    """Whether a poll message is a helper's."""
-    return token.startswith(_HELPER)
 
 
 class PollMessageStore(Keyspace):
@@ -46,26 +38,3 @@ class PollMessageStore(Keyspace):
     def check_overdue(self) -> PollMessage | None:
         """A fresh message when something is overdue and nobody looks at it."""
         return poll_message_of(self._run("poll", "watch", new_token()))
-
-    # -- helpers -------------------------------------------------------------------------------
-
-    def request_helper(
-        self, following: PollMessage, *, most: int = MAX_HELPERS
-    ) -> PollMessage | None:
-        """A sweep ended behind: the message of one more helper, if a slot is free.
-
-        :param following: what :meth:`end_sweep` answered, before it is published.
-        """
-        return self._helper("call", _HELPER + new_token(), following.token, most)
-
-    def begin_helper(self, token: str) -> bool:
-        """Whether the helper with this token may sweep: it was called just now."""
-        return self._helper("join", token) is not None
-
-    def end_helper(self, token: str, *, is_behind: bool) -> PollMessage | None:
-        """A helper's sweep is over; its next message, if there is more than it could check."""
-        return self._helper("leave", token, int(is_behind))
-
-    def _helper(self, what: str, token: str, *args: str | int) -> PollMessage | None:
-        found = self._run("sweep_helpers", what, token, *args)
-        return PollMessage(found[0].decode(), 0.0, 0.0) if found else None

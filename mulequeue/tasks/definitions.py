@@ -224,15 +224,13 @@ def adopt(
 def poll(self: Any, token: str) -> None:
     """Check everything that is due, then come back when something is due again.
 
-    :param token: of the one poll message that is valid, or of a helper that was called just now; any
-        other does nothing.
+    :param token: of the one poll message that is valid; any other does nothing.
     """
     from mulequeue.engine.poll.sweep import sweep
     from mulequeue.engine.worker_context import worker_context
 
     ctx = worker_context(self.app)
-    for message in sweep(ctx, token):
-        ctx.publish_poll(message)
+    ctx.publish_poll(sweep(ctx, token))
 
 
 @shared_task(bind=True, base=LeasedTask, name="mulequeue.download", **TASK_OPTIONS)

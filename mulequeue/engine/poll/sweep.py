@@ -19,7 +19,6 @@ from mulequeue.engine.poll.decide import PollAgain, Terminal, decide
 from mulequeue.engine.poll.durations import DurationCache
 from mulequeue.engine.worker_context import WorkerContext
 from mulequeue.ledger import MAX_CLAIMED, Claim, Due, PollMessage, Wake
-from mulequeue.ledger.poll_message import is_helper
 from mulequeue.settings import Profile
 
 logger = logging.getLogger("mulequeue")
@@ -65,17 +64,15 @@ class Poller:
 
     # -- one sweep -----------------------------------------------------------------------------
 
-    async def sweep(self, token: str) -> list[PollMessage]:
-        """Check what is due, for about a second; answers the poll messages to publish.
+    async def sweep(self, token: str) -> PollMessage | None:
+        """Check what is due, for about a second; return the next poll message to publish.
 
         :param token: of the poll message; one that is no longer current does nothing.
         """
         call, ledger = self._ctx.call, self._ledger
-        if is_helper(token):
-            return await self._sweep_as_helper(token)
         began = self._loop.time()
         if not await call(ledger.begin_sweep, token):
-            return []
+            return None
         keeper = asyncio.create_task(self._keep_lease(token))
         try:
             self._with_webhooks = await call(ledger.with_webhooks, self._profiles)
@@ -85,17 +82,7 @@ class Poller:
         took = self._loop.time() - began
         # Behind, it goes on as soon as the tasks that wait for this slot have had their turn.
         gap = 0.0 if is_behind else max(GAP_SECONDS - took, GAP_SECONDS / 5)
-        following = await call(ledger.end_sweep, token, gap_seconds=gap, profiles=self._profiles)
-        helper = await call(ledger.request_helper, following) if following and is_behind else None
-        return [message for message in (following, helper) if message is not None]
-
-    async def _sweep_as_helper(self, token: str) -> list[PollMessage]:
-        """The same beside the sweep that holds the lease, which has found that it is behind."""
-        if not await self._ctx.call(self._ledger.begin_helper, token):
-            return []
-        is_behind = await self._check_due(self._loop.time() + SWEEP_SECONDS)
-        again = await self._ctx.call(self._ledger.end_helper, token, is_behind=is_behind)
-        return [again] if again is not None else []
+        return await call(ledger.end_sweep, token, gap_seconds=gap, profiles=self._profiles)
 
     async def _keep_lease(self, token: str) -> None:
         while True:
@@ -282,20 +269,20 @@ def _warn_of_unknown_word(due: Due, found: Fetched) -> None:
         )
 
 
-async def _sweep(ctx: WorkerContext, token: str) -> list[PollMessage]:
+async def _sweep(ctx: WorkerContext, token: str) -> PollMessage | None:
     poller: Poller | None = ctx.state.get("poller")
     if poller is None:
         poller = ctx.state["poller"] = Poller(ctx)
     return await poller.sweep(token)
 
 
-def sweep(ctx: WorkerContext, token: str) -> list[PollMessage]:
-    """One sweep on the process' event loop; the poll messages to publish."""
+def sweep(ctx: WorkerContext, token: str) -> PollMessage | None:
+    """Run one sweep on the process' event loop; return the next poll message to publish."""
     try:
-        messages = ctx.run(_sweep(ctx, token))
+        message = ctx.run(_sweep(ctx, token))
     except RedisError as exc:
         # What was claimed is due again when the claims lapse; a watchdog starts the next sweep.
         ctx.redis_availability.mark_down(exc)
-        return []
+        return None
     ctx.redis_availability.mark_up()
-    return messages
+    return message

@@ -33,7 +33,7 @@ def sweep_until_asked(ctx: WorkerContext, server: RawServer) -> None:
     while not server.requests:
         assert message is not None
         time.sleep(message.countdown)
-        message, *_ = sweep(ctx, message.token)
+        message = sweep(ctx, message.token)
 
 
 @pytest.mark.usefixtures("plain_network")
