@@ -77,8 +77,8 @@ class Settings:
     poll_concurrency: int = 64
     """Status checks under way at once in one sweep; those that hang for longer do not count."""
     learn_cadence: bool = True
-    """Whether status checks come when they are worth most, by how long the model's latest
-    generations took. Off: at the model's own intervals, always."""
+    """Whether the model's latest generations decide when status checks are made, by how long they
+    took. Off: at the model's own intervals, always."""
     not_found_grace_seconds: float = 60.0
     """How long after submission a 404 on a status check is taken as "not visible yet"."""
     max_wait_seconds: float | None = None

@@ -8,8 +8,8 @@
 -- Answers { signature to publish, look } or { } when somebody else settled it or the claim lapsed.
 
 local id, who, token = ARGV[3], ARGV[6], ARGV[7]
-local MAX_DURATIONS = 200
-local APART = 1 / 50 -- of a mean life: so many entries are four of them or more
+local MAX_DURATIONS = 100
+local APART = 1 / 25 -- of a mean duration: the list covers four of them or more
 local NO_NEWS = 0.2  -- seconds; told to have ended just now: an API that writes down when it was asked
 
 -- How long one lived: as the API tells it, where that fits what was seen; else a webhook comes at

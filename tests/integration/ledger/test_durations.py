@@ -115,15 +115,15 @@ def test_only_what_succeeded_under_our_eyes_is_kept(world: World) -> None:
     assert [DurationSample(12, 12)] == lives(world)
 
 
-def test_the_latest_two_hundred_are_kept(world: World) -> None:
+def test_the_latest_hundred_are_kept(world: World) -> None:
     """One after the other, the newest first."""
-    for number in range(203):
+    for number in range(103):
         begin(world, str(number))
         end(world, 10 + number, life=5 + number / 10)
 
     found = lives(world)
 
-    assert (200, 25.2, 5.3) == (len(found), found[0].low, found[-1].low)
+    assert (100, 15.2, 5.3) == (len(found), found[0].low, found[-1].low)
     assert {1} == {life.weight for life in found}
 
 
@@ -140,7 +140,7 @@ def test_a_batch_is_kept_as_a_whole(world: World) -> None:
 
     found = lives(world)
 
-    assert len(found) < 200
+    assert len(found) < 100
     assert 301 == sum(life.weight for life in found)
     assert min(life.low for life in found) < 1 < 29 < found[0].low
 
