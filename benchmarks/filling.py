@@ -49,8 +49,8 @@ def _fill(url: str, api: str, interval: float, first: int, last: int) -> None:
             label=prompt[:60],
             interval=interval,
         )
-        ledger.begin_delivery(intent, submit_seconds=60)
-        ledger.record_id(
+        ledger.generations.begin_delivery(intent, submit_seconds=60)
+        ledger.generations.record_id(
             intent,
             make_id(number, None),
             parked=_signature(number),

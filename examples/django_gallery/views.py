@@ -101,7 +101,7 @@ def again(request: HttpRequest, album_id: str, index: int) -> HttpResponse:
 def file(request: HttpRequest, task_id: str, number: int) -> HttpResponse:
     _mine(request, shown.album_of(task_id))
     here = worker_context()
-    record = here.ledger.record(task_id)
+    record = here.ledger.queries.record(task_id)
     if record is None or number >= len(record.files):
         raise Http404
     return file_response(request, record.files[number], here.settings)

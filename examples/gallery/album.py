@@ -122,7 +122,7 @@ def progress(ledger: Ledger, album: Album) -> dict[str, Any]:
     """
     now = batch_json(ledger, album.album_id)
     counts, done = dict(now["counts"]), now["done"]
-    firsts = ledger.records(album.firsts()) if album.attempts else []
+    firsts = ledger.queries.records(album.firsts()) if album.attempts else []
     for (index, attempt), first in zip(album.attempts.items(), firsts, strict=True):
         if first is not None and first.status:
             counts[first.status] = counts.get(first.status, 0) - 1
@@ -171,7 +171,7 @@ def cards(
     is_over = progress(ledger, album)["is_over"]
     made = []
     for index, prompt, task_id, record in zip(
-        places, prompts, task_ids, ledger.records(task_ids), strict=True
+        places, prompts, task_ids, ledger.queries.records(task_ids), strict=True
     ):
         seen = generation_json(record, urls) if record else {"state": "queued", "files": []}
         state = seen["state"]

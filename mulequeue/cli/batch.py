@@ -137,7 +137,7 @@ def run_on_workers(app: Any, job: Job) -> int:
         raise InputError("--batch-id is empty: run again, this would be paid again. Give a name.")
     ledger = ledger_of(app)
     batch_id = job.batch_id or uuid.uuid4().hex[:12]
-    known = ledger.batch(batch_id) if job.batch_id else None
+    known = ledger.queries.batch(batch_id) if job.batch_id else None
     if known is not None:
         check_same(ledger, known, job)
     print_warnings(job.warnings)

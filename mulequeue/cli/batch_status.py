@@ -41,7 +41,7 @@ def print_batch(ledger: Ledger, batch: Batch, how: WatchOptions) -> int:
 def _watch(ledger: Ledger, watched: BatchWatch, how: WatchOptions) -> bool:
     """Until it is over; False: ``max_wait`` has passed."""
     batch = watched.refresh()
-    started = time.monotonic() - (ledger.now() - batch.created)
+    started = time.monotonic() - (ledger.queries.now() - batch.created)
     with view_for(f"batch {batch.batch_id}", quiet=how.quiet, started=started) as view:
         try:
             return watch(watched, view, max_wait=how.max_wait, with_files=False)
@@ -52,7 +52,7 @@ def _watch(ledger: Ledger, watched: BatchWatch, how: WatchOptions) -> bool:
 def _seconds(ledger: Ledger, batch: Batch) -> float:
     """From its beginning until now, or until its last member was over."""
     if batch.over < batch.size:
-        return ledger.now() - batch.created
+        return ledger.queries.now() - batch.created
     ends = (record.finished for record in records_of(ledger, member_ids(batch)))
     return max((end for end in ends if end), default=batch.created) - batch.created
 

@@ -86,7 +86,7 @@ class BatchWatch:
     def refresh(self) -> Batch:
         """How it stands now; as it was, while Redis does not answer."""
         try:
-            self.batch = self._ledger.batch(self.batch.batch_id) or self.batch
+            self.batch = self._ledger.queries.batch(self.batch.batch_id) or self.batch
             self.is_away = False
             self.pace.observe(time.monotonic(), self.batch)
             self._sample()
@@ -107,7 +107,7 @@ class BatchWatch:
         members = member_ids(self.batch)
         chosen = random.sample(members, min(_SAMPLE, len(members)))
         records = list(records_of(self._ledger, chosen))
-        offset = now - self._ledger.now()  # from Redis' clock to ours
+        offset = now - self._ledger.queries.now()  # from Redis' clock to ours
         began = [(record, record.started or record.submitted) for record in records]
         self.pace.add_samples(
             durations=[
@@ -160,7 +160,7 @@ class BatchWatch:
 def records_of(ledger: Ledger, task_ids: Sequence[str]) -> Iterator[Record]:
     """The records that exist, a slice at a time."""
     for start in range(0, len(task_ids), _CHUNK_SIZE):
-        for record in ledger.records(task_ids[start : start + _CHUNK_SIZE]):
+        for record in ledger.queries.records(task_ids[start : start + _CHUNK_SIZE]):
             if record is not None:
                 yield record
 

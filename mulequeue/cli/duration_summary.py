@@ -16,7 +16,9 @@ def duration_summaries(ledger: Ledger, settings: Settings) -> list[dict[str, Any
     if not settings.learn_cadence:
         return []
     ended = {
-        path for path, status in ledger.counters().get("outcomes", {}) if status == "succeeded"
+        path
+        for path, status in ledger.metrics.counters().get("outcomes", {})
+        if status == "succeeded"
     }
     return list(_summaries(ledger, sorted(ended)))
 
@@ -31,7 +33,7 @@ def duration_line(shown: Mapping[str, Any]) -> str:
 
 def _summaries(ledger: Ledger, paths: Sequence[str]) -> Iterator[dict[str, Any]]:
     for path in paths:
-        model, samples = catalog.find(f"/vendors/{path}"), ledger.durations(path)
+        model, samples = catalog.find(f"/vendors/{path}"), ledger.queries.durations(path)
         poll_plan = fit(samples, model.schedule)
         first = None if poll_plan is None else poll_plan.seconds(0.0)
         if first is not None:

@@ -44,11 +44,11 @@ class FleetState:
     @classmethod
     def of(cls, ledger: Ledger, settings: Settings) -> Self:
         """Read from the ledger."""
-        size, first = ledger.overdue()
-        late = max(0.0, ledger.now() - first) if first is not None else 0.0
+        size, first = ledger.queries.overdue()
+        late = max(0.0, ledger.queries.now() - first) if first is not None else 0.0
         return cls(
             name=settings.fleet,
-            counts=ledger.counts(),
+            counts=ledger.queries.counts(),
             due=size,
             overdue_seconds=round(late, 1),
             profiles=submission_statuses_of(ledger, settings),

@@ -61,7 +61,7 @@ def list_command(
     if as_json:
         echo_json([_data(record) for record in newest])
         return
-    for line in lines(newest, ledger.now(), _width()):
+    for line in lines(newest, ledger.queries.now(), _width()):
         click.echo(line)
     if len(records) > len(newest):
         print_message(f"… and {len(records) - len(newest):,} more (--limit)")
@@ -75,15 +75,15 @@ def _task_ids(ledger: Ledger, batch_id: str | None) -> list[str]:
     :raises InputError: no such batch.
     """
     if batch_id is None:
-        return sorted(set(ledger.task_ids()))
-    batch = ledger.batch(batch_id)
+        return sorted(set(ledger.queries.task_ids()))
+    batch = ledger.queries.batch(batch_id)
     if batch is None:
         raise InputError(f"The ledger knows no batch {batch_id}. See: mulequeue list --batches")
     return member_ids(batch)
 
 
 def _list_batches(ledger: Ledger, limit: int, *, as_json: bool) -> None:
-    known = (ledger.batch(batch_id) for batch_id in set(ledger.batch_ids()))
+    known = (ledger.queries.batch(batch_id) for batch_id in set(ledger.queries.batch_ids()))
     found = sorted(
         (batch for batch in known if batch is not None),
         key=lambda batch: batch.created,
@@ -93,7 +93,7 @@ def _list_batches(ledger: Ledger, limit: int, *, as_json: bool) -> None:
         echo_json([_batch_data(batch) for batch in found[:limit]])
         return
     width = max((len(batch.batch_id) for batch in found[:limit]), default=0)
-    now = ledger.now()
+    now = ledger.queries.now()
     for batch in found[:limit]:
         ago = age(now - batch.created)
         click.echo(f"{batch.batch_id:<{width}}  {ago:<6}  {progress_line(batch)}")

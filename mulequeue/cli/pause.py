@@ -76,7 +76,7 @@ def _switch(
 def submission_statuses_of(ledger: Ledger, settings: Settings) -> list[dict[str, Any]]:
     """Every profile of these settings with its limits and how it stands, JSON-ready."""
     names = list(dict.fromkeys(["default", *settings.profiles]))
-    return [_shown(status, settings) for status in ledger.submission_statuses(names)]
+    return [_shown(status, settings) for status in ledger.limits.submission_statuses(names)]
 
 
 def _shown(status: SubmissionStatus, settings: Settings) -> dict[str, Any]:

@@ -41,7 +41,7 @@ class PauseHint:
             return
         self._next = self._clock() + REFRESH_SECONDS
         try:
-            (status,) = self._ledger.submission_statuses([self._profile])
+            (status,) = self._ledger.limits.submission_statuses([self._profile])
         except RedisError:
             return  # said by whoever looks at the batch
         is_held = status.paused_since is not None

@@ -58,7 +58,7 @@ class Resender:
         task_ids = member_ids(self._watched.batch)
         records: list[Record | None] = []
         for start in range(0, len(task_ids), _CHUNK_SIZE):
-            records += self._ledger.records(task_ids[start : start + _CHUNK_SIZE])
+            records += self._ledger.queries.records(task_ids[start : start + _CHUNK_SIZE])
         lost = records.count(None)
         if lost:
             self._note(f"{lost} of the batch never reached a worker; sent again, paid once.")

@@ -56,7 +56,7 @@ def status_command(
     ledger = Ledger.of(settings)
     if not names:
         ctx.exit(print_fleet(ledger, settings, how))
-    batch = ledger.batch(names[0])
+    batch = ledger.queries.batch(names[0])
     ctx.exit(
         print_task(ledger, names[0], how) if batch is None else print_batch(ledger, batch, how)
     )

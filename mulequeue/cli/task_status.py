@@ -27,7 +27,7 @@ def print_task(ledger: Ledger, name: str, how: WatchOptions) -> int:
     :param name: its task id or remote id.
     :raises InputError: the ledger knows neither.
     """
-    task_id = name if ledger.record(name) else ledger.task_of(name) or name
+    task_id = name if ledger.queries.record(name) else ledger.queries.task_of(name) or name
     view = TaskView(quiet=how.quiet or not how.is_waiting)
     watched = TaskWatch(ledger, task_id, print_message=view.say)
     is_over = watched.refresh()
@@ -39,7 +39,7 @@ def print_task(ledger: Ledger, name: str, how: WatchOptions) -> int:
     if how.is_waiting and not is_over and not _watch(watched, view, how.max_wait):
         print_message(f"Still running. Look again:\n  {status_line(task_id)}")
         return 2
-    _print_record(watched.record, ledger.now(), as_json=how.as_json)
+    _print_record(watched.record, ledger.queries.now(), as_json=how.as_json)
     return 0 if watched.record.status in (None, "succeeded") else 1
 
 

@@ -41,7 +41,7 @@ class TaskWatch:
     def refresh(self) -> bool:
         """Whether it is over, and its download too if that is waited for."""
         try:
-            self.record = self._ledger.record(self.task_id) or self.record
+            self.record = self._ledger.queries.record(self.task_id) or self.record
             over = self.record is not None and self.record.is_over and self._is_stored(self.record)
         except RedisError:
             self._report("Redis does not answer; waiting for it")
@@ -53,12 +53,12 @@ class TaskWatch:
     def _is_stored(self, record: Record) -> bool:
         if self._download_id is None or record.status != "succeeded":
             return True
-        ended = self._ledger.transfer_result(self._download_id)
+        ended = self._ledger.leases.result(self._download_id)
         if ended is None:
             return False
         self.problem = ended.get("error")
         # Its files may have come between the two questions.
-        self.record = self._ledger.record(self.task_id) or record
+        self.record = self._ledger.queries.record(self.task_id) or record
         return True
 
     def _report(self, text: str) -> None:

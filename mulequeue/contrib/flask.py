@@ -131,7 +131,7 @@ def _check(name: str) -> None:
 
 def _record(task_id: str) -> Record | None:
     """What the ledger knows of a generation that the request may see."""
-    record = _context().ledger.record(task_id)
+    record = _context().ledger.queries.record(task_id)
     _check(record.batch if record and record.batch else task_id)
     return record
 

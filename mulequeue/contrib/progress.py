@@ -32,7 +32,7 @@ def batch_json(ledger: Ledger, batch_id: str) -> dict[str, Any]:
     :returns: ``{batch_id, size, done, files, counts, is_over, is_cancelled}``. ``done``: nothing more
         is expected of so many members. ``size`` is None as long as no worker has taken any of them.
     """
-    batch = ledger.batch(batch_id)
+    batch = ledger.queries.batch(batch_id)
     if batch is None:
         empty: dict[str, Any] = {"size": None, "done": 0, "files": 0, "counts": {}}
         return {"batch_id": batch_id, **empty, "is_over": False, "is_cancelled": False}

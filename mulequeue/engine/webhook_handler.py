@@ -25,7 +25,7 @@ from mulequeue.api import parsing
 from mulequeue.api.terminal_answer import answer_of, reported_duration
 from mulequeue.api.webhook_signature import SignatureError, check_signature
 from mulequeue.engine.worker_context import WorkerContext, worker_context
-from mulequeue.ledger import Record, Wake
+from mulequeue.ledger import Effects, EventResult, Record
 from mulequeue.signals import balance_low
 
 __all__ = ["MAX_BODY_BYTES", "Reply", "handle", "settle_early"]
@@ -80,13 +80,13 @@ def handle(
     return Reply(200, text)
 
 
-def settle_early(ctx: WorkerContext, task_id: str, remote_id: str) -> Wake | None:
+def settle_early(ctx: WorkerContext, task_id: str, remote_id: str) -> Effects:
     """Settle with what a webhook told before the id was recorded, if one did.
 
-    :returns: the wake to publish.
+    :returns: no wake if there was none.
     """
-    end = ctx.ledger.early_end(remote_id)
-    return None if end is None else _settle(ctx, task_id, remote_id, end, time.time())
+    end = ctx.ledger.webhooks.early_end(remote_id)
+    return Effects() if end is None else _settle(ctx, task_id, remote_id, end, time.time())
 
 
 def _verified(
@@ -119,21 +119,21 @@ def _take(ctx: WorkerContext, event: dict[str, Any], now: float) -> str:
     event_id, remote_id, end = event["id"], None, None
     if event["type"].startswith("task."):
         remote_id, end = _end_in(event)
-    what, task_id = ctx.ledger.record_event(event_id, remote_id, end)
+    result, task_id = ctx.ledger.webhooks.record_event(event_id, remote_id, end)
     if task_id is not None and remote_id is not None and end is not None:
         try:
-            wake = _settle(ctx, task_id, remote_id, end, now)
+            effects = _settle(ctx, task_id, remote_id, end, now)
         except RedisError:
-            ctx.ledger.forget_event(event_id)
+            ctx.ledger.webhooks.forget_event(event_id)
             raise
-        ctx.wake([wake]).result()
-        return "known before" if wake is None else "settled"
-    if what == "early":
+        ctx.carry_out(effects).result()
+        return "settled" if effects.wakes else "known before"
+    if result is EventResult.EARLY:
         logger.info("a webhook tells of an unknown generation", extra={"remote_id": remote_id})
-    elif what == "other" and event["type"] == "balance.low":
+    elif result is EventResult.OTHER and event["type"] == "balance.low":
         logger.warning("the balance of an account is low")
         balance_low.send(sender=ctx.app, event=event)
-    return what
+    return result.value
 
 
 def _end_in(event: Mapping[str, Any]) -> tuple[str | None, dict[str, Any] | None]:
@@ -155,22 +155,22 @@ def _end_in(event: Mapping[str, Any]) -> tuple[str | None, dict[str, Any] | None
 
 def _settle(
     ctx: WorkerContext, task_id: str, remote_id: str, end: Mapping[str, Any], now: float
-) -> Wake | None:
+) -> Effects:
     """Write the outcome of the generation that the record waits for."""
-    record = ctx.ledger.record(task_id)
+    record = ctx.ledger.queries.record(task_id)
     if record is None:
-        return None
-    ctx.ledger.record_webhook(record.profile, now)
+        return Effects()
+    ctx.ledger.webhooks.record_webhook(record.profile, now)
     if record.state != "generating" or record.remote_id != remote_id:
-        return None
+        return Effects()
     status, answer = _answer(record, end, now)
-    wake = ctx.ledger.settle(
+    effects = ctx.ledger.generations.settle(
         task_id, None, status, answer, duration_seconds=reported_duration(answer)
     )
-    if wake is not None:
+    if effects.wakes:
         extra = {"task_id": task_id, "remote_id": remote_id, "status": status}
         logger.info("generation finished, told by webhook", extra=extra)
-    return wake
+    return effects
 
 
 def _answer(record: Record, end: Mapping[str, Any], now: float) -> tuple[str, dict[str, Any]]:

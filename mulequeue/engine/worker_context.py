@@ -14,12 +14,13 @@ from weakref import WeakKeyDictionary
 
 from celery import current_app
 from kombu.exceptions import EncodeError
+from redis.exceptions import RedisError
 
 from mulequeue.engine.counters import Meter
 from mulequeue.engine.queues import NULL_DISPATCHER, countdown, internal_queue
 from mulequeue.engine.redis_availability import RedisAvailability
 from mulequeue.errors import MuleQueueError
-from mulequeue.ledger import Ledger, PollMessage, Wake, unpack
+from mulequeue.ledger import Effects, Ledger, PollMessage, Wake, unpack
 from mulequeue.settings import Settings
 from mulequeue.settings.redaction import redact
 
@@ -44,7 +45,7 @@ class WorkerContext:
             internal_queue(app, name)
         self.ledger = Ledger.of(settings)
         self.redis_availability = RedisAvailability(redact(settings.redis_url))
-        self.meter = Meter(self.ledger.add_counts)
+        self.meter = Meter(self.ledger.metrics.add_counts)
         self.state: dict[str, Any] = {}
         """What a module keeps per process (the poller)."""
         self._unfinished: set[Future[Any]] = set()
@@ -109,34 +110,47 @@ class WorkerContext:
 
     # -- publishing ------------------------------------------------------------------------
 
-    def wake(self, wakes: Sequence[Wake | None]) -> Future[int]:
-        """Re-enqueue parked tasks. Answers how many went out; the rest is woken when due."""
-        return self._publisher.submit(
-            self.wake_blocking, [wake for wake in wakes if wake is not None]
-        )
+    def carry_out(self, effects: Effects) -> Future[None]:
+        """Publish the wakes of a transition, then the poll message that it requires.
 
-    def wake_blocking(self, wakes: Sequence[Wake]) -> int:
-        """The same in the calling thread, which must not be running a task."""
-        published = 0
-        if not wakes:
-            return published
+        Never raises: what cannot be published is in the due index, and is published when due. Await
+        it on the event loop with ``asyncio.wrap_future``.
+        """
+        if not effects:
+            done: Future[None] = Future()
+            done.set_result(None)
+            return done
+        return self._publisher.submit(self.carry_out_blocking, effects)
+
+    def carry_out_blocking(self, effects: Effects) -> None:
+        """Do the same in the calling thread, which must not be running a task."""
+        self._publish_wakes(effects.wakes)
+        if effects.poll_by is None:
+            return
         try:
-            with self.app.producer_or_acquire() as producer:
-                for wake in wakes:
-                    published += self._wake_one(wake, producer)
-            looks = [wake.poll_by for wake in wakes if wake.poll_by is not None]
-            if looks:  # what ended made room for one that waits
-                self.publish_poll_blocking(self.ledger.schedule_poll(min(looks)))
+            message = self.ledger.polling.schedule(effects.poll_by)
+        except RedisError as exc:
+            self.redis_availability.mark_down(exc)
+        else:
+            self.publish_poll_blocking(message)
+
+    def _publish_wakes(self, wakes: Sequence[Wake]) -> None:
+        published = 0
+        try:
+            if wakes:
+                with self.app.producer_or_acquire() as producer:
+                    for wake in wakes:
+                        self._publish_wake(wake, producer)
+                        published += 1
         except Exception as exc:
-            # The outcome is stored and every record has a due time: it is woken again.
+            # The first error ends it: the others are woken when they are due again.
             left = len(wakes) - published
             logger.warning("could not publish wakes: %r", exc, extra={"left": left})
-        return published
 
-    def _wake_one(self, wake: Wake, producer: Any) -> bool:
-        """False for a message that cannot be made: it holds up none of those behind it.
+    def _publish_wake(self, wake: Wake, producer: Any) -> None:
+        """Re-enqueue a parked task, without a second event ``task-sent``.
 
-        Who watches is told of no second ``task-sent``: the task was sent once.
+        Log a message that cannot be made, so that the wakes after it are published.
         """
         try:
             signature = self.app.signature(unpack(wake.signature))
@@ -148,8 +162,6 @@ class WorkerContext:
             )
         except (TypeError, ValueError, EncodeError, MuleQueueError) as exc:
             logger.error("a task cannot be woken: %r", exc, extra={"task_id": wake.task_id})
-            return False
-        return True
 
     def publish_poll(self, message: PollMessage | None) -> None:
         """Send the next poll message, if there is one to send."""
@@ -172,15 +184,6 @@ class WorkerContext:
         except Exception as exc:
             # The watchdog of any worker notices that something is overdue.
             logger.warning("could not publish a poll message: %r", exc)
-
-    def schedule_poll(self, due: float) -> None:
-        """Something was parked that is due then (unix seconds of Redis' clock)."""
-        self.publish_poll(self.ledger.schedule_poll(due))
-
-    async def schedule_poll_async(self, due: float) -> None:
-        """The same from the loop. A broker that takes nothing holds up no ledger call meanwhile."""
-        message = await self.call(self.ledger.schedule_poll, due)
-        await asyncio.wrap_future(self._publisher.submit(self.publish_poll_blocking, message))
 
     # -- blocking calls from the loop --------------------------------------------------------
 

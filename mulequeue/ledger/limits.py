@@ -1,4 +1,4 @@
-"""Gates: what a profile's submissions may do, by its limits and by hand."""
+"""The limits on a profile's submissions, and pausing them by hand."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mulequeue.ledger.keyspace import Keyspace
-from mulequeue.ledger.types import texts
+from mulequeue.ledger.keyspace import Keyspace, optional_time, texts
+from mulequeue.ledger.types import Effects
 from mulequeue.settings.profiles import Limits, Profile
 
 _DAY_SECONDS = 86400
@@ -15,52 +15,54 @@ _DAY_SECONDS = 86400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmissionStatus:
-    """How the submissions of a profile stand. Times are unix seconds of Redis' clock."""
+    """The submissions of a profile. Times are unix seconds of Redis' clock."""
 
     profile: str
     paused_since: float | None
     """Paused by hand since then; None: not paused by hand."""
     paused_until: float | None
-    """The API refused creates as too many: nothing is sent until then. None: it is not so."""
+    """The API rejected creates as too many: none is sent until then. None: not paused."""
     in_flight: int
     today: int
     """Generations that count on today's budget."""
     has_waiting: bool
-    """Somebody waits to be submitted."""
+    """Generations wait to be submitted."""
 
 
-class SubmissionLimits(Keyspace):
-    """Paused by hand, and what there is to see."""
+class SubmissionLimits:
+    """Pauses by hand, and the state of each profile."""
+
+    def __init__(self, keys: Keyspace) -> None:
+        self._keys = keys
 
     def pause_submissions(self, profile: str) -> bool:
-        """Nothing of this profile is submitted any more, fleet-wide; False when it was so before."""
-        return bool(self._run("pause", "hold", profile)[1])
+        """Pause the submissions of a profile, fleet-wide; False if they were paused before."""
+        return bool(self._keys.run("pause", "hold", profile)[1])
 
-    def resume_submissions(self, profile: str) -> tuple[bool, float | None]:
-        """Submissions go on: whether they were held, and when to look at those that wait."""
-        answer = self._run("pause", "release", profile)
-        return bool(answer[1]), float(answer[2]) if answer[2] else None
+    def resume_submissions(self, profile: str) -> tuple[bool, Effects]:
+        """Resume the submissions of a profile; return whether they were paused by hand."""
+        answer = self._keys.run("pause", "release", profile)
+        return bool(answer[1]), Effects(poll_by=optional_time(answer[2]))
 
     def submission_statuses(self, profiles: Sequence[str]) -> list[SubmissionStatus]:
-        """How these profiles stand, in that order; one round trip."""
-        seconds, micros = self.redis.time()
-        now = float(seconds) + float(micros) / 1e6
-        pipe = self.redis.pipeline(transaction=False)
+        """Return the state of these profiles, in that order; one round trip."""
+        now, prefix = self._keys.now(), self._keys.prefix
+        pipe = self._keys.redis.pipeline(transaction=False)
         for name in profiles:
-            pipe.hgetall(f"{self.prefix}gate:{name}")
-            pipe.hget(f"{self.prefix}day:{name}:{int(now // _DAY_SECONDS)}", "total")
-            pipe.exists(f"{self.prefix}groups:{name}")
+            pipe.hgetall(f"{prefix}gate:{name}")
+            pipe.hget(f"{prefix}day:{name}:{int(now // _DAY_SECONDS)}", "total")
+            pipe.exists(f"{prefix}groups:{name}")
         answers = pipe.execute()
         return [
-            _submission_status(name, texts(gate), int(today or 0), bool(waited), now)
-            for name, gate, today, waited in zip(
+            _submission_status(name, texts(gate), int(today or 0), bool(waiting), now)
+            for name, gate, today, waiting in zip(
                 profiles, answers[::3], answers[1::3], answers[2::3], strict=True
             )
         ]
 
 
 def _submission_status(
-    name: str, fields: dict[str, str], today: int, waited: bool, now: float
+    name: str, fields: dict[str, str], today: int, has_waiting: bool, now: float
 ) -> SubmissionStatus:
     until = float(fields.get("until", 0))
     return SubmissionStatus(
@@ -69,12 +71,12 @@ def _submission_status(
         paused_until=until if until > now else None,
         in_flight=int(fields.get("slots", 0)),
         today=today,
-        has_waiting=waited,
+        has_waiting=has_waiting,
     )
 
 
 def limits_of(profile: Profile) -> dict[str, Any]:
-    """The limits of a profile as the scripts read them."""
+    """Return the limits of a profile as the scripts read them."""
     models = {path: _limits(limits) for path, limits in profile.models.items()}
     return {"own": _limits(profile), "models": models}
 

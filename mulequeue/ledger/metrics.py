@@ -1,4 +1,4 @@
-"""Numbers for the exporter: one hash, counted in the scripts or added from a process' memory.
+"""Counters for the exporter: one hash, written by the scripts and by every process.
 
 A field is a name and its labels, separated by tabs: ``outcomes<tab>alibaba/v1/…<tab>succeeded``.
 """
@@ -9,27 +9,26 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mulequeue.ledger.keyspace import Keyspace
-from mulequeue.ledger.types import texts
+from mulequeue.ledger.keyspace import Keyspace, texts
 
 SEPARATOR = "\t"
 _HELD = "held:"
 LATE_SECONDS = (3, 10, 60)
-"""What is later than this much is counted."""
+"""Delays beyond which due entries are counted."""
 
 Series = dict[tuple[str, ...], float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """What one scrape shows: two round trips, whatever the number of records."""
+    """The data of one scrape: two round trips, independent of the number of records."""
 
     counted: Mapping[str, Series]
-    """Name -> labels -> number."""
+    """Name -> labels -> value."""
     counts: Mapping[str, int]
     """The fleet's totals by bucket."""
     webhooks: Mapping[str, int]
-    """Events by what they told: known, early, other, repeated."""
+    """Events by result: known, early, other, repeated."""
     pauses: Mapping[str, float]
     """``gate:<profile>`` (submissions) or ``pollgate:<profile>`` (status checks) -> seconds left."""
     held: frozenset[str]
@@ -37,21 +36,25 @@ class Snapshot:
     due: int
     """Entries of the due index."""
     lateness_seconds: float
-    """How late the most overdue of them is; 0: nothing is."""
+    """Delay of the most overdue entry; 0 if none is overdue."""
     late: Mapping[int, int]
-    """Seconds -> how many are later than that."""
+    """Delay in seconds -> entries that are overdue by more."""
 
 
-class MetricsStore(Keyspace):
+class MetricsStore:
     """The hash ``metrics``."""
 
-    def add_counts(self, amounts: Mapping[tuple[str, ...], float]) -> None:
-        """Add what a process counted in its memory, in one round trip.
+    def __init__(self, keys: Keyspace) -> None:
+        self._keys = keys
+        self._redis, self._prefix = keys.redis, keys.prefix
 
-        :param amounts: (name, label, …) -> how much more; whole numbers stay whole.
+    def add_counts(self, amounts: Mapping[tuple[str, ...], float]) -> None:
+        """Add the amounts that a process counted in memory, in one round trip.
+
+        :param amounts: (name, label, …) -> amount; integers stay integers.
         """
-        pipe = self.redis.pipeline(transaction=False)
-        key = f"{self.prefix}metrics"
+        pipe = self._redis.pipeline(transaction=False)
+        key = f"{self._prefix}metrics"
         for parts, amount in amounts.items():
             name = SEPARATOR.join(part.replace(SEPARATOR, " ") for part in parts)
             if isinstance(amount, int):
@@ -61,17 +64,16 @@ class MetricsStore(Keyspace):
         pipe.execute()
 
     def counters(self) -> dict[str, Series]:
-        """Everything that was counted, by name and labels."""
-        return _series(texts(self.redis.hgetall(f"{self.prefix}metrics")))
+        """Return all counters, by name and labels."""
+        return _series(texts(self._redis.hgetall(f"{self._prefix}metrics")))
 
     def snapshot(self) -> Snapshot:
-        """Everything the exporter shows."""
-        seconds, micros = self.redis.time()
-        now = float(seconds) + float(micros) / 1e6
-        due = f"{self.prefix}due"
-        pipe = self.redis.pipeline(transaction=False)
+        """Return the data of one scrape."""
+        now = self._keys.now()
+        due = f"{self._prefix}due"
+        pipe = self._redis.pipeline(transaction=False)
         for name in ("metrics", "counts", "webhooks", "pauses"):
-            pipe.hgetall(f"{self.prefix}{name}")
+            pipe.hgetall(f"{self._prefix}{name}")
         pipe.zcard(due)
         pipe.zrange(due, 0, 0, withscores=True)
         for late in LATE_SECONDS:

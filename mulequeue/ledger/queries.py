@@ -1,29 +1,37 @@
-"""What people and pages read from the ledger; nothing here changes it."""
+"""Reads of records, batches and counts, for people and pages."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from mulequeue.ledger.keyspace import Keyspace
+from mulequeue.ledger.keyspace import Keyspace, texts
 from mulequeue.ledger.records import Record, read_record
-from mulequeue.ledger.types import COUNTED, Batch, DurationSample, counts_of, texts
+from mulequeue.ledger.types import Batch, DurationSample
+from mulequeue.outcome import OUTCOME_STATUSES
+
+_BUCKETS = ("waiting", "submitting", "generating", *OUTCOME_STATUSES)
+"""Every record is counted in one of these."""
 
 
-class Queries(Keyspace):
-    """Records, batches and counts, as plain Redis reads."""
+class Queries:
+    """Plain Redis reads; nothing here writes."""
+
+    def __init__(self, keys: Keyspace) -> None:
+        self.keys = keys
+        self._redis, self._prefix = keys.redis, keys.prefix
 
     def record(self, task_id: str) -> Record | None:
-        """The record of a generation, or None."""
+        """Return the record of a generation, or None."""
         return self.records([task_id])[0]
 
     def records(self, task_ids: Sequence[str]) -> list[Record | None]:
-        """The records of those generations, in that order; None where there is none."""
-        pipe = self.redis.pipeline(transaction=False)
+        """Return the records of those generations, in that order; None where there is none."""
+        pipe = self._redis.pipeline(transaction=False)
         for task_id in task_ids:
-            pipe.hgetall(f"{self.prefix}record:{task_id}")
-            pipe.get(f"{self.prefix}outcome:{task_id}")
-            pipe.get(f"{self.prefix}files:{task_id}")
+            pipe.hgetall(f"{self._prefix}record:{task_id}")
+            pipe.get(f"{self._prefix}outcome:{task_id}")
+            pipe.get(f"{self._prefix}files:{task_id}")
         answers = pipe.execute()
         found: list[Record | None] = []
         for index, task_id in enumerate(task_ids):
@@ -32,37 +40,40 @@ class Queries(Keyspace):
         return found
 
     def task_ids(self) -> Iterator[str]:
-        """Of every record there is, in no order; some may come twice."""
+        """Iterate over the task ids of all records, in no order; an id may occur twice."""
         return self._names("record:")
 
     def batch_ids(self) -> Iterator[str]:
-        """Of every batch there is, in no order; some may come twice."""
+        """Iterate over the ids of all batches, in no order; an id may occur twice."""
         return self._names("batch:")
 
     def _names(self, kind: str) -> Iterator[str]:
-        start = f"{self.prefix}{kind}"
+        start = f"{self._prefix}{kind}"
         pattern = re.sub(r"([\\*?\[\]])", r"\\\1", start) + "*"
-        for key in self.redis.scan_iter(pattern, count=1000):
+        for key in self._redis.scan_iter(pattern, count=1000):
             yield bytes(key).decode().removeprefix(start)
 
     def task_of(self, remote_id: str) -> str | None:
-        """The task id of a remote id."""
-        found = self.redis.get(f"{self.prefix}remote:{remote_id}")
+        """Return the task id of a remote id."""
+        found = self._redis.get(f"{self._prefix}remote:{remote_id}")
         return None if found is None else bytes(found).decode()  # type: ignore[arg-type]
 
     def durations(self, path: str) -> list[DurationSample]:
-        """How long the latest generations of an api_path (without ``/vendors/``) lived, newest first."""
-        found: list[bytes] = self.redis.lrange(f"{self.prefix}lives:{path}", 0, -1)  # type: ignore[assignment]
-        return [life for text in found if (life := _sample(text)) is not None]
+        """Return the durations of the latest generations of an api_path, newest first.
+
+        :param path: without ``/vendors/``.
+        """
+        found: list[bytes] = self._redis.lrange(f"{self._prefix}lives:{path}", 0, -1)  # type: ignore[assignment]
+        return [sample for text in found if (sample := _sample(text)) is not None]
 
     def batch(self, batch_id: str) -> Batch | None:
-        """Where a batch stands, or None for one that nobody started."""
-        fields = texts(self.redis.hgetall(f"{self.prefix}batch:{batch_id}"))
+        """Return the progress of a batch, or None if there is no such batch."""
+        fields = texts(self._redis.hgetall(f"{self._prefix}batch:{batch_id}"))
         if "size" not in fields:
             return None
-        size, counts = int(fields["size"]), counts_of(fields)
-        if "stopped" in fields:  # who has not come to a worker yet never submits
-            missing = size - sum(counts.get(name, 0) for name in COUNTED)
+        size, counts = int(fields["size"]), _counts_of(fields)
+        if "stopped" in fields:  # members that have not reached a worker are never submitted
+            missing = size - sum(counts.get(name, 0) for name in _BUCKETS)
             counts["cancelled"] = counts.get("cancelled", 0) + max(missing, 0)
         return Batch(
             batch_id=batch_id,
@@ -75,25 +86,29 @@ class Queries(Keyspace):
         )
 
     def counts(self) -> dict[str, int]:
-        """Over the whole fleet: what is under way, and what ended since the ledger began."""
-        return dict(counts_of(texts(self.redis.hgetall(f"{self.prefix}counts"))))
+        """Return the fleet's totals: generations in progress, and outcomes since the first one."""
+        return _counts_of(texts(self._redis.hgetall(f"{self._prefix}counts")))
 
     def overdue(self) -> tuple[int, float | None]:
-        """How many entries the due index holds, and the due time of the first (unix seconds)."""
-        pipe = self.redis.pipeline(transaction=False)
-        pipe.zcard(f"{self.prefix}due")
-        pipe.zrange(f"{self.prefix}due", 0, 0, withscores=True)
+        """Return the size of the due index, and the due time of its first entry (unix seconds)."""
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.zcard(f"{self._prefix}due")
+        pipe.zrange(f"{self._prefix}due", 0, 0, withscores=True)
         size, head = pipe.execute()
         return int(size), float(head[0][1]) if head else None
 
     def now(self) -> float:
-        """Redis' clock, unix seconds."""
-        seconds, micros = self.redis.time()
-        return float(seconds) + float(micros) / 1e6
+        """Return Redis' clock, in unix seconds."""
+        return self.keys.now()
+
+
+def _counts_of(fields: Mapping[str, str]) -> dict[str, int]:
+    names = (*_BUCKETS, "files", "downloaded")
+    return {name: int(fields.get(name, 0)) for name in names if name in fields}
 
 
 def _sample(text: bytes) -> DurationSample | None:
-    """None: written by a version that has another way to say it."""
+    """Return None for an entry in the format of another version."""
     try:
         low, high, weight = map(float, text.split()[:3])
     except ValueError:

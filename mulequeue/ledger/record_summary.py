@@ -1,4 +1,4 @@
-"""A quick look over all records, for whoever wants to know what is stuck."""
+"""Summaries of all records, for the checks that find stuck ones."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from mulequeue.ledger.keyspace import Keyspace
 from mulequeue.ledger.queries import Queries
 
 _FIELDS = (
@@ -19,38 +20,39 @@ _FIELDS = (
     "remote_id",
     "late_remote_id",
 )
-_CHUNK_SIZE = 500
+_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordSummary:
-    """The few fields of a record that tell whether it is stuck."""
+    """The fields of a record that show whether it is stuck."""
 
     task_id: str
     state: str
     version: int
-    """Of the schema it was written with."""
+    """Of the schema that the record was written with."""
     fingerprint: str
     deliveries: int
     is_abandoned: bool
-    """Handing it on failed so often that its outcome became a failure, or nothing at all."""
+    """Delivering the outcome failed so often that it became a failure, or was abandoned."""
     remote_id: str | None
     late_remote_id: str | None
     due: float | None
-    """Unix seconds of Redis' clock; None: nothing is to be done with it."""
+    """Unix seconds of Redis' clock; None: the record is not in the due index."""
 
 
-def record_summaries(ledger: Queries, most: int) -> Iterator[RecordSummary]:
-    """All records with something to do first, the most overdue of them first, then the others.
+def record_summaries(queries: Queries, most: int) -> Iterator[RecordSummary]:
+    """Iterate over the due records, the most overdue first, then over the others.
 
-    :param most: look at so many at most.
+    :param most: read at most this many.
     """
-    waiting = ledger.redis.zrange(f"{ledger.prefix}due", 0, most - 1)
+    keys = queries.keys
+    waiting = keys.redis.zrange(f"{keys.prefix}due", 0, most - 1)
     others = ("transfer:", "gate:")
     ids = (text for key in waiting if not (text := _text(key)).startswith(others))
-    everything = islice(_once(ids, ledger.task_ids()), most)
-    while part := list(islice(everything, _CHUNK_SIZE)):
-        yield from _read(ledger, part)
+    everything = islice(_once(ids, queries.task_ids()), most)
+    while part := list(islice(everything, _AT_ONCE)):
+        yield from _read(keys, part)
 
 
 def _text(key: Any) -> str:
@@ -66,11 +68,11 @@ def _once(*sources: Iterator[str]) -> Iterator[str]:
                 yield task_id
 
 
-def _read(ledger: Queries, task_ids: list[str]) -> Iterator[RecordSummary]:
-    pipe = ledger.redis.pipeline(transaction=False)
+def _read(keys: Keyspace, task_ids: list[str]) -> Iterator[RecordSummary]:
+    pipe = keys.redis.pipeline(transaction=False)
     for task_id in task_ids:
-        pipe.hmget(f"{ledger.prefix}record:{task_id}", _FIELDS)
-        pipe.zscore(f"{ledger.prefix}due", task_id)
+        pipe.hmget(f"{keys.prefix}record:{task_id}", _FIELDS)
+        pipe.zscore(f"{keys.prefix}due", task_id)
     answers = pipe.execute()
     for task_id, raw, due in zip(task_ids, answers[::2], answers[1::2], strict=True):
         found = [None if value is None else value.decode() for value in raw]

@@ -1,13 +1,10 @@
-"""The Lua scripts, put together and registered."""
+"""The texts of the Lua scripts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from importlib import resources
-from typing import Any
-
-from redis import Redis
 
 _TRANSITIONS = ("rates", "wait_queue", "transitions")
 _ADMISSION = (*_TRANSITIONS, "admission")
@@ -25,31 +22,12 @@ _PRECEDING: Mapping[str, tuple[str, ...]] = {
     "claim": (*_ADMISSION, "dequeue"),
     "begin_delivery": (*_ADMISSION, "dequeue", "budget"),
 }
-"""What stands between the prelude and a script."""
+"""The files between the prelude and a script."""
 
 
 @cache
-def source(name: str) -> str:
-    """The text of one script, with what stands before it."""
-    parts = ("prelude", *_PRECEDING.get(name, ()), name)
+def source(script: str) -> str:
+    """Return the text of a script, with the files that define what it uses before it."""
+    parts = ("prelude", *_PRECEDING.get(script, ()), script)
     folder = resources.files(__package__) / "lua"
     return "\n".join((folder / f"{part}.lua").read_text() for part in parts)
-
-
-class Scripts:
-    """Calls a script by its name: ``scripts.run("claim", …)``."""
-
-    def __init__(self, redis: Redis, prefix: str, clock: Callable[[], float] | None) -> None:
-        self._redis = redis
-        self._prefix = prefix
-        self._clock = clock
-        self._registered: dict[str, Any] = {}
-
-    def run(self, name: str, *args: Any, client: Any = None) -> Any:
-        """Run it with the fleet's prefix and the time before ``args``."""
-        script = self._registered.get(name)
-        if script is None:
-            script = self._registered[name] = self._redis.register_script(source(name))
-        now: Any = "" if self._clock is None else repr(self._clock())
-        texts = [b"" if arg is None else arg for arg in args]
-        return script(keys=[f"{self._prefix}due"], args=[self._prefix, now, *texts], client=client)

@@ -1,33 +1,120 @@
-"""What the ledger is asked, and what it answers."""
+"""The arguments and answers of the ledger's transitions."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from mulequeue.ledger.records import SCHEMA_VERSION, Record, read_record
+from mulequeue.ledger.records import SCHEMA_VERSION, Record
 from mulequeue.outcome import OUTCOME_STATUSES
 from mulequeue.settings import Profile
 
-# Redis keeps a small hash in half the memory as long as no value of it is longer.
+# Redis stores a small hash in half the memory if no value of it is longer.
 MAX_BYTES = 64
 
 
 def new_token() -> str:
-    """A fresh token: of a run, a claim, an epoch or a poll message."""
+    """Return a fresh token: of a run, a claim, an epoch or a poll message."""
     return secrets.token_hex(6)
+
+
+# -- after a transition ------------------------------------------------------------------------
+
+
+class Wake(NamedTuple):
+    """A parked task to be re-enqueued."""
+
+    task_id: str
+    signature: bytes
+    """As :func:`~mulequeue.ledger.serialization.pack` wrote it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """The messages that a transition requires; ``WorkerContext.carry_out`` publishes them."""
+
+    wakes: tuple[Wake, ...] = ()
+    poll_by: float | None = None
+    """Unix seconds: a poll message is needed by then. None: one is on its way, or none is needed."""
+
+    def __bool__(self) -> bool:
+        """Return whether there is anything to publish."""
+        return bool(self.wakes) or self.poll_by is not None
+
+    @classmethod
+    def merge(cls, several: Iterable[Effects]) -> Effects:
+        """Return the effects of several transitions as one."""
+        found = list(several)
+        times = [effects.poll_by for effects in found if effects.poll_by is not None]
+        wakes = tuple(wake for effects in found for wake in effects.wakes)
+        return cls(wakes, min(times, default=None))
+
+
+class Action(StrEnum):
+    """What a delivery of ``generate`` has to do."""
+
+    SUBMIT = "submit"
+    """The intent is written: send the create request."""
+    DELIVER = "deliver"
+    """Return the outcome."""
+    PARKED = "parked"
+    """Ignore: the task waits in the ledger."""
+    WAKE = "wake"
+    """Ignore: the task was settled at once."""
+    DUPLICATE = "duplicate"
+    """Ignore: a second message of the same task id, or a redelivery by the broker."""
+    STALE = "stale"
+    """Ignore: the message belongs to an earlier epoch of the record."""
+    BUSY = "busy"
+    """Ignore: another delivery has the record."""
+    ABANDONED = "abandoned"
+    """Ignore: delivering the outcome failed too often."""
+
+
+class RecordIdResult(StrEnum):
+    """What recording a paid id did."""
+
+    GENERATING = "generating"
+    KNOWN = "known"
+    """The id had been recorded before."""
+    CANCELLED = "cancelled"
+    ATTACHED = "attached"
+    """An outcome had been delivered: the id is kept for ``resume``."""
+
+
+class LeaseResult(StrEnum):
+    """Whether an attempt of a download or notification may run."""
+
+    RUN = "run"
+    DONE = "done"
+    BUSY = "busy"
+
+
+class EventResult(StrEnum):
+    """What recording a webhook event found."""
+
+    KNOWN = "known"
+    """It ends a generation of this fleet."""
+    EARLY = "early"
+    """Its id is not recorded yet: the event is kept until it is."""
+    OTHER = "other"
+    """It ends no generation."""
+    REPEATED = "repeated"
+
+
+# -- a delivery of generate --------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
-    """What a first delivery wants to do, and everything a record needs to know of it."""
+    """The generation that a delivery of ``generate`` wants to submit, as its record keeps it."""
 
     task_id: str
     run: str
-    """This execution's own token: asking twice with it gets the same answer."""
+    """The token of this execution: a repeated call with it gets the same answer."""
     profile: Profile
     path: str
     """The api_path without ``/vendors/``."""
@@ -35,7 +122,7 @@ class Intent:
     digest: str
     epoch: str = field(default_factory=new_token)
     marker: str = ""
-    """The epoch a wake wrote into the message; empty in a message from the user."""
+    """The epoch that a wake wrote into the message; empty in a message from the user."""
     model: str | None = None
     kind: str | None = None
     label: str = ""
@@ -46,7 +133,7 @@ class Intent:
     """``{"error": {…}}`` of an input that cannot be sent: the record is settled at once."""
 
     def fields(self) -> list[str]:
-        """The record's constant fields, as name, value, …"""
+        """Return the record's constant fields, as name, value, …"""
         values = {
             "v": str(SCHEMA_VERSION),
             "key": self.profile.fingerprint,
@@ -61,76 +148,47 @@ class Intent:
         return [part for name, value in values.items() if value for part in (name, value)]
 
 
-class Action(StrEnum):
-    """What a delivery has to do next."""
-
-    SUBMIT = "submit"
-    DELIVER = "deliver"
-    PARKED = "parked"
-    WAKE = "wake"
-    DUPLICATE = "duplicate"
-    STALE = "stale"
-    BUSY = "busy"
-    ABANDONED = "abandoned"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What a delivery is to do."""
+    """The ledger's answer to a delivery."""
 
     action: Action
+    effects: Effects = Effects()
     record: Record | None = None
-    """With deliver."""
-    wake: Wake | None = None
-    """With wake."""
-    poll_by: float | None = None
-    """With parked, and with submit when others may go: when the ledger looks, unix seconds."""
+    """With ``deliver``."""
     submitted: float | None = None
-    """With submit: when the intent was written, unix seconds."""
+    """With ``submit``: when the intent was written, unix seconds."""
     is_same_input: bool = True
-    """With duplicate."""
+    """With ``duplicate``."""
     state: str | None = None
-    """With duplicate: what the record is in."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wake:
-    """A parked task to be re-enqueued."""
-
-    task_id: str
-    signature: bytes
-    poll_by: float | None = None
-    """When one that waits may go instead of it, unix seconds: a poll message is needed by then."""
+    """With ``duplicate``: the record's state."""
 
 
 class Recorded(NamedTuple):
-    """What became of a paid id."""
+    """The ledger's answer to a paid id."""
 
-    result: str
-    """generating, known (recorded before), cancelled, or attached (something was delivered already)."""
-    wake: Wake | None
-    """With cancelled."""
-    poll_by: float | None
-    """Unix seconds: a poll message is needed by then. None: one is on its way."""
+    result: RecordIdResult
+    effects: Effects
     webhook_arrived: bool
-    """A webhook has told already how it ended."""
+    """A webhook has already reported the end of this generation."""
 
 
 class Begun(NamedTuple):
-    """Whether an attempt of a transfer may run."""
+    """The ledger's answer to an attempt of a download or notification."""
 
-    result: str
-    """run, done or busy."""
+    result: LeaseResult
     attempt: int = 0
     """Its number, from 1."""
     elapsed_seconds: float = 0.0
     """Since the first attempt began."""
-    poll_by: float | None = None
-    """As in :class:`Recorded`."""
+    effects: Effects = Effects()
+
+
+# -- polling -----------------------------------------------------------------------------------
 
 
 class Due(NamedTuple):
-    """One status check to make. A tuple, because thousands a second are made."""
+    """A status check to make. A tuple, because thousands are made per second."""
 
     task_id: str
     remote_id: str
@@ -156,18 +214,19 @@ class DurationSample(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a claim brought."""
+    """The due records that one claim took."""
 
     token: str
     now: float
     """Redis' clock."""
     unknown_fingerprint: str
-    """Of a due record that this worker holds no key for, or empty."""
+    """Of a due record whose key this worker does not have, or empty."""
     polls: list[Due]
     wakes: list[Wake]
     examined: int
+    """Entries of the due index that the claim read."""
     reopening: list[str]
-    """Profiles whose checks were paused: what came of this claim's one check opens them again."""
+    """Profiles whose checks were paused: the result of this claim's one check resumes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,103 +238,28 @@ class PollMessage:
     countdown: float
 
 
+# -- batches -----------------------------------------------------------------------------------
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """Where a batch stands."""
+    """The progress of a batch."""
 
     batch_id: str
     size: int
     """Members."""
     counts: Mapping[str, int]
-    """waiting, submitting, generating, and the outcomes."""
+    """Members that are waiting, submitting, generating, or have each outcome."""
     files: int
-    """Assets that were stored."""
+    """Stored assets."""
     downloaded: int
     """Members whose download is done."""
     is_cancelled: bool
-    """Members that were not begun yet never will be."""
+    """Members that have not begun yet never will."""
     created: float
-    """Its first member came to a worker; unix seconds of Redis' clock."""
+    """When the first member reached a worker; unix seconds of Redis' clock."""
 
     @property
     def over(self) -> int:
-        """Members that came to an outcome."""
+        """Members that have an outcome."""
         return sum(self.counts.get(name, 0) for name in OUTCOME_STATUSES)
-
-
-def texts(fields: Mapping[Any, Any]) -> dict[str, str]:
-    return {key.decode(): value.decode() for key, value in fields.items()}
-
-
-COUNTED = ("waiting", "submitting", "generating", *OUTCOME_STATUSES)
-"""What a record counts as: each is in one of these."""
-
-
-def counts_of(fields: Mapping[str, str]) -> dict[str, int]:
-    names = (*COUNTED, "files", "downloaded")
-    return {name: int(fields.get(name, 0)) for name in names if name in fields}
-
-
-def poll_message_of(answer: Sequence[bytes]) -> PollMessage | None:
-    if not answer:
-        return None
-    return PollMessage(answer[0].decode(), float(answer[1]), float(answer[2]))
-
-
-def due_of(row: Sequence[str]) -> Due:
-    task_id, remote_id, path, profile, polls, errors, interval, submitted, started, deadline = row
-    return Due(
-        task_id,
-        remote_id,
-        path,
-        profile,
-        int(polls),
-        int(errors),
-        float(interval) if interval else None,
-        float(submitted or 0),
-        float(started or 0),
-        float(deadline or 0),
-    )
-
-
-def wake_of(task_id: str, answer: Sequence[Any]) -> Wake | None:
-    """Of ``[signature, when to look]``, either of which may be missing."""
-    if not answer or not answer[0]:
-        return None
-    return Wake(task_id, answer[0], _optional_time(answer[1:]))
-
-
-def recorded_of(task_id: str, answer: Sequence[Any]) -> Recorded:
-    what, signature, room, look, is_told = answer
-    wake = wake_of(task_id, (signature, room))
-    return Recorded(what.decode(), wake, _optional_time((look,)), bool(is_told))
-
-
-def begun_of(answer: Sequence[Any]) -> Begun:
-    what = answer[0].decode()
-    if what != "run":
-        return Begun(what)
-    return Begun(what, int(answer[1]), float(answer[2]), _optional_time(answer[3:]))
-
-
-def _optional_time(answer: Sequence[bytes]) -> float | None:
-    return float(answer[0]) if answer and answer[0] else None
-
-
-def verdict_of(task_id: str, answer: Sequence[Any]) -> Verdict:
-    action = Action(answer[0].decode())
-    if action == Action.SUBMIT:
-        return Verdict(
-            action=action, submitted=float(answer[1]), poll_by=_optional_time(answer[2:])
-        )
-    if action == Action.DELIVER:
-        pairs = answer[1]
-        fields = texts(dict(zip(pairs[::2], pairs[1::2], strict=True)))
-        return Verdict(action=action, record=read_record(task_id, fields, answer[2], answer[3]))
-    if action == Action.PARKED:
-        return Verdict(action=action, poll_by=_optional_time(answer[1:]))
-    if action == Action.WAKE:
-        return Verdict(action=action, wake=wake_of(task_id, answer[1:]))
-    if action == Action.DUPLICATE:
-        return Verdict(action=action, state=answer[1].decode(), is_same_input=bool(answer[2]))
-    return Verdict(action=action)

@@ -192,7 +192,7 @@ def _run_batch(fleet: DemoFleet, count: int, folder: Path, output: str, *, as_js
     summary = summary_of(watched.batch, time.monotonic() - started)
     ledger = worker_context(fleet.app).ledger
     notification = fleet.receiver.wait(10.0)
-    records = ledger.records(member_ids(watched.batch))
+    records = ledger.queries.records(member_ids(watched.batch))
     shown = [
         (prompt, record) for prompt, record in zip(prompts(count), records, strict=True) if record
     ]

@@ -102,7 +102,7 @@ class LedgerCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Every metric; only ``mulequeue_ledger_up`` (0) while Redis does not answer."""
         try:
-            found = self._ledger.snapshot()
+            found = self._ledger.metrics.snapshot()
         except (RedisError, OSError):
             yield _gauge("mulequeue_ledger_up", "Whether the ledger's Redis answers.", 0)
             return

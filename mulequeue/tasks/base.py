@@ -60,11 +60,11 @@ class GenerateTask(ValidatingTask, PinnedTask):
     Strategy = "mulequeue.tasks.request:limit_submissions"
 
     def on_success(self, retval: Any, task_id: str, args: Any, kwargs: Any) -> None:
-        _return_outcome().on_dispatched(self)
+        _handle_message().on_dispatched(self)
         _attempts().on_end(self)
 
     def on_failure(self, exc: Any, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
-        _return_outcome().on_dispatched(self, exc)
+        _handle_message().on_dispatched(self, exc)
         _attempts().on_end(self, exc)
 
 
@@ -108,10 +108,10 @@ class LeasedTask(OutboxTask):
         _attempts().on_end(self, exc)
 
 
-def _return_outcome() -> Any:
-    from mulequeue.engine.submit import return_outcome
+def _handle_message() -> Any:
+    from mulequeue.engine.submit import handle_message
 
-    return return_outcome
+    return handle_message
 
 
 def _attempts() -> Any:

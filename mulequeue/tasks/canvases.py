@@ -26,7 +26,7 @@ from mulequeue.transfer.path_template import check_template
 
 if TYPE_CHECKING:
     from mulequeue.engine.worker_context import WorkerContext
-    from mulequeue.ledger import Batch, Record, Wake
+    from mulequeue.ledger import Batch, Record
 
 MEMBER_DIGITS = 6
 
@@ -120,7 +120,7 @@ def resume(task_id: str, *, app: Any = None) -> Signature:
 
     :raises InputError: the ledger does not know the task, or it never got an id.
     """
-    record = _context(app).ledger.record(task_id)
+    record = _context(app).ledger.queries.record(task_id)
     if record is None:
         raise InputError(f"The ledger does not know task {task_id}.")
     remote_id = record.late_remote_id or record.remote_id
@@ -139,24 +139,25 @@ def cancel(task_id_or_batch_id: str, *, app: Any = None) -> dict[str, str]:
 
     :returns: ``{task id: the state it was in}``; ``unknown`` is remembered for when it arrives.
     """
+    from mulequeue.ledger import Effects
+
     ctx = _context(app)
-    batch = ctx.ledger.batch(task_id_or_batch_id)
+    batch = ctx.ledger.queries.batch(task_id_or_batch_id)
     ttl = ctx.settings.record_ttl_seconds
     if batch is None:
         # It may be a batch all of whose members are still on their way to a worker.
-        ctx.ledger.cancel_batch(task_id_or_batch_id, ttl_seconds=ttl)
+        ctx.ledger.generations.cancel_batch(task_id_or_batch_id, ttl_seconds=ttl)
         task_ids = [task_id_or_batch_id]
     else:
-        ctx.ledger.cancel_batch(batch.batch_id)
+        ctx.ledger.generations.cancel_batch(batch.batch_id)
         task_ids = member_ids(batch)
     states: dict[str, str] = {}
-    wakes: list[Wake | None] = []
+    effects: list[Effects] = []
     for task_id in task_ids:
-        state, wake = ctx.ledger.cancel(task_id, ttl_seconds=ttl)
+        state, settled = ctx.ledger.generations.cancel(task_id, ttl_seconds=ttl)
         states[task_id] = state
-        wakes.append(wake)
-    ctx.wake(wakes).result()
-    ctx.schedule_poll(ctx.ledger.now() + 30)
+        effects.append(settled)
+    ctx.carry_out(Effects.merge(effects)).result()
     return states
 
 
@@ -170,7 +171,7 @@ def pause(profile: str = "default", *, app: Any = None) -> bool:
     """
     ctx = _context(app)
     ctx.settings.profile(profile, needs_key=False)
-    return ctx.ledger.pause_submissions(profile)
+    return ctx.ledger.limits.pause_submissions(profile)
 
 
 def unpause(profile: str = "default", *, app: Any = None) -> bool:
@@ -181,13 +182,12 @@ def unpause(profile: str = "default", *, app: Any = None) -> bool:
     """
     ctx = _context(app)
     ctx.settings.profile(profile, needs_key=False)
-    was_paused, look = ctx.ledger.resume_submissions(profile)
-    if look is not None:
-        ctx.schedule_poll(look)
+    was_paused, effects = ctx.ledger.limits.resume_submissions(profile)
+    ctx.carry_out(effects).result()
     return was_paused
 
 
 def status(task_id_or_batch_id: str, *, app: Any = None) -> Record | Batch | None:
     """What the ledger knows of a task or a batch; None when it knows neither."""
     ledger = _context(app).ledger
-    return ledger.batch(task_id_or_batch_id) or ledger.record(task_id_or_batch_id)
+    return ledger.queries.batch(task_id_or_batch_id) or ledger.queries.record(task_id_or_batch_id)

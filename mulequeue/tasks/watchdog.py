@@ -37,7 +37,7 @@ def make_watchdog(app: Any) -> Callable[[], None] | None:
 
     def look() -> None:
         try:
-            message = ctx.ledger.check_overdue()
+            message = ctx.ledger.polling.check_overdue()
             if message is not None:
                 ctx.publish_poll_blocking(message)
             sync.sync_revocations()
@@ -75,16 +75,16 @@ class RevocationSync:
         """Copy newly revoked ids into the ledger."""
         fresh = [task_id for task_id in state.revoked if task_id not in self._seen]
         self._seen.update(fresh)
-        for task_id, record in zip(fresh, self._ctx.ledger.records(fresh), strict=True):
+        for task_id, record in zip(fresh, self._ctx.ledger.queries.records(fresh), strict=True):
             if record is None:  # a download or a notification, maybe
-                self._ctx.ledger.revoke_transfer(task_id)
+                self._ctx.ledger.leases.revoke(task_id)
             if record is None or record.state == "delivered":
                 continue
-            _, wake = self._ctx.ledger.cancel(
+            _, effects = self._ctx.ledger.generations.cancel(
                 task_id, ttl_seconds=self._ctx.settings.record_ttl_seconds
             )
-            if wake is not None:
-                self._ctx.wake_blocking([wake])
-                self._ctx.ledger.end_delivery(
+            if effects.wakes:
+                self._ctx.carry_out_blocking(effects)
+                self._ctx.ledger.generations.end_delivery(
                     task_id, record.epoch, ttl_seconds=self._ctx.settings.record_ttl_seconds
                 )

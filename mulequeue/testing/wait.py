@@ -89,15 +89,15 @@ class SettleWaiter:
         """The batch or the task of that id, once it is known."""
         ledger = worker_context(self.app).ledger
         result = AsyncResult(name, app=self.app)
-        is_task = ledger.record(name) is not None or result.ready()
-        return ledger.batch(name) or (result if is_task else None)
+        is_task = ledger.queries.record(name) is not None or result.ready()
+        return ledger.queries.batch(name) or (result if is_task else None)
 
     def _members(self, batch_id: str, timeout_seconds: float) -> list[Outcome]:
         ledger = worker_context(self.app).ledger
 
         def records() -> list[Any] | None:
-            batch = ledger.batch(batch_id)
-            found = ledger.records(member_ids(batch)) if batch else [None]
+            batch = ledger.queries.batch(batch_id)
+            found = ledger.queries.records(member_ids(batch)) if batch else [None]
             over = [record for record in found if record and record.state == "delivered"]
             return found if len(over) == len(found) else None
 

@@ -54,7 +54,7 @@ def test_killed_after_the_outcome_was_settled(make_told_fleet: Callable[..., Fle
     for moment in ("before", "after"):
         hangs = fleet.folder / f"hangs-{moment}"
         wait_until(hangs.exists, what=f"a dispatch to stand still {moment} its message is out")
-        assert "delivering" == fleet.ledger.record(moment).state
+        assert "delivering" == fleet.ledger.queries.record(moment).state
 
     first.kill()
     for order in orders:

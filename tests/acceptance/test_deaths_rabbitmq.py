@@ -34,7 +34,7 @@ def test_killed_before_the_intent(rabbit_fleet: Callable[..., Fleet]) -> None:
         os.kill(child.pid, signal.SIGSTOP)
     result = generate(fleet, "a mule").apply_async(task_id="order")
     wait_until(lambda: "order] received" in first.text, what="the message to be reserved")
-    assert fleet.ledger.record("order") is None
+    assert fleet.ledger.queries.record("order") is None
 
     first.kill()
     second = fleet.worker()
@@ -56,7 +56,7 @@ def test_the_broker_dies_and_comes_back(
     worker = fleet.worker()
     header = [generate(fleet, f"mule {number}") for number in range(3)]
     fleet.chord(header, note(fleet, "body")).delay()
-    wait_until(lambda: fleet.ledger.counts().get("generating") == 3, what="all ids")
+    wait_until(lambda: fleet.ledger.queries.counts().get("generating") == 3, what="all ids")
     queued = generate(fleet, "queued") | note(fleet, "after")
     queued.set(queue="later").delay()
 
@@ -87,7 +87,7 @@ def test_the_broker_loses_its_queues(
     first = fleet.worker()
     header = [generate(fleet, f"mule {number}") for number in range(3)]
     fleet.chord(header, note(fleet, "body")).delay()
-    wait_until(lambda: fleet.ledger.counts().get("generating") == 3, what="all ids")
+    wait_until(lambda: fleet.ledger.queries.counts().get("generating") == 3, what="all ids")
 
     first.kill()
     rabbit.delete(*QUEUES)

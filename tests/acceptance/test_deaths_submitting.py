@@ -45,7 +45,7 @@ def test_killed_before_the_intent(make_fleet: Callable[..., Fleet]) -> None:
     _freeze_pool(first)
     result = generate(fleet, "a mule").apply_async(task_id="order")
     wait_until(lambda: fleet.redis.client.hlen("unacked"), what="the message to be reserved")
-    assert fleet.ledger.record("order") is None
+    assert fleet.ledger.queries.record("order") is None
 
     first.kill()
     fleet.worker()
@@ -65,7 +65,7 @@ def test_killed_between_the_intent_and_the_id(quick_fleet: Fleet, kill: Any) -> 
     body = note(fleet, "body")
     result = fleet.chord([lost, other], body).delay()
     fleet.emulator.wait(held_creates=1)
-    assert "submitting" == fleet.ledger.record("lost").state
+    assert "submitting" == fleet.ledger.queries.record("lost").state
 
     kill(first)
     fleet.worker()
@@ -92,7 +92,7 @@ def test_a_frozen_submitter_pays_once(make_told_fleet: Callable[..., Fleet]) -> 
     thaw(first)
 
     remote_id = fleet.emulator.generations()[0]["remote_id"]
-    look = lambda: fleet.ledger.record("slept").late_remote_id  # noqa: E731
+    look = lambda: fleet.ledger.queries.record("slept").late_remote_id  # noqa: E731
     assert remote_id == wait_until(look, what="the late id")
     wait_awake(fleet, first)
     assert_paid_once(fleet)

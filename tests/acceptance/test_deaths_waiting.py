@@ -66,7 +66,9 @@ def test_all_workers_die_while_generating(make_told_fleet: Callable[..., Fleet])
     header = [generate(fleet, f"mule {number}") for number in range(5)]
     result = fleet.chord(header, note(fleet, "body")).delay()
     fleet.emulator.wait(created=5, polls=5)
-    wait_until(lambda: fleet.ledger.counts()["generating"] == 5, what="all ids to be recorded")
+    wait_until(
+        lambda: fleet.ledger.queries.counts()["generating"] == 5, what="all ids to be recorded"
+    )
 
     first.kill()
     _finish_all(fleet)
@@ -100,7 +102,7 @@ def test_redis_dies_while_generating(make_told_fleet: Callable[..., Fleet]) -> N
     worker = fleet.worker()
     header = [generate(fleet, f"mule {number}") for number in range(5)]
     fleet.chord(header, note(fleet, "body")).delay()
-    wait_until(lambda: fleet.ledger.counts().get("generating") == 5, what="all ids")
+    wait_until(lambda: fleet.ledger.queries.counts().get("generating") == 5, what="all ids")
 
     fleet.redis.kill()
     _finish_all(fleet)
@@ -108,7 +110,7 @@ def test_redis_dies_while_generating(make_told_fleet: Callable[..., Fleet]) -> N
     fleet.redis.start()
 
     wait_until(lambda: notes(fleet, "body"), seconds=90, what="the body")
-    assert 5 == fleet.ledger.counts()["succeeded"]
+    assert 5 == fleet.ledger.queries.counts()["succeeded"]
     assert_paid_once(fleet, 5)
     assert 1 == notes(fleet, "body")
 
@@ -136,6 +138,6 @@ def test_a_frozen_sweep_changes_nothing(make_told_fleet: Callable[..., Fleet]) -
     thaw(first)
     wait_awake(fleet, first)
 
-    assert before == fleet.ledger.record("order")
+    assert before == fleet.ledger.queries.record("order")
     assert_paid_once(fleet)
     assert 1 == notes(fleet, "after")

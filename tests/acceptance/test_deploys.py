@@ -63,13 +63,13 @@ def test_a_rolling_deploy_loses_nothing(make_fleet: Callable[..., Fleet]) -> Non
         fleet.emulator.wait(created=LONG, polls=LONG)
 
         for role, worker in workers.items():
-            assert fleet.ledger.counts()["generating"] >= LONG // 2
+            assert fleet.ledger.queries.counts()["generating"] >= LONG // 2
             replace(fleet, role, worker)
         for generation in fleet.emulator.generations():
             fleet.emulator.finish(generation["remote_id"])
         receiver.wait(1, seconds=60)
 
-    assert len(prompts) == fleet.ledger.batch("deploy").counts["succeeded"]
+    assert len(prompts) == fleet.ledger.queries.batch("deploy").counts["succeeded"]
     assert_paid_once(fleet, len(prompts))
     assert len(prompts) == len(stored(fleet))
     assert 1 == len({item.id for item in receiver.received})
@@ -106,7 +106,7 @@ def test_a_create_under_way_is_finished(
     fleet.emulator.release("creates")
     worker.wait_ended(30)
 
-    record = fleet.ledger.record("order")
+    record = fleet.ledger.queries.record("order")
     assert "generating" == record.state
     assert fleet.emulator.generations()[0]["remote_id"] == record.remote_id
     assert_paid_once(fleet)

@@ -36,7 +36,7 @@ def start(fleet: Fleet, model: str, name: str, count: int) -> None:
 
 
 def is_over(fleet: Fleet, name: str, count: int) -> bool:
-    batch = fleet.ledger.batch(name)
+    batch = fleet.ledger.queries.batch(name)
     return batch is not None and batch.over == count
 
 
@@ -83,7 +83,9 @@ def test_a_small_batch_and_a_single_one_do_not_wait_for_a_large_batch(
     fleet.app.set_current()
     fleet.worker("-c", "4")
     start(fleet, MODEL, "large", 200)
-    wait_until(lambda: fleet.ledger.counts().get("waiting", 0) > 150, seconds=60, what="a line")
+    wait_until(
+        lambda: fleet.ledger.queries.counts().get("waiting", 0) > 150, seconds=60, what="a line"
+    )
 
     start(fleet, MODEL, "small", 10)
     wait_until(lambda: is_over(fleet, "small", 10), seconds=60, what="the small batch")
@@ -94,4 +96,4 @@ def test_a_small_batch_and_a_single_one_do_not_wait_for_a_large_batch(
     assert last - first <= 2 * 10 + 10
     single = fleet.task("mulequeue.generate", MODEL, {"prompt": "single"}, poll_interval=0.2)
     single.apply_async().get(timeout=30)
-    assert fleet.ledger.counts().get("waiting", 0) > 50
+    assert fleet.ledger.queries.counts().get("waiting", 0) > 50

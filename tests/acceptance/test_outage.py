@@ -33,7 +33,7 @@ def _finish_all(fleet: Fleet) -> None:
 
 
 def _counts(fleet: Fleet, name: str) -> dict[str, int]:
-    batch = fleet.ledger.batch(name)
+    batch = fleet.ledger.queries.batch(name)
     return {} if batch is None else dict(batch.counts)
 
 

@@ -129,7 +129,7 @@ def test_killed_after_the_last_submission(big_fleet: Fleet, tmp_path: Path) -> N
     batch = BatchCommand(big_fleet, tmp_path, FEWER)
 
     def all_recorded() -> bool:
-        found = big_fleet.ledger.batch(BATCH)
+        found = big_fleet.ledger.queries.batch(BATCH)
         counts = found.counts if found else {}
         return FEWER == counts.get("generating", 0) + counts.get("succeeded", 0)
 

@@ -185,7 +185,7 @@ def attempts(settings: Settings) -> list[Callable[[], Any]]:
         lambda: client.submit_once(profile, path, {}, settings=settings),
         lambda: status_checks.fetch_once(profile, path, "r1", settings=settings),
         lambda: notifications.deliver(told, settings=settings, timestamp=datetime.now(UTC)),
-        lambda: Ledger.of(settings).record("t"),
+        lambda: Ledger.of(settings).queries.record("t"),
     ]
 
 

@@ -45,7 +45,7 @@ def test_other_tasks_start_at_once_while_200_generations_run(make_fleet: Any) ->
     print("seconds until a no-op task started:", [f"{delay:.3f}" for delay in delays])
 
     assert max(delays) < NOOP_WITHIN_SECONDS
-    assert IN_FLIGHT == fleet.ledger.counts()["generating"]
+    assert IN_FLIGHT == fleet.ledger.queries.counts()["generating"]
     assert IN_FLIGHT == fleet.emulator.stats()["created"]
 
 
@@ -64,7 +64,7 @@ def test_a_generation_holds_its_slot_for_its_post_alone(make_fleet: Any) -> None
     fleet.wait_for_state(task_id, "generating")
     wait_until(lambda: not _active(fleet), what="the slot to be free")
     fleet.task("user.noop").apply_async().get(timeout=30)
-    assert "generating" == fleet.ledger.record(task_id).state
+    assert "generating" == fleet.ledger.queries.record(task_id).state
     assert 1 == fleet.emulator.stats()["creates"]
 
 

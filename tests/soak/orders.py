@@ -149,7 +149,7 @@ class Orders:
             if order.name in names
             and all(
                 record is not None and record.state == "delivered"
-                for record in self._fleet.ledger.records(list(order.prompts))
+                for record in self._fleet.ledger.queries.records(list(order.prompts))
             )
         ]
 

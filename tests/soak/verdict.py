@@ -54,7 +54,7 @@ def _found(fleet: Fleet, orders: Orders) -> dict[str, dict[str, Any]]:
     """
     open_ = orders.open()
     ids = [task_id for order in orders.all if order.name in open_ for task_id in order.prompts]
-    records = fleet.ledger.records(ids)
+    records = fleet.ledger.queries.records(ids)
     return {r.task_id: outcome_of(r).to_dict() for r in records if r and r.state == "delivered"}
 
 

@@ -109,7 +109,7 @@ class Fleet(WithWorkers):
         """Until the record of a task is in one of these states; the record then."""
 
         def look() -> Any:
-            record = self.ledger.record(task_id)
+            record = self.ledger.queries.record(task_id)
             return record if record is not None and record.state in states else None
 
         return wait_until(look, seconds=seconds, what=f"{task_id} to be {states}")

@@ -68,7 +68,7 @@ class LedgerMachine(LedgerModel):
         elif what == "pause":
             self.hold(release=index % 2 == 1)
         elif what == "rare" and index == 0:
-            self.world.ledger.cancel_batch("batch")
+            self.world.ledger.generations.cancel_batch("batch")
         elif what == "rare" and index == 1:
             self.redis.flushall()
             self.life = Life()
@@ -78,25 +78,28 @@ class LedgerMachine(LedgerModel):
         was = "held" in self.world.fields("gate:default")
         ledger = self.world.ledger
         assert (was if release else not was) == (
-            ledger.resume_submissions("default")[0]
+            ledger.limits.resume_submissions("default")[0]
             if release
-            else ledger.pause_submissions("default")
+            else ledger.limits.pause_submissions("default")
         )
 
     def cancel(self, task: str) -> None:
         before = self.world.state(task)
-        state, wake = self.world.ledger.cancel(task, ttl_seconds=TTL)
+        state, effects = self.world.ledger.generations.cancel(task, ttl_seconds=TTL)
         assert state == (before or "unknown")
-        assert (wake is not None) == (before in ("waiting", "generating"))
-        self.publish([wake])
+        assert bool(effects.wakes) == (before in ("waiting", "generating"))
+        self.publish(effects.wakes)
 
     def webhook(self, task: str) -> None:
         holds = self.world.state(task) == "generating"
-        wake = self.fenced(
-            holds, lambda: self.world.ledger.settle(task, None, "succeeded", {"kind": "image"})
+        effects = self.fenced(
+            holds,
+            lambda: self.world.ledger.generations.settle(
+                task, None, "succeeded", {"kind": "image"}
+            ),
         )
-        assert (wake is not None) == holds
-        self.publish([wake])
+        assert bool(effects.wakes) == holds
+        self.publish(effects.wakes)
 
     # -- a worker --------------------------------------------------------------------------
 
@@ -131,29 +134,30 @@ class LedgerMachine(LedgerModel):
     def not_accepted(self, intent: Intent, status: str) -> None:
         holds = self.holds(intent.task_id, "submitting", run=intent.run)
         flagged = "cancel" in self.record(intent.task_id)
-        wake = self.fenced(
-            holds, lambda: self.world.ledger.settle_submit(intent, status, {"error": {}})
+        effects = self.fenced(
+            holds,
+            lambda: self.world.ledger.generations.settle_submit(intent, status, {"error": {}}),
         )
-        assert (wake is not None) == holds
+        assert bool(effects.wakes) == holds
         if holds:
             assert self.record(intent.task_id)["status"] == ("cancelled" if flagged else status)
-        self.publish([wake])
+        self.publish(effects.wakes)
 
     def not_created(self, intent: Intent, seconds: float | None) -> None:
         holds = self.holds(intent.task_id, "submitting", run=intent.run)
         flagged = "cancel" in self.record(intent.task_id)
-        again, wake = self.fenced(
+        effects = self.fenced(
             holds,
-            lambda: self.world.ledger.requeue(
+            lambda: self.world.ledger.generations.requeue(
                 intent, retry_after_seconds=seconds, first=5, ceiling=300
             ),
         )
-        assert (again is not None) == (holds and not flagged)
-        assert (wake is not None) == (holds and flagged)
-        if again is not None:
-            assert again > self.world.clock
+        assert bool(effects.wakes) == (holds and flagged)
+        assert bool(effects) == holds
+        if holds and not flagged:
+            assert effects.poll_by > self.world.clock
             self.life.posted[intent.task_id] -= 1
-        self.publish([wake])
+        self.publish(effects.wakes)
 
     @precondition(lambda self: self.deliveries)
     @rule(index=one_of_them, dies=rarely)
@@ -190,11 +194,15 @@ class LedgerMachine(LedgerModel):
         ledger, task, holds = self.world.ledger, check.due.task_id, self.holds_claim(check)
         if how == "renew":
             self.checks.append(check)
-            self.fenced(holds, lambda: ledger.renew(check.token, [task]))
+            self.fenced(holds, lambda: ledger.polling.renew(check.token, [task]))
         elif how == "still active":
             row = (task, self.world.clock + 3 * errors, 1, errors)
-            assert holds == self.fenced(holds, lambda: ledger.reschedule(check.token, [row]))
+            assert holds == self.fenced(
+                holds, lambda: ledger.polling.reschedule(check.token, [row])
+            )
         else:
-            wake = self.fenced(holds, lambda: ledger.settle(task, check.token, how, {}, polls=1))
-            assert (wake is not None) == holds
-            self.publish([wake])
+            effects = self.fenced(
+                holds, lambda: ledger.generations.settle(task, check.token, how, {}, polls=1)
+            )
+            assert bool(effects.wakes) == holds
+            self.publish(effects.wakes)

@@ -11,7 +11,7 @@ from hypothesis.stateful import invariant
 from mulequeue.ledger import Due, Intent, Wake, new_token
 from mulequeue.settings.profiles import Limits
 from support.ledger_random import WorldMachine
-from support.ledger_world import TTL, marker_of
+from support.ledger_world import TTL, marker_of, wake_of
 
 T = TypeVar("T")
 BATCH = ("a", "b")
@@ -81,7 +81,7 @@ class LedgerModel(WorldMachine):
             ids = [record.get("remote_id"), record.get("late_remote_id")]
             ids += record.get("more_remote_ids", "").split()
             assert remote_id in ids
-            assert task == self.world.ledger.task_of(remote_id)
+            assert task == self.world.ledger.queries.task_of(remote_id)
 
     @invariant()
     def delivered_stays_delivered(self) -> None:
@@ -89,15 +89,15 @@ class LedgerModel(WorldMachine):
 
     def teardown(self) -> None:
         """Whatever happened, from here on a worker that works brings every record to its end."""
-        self.world.ledger.resume_submissions("default")
+        self.world.ledger.limits.resume_submissions("default")
         for _ in range(300):
-            head = self.world.ledger.overdue()[1]
+            head = self.world.ledger.queries.overdue()[1]
             if head is None:
                 break
             self.world.clock = max(self.world.clock, head)
             checks, wakes = self.claim(1000, 200)
-            settle = self.world.ledger.settle
-            ends = [settle(it.due.task_id, it.token, "succeeded", {}) for it in checks]
+            settle = self.world.ledger.generations.settle
+            ends = [wake_of(settle(it.due.task_id, it.token, "succeeded", {})) for it in checks]
             for wake in [*wakes, *ends]:
                 self.work_well(wake)
             self.world.check()
@@ -119,7 +119,9 @@ class LedgerModel(WorldMachine):
             assert self.delivered(intent)
 
     def delivered(self, intent: Intent) -> bool:
-        ok = self.world.ledger.end_delivery(intent.task_id, intent.epoch, ttl_seconds=TTL)
+        ok = self.world.ledger.generations.end_delivery(
+            intent.task_id, intent.epoch, ttl_seconds=TTL
+        )
         if ok:
             self.life.delivered.add(intent.task_id)
         return ok
@@ -139,7 +141,7 @@ class LedgerModel(WorldMachine):
         if twice:  # the first answer was lost on the way
             first, verdict = verdict, self.world.ask(intent)
             self.check_repeated(intent, first.action, verdict.action)
-        self.wake = verdict.wake
+        self.wake = wake_of(verdict.effects)
         if verdict.action == "submit":
             assert self.world.slots() <= max(LIMIT, slots)
             self.life.posted[intent.task_id] = self.life.posted.get(intent.task_id, 0) + 1
@@ -189,7 +191,8 @@ class LedgerModel(WorldMachine):
             assert again == ("attached" if what == "attached" else "known")
         wakes = [wake]
         if hold and what == "generating":
-            wakes.append(self.world.ledger.settle(intent.task_id, hold, "succeeded", {}))
+            settle = self.world.ledger.generations.settle
+            wakes.append(wake_of(settle(intent.task_id, hold, "succeeded", {})))
             assert wakes[-1] is not None
         return wakes
 

@@ -105,7 +105,7 @@ class RatesMachine(WorldMachine):
             self.world.record_id(post.intent, f"remote-{len(self.running)}-{post.intent.run}")
             self.running.append(post)
         elif how == "refused":
-            self.world.ledger.settle_submit(post.intent, "failed", None)
+            self.world.ledger.generations.settle_submit(post.intent, "failed", None)
         else:
             self.world.requeue(post.intent, 0.5)
 
@@ -122,7 +122,7 @@ class RatesMachine(WorldMachine):
     @rule(index=any_of_them)
     def end(self, index: int) -> None:
         post = self.running.pop(index % len(self.running))
-        self.world.ledger.settle(post.intent.task_id, None, "succeeded", {})
+        self.world.ledger.generations.settle(post.intent.task_id, None, "succeeded", {})
 
     @invariant()
     def no_window_holds_one_too_many(self) -> None:
@@ -148,8 +148,8 @@ class RatesMachine(WorldMachine):
         """Whatever happened, all that wait get their turn."""
         self.world.check()
         for _ in range(40 * (self.count + 1)):
-            head = self.world.ledger.overdue()[1]
-            if head is None or not self.world.ledger.counts().get("waiting"):
+            head = self.world.ledger.queries.overdue()[1]
+            if head is None or not self.world.ledger.queries.counts().get("waiting"):
                 break
             self.world.clock = max(self.world.clock, head)
             self.wait(0.0)
@@ -162,7 +162,7 @@ class RatesMachine(WorldMachine):
             self.no_window_holds_one_too_many()
             while self.running:
                 self.end(0)
-        assert not self.world.ledger.counts().get("waiting")
+        assert not self.world.ledger.queries.counts().get("waiting")
 
 
 def fits(arrivals: list[float], most: int, seconds: float) -> bool:

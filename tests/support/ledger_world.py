@@ -8,7 +8,7 @@ from typing import Any
 from redis import Redis
 
 from mulequeue.engine.submit.park import MARKER
-from mulequeue.ledger import Claim, Intent, Ledger, Verdict, Wake, new_token, unpack
+from mulequeue.ledger import Claim, Effects, Intent, Ledger, Verdict, Wake, new_token, unpack
 from mulequeue.settings import Profile
 from support.ledger_limits import check_limits
 
@@ -46,7 +46,7 @@ class World:
         return Intent(**{**usual, **given})
 
     def ask(self, intent: Intent) -> Verdict:
-        return self.ledger.begin_delivery(intent, submit_seconds=60)
+        return self.ledger.generations.begin_delivery(intent, submit_seconds=60)
 
     def submit(self, task_id: str, **given: Any) -> Intent:
         """A first delivery that is told to POST."""
@@ -56,8 +56,8 @@ class World:
 
     def record_id(self, intent: Intent, remote_id: str, **given: Any) -> tuple[str, Wake | None]:
         usual = {"parked": intent.signature, "first_poll_seconds": 3.0, "max_wait_seconds": 600.0}
-        recorded = self.ledger.record_id(intent, remote_id, **{**usual, **given})
-        return recorded.result, recorded.wake
+        recorded = self.ledger.generations.record_id(intent, remote_id, **{**usual, **given})
+        return recorded.result, wake_of(recorded.effects)
 
     def generating(self, task_id: str, remote_id: str | None = None, **given: Any) -> Intent:
         """A generation that the API accepted."""
@@ -68,8 +68,8 @@ class World:
     def settled(self, task_id: str, **given: Any) -> Wake:
         """A generation that succeeded; the wake that tells its task."""
         self.generating(task_id, **given)
-        wake = self.ledger.settle(task_id, None, "succeeded", {"kind": "image"})
-        assert wake is not None
+        settle = self.ledger.generations.settle
+        (wake,) = settle(task_id, None, "succeeded", {"kind": "image"}).wakes
         return wake
 
     def deliver(self, wake: Wake, **given: Any) -> Verdict:
@@ -77,12 +77,14 @@ class World:
         return self.ask(self.intent(wake.task_id, marker=marker_of(wake), **given))
 
     def requeue(self, intent: Intent, seconds: float | None = None) -> float | None:
-        again, _ = self.ledger.requeue(intent, retry_after_seconds=seconds, first=5, ceiling=300)
-        return again
+        effects = self.ledger.generations.requeue(
+            intent, retry_after_seconds=seconds, first=5, ceiling=300
+        )
+        return None if effects.wakes else effects.poll_by
 
     def claim(self, seconds_later: float = 0.0, **given: Any) -> Claim:
         self.clock += seconds_later
-        return self.ledger.claim([self.profile], chance=0.0, **given)
+        return self.ledger.polling.claim([self.profile], chance=0.0, **given)
 
     def put(self, state: str, **given: Any) -> None:
         """Bring the task ``t`` into a state."""
@@ -93,19 +95,19 @@ class World:
         elif state == "generating":
             self.generating("t", "r", **given)
         elif state == "tombstone":
-            self.ledger.cancel("t", ttl_seconds=TTL)
+            self.ledger.generations.cancel("t", ttl_seconds=TTL)
         elif state != "none":
             wake = self.settled("t", remote_id="r", **given)
             if state != "settled":
                 assert "deliver" == self.deliver(wake).action
             if state == "delivered":
-                assert self.ledger.end_delivery("t", marker_of(wake), ttl_seconds=TTL)
+                assert self.ledger.generations.end_delivery("t", marker_of(wake), ttl_seconds=TTL)
         assert state == (self.state("t") or "none")
 
     # -- what there is ---------------------------------------------------------------------
 
     def state(self, task_id: str) -> str | None:
-        record = self.ledger.record(task_id)
+        record = self.ledger.queries.record(task_id)
         return None if record is None else record.state
 
     def due(self, name: str) -> float | None:
@@ -156,7 +158,7 @@ class World:
 
     def counted_in_flight(self) -> Counter[tuple[str, str]]:
         """What the exporter shows, by path and state."""
-        counted = self.ledger.counters()
+        counted = self.ledger.metrics.counters()
         return Counter({labels: int(n) for labels, n in counted["in_flight"].items()})
 
 
@@ -164,6 +166,12 @@ def in_flight(records: Any) -> Counter[tuple[str, str]]:
     """How many records there are of each path in each state, up to their delivery."""
     over = ("delivered", "tombstone")
     return Counter((it["path"], it["state"]) for it in records if it["state"] not in over)
+
+
+def wake_of(effects: Effects) -> Wake | None:
+    """The wake of a transition of one record, if it has one."""
+    assert len(effects.wakes) <= 1
+    return effects.wakes[0] if effects.wakes else None
 
 
 def marker_of(wake: Wake) -> str:

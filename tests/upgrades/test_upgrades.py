@@ -46,7 +46,7 @@ def _records(fleet: Fleet) -> list[Record]:
     """All of them."""
     start = f"{fleet.ledger.prefix}record:"
     ids = [key.decode().removeprefix(start) for key in fleet.redis.client.keys(start + "*")]
-    return [record for record in map(fleet.ledger.record, ids) if record]
+    return [record for record in map(fleet.ledger.queries.record, ids) if record]
 
 
 def _states(fleet: Fleet) -> set[str]:
@@ -70,7 +70,7 @@ def test_everything_in_flight_goes_on(make_fleet: Callable[..., Fleet], version:
 
         wait_until(lambda: set(_notes(fleet)) >= NOTED, seconds=90, what="what follows to run")
         wait_until(lambda: len(endpoint.notified) >= len(NOTIFIED), what="all notifications")
-        wait_until(lambda: 3 == fleet.ledger.batch("fourth").files, what="the last files")
+        wait_until(lambda: 3 == fleet.ledger.queries.batch("fourth").files, what="the last files")
         wait_until(lambda: {"delivered"} == _states(fleet), what="nothing to be in flight")
 
     assert dict.fromkeys(CREATED, 1) == Counter(left["creates"] + endpoint.creates)

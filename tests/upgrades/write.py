@@ -115,8 +115,8 @@ def begin(fleet: Fleet, endpoint: Endpoint, orders: Orders) -> None:
     (orders.generate("cancelled-late") | orders.note("cancelled-late")).delay()
     fleet.wait_for_state("settled", "settled")
     fleet.wait_for_state("cancelled-late", "generating")
-    fleet.ledger.cancel("cancelled-late", ttl_seconds=86400)
-    fleet.ledger.cancel("cancelled-early", ttl_seconds=86400)
+    fleet.ledger.generations.cancel("cancelled-late", ttl_seconds=86400)
+    fleet.ledger.generations.cancel("cancelled-early", ttl_seconds=86400)
     (orders.generate("submitting") | orders.note("submitting")).delay()
     wait_until(lambda: "submitting" in endpoint.creates, what="the create of submitting")
     worker.kill()
@@ -137,7 +137,7 @@ def _wait_for_states(fleet: Fleet, endpoint: Endpoint) -> None:
 
 
 def _state(fleet: Fleet, task_id: str) -> str:
-    record = fleet.ledger.record(task_id)
+    record = fleet.ledger.queries.record(task_id)
     return record.state if record else ""
 
 
@@ -153,7 +153,7 @@ def send(fleet: Fleet, orders: Orders) -> None:
     chain.delay()
     adopt = fleet.task("mulequeue.adopt", PATH, remote_id_of("elsewhere"), poll_interval=0.5)
     (adopt.set(task_id="adopted") | orders.note("adopted")).delay()
-    stored = outcome_of(fleet.ledger.record("finished")).to_dict()
+    stored = outcome_of(fleet.ledger.queries.record("finished")).to_dict()
     (fleet.task("mulequeue.download", stored) | orders.note("downloaded")).delay()
     fleet.task("mulequeue.notify", "finished", f"{URL}/hook/told").delay()
     orders.batch("third").delay()

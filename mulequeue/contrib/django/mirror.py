@@ -87,7 +87,7 @@ def _mirror(ledger: Ledger, names: list[str]) -> int:
         _insert(Generation, names)
         locked = rows.select_for_update().filter(pk__in=names).order_by("pk")
         prompts = dict(locked.values_list("pk", "prompt"))
-        found = ledger.records(names)
+        found = ledger.queries.records(names)
         records = [record for record in found if record and record.state != "tombstone"]
         known = {record.task_id for record in records}
         missing = rows.filter(pk__in=[name for name in names if name not in known])
@@ -108,7 +108,7 @@ def reconcile(*, app: Any = None) -> Reconciled:
     Rows of generations that ended and whose records have expired stay as they are.
     """
     started, mirrored, lost = timezone.now(), 0, 0
-    ids = iter(worker_context(app).ledger.task_ids())
+    ids = iter(worker_context(app).ledger.queries.task_ids())
     while names := list(islice(ids, _CHUNK_SIZE)):
         mirrored += mirror(names, app=app)
     stale = Generation.objects.filter(state__in=UNDER_WAY, mirrored_at__lt=started).order_by()
@@ -127,7 +127,7 @@ def _write_batches(ledger: Ledger, batch_ids: set[str]) -> None:
     if not batch_ids:
         return
     _insert(Batch, sorted(batch_ids))  # one may have expired in the ledger before its members
-    found = [ledger.batch(batch_id) for batch_id in sorted(batch_ids)]
+    found = [ledger.queries.batch(batch_id) for batch_id in sorted(batch_ids)]
     Batch.objects.bulk_create(
         [
             Batch(

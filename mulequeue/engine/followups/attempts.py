@@ -19,7 +19,7 @@ from mulequeue.engine.redis_retry import call_or_requeue
 from mulequeue.engine.submit.park import parked_signature
 from mulequeue.engine.worker_context import WorkerContext, worker_context
 from mulequeue.errors import MuleQueueError, TransferError
-from mulequeue.ledger import new_token
+from mulequeue.ledger import LeaseResult, new_token
 from mulequeue.net.timers import Timers
 
 logger = logging.getLogger("mulequeue")
@@ -47,7 +47,7 @@ class Heartbeat:
 
     def _beat(self) -> None:
         try:
-            self._ctx.ledger.keep_transfer(self._task_id, self._run)
+            self._ctx.ledger.leases.keep(self._task_id, self._run)
         except RedisError as exc:
             self._ctx.redis_availability.mark_down(exc)
         except Exception as exc:
@@ -80,14 +80,13 @@ def transfer(
     ctx = worker_context(task.app)
     task_id, run = task.request.id, new_token()
     signature = parked_signature(task, queue=_own_queue(task), epoch="")
-    begun = call_or_requeue(task, lambda: ctx.ledger.begin_transfer(task_id, run, signature))
+    begun = call_or_requeue(task, lambda: ctx.ledger.leases.begin(task_id, run, signature))
     number = begun.attempt
-    if begun.result != "run":
-        raise Ignore(begun.result)
+    if begun.result is not LeaseResult.RUN:
+        raise Ignore(begun.result.value)
     setattr(task.request, _RUN, run)
     try:
-        if begun.poll_by is not None:
-            ctx.schedule_poll(begun.poll_by)
+        ctx.carry_out(begun.effects).result()
         with Heartbeat(ctx, task_id, run):
             result = attempt()
         ctx.meter.count_attempt(task.name, "done")
@@ -128,9 +127,7 @@ def _final_error(exc: Exception, number: int, *, is_late: bool) -> Exception | N
 
 def _try_again(ctx: WorkerContext, task_id: str, run: str, delay: float) -> None:
     try:
-        again = ctx.ledger.retry_transfer(task_id, run, delay)
-        if again is not None:
-            ctx.schedule_poll(again)
+        ctx.carry_out(ctx.ledger.leases.retry(task_id, run, delay)).result()
     except RedisError as exc:  # the lease lapses, and then it is woken
         ctx.redis_availability.mark_down(exc)
 
@@ -151,6 +148,4 @@ def on_end(task: Any, exc: BaseException | None = None) -> None:
         return
     ctx = worker_context(task.app)
     result = {"task": task.name, "error": None if exc is None else str(exc)}
-    ctx.ledger.end_transfer(
-        task.request.id, run, result, ttl_seconds=ctx.settings.record_ttl_seconds
-    )
+    ctx.ledger.leases.end(task.request.id, run, result, ttl_seconds=ctx.settings.record_ttl_seconds)

@@ -46,7 +46,7 @@ def download(
         started = time.monotonic()
         files = _store(outcome, ctx.settings, storage, path)
         ctx.meter.count_stored(files, time.monotonic() - started)
-        ctx.ledger.record_files(outcome.task_id, files)
+        ctx.ledger.generations.record_files(outcome.task_id, files)
         files_stored.send(sender=task, task_id=outcome.task_id, files=files)
         if is_reference(value):
             return reference(outcome, files)
@@ -59,7 +59,7 @@ def download(
             raise
         # One lost file must not fail the chord of a thousand.
         logger.error("a file could not be stored: %s", exc, extra={"task_id": value["task_id"]})
-        ctx.ledger.record_files(value["task_id"], ())
+        ctx.ledger.generations.record_files(value["task_id"], ())
         return {**dict(value), "files": [], "error": str(exc)}
 
 
@@ -89,7 +89,7 @@ def read_outcome(app: Any, value: Mapping[str, Any]) -> Outcome:
     """
     if not is_reference(value):
         return Outcome.from_dict(value)
-    record = worker_context(app).ledger.record(value["task_id"])
+    record = worker_context(app).ledger.queries.record(value["task_id"])
     if record is None or record.status is None:
         raise InputError(
             f"The ledger has no outcome of task {value['task_id']}; records are kept "

@@ -55,10 +55,10 @@ def _content(app: Any, value: Any) -> Any:
 def _of_task(app: Any, task_id: str) -> dict[str, Any]:
     """What is known of a task that failed (``link_error`` gives its id)."""
     ledger = worker_context(app).ledger
-    record = ledger.record(task_id)
+    record = ledger.queries.record(task_id)
     if record is not None and record.status is not None:
         return outcome_of(record).to_dict()
-    ended = ledger.transfer_result(task_id)
+    ended = ledger.leases.result(task_id)
     detail = (ended or {}).get("error") or "A task of the chain failed."
     error = {"type": "TaskFailed", "code": None, "title": "A task failed", "detail": detail}
     return {"task_id": task_id, "status": "failed", "error": error, "files": [], "assets": []}

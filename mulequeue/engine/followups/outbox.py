@@ -48,7 +48,7 @@ def publish(
     except Exception:
         # What keeps this message from being made keeps every repetition too.
         if is_expected:
-            ctx.ledger.forget_transfer(task_id)
+            ctx.ledger.leases.forget(task_id)
         raise
 
 
@@ -86,9 +86,7 @@ def _record_expected(
 ) -> bool:
     """Whether it stands in the ledger now; it is published in any case."""
     try:
-        return call_with_retry(
-            ctx, lambda: ctx.ledger.expect_transfer(task_id, task.name, signature)
-        )
+        return call_with_retry(ctx, lambda: ctx.ledger.leases.expect(task_id, task.name, signature))
     except Exception as exc:
         logger.warning(
             "%s is published without a lease; should the broker lose it, enqueue it again: %r",

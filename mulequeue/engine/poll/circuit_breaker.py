@@ -44,7 +44,7 @@ class CircuitBreaker:
         self._errors_in_a_row[profile] = 0
         if profile in self._reopening:
             self._reopening.discard(profile)
-            await self._ctx.call(self._ctx.ledger.recover, profile)
+            await self._ctx.call(self._ctx.ledger.polling.recover, profile)
 
     async def _record_error(self, profile: str, found: Transient) -> None:
         count = self._errors_in_a_row[profile] = self._errors_in_a_row.get(profile, 0) + 1
@@ -56,7 +56,7 @@ class CircuitBreaker:
         self._paused_until[profile] = self._now() + PAUSE_FIRST_SECONDS
         self._errors_in_a_row[profile] = 0
         self._paused_until[profile] = await self._ctx.call(
-            self._ctx.ledger.trip,
+            self._ctx.ledger.polling.trip,
             profile,
             seconds=found.retry_after_seconds,
             first=PAUSE_FIRST_SECONDS,

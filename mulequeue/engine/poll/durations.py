@@ -60,7 +60,7 @@ class DurationCache:
     def _fit(self, path: str) -> PollPlan | None:
         """In the ledger's thread: a plan is a millisecond's work."""
         model = catalog.find(f"/vendors/{path}")
-        return fit(self._ctx.ledger.durations(path), model.schedule)
+        return fit(self._ctx.ledger.queries.durations(path), model.schedule)
 
 
 def first_wait(ctx: WorkerContext, plan: GenerationRequest, chance: float) -> float:

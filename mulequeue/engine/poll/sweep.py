@@ -18,7 +18,7 @@ from mulequeue.engine.poll.claim_queue import ClaimBatch, ClaimQueue
 from mulequeue.engine.poll.decide import PollAgain, Terminal, decide
 from mulequeue.engine.poll.durations import DurationCache
 from mulequeue.engine.worker_context import WorkerContext
-from mulequeue.ledger import MAX_CLAIMED, Claim, Due, PollMessage, Wake
+from mulequeue.ledger import MAX_CLAIMED, Claim, Due, Effects, PollMessage
 from mulequeue.settings import Profile
 
 logger = logging.getLogger("mulequeue")
@@ -71,24 +71,24 @@ class Poller:
         """
         call, ledger = self._ctx.call, self._ledger
         began = self._loop.time()
-        if not await call(ledger.begin_sweep, token):
+        if not await call(ledger.polling.begin_sweep, token):
             return None
         keeper = asyncio.create_task(self._keep_lease(token))
         try:
-            self._with_webhooks = await call(ledger.with_webhooks, self._profiles)
+            self._with_webhooks = await call(ledger.webhooks.working_profiles, self._profiles)
             is_behind = await self._check_due(began + SWEEP_SECONDS)
         finally:
             keeper.cancel()
         took = self._loop.time() - began
         # Behind, it goes on as soon as the tasks that wait for this slot have had their turn.
         gap = 0.0 if is_behind else max(GAP_SECONDS - took, GAP_SECONDS / 5)
-        return await call(ledger.end_sweep, token, gap_seconds=gap, profiles=self._profiles)
+        return await call(ledger.polling.end_sweep, token, gap_seconds=gap, profiles=self._profiles)
 
     async def _keep_lease(self, token: str) -> None:
         while True:
             await asyncio.sleep(1.5)
             with suppress(RedisError):  # the sweep itself meets it, and says so
-                await self._ctx.call(self._ledger.renew_sweep, token)
+                await self._ctx.call(self._ledger.polling.renew_sweep, token)
 
     async def _check_due(self, ends: float) -> bool:
         """Until nothing is due any more, or until ``ends``. Answers whether something is left."""
@@ -120,7 +120,7 @@ class Poller:
                 self._free -= hired
                 workers.update(asyncio.create_task(self._work(queue)) for _ in range(hired))
             if claim.wakes:
-                await asyncio.wrap_future(self._ctx.wake(claim.wakes))
+                await asyncio.wrap_future(self._ctx.carry_out(Effects(tuple(claim.wakes))))
             elif claim.examined < MAX_CLAIMED:
                 return False
             if not await queue.wait_until_low(ends - LAST_CLAIM_SECONDS - self._loop.time()):
@@ -129,7 +129,7 @@ class Poller:
 
     async def _claim(self) -> Claim:
         claim = await self._ctx.call(
-            self._ledger.claim,
+            self._ledger.polling.claim,
             self._profiles.values(),
             former_fingerprints=self._settings.former_fingerprints,
         )
@@ -202,7 +202,7 @@ class Poller:
         """No webhook told of an end in time: back to the cadence, until the next one comes."""
         if profile in self._with_webhooks and isinstance(found, TaskReply):
             self._with_webhooks.discard(profile)
-            await self._ctx.call(self._ledger.record_missed_webhook, profile)
+            await self._ctx.call(self._ledger.webhooks.record_missed_webhook, profile)
 
     # -- what came of it -------------------------------------------------------------------------
 
@@ -223,7 +223,7 @@ class Poller:
                 for batch in queue.batches:
                     if batch.in_progress:
                         ids = list(batch.in_progress)
-                        await self._ctx.call(self._ledger.renew, batch.token, ids)
+                        await self._ctx.call(self._ledger.polling.renew, batch.token, ids)
                     await self._write_back(batch)
             except RedisError as exc:
                 self._ctx.redis_availability.mark_down(exc)
@@ -239,15 +239,15 @@ class Poller:
         again, batch.rescheduled = batch.rescheduled, []
         settled, batch.settled = batch.settled, []
         if again:
-            await self._ctx.call(self._ledger.reschedule, batch.token, again)
+            await self._ctx.call(self._ledger.polling.reschedule, batch.token, again)
         if settled:
-            wakes = await self._ctx.call(self._settle, batch.token, settled)
-            await asyncio.wrap_future(self._ctx.wake(wakes))
+            effects = await self._ctx.call(self._settle, batch.token, settled)
+            await asyncio.wrap_future(self._ctx.carry_out(effects))
 
-    def _settle(self, token: str, settled: list[tuple[str, Terminal]]) -> list[Wake | None]:
-        wakes = []
+    def _settle(self, token: str, settled: list[tuple[str, Terminal]]) -> Effects:
+        found = []
         for task_id, end in settled:
-            wake = self._ledger.settle(
+            effects = self._ledger.generations.settle(
                 task_id,
                 token,
                 end.status,
@@ -255,10 +255,10 @@ class Poller:
                 duration_seconds=reported_duration(end.answer),
                 polls=1,
             )
-            if wake is not None:
+            if effects.wakes:
                 logger.info("generation finished", extra={"task_id": task_id, "status": end.status})
-            wakes.append(wake)
-        return wakes
+            found.append(effects)
+        return Effects.merge(found)
 
 
 def _warn_of_unknown_word(due: Due, found: Fetched) -> None:

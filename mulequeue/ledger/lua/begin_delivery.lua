@@ -22,7 +22,7 @@ for i = 15, #ARGV, 2 do own[ARGV[i]] = ARGV[i + 1] end
 
 local MAX_DEQUEUED = 50
 
-local function settled(status, answer) return { 'wake', settle(id, status, answer), poll_by() } end
+local function settled(status, answer) return { 'wake', settle(id, status, answer), poll_by_after_wake() } end
 
 local function submit()
   local spent = day_refusal(id, profile, own.path or '', limits)
@@ -95,7 +95,7 @@ if state and state ~= 'tombstone' then
   if fields[2] == epoch then -- the same run asks again: its first answer was lost on the way
     if state == 'submitting' and fields[3] == token then return { 'submit', fields[8], '' } end
     if state == 'waiting' then return { 'parked', redis.call('ZSCORE', DUE, 'gate:' .. profile) or time_text(now) } end
-    if state == 'settled' then return { 'wake', redis.call('GET', parked_key(id)), '' } end
+    if state == 'settled' then return { 'wake', redis.call('GET', parked_key(id)), poll_by_after_wake() } end
   end
   return { 'duplicate', state, fields[4] == digest and 1 or 0 }
 end

@@ -94,5 +94,11 @@ local function settle(id, status, outcome)
   return redis.call('GET', parked_key(id))
 end
 
--- What Python needs to have the next one looked at in time; '': nobody gets to go by this.
+-- The time by which a poll message is needed because a waiting submission may leave, or ''.
 local function poll_by() return admission_at and time_text(math.max(admission_at, now)) or '' end
+
+-- The same after a wake outside of a sweep: a message is also needed to repeat the wake if it is lost.
+local function poll_by_after_wake()
+  local retry_at = now + WAKE_RETRY_SECONDS
+  return time_text(math.max(math.min(admission_at or retry_at, retry_at), now))
+end

@@ -27,12 +27,12 @@ MOST = 20_000
 
 def examine_records(app: Any, settings: Settings, ledger: Ledger, command: str) -> list[Finding]:
     """:param command: how a worker of this app is started, without queues."""
-    size, head = ledger.overdue()
-    now = ledger.now()
+    size, head = ledger.queries.overdue()
+    now = ledger.queries.now()
     found = [
         polls(size, 0.0 if head is None else now - head, f"{command} -Q {settings.poll_queue}")
     ]
-    seen = list(record_summaries(ledger, MOST))
+    seen = list(record_summaries(ledger.queries, MOST))
     try:
         known = {profile.fingerprint for profile in settings.known_profiles()}
     except Exception:  # said by the check of the keys
@@ -45,8 +45,8 @@ def examine_records(app: Any, settings: Settings, ledger: Ledger, command: str) 
             unknown_keys(seen, known, setting_name(app, "mulequeue_former_fingerprints")),
             newer(seen),
             retried(seen),
-            abandoned(seen, ledger.task_of),
-            late_ids(seen, ledger.task_of),
+            abandoned(seen, ledger.queries.task_of),
+            late_ids(seen, ledger.queries.task_of),
         )
         if finding is not None
     ]

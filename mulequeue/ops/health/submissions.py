@@ -15,7 +15,9 @@ def examine_submissions(
 ) -> list[Finding]:
     """:param command: how the program is started: ``mulequeue``, ``celery -A proj mulequeue``."""
     found = []
-    for status in ledger.submission_statuses(list(dict.fromkeys(["default", *settings.profiles]))):
+    for status in ledger.limits.submission_statuses(
+        list(dict.fromkeys(["default", *settings.profiles]))
+    ):
         limits = settings.profile(status.profile, needs_key=False)
         setting = setting_name(app, "mulequeue_max_per_day")
         found += [

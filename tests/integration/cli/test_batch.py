@@ -119,4 +119,4 @@ def test_a_local_batch_needs_no_worker(fleet: Fleet, cli: Run) -> None:
 
     assert 0 == done.returncode, done.stderr
     assert (2, 2) == tuple(json.loads(done.stdout)[key] for key in ("succeeded", "files"))
-    assert {} == {name: count for name, count in fleet.ledger.counts().items() if count}
+    assert {} == {name: count for name, count in fleet.ledger.queries.counts().items() if count}

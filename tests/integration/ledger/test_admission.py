@@ -36,7 +36,7 @@ def test_the_limit_is_exact(limited: World) -> None:
     """With a limit of two, two of five submit and three wait."""
     assert 2 == try_to_submit(limited, 5)
 
-    assert {"submitting": 2, "waiting": 3} == limited.ledger.counts()
+    assert {"submitting": 2, "waiting": 3} == limited.ledger.queries.counts()
     assert 2 == limited.slots()
 
 
@@ -47,7 +47,7 @@ def test_no_wake_is_sent_while_every_slot_is_taken(limited: World) -> None:
     limited.ask(limited.intent("c"))
 
     assert [] == limited.claim(2).wakes
-    limited.ledger.settle(second.task_id, None, "succeeded", {})
+    limited.ledger.generations.settle(second.task_id, None, "succeeded", {})
 
     assert ["c"] == [wake.task_id for wake in limited.claim(2).wakes]
     assert 2 == limited.slots()
@@ -58,7 +58,7 @@ def test_a_slot_is_reserved_for_the_one_that_is_woken(limited: World) -> None:
     limited.submit("a")
     limited.generating("b")
     limited.ask(limited.intent("c"))
-    limited.ledger.cancel("b", ttl_seconds=TTL)
+    limited.ledger.generations.cancel("b", ttl_seconds=TTL)
 
     (wake,) = limited.claim(2).wakes
 
@@ -77,7 +77,7 @@ def test_the_oldest_waits_least(limited: World) -> None:
     for _ in range(5):
         limited.claim(1.5)
 
-    limited.ledger.settle("a", None, "succeeded", {})
+    limited.ledger.generations.settle("a", None, "succeeded", {})
 
     assert ["first"] == [wake.task_id for wake in limited.claim(2).wakes]
 
@@ -88,16 +88,16 @@ def test_slots_never_leak(limited: World, end: str) -> None:
     intent = limited.submit("t")
     if end == "settled":
         limited.record_id(intent, "r")
-        limited.ledger.settle("t", None, "succeeded", {})
+        limited.ledger.generations.settle("t", None, "succeeded", {})
     elif end == "failed":
-        limited.ledger.settle_submit(intent, "failed", None)
+        limited.ledger.generations.settle_submit(intent, "failed", None)
     elif end == "not created":
         limited.requeue(intent)
     elif end == "died":
         limited.claim(SUBMIT_LEASE + 1)
     else:
         limited.record_id(intent, "r")
-        limited.ledger.cancel("t", ttl_seconds=TTL)
+        limited.ledger.generations.cancel("t", ttl_seconds=TTL)
 
     assert 0 == limited.slots()
     limited.check()
@@ -164,7 +164,7 @@ def test_submissions_ramp_up_after_a_good_probe(world: World, good: str) -> None
     if good == "accepted":
         world.record_id(probe, "r")
     else:
-        world.ledger.settle_submit(probe, "failed", None)
+        world.ledger.generations.settle_submit(probe, "failed", None)
 
     granted = []
     for second in range(4):
@@ -197,7 +197,7 @@ def test_a_probe_that_is_cancelled_makes_way(world: World) -> None:
     try_to_submit(world, 2)
     (wake,) = world.claim(21).wakes
 
-    world.ledger.cancel(wake.task_id, ttl_seconds=60)
+    world.ledger.generations.cancel(wake.task_id, ttl_seconds=60)
 
     (following,) = world.claim().wakes
     assert wake.task_id != following.task_id
@@ -211,7 +211,7 @@ def test_who_is_no_probe_takes_none_along(world: World) -> None:
     (wake,) = world.claim(21).wakes
     assert "new-1" != wake.task_id
 
-    world.ledger.cancel("new-1", ttl_seconds=60)
+    world.ledger.generations.cancel("new-1", ttl_seconds=60)
 
     assert [] == world.claim(5).wakes
 
@@ -274,7 +274,7 @@ def test_a_reserved_slot_is_void_during_a_pause(world: World) -> None:
 
     verdict = world.deliver(wake)
 
-    assert ("parked", world.clock + 60) == (verdict.action, pytest.approx(verdict.poll_by))
+    assert ("parked", world.clock + 60) == (verdict.action, pytest.approx(verdict.effects.poll_by))
     assert 0 == world.slots()
 
 

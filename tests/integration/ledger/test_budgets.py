@@ -22,8 +22,8 @@ def thrifty(redis: Redis) -> World:
 def refusal(world: World, verdict: Verdict) -> str:
     """The text with which a delivery was refused."""
     assert "wake" == verdict.action
-    assert verdict.wake is not None
-    record = world.ledger.record(verdict.wake.task_id)
+    (wake,) = verdict.effects.wakes
+    record = world.ledger.queries.record(wake.task_id)
     assert record is not None
     error = outcome_of(record).error
     assert error is not None
@@ -69,13 +69,13 @@ def test_what_was_never_created_gives_its_place_back(thrifty: World, end: str) -
     """What the API refused, and what was cancelled before anything was sent, costs nothing."""
     intent = thrifty.submit("t")
     if end == "refused":
-        thrifty.ledger.settle_submit(intent, "failed", None)
+        thrifty.ledger.generations.settle_submit(intent, "failed", None)
     elif end == "cancelled while it waits":
         thrifty.requeue(intent)
         assert 1 == spent(thrifty)  # it stands in line, and has its place
-        thrifty.ledger.cancel("t", ttl_seconds=TTL)
+        thrifty.ledger.generations.cancel("t", ttl_seconds=TTL)
     else:
-        thrifty.ledger.cancel("t", ttl_seconds=TTL)
+        thrifty.ledger.generations.cancel("t", ttl_seconds=TTL)
         assert thrifty.requeue(intent) is None
 
     assert 0 == spent(thrifty)
@@ -87,18 +87,18 @@ def test_what_may_be_paid_keeps_its_place(thrifty: World, end: str) -> None:
     """A lost answer, a cancelled or failed generation: each may be on the bill."""
     intent = thrifty.submit("t")
     if end == "unknown":
-        thrifty.ledger.settle_submit(intent, "submit_unknown", None)
+        thrifty.ledger.generations.settle_submit(intent, "submit_unknown", None)
     elif end == "died":
         thrifty.claim(SUBMIT_LEASE + 1)
     elif end == "cancelled, unknown":
-        thrifty.ledger.cancel("t", ttl_seconds=TTL)
-        thrifty.ledger.settle_submit(intent, "submit_unknown", None)
+        thrifty.ledger.generations.cancel("t", ttl_seconds=TTL)
+        thrifty.ledger.generations.settle_submit(intent, "submit_unknown", None)
     else:
         thrifty.record_id(intent, "r")
         if end == "failed":
-            thrifty.ledger.settle("t", None, "failed", {})
+            thrifty.ledger.generations.settle("t", None, "failed", {})
         else:
-            thrifty.ledger.cancel("t", ttl_seconds=TTL)
+            thrifty.ledger.generations.cancel("t", ttl_seconds=TTL)
 
     assert 1 == spent(thrifty)
     thrifty.check()
@@ -111,7 +111,7 @@ def test_what_waits_over_midnight_counts_on_the_day_it_is_sent(redis: Redis) -> 
     world.generating("first")
     world.ask(world.intent("waits"))
     world.clock += 20
-    world.ledger.settle("first", None, "succeeded", {})
+    world.ledger.generations.settle("first", None, "succeeded", {})
     (wake,) = [it for it in world.claim().wakes if it.task_id == "waits"]
 
     assert "submit" == world.deliver(wake).action
@@ -129,7 +129,7 @@ def test_what_waited_too_long_finds_the_new_days_budget_spent(redis: Redis) -> N
     world.ask(world.intent("waits"))
     world.clock += 20
     world.redis.hset(world.key(f"day:default:{int(world.clock // DAY)}"), "total", 2)
-    world.ledger.settle("first", None, "succeeded", {})
+    world.ledger.generations.settle("first", None, "succeeded", {})
     (wake,) = [it for it in world.claim().wakes if it.task_id == "waits"]
 
     assert "max_per_day" in refusal(world, world.deliver(wake))
@@ -209,7 +209,7 @@ def test_a_batch_that_is_enqueued_twice_counts_once(redis: Redis) -> None:
         world.ask(world.intent(name, **given))
 
     assert 2 == spent(world)
-    assert {"submitting": 2} == world.ledger.counts()
+    assert {"submitting": 2} == world.ledger.queries.counts()
 
 
 def test_a_woken_member_is_not_counted_again(redis: Redis) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from support.ledger_world import SUBMIT_LEASE, TTL, World
+from support.ledger_world import SUBMIT_LEASE, TTL, World, wake_of
 
-from mulequeue.ledger import Wake
+from mulequeue.ledger import Effects
 
 
 @pytest.mark.parametrize("state", ["waiting", "generating"])
@@ -13,10 +13,10 @@ def test_cancel_settles_what_has_not_ended(world: World, state: str) -> None:
     """A waiting or generating task is settled as cancelled, and its wake is there at once."""
     world.put(state)
 
-    was, wake = world.ledger.cancel("t", ttl_seconds=TTL)
+    was, effects = world.ledger.generations.cancel("t", ttl_seconds=TTL)
 
     assert was == state
-    assert wake is not None
+    assert effects.wakes
     assert "cancelled" == world.fields("record:t")["status"]
     world.check()
 
@@ -27,7 +27,7 @@ def test_cancel_comes_too_late_for_an_outcome(world: World, state: str) -> None:
     world.put(state)
     before = world.everything()
 
-    assert (state, None) == world.ledger.cancel("t", ttl_seconds=TTL)
+    assert (state, Effects()) == world.ledger.generations.cancel("t", ttl_seconds=TTL)
     assert before == world.everything()
 
 
@@ -46,12 +46,12 @@ def test_cancel_before_the_task_arrives(world: World) -> None:
 def test_members_of_a_cancelled_batch_never_submit(world: World) -> None:
     """The flag of a batch is seen by every intent that comes after it."""
     world.submit("t", batch_id="b", batch_size=2)
-    world.ledger.cancel_batch("b")
+    world.ledger.generations.cancel_batch("b")
 
     verdict = world.ask(world.intent("u", batch_id="b", batch_size=2))
 
     assert "wake" == verdict.action
-    batch = world.ledger.batch("b")
+    batch = world.ledger.queries.batch("b")
     assert batch is not None
     assert batch.is_cancelled
     assert (2, {"submitting": 1, "cancelled": 1}) == (batch.size, batch.counts)
@@ -61,9 +61,9 @@ def test_members_that_never_came_are_cancelled_too(world: World) -> None:
     """A batch that is cancelled before all of it was enqueued comes to an end all the same."""
     world.settled("t", batch_id="b", batch_size=5)
 
-    world.ledger.cancel_batch("b")
+    world.ledger.generations.cancel_batch("b")
 
-    batch = world.ledger.batch("b")
+    batch = world.ledger.queries.batch("b")
     assert batch is not None
     assert (5, 1, 4) == (batch.over, batch.counts["succeeded"], batch.counts["cancelled"])
 
@@ -72,15 +72,15 @@ def test_members_that_never_came_are_cancelled_too(world: World) -> None:
 def test_cancel_during_the_post_is_heeded_whatever_comes_of_it(world: World, end: str) -> None:
     """A task flagged while submitting ends cancelled: refused, unknown, not created or abandoned."""
     intent = world.submit("t")
-    world.ledger.cancel("t", ttl_seconds=TTL)
+    world.ledger.generations.cancel("t", ttl_seconds=TTL)
 
-    wake: Wake | None
     if end == "not created":
-        wake = world.ledger.requeue(intent, retry_after_seconds=None, first=5, ceiling=300)[1]
+        requeue = world.ledger.generations.requeue
+        wake = wake_of(requeue(intent, retry_after_seconds=None, first=5, ceiling=300))
     elif end == "died":
         (wake,) = world.claim(SUBMIT_LEASE + 1).wakes
     else:
-        wake = world.ledger.settle_submit(intent, end, None)
+        wake = wake_of(world.ledger.generations.settle_submit(intent, end, None))
 
     assert wake is not None
     assert ("settled", "cancelled") == (world.state("t"), world.fields("record:t")["status"])

@@ -28,7 +28,7 @@ def begin(world: World, name: str = "t", **given: Any) -> Intent:
 def check(world: World, seconds_later: float, *, errors: int = 0) -> None:
     """One that settles nothing, and what is due then is due at once again."""
     claim = world.claim(seconds_later)
-    world.ledger.reschedule(
+    world.ledger.polling.reschedule(
         claim.token, [(due.task_id, world.clock, 1, errors) for due in claim.polls]
     )
 
@@ -39,13 +39,13 @@ def end(
     """The check that finds it over."""
     claim = world.claim(seconds_later)
     for due in claim.polls:
-        assert world.ledger.settle(
+        assert world.ledger.generations.settle(
             due.task_id, claim.token, status, IMAGE, duration_seconds=life, polls=1
-        )
+        ).wakes
 
 
 def lives(world: World) -> list[DurationSample]:
-    return world.ledger.durations(PATH)
+    return world.ledger.queries.durations(PATH)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_a_check_that_told_nothing_saw_nothing(world: World) -> None:
     end(world, 3)
 
     assert [DurationSample(3, 9)] == lives(world)
-    assert 3 == world.ledger.record("t").polls
+    assert 3 == world.ledger.queries.record("t").polls
 
 
 def test_a_webhook_comes_at_the_end(world: World) -> None:
@@ -91,7 +91,7 @@ def test_a_webhook_comes_at_the_end(world: World) -> None:
     check(world, 3)
     world.clock += 2
 
-    world.ledger.settle("t", None, "succeeded", IMAGE)
+    world.ledger.generations.settle("t", None, "succeeded", IMAGE)
 
     assert [DurationSample(5, 5)] == lives(world)
 
@@ -105,7 +105,7 @@ def test_only_what_succeeded_under_our_eyes_is_kept(world: World) -> None:
     intent = world.submit("at-once")
     world.clock += 1
     world.record_id(intent, "remote-at-once", claim_token="token")
-    world.ledger.settle("at-once", "token", "succeeded", IMAGE, duration_seconds=1.0)
+    world.ledger.generations.settle("at-once", "token", "succeeded", IMAGE, duration_seconds=1.0)
     begin(world, "every-20-s", interval=20.0)
     end(world, 20)
 
@@ -136,7 +136,7 @@ def test_a_batch_is_kept_as_a_whole(world: World) -> None:
         world.record_id(intent, f"remote-{number}")
     for number in range(300):
         world.clock += 0.1
-        world.ledger.settle(str(number), None, "succeeded", IMAGE)
+        world.ledger.generations.settle(str(number), None, "succeeded", IMAGE)
 
     found = lives(world)
 

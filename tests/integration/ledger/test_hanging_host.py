@@ -29,7 +29,7 @@ def due_now(ctx: WorkerContext, redis: Redis, profile: str, *names: str) -> None
 
 def sweep_until_asked(ctx: WorkerContext, server: RawServer) -> None:
     """One sweep after the other, as the worker of a poll queue makes them."""
-    message = ctx.ledger.schedule_poll(ctx.ledger.now())
+    message = ctx.ledger.polling.schedule(ctx.ledger.queries.now())
     while not server.requests:
         assert message is not None
         time.sleep(message.countdown)

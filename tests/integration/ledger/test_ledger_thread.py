@@ -11,6 +11,7 @@ from redis import Redis
 
 import mulequeue.tasks  # noqa: F401  # the app's poll task
 from mulequeue.engine.worker_context import WorkerContext
+from mulequeue.ledger import Effects
 from mulequeue.settings import Settings
 
 
@@ -29,7 +30,7 @@ def test_a_broker_that_hangs_holds_up_no_ledger_call(redis: Redis) -> None:
     app.tasks["mulequeue.poll"].apply_async = hang
 
     async def run() -> bool:
-        waiting = asyncio.create_task(ctx.schedule_poll_async(ctx.ledger.now()))
+        waiting = asyncio.wrap_future(ctx.carry_out(Effects(poll_by=ctx.ledger.queries.now())))
         await asyncio.to_thread(asked.wait, 5)
         was_waiting = await ctx.call(asked.is_set)
         goes_on.set()

@@ -28,7 +28,7 @@ def refused(world: World) -> Call:
 
 
 def cancelled_before(world: World) -> Call:
-    world.ledger.cancel("t", ttl_seconds=TTL)
+    world.ledger.generations.cancel("t", ttl_seconds=TTL)
     intent = world.intent("t")
     return lambda world: world.ask(intent)
 
@@ -67,7 +67,7 @@ def id_recorded(world: World) -> Call:
 
 def id_attached(world: World) -> Call:
     intent = world.submit("t")
-    world.ledger.settle_submit(intent, "failed", None)
+    world.ledger.generations.settle_submit(intent, "failed", None)
     return lambda world: world.record_id(intent, "r")
 
 
@@ -78,34 +78,34 @@ def retracted(world: World) -> Call:
 
 def submission_failed(world: World) -> Call:
     intent = world.submit("t")
-    return lambda world: world.ledger.settle_submit(intent, "failed", {})
+    return lambda world: world.ledger.generations.settle_submit(intent, "failed", {})
 
 
 def rescheduled(world: World) -> Call:
     world.generating("t")
     token = world.claim(4).token
-    return lambda world: world.ledger.reschedule(token, [("t", world.clock + 5, 1, 1)])
+    return lambda world: world.ledger.polling.reschedule(token, [("t", world.clock + 5, 1, 1)])
 
 
 def found_over(world: World) -> Call:
     world.generating("t")
     token = world.claim(4).token
-    return lambda world: world.ledger.settle("t", token, "succeeded", {}, polls=1)
+    return lambda world: world.ledger.generations.settle("t", token, "succeeded", {}, polls=1)
 
 
 def told_by_webhook(world: World) -> Call:
     world.generating("t")
-    return lambda world: world.ledger.settle("t", None, "succeeded", {})
+    return lambda world: world.ledger.generations.settle("t", None, "succeeded", {})
 
 
 def delivered(world: World) -> Call:
     marker = marker_of(world.settled("t"))
-    return lambda world: world.ledger.end_delivery("t", marker, ttl_seconds=TTL)
+    return lambda world: world.ledger.generations.end_delivery("t", marker, ttl_seconds=TTL)
 
 
 def cancelled(world: World) -> Call:
     world.generating("t")
-    return lambda world: world.ledger.cancel("t", ttl_seconds=TTL)
+    return lambda world: world.ledger.generations.cancel("t", ttl_seconds=TTL)
 
 
 def claimed(world: World) -> Call:

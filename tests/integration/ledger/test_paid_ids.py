@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from support.ledger_world import SUBMIT_LEASE, TTL, World
 
-from mulequeue.ledger import outcome_of
+from mulequeue.ledger import Effects, outcome_of
 
 
 @pytest.mark.parametrize("state", ["none", "waiting", "submitting"])
@@ -16,7 +16,7 @@ def test_an_id_makes_the_record_generate(world: World, state: str) -> None:
     what, wake = world.record_id(world.intent("t", epoch="e"), "r")
 
     assert ("generating", None) == (what, wake)
-    assert "t" == world.ledger.task_of("r")
+    assert "t" == world.ledger.queries.task_of("r")
     assert 3.0 == pytest.approx(world.due("t"))
     world.check()
 
@@ -30,7 +30,7 @@ def test_a_late_id_takes_back_a_verdict_that_nobody_heard(world: World) -> None:
     assert "generating" == world.record_id(intent, "r")[0]
 
     assert "busy" == world.deliver(wake).action
-    assert {"submitting": 0, "generating": 1, "submit_unknown": 0} == world.ledger.counts()
+    assert {"submitting": 0, "generating": 1, "submit_unknown": 0} == world.ledger.queries.counts()
     assert 1 == world.slots()
 
 
@@ -41,11 +41,11 @@ def test_an_id_that_comes_after_the_delivery_is_attached(world: World, state: st
     (wake,) = world.claim(SUBMIT_LEASE + 1).wakes
     assert "deliver" == world.deliver(wake).action
     if state == "delivered":
-        world.ledger.end_delivery("t", intent.epoch, ttl_seconds=TTL)
+        world.ledger.generations.end_delivery("t", intent.epoch, ttl_seconds=TTL)
 
     assert ("attached", None) == world.record_id(intent, "r")
 
-    record = world.ledger.record("t")
+    record = world.ledger.queries.record("t")
     assert record is not None
     assert (state, "submit_unknown", "r") == (record.state, record.status, record.late_remote_id)
     assert "r" == outcome_of(record).remote_id
@@ -54,7 +54,7 @@ def test_an_id_that_comes_after_the_delivery_is_attached(world: World, state: st
 def test_a_user_s_cancel_wins_over_a_late_id(world: World) -> None:
     """A task cancelled while its POST was on its way ends cancelled, with the id in its outcome."""
     intent = world.submit("t")
-    assert ("submitting", None) == world.ledger.cancel("t", ttl_seconds=TTL)
+    assert ("submitting", Effects()) == world.ledger.generations.cancel("t", ttl_seconds=TTL)
 
     what, wake = world.record_id(intent, "r")
 
@@ -84,7 +84,7 @@ def test_every_id_of_a_task_is_kept(world: World) -> None:
         fields["late_remote_id"],
         fields["more_remote_ids"],
     )
-    assert ["t"] * 3 == [world.ledger.task_of(name) for name in ("r1", "r2", "r3")]
+    assert ["t"] * 3 == [world.ledger.queries.task_of(name) for name in ("r1", "r2", "r3")]
 
 
 def test_an_id_from_another_life_does_not_pass_for_this_one_s(world: World) -> None:
@@ -105,7 +105,7 @@ def test_an_id_from_another_life_does_not_pass_for_this_one_s(world: World) -> N
 def test_a_second_id_does_not_replace_the_first(world: World) -> None:
     """Of a cancelled generation the id that it had stays its id; another one is attached."""
     intent = world.generating("t", "r1")
-    world.ledger.cancel("t", ttl_seconds=TTL)
+    world.ledger.generations.cancel("t", ttl_seconds=TTL)
 
     assert "attached" == world.record_id(intent, "r2")[0]
 

@@ -19,12 +19,12 @@ def test_a_pause_is_said_once_as_long_as_it_lasts(world: World) -> None:
         return len(said)
 
     assert 0 == look()
-    world.ledger.pause_submissions("default")
+    world.ledger.limits.pause_submissions("default")
     hint()  # too early to look again
     assert [0, 1, 1] == [len(said), look(), look()]
     assert "mulequeue unpause --profile default" in said[0]
 
-    world.ledger.resume_submissions("default")
+    world.ledger.limits.resume_submissions("default")
     look()
-    world.ledger.pause_submissions("default")
+    world.ledger.limits.pause_submissions("default")
     assert 2 == look()

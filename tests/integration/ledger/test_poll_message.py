@@ -13,7 +13,7 @@ from mulequeue.ledger import PollMessage
 
 def scheduled(world: World, seconds: float) -> PollMessage:
     """The message that is published for something due in so many seconds."""
-    message = world.ledger.schedule_poll(world.clock + seconds)
+    message = world.ledger.polling.schedule(world.clock + seconds)
     assert message is not None
     return message
 
@@ -29,7 +29,7 @@ def test_a_later_one_needs_no_message(world: World) -> None:
     """A message that comes in time covers everything that is due later."""
     scheduled(world, 20)
 
-    assert world.ledger.schedule_poll(world.clock + 30) is None
+    assert world.ledger.polling.schedule(world.clock + 30) is None
 
 
 def test_an_earlier_one_replaces_the_message(world: World) -> None:
@@ -37,8 +37,8 @@ def test_an_earlier_one_replaces_the_message(world: World) -> None:
     late = scheduled(world, 20)
     early = scheduled(world, 5)
 
-    assert not world.ledger.begin_sweep(late.token)
-    assert world.ledger.begin_sweep(early.token)
+    assert not world.ledger.polling.begin_sweep(late.token)
+    assert world.ledger.polling.begin_sweep(early.token)
 
 
 def test_no_countdown_is_long(world: World) -> None:
@@ -51,21 +51,21 @@ def test_a_message_works_once(world: World) -> None:
     """A poll message that the broker delivers again starts no second sweep, and later none at all."""
     world.generating("t")
     message = scheduled(world, 3)
-    assert world.ledger.begin_sweep(message.token)
+    assert world.ledger.polling.begin_sweep(message.token)
 
-    assert not world.ledger.begin_sweep(message.token)
-    world.ledger.end_sweep(message.token, gap_seconds=0.5)
-    assert not world.ledger.begin_sweep(message.token)
+    assert not world.ledger.polling.begin_sweep(message.token)
+    world.ledger.polling.end_sweep(message.token, gap_seconds=0.5)
+    assert not world.ledger.polling.begin_sweep(message.token)
 
 
 def test_a_running_sweep_covers_what_is_parked(world: World) -> None:
     """While a sweep runs nobody else publishes: its end looks at everything that is due."""
     world.generating("t")
     message = scheduled(world, 3)
-    world.ledger.begin_sweep(message.token)
+    world.ledger.polling.begin_sweep(message.token)
 
-    assert world.ledger.schedule_poll(world.clock + 1) is None
-    following = world.ledger.end_sweep(message.token, gap_seconds=0.5)
+    assert world.ledger.polling.schedule(world.clock + 1) is None
+    following = world.ledger.polling.end_sweep(message.token, gap_seconds=0.5)
 
     assert following is not None
     assert 3 == pytest.approx(following.countdown)
@@ -76,9 +76,9 @@ def test_sweeps_keep_a_distance(world: World) -> None:
     world.generating("t")
     message = scheduled(world, 3)
     world.clock += 10
-    world.ledger.begin_sweep(message.token)
+    world.ledger.polling.begin_sweep(message.token)
 
-    following = world.ledger.end_sweep(message.token, gap_seconds=0.5)
+    following = world.ledger.polling.end_sweep(message.token, gap_seconds=0.5)
 
     assert following is not None
     assert 0.5 == pytest.approx(following.countdown)
@@ -94,9 +94,9 @@ def test_who_waits_at_a_gate_waits_for_no_gap(
     world.ask(world.intent("waits"))
     world.clock += seconds
     message = scheduled(world, 0)
-    world.ledger.begin_sweep(message.token)
+    world.ledger.polling.begin_sweep(message.token)
 
-    following = world.ledger.end_sweep(message.token, gap_seconds=0.5, profiles=["default"])
+    following = world.ledger.polling.end_sweep(message.token, gap_seconds=0.5, profiles=["default"])
 
     assert following is not None
     assert countdown == pytest.approx(following.countdown)
@@ -105,50 +105,50 @@ def test_who_waits_at_a_gate_waits_for_no_gap(
 def test_nothing_in_flight_no_message(world: World) -> None:
     """When nothing is due some day, the end of a sweep is the end of the loop."""
     message = scheduled(world, 3)
-    world.ledger.begin_sweep(message.token)
+    world.ledger.polling.begin_sweep(message.token)
 
-    assert world.ledger.end_sweep(message.token, gap_seconds=0.5) is None
-    assert world.ledger.check_overdue() is None
+    assert world.ledger.polling.end_sweep(message.token, gap_seconds=0.5) is None
+    assert world.ledger.polling.check_overdue() is None
 
 
 def test_only_the_holder_renews_and_ends(world: World) -> None:
     """A sweep that another one followed can neither renew the lease nor end it."""
     world.generating("t")
     first = scheduled(world, 0)
-    world.ledger.begin_sweep(first.token)
+    world.ledger.polling.begin_sweep(first.token)
     world.clock += 6
     second = scheduled(world, 0)
-    assert world.ledger.begin_sweep(second.token)
+    assert world.ledger.polling.begin_sweep(second.token)
 
-    assert not world.ledger.renew_sweep(first.token)
-    assert world.ledger.end_sweep(first.token, gap_seconds=0.5) is None
-    assert world.ledger.renew_sweep(second.token)
+    assert not world.ledger.polling.renew_sweep(first.token)
+    assert world.ledger.polling.end_sweep(first.token, gap_seconds=0.5) is None
+    assert world.ledger.polling.renew_sweep(second.token)
 
 
 def test_a_renewed_lease_lasts(world: World) -> None:
     """A sweep that renews its lease keeps the loop to itself."""
     message = scheduled(world, 0)
-    world.ledger.begin_sweep(message.token)
+    world.ledger.polling.begin_sweep(message.token)
 
     for _ in range(4):
         world.clock += 4
-        assert world.ledger.renew_sweep(message.token)
-        assert world.ledger.schedule_poll(world.clock) is None
+        assert world.ledger.polling.renew_sweep(message.token)
+        assert world.ledger.polling.schedule(world.clock) is None
 
 
 def test_a_paused_sweep_does_not_shut_the_next_one_out_for_ever(world: World) -> None:
     """A lease renewed after it lapsed may drop one valid message; the watchdog sends another."""
     world.generating("t")
     first = scheduled(world, 0)
-    world.ledger.begin_sweep(first.token)
+    world.ledger.polling.begin_sweep(first.token)
     world.clock += 6
     second = scheduled(world, 0)
-    assert world.ledger.renew_sweep(first.token)
-    assert not world.ledger.begin_sweep(second.token)
+    assert world.ledger.polling.renew_sweep(first.token)
+    assert not world.ledger.polling.begin_sweep(second.token)
 
     world.clock += 12
 
-    assert world.ledger.check_overdue() is not None
+    assert world.ledger.polling.check_overdue() is not None
 
 
 # -- the watchdog ------------------------------------------------------------------------------
@@ -160,13 +160,13 @@ def test_a_lost_message_is_replaced(world: World) -> None:
     scheduled(world, 3)
 
     world.clock += 5.9
-    assert world.ledger.check_overdue() is None
+    assert world.ledger.polling.check_overdue() is None
     world.clock += 0.2
-    message = world.ledger.check_overdue()
+    message = world.ledger.polling.check_overdue()
 
     assert message is not None
     assert 0 == message.countdown
-    assert world.ledger.begin_sweep(message.token)
+    assert world.ledger.polling.begin_sweep(message.token)
 
 
 def test_a_dead_sweep_is_replaced(world: World) -> None:
@@ -174,13 +174,13 @@ def test_a_dead_sweep_is_replaced(world: World) -> None:
     world.generating("t")
     message = scheduled(world, 3)
     world.clock += 3
-    world.ledger.begin_sweep(message.token)
+    world.ledger.polling.begin_sweep(message.token)
 
     world.clock += 4.9
-    assert world.ledger.check_overdue() is None
+    assert world.ledger.polling.check_overdue() is None
     world.clock += 0.2
 
-    assert world.ledger.check_overdue() is not None
+    assert world.ledger.polling.check_overdue() is not None
 
 
 def test_many_watchdogs_send_one_message(world: World) -> None:
@@ -188,7 +188,7 @@ def test_many_watchdogs_send_one_message(world: World) -> None:
     world.generating("t")
     world.clock += 10
 
-    assert 1 == sum(world.ledger.check_overdue() is not None for _ in range(20))
+    assert 1 == sum(world.ledger.polling.check_overdue() is not None for _ in range(20))
 
 
 def test_a_jammed_fleet_collects_few_messages(world: World) -> None:
@@ -197,7 +197,7 @@ def test_a_jammed_fleet_collects_few_messages(world: World) -> None:
     sent = []
     for _ in range(300):
         world.clock += 2
-        if world.ledger.check_overdue() is not None:
+        if world.ledger.polling.check_overdue() is not None:
             sent.append(world.clock)
 
     gaps = [later - earlier for earlier, later in pairwise(sent)]
@@ -212,13 +212,15 @@ def test_a_started_sweep_makes_the_watchdog_quick_again(world: World) -> None:
     sent = []
     for _ in range(100):
         world.clock += 2
-        sent += [message for message in [world.ledger.check_overdue()] if message is not None]
-    assert world.ledger.begin_sweep(sent[-1].token)
-    world.ledger.end_sweep(sent[-1].token, gap_seconds=0.5)
+        sent += [
+            message for message in [world.ledger.polling.check_overdue()] if message is not None
+        ]
+    assert world.ledger.polling.begin_sweep(sent[-1].token)
+    world.ledger.polling.end_sweep(sent[-1].token, gap_seconds=0.5)
 
     world.clock += 3.6
 
-    assert world.ledger.check_overdue() is not None
+    assert world.ledger.polling.check_overdue() is not None
 
 
 # -- lost answers --------------------------------------------------------------------------------
@@ -229,9 +231,9 @@ def test_a_call_whose_answer_was_lost_gets_the_same_message(world: World, call: 
     """A repeated command publishes the message that the first one announced."""
     world.generating("t")
     message = scheduled(world, 3)
-    run = world.ledger._run
+    run = world.ledger.queries.keys.run
     if call == "end":
-        world.ledger.begin_sweep(message.token)
+        world.ledger.polling.begin_sweep(message.token)
         arguments: tuple[object, ...] = ("end", message.token, "fresh", 0.5)
     elif call == "watch":
         world.clock += 10

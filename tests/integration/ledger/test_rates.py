@@ -67,11 +67,11 @@ def test_what_was_granted_and_not_sent_gives_its_place_back(slow: World) -> None
     for name in "cd":
         slow.ask(slow.intent(name))
     for intent in first:
-        slow.ledger.settle_submit(intent, "failed", None)
+        slow.ledger.generations.settle_submit(intent, "failed", None)
     assert {"c", "d"} == {wake.task_id for wake in slow.claim(1.1).wakes}
     assert [float("inf")] * 2 == places(slow)
 
-    slow.ledger.cancel("c", ttl_seconds=TTL)
+    slow.ledger.generations.cancel("c", ttl_seconds=TTL)
 
     assert [float("inf")] == places(slow)
     assert "submit" == slow.ask(slow.intent("e")).action
@@ -123,8 +123,8 @@ def test_who_waits_is_looked_at_when_there_is_room(redis: Redis, of_model: bool)
 
     verdict = world.ask(world.intent("b", path=VEO))
 
-    assert verdict.poll_by is not None
-    assert 0.901 == pytest.approx(verdict.poll_by - world.clock, abs=1e-3)
+    assert verdict.effects.poll_by is not None
+    assert 0.901 == pytest.approx(verdict.effects.poll_by - world.clock, abs=1e-3)
 
 
 def test_nothing_is_kept_of_rates_that_nobody_limits(world: World) -> None:

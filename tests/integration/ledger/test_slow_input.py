@@ -52,7 +52,7 @@ def submitting(runtime: WorkerContext, plan: GenerationRequest) -> Intent:
         signature={"task": "mulequeue.generate", "args": [], "kwargs": {}, "options": {}},
         digest=plan.digest,
     )
-    assert "submit" == runtime.ledger.begin_delivery(intent, submit_seconds=60).action
+    assert "submit" == runtime.ledger.generations.begin_delivery(intent, submit_seconds=60).action
     return intent
 
 
@@ -65,11 +65,11 @@ def test_a_submission_goes_on_after_a_slow_read(
 
     runtime.run(create(runtime, plan, intent, {}, began))
 
-    record = runtime.ledger.record("t")
+    record = runtime.ledger.queries.record("t")
     assert record is not None
     assert ("generating", "remote-1") == (record.state, record.remote_id)
     assert 1 == len(api.requests)
-    assert runtime.ledger.submission_statuses(["default"])[0].paused_until is None
+    assert runtime.ledger.limits.submission_statuses(["default"])[0].paused_until is None
 
 
 def test_what_was_settled_meanwhile_is_not_sent(
@@ -77,7 +77,7 @@ def test_what_was_settled_meanwhile_is_not_sent(
 ) -> None:
     """When the lease ended while the input was read, its outcome stands and nothing leaves."""
     intent = submitting(runtime, plan)
-    runtime.ledger.settle_submit(intent, "submit_unknown", None)
+    runtime.ledger.generations.settle_submit(intent, "submit_unknown", None)
     began = steady_clock() - LATEST_START_SECONDS - 5
 
     runtime.run(create(runtime, plan, intent, {}, began))
@@ -90,10 +90,10 @@ def test_only_its_own_run_prolongs_a_lease(world: World) -> None:
     mine, other = world.submit("t"), world.intent("t", run="another")
     world.clock += 70
 
-    assert world.ledger.extend_lease(mine, submit_seconds=60)
-    assert not world.ledger.extend_lease(other, submit_seconds=60)
+    assert world.ledger.generations.extend_lease(mine, submit_seconds=60)
+    assert not world.ledger.generations.extend_lease(other, submit_seconds=60)
     assert 75 == pytest.approx(world.due("t"))
 
     world.clock += 76
     world.claim()
-    assert not world.ledger.extend_lease(mine, submit_seconds=60)
+    assert not world.ledger.generations.extend_lease(mine, submit_seconds=60)

@@ -25,7 +25,7 @@ COMMAND = "celery -A proj worker"
 
 
 def seen(world: World) -> list[RecordSummary]:
-    return list(record_summaries(world.ledger, 1000))
+    return list(record_summaries(world.ledger.queries, 1000))
 
 
 def found(world: World, key: str | None = "key") -> dict[str, Any]:
@@ -114,7 +114,7 @@ def test_a_generation_handed_on_again_is_told(world: World) -> None:
 
     assert finding is not None
     assert ("warning", True) == (finding.level, "t." in finding.text)
-    world.ledger.end_delivery("t", marker_of(wake), ttl_seconds=TTL)
+    world.ledger.generations.end_delivery("t", marker_of(wake), ttl_seconds=TTL)
     assert retried(seen(world)) is None
 
 
@@ -124,12 +124,12 @@ def test_a_generation_that_was_given_up_is_told_until_it_is_resumed(world: World
     while world.deliver(wake).action != "abandoned":
         world.clock += 31
 
-    finding = abandoned(seen(world), world.ledger.task_of)
+    finding = abandoned(seen(world), world.ledger.queries.task_of)
 
     assert finding is not None
     assert ("error", True) == (finding.level, "  mulequeue resume t" in finding.fix)
     world.record_id(world.intent("again"), "r")
-    assert abandoned(seen(world), world.ledger.task_of) is None
+    assert abandoned(seen(world), world.ledger.queries.task_of) is None
 
 
 def test_a_late_id_is_told_until_it_is_resumed(world: World) -> None:
@@ -139,12 +139,12 @@ def test_a_late_id_is_told_until_it_is_resumed(world: World) -> None:
     world.deliver(wake)
     assert ("attached", None) == world.record_id(intent, "r")
 
-    finding = late_ids(seen(world), world.ledger.task_of)
+    finding = late_ids(seen(world), world.ledger.queries.task_of)
 
     assert finding is not None
     assert ("warning", True) == (finding.level, "  mulequeue resume t" in finding.fix)
     world.record_id(world.intent("again"), "r")
-    assert late_ids(seen(world), world.ledger.task_of) is None
+    assert late_ids(seen(world), world.ledger.queries.task_of) is None
 
 
 def test_a_large_ledger_is_looked_at_in_part_the_overdue_first(world: World) -> None:
@@ -152,10 +152,10 @@ def test_a_large_ledger_is_looked_at_in_part_the_overdue_first(world: World) -> 
     for number in range(30):
         wake = world.settled(f"old{number}")
         world.deliver(wake)
-        world.ledger.end_delivery(wake.task_id, marker_of(wake), ttl_seconds=TTL)
+        world.ledger.generations.end_delivery(wake.task_id, marker_of(wake), ttl_seconds=TTL)
     world.generating("new")
 
-    first = [item.task_id for item in record_summaries(world.ledger, 5)]
+    first = [item.task_id for item in record_summaries(world.ledger.queries, 5)]
 
     assert 5 == len(first) == len(set(first))
     assert "new" == first[0]

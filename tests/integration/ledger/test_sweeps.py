@@ -57,9 +57,9 @@ def test_a_paused_sweep_that_comes_back_changes_nothing(world: World) -> None:
     world.clock += 1
     before = world.everything()
 
-    assert 0 == world.ledger.reschedule(stale, [("t", world.clock + 99, 1, 0)])
-    world.ledger.renew(stale, ["t"])
-    assert world.ledger.settle("t", stale, "succeeded", {}, polls=1) is None
+    assert 0 == world.ledger.polling.reschedule(stale, [("t", world.clock + 99, 1, 0)])
+    world.ledger.polling.renew(stale, ["t"])
+    assert not world.ledger.generations.settle("t", stale, "succeeded", {}, polls=1)
     assert before == world.everything()
 
 
@@ -70,22 +70,22 @@ def test_a_renewed_claim_does_not_lapse(world: World) -> None:
 
     for _ in range(5):
         world.clock += 4
-        world.ledger.renew(token, ["t"])
+        world.ledger.polling.renew(token, ["t"])
         assert [] == world.claim().polls
 
-    assert world.ledger.settle("t", token, "succeeded", {}) is not None
+    assert world.ledger.generations.settle("t", token, "succeeded", {}).wakes
 
 
 def test_a_rescheduled_check_counts(world: World) -> None:
     """Checks and errors in a row are kept with the record, and good news clears the errors."""
     world.generating("t")
     token = world.claim(4).token
-    assert 1 == world.ledger.reschedule(token, [("t", world.clock + 10, 1, 2)])
+    assert 1 == world.ledger.polling.reschedule(token, [("t", world.clock + 10, 1, 2)])
 
     assert [] == world.claim(9).polls
     sweep = world.claim(1)
     assert (1, 2) == (sweep.polls[0].polls, sweep.polls[0].errors)
-    world.ledger.reschedule(sweep.token, [("t", world.clock, 1, 0)])
+    world.ledger.polling.reschedule(sweep.token, [("t", world.clock, 1, 0)])
 
     (due,) = world.claim().polls
     assert (2, 0) == (due.polls, due.errors)
@@ -95,11 +95,11 @@ def test_an_outcome_is_written_once(world: World) -> None:
     """After a webhook settled a generation, the check that was under way changes nothing."""
     world.generating("t", "r")
     token = world.claim(4).token
-    assert world.ledger.settle("t", None, "succeeded", {"kind": "image"}) is not None
+    assert world.ledger.generations.settle("t", None, "succeeded", {"kind": "image"}).wakes
 
-    assert world.ledger.settle("t", token, "failed", {}, polls=1) is None
-    assert world.ledger.settle("t", None, "failed", {}) is None
-    record = world.ledger.record("t")
+    assert not world.ledger.generations.settle("t", token, "failed", {}, polls=1)
+    assert not world.ledger.generations.settle("t", None, "failed", {})
+    record = world.ledger.queries.record("t")
     assert record is not None
     assert ("succeeded", {"kind": "image"}) == (record.status, record.answer)
 
@@ -110,7 +110,7 @@ def test_a_terminal_answer_is_settled_by_the_submitter(world: World) -> None:
     assert "generating" == world.record_id(intent, "r", claim_token="held")[0]
 
     assert [] == world.claim(29).polls
-    assert world.ledger.settle("t", "held", "succeeded", {}) is not None
+    assert world.ledger.generations.settle("t", "held", "succeeded", {}).wakes
 
     other = world.submit("u")
     world.record_id(other, "s", claim_token="held")
@@ -162,7 +162,7 @@ def test_what_a_worker_has_no_key_for_it_leaves(world: World, state: str) -> Non
     stranger = Profile(name="default", base_url="https://other.example", api_key="other")
     world.clock += 5
 
-    sweep = world.ledger.claim([stranger])
+    sweep = world.ledger.polling.claim([stranger])
 
     assert ([], []) == (sweep.polls, sweep.wakes)
     assert world.profile.fingerprint == sweep.unknown_fingerprint
@@ -177,7 +177,7 @@ def test_a_replaced_key_is_still_known(world: World) -> None:
     today = Profile(name="default", base_url=world.profile.base_url, api_key="new")
     world.clock += 5
 
-    assert 1 == len(world.ledger.claim([today], former_fingerprints=[former]).polls)
+    assert 1 == len(world.ledger.polling.claim([today], former_fingerprints=[former]).polls)
 
 
 def test_anybody_may_wake_what_is_settled(world: World) -> None:
@@ -185,7 +185,7 @@ def test_anybody_may_wake_what_is_settled(world: World) -> None:
     world.settled("t")
     world.clock += 31
 
-    assert ["t"] == [wake.task_id for wake in world.ledger.claim([]).wakes]
+    assert ["t"] == [wake.task_id for wake in world.ledger.polling.claim([]).wakes]
 
 
 def test_records_of_a_newer_version_are_left_alone(world: World) -> None:
@@ -215,9 +215,9 @@ def test_an_outage_pauses_the_checks_of_its_profile(world: World) -> None:
     """While checks are paused nothing is claimed; what is due is spread over ten seconds after."""
     for index in range(20):
         world.generating(str(index))
-    until = world.ledger.trip("default", seconds=None, first=2, ceiling=60)
+    until = world.ledger.polling.trip("default", seconds=None, first=2, ceiling=60)
     assert world.clock + 2 == pytest.approx(until)
-    world.ledger.trip("default", seconds=30, first=2, ceiling=60)
+    world.ledger.polling.trip("default", seconds=30, first=2, ceiling=60)
 
     assert [] == world.claim(4).polls
 
@@ -230,12 +230,12 @@ def test_one_check_finds_out_whether_the_outage_is_over(world: World) -> None:
     """After the pause one check goes; its success opens the profile for everybody."""
     for index in range(20):
         world.generating(str(index))
-    world.ledger.trip("default", seconds=4, first=2, ceiling=60)
+    world.ledger.polling.trip("default", seconds=4, first=2, ceiling=60)
 
     sweep = world.claim(5)
     assert (1, ["default"]) == (len(sweep.polls), sweep.reopening)
     assert [] == world.claim(1).polls
-    world.ledger.recover("default")
+    world.ledger.polling.recover("default")
 
     sweep = world.claim(20)
     assert (20, []) == (len(sweep.polls), sweep.reopening)
@@ -244,7 +244,7 @@ def test_one_check_finds_out_whether_the_outage_is_over(world: World) -> None:
 def test_an_outage_is_no_reason_to_time_out(world: World) -> None:
     """A record whose checks are paused past its deadline is still generating."""
     world.generating("t")
-    world.ledger.trip("default", seconds=3600, first=2, ceiling=60)
+    world.ledger.polling.trip("default", seconds=3600, first=2, ceiling=60)
 
     world.claim(1000)
 
@@ -256,7 +256,7 @@ def test_cancel_frees_a_claimed_record(world: World) -> None:
     world.generating("t")
     token = world.claim(4).token
 
-    world.ledger.cancel("t", ttl_seconds=TTL)
+    world.ledger.generations.cancel("t", ttl_seconds=TTL)
 
-    assert world.ledger.settle("t", token, "succeeded", {}) is None
+    assert not world.ledger.generations.settle("t", token, "succeeded", {})
     assert "cancelled" == world.fields("record:t")["status"]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from support.ledger_world import World
 
-from mulequeue.ledger import unpack
+from mulequeue.ledger import Effects, unpack
 
 SIGNATURE = {"task": "mulequeue.download", "args": [], "kwargs": {}, "options": {"task_id": "d"}}
 
 
 def begin(world: World, run: str) -> tuple[str, int, float]:
-    return world.ledger.begin_transfer("d", run, SIGNATURE)[:3]
+    return world.ledger.leases.begin("d", run, SIGNATURE)[:3]
 
 
 def test_one_run_at_a_time(world: World) -> None:
@@ -28,7 +28,7 @@ def test_a_heartbeat_keeps_the_lease(world: World) -> None:
 
     for _ in range(5):
         world.clock += 15
-        assert world.ledger.keep_transfer("d", "first")
+        assert world.ledger.leases.keep("d", "first")
         assert [] == world.claim().wakes
     assert "busy" == begin(world, "second")[0]
 
@@ -44,8 +44,8 @@ def test_a_dead_worker_s_transfer_is_woken(world: World) -> None:
     what, attempts, elapsed = begin(world, "second")
     assert ("run", 2) == (what, attempts)
     assert 20.1 == pytest.approx(elapsed)
-    assert not world.ledger.keep_transfer("d", "first")
-    assert not world.ledger.end_transfer("d", "first", {}, ttl_seconds=60)
+    assert not world.ledger.leases.keep("d", "first")
+    assert not world.ledger.leases.end("d", "first", {}, ttl_seconds=60)
 
 
 def test_a_slow_run_may_end_what_nobody_else_began(world: World) -> None:
@@ -53,7 +53,7 @@ def test_a_slow_run_may_end_what_nobody_else_began(world: World) -> None:
     begin(world, "first")
     world.claim(25)
 
-    assert world.ledger.end_transfer("d", "first", {"error": None}, ttl_seconds=60)
+    assert world.ledger.leases.end("d", "first", {"error": None}, ttl_seconds=60)
 
     assert "done" == begin(world, "second")[0]
     assert world.due("transfer:d") is None
@@ -64,7 +64,7 @@ def test_a_slow_run_may_take_its_lease_back(world: World) -> None:
     begin(world, "first")
     world.claim(25)
 
-    assert world.ledger.keep_transfer("d", "first")
+    assert world.ledger.leases.keep("d", "first")
 
     assert "busy" == begin(world, "second")[0]
 
@@ -72,8 +72,8 @@ def test_a_slow_run_may_take_its_lease_back(world: World) -> None:
 def test_between_attempts_nobody_holds_it(world: World) -> None:
     """A failed attempt is woken when its time has come, and counts on."""
     begin(world, "first")
-    assert world.clock + 300 == world.ledger.retry_transfer("d", "first", 300)
-    assert not world.ledger.keep_transfer("d", "first")
+    assert Effects(poll_by=world.clock + 300) == world.ledger.leases.retry("d", "first", 300)
+    assert not world.ledger.leases.keep("d", "first")
 
     assert [] == world.claim(299).wakes
     assert 1 == len(world.claim(2).wakes)
@@ -99,10 +99,10 @@ def test_an_unanswered_wake_is_repeated_ever_more_rarely(world: World) -> None:
 def test_done_is_done(world: World) -> None:
     """After its end a transfer is in no index, holds no memory but its result, and runs no more."""
     begin(world, "first")
-    assert world.ledger.end_transfer("d", "first", {"error": "x"}, ttl_seconds=60)
+    assert world.ledger.leases.end("d", "first", {"error": "x"}, ttl_seconds=60)
 
     assert ("done", 0, 0.0) == begin(world, "second")
-    assert {"error": "x"} == world.ledger.transfer_result("d")
+    assert {"error": "x"} == world.ledger.leases.result("d")
     assert [world.key("done:d").encode()] == list(world.redis.scan_iter("*"))
     assert 0 < world.redis.ttl(world.key("done:d")) <= 60
 
@@ -110,15 +110,15 @@ def test_done_is_done(world: World) -> None:
 def test_a_repeated_end_changes_nothing(world: World) -> None:
     """An end whose answer was lost is not written a second time."""
     begin(world, "first")
-    world.ledger.end_transfer("d", "first", {}, ttl_seconds=60)
-    before = world.ledger.transfer_result("d")
+    world.ledger.leases.end("d", "first", {}, ttl_seconds=60)
+    before = world.ledger.leases.result("d")
 
-    assert not world.ledger.end_transfer("d", "first", {"other": 1}, ttl_seconds=60)
-    assert before == world.ledger.transfer_result("d")
+    assert not world.ledger.leases.end("d", "first", {"other": 1}, ttl_seconds=60)
+    assert before == world.ledger.leases.result("d")
 
 
 def expect(world: World, task_id: str = "d", task: str = "mulequeue.download") -> bool:
-    return world.ledger.expect_transfer(task_id, task, SIGNATURE)
+    return world.ledger.leases.expect(task_id, task, SIGNATURE)
 
 
 def test_a_lost_message_is_published_again(world: World) -> None:
@@ -140,7 +140,7 @@ def test_an_expected_transfer_begins_like_any_other(world: World) -> None:
     world.clock += 10
     other = {**SIGNATURE, "options": {"task_id": "d", "queue": "here"}}
 
-    assert ("run", 1, 0.0) == world.ledger.begin_transfer("d", "first", other)[:3]
+    assert ("run", 1, 0.0) == world.ledger.leases.begin("d", "first", other)[:3]
 
     assert not expect(world)
     assert 20 == pytest.approx(world.due("transfer:d"))
@@ -150,7 +150,7 @@ def test_an_expected_transfer_begins_like_any_other(world: World) -> None:
 def test_what_is_done_is_not_expected(world: World) -> None:
     """A dispatch that is repeated after the end of what follows wants nothing any more."""
     begin(world, "first")
-    world.ledger.end_transfer("d", "first", {}, ttl_seconds=60)
+    world.ledger.leases.end("d", "first", {}, ttl_seconds=60)
 
     assert not expect(world)
 
@@ -164,8 +164,8 @@ def test_a_message_in_a_queue_is_not_repeated(world: World) -> None:
         world.clock += 0.1
 
     for number in range(10):
-        world.ledger.begin_transfer(f"d{number}", f"run{number}", SIGNATURE)
-        world.ledger.end_transfer(f"d{number}", f"run{number}", {}, ttl_seconds=60)
+        world.ledger.leases.begin(f"d{number}", f"run{number}", SIGNATURE)
+        world.ledger.leases.end(f"d{number}", f"run{number}", {}, ttl_seconds=60)
         assert [] == world.claim(26).wakes
 
 
@@ -175,7 +175,7 @@ def test_an_overtaken_message_is_lost(world: World) -> None:
     world.clock += 1
     expect(world, "later")
     world.clock += 23
-    world.ledger.begin_transfer("later", "run", SIGNATURE)
+    world.ledger.leases.begin("later", "run", SIGNATURE)
 
     (wake,) = world.claim(1.5).wakes
 
@@ -187,8 +187,8 @@ def test_a_queue_that_stands_still_is_no_excuse(world: World) -> None:
     expect(world, "first")
     world.clock += 1
     expect(world, "second")
-    world.ledger.begin_transfer("first", "run", SIGNATURE)
-    world.ledger.end_transfer("first", "run", {}, ttl_seconds=60)
+    world.ledger.leases.begin("first", "run", SIGNATURE)
+    world.ledger.leases.end("first", "run", {}, ttl_seconds=60)
 
     assert [] == world.claim(26).wakes
     assert ["second"] == [wake.task_id for wake in world.claim(31).wakes]
@@ -208,22 +208,22 @@ def test_a_generation_that_arrived_is_expected_no_more(world: World) -> None:
 def test_what_is_revoked_is_woken_once_more(world: World) -> None:
     """A transfer that was revoked while it waits is published once more, and then forgotten."""
     begin(world, "first")
-    world.ledger.retry_transfer("d", "first", 300)
-    assert world.ledger.revoke_transfer("d")
+    world.ledger.leases.retry("d", "first", 300)
+    assert world.ledger.leases.revoke("d")
 
     assert ["d"] == [wake.task_id for wake in world.claim().wakes]
 
     assert world.due("transfer:d") is None
-    assert not world.ledger.revoke_transfer("d")
+    assert not world.ledger.leases.revoke("d")
 
 
 def test_what_is_revoked_while_it_runs_ends(world: World) -> None:
     """A transfer that runs when it is revoked may end; it has no other attempt."""
     begin(world, "first")
-    world.ledger.revoke_transfer("d")
+    world.ledger.leases.revoke("d")
 
     assert [] == world.claim(19).wakes
-    assert world.ledger.retry_transfer("d", "first", 300)
+    assert world.ledger.leases.retry("d", "first", 300)
     assert 1 == len(world.claim(301).wakes)
     assert world.due("transfer:d") is None
 
@@ -232,6 +232,6 @@ def test_a_message_that_cannot_be_made_is_forgotten(world: World) -> None:
     """Nothing is left of an expected message that failed before it left."""
     expect(world)
 
-    world.ledger.forget_transfer("d")
+    world.ledger.leases.forget("d")
 
     assert [] == list(world.redis.scan_iter("*"))

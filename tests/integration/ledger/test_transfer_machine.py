@@ -28,7 +28,7 @@ class TransferMachine(WorldMachine):
     @rule(name=one_of_them, is_lost=st.booleans())
     def publish(self, name: str, is_lost: bool) -> None:
         """A worker dispatches it: for the first time, or again."""
-        is_new = self.world.ledger.expect_transfer(name, "mulequeue.download", SIGNATURE)
+        is_new = self.world.ledger.leases.expect(name, "mulequeue.download", SIGNATURE)
         assert is_new == (name not in self.known | self.done)
         self.known.add(name)
         if not is_lost:
@@ -41,7 +41,7 @@ class TransferMachine(WorldMachine):
         name = self.sent.pop(index % len(self.sent))
         self.count += 1
         run = f"run{self.count}"
-        what, attempt, *_ = self.world.ledger.begin_transfer(name, run, SIGNATURE)
+        what, attempt, *_ = self.world.ledger.leases.begin(name, run, SIGNATURE)
         if name in self.done:
             assert "done" == what
         if what == "run":
@@ -56,11 +56,11 @@ class TransferMachine(WorldMachine):
             return
         run = self.runs[name].pop(0 if how == "dies" else -1)
         ledger = self.world.ledger
-        if how == "keep" and ledger.keep_transfer(name, run):
+        if how == "keep" and ledger.leases.keep(name, run):
             self.runs[name].append(run)
         elif how == "again":
-            ledger.retry_transfer(name, run, 60)
-        elif how == "end" and ledger.end_transfer(name, run, {}, ttl_seconds=10**6):
+            ledger.leases.retry(name, run, 60)
+        elif how == "end" and ledger.leases.end(name, run, {}, ttl_seconds=10**6):
             assert name not in self.done
             self.done.add(name)
 

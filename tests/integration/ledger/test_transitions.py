@@ -59,7 +59,7 @@ def test_the_intent_is_there_before_the_post_leaves(world: World) -> None:
     assert SUBMIT_LEASE == pytest.approx(world.due("t"))
     stored = world.redis.get(world.key("parked:t"))
     assert intent.signature == unpack(stored)
-    assert {"submitting": 1} == world.ledger.counts()
+    assert {"submitting": 1} == world.ledger.queries.counts()
 
 
 def test_a_record_keeps_the_account_that_was_asked(world: World) -> None:
@@ -87,8 +87,8 @@ def test_an_input_that_cannot_be_sent_is_settled_at_once(world: World) -> None:
     verdict = world.ask(world.intent("t", refusal=refusal))
 
     assert "wake" == verdict.action
-    assert verdict.wake is not None
-    record = world.deliver(verdict.wake).record
+    (wake,) = verdict.effects.wakes
+    record = world.deliver(wake).record
     assert record is not None
     assert ("failed", refusal) == (record.status, record.answer)
 
@@ -121,7 +121,7 @@ def test_a_run_from_another_life_says_nothing_of_this_one(world: World) -> None:
     before = world.everything()
 
     assert world.requeue(lost) is None
-    assert world.ledger.settle_submit(lost, "failed", None) is None
+    assert not world.ledger.generations.settle_submit(lost, "failed", None)
     assert before == world.everything()
 
 
@@ -166,7 +166,7 @@ def test_a_batch_outlives_its_last_member(world: World) -> None:
     world.generating("u", batch_id="b", batch_size=2)
 
     world.deliver(wake)
-    world.ledger.end_delivery("t", marker_of(wake), ttl_seconds=TTL)
+    world.ledger.generations.end_delivery("t", marker_of(wake), ttl_seconds=TTL)
 
     assert -1 == world.redis.ttl(world.key("batch:b"))
 
@@ -201,7 +201,7 @@ def test_delivered_of_another_epoch_changes_nothing(world: World) -> None:
     world.put("delivering")
     before = world.everything()
 
-    assert not world.ledger.end_delivery("t", "of another life", ttl_seconds=TTL)
+    assert not world.ledger.generations.end_delivery("t", "of another life", ttl_seconds=TTL)
     assert before == world.everything()
 
 
@@ -212,9 +212,9 @@ def test_files_count_once_and_leave_nothing_behind(world: World) -> None:
     """Files are counted at the first download, and not kept for a record that is gone."""
     world.settled("t")
 
-    world.ledger.record_files("t", [])
-    world.ledger.record_files("t", [])
-    world.ledger.record_files("gone", [])
+    world.ledger.generations.record_files("t", [])
+    world.ledger.generations.record_files("t", [])
+    world.ledger.generations.record_files("gone", [])
 
-    assert 1 == world.ledger.counts()["downloaded"]
+    assert 1 == world.ledger.queries.counts()["downloaded"]
     assert not world.redis.exists(world.key("files:gone"))

@@ -31,7 +31,7 @@ def wait_in_line(world: World, batch: str, count: int, **given: object) -> None:
 
 def next_one(world: World, running: str = "first") -> str:
     """``running`` ends and another one is let go, up to its acceptance."""
-    world.ledger.settle(running, None, "succeeded", {})
+    world.ledger.generations.settle(running, None, "succeeded", {})
     (wake,) = [it for it in world.claim().wakes if world.state(it.task_id) == "waiting"]
     intent = world.intent(wake.task_id, marker=marker_of(wake))
     assert "submit" == world.ask(intent).action
@@ -110,7 +110,7 @@ def test_a_batch_that_is_still_being_enqueued_keeps_its_turn(limited: World) -> 
 def test_a_newcomer_does_not_overtake(limited: World) -> None:
     """A slot that is free goes to who waits, not to who happens to come; a sweep wakes that one."""
     wait_in_line(limited, "", 1)
-    limited.ledger.settle("first", None, "succeeded", {})
+    limited.ledger.generations.settle("first", None, "succeeded", {})
     limited.clock += 1
 
     verdict = limited.ask(limited.intent("newcomer"))
@@ -122,7 +122,7 @@ def test_a_newcomer_does_not_overtake(limited: World) -> None:
 def test_a_single_one_that_comes_to_a_free_slot_goes_at_once(limited: World) -> None:
     """Before batches that wait, without a sweep."""
     wait_in_line(limited, "b", 5)
-    limited.ledger.settle("first", None, "succeeded", {})
+    limited.ledger.generations.settle("first", None, "succeeded", {})
 
     assert "submit" == limited.ask(limited.intent("single")).action
     limited.check()
@@ -131,7 +131,7 @@ def test_a_single_one_that_comes_to_a_free_slot_goes_at_once(limited: World) -> 
 def test_one_that_lost_its_turn_stands_in_front(limited: World) -> None:
     """What the API refused as too many, or a pause sent back, is the next of its batch again."""
     wait_in_line(limited, "b", 3)
-    limited.ledger.settle("first", None, "succeeded", {})
+    limited.ledger.generations.settle("first", None, "succeeded", {})
     (wake,) = limited.claim().wakes
     intent = limited.intent(wake.task_id, marker=marker_of(wake))
     limited.ask(intent)
@@ -150,7 +150,7 @@ def test_a_model_that_is_full_holds_up_nobody_else(redis: Redis) -> None:
 
     assert "submit" == world.ask(world.intent("picture")).action
     assert 3 == len(lane(world, "films", VEO))
-    world.ledger.settle("veo-0", None, "succeeded", {})
+    world.ledger.generations.settle("veo-0", None, "succeeded", {})
     assert ["films-0000"] == [wake.task_id for wake in world.claim().wakes]
     world.check()
 
@@ -165,7 +165,7 @@ def test_new_limits_of_a_model_hold_for_those_that_wait(redis: Redis) -> None:
 
     assert [] == world.claim(31).wakes
     assert ["films-0000", "films-0001"] == lane(world, "films", VEO)
-    world.ledger.settle("a", None, "succeeded", {})
+    world.ledger.generations.settle("a", None, "succeeded", {})
 
     assert ["films-0000"] == [wake.task_id for wake in world.claim().wakes]
     world.check()
@@ -179,7 +179,7 @@ def test_what_moved_on_is_passed_over(limited: World) -> None:
     wait_in_line(limited, "b", 3)
     limited.redis.delete(limited.key("record:b-0000"))
     limited.redis.hset(limited.key("record:b-0001"), "state", "settled")
-    limited.ledger.settle("first", None, "succeeded", {})
+    limited.ledger.generations.settle("first", None, "succeeded", {})
 
     assert ["b-0002"] == [wake.task_id for wake in limited.claim().wakes]
 
@@ -191,7 +191,7 @@ def test_what_stands_in_no_lane_is_found(limited: World, lost: tuple[str, ...]) 
     for start in lost:
         for key in keys(limited, start):
             limited.redis.delete(limited.key(key))
-    limited.ledger.settle("first", None, "succeeded", {})
+    limited.ledger.generations.settle("first", None, "succeeded", {})
 
     found = {wake.task_id for wake in limited.claim(2 * 3600).wakes}
 
@@ -221,7 +221,7 @@ def test_a_cancelled_one_leaves_its_lane(limited: World) -> None:
     """And nobody is woken for it."""
     wait_in_line(limited, "b", 2)
 
-    limited.ledger.cancel("b-0000", ttl_seconds=TTL)
+    limited.ledger.generations.cancel("b-0000", ttl_seconds=TTL)
 
     assert ["b-0001"] == lane(limited, "b")
     limited.check()
@@ -237,9 +237,9 @@ def test_waiting_costs_nothing(limited: World) -> None:
 def test_a_profile_nobody_here_knows_is_left_to_others(limited: World) -> None:
     """A worker without the profile neither drains its lanes nor forgets them."""
     wait_in_line(limited, "b", 1)
-    limited.ledger.settle("first", None, "succeeded", {})
+    limited.ledger.generations.settle("first", None, "succeeded", {})
 
-    limited.ledger.claim([])
+    limited.ledger.polling.claim([])
     limited.clock += 6
 
     assert ["b-0000"] == [wake.task_id for wake in limited.claim().wakes]

@@ -144,7 +144,7 @@ def test_without_the_ca_nothing_is_sent(make_fleet: Any, ca: PrivateCA) -> None:
 
         line = next(line for line in worker.text.splitlines() if "submissions pause" in line)
         assert "SSL_CERT_FILE name a CA bundle" in line
-        assert "waiting" == ctx.fleet.ledger.record(task_id).state
+        assert "waiting" == ctx.fleet.ledger.queries.record(task_id).state
         assert [] == ctx.servers[API].requests
         assert 0 == ctx.fleet.emulator.stats()["creates"]
 

@@ -105,16 +105,18 @@ def _late(exporter: Exporter) -> dict[str, Any] | None:
 def test_a_pause_by_hand_is_shown(fleet: Fleet) -> None:
     """What `mulequeue pause` stopped is 1 until it goes on."""
     with Exporter(fleet) as exporter:
-        fleet.ledger.pause_submissions("default")
+        fleet.ledger.limits.pause_submissions("default")
         assert {("default",): 1} == exporter.values()["mulequeue_profile_held"]
-        fleet.ledger.resume_submissions("default")
+        fleet.ledger.limits.resume_submissions("default")
         assert "mulequeue_profile_held" not in exporter.values()
 
 
 def test_prometheus_has_nothing_to_say_against_the_names(fleet: Fleet) -> None:
     """``promtool check metrics`` finds no fault with names, units and help texts."""
     promtool = program("promtool", "apt install prometheus")
-    fleet.ledger.add_counts({("poll_answers", "default", "2xx"): 1, ("download_seconds", "1"): 1})
+    fleet.ledger.metrics.add_counts(
+        {("poll_answers", "default", "2xx"): 1, ("download_seconds", "1"): 1}
+    )
 
     with Exporter(fleet) as exporter:
         text = exporter.text()

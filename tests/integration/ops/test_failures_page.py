@@ -97,7 +97,7 @@ def test_every_command_of_the_page_works(make_fleet: Callable[..., Fleet]) -> No
     assert "timed out" in said["status order-17"]
     for words in ("resume order-17", f"adopt {MODEL} {lost}"):
         (task_id,) = re.findall(r"as task (\S+)\.", said[words])
-        wait_until(lambda task_id=task_id: stored(fleet.ledger.record(task_id)), what=words)
+        wait_until(lambda task_id=task_id: stored(fleet.ledger.queries.record(task_id)), what=words)
     assert "cancelled" == fleet.wait_for_state("order-19", "delivered").status
     assert 4 == fleet.emulator.stats()["creates"]
 

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -36,6 +36,10 @@ ALERTS = [
 
 class EmptyLedger:
     """Of a fleet that has done nothing yet."""
+
+    @property
+    def metrics(self) -> Self:
+        return self
 
     def snapshot(self) -> Snapshot:
         return Snapshot(

@@ -27,13 +27,13 @@ def test_record_of_another_key_is_left_alone(fleet: Fleet) -> None:
     without_key = fleet.worker(*QUICK)
     log.wait_for("a generation is due that was submitted with another key")
     assert polls == fleet.emulator.stats()["polls"]
-    assert "generating" == fleet.ledger.record(task_id).state
+    assert "generating" == fleet.ledger.queries.record(task_id).state
     without_key.stop()
 
     fingerprint = Settings.load(fleet.app).profile().fingerprint
     fleet.env["MULEQUEUE_FORMER_FINGERPRINTS"] = fingerprint
     fleet.worker(*QUICK)
-    fleet.emulator.finish(fleet.ledger.record(task_id).remote_id)
+    fleet.emulator.finish(fleet.ledger.queries.record(task_id).remote_id)
     assert "succeeded" == result.get(timeout=30)["status"]
 
 
@@ -58,7 +58,7 @@ def test_fleets_on_one_redis_do_not_meet(fleet: Fleet) -> None:
     ledgers = fleet.ledger, Ledger(fleet.redis.client, "blue")
     for ledger in ledgers:
         wait_until(lambda held=ledger: held.counts().get("succeeded"), what="a success")
-    assert ["a mule", "blue"] == [ledger.record(task_id).label for ledger in ledgers]
+    assert ["a mule", "blue"] == [ledger.queries.record(task_id).label for ledger in ledgers]
     assert 2 == fleet.emulator.stats()["created"]
-    assert [1, 1] == [ledger.counts()["succeeded"] for ledger in ledgers]
+    assert [1, 1] == [ledger.queries.counts()["succeeded"] for ledger in ledgers]
     blue.close()

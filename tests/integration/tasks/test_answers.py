@@ -171,8 +171,8 @@ def test_refused_for_now_without_a_time(shared: Fleet) -> None:
     shared.wait_for_state(task_id, "waiting")
 
     pause = float(shared.redis.client.hget(f"{shared.ledger.prefix}gate:default", "until"))
-    assert pause - shared.ledger.now() == pytest.approx(5, abs=2)
-    assert shared.ledger.record(task_id).status is None
+    assert pause - shared.ledger.queries.now() == pytest.approx(5, abs=2)
+    assert shared.ledger.queries.record(task_id).status is None
     assert 1 == shared.emulator.stats()["creates"]
 
 

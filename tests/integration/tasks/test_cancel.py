@@ -76,7 +76,7 @@ def test_cancel_after_the_end_changes_nothing(shared: Fleet) -> None:
 
     assert {result.id: "delivered"} == cancel(result.id, app=shared.app)
 
-    assert "succeeded" == shared.ledger.record(result.id).status
+    assert "succeeded" == shared.ledger.queries.record(result.id).status
 
 
 def test_cancel_a_batch(shared: Fleet) -> None:

@@ -44,7 +44,7 @@ def test_events_are_as_many_however_long_it_takes(shared: Fleet) -> None:
 
         for result in (short, long):
             events.wait_for(result.id, "task-succeeded")
-        assert 5 == shared.ledger.record(long.id).polls
+        assert 5 == shared.ledger.queries.record(long.id).polls
         assert sorted(events.types_of(short.id)) == sorted(events.types_of(long.id))
 
 

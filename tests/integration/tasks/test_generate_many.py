@@ -48,7 +48,7 @@ def test_rest_is_in_the_ledger(shared: Fleet) -> None:
 
     members = many(shared).delay().get(timeout=60)
 
-    records = shared.ledger.records([member["task_id"] for member in members])
+    records = shared.ledger.queries.records([member["task_id"] for member in members])
     assert PROMPTS == [record.label for record in records]
     assert "GenerationFailed" == records[1].answer["error"]["type"]
     assert members[0]["files"] == [file.url for file in records[0].files]
@@ -61,7 +61,7 @@ def test_batch_is_counted(shared: Fleet) -> None:
 
     many(shared, batch_id=batch_id).delay().get(timeout=60)
 
-    batch = shared.ledger.batch(batch_id)
+    batch = shared.ledger.queries.batch(batch_id)
     assert (4, 4, 3, 3) == (batch.size, batch.over, batch.files, batch.downloaded)
     assert 3 == batch.counts["succeeded"]
     assert 1 == batch.counts["failed"]
@@ -105,7 +105,7 @@ def test_without_download(shared: Fleet) -> None:
 
     assert [] == member["files"]
     assert 0 == shared.emulator.stats()["downloads"]
-    assert shared.ledger.record(member["task_id"]).answer["assets"]
+    assert shared.ledger.queries.record(member["task_id"]).answer["assets"]
 
 
 def test_nothing_to_do() -> None:

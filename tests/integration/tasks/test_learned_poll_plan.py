@@ -35,6 +35,6 @@ def test_checks_come_when_generations_are_over(make_fleet: Callable[..., Fleet])
     assert due - float(started) == pytest.approx(3.3, rel=0.101)
     assert 1 == record.polls
     # In one of the API's forms its times are whole seconds: told as 3, it does not fit what was seen.
-    newest = fleet.ledger.durations(PATH)[0]
+    newest = fleet.ledger.queries.durations(PATH)[0]
     assert newest.low <= 2.2
     assert 2.0 <= newest.high <= 3.8

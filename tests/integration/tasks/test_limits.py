@@ -57,7 +57,9 @@ def test_a_pause_by_hand_stops_the_whole_fleet(shared: Fleet) -> None:
     assert {"profile": "default", "paused": True, "changed": True} == json.loads(said.stdout)
     batch = generate_many(MODEL, PICTURES, batch_id="held", download=False, poll_interval=0.1)
     result = batch.apply_async()
-    wait_until(lambda: shared.ledger.counts().get("waiting") == len(PICTURES), what="all to wait")
+    wait_until(
+        lambda: shared.ledger.queries.counts().get("waiting") == len(PICTURES), what="all to wait"
+    )
     [generation] = shared.emulator.generations()
     shared.emulator.finish(generation["remote_id"])
     assert "succeeded" == first.get(timeout=30)["status"]

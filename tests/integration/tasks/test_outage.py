@@ -25,11 +25,11 @@ def test_outage_times_nothing_out(fleet: Fleet) -> None:
     )
     records = [fleet.wait_for_state(result.id, "generating") for result in (done, endless)]
     deadline = max(record.deadline for record in records)
-    wait_until(lambda: fleet.ledger.now() > deadline, what="the deadline")
+    wait_until(lambda: fleet.ledger.queries.now() > deadline, what="the deadline")
     polls = fleet.emulator.stats()["polls"]
     fleet.emulator.wait(polls=polls + 2)  # both were checked in vain after their deadline
 
-    states = [fleet.ledger.record(result.id).state for result in (done, endless)]
+    states = [fleet.ledger.queries.record(result.id).state for result in (done, endless)]
     assert ["generating"] * 2 == states
     fleet.emulator.reset_faults()
 

@@ -45,7 +45,7 @@ def test_parked_signature_is_gone_after_the_delivery(shared: Fleet) -> None:
     shared.wait_for_state(task_id, "delivered")
 
     assert not shared.redis.client.exists(f"{shared.ledger.prefix}parked:{task_id}")
-    assert shared.ledger.record(task_id).answer["assets"]
+    assert shared.ledger.queries.record(task_id).answer["assets"]
 
 
 def test_wakes_belong_to_no_task(shared: Fleet) -> None:

@@ -34,7 +34,7 @@ def test_paused_sweep_changes_nothing(fleet: Fleet, tmp_path: Path) -> None:
     sweeping.resume()
     wait_until(lambda: paused.text.count("succeeded in") > ended, what="the paused sweep's end")
 
-    assert before == fleet.ledger.record(task_id)
+    assert before == fleet.ledger.queries.record(task_id)
     assert fleet.redis.client.zscore(f"{fleet.ledger.prefix}due", task_id) is None
     assert "ran\n" == notes.read_text()
     assert 1 == log.text.count("generation finished")

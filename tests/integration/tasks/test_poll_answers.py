@@ -112,8 +112,8 @@ class Pauses:
 
     def look(self) -> bool:
         """Note the rows that have had their first check; whether all have."""
-        fleet, now = self._fleet, self._fleet.ledger.now()
-        records = fleet.ledger.records(list(self.ids.values()))
+        fleet, now = self._fleet, self._fleet.ledger.queries.now()
+        records = fleet.ledger.queries.records(list(self.ids.values()))
         for name, record in zip(self.ids, records, strict=True):
             if name not in self.found and record is not None and record.polls:
                 assert "generating" == record.state, (name, record)

@@ -37,5 +37,7 @@ def test_chain_chord_and_fifty_in_flight(pool: str, make_fleet: Callable[..., Fl
     assert ["succeeded"] * 50 == [outcome["status"] for outcome in fifty.get(timeout=60)]
     stats = fleet.emulator.stats()
     assert (59, 59, 0) == (stats["creates"], stats["created"], stats["duplicates"])
-    assert {"succeeded": 59} == {k: n for k, n in fleet.ledger.counts().items() if k == "succeeded"}
+    assert {"succeeded": 59} == {
+        k: n for k, n in fleet.ledger.queries.counts().items() if k == "succeeded"
+    }
     assert "Traceback" not in fleet.logs

@@ -24,12 +24,12 @@ def test_redelivery_while_it_runs_never_submits(shared: Fleet) -> None:
     """A message that the broker delivers again while the generation runs changes nothing."""
     shared.emulator.faults(lives=[{"end": "never"}])
     task_id, log = started(shared), Log(shared)
-    before = shared.ledger.record(task_id)
+    before = shared.ledger.queries.record(task_id)
 
     one(shared).apply_async(task_id=task_id)
     log.wait_for(DUPLICATE)
 
-    after = shared.ledger.record(task_id)
+    after = shared.ledger.queries.record(task_id)
     assert before.remote_id == after.remote_id
     assert "generating" == after.state
     assert 1 == shared.emulator.stats()["creates"]
@@ -47,7 +47,7 @@ def test_redelivery_after_the_end_never_submits_nor_delivers(shared: Fleet) -> N
 
     assert "SUCCESS" == again.state
     assert outcome == again.get(timeout=5)
-    assert 1 == shared.ledger.record(task_id).deliveries
+    assert 1 == shared.ledger.queries.record(task_id).deliveries
     assert 1 == shared.emulator.stats()["creates"]
 
 

@@ -21,7 +21,7 @@ def test_wake_without_a_record_creates_nothing(shared: Fleet) -> None:
     one(shared).apply_async(task_id=task_id, headers={MARKER: "an-epoch"})
 
     log.wait_for(STALE)
-    assert shared.ledger.record(task_id) is None
+    assert shared.ledger.queries.record(task_id) is None
     assert 0 == shared.emulator.stats()["creates"]
 
 
@@ -33,7 +33,7 @@ def test_wake_of_another_epoch_changes_nothing(shared: Fleet) -> None:
     one(shared).apply_async(task_id=task_id, headers={MARKER: "an-epoch"})
 
     log.wait_for(STALE)
-    assert "generating" == shared.ledger.record(task_id).state
+    assert "generating" == shared.ledger.queries.record(task_id).state
     assert 1 == shared.emulator.stats()["creates"]
 
 
@@ -45,7 +45,7 @@ def test_early_wake_changes_nothing(shared: Fleet) -> None:
     parked(shared, task_id).apply_async()
 
     log.wait_for(BUSY)
-    assert "generating" == shared.ledger.record(task_id).state
+    assert "generating" == shared.ledger.queries.record(task_id).state
     assert 1 == shared.emulator.stats()["creates"]
 
 
@@ -67,7 +67,7 @@ def test_repeated_wakes_deliver_once(shared: Fleet, tmp_path: Path) -> None:
 
     log.wait_for(BUSY, times=2)
     assert "ran\n" == notes.read_text()
-    assert 1 == shared.ledger.record(task_id).deliveries
+    assert 1 == shared.ledger.queries.record(task_id).deliveries
 
 
 def parked(fleet: Fleet, task_id: str):

@@ -121,14 +121,14 @@ def test_not_created_waits_as_asked(accounts: Fleet) -> None:
         for name in ids:
             until = redis.hget(f"{prefix}gate:{name}", "until")
             if until and name not in pauses:
-                pauses[name] = float(until) - accounts.ledger.now()
+                pauses[name] = float(until) - accounts.ledger.queries.now()
         return len(pauses) == len(ids)
 
     wait_until(all_paused, what="every account to pause")
 
     odd = {n: p for n, p in pauses.items() if not NOT_CREATED[n][1] <= p <= NOT_CREATED[n][2]}
     assert {} == odd
-    states = {name: accounts.ledger.record(task_id).state for name, task_id in ids.items()}
+    states = {name: accounts.ledger.queries.record(task_id).state for name, task_id in ids.items()}
     assert {"waiting"} == set(states.values())
     assert (len(ids), 0) == tuple(
         accounts.emulator.stats()[name] for name in ("creates", "created")

@@ -99,7 +99,7 @@ def test_resume_keeps_the_profile_and_path(shared: Fleet) -> None:
     """The signature of resume holds path, id, profile and poll interval of the record."""
     shared.emulator.faults(lives=[{"end": "never"}])
     task_id = started(shared)
-    record = shared.ledger.record(task_id)
+    record = shared.ledger.queries.record(task_id)
 
     signature = resume(task_id, app=shared.app)
 

@@ -16,7 +16,7 @@ from support.waiting import wait_until
 from mulequeue.engine.followups.attempts import Heartbeat
 from mulequeue.engine.worker_context import worker_context
 from mulequeue.errors import DownloadError
-from mulequeue.ledger import Wake, pack
+from mulequeue.ledger import Effects, Wake, pack
 
 
 def test_same_download_message_twice_fetches_once(shared: Fleet, tmp_path: Path) -> None:
@@ -27,7 +27,7 @@ def test_same_download_message_twice_fetches_once(shared: Fleet, tmp_path: Path)
     task_id, log = new_id(), Log(shared)
     note = shared.task("user.note", path=notes)
     download.apply_async(task_id=task_id, link=note).get(timeout=30)
-    wait_until(lambda: shared.ledger.transfer_result(task_id), what="the end of the download")
+    wait_until(lambda: shared.ledger.leases.result(task_id), what="the end of the download")
 
     download.apply_async(task_id=task_id, link=note)
 
@@ -42,7 +42,7 @@ def test_same_notification_message_twice_tells_once(shared: Fleet, receiver: Raw
     notify = shared.task("mulequeue.notify", outcome, f"{receiver.url}/hook")
     task_id, log = new_id(), Log(shared)
     notify.apply_async(task_id=task_id).get(timeout=30)
-    wait_until(lambda: shared.ledger.transfer_result(task_id), what="the end of the notification")
+    wait_until(lambda: shared.ledger.leases.result(task_id), what="the end of the notification")
 
     notify.apply_async(task_id=task_id)
 
@@ -62,7 +62,7 @@ def test_same_message_that_has_nothing_to_do_twice(
     task_id, log = new_id(), Log(shared)
     note = shared.task("user.note", path=notes)
     assert failed == passing.apply_async(task_id=task_id, link=note).get(timeout=30)
-    wait_until(lambda: shared.ledger.transfer_result(task_id), what="the end")
+    wait_until(lambda: shared.ledger.leases.result(task_id), what="the end")
 
     passing.apply_async(task_id=task_id, link=note)
 
@@ -104,7 +104,7 @@ def test_a_wake_that_cannot_be_made_holds_up_no_other(shared: Fleet) -> None:
     bad = shared.task("mulequeue.notify", 1, 2, 3, 4)
     good = shared.task("user.noop").set(task_id=task_id)
 
-    assert 1 == ctx.wake_blocking([Wake("bad", pack(bad)), Wake(task_id, pack(good))])
+    ctx.carry_out(Effects((Wake("bad", pack(bad)), Wake(task_id, pack(good))))).result()
 
     assert shared.app.AsyncResult(task_id).get(timeout=30)
 
@@ -181,7 +181,7 @@ def test_leases_are_kept_while_transfers_run(shared: Fleet) -> None:
     ctx, run = worker_context(shared.app), new_id()
     ids = [new_id() for _ in range(5)]
     for task_id in ids:
-        ctx.ledger.begin_transfer(task_id, run, dict(shared.task("user.noop")))
+        ctx.ledger.leases.begin(task_id, run, dict(shared.task("user.noop")))
 
     def ends() -> list[float]:
         due = f"{shared.ledger.prefix}due"
@@ -196,4 +196,4 @@ def test_leases_are_kept_while_transfers_run(shared: Fleet) -> None:
 
     wait_until(lambda: all(thread.name != "mulequeue-leases" for thread in threading.enumerate()))
     for task_id in ids:
-        assert ctx.ledger.end_transfer(task_id, run, {}, ttl_seconds=60)
+        assert ctx.ledger.leases.end(task_id, run, {}, ttl_seconds=60)

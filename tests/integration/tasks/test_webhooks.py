@@ -50,7 +50,7 @@ def watched(fleet: Fleet) -> tuple[str, str]:
     """Task id and remote id of a generation that no status check will end."""
     fleet.emulator.faults(lives=[{"end": "never"}])
     task_id = started(fleet, poll_interval=NEVER)
-    return task_id, fleet.ledger.record(task_id).remote_id
+    return task_id, fleet.ledger.queries.record(task_id).remote_id
 
 
 def answer(fleet: Fleet, remote_id: str) -> dict:
@@ -78,7 +78,7 @@ def test_a_failure_is_told_with_its_reason(shared: Fleet, post: Post) -> None:
     shared.emulator.faults(lives=[{"end": "never"}])
     task_id = started(shared, poll_interval=NEVER, on_failure="return")
     error = {"code": 3001, "title": "Invalid Request", "detail": "not allowed"}
-    failed = ended(shared.ledger.record(task_id).remote_id, "failed")
+    failed = ended(shared.ledger.queries.record(task_id).remote_id, "failed")
     failed["task_info"]["error"] = error
 
     post(event(failed, kind="task.failed"))
@@ -100,7 +100,7 @@ def test_a_webhook_before_the_id_is_recorded_is_kept(shared: Fleet, post: Post) 
 
     assert (200, "early") == (early.status_code, early.text)
     assert "succeeded" == result.get(timeout=30)["status"]
-    assert {"early": 1} == shared.ledger.webhook_counts()
+    assert {"early": 1} == shared.ledger.webhooks.counts()
 
 
 def test_an_event_that_comes_again_changes_nothing(
@@ -131,7 +131,7 @@ def test_a_webhook_after_a_status_check_changes_nothing(shared: Fleet, post: Pos
     reply = post(event(ended(before.remote_id, "failed"), kind="task.failed"))
 
     assert (200, "known before") == (reply.status_code, reply.text)
-    assert before == shared.ledger.record(task_id)
+    assert before == shared.ledger.queries.record(task_id)
 
 
 def test_webhooks_and_status_checks_together_deliver_once(
@@ -162,7 +162,7 @@ def test_webhooks_and_status_checks_together_deliver_once(
 def test_events_on_the_way_change_nothing(shared: Fleet, post: Post) -> None:
     """Creation, words that are not known, and an end without files leave it to status checks."""
     task_id, remote_id = watched(shared)
-    before = shared.ledger.record(task_id)
+    before = shared.ledger.queries.record(task_id)
 
     pending = post(event(ended(remote_id, "pending"), kind="task.created"))
     unknown = post(event(ended(remote_id, "resting"), kind="task.succeeded"))
@@ -172,7 +172,7 @@ def test_events_on_the_way_change_nothing(shared: Fleet, post: Post) -> None:
     assert {(200, "other")} == {
         (it.status_code, it.text) for it in (pending, unknown, bare, tomorrow)
     }
-    assert before == shared.ledger.record(task_id)
+    assert before == shared.ledger.queries.record(task_id)
 
 
 def test_an_unknown_generation_is_taken_and_counted(shared: Fleet, post: Post) -> None:
@@ -180,7 +180,7 @@ def test_an_unknown_generation_is_taken_and_counted(shared: Fleet, post: Post) -
     reply = post(event(ended("5d0a1c4e-0000-4000-8000-000000000000")))
 
     assert 200 == reply.status_code
-    assert {"early": 1} == shared.ledger.webhook_counts()
+    assert {"early": 1} == shared.ledger.webhooks.counts()
 
 
 def test_an_id_that_came_late_does_not_end_its_record(shared: Fleet, post: Post) -> None:
@@ -192,7 +192,7 @@ def test_an_id_that_came_late_does_not_end_its_record(shared: Fleet, post: Post)
     reply = post(event(ended(other)))
 
     assert "known before" == reply.text
-    assert "generating" == shared.ledger.record(task_id).state
+    assert "generating" == shared.ledger.queries.record(task_id).state
 
 
 def test_a_low_balance_is_a_signal(post: Post, web: Celery) -> None:
@@ -276,11 +276,14 @@ def test_status_checks_become_rare_and_return(shared: Fleet, post: Post) -> None
     """Webhooks that come slow a profile's checks down; one that fails to come ends that."""
     _, remote_id = watched(shared)
     post(event(answer(shared, remote_id)))
-    assert {"default"} == shared.ledger.with_webhooks(["default", "other"])
+    assert {"default"} == shared.ledger.webhooks.working_profiles(["default", "other"])
     log = Log(shared)
 
     shared.emulator.reset_faults()
     one(shared).apply_async(task_id=new_id()).get(timeout=30)
 
-    wait_until(lambda: not shared.ledger.with_webhooks(["default"]), what="the cadence to return")
+    wait_until(
+        lambda: not shared.ledger.webhooks.working_profiles(["default"]),
+        what="the cadence to return",
+    )
     assert "broke off" not in log.text

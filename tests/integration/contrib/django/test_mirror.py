@@ -37,7 +37,7 @@ def test_a_generation_under_way_is_a_row(project: DjangoProject) -> None:
     task_id = start(project)
 
     row = row_when(project, task_id, state="generating")
-    assert row["remote_id"] == project.fleet.ledger.record(task_id).remote_id
+    assert row["remote_id"] == project.fleet.ledger.queries.record(task_id).remote_id
 
 
 def test_a_failure_is_a_row_with_its_reason(project: DjangoProject) -> None:

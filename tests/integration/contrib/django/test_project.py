@@ -31,7 +31,7 @@ def test_on_commit_sends_after_the_transaction(project: DjangoProject) -> None:
     project.shell(ON_COMMIT.format(task_id=committed, fails=False))
 
     project.fleet.wait_for_state(committed, "generating", "settled", "delivering", "delivered")
-    assert project.fleet.ledger.record(rolled_back) is None
+    assert project.fleet.ledger.queries.record(rolled_back) is None
 
 
 def test_files_go_to_the_default_storage(project: DjangoProject) -> None:

@@ -26,7 +26,8 @@ class Process:
 
     def __init__(self, samples: list[DurationSample] | None, **settings: Any) -> None:
         self.settings = Settings(api_key="key", **settings)
-        self.ledger, self.state, self.reads = self, dict[str, Any](), 0
+        self.ledger = self.queries = self
+        self.state, self.reads = dict[str, Any](), 0
         self._lives = samples
 
     def durations(self, path: str) -> list[DurationSample]:

@@ -1,0 +1,68 @@
+"""Webhooks in the ledger: events that arrived, early ends, and profiles that receive webhooks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from mulequeue.ledger.keyspace import Keyspace, texts
+from mulequeue.ledger.types import EventResult
+
+SEEN_SECONDS = 3 * 24 * 3600
+EARLY_SECONDS = 3600
+WORKING_SECONDS = 600
+"""Webhooks count as working for this long after the last event, unless a status check was faster."""
+
+
+class Webhooks:
+    """Written by the receiver of webhooks, read by the poll loop."""
+
+    def __init__(self, keys: Keyspace) -> None:
+        self._redis, self._prefix, self._run = keys.redis, keys.prefix, keys.run
+
+    def record_event(
+        self, event_id: str, remote_id: str | None = None, end: Mapping[str, Any] | None = None
+    ) -> tuple[EventResult, str | None]:
+        """Record an event; return what it is, and the task id of a known generation.
+
+        :param remote_id: of the generation that it ends; None: it ends none.
+        :param end: kept if the id is not recorded yet.
+        """
+        text = json.dumps(end, ensure_ascii=False) if end else ""
+        result, *task = self._run(
+            "webhook", event_id, remote_id or "", text, SEEN_SECONDS, EARLY_SECONDS
+        )
+        return EventResult(result.decode()), task[0].decode() if task and task[0] else None
+
+    def forget_event(self, event_id: str) -> None:
+        """Forget an event that could not be processed, so that a repetition of it is accepted."""
+        self._redis.delete(f"{self._prefix}event:{event_id}")
+
+    def early_end(self, remote_id: str) -> dict[str, Any] | None:
+        """Return the end that a webhook reported before the id was recorded."""
+        text = self._redis.get(f"{self._prefix}early:{remote_id}")
+        return None if text is None else json.loads(text)
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of events per :class:`EventResult`."""
+        found = texts(self._redis.hgetall(f"{self._prefix}webhooks"))
+        return {name: int(count) for name, count in found.items()}
+
+    # -- whether they arrive -------------------------------------------------------------------
+
+    def record_webhook(self, profile: str, at: float) -> None:
+        """Record that a webhook arrived for this profile, at that time (unix seconds)."""
+        self._redis.set(f"{self._prefix}webhooks:{profile}", f"{at:.3f}", ex=WORKING_SECONDS)
+
+    def record_missed_webhook(self, profile: str) -> None:
+        """Record that a status check found an end that no webhook had reported."""
+        self._redis.delete(f"{self._prefix}webhooks:{profile}")
+
+    def working_profiles(self, profiles: Iterable[str]) -> set[str]:
+        """Return those of the profiles that webhooks arrive for."""
+        names = list(profiles)
+        if not names:
+            return set()
+        found = self._redis.mget([f"{self._prefix}webhooks:{name}" for name in names])
+        return {name for name, at in zip(names, found, strict=True) if at is not None}
