@@ -1,4 +1,4 @@
-"""``mulequeue emulator``, the same as ``python -m mulequeue.emulator``."""
+"""The command ``mulequeue emulator``, also run by ``python -m mulequeue.emulator``."""
 
 from __future__ import annotations
 
@@ -13,19 +13,24 @@ from mulequeue.errors import ConfigurationError
 
 @click.command("emulator")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=8787, show_default=True, help="Port of the API; 0: a free one.")
-@click.option("--asset-port", default=0, show_default=True, help="Port of the asset host.")
-@click.option("--min-seconds", default=2.0, show_default=True, help="A generation takes at least.")
-@click.option("--max-seconds", default=5.0, show_default=True, help="A generation takes at most.")
-@click.option("--seed", type=int, help="The same times for the same inputs.")
-@click.option("--require-key", metavar="KEY", help="Accept this key only. Default: any key.")
+@click.option("--port", default=8787, show_default=True, help="Port of the API; 0: a free port.")
+@click.option(
+    "--asset-port", default=0, show_default=True, help="Port of the asset host; 0: a free port."
+)
+@click.option(
+    "--min-seconds", default=2.0, show_default=True, help="Shortest duration of a generation."
+)
+@click.option(
+    "--max-seconds", default=5.0, show_default=True, help="Longest duration of a generation."
+)
+@click.option("--seed", type=int, help="Seed of the durations: equal inputs take equal times.")
+@click.option("--require-key", metavar="KEY", help="Accept only this key. Default: any key.")
 @click.option(
     "--scenario",
     metavar="FILE",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="JSON object of faults to start with.",
+    help="JSON file with the faults at start.",
 )
-@click.option("--exit-with-stdin", is_flag=True, help="End when standard input ends.")
 def emulator_command(
     host: str,
     port: int,
@@ -35,12 +40,11 @@ def emulator_command(
     seed: int | None,
     require_key: str | None,
     scenario: Path | None,
-    exit_with_stdin: bool,
 ) -> None:
     """Run an emulator of the MuleRouter API: it answers like the API and costs nothing.
 
-    It accepts any key; its pictures, clips and melodies are drawn from the prompts. Point
-    MULEROUTER_BASE_URL at the address it prints.
+    It accepts any key and makes pictures, clips and melodies from the prompts. Set
+    MULEROUTER_BASE_URL to the address that it prints.
     """
     from mulequeue.emulator.server import serve
 
@@ -56,7 +60,6 @@ def emulator_command(
             require_key=require_key,
             faults=faults,
             ready=lambda url: click.echo(f"mulequeue emulator on {url}"),
-            exit_with_stdin=exit_with_stdin,
         )
     except ValueError as exc:
         raise click.UsageError(str(exc)) from None
@@ -65,7 +68,7 @@ def emulator_command(
     except OSError as exc:
         raise click.ClickException(
             f"Cannot listen on {host} port {port}: {exc.strerror or exc}. "
-            "Give another --port; 0 takes a free one."
+            "Set another --port; 0 uses a free port."
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""The emulator as a process of its own, for tests and the demo."""
+"""The emulator in a child process, for tests and the demo."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import json
 import subprocess
 import sys
 import urllib.parse
-from types import TracebackType
 from typing import Any, Self
+
+from mulequeue.emulator.child_process import Child
 
 _READY = "mulequeue emulator on "
 
@@ -16,7 +17,7 @@ _READY = "mulequeue emulator on "
 class EmulatorProcess:
     """Starts ``python -m mulequeue.emulator`` on a free port and stops it again.
 
-    The child watches its standard input and ends when this process does, however that happens::
+    The child ends with this process, even when this process is killed::
 
         with EmulatorProcess(min_seconds=0.1, max_seconds=0.2) as emulator:
             emulator.faults(creates=[{"do": "hold"}])
@@ -24,11 +25,11 @@ class EmulatorProcess:
             emulator.wait(held_creates=1)
             emulator.release()
 
-    :param min_seconds, max_seconds: how long a generation takes.
-    :param port: of the API; 0: a free one.
+    :param min_seconds, max_seconds: shortest and longest duration of a generation.
+    :param port: port of the API; 0: a free port.
     :param seed, require_key, scenario: as the command's options.
-    :param faults: faults in force before this returns, as :meth:`faults` takes them.
-    :raises RuntimeError: the program did not start; its own words are on standard error.
+    :param faults: initial faults, as in :meth:`faults`.
+    :raises RuntimeError: the program did not start; its error is on standard error.
     """
 
     def __init__(
@@ -53,61 +54,62 @@ class EmulatorProcess:
             "--scenario": scenario,
         }
         given = [f"{name}={value}" for name, value in options.items() if value is not None]
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "mulequeue.emulator", "--exit-with-stdin", *given],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self.url = self._ready()
+        command = [sys.executable, "-m", "mulequeue.emulator", *given]
+        self._child = Child("emulator", command, output=subprocess.PIPE, errors=None)
+        self.url = self._read_url()
         if faults:
             self.faults(**faults)
 
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
     def stats(self) -> dict[str, int]:
-        """The counters by name."""
+        """Return the counters by name."""
         return self._object("GET", "stats")
 
     def creates(self) -> list[dict[str, Any]]:
-        """What creates sent, in order: ``[{path, body, remote_id}]``; remote_id None: refused."""
+        """Return the received creates in order: ``[{path, body, remote_id, at}]``.
+
+        ``remote_id`` is None for a rejected create; ``at`` is the arrival in unix seconds.
+        """
         return list(self._call("GET", "creates"))
 
     def generations(self) -> list[dict[str, Any]]:
-        """``[{remote_id, api_path, status, prompt, polls, created, polled}]``; times: unix seconds."""
+        """Return ``[{remote_id, api_path, status, prompt, polls, created, polled, ended}]``.
+
+        The last three are unix seconds: of the create, of each poll, and of the end (None before).
+        """
         return list(self._call("GET", "generations"))
 
     def faults(self, **faults: Any) -> dict[str, Any]:
-        """Set these faults, leave the others; all of them come back.
+        """Set these faults, keep the others, and return all of them.
 
-        :raises ValueError: an unknown key or a wrong value, named with what is known.
+        :raises ValueError: an unknown key or a wrong value; the text lists the known ones.
         """
         return self._object("POST", "faults", faults)
 
     def reset_faults(self) -> None:
-        """The faults it was started with; whoever is held goes on."""
+        """Restore the initial faults and release held requests."""
         self._call("DELETE", "faults")
 
     def reset(self) -> None:
-        """Forget generations, counters and faults."""
+        """Delete generations and webhook deliveries, and reset counters and faults."""
         self._call("POST", "reset")
 
     def release(self, kind: str | None = None, count: int | None = None) -> int:
-        """Let held requests go on; how many that were.
+        """Release held requests and return their number.
 
         :param kind: ``creates``, ``polls`` or ``downloads``; None: all.
-        :param count: how many, the longest held first; None: all.
+        :param count: the number of requests, the longest held first; None: all.
         """
         return int(self._object("POST", "release", {"kind": kind, "count": count})["released"])
 
     def finish(self, remote_id: str) -> None:
-        """End this generation now. Raises ValueError for an unknown one."""
+        """End this generation now.
+
+        :raises ValueError: there is no such generation.
+        """
         self._call("POST", "finish", {"remote_id": remote_id})
 
     def webhook(self, url: str, **endpoint: Any) -> dict[str, Any]:
-        """Tell this URL of creations and ends; the endpoint as it is now, with its ``secret``.
+        """Send webhooks to this URL; return the new endpoint, including its ``secret``.
 
         :param endpoint: the other fields of :class:`mulequeue.emulator.webhook_endpoints.Endpoint`.
         :raises ValueError: an unknown field or a wrong value.
@@ -115,64 +117,49 @@ class EmulatorProcess:
         return self._object("POST", "webhooks", {"url": url, **endpoint})
 
     def webhooks(self) -> list[dict[str, Any]]:
-        """``[{delivery_id, event_id, type, url, answers}]``."""
+        """Return the deliveries: ``[{delivery_id, event_id, type, url, answers}]``."""
         return list(self._object("GET", "webhooks")["deliveries"])
 
     def send_webhook(self, event: str = "balance.low", **data: Any) -> str:
-        """Send an event of your own making; its id."""
+        """Send an event and return its id."""
         body = {"type": event, "data": data} if data else {"type": event}
         return str(self._object("POST", "send", body)["id"])
 
     def wait(self, *, timeout_seconds: float = 30.0, **counters: int) -> dict[str, int]:
-        """Wait until every counter named has reached its value; the counters then.
+        """Wait until each named counter has reached its value, then return all counters.
 
-        :raises TimeoutError: it took longer; the text has the counters.
+        :raises TimeoutError: a counter did not reach its value; the text has the counters.
         """
         query = urllib.parse.urlencode({**counters, "timeout": timeout_seconds})
-        return self._object("GET", f"wait?{query}", patience_seconds=timeout_seconds + 30)
+        return self._object("GET", f"wait?{query}", timeout_seconds=timeout_seconds + 30)
 
     def stop(self) -> None:
-        """End the process; once is enough, twice does no harm."""
-        if self._process.poll() is None:
-            self._process.terminate()
-        try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                pipe.close()
+        """Stop the process and wait until it has ended; a second call does nothing."""
+        self._child.stop()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def _ready(self) -> str:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
+    def _read_url(self) -> str:
+        process = self._child.process
+        assert process.stdout is not None
+        line = process.stdout.readline().decode()
         if not line.startswith(_READY):
             self.stop()
-            raise RuntimeError(f"The emulator did not start (exit {self._process.returncode}).")
+            raise RuntimeError(f"The emulator did not start (exit {process.returncode}).")
         return line.removeprefix(_READY).strip()
 
     def _object(self, method: str, path: str, body: Any = None, **more: float) -> dict[str, Any]:
         return dict(self._call(method, path, body, **more))
 
-    def _call(
-        self, method: str, path: str, body: Any = None, patience_seconds: float = 60.0
-    ) -> Any:
-        # http.client knows no proxy settings, which must not come between a test and its server.
-        where = urllib.parse.urlsplit(self.url)
+    def _call(self, method: str, path: str, body: Any = None, timeout_seconds: float = 60.0) -> Any:
+        # http.client ignores proxy settings, which must not apply between a test and its server.
+        address = urllib.parse.urlsplit(self.url)
         connection = http.client.HTTPConnection(
-            where.hostname or "", where.port, timeout=patience_seconds
+            address.hostname or "", address.port, timeout=timeout_seconds
         )
         try:
             sent = None if body is None else json.dumps(body)
@@ -182,7 +169,7 @@ class EmulatorProcess:
         finally:
             connection.close()
         if response.status == 408:
-            raise TimeoutError(f"The emulator waited in vain for {path}: {answer}")
+            raise TimeoutError(f"The counters did not reach {path}: {answer}")
         if response.status >= 400:
             raise ValueError(answer["error"])
         return answer

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
-import threading
 from collections.abc import AsyncIterator, Callable
 
 from aiohttp.web import BaseRequest, Server, ServerRunner, StreamResponse, TCPSite
@@ -26,10 +24,10 @@ _MAX_BODY = 256 * 1024**2  # files travel in bodies as base64
 async def running(
     state: State, host: str = "127.0.0.1", port: int = 0, asset_port: int = 0
 ) -> AsyncIterator[str]:
-    """The emulator inside an event loop; gives its URL.
+    """Run the emulator in this event loop while the block runs; yield its URL.
 
-    :param port: of the API; 0: a free one.
-    :param asset_port: of the asset host; 0: a free one.
+    :param port: port of the API; 0: a free port.
+    :param asset_port: port of the asset host; 0: a free port.
     :raises ConfigurationError: Pillow or PyAV is not installed.
     :raises OSError: a port is in use.
     """
@@ -45,10 +43,10 @@ async def running(
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(media.close)
         stack.push_async_callback(api.webhooks.close)
-        origin = await stack.enter_async_context(_listening(assets.handle, host, asset_port))
-        # Listening on every address: an asset URL names the one that the client reached.
+        origin = await stack.enter_async_context(_listen(assets.handle, host, asset_port))
+        # When listening on every address, an asset URL has the host that the client reached.
         state.asset_origin = origin.replace(_EVERY_ADDRESS, "{host}")
-        url = await stack.enter_async_context(_listening(handle, host, port))
+        url = await stack.enter_async_context(_listen(handle, host, port))
         stack.callback(state.close)
         yield url
 
@@ -64,17 +62,15 @@ def serve(
     require_key: str | None = None,
     faults: Faults | None = None,
     ready: Callable[[str], None] = lambda url: None,
-    exit_with_stdin: bool = False,
 ) -> None:
     """Run the emulator until SIGINT or SIGTERM.
 
-    :param port, asset_port: of the API and the asset host; 0: free ones.
-    :param min_seconds, max_seconds: how long a generation takes, evenly spread.
-    :param seed: the same times for the same bodies; None: by chance.
-    :param require_key: the only key that is accepted; None: any.
-    :param faults: in force from the start, and again after a reset.
-    :param ready: called with the URL once it answers.
-    :param exit_with_stdin: end as well when standard input does, as when the parent dies.
+    :param port, asset_port: ports of the API and the asset host; 0: free ports.
+    :param min_seconds, max_seconds: range of the uniformly distributed durations.
+    :param seed: makes durations depend on the bodies only; None: random durations.
+    :param require_key: the only accepted key; None: any key.
+    :param faults: active from the start, and again after a reset.
+    :param ready: called with the URL when the emulator answers.
     :raises ConfigurationError: Pillow or PyAV is not installed.
     :raises OSError: a port is in use.
     :raises ValueError: min_seconds is more than max_seconds.
@@ -84,39 +80,26 @@ def serve(
         faults.require_key = require_key
     state = State(min_seconds=min_seconds, max_seconds=max_seconds, seed=seed, faults=faults)
     listening = running(state, host, port, asset_port)
-    asyncio.run(_serve(listening, ready, exit_with_stdin))
+    asyncio.run(_serve(listening, ready))
 
 
 async def _serve(
-    listening: contextlib.AbstractAsyncContextManager[str],
-    ready: Callable[[str], None],
-    exit_with_stdin: bool,
+    listening: contextlib.AbstractAsyncContextManager[str], ready: Callable[[str], None]
 ) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     async with listening as url:
-        if exit_with_stdin:
-            watch = threading.Thread(target=_watch_stdin, args=(loop, stop), daemon=True)
-            watch.start()
         ready(url)
         await stop.wait()
 
 
-def _watch_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
-    with contextlib.suppress(OSError):
-        while os.read(0, 4096):
-            pass
-    with contextlib.suppress(RuntimeError):  # the loop is closed: it has stopped already
-        loop.call_soon_threadsafe(stop.set)
-
-
 @contextlib.asynccontextmanager
-async def _listening(
+async def _listen(
     handler: Callable[[BaseRequest], object], host: str, port: int
 ) -> AsyncIterator[str]:
-    # One handler, no routes, no access log: a status check stays cheap.
+    # One handler, no routes and no access log keep a status check cheap.
     server = Server(handler, request_factory=_request, access_log=None)  # type: ignore[arg-type]
     runner = ServerRunner(server, shutdown_timeout=0.5)
     await runner.setup()

@@ -1,8 +1,9 @@
-"""A fleet in the foreground, for one person at one machine."""
+"""``mulequeue dev``: a fleet in the foreground, for one person on one machine."""
 
 from __future__ import annotations
 
 import os
+import queue
 import re
 import socket
 import subprocess
@@ -15,15 +16,10 @@ from urllib.parse import urlsplit
 import click
 
 from mulequeue.cli.app import redis_problem
+from mulequeue.emulator.child_process import Child, stop_all
 from mulequeue.errors import ConfigurationError
 from mulequeue.local.embedded_redis import start_redis
-from mulequeue.local.processes import (
-    Child,
-    free_port,
-    sigterm_as_interrupt,
-    stop_all,
-    worker_command,
-)
+from mulequeue.local.processes import free_port, sigterm_as_interrupt, worker_command
 from mulequeue.settings import Settings
 
 FOLDER = ".mulequeue"
@@ -34,9 +30,9 @@ _READY_SECONDS = 20.0
 
 
 def run_dev(settings: Settings, app: str, concurrency: int) -> int:
-    """Run until Ctrl-C, or until one of the processes ends by itself; the exit code.
+    """Run until Ctrl-C, or until the worker or the poller ends, and return the exit code.
 
-    :param app: what goes behind ``celery -A``.
+    :param app: the argument of ``celery -A``.
     :raises ConfigurationError: no Redis answers and none can be started.
     """
     with sigterm_as_interrupt(), ExitStack() as stack:
@@ -54,7 +50,7 @@ def run_dev(settings: Settings, app: str, concurrency: int) -> int:
 
 
 def _redis(stack: ExitStack, settings: Settings) -> str:
-    """The URL of a Redis that answers; one on this machine is started if it does not."""
+    """Return the URL of a Redis that answers; start one if a local Redis does not answer."""
     url = settings.redis_url
     problem = redis_problem(url)
     if problem is None:
@@ -62,8 +58,8 @@ def _redis(stack: ExitStack, settings: Settings) -> str:
     parts = urlsplit(url)
     if parts.hostname not in ("127.0.0.1", "localhost", "::1") or parts.password:
         raise ConfigurationError(
-            f"The Redis of the settings does not answer: {problem}. Start it, or unset "
-            "MULEQUEUE_REDIS_URL: then one is started here."
+            f"The Redis of the settings does not answer: {problem}. Start it. Or unset "
+            "MULEQUEUE_REDIS_URL: this command then starts a Redis on this machine."
         )
     folder = Path(FOLDER).resolve()
     folder.mkdir(exist_ok=True)
@@ -74,7 +70,7 @@ def _redis(stack: ExitStack, settings: Settings) -> str:
 
 
 def _emulator(stack: ExitStack) -> dict[str, str]:
-    """Start the emulator; the variables that point at it."""
+    """Start the emulator and return the environment variables that point at it."""
     port = EMULATOR_PORT if _is_free(EMULATOR_PORT) else free_port()
     command = [sys.executable, "-m", "mulequeue.emulator", "--port", str(port)]
     child = Child("emulator", command, output=subprocess.PIPE, env={"PYTHONUNBUFFERED": "1"})
@@ -82,7 +78,7 @@ def _emulator(stack: ExitStack) -> dict[str, str]:
     ready = threading.Event()
     _show(child, when=(_EMULATOR_READY, ready))
     if not ready.wait(_READY_SECONDS) or not child.is_running:
-        raise ConfigurationError("The emulator did not start; its words are above.")
+        raise ConfigurationError("The emulator did not start; its output is above.")
     return {
         "MULEROUTER_BASE_URL": f"http://127.0.0.1:{port}",
         "MULEROUTER_API_KEY": "emulator",
@@ -95,7 +91,7 @@ def _is_free(port: int) -> bool:
 
 
 def _workers(settings: Settings, app: str, concurrency: int, env: dict[str, str]) -> list[Child]:
-    """The worker and the poller, so that a backlog of submissions never holds up the polling."""
+    """Start a worker, and a poller so that a backlog of submissions does not delay the polling."""
     internal = f"{settings.poll_queue},{settings.wake_queue}"
     pid = os.getpid()
     options = {
@@ -103,18 +99,18 @@ def _workers(settings: Settings, app: str, concurrency: int, env: dict[str, str]
         "poller": ("--concurrency", "2", "-Q", internal),
     }
     children = []
-    for name, given in options.items():
+    for name, own_options in options.items():
         host = ("--hostname", f"{name}-{pid}@%h", "--loglevel", "INFO")
-        command = worker_command(*given, *host, app=app)
+        command = worker_command(*own_options, *host, app=app)
         children.append(Child(name, command, env=env, output=subprocess.PIPE))
         _show(children[-1])
     return children
 
 
 def _show(child: Child, when: tuple[str, threading.Event] | None = None) -> None:
-    """Print what a child writes, each line behind its name.
+    """Print the output of a child, each line after its name.
 
-    :param when: text, and an event that is set once it was written (or the child ended).
+    :param when: a text, and an event to set when the child has written it or has ended.
     """
     prefix = click.style(f"{child.name:<8} | ", fg=_COLOURS.get(child.name))
 
@@ -133,9 +129,9 @@ def _show(child: Child, when: tuple[str, threading.Event] | None = None) -> None
 
 
 def clean_line(line: str) -> str:
-    """A worker's log line as one person wants it: without the time, the process and the results.
+    """Return a worker's log line without time, process and task results.
 
-    Empty for a line that says nothing of its own ("received").
+    A "Task … received" line becomes empty.
     """
     line = re.sub(r"^\[[^]]*?: INFO/[^]]*\] ", "", line.rstrip())
     line = re.sub(r"^\[[^]]*?: (\w+)/[^]]*\] ", r"\1 ", line)
@@ -145,17 +141,17 @@ def clean_line(line: str) -> str:
 
 
 def _print_environment(env: dict[str, str]) -> None:
-    """What another terminal needs."""
-    lines = [f"export {name}={value}" for name, value in env.items() if _is_for_others(name, value)]
+    """Print the variables and the command for another terminal."""
+    lines = [f"export {name}={value}" for name, value in env.items() if _is_exported(name, value)]
     if "MULEROUTER_BASE_URL" in env:
-        click.echo("No key is set, so the API is an emulator: nothing is paid.")
+        click.echo("No API key is set, so the API is an emulator and nothing is paid.")
     click.echo("In another terminal:\n")
     for line in (*lines, 'mulequeue run alibaba/wan2.6-t2i "a mule at dawn"'):
         click.echo(f"  {line}")
     click.echo()
 
 
-def _is_for_others(name: str, value: str) -> bool:
+def _is_exported(name: str, value: str) -> bool:
     if name == "MULEQUEUE_REDIS_URL":
         from mulequeue.settings import DEFAULT_REDIS_URL
 
@@ -164,16 +160,13 @@ def _is_for_others(name: str, value: str) -> bool:
 
 
 def _until_one_ends(children: list[Child]) -> int:
-    ended: list[Child] = []
-    one = threading.Event()
+    ended: queue.SimpleQueue[Child] = queue.SimpleQueue()
 
     def wait_for(child: Child) -> None:
         child.process.wait()
-        ended.append(child)
-        one.set()
+        ended.put(child)
 
     for child in children:
         threading.Thread(target=wait_for, args=(child,), daemon=True).start()
-    one.wait()
-    click.echo(f"The {ended[0].name} ended by itself; stopping the rest.", err=True)
+    click.echo(f"The {ended.get().name} ended unexpectedly; stopping the others.", err=True)
     return 1

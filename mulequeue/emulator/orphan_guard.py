@@ -1,6 +1,6 @@
-"""Runs one command and ends it when standard input ends, however the starter died.
+"""Run one command, and end it when standard input ends, that is when the starting process ended.
 
-Started by path with ``python -I``, so it imports nothing of the package and is up in an instant.
+It is started by its path with ``python -I`` and imports nothing of the package, to start quickly.
 """
 
 import contextlib
@@ -12,10 +12,11 @@ import threading
 from types import FrameType
 
 GRACE_SECONDS = 6.0
+"""From SIGTERM to SIGKILL."""
 
 
 def main() -> int:
-    # A group of its own, so that a worker's pool goes with it.
+    # The command leads a process group, so that a worker's pool is killed with it.
     child = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL, start_new_session=True)
 
     def stop(_number: int = 0, _frame: FrameType | None = None) -> None:
@@ -24,7 +25,7 @@ def main() -> int:
             threading.Timer(GRACE_SECONDS, kill).start()
 
     def kill() -> None:
-        with contextlib.suppress(OSError):  # it is gone
+        with contextlib.suppress(OSError):  # the group has ended
             os.killpg(child.pid, signal.SIGKILL)
 
     def watch() -> None:
@@ -37,7 +38,7 @@ def main() -> int:
     threading.Thread(target=watch, daemon=True).start()
     code = child.wait()
     kill()
-    # Not sys.exit: a timer that still runs would be waited for.
+    # Not sys.exit, which waits for a timer that still runs.
     os._exit(code if code >= 0 else 128 - code)
 
 
