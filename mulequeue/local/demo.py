@@ -1,4 +1,4 @@
-"""The demo: a whole fleet for twenty seconds, pictures of it, and a page."""
+"""The demo: run a whole fleet for about twenty seconds, and write its pictures and a page."""
 
 from __future__ import annotations
 
@@ -11,45 +11,49 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mulequeue.cli.error_line import Interrupted
+from mulequeue.emulator.child_process import Child
 from mulequeue.errors import ConfigurationError, InputError, MuleQueueError
 from mulequeue.local import embedded_redis
-from mulequeue.local.processes import Child, sigterm_as_interrupt, temporary_folder, worker_command
+from mulequeue.local.processes import sigterm_as_interrupt, temporary_folder, worker_command
 from mulequeue.settings.redaction import redact
 
+if TYPE_CHECKING:
+    from mulequeue.testing.notification_recorder import Notification, Notifications
+
 MODEL = "alibaba/wan2.6-t2i"
-MOST = 2000
-TIMEOUT_SECONDS = 180.0
-"""Longer than any demo takes: then something is wrong, and the worker's log is shown."""
+MAX_COUNT = 2000
+MAX_WAIT_SECONDS = 180.0
+"""Longer than a demo takes. After this time it fails and prints the worker's log."""
 _LOG = "worker.log"
-_RESULTS_SECONDS = 600  # what is left of it on a Redis of the user's own
+_RESULTS_SECONDS = 600  # on the user's Redis, results that the cleanup missed expire after this
 _NOT_SETTINGS = ("MULEQUEUE_BROKER_URL", "MULEQUEUE_RESULT_BACKEND", "NO_PROXY", "no_proxy")
 
 
 def run_demo(count: int, output: str, *, as_json: bool = False) -> int:
-    """Run the whole thing; the exit code.
+    """Run the demo and return the exit code.
 
-    :param count: how many pictures.
+    :param count: the number of pictures.
     :param output: the folder for the pictures, ``index.html`` and the worker's log.
-    :raises ConfigurationError: no Redis to be had, a package is missing, or the folder cannot be
-        written.
+    :raises ConfigurationError: there is no Redis, a package is missing, or the folder is not
+        writable.
     """
-    if not 1 <= count <= MOST:
-        raise InputError(f"--count is {count}; it must be from 1 to {MOST}.")
-    own_url = os.environ.get("MULEQUEUE_REDIS_URL")
-    if not own_url:
-        embedded_redis.find_server()  # say at once that there is none
+    if not 1 <= count <= MAX_COUNT:
+        raise InputError(f"--count is {count}; it must be from 1 to {MAX_COUNT}.")
+    redis_url = os.environ.get("MULEQUEUE_REDIS_URL")
+    if not redis_url:
+        embedded_redis.find_server()  # fail before anything is started
     folder = _folder(output)
     try:
         with sigterm_as_interrupt(), ExitStack() as stack:
-            fleet = DemoFleet.start(stack, folder, own_url)
+            fleet = DemoFleet.start(stack, folder, redis_url)
             return _run_batch(fleet, count, folder, output, as_json=as_json)
     except KeyboardInterrupt:
-        raise Interrupted("Stopped; everything it started is gone. Again: mulequeue demo") from None
+        raise Interrupted("Stopped; all its processes have ended. Again: mulequeue demo") from None
 
 
 def _folder(output: str) -> Path:
@@ -59,29 +63,29 @@ def _folder(output: str) -> Path:
         (folder / _LOG).write_bytes(b"")
     except OSError as exc:
         raise ConfigurationError(
-            f"The folder {output} cannot be written: {exc.strerror}. Give another --output."
+            f"Cannot write to the folder {output}: {exc.strerror}. Set another --output."
         ) from None
     return folder
 
 
 @dataclass(frozen=True, kw_only=True)
 class DemoFleet:
-    """What the demo runs on."""
+    """The processes of the demo, and the Celery app of this process."""
 
     app: Any
     emulator: Any
-    receiver: Any
+    notifications: Notifications
     worker: Child
     folder: Path
 
     @classmethod
     def start(cls, stack: ExitStack, folder: Path, redis_url: str | None) -> DemoFleet:
-        """Start everything; ``stack`` stops it again.
+        """Start all processes; ``stack`` stops them.
 
-        :param redis_url: the user's own; None: start one.
+        :param redis_url: URL of the user's Redis; None: start one.
         """
         from mulequeue.emulator.process import EmulatorProcess
-        from mulequeue.local.demo_receiver import Receiver
+        from mulequeue.testing.notification_recorder import Notifications
         from mulequeue.transfer.notifications import new_secret
 
         _require_pillow()
@@ -89,12 +93,17 @@ class DemoFleet:
         name = f"demo-{secrets.token_hex(4)}"
         redis_url = _redis(stack, scratch, redis_url, name)
         secret = new_secret()
-        receiver = stack.enter_context(Receiver(secret))
+        notifications = Notifications(secret)
+        stack.callback(notifications.close)
         emulator = stack.enter_context(EmulatorProcess(min_seconds=2.0, max_seconds=5.0))
         env = _environment(name, redis_url, emulator.url, secret, folder)
         worker = _worker(stack, env, name, scratch, folder)
         return cls(
-            app=_app(env, name), emulator=emulator, receiver=receiver, worker=worker, folder=folder
+            app=_app(env, name),
+            emulator=emulator,
+            notifications=notifications,
+            worker=worker,
+            folder=folder,
         )
 
 
@@ -103,7 +112,7 @@ def _require_pillow() -> None:
 
     if find_spec("PIL") is None or find_spec("av") is None:
         raise ConfigurationError(
-            'The demo draws with Pillow and PyAV. Install them: pip install "mulequeue[demo]"'
+            'The demo needs Pillow and PyAV. Install them: pip install "mulequeue[demo]"'
         )
 
 
@@ -112,15 +121,15 @@ def _redis(stack: ExitStack, scratch: str, url: str | None, name: str) -> str:
         from mulequeue.cli.app import check_redis
 
         check_redis(url)
-        stack.callback(_forget, url, name)
+        stack.callback(_delete_keys, url, name)
         return url
     child, url = embedded_redis.start_redis(scratch)
     stack.callback(child.stop)
     return url
 
 
-def _forget(url: str, name: str) -> None:
-    """Delete the demo's ledger and queues from the user's own Redis."""
+def _delete_keys(url: str, name: str) -> None:
+    """Delete the demo's ledger and queues from the user's Redis."""
     from mulequeue.ledger import connect
 
     with connect(url) as client:
@@ -136,7 +145,7 @@ def _environment(
         "MULEQUEUE_REDIS_URL": redis_url,
         "MULEQUEUE_BROKER_URL": redis_url,
         "MULEQUEUE_RESULT_BACKEND": redis_url,
-        # Of its own, so that it never mixes with other work on the same Redis.
+        # A separate fleet with separate queues, because the Redis may be the user's.
         "MULEQUEUE_FLEET": name,
         "MULEQUEUE_POLL_QUEUE": f"{name}.poll",
         "MULEQUEUE_WAKE_QUEUE": f"{name}.wake",
@@ -155,17 +164,17 @@ def _worker(
 ) -> Child:
     concurrency = str(min(4, max(2, os.cpu_count() or 2)))
     options = ("--concurrency", concurrency, "--loglevel", "INFO", "--hostname", f"{name}@%h")
-    own = ("--", f"task.default_queue={name}", f"result.expires={_RESULTS_SECONDS}")
+    settings = ("--", f"task.default_queue={name}", f"result.expires={_RESULTS_SECONDS}")
     with (folder / _LOG).open("ab") as log:
-        # In an empty folder, so that no celeryconfig.py of the user's is taken.
-        command = worker_command(*options, *own)
+        # In an empty folder, so that the worker does not import the user's celeryconfig.py.
+        command = worker_command(*options, *settings)
         worker = Child("worker", command, env=env, cwd=scratch, output=log)
     stack.callback(worker.stop)
     return worker
 
 
 def _app(env: Mapping[str, str], name: str) -> Any:
-    """The Celery app of this process, with the worker's settings."""
+    """Return the Celery app of this process, with the worker's settings."""
     from celery import Celery
 
     app = Celery("mulequeue", include=["mulequeue.tasks"])
@@ -179,7 +188,7 @@ def _app(env: Mapping[str, str], name: str) -> Any:
 
 
 def _run_batch(fleet: DemoFleet, count: int, folder: Path, output: str, *, as_json: bool) -> int:
-    """Enqueue, watch, write the page, tell."""
+    """Enqueue the batch, watch it, write the page, and print the summary."""
     from mulequeue.cli.batch import print_summary
     from mulequeue.cli.batch_watch import missing_files, summary_of
     from mulequeue.engine.worker_context import worker_context
@@ -191,7 +200,7 @@ def _run_batch(fleet: DemoFleet, count: int, folder: Path, output: str, *, as_js
     watched = _watch_batch(fleet, count, started)
     summary = summary_of(watched.batch, time.monotonic() - started)
     ledger = worker_context(fleet.app).ledger
-    notification = fleet.receiver.wait(10.0)
+    notification = _first(fleet.notifications)
     records = ledger.queries.records(member_ids(watched.batch))
     shown = [
         (prompt, record) for prompt, record in zip(prompts(count), records, strict=True) if record
@@ -205,7 +214,7 @@ def _run_batch(fleet: DemoFleet, count: int, folder: Path, output: str, *, as_js
     if not is_good:
         if notification is None:
             click.echo("The notification did not arrive.", err=True)
-        show_log(fleet.folder)
+        print_log(fleet.folder)
     return 0 if is_good else 1
 
 
@@ -219,27 +228,37 @@ def _watch_batch(fleet: DemoFleet, count: int, started: float) -> Any:
     batch_id = uuid.uuid4().hex[:12]
     watched = BatchWatch(worker_context(fleet.app).ledger, batch_id, count)
 
-    def alive() -> None:
+    def check_worker() -> None:
         if not fleet.worker.is_running:
-            show_log(fleet.folder)
+            print_log(fleet.folder)
             raise MuleQueueError("The worker ended early; the end of its log is above.")
 
-    with view_for(f"{count} generations on a fleet of its own", quiet=False) as view:
+    with view_for(f"{count} generations on a temporary fleet", quiet=False) as view:
         chord = generate_many(
             MODEL,
             [{"prompt": prompt, "n": 1} for prompt in prompts(count)],
             batch_id=batch_id,
-            notify=fleet.receiver.url,
+            notify=fleet.notifications.url,
         )
         chord.apply_async()
-        if not watch(watched, view, max_wait=TIMEOUT_SECONDS, each_look=[alive]):
-            show_log(fleet.folder)
-            raise MuleQueueError("The demo did not come to an end; the worker's log is above.")
+        if not watch(watched, view, max_wait=MAX_WAIT_SECONDS, each_look=[check_worker]):
+            print_log(fleet.folder)
+            raise MuleQueueError(
+                f"The demo did not finish in {MAX_WAIT_SECONDS:g} s; the worker's log is above."
+            )
     return watched
 
 
-def show_log(folder: Path, lines: int = 25) -> None:
-    """The end of the worker's log, on standard error."""
+def _first(notifications: Notifications) -> Notification | None:
+    """Return the first notification, or None if none arrives within 10 s."""
+    try:
+        return notifications.wait(timeout_seconds=10.0)[0]
+    except TimeoutError:
+        return None
+
+
+def print_log(folder: Path, lines: int = 25) -> None:
+    """Print the last lines of the worker's log to standard error."""
     log = folder / _LOG
     for line in log.read_text("utf-8", "replace").splitlines()[-lines:]:
         click.echo(f"worker | {redact(line)}", err=True)
@@ -247,10 +266,10 @@ def show_log(folder: Path, lines: int = 25) -> None:
 
 
 def _print_closing(page: Path, output: str, count: int, is_terminal: bool) -> None:
-    """Where to look, and what to type next."""
+    """Print the address of the page and the next commands."""
     bold = {"bold": True} if is_terminal else {}
     click.echo()
-    click.echo(f"Look at   {click.style(page.as_uri(), **bold)}")
+    click.echo(f"Open      {click.style(page.as_uri(), **bold)}")
     click.echo("Next      export MULEROUTER_API_KEY=sk-mr-…   and then, in two terminals:")
     click.echo(f"            {click.style('mulequeue dev', **bold)}")
     click.echo(

@@ -1,4 +1,4 @@
-"""The page the demo leaves behind: one HTML file beside the pictures."""
+"""The demo's page: one HTML file beside the pictures."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from urllib.parse import quote, unquote, urlsplit
 from mulequeue.cli.batch_watch import Summary
 from mulequeue.cli.render import WORDS, reason_of
 from mulequeue.ledger import Record
-from mulequeue.local.demo_receiver import Received
+from mulequeue.testing.notification_recorder import Notification
 
 
 def write_page(
     folder: Path,
     shown: Iterable[tuple[str, Record]],
     summary: Summary,
-    notification: Received | None,
+    notification: Notification | None,
     stats: Mapping[str, int],
 ) -> Path:
-    """Write ``index.html``; its path.
+    """Write ``index.html`` and return its path.
 
-    :param shown: prompts and what came of them.
+    :param shown: prompts with their records.
     :param stats: the emulator's counters.
     """
     template = resources.files(__package__).joinpath("demo_page.html").read_text("utf-8")
@@ -52,12 +52,13 @@ def _facts(summary: Summary, stats: Mapping[str, int]) -> str:
     return "".join(f"<div><dt>{word}</dt><dd>{count}</dd></div>" for word, count in facts.items())
 
 
-def _notification(notification: Received | None) -> str:
+def _notification(notification: Notification | None) -> str:
     if notification is None:
-        return '<p class="told bad">No notification arrived.</p>'
-    counts = ", ".join(f"{n} {WORDS[word]}" for word, n in notification.counts.items() if n)
+        return '<p class="notification bad">No notification arrived.</p>'
+    found = notification.data.get("counts", {})
+    counts = ", ".join(f"{n} {WORDS[word]}" for word, n in found.items() if n)
     return (
-        '<p class="told"><b>Signature verified</b> '
+        '<p class="notification"><b>Signature verified</b> '
         f"<code>{escape(notification.type)}</code> {escape(counts)} "
         f"<span>{notification.at:%H:%M:%S} UTC · {escape(notification.id)}</span></p>"
     )
@@ -79,8 +80,8 @@ def _card(folder: Path, prompt: str, record: Record) -> str:
 def _pictures(folder: Path, prompt: str, record: Record) -> str:
     sources = [_relative(folder, file.url) for file in record.files]
     if not sources:
-        why = reason_of(record) if record.is_over else "still under way"
-        return f'<div class="none">{escape(why)}</div>'
+        reason = reason_of(record) if record.is_over else "still running"
+        return f'<div class="none">{escape(reason)}</div>'
     name = escape(prompt, quote=True)
     return "".join(
         f'<a href="{escape(source, quote=True)}"><img src="{escape(source, quote=True)}" '
@@ -90,6 +91,6 @@ def _pictures(folder: Path, prompt: str, record: Record) -> str:
 
 
 def _relative(folder: Path, url: str) -> str:
-    """The URL of a stored file as seen from the page, so that the folder can be moved."""
+    """Return the URL of a stored file relative to the page, so that the folder can be moved."""
     path = unquote(urlsplit(url).path)
     return quote(os.path.relpath(path, folder))

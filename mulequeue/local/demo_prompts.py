@@ -1,4 +1,4 @@
-"""Prompts for the demo."""
+"""The prompts of the demo."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _LIGHTS = (
 
 
 def prompts(count: int) -> list[str]:
-    """That many prompts, no two alike."""
+    """Return that many different prompts."""
     return [prompt for prompt, _ in zip(_endless(), range(count), strict=False)]
 
 

@@ -1,10 +1,10 @@
-"""The user's receiver of notifications, as a recorder that verifies their signatures."""
+"""A receiver of notifications that verifies their signatures and records them."""
 
 from __future__ import annotations
 
-import json
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -13,30 +13,32 @@ from standardwebhooks import Webhook
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notification:
-    """One that arrived, with a good signature."""
+    """A notification that arrived with a valid signature."""
 
     id: str
-    """``webhook-id``: the same when it is repeated."""
+    """``webhook-id``: the same on every attempt."""
     type: str
     """``generation.succeeded``, …, or ``batch.finished``."""
     data: dict[str, Any]
     """The outcome, or the batch."""
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    """Time of arrival, UTC."""
 
 
 class Notifications:
-    """Listens on the loopback interface; ``url`` is what ``notify`` takes as its target.
+    """Listens on the loopback interface; ``url`` is a target for ``notify``.
 
-    :param secret: what the notifications are signed with.
+    :param secret: the secret that signs the notifications.
     """
 
     def __init__(self, secret: str) -> None:
         self.received: list[Notification] = []
         self.forged: list[str] = []
-        """Why requests were turned away that carried no good signature."""
+        """The error of each request that had no valid signature."""
         self._webhook = Webhook(secret)
         self._refusals: list[int] = []
         self._arrived = threading.Condition()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_for(self))
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_port}/notifications"
         self._thread = threading.Thread(
@@ -45,20 +47,20 @@ class Notifications:
         self._thread.start()
 
     def refuse(self, status: int = 503, *, times: int = 1) -> None:
-        """Answer the next ones with this status instead of taking them."""
+        """Answer the next requests with this status, and do not record them."""
         self._refusals += [status] * times
 
     def wait(self, count: int = 1, *, timeout_seconds: float = 10.0) -> list[Notification]:
-        """All that arrived, once there are so many.
+        """Wait until ``count`` notifications have arrived, and return all of them.
 
-        :raises TimeoutError: they do not come.
+        :raises TimeoutError: fewer arrived in time.
         """
         with self._arrived:
             if self._arrived.wait_for(lambda: len(self.received) >= count, timeout_seconds):
                 return list(self.received)
         raise TimeoutError(
-            f"{len(self.received)} of {count} notifications came in {timeout_seconds:g} s: "
-            f"{[item.type for item in self.received]}; turned away: {self.forged or 'none'}."
+            f"{len(self.received)} of {count} notifications arrived in {timeout_seconds:g} s: "
+            f"{[item.type for item in self.received]}. Invalid signatures: {self.forged or 'none'}."
         )
 
     def close(self) -> None:
@@ -67,15 +69,17 @@ class Notifications:
         self._thread.join()
         self._server.server_close()
 
-    def _take(self, headers: dict[str, str], body: bytes) -> int:
+    def record(self, headers: dict[str, str], body: bytes) -> int:
+        """Record one request if its signature is valid, and return the HTTP status to answer.
+
+        :param headers: by lower-case name.
+        """
         if self._refusals:
             return self._refusals.pop(0)
-        # Malformed headers raise errors of many kinds, all of which mean: not ours.
         try:
-            self._webhook.verify(body, headers)
-            told = json.loads(body)
-            found = Notification(id=headers["webhook-id"], type=told["type"], data=told["data"])
-        except Exception as exc:
+            event = self._webhook.verify(body, headers)
+            found = Notification(id=headers["webhook-id"], type=event["type"], data=event["data"])
+        except Exception as exc:  # malformed headers raise more than the library's own error
             self.forged.append(repr(exc))
             return 401
         with self._arrived:
@@ -83,17 +87,16 @@ class Notifications:
             self._arrived.notify_all()
         return 204
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        take = self._take
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"] or 0))
-                headers = {name.lower(): value for name, value in self.headers.items()}
-                self.send_response(take(headers, body))
-                self.end_headers()
+def _handler_for(recorder: Notifications) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"] or 0))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            self.send_response(recorder.record(headers, body))
+            self.end_headers()
 
-            def log_message(self, *_: Any) -> None:
-                pass
+        def log_message(self, *_: Any) -> None:
+            pass
 
-        return Handler
+    return Handler

@@ -63,5 +63,5 @@ def test_waiting_in_vain_says_what_came(recorder):
     """How many of how many, and of what kind."""
     send(recorder)
 
-    with pytest.raises(TimeoutError, match=r"1 of 2 notifications .*generation\.succeeded"):
+    with pytest.raises(TimeoutError, match=r"1 of 2 notifications arrived .*generation\.succeeded"):
         recorder.wait(2, timeout_seconds=0.05)
