@@ -1,8 +1,8 @@
-"""Settings of the workers that are started in this folder: the recommended ones, then yours."""
+"""Settings of the workers started in this folder: the recommended settings, then yours."""
 
 from mulequeue.recommended import *  # noqa: F403
 
-# The lines people change:
+# Settings that are often changed:
 #
 # mulequeue_storage = "s3://my-bucket/generations"
 # mulequeue_max_in_flight = 50

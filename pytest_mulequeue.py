@@ -1,7 +1,7 @@
 """The pytest plugin of mulequeue: the fixtures ``mulequeue_…``.
 
-It stands beside the package and imports it only when a fixture is asked for, because pytest loads
-the plugins of everything that is installed, in every project.
+It is a separate module that imports the package only when a fixture is used, because pytest loads
+every installed plugin in every project.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini(
         "mulequeue_app",
-        "Your Celery app, as you give it to celery -A (default: the one that your tests import).",
+        "Your Celery app, as for celery -A (default: the app that your tests import).",
         default="",
     )
 
 
 @pytest.fixture(scope="session")
 def mulequeue_app(pytestconfig: pytest.Config) -> Any:
-    """Your Celery app. Override this fixture where the setting ``mulequeue_app`` is not enough."""
+    """Your Celery app. Override this fixture if the setting ``mulequeue_app`` is not enough."""
     from celery import current_app
     from celery.app.utils import find_app
 
@@ -37,9 +37,9 @@ def mulequeue_app(pytestconfig: pytest.Config) -> Any:
 
 @pytest.fixture(scope="session")
 def mulequeue_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a Redis of the tests' own: redis-server or valkey-server on PATH, else the embedded Valkey.
+    """URL of a Redis for the tests: redis-server or valkey-server on PATH, else the embedded Valkey.
 
-    Override it with the URL of one that may be emptied, where no program can be started.
+    Where no program can be started, override it with the URL of a Redis that may be emptied.
     """
     from mulequeue.errors import ConfigurationError
     from mulequeue.local.embedded_redis import find_server, install_line, start_redis
@@ -53,7 +53,7 @@ def mulequeue_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             "Or override the fixture mulequeue_redis with the URL of a Redis that may be emptied.",
             pytrace=False,
         )
-    with _said_plainly():
+    with _short_errors():
         child, url = start_redis(str(tmp_path_factory.mktemp("redis")))
     yield url
     child.stop()
@@ -63,7 +63,7 @@ def mulequeue_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def _mulequeue_emulator_process() -> Iterator[ScriptedEmulator]:
     from mulequeue.testing import ScriptedEmulator, refuse_real_api
 
-    with _said_plainly():
+    with _short_errors():
         refuse_real_api()
         emulator = ScriptedEmulator()
     with emulator:
@@ -76,7 +76,7 @@ def _mulequeue_api(
     mulequeue_app: Any,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Fleet]:
-    """The app and the environment point at the emulator."""
+    """Point the app and the environment at the emulator."""
     from mulequeue.testing import Fleet
 
     fleet = Fleet(
@@ -84,13 +84,13 @@ def _mulequeue_api(
         emulator_url=_mulequeue_emulator_process.url,
         storage=tmp_path_factory.mktemp("mulequeue-files"),
     )
-    with _said_plainly(), fleet.in_force():
+    with _short_errors(), fleet.in_force():
         yield fleet
 
 
 @pytest.fixture(scope="session")
 def _mulequeue_fleet(_mulequeue_api: Fleet, mulequeue_redis: str) -> Iterator[Fleet]:
-    """The app's broker, results and ledger are the tests' own Redis."""
+    """Use the tests' Redis as the app's broker, result backend and ledger."""
     with _mulequeue_api.on_redis(mulequeue_redis):
         yield _mulequeue_api
 
@@ -99,7 +99,7 @@ def _mulequeue_fleet(_mulequeue_api: Fleet, mulequeue_redis: str) -> Iterator[Fl
 def _mulequeue_worker_threads(_mulequeue_fleet: Fleet) -> Iterator[Worker]:
     from mulequeue.testing import Worker
 
-    with _said_plainly():
+    with _short_errors():
         worker = Worker(_mulequeue_fleet.app)
     with worker.running():
         yield worker
@@ -109,7 +109,7 @@ def _mulequeue_worker_threads(_mulequeue_fleet: Fleet) -> Iterator[Worker]:
 def mulequeue_emulator(
     _mulequeue_emulator_process: ScriptedEmulator, _mulequeue_api: Fleet
 ) -> Iterator[ScriptedEmulator]:
-    """The emulated API: a generation takes 0.1 s, and ``script`` says what becomes of a prompt."""
+    """The emulated API: a generation takes 0.1 s; ``script`` sets the outcome of a prompt."""
     _mulequeue_emulator_process.reset()
     yield _mulequeue_emulator_process
     _mulequeue_emulator_process.reset()
@@ -117,7 +117,7 @@ def mulequeue_emulator(
 
 @pytest.fixture
 def mulequeue_storage(_mulequeue_api: Fleet) -> Path:
-    """The folder that ``download`` stores into, empty at the start of the test."""
+    """The folder in which ``download`` stores files, empty at the start of the test."""
     _mulequeue_api.clear_files()
     return _mulequeue_api.storage
 
@@ -126,7 +126,7 @@ def mulequeue_storage(_mulequeue_api: Fleet) -> Path:
 def mulequeue_worker(
     mulequeue_emulator: ScriptedEmulator, _mulequeue_worker_threads: Worker, _mulequeue_api: Fleet
 ) -> Iterator[Worker]:
-    """A real worker that runs your app's tasks, on a Redis of its own."""
+    """A real worker that runs your app's tasks, on the tests' Redis."""
     yield _mulequeue_worker_threads
     mulequeue_emulator.reset_faults()
     _mulequeue_api.clear()
@@ -134,19 +134,19 @@ def mulequeue_worker(
 
 @pytest.fixture
 def mulequeue_notifications(_mulequeue_api: Fleet) -> Iterator[Notifications]:
-    """Your receiver of notifications: its ``url`` is a target of ``notify``."""
+    """A receiver of notifications: its ``url`` is a target for ``notify``."""
     from mulequeue.testing import Notifications
 
     recorder = Notifications(_mulequeue_api.secret)
     yield recorder
     recorder.close()
     if recorder.forged:
-        pytest.fail(f"Notifications without a good signature came: {recorder.forged}")
+        pytest.fail(f"Notifications without a valid signature arrived: {recorder.forged}")
 
 
 @contextmanager
-def _said_plainly() -> Iterator[None]:
-    """A wrong configuration is one line, not a traceback."""
+def _short_errors() -> Iterator[None]:
+    """Report a configuration error as one line without a traceback."""
     from mulequeue.errors import ConfigurationError
 
     try:

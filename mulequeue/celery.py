@@ -1,7 +1,7 @@
 """The standalone app: ``celery -A mulequeue worker``.
 
-Nothing in the package imports this module: an app created later would take over the shared tasks
-of the user's own app.
+The package does not import this module: an app created here would become the default app of the
+shared tasks, in place of the user's app.
 """
 
 from __future__ import annotations
@@ -11,5 +11,5 @@ from importlib.util import find_spec
 from celery import Celery
 
 app = Celery("mulequeue", include=["mulequeue.tasks"])
-# A celeryconfig.py in the working directory is the user's; else the recommended settings stand.
+# The user's celeryconfig.py, if there is one on the path; else the recommended settings.
 app.config_from_object("celeryconfig" if find_spec("celeryconfig") else "mulequeue.recommended")

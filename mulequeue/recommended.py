@@ -1,6 +1,6 @@
-"""Celery settings that suit mulequeue, each with its reason.
+"""Recommended Celery settings for mulequeue, each with its reason.
 
-``from mulequeue.recommended import *`` in a ``celeryconfig.py``, and change what differs.
+Write ``from mulequeue.recommended import *`` into a ``celeryconfig.py``, then change single settings.
 """
 
 import os
@@ -10,21 +10,21 @@ _redis = os.environ.get("MULEQUEUE_REDIS_URL", "redis://127.0.0.1:6379/0")
 broker_url = os.environ.get("MULEQUEUE_BROKER_URL", _redis)
 result_backend = os.environ.get("MULEQUEUE_RESULT_BACKEND", _redis)
 
-# A worker that dies gives its messages back after this time on a Redis broker (the default is an
-# hour). mulequeue's countdowns are half of it at most, and a longer download holds a lease of its
-# own. Tasks of yours that run longer, or have longer countdowns, need a longer time here.
+# On a Redis broker the messages of a crashed worker are redelivered after this time (the default is
+# an hour). mulequeue's countdowns are at most half of it, and longer downloads hold a lease in the
+# ledger. If your own tasks run longer or have longer countdowns, set a longer time.
 broker_transport_options = {
     "visibility_timeout": 120,
-    # On gevent and threads many tasks publish at once; kombu's own limit is ten connections.
+    # On gevent and threads many tasks publish at once; kombu's default is ten connections.
     "max_connections": 200,
-    # RabbitMQ says when it has a message: without it one that was sent just before it dies is lost.
+    # RabbitMQ confirms each message. Without it, a message sent just before a crash is lost.
     "confirm_publish": True,
-    # Look for such messages every few seconds instead of every ten consumer ticks.
+    # Check for messages to redeliver every few seconds instead of every ten consumer ticks.
     "unacked_restore_interval": 5,
     "unacked_restore_throttle": 1,
 }
-# Downloads and notifications take seconds to minutes. A fleet that has a worker of its own for them
-# names its queue in the environment of all its processes (that worker is started with -Q and this).
+# Downloads and notifications take seconds to minutes. A fleet with a separate worker for them sets
+# this variable to the queue's name in all its processes, and starts that worker with -Q and the name.
 _transfer_queue = os.environ.get("MULEQUEUE_TRANSFER_QUEUE")
 if _transfer_queue:
     task_routes = {
@@ -34,29 +34,29 @@ if _transfer_queue:
 
 result_backend_transport_options = {"visibility_timeout": 120}
 
-# A message reserved by a busy worker waits there although another one is free.
+# A busy worker reserves no further messages, so that they go to a free worker.
 worker_prefetch_multiplier = 1
 
-# A broker that is away at start is waited for, as it is later.
+# If the broker is unavailable at start, the worker waits for it, as it does later.
 broker_connection_retry_on_startup = True
 
-# A worker that holds a message when Redis restarts goes on when it is back (Celery 5.7's own ends).
+# With Celery 5.7's consumer, a worker that holds a message when Redis restarts ends. This one continues.
 worker_consumer = "mulequeue.tasks.consumer:Consumer"
 
 # Celery 5.7's soft shutdown (worker_soft_shutdown_timeout, worker_enable_soft_shutdown_on_idle) stays
-# off: a SIGTERM waits for what runs, however long; at a SIGQUIT a create request still gets its answer
-# and countdown messages go back to their queue; downloads are taken up by others. It would only make
-# every SIGQUIT and every second Ctrl-C last so long, also when nothing runs any more.
+# off. Without it, SIGTERM waits for the running tasks without a limit. On SIGQUIT, create requests
+# still get their answers, countdown messages return to their queue, and other workers repeat the
+# downloads. It would only delay each SIGQUIT and each second Ctrl-C, also in an idle worker.
 
-# Only JSON is read and written: nothing that a message holds is ever executed.
+# Only JSON is accepted, so the content of a message is never executed.
 task_serializer = "json"
 result_serializer = "json"
 accept_content = ["json"]
 
-# Results outlive the longest wait of a chord's members.
+# Results are kept longer than the members of a chord can wait.
 result_expires = 7 * 24 * 3600
 
-# Flower sees who sent what; a task's events are constant in number whatever it waits.
+# Events for Flower. The number of events of a task does not depend on how long it waits.
 worker_send_task_events = True
 task_send_sent_event = True
 

@@ -1,4 +1,4 @@
-"""``python -m mulequeue.emulator``."""
+"""Run the emulator: ``python -m mulequeue.emulator``."""
 
 from mulequeue.emulator.command import emulator_command
 

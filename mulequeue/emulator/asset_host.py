@@ -1,4 +1,4 @@
-"""The asset host: plain GETs of what was made, on its own port, and no key is wanted here."""
+"""The asset host: serves the generated files on a port separate from the API."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import asyncio
 from aiohttp.web import BaseRequest, Response, StreamResponse
 
 from mulequeue.emulator.faults import Burst
-from mulequeue.emulator.faulty_body import sent_badly
+from mulequeue.emulator.faulty_body import send_with_fault
 from mulequeue.emulator.generation import Generation
 from mulequeue.emulator.http_responses import (
     burst_reply,
@@ -19,7 +19,7 @@ from mulequeue.emulator.http_responses import (
 from mulequeue.emulator.media import File, Media
 from mulequeue.emulator.state import State
 
-_AFTERWARDS = frozenset({"truncate", "no_content_type", "slow_body", "endless"})
+_BODY_FAULTS = frozenset({"truncate", "no_content_type", "slow_body", "endless"})
 
 
 class Assets:
@@ -53,15 +53,15 @@ class Assets:
         faults, prompt = self.state.faults, generation.prompt
         burst = faults.take("downloads", prompt, edge=True)
         burst = burst or faults.take("downloads", prompt, edge=False)
-        refusal = await self._interfere(request, burst)
+        refusal = await self._apply_burst(request, burst)
         if refusal is not None:
             return refusal
         file = await self.media.render(generation, index)
         if burst is not None and burst.do == "truncate":
-            return await _truncated(request, file)
+            return await _send_truncated(request, file)
         if burst is not None and burst.do in ("slow_body", "endless"):
             typed = Response(body=file.data, headers={"Content-Type": file.media_type})
-            return await sent_badly(request, typed, burst)
+            return await send_with_fault(request, typed, burst)
         media_type = None if burst and burst.do == "no_content_type" else file.media_type
         reply = _whole_or_range(request, file.data, media_type)
         await reply.prepare(request)
@@ -70,9 +70,9 @@ class Assets:
             self.state.counters.add("downloads")
         return reply
 
-    async def _interfere(self, request: BaseRequest, burst: Burst | None) -> Response | None:
+    async def _apply_burst(self, request: BaseRequest, burst: Burst | None) -> Response | None:
         do = burst.do if burst else None
-        if burst is None or do in _AFTERWARDS:
+        if burst is None or do in _BODY_FAULTS:
             return None
         if do == "hold":
             await self.state.hold("downloads")
@@ -108,15 +108,15 @@ def _whole_or_range(request: BaseRequest, data: bytes, media_type: str | None) -
 
 
 class _Untyped(Response):
-    """A reply whose Content-Type is taken away again just before it is sent."""
+    """A response without Content-Type. aiohttp adds a default, which is removed before sending."""
 
     async def _prepare_headers(self) -> None:
         await super()._prepare_headers()
         self.headers.pop("Content-Type", None)
 
 
-async def _truncated(request: BaseRequest, file: File) -> StreamResponse:
-    """Half of the bytes that Content-Length promises, then the end of the connection."""
+async def _send_truncated(request: BaseRequest, file: File) -> StreamResponse:
+    """Send half of the bytes that Content-Length announces, then close the connection."""
     reply = StreamResponse(headers={"Content-Type": file.media_type})
     reply.content_length = len(file.data)
     await reply.prepare(request)

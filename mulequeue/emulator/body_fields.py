@@ -1,7 +1,7 @@
-"""What the gateway has against the fields of a body: unknown ones, missing and mixed ones.
+"""Checks of a body's field names: unknown fields, missing fields, fields that exclude each other.
 
-Names and rules are the catalog's, the one place that has them; how the API takes a breach of them,
-and in which words it says so, is the emulator's. Values it takes as they come, as the API often does.
+Names and rules come from the catalog. How the API reacts to a violation, and the wording of its
+answer, are defined here. Values are not checked, because the API often accepts any.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from mulequeue.catalog import Model, Rules
 
 UnknownFields = Literal["by_model", "ignored", "rejected"]
 
-# The one family that was seen to refuse fields it does not declare.
+# The only family observed to reject undeclared fields.
 _REJECTING = (
     "/vendors/klingai/v1/kling-v3-omni/reference-video-to-video/generation",
     "/vendors/klingai/v1/kling-v3-omni/video-to-video/edit",
@@ -24,19 +24,19 @@ _TAKES_ANYTHING = "/vendors/dummy/v1/videos/generation"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameters:
-    """What one model takes."""
+    """The parameters that one model accepts."""
 
     fields: frozenset[str] | None
-    """The declared fields; None: nobody knows them, so none can be unknown."""
+    """The declared fields. None: they are not known, so no field counts as unknown."""
     rules: Rules
-    """Alternatives, groups that exclude each other, fields that are nothing without another."""
+    """Alternatives, groups that exclude each other, fields that require another field."""
     unknown: Literal["ignored", "rejected"]
-    """What the model does with a field that it does not declare."""
+    """How the model treats an undeclared field."""
 
-    def complaints(self, body: Mapping[str, Any], unknown_fields: UnknownFields) -> list[str]:
-        """What the gateway says against the body, as far as fields exclude or need each other.
+    def violations(self, body: Mapping[str, Any], unknown_fields: UnknownFields) -> list[str]:
+        """Return the gateway's error text for each violation in the body.
 
-        :param unknown_fields: ``by_model``: as the model does; else the same for all.
+        :param unknown_fields: ``by_model`` follows the model; other values apply to all models.
         """
         given = {name for name, value in body.items() if value not in (None, "", [], False)}
         texts = [*(_missing(choice, given) for choice in self.rules.any_of), self._mixed(given)]
@@ -70,7 +70,7 @@ def _missing(choice: tuple[tuple[str, ...], ...], given: set[str]) -> str | None
 
 
 def parameters_of(model: Model) -> Parameters:
-    """The parameters of a model."""
+    """Return the parameters of a model."""
     return Parameters(
         fields=None if model.api_path == _TAKES_ANYTHING else frozenset(model.parameters),
         rules=model.rules,

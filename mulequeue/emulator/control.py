@@ -1,25 +1,25 @@
-"""``/_emulator/…``: what tests ask and tell the emulator.
+"""The control routes under ``/_emulator/``, for tests and tools.
 
 ==========================  ===============================================================
 ``GET stats``               the counters of :mod:`mulequeue.emulator.stats`
-``GET wait?polls=9&…``      the same, once every counter named has reached its value; 408 after
-                            ``timeout`` seconds (default 30)
-``GET creates``             what creates sent: ``[{path, body, remote_id, at}]``, ``at`` being when
-                            it arrived, unix seconds
+``GET wait?polls=9&…``      wait until each named counter has reached its value, then return all
+                            counters; 408 after ``timeout`` seconds (default 30)
+``GET creates``             the received creates: ``[{path, body, remote_id, at}]``; ``at`` is the
+                            time of arrival in unix seconds
 ``GET generations``         ``[{remote_id, api_path, status, prompt, polls, created, polled, ended}]``;
                             the last three are unix seconds: of the create, of each poll, and of the
                             end (null while it runs)
-``GET faults``              the faults in force, with the counts left
-``POST faults``             set some (:mod:`mulequeue.emulator.faults`); 400 names what is known
-``DELETE faults``           reset all, release all
-``POST release``            let held requests go on: ``{"kind": "creates", "count": 1}`` or ``{}``
+``GET faults``              the active faults, with the remaining counts
+``POST faults``             set faults (:mod:`mulequeue.emulator.faults`); 400 lists the known keys
+``DELETE faults``           reset all faults and release all held requests
+``POST release``            release held requests: ``{"kind": "creates", "count": 1}`` or ``{}``
 ``POST finish``             end a generation now: ``{"remote_id": …}``
 ``GET webhooks``            ``{endpoints, deliveries}``
-``POST webhooks``           one endpoint more (:mod:`mulequeue.emulator.webhook_endpoints`), as it is now,
-                            with its secret
-``DELETE webhooks``         no endpoints any more
+``POST webhooks``           add an endpoint (:mod:`mulequeue.emulator.webhook_endpoints`) and return
+                            it with its secret
+``DELETE webhooks``         remove all endpoints
 ``POST send``               send a webhook: ``{"type": "balance.low", "data": {…}}``
-``POST reset``              forget everything
+``POST reset``              delete generations, counters, faults and webhook deliveries
 ==========================  ===============================================================
 """
 
@@ -58,13 +58,13 @@ class Control:
             ("POST", "finish"): self._finish,
             ("GET", "webhooks"): self._webhooks,
             ("POST", "webhooks"): self._add_webhook,
-            ("DELETE", "webhooks"): self._no_webhooks,
+            ("DELETE", "webhooks"): self._delete_webhooks,
             ("POST", "send"): self._send,
             ("POST", "reset"): self._reset,
         }
 
     async def handle(self, request: BaseRequest) -> Response:
-        """Answer one request; what is wrong with it is 400 with the reason."""
+        """Answer one request; an invalid one with 400 and the reason."""
         route = self._routes.get((request.method, request.path.removeprefix(PREFIX)))
         if route is None:
             known = ", ".join(f"{method} {PREFIX}{name}" for method, name in self._routes)
@@ -81,7 +81,7 @@ class Control:
         query = dict(request.query)
         timeout_seconds = float(query.pop("timeout", "30"))
         targets = {name: int(value) for name, value in query.items()}
-        reached = await self.state.counters.reached(targets, timeout_seconds)
+        reached = await self.state.counters.wait_for(targets, timeout_seconds)
         return json_reply(self.state.counters.values, 200 if reached else 408)
 
     async def _creates(self, _: BaseRequest) -> Response:
@@ -131,7 +131,7 @@ class Control:
         if generation is None:
             raise ValueError(f"No generation {remote_id!r}. GET {PREFIX}generations lists all.")
         generation.finish(self.state.clock())
-        self.webhooks.look(generation)
+        self.webhooks.check_end(generation)
         return json_reply({"remote_id": remote_id})
 
     async def _webhooks(self, _: BaseRequest) -> Response:
@@ -143,7 +143,7 @@ class Control:
         self.state.faults = faults.updated({"webhooks": [*known, await _object(request)]})
         return json_reply(asdict(self.state.faults.webhooks[-1]))
 
-    async def _no_webhooks(self, _: BaseRequest) -> Response:
+    async def _delete_webhooks(self, _: BaseRequest) -> Response:
         self.state.faults = self.state.faults.updated({"webhooks": []})
         return json_reply({})
 
@@ -161,7 +161,10 @@ class Control:
 
 
 async def _object(request: BaseRequest, *known: str) -> dict[str, Any]:
-    """The JSON object that the request carries; no body is an empty one."""
+    """Return the JSON object in the request's body; an empty body is an empty object.
+
+    :param known: the allowed keys; none given: any key is allowed.
+    """
     raw = await request.read()
     data = json.loads(raw) if raw else {}
     if not isinstance(data, dict):

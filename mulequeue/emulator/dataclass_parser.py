@@ -1,4 +1,4 @@
-"""JSON objects into dataclasses, with errors that name what was wrong and what is known."""
+"""Parse JSON objects into dataclasses; errors name the wrong key and list the known ones."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ T = TypeVar("T")
 
 
 def build(cls: type[T], data: Any, where: str) -> T:
-    """``data`` as an instance of the dataclass ``cls``; nested dataclasses and lists of them too.
+    """Return ``data`` as an instance of the dataclass ``cls``, including nested dataclasses and lists.
 
-    :param where: how the error calls the place, ``faults`` or ``faults.creates[0]``.
+    :param where: the place named in errors: ``faults`` or ``faults.creates[0]``.
     :raises ValueError: not an object, an unknown or missing key, or a value of the wrong type.
     """
     return cls(**checked(cls, data, where))
 
 
 def checked(cls: type[Any], data: Any, where: str) -> dict[str, Any]:
-    """The given keys of ``data`` with their values converted; keys that are absent stay absent."""
+    """Return the keys of ``data`` with converted values; absent keys stay absent."""
     if not isinstance(data, dict):
         raise ValueError(f"{where} must be a JSON object, not {data!r}")
     hints = _hints(cls)

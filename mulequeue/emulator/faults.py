@@ -1,18 +1,18 @@
-"""Everything that can be made to go wrong, as one validated JSON object.
+"""The faults that the emulator can inject, as one validated JSON object.
 
-``POST /_emulator/faults`` sets the keys it names and leaves the others; ``DELETE`` resets them all.
+``POST /_emulator/faults`` sets the given keys and keeps the others; ``DELETE`` resets all of them.
 
-Three queues of :class:`Burst`, one each for ``creates``, ``polls`` and ``downloads``: a request
-takes the first burst with something left that matches its prompt::
+``creates``, ``polls`` and ``downloads`` are each a list of :class:`Burst`. A request takes the first
+burst that matches its prompt and has a count left::
 
     {"creates": [{"do": "status", "status": 429, "retry_after": "2", "count": 3}],
      "polls": [{"do": "hold"}], "downloads": [{"do": "truncate", "count": 2}]}
 
-A list of :class:`Life`: a new generation lives by the first one that matches its prompt::
+``lives`` is a list of :class:`Life`. A new generation follows the first one that matches its prompt::
 
     {"lives": [{"contains": "forbidden", "end": "failed", "code": 3001}, {"seconds": 0.5}]}
 
-The other keys choose between the forms in which the API has been seen to answer.
+The other keys select one of the answer formats that the API was observed to use.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ Action = Literal[
     "endless",
 ]
 
-# In front of the API: they happen before it has looked at the request.
+# Faults in front of the API, which occur before it reads the request.
 EDGE: frozenset[str] = frozenset({"drop", "edge_block"})
 _COMMON = frozenset({"status", "hold", "slow", "redirect", "slow_body", "endless"})
 _FITTING: dict[str, frozenset[str]] = {
@@ -55,120 +55,120 @@ _FITTING: dict[str, frozenset[str]] = {
 
 @dataclass(slots=True, kw_only=True)
 class Burst:
-    """What happens to the next requests of a kind."""
+    """A fault of the next requests of one kind."""
 
     do: Action
-    """``status``: answer ``status``. ``drop``: cut the connection; ``drop_after``: once the
-    generation is stored. ``hold``: wait for ``POST /_emulator/release``, then go on as usual;
-    ``hold_after``: the same once it is stored. ``slow``: wait ``seconds``. ``edge_block``: 403 of
-    the edge. ``redirect``: 307 to ``location``. ``slow_body``: the answer's body takes ``seconds``;
-    ``endless``: it never ends (a create is stored by then). ``not_json``: a stored create, or a
-    poll, is answered with 2xx and text. ``no_id``: a stored create is answered without its id.
+    """``status``: answer ``status``. ``drop``: cut the connection; ``drop_after``: cut it after the
+    generation is stored. ``hold``: wait for ``POST /_emulator/release``, then answer normally;
+    ``hold_after``: wait after the generation is stored. ``slow``: wait ``seconds``. ``edge_block``:
+    403 of the edge. ``redirect``: 307 to ``location``. ``slow_body``: send the body over ``seconds``;
+    ``endless``: send a body without an end (a create is stored before). ``not_json``: answer a stored
+    create, or a poll, with 2xx and text. ``no_id``: answer a stored create without its id.
     Downloads only: ``truncate`` (wrong Content-Length), ``no_content_type``, ``html`` (200 with an
     HTML page)."""
     count: int | None = None
-    """How many requests; None: all of them until the faults are reset."""
+    """Number of requests; None: all requests until the faults are reset."""
     contains: str = ""
-    """Only requests about prompts that contain this text."""
+    """Apply only to prompts that contain this text."""
     status: int = 500
     code: int | None = None
-    """``error_code`` of the problem; None: the one that goes with the status."""
+    """``error_code`` of the problem object; None: the code of that status."""
     title: str | None = None
     detail: str | None = None
     retry_after: str | None = None
-    """Text of the Retry-After header (seconds or a date); None: no header."""
+    """Value of the Retry-After header (seconds or a date); None: no header."""
     html: bool = False
-    """``status`` with an HTML page instead of a problem object."""
+    """``status``: answer with an HTML page instead of a problem object."""
     seconds: float = 1.0
-    """For ``slow`` and ``slow_body``."""
+    """Duration of ``slow`` and ``slow_body``."""
     bytes: int = 0
-    """``status``: the body is filled up to so many bytes."""
+    """``status``: pad the body to this many bytes."""
     location: str | None = None
-    """``redirect``: where to; None: the same address again."""
+    """``redirect``: the target; None: the same address."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Life:
-    """How a generation lives and ends."""
+    """The duration and the end of a generation."""
 
     contains: str = ""
-    """Only generations whose prompt contains this text."""
+    """Apply only to prompts that contain this text."""
     seconds: float | None = None
-    """From creation to the end; None: between the program's min and max seconds."""
+    """Time from creation to the end; None: between the program's min and max seconds."""
     polls: int | None = None
     """End at the N-th poll instead of after a time."""
     end: Literal["completed", "failed", "empty", "missing", "never"] = "completed"
-    """``empty``: completed with an empty list of assets; ``missing``: without any."""
+    """``empty``: completed with an empty list of assets; ``missing``: completed without the list."""
     at_create: bool = False
-    """The answer to the create is already terminal."""
+    """Whether the answer to the create is already terminal."""
     code: int = 3001
     """Error code of ``failed``."""
     title: str | None = None
     detail: str | None = None
     retrying: bool = False
-    """Show ``retrying`` for the last part of the way."""
+    """Report ``retrying`` from 60 % of the duration on."""
     active_word: str | None = None
-    """A status word of your own while it is being worked on."""
+    """A custom status word while the generation is processed."""
     hidden_polls: int = 0
-    """404 for the first N polls, as if not visible yet."""
+    """Answer the first N polls with 404, as if the generation were not visible yet."""
     vanish_after_seconds: float | None = None
-    """404 from then on."""
+    """Answer 404 from this time after creation on."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Faults:
-    """The faults in force; the defaults are the API on a good day."""
+    """The active faults; the defaults are the API without faults."""
 
     vocabulary: Vocabulary = "B"
     """``A``: queued, running, succeeded; ``B``: pending, processing, completed; ``mixed``: both."""
     error_position: Literal["task_info", "top", "both"] = "task_info"
-    """Where a failed generation carries its error."""
+    """Position of the error of a failed generation."""
     post_error: Literal["problem", "envelope"] = "problem"
-    """Form of a 400 on create: a problem object, or a task envelope with status ``failed``."""
+    """Body of a 400 on create: a problem object, or a task envelope with status ``failed``."""
     create_id_field: Literal["id", "task_id"] = "id"
     create_status: Literal["present", "omitted"] = "present"
     create_http_status: Literal[200, 201, 202] = 202
     timestamps: Literal["Z", "offset"] = "Z"
     """``…12Z``, or microseconds and ``+00:00``."""
     require_key: str | None = None
-    """The only key accepted; None: any."""
+    """The only accepted key; None: any key."""
     site: Literal["mulerouter", "mulerun"] | None = None
-    """Refuse keys that are not of this site's form (``sk-mr-…``, ``muk-…``); None: any form."""
+    """Reject keys without this site's prefix (``sk-mr-…``, ``muk-…``); None: any prefix."""
     unknown_fields: UnknownFields = "by_model"
-    """Body fields that a model does not declare; ``by_model``: as each was seen to do."""
+    """Treatment of undeclared body fields; ``by_model``: as each model was observed to treat them."""
     gzip: Literal["never", "accepted", "always"] = "never"
-    """Compress the API's answers: never, for clients that accept it, or for all."""
+    """Compress the API's answers: never, for clients that accept gzip, or always."""
     lives: list[Life] = field(default_factory=list)
     creates: list[Burst] = field(default_factory=list)
     polls: list[Burst] = field(default_factory=list)
     downloads: list[Burst] = field(default_factory=list)
     asset_seconds: float | None = None
-    """How long an asset URL works; None: the model's retention."""
+    """How long an asset URL is valid; None: the model's retention."""
     asset_expired_status: Literal[403, 404, 410] = 403
-    """What an expired URL answers."""
+    """The answer to a GET of an expired URL."""
     asset_renewal: bool = True
-    """A poll after the expiry of the URLs gives fresh ones."""
+    """Whether a poll after the expiry returns fresh URLs."""
     webhooks: list[Endpoint] = field(default_factory=list)
-    """Who is told of creations and ends (:mod:`mulequeue.emulator.webhook_endpoints`)."""
+    """Receivers of creations and ends (:mod:`mulequeue.emulator.webhook_endpoints`)."""
 
     @classmethod
     def parse(cls, data: Any) -> Faults:
-        """Faults from a JSON object.
+        """Return faults from a JSON object.
 
-        :raises ValueError: an unknown key or a wrong value; the text names what is known.
+        :raises ValueError: an unknown key or a wrong value; the text lists the known ones.
         """
         faults = build(cls, data, "faults")
-        faults._refuse_misfits()
+        faults._check()
         return faults
 
     def updated(self, data: Any) -> Faults:
-        """These faults with the keys of ``data`` replaced. Raises ValueError as :meth:`parse`."""
-        now = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        faults = Faults(**{**now, **checked(Faults, data, "faults")})
-        faults._refuse_misfits()
+        """Return these faults with the keys of ``data`` replaced; errors as in :meth:`parse`."""
+        current = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        faults = Faults(**{**current, **checked(Faults, data, "faults")})
+        faults._check()
         return faults
 
-    def _refuse_misfits(self) -> None:
+    def _check(self) -> None:
         for i, endpoint in enumerate(self.webhooks):
             endpoint.check(f"faults.webhooks[{i}]")
         if len(self.webhooks) > MAX_ENDPOINTS:
@@ -182,11 +182,11 @@ class Faults:
                     )
 
     def take(self, kind: str, text: str, *, edge: bool) -> Burst | None:
-        """The burst that this request falls into, one less of it left.
+        """Return the burst that applies to this request, and reduce its count by one.
 
         :param kind: ``creates``, ``polls`` or ``downloads``.
-        :param text: the prompt the request is about.
-        :param edge: ask for what happens in front of the API, or for what happens inside it.
+        :param text: the prompt of the request.
+        :param edge: select faults in front of the API (True) or inside it (False).
         """
         for burst in getattr(self, kind):
             if burst.count == 0 or burst.contains not in text:
@@ -199,9 +199,9 @@ class Faults:
         return None
 
     def life_of(self, prompt: str) -> Life:
-        """The first life that matches the prompt, else an uneventful one."""
+        """Return the first life that matches the prompt, else the default life."""
         return next((life for life in self.lives if life.contains in prompt), Life())
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready, with the counts that are left."""
+        """Return the faults as JSON data, with the remaining counts."""
         return asdict(self)

@@ -1,4 +1,4 @@
-"""Bodies that come slowly, or never come to an end."""
+"""Send response bodies slowly, or without an end."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from mulequeue.emulator.faults import Burst
 
 _SLICES = 50
 _SPACES = b" " * 65_536
-_PAUSE_SECONDS = 0.01  # between two of them: some 6 MB/s, so that nobody's memory fills in a blink
+_PAUSE_SECONDS = 0.01  # between two writes: about 6 MB/s, so that a client's memory fills slowly
 
 
-async def sent_badly(request: BaseRequest, reply: Response, burst: Burst | None) -> StreamResponse:
-    """``reply`` itself, or its body sent as the burst says.
+async def send_with_fault(
+    request: BaseRequest, reply: Response, burst: Burst | None
+) -> StreamResponse:
+    """Return ``reply``, or send its body as the burst requires.
 
-    ``slow_body`` spreads it evenly over the burst's seconds, so no single read ever times out;
-    ``endless`` sends spaces behind it until the client goes away.
+    ``slow_body`` spreads the body evenly over the burst's seconds, so that no single read times out.
+    ``endless`` appends spaces until the client disconnects.
     """
     if burst is None or burst.do not in ("slow_body", "endless"):
         return reply
@@ -28,13 +30,13 @@ async def sent_badly(request: BaseRequest, reply: Response, burst: Burst | None)
     with contextlib.suppress(ConnectionError):
         if burst.do == "slow_body":
             stream.content_length = len(reply.body)
-            await _slowly(request, stream, reply.body, burst.seconds)
+            await _send_slowly(request, stream, reply.body, burst.seconds)
         else:
-            await _for_ever(request, stream, reply.body)
+            await _send_endless(request, stream, reply.body)
     return stream
 
 
-async def _slowly(
+async def _send_slowly(
     request: BaseRequest, stream: StreamResponse, body: bytes, seconds: float
 ) -> None:
     await stream.prepare(request)
@@ -46,7 +48,7 @@ async def _slowly(
     await stream.write_eof()
 
 
-async def _for_ever(request: BaseRequest, stream: StreamResponse, body: bytes) -> None:
+async def _send_endless(request: BaseRequest, stream: StreamResponse, body: bytes) -> None:
     await stream.prepare(request)
     await stream.write(body)
     while True:

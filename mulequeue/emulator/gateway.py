@@ -1,4 +1,4 @@
-"""The API itself: create, poll, delete, in the order in which the gateway looks at a request."""
+"""The API: create, poll and delete, with checks in the same order as the real gateway."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from aiohttp.web import BaseRequest, Response, StreamResponse
 from mulequeue.catalog import Model
 from mulequeue.emulator import response_bodies
 from mulequeue.emulator.faults import Burst
-from mulequeue.emulator.faulty_body import sent_badly
+from mulequeue.emulator.faulty_body import send_with_fault
 from mulequeue.emulator.generation import Generation
 from mulequeue.emulator.http_responses import (
     burst_reply,
@@ -27,11 +27,11 @@ from mulequeue.emulator.http_responses import (
 )
 from mulequeue.emulator.media import Media
 from mulequeue.emulator.quirks import extras, is_speech, models_by_path, prompt_of, speech_extras
-from mulequeue.emulator.request_validation import what_is_wrong
+from mulequeue.emulator.request_validation import validate_body
 from mulequeue.emulator.state import State
 from mulequeue.emulator.webhook_sender import Webhooks
 
-# The edge was seen to block this one, with 403 and the text of its own code 1010.
+# The edge was observed to block this user agent, with 403 and its error code 1010 as text.
 _BLOCKED_USER_AGENT = "Python-urllib"
 KEY_PREFIXES = {"mulerouter": "sk-mr-", "mulerun": "muk-"}
 
@@ -43,7 +43,7 @@ class Api:
         self.state = state
         self.media = media
         self.models = models_by_path()
-        self.webhooks = Webhooks(state, self._told)
+        self.webhooks = Webhooks(state, self._webhook_payload)
 
     async def handle(self, request: BaseRequest) -> StreamResponse:
         """Answer one request."""
@@ -74,24 +74,24 @@ class Api:
     async def _create(self, request: BaseRequest, model: Model) -> StreamResponse:
         self.state.counters.add("creates")
         arrived = self.state.clock()
-        body = _json(await request.read())
+        body = _parse_json(await request.read())
         prompt = prompt_of(body)
         burst = self.state.faults.take("creates", prompt, edge=True)
         refusal = _edge(request, burst) or self._invalid(request, model, body)
         refusal = refusal or self._unauthorized(request)
         if refusal is None:
             burst = self.state.faults.take("creates", prompt, edge=False)
-            refusal = await self._interfere(request, burst, "creates")
+            refusal = await self._apply_burst(request, burst, "creates")
         if refusal is not None:
             self.state.counters.add("refused")
-            self.state.remember_create(model.api_path, body, None, arrived)
+            self.state.record_create(model.api_path, body, None, arrived)
             return refusal
         generation = self.state.store(model, body)
-        self.state.remember_create(model.api_path, body, generation, arrived)
+        self.state.record_create(model.api_path, body, generation, arrived)
         self.webhooks.created(generation)
-        return await self._accepted(request, generation, burst)
+        return await self._accept(request, generation, burst)
 
-    async def _accepted(
+    async def _accept(
         self, request: BaseRequest, generation: Generation, burst: Burst | None
     ) -> StreamResponse:
         faults = self.state.faults
@@ -110,7 +110,7 @@ class Api:
             body = response_bodies.created(generation, generation.created, faults)
         if do == "no_id":
             body["task_info"].pop(faults.create_id_field, None)
-        return await sent_badly(request, json_reply(body, status), burst)
+        return await send_with_fault(request, json_reply(body, status), burst)
 
     async def _poll(self, request: BaseRequest, model: Model, remote_id: str) -> StreamResponse:
         state = self.state
@@ -125,12 +125,12 @@ class Api:
         refusal = self._unauthorized(request)
         if refusal is None and state.faults.polls:
             burst = state.faults.take("polls", prompt, edge=False)
-            refusal = await self._interfere(request, burst, "polls")
+            refusal = await self._apply_burst(request, burst, "polls")
         if refusal is not None:
             return refusal
         if generation is not None and generation.model is model:
             generation.count_poll(state.clock())
-            self.webhooks.look(generation)
+            self.webhooks.check_end(generation)
         missing = self._missing(request, model, remote_id)
         if missing is not None:
             return missing
@@ -139,10 +139,10 @@ class Api:
         if generation.is_over(now):
             state.counters.add("ends")
         reply = json_reply(await self._polled(generation, now, _host(request)))
-        return await sent_badly(request, reply, burst)
+        return await send_with_fault(request, reply, burst)
 
-    async def _told(self, generation: Generation, now: float) -> dict[str, Any]:
-        """What a webhook tells: the same as a poll, by this machine's own name."""
+    async def _webhook_payload(self, generation: Generation, now: float) -> dict[str, Any]:
+        """Return the payload of a webhook: a poll's answer with asset URLs on the loopback address."""
         return await self._polled(generation, now, "127.0.0.1")
 
     async def _polled(self, generation: Generation, now: float, host: str) -> dict[str, Any]:
@@ -159,7 +159,7 @@ class Api:
             answer = response_bodies.with_assets(answer, generation.kind, urls)
             return {**answer, **extras(model, body)}
         audio = (await self.media.render(generation, 0)).data
-        # Hex digits unless the root of the body asks for URLs.
+        # Hex digits, unless the top level of the body requests URLs.
         is_url = body.get("output_format") == "url"
         assets = urls if is_url else [audio.hex()]
         answer = response_bodies.with_assets(answer, generation.kind, assets)
@@ -172,14 +172,14 @@ class Api:
         now = self.state.clock()
         generation = self.state.generations[remote_id]
         if generation.phase(now) in ("processing", "retrying"):
-            # The documentation says that it is refused, not with which status.
+            # The documentation says that this is rejected, but not with which status.
             return problem_reply(request, 409, detail="The task is still being processed")
         generation.is_deleted = True
         at = response_bodies.timestamp(now, self.state.faults)
         return json_reply({"task_id": remote_id, "deleted_at": at})
 
     def _invalid(self, request: BaseRequest, model: Model, body: Any) -> Response | None:
-        wrong = what_is_wrong(model, body, self.state.faults.unknown_fields)
+        wrong = validate_body(model, body, self.state.faults.unknown_fields)
         if wrong is None:
             return None
         refusal = response_bodies.problem(400, request.path, detail=wrong)
@@ -198,7 +198,7 @@ class Api:
         elif required is not None and given[7:] != required:
             title = "Invalid or revoked API key"
         elif self.state.faults.site is not None:
-            return _of_another_site(request, given[7:], self.state.faults.site)
+            return _check_site(request, given[7:], self.state.faults.site)
         else:
             return None
         return problem_reply(request, 401, title=title)
@@ -213,10 +213,10 @@ class Api:
             return problem_reply(request, 400, title="Task type mismatch", detail=detail)
         return None
 
-    async def _interfere(
+    async def _apply_burst(
         self, request: BaseRequest, burst: Burst | None, kind: str
     ) -> Response | None:
-        """What a burst does before the request is served; None: it is served after all."""
+        """Apply a burst before the request is handled; return None if it is to be handled."""
         if burst is None:
             return None
         if burst.do == "hold":
@@ -238,22 +238,22 @@ def _edge(request: BaseRequest, burst: Burst | None) -> Response | None:
     return cut(request) if burst.do == "drop" else edge_block()
 
 
-def _of_another_site(request: BaseRequest, key: str, site: str) -> Response | None:
+def _check_site(request: BaseRequest, key: str, site: str) -> Response | None:
     if key.startswith(KEY_PREFIXES[site]):
         return None
     if site == "mulerouter":
         return problem_reply(request, 401, title="Invalid or revoked API key")
-    # As captured: no code, and the reason is the word None.
+    # As captured: code 0, and the word None as the reason.
     detail = f"None (request_id: {uuid.uuid4()})"
     return problem_reply(request, 401, title="Invalid API Key format", detail=detail, code=0)
 
 
 def _host(request: BaseRequest) -> str:
-    """How the client calls this machine."""
+    """Return the host under which the client reached the emulator."""
     return request.url.host or ""
 
 
-def _json(raw: bytes) -> Any:
+def _parse_json(raw: bytes) -> Any:
     try:
         return json.loads(raw)
     except ValueError:

@@ -1,4 +1,4 @@
-"""One generation and what it looks like at a moment; pure, the time is an argument."""
+"""One generation and its state at a given time; no clock is read here."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class Generation:
     created: float
     """Unix seconds."""
     seconds: float
-    """From creation to the end; infinite while nobody knows."""
+    """From creation to the end; infinite while the end is unknown."""
     life: Life = field(default_factory=Life)
     polls: int = 0
     polled: deque[float] = field(default_factory=lambda: deque(maxlen=MAX_POLLS_LISTED))
-    """When, unix seconds; the latest thousand."""
+    """Times of the polls, unix seconds; the latest thousand."""
     is_deleted: bool = False
     links: list[str] = field(default_factory=list)
-    """Paths at the asset host, once it is completed."""
+    """Paths at the asset host, set after completion."""
     links_expire: float = math.inf
     """Unix seconds."""
 
@@ -48,27 +48,27 @@ class Generation:
 
     @property
     def prompt(self) -> str:
-        """The text of the body, empty when it has none."""
+        """The prompt in the body, or an empty string."""
         return prompt_of(self.body)
 
     @property
     def ended(self) -> float:
-        """When it ends or ended, unix seconds."""
+        """Time of the end, past or future, unix seconds."""
         return self.created + self.seconds
 
     def finish(self, now: float) -> None:
-        """End now, unless it has ended before: a terminal state is final."""
+        """End the generation now, unless it has ended before: a terminal state is final."""
         self.seconds = min(self.seconds, now - self.created)
 
     def is_over(self, now: float) -> bool:
         return now >= self.ended
 
     def is_visible(self, now: float) -> bool:
-        """Whether a poll finds it."""
+        """Return True if a poll finds the generation."""
         vanish = self.life.vanish_after_seconds
-        gone = vanish is not None and now >= self.created + vanish
-        hidden = 0 < self.life.hidden_polls >= self.polls
-        return not (self.is_deleted or gone or hidden)
+        has_vanished = vanish is not None and now >= self.created + vanish
+        is_hidden = 0 < self.life.hidden_polls >= self.polls
+        return not (self.is_deleted or has_vanished or is_hidden)
 
     def phase(self, now: float) -> Phase:
         if self.is_over(now):
@@ -79,7 +79,7 @@ class Generation:
         return "retrying" if self.life.retrying and share >= _RETRYING_SHARE else "processing"
 
     def changed(self, now: float) -> float:
-        """When the phase it is in began, unix seconds."""
+        """Return the start of the current phase, unix seconds."""
         phase = self.phase(now)
         if phase in TERMINAL:
             return self.ended
@@ -89,16 +89,16 @@ class Generation:
         return self.created + share * self.seconds
 
     def count_poll(self, now: float) -> None:
-        """One more poll; a life that is measured in polls may end with it."""
+        """Count a poll; it ends a generation whose life is measured in polls."""
         self.polls += 1
         self.polled.append(now)
         if self.life.polls is not None and self.polls >= self.life.polls:
             self.finish(now)
 
     def _share(self, now: float) -> float:
-        """How much of its life is over, 0 to 1."""
+        """Return the elapsed share of the duration, 0 to 1."""
         if self.life.polls is not None:
             return (self.polls - 0.9) / self.life.polls
-        if math.isinf(self.seconds):  # never ends: seen to be worked on soon
+        if math.isinf(self.seconds):  # never ends: processing after 2 s
             return min((now - self.created) / 10, _RETRYING_SHARE - 0.01)
         return (now - self.created) / self.seconds if self.seconds else 1.0

@@ -1,4 +1,4 @@
-"""HTTP replies of the emulator: JSON with a trace id, and everything that is not JSON."""
+"""HTTP responses of the emulator: JSON with a trace id, text, redirects and cut connections."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PAGE = "<html><head><title>{0}</title></head><body><h1>{0}</h1></body></html>"
 
 
 def json_reply(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """JSON under a ``Traceparent``, the API's handle for support."""
+    """Return a JSON response with a ``Traceparent`` header, which the API's support asks for."""
     return Response(
         body=json.dumps(body).encode(),
         status=status,
@@ -26,28 +26,28 @@ def json_reply(body: Any, status: int = 200, headers: dict[str, str] | None = No
 
 
 def problem_reply(request: BaseRequest, status: int, **parts: Any) -> Response:
-    """A problem object; ``parts`` as :func:`mulequeue.emulator.response_bodies.problem` takes them."""
+    """Return a problem object; ``parts`` are those of :func:`mulequeue.emulator.response_bodies.problem`."""
     return json_reply(response_bodies.problem(status, request.path, **parts), status)
 
 
 def unknown_route() -> Response:
-    """404 without an error code, as the gateway answers a path it does not know."""
+    """Return 404 without an error code, the gateway's answer to an unknown path."""
     return json_reply({"status": 404, "title": "Not Found"}, 404)
 
 
 def edge_block() -> Response:
-    """403 of the edge in front of the API: no JSON, and no verdict on the key."""
+    """Return the 403 of the edge in front of the API: plain text, unrelated to the key."""
     return text_reply("error code: 1010", 403)
 
 
 def text_reply(text: str, status: int = 200) -> Response:
-    """A page where JSON was expected."""
+    """Return an HTML page where the client expects JSON."""
     headers = {"Content-Type": "text/html; charset=UTF-8", "Traceparent": _traceparent()}
     return Response(body=text.encode(), status=status, headers=headers)
 
 
 def burst_reply(request: BaseRequest, burst: Burst) -> Response:
-    """The refusal that a ``status`` burst describes."""
+    """Return the error response that a ``status`` burst describes."""
     headers = {} if burst.retry_after is None else {"Retry-After": burst.retry_after}
     if burst.html:
         reply = text_reply(_PAGE.format(burst.title or burst.status), burst.status)
@@ -62,20 +62,23 @@ def burst_reply(request: BaseRequest, burst: Burst) -> Response:
 
 
 def redirect_reply(request: BaseRequest, burst: Burst) -> Response:
-    """307: the same request, to another address."""
+    """Return a 307: the same request, to another address."""
     location = burst.location or str(request.url)
     return Response(status=307, headers={"Location": location, "Traceparent": _traceparent()})
 
 
 def compress(request: BaseRequest, reply: StreamResponse, when: str) -> None:
-    """Send ``reply`` with gzip, if that is the rule and it was not begun yet."""
+    """Compress ``reply`` with gzip, unless it is already being sent.
+
+    :param when: ``always``, or ``accepted``: only for a client that accepts gzip.
+    """
     accepts = "gzip" in request.headers.get(hdrs.ACCEPT_ENCODING, "")
     if not reply.prepared and (when == "always" or accepts):
         reply.enable_compression(ContentCoding.gzip)
 
 
 def cut(request: BaseRequest) -> Response:
-    """Cut the connection; the reply that the server wants to send goes nowhere."""
+    """Cut the connection and return a response that the server cannot send."""
     if request.transport is not None:
         request.transport.abort()
     return Response()

@@ -1,4 +1,4 @@
-"""Where a model of the API differs from the others, as its page or its users tell."""
+"""Models that differ from the others, as documented on their pages or reported by users."""
 
 from __future__ import annotations
 
@@ -7,39 +7,39 @@ from typing import Any
 
 from mulequeue.catalog import Model, all_models
 
-# Answered with 202 without it; the generation then fails with 4002.
+# Without aspect_ratio the create is answered with 202, and the generation fails with 4002.
 _REQUIRED_TOO_LATE = "/vendors/klingai/v1/kling-v3-omni/reference-video-to-video/generation"
 _MIDJOURNEY = "/vendors/midjourney/v1/tob/diffusion"
 
 
 def models_by_path() -> dict[str, Model]:
-    """Every model of the catalog under its create path."""
+    """Return the catalog's models by create path."""
     return {model.api_path: model for model in all_models()}
 
 
 def required_fields(model: Model) -> tuple[str, ...]:
-    """The body fields that the gateway itself insists on."""
+    """Return the body fields that the gateway requires."""
     if model.api_path == _REQUIRED_TOO_LATE:
         return tuple(name for name in model.required if name != "aspect_ratio")
     return model.required
 
 
 def late_failure(model: Model, body: Mapping[str, Any]) -> tuple[int, str] | None:
-    """Error code and text of a body that is accepted and cannot succeed, else None."""
+    """Return code and text of the error of an accepted body that cannot succeed, else None."""
     if model.api_path == _REQUIRED_TOO_LATE and "aspect_ratio" not in body:
         return 4002, "Internal error while running the task"
     return None
 
 
 def asset_count(model: Model, body: Mapping[str, Any]) -> int:
-    """How many assets the generation makes."""
+    """Return the number of assets that the generation makes."""
     if model.api_path == _MIDJOURNEY:
         return 4
     return int(body.get("n") or 1) if model.kind == "image" else 1
 
 
 def prompt_of(body: Any) -> str:
-    """The text that a body is about; empty when it has none."""
+    """Return the prompt in a body, or an empty string."""
     if not isinstance(body, dict):
         return ""
     for name in ("prompt", "lyrics_prompt"):
@@ -52,19 +52,19 @@ def prompt_of(body: Any) -> str:
 
 
 def is_speech(model: Model) -> bool:
-    """Speech answers with hex digits instead of URLs by default, and with figures of its own."""
+    """Return True for speech, which by default answers with hex digits instead of URLs."""
     return "/text-to-speech/" in model.api_path
 
 
 def extras(model: Model, body: Mapping[str, Any]) -> dict[str, Any]:
-    """Further top-level fields of a completed answer."""
+    """Return further top-level fields of a completed answer."""
     if "/nano-banana" in model.api_path:
         return {"description": f"An image of: {prompt_of(body)}"}
     return {}
 
 
 def speech_extras(body: Mapping[str, Any], audio_bytes: int) -> dict[str, Any]:
-    """Further top-level fields of completed speech."""
+    """Return further top-level fields of completed speech."""
     prompt = prompt_of(body)
     return {
         "audio_length": 3000,

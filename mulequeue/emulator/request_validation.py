@@ -1,4 +1,4 @@
-"""What the gateway checks before it looks at the key: the body, by the model's required fields."""
+"""Validation of the body by the model's required fields, before the key is checked."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _LISTS = frozenset({"images", "video_urls", "obj_or_bg", "reference_images"})
 _MAX_IMAGES = 6
 
 
-def what_is_wrong(
+def validate_body(
     model: Model, body: Any, unknown_fields: UnknownFields = "by_model"
 ) -> str | None:
-    """The text of the API's refusal, or None for a body that it accepts.
+    """Return the API's error text for an invalid body, or None for a valid one.
 
-    :param unknown_fields: ``ignored`` or ``rejected`` for all, or as each model does.
+    :param unknown_fields: ``ignored`` or ``rejected`` for all models, or ``by_model``.
 
-    The wording is that of refusals seen from the API:
+    The wording follows errors captured from the API:
     ``Invalid parameters: 'image' expected to be provided, got None``.
     """
     if not isinstance(body, dict):
@@ -27,7 +27,7 @@ def what_is_wrong(
     wrong = [_field(name, body.get(name)) for name in required_fields(model)]
     wrong.append(_prompt(body))
     wrong.append(_count(body.get("n")))
-    wrong += parameters_of(model).complaints(body, unknown_fields)
+    wrong += parameters_of(model).violations(body, unknown_fields)
     texts = list(dict.fromkeys(text for text in wrong if text))
     return "Invalid parameters: " + "; ".join(texts) if texts else None
 

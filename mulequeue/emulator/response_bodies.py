@@ -1,4 +1,4 @@
-"""The bodies that the API answers with, in every form it has been seen to use."""
+"""The API's response bodies, in every form that it was observed to use."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def problem(
     detail: str | None = None,
     code: int | None = None,
 ) -> dict[str, Any]:
-    """The problem object of a refused request."""
+    """Return the problem object of a rejected request."""
     title = title or _TITLES.get(status) or HTTPStatus(status).phrase
     return {
         "status": status,
@@ -47,7 +47,7 @@ def problem(
 
 
 def refused_envelope(remote_id: str, now: float, refusal: dict[str, Any], faults: Faults) -> Any:
-    """A refused create in the other form: a task that has failed, which exists nowhere."""
+    """Return a rejected create in the other form: a failed task, which a poll does not find."""
     error = {
         "code": refusal["error_code"],
         "title": refusal["title"],
@@ -59,7 +59,7 @@ def refused_envelope(remote_id: str, now: float, refusal: dict[str, Any], faults
 
 
 def created(generation: Generation, now: float, faults: Faults) -> dict[str, Any]:
-    """The answer to a create that is not terminal."""
+    """Return the answer to a create that is not terminal."""
     info = _task_info(generation, now, faults)
     if faults.create_id_field != "id":
         info = {faults.create_id_field: info.pop("id"), **info}
@@ -68,15 +68,15 @@ def created(generation: Generation, now: float, faults: Faults) -> dict[str, Any
     return {"task_info": info}
 
 
-def begun(generation: Generation, faults: Faults) -> dict[str, Any]:
-    """What a poll right after the create answers, however short the life is."""
+def initial_answer(generation: Generation, faults: Faults) -> dict[str, Any]:
+    """Return the answer of a poll right after the create, for any duration."""
     info = _task_info(generation, generation.created, faults)
     word = _word(generation, "pending", faults)
     return {"task_info": {**info, "status": word, "updated_at": info["created_at"]}}
 
 
 def polled(generation: Generation, now: float, faults: Faults) -> dict[str, Any]:
-    """The answer to a poll, without assets."""
+    """Return the answer to a poll, without assets."""
     info = _task_info(generation, now, faults)
     answer: dict[str, Any] = {"task_info": info}
     if generation.phase(now) == "failed":
@@ -90,12 +90,12 @@ def polled(generation: Generation, now: float, faults: Faults) -> dict[str, Any]
 
 
 def with_assets(answer: dict[str, Any], kind: str, assets: Sequence[str]) -> dict[str, Any]:
-    """The answer with its result key: ``images``, ``videos`` or ``audios``."""
+    """Return the answer with its assets under ``images``, ``videos`` or ``audios``."""
     return {**answer, f"{kind}s": list(assets)}
 
 
 def failure_text(generation: Generation) -> tuple[str, str]:
-    """Title and detail of a failed generation."""
+    """Return title and detail of a failed generation."""
     title, detail = _FAILURES.get(
         generation.life.code, ("Task failed", f"The task failed with code {generation.life.code}.")
     )
@@ -103,7 +103,7 @@ def failure_text(generation: Generation) -> tuple[str, str]:
 
 
 def timestamp(moment: float, faults: Faults) -> str:
-    """Unix seconds as the API writes them."""
+    """Format unix seconds as the API does."""
     at = datetime.fromtimestamp(moment, UTC)
     if faults.timestamps == "offset":
         return at.isoformat(timespec="microseconds")

@@ -1,4 +1,4 @@
-"""What the emulator remembers: generations, asset links, counters, requests being held."""
+"""The emulator's state: generations, asset links, counters and held requests."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from mulequeue.emulator.quirks import asset_count, late_failure, prompt_of
 from mulequeue.emulator.stats import Counters
 
 MAX_CREATES_LISTED = 100_000
-"""Received bodies that ``GET /_emulator/creates`` remembers; older ones are forgotten."""
-_MAX_TEXT = 65_536  # a base64 file in a body is remembered by its hash
+"""Number of received bodies that ``GET /_emulator/creates`` lists; older ones are dropped."""
+_MAX_TEXT = 65_536  # of a longer text, such as a base64 file, only the hash is kept
 
 
 class State:
-    """One run of the emulator.
+    """The state of one run of the emulator.
 
-    :param min_seconds, max_seconds: a generation takes a time evenly spread between the two.
-    :param seed: makes these times depend on the path and body alone; None: on chance.
-    :param clock: unix seconds.
+    :param min_seconds, max_seconds: range of the uniformly distributed durations.
+    :param seed: makes durations depend on path and body only; None: random durations.
+    :param clock: returns unix seconds.
     """
 
     def __init__(
@@ -60,20 +60,20 @@ class State:
         self.reset_faults()
 
     def reset_faults(self) -> None:
-        """The faults it was started with; whoever is held goes on."""
+        """Restore the initial faults and release held requests."""
         self.faults = copy.deepcopy(self.starting_faults)
         self.release()
 
     def clear(self) -> None:
-        """Forget everything but the way it was started."""
+        """Restore the initial state."""
         self.reset_faults()
         self.counters.clear()
         for memory in (self.generations, self.links, self.creates, self._times_seen):
             memory.clear()
 
     def store(self, model: Model, body: dict[str, Any]) -> Generation:
-        """A new generation of an accepted body."""
-        digest, occurrence = self._recognise(model, body)
+        """Store and return a new generation for an accepted body."""
+        digest, occurrence = self._count_occurrence(model, body)
         failure = late_failure(model, body)
         life = self.faults.life_of(prompt_of(body))
         if failure:
@@ -81,7 +81,7 @@ class State:
         generation = Generation(
             remote_id=str(uuid.uuid4()),
             model=model,
-            body=shortened(body),
+            body=shorten(body),
             created=self.clock(),
             seconds=self._seconds(life, digest, occurrence),
             life=life,
@@ -92,21 +92,25 @@ class State:
             self.counters.add("duplicates")
         return generation
 
-    def remember_create(
+    def record_create(
         self, path: str, body: Any, generation: Generation | None, arrived: float
     ) -> None:
-        """Keep what a create sent and when it came, for whoever compares."""
+        """Record a received create for ``GET /_emulator/creates``.
+
+        :param generation: None: the create was rejected.
+        :param arrived: unix seconds.
+        """
         if len(self.creates) >= MAX_CREATES_LISTED:
             del self.creates[: MAX_CREATES_LISTED // 10]
         remote_id = generation.remote_id if generation else None
         self.creates.append(
-            {"path": path, "body": shortened(body), "remote_id": remote_id, "at": arrived}
+            {"path": path, "body": shorten(body), "remote_id": remote_id, "at": arrived}
         )
 
     def assets(self, generation: Generation, now: float, host: str) -> list[str]:
-        """The URLs of a completed generation; fresh ones if they have expired and that is allowed.
+        """Return the asset URLs of a completed generation, renewed after expiry if allowed.
 
-        :param host: how the client calls this machine.
+        :param host: the host under which the client reached the emulator.
         """
         if not generation.links:
             self._link(generation, generation.ended)
@@ -116,7 +120,7 @@ class State:
         return [origin + path for path in generation.links]
 
     async def hold(self, kind: str) -> None:
-        """Wait until somebody releases requests of this kind."""
+        """Wait until this request is released."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._held.append((kind, future))
         for name in ("held", f"held_{kind}"):
@@ -128,7 +132,7 @@ class State:
                 self.counters.add(name, -1)
 
     def release(self, kind: str | None = None, count: int | None = None) -> int:
-        """Let the longest held requests go on; how many that were."""
+        """Release the longest held requests and return their number."""
         fitting = [entry for entry in self._held if kind in (None, entry[0])][:count]
         for entry in fitting:
             self._held.remove(entry)
@@ -137,11 +141,11 @@ class State:
         return len(fitting)
 
     def close(self) -> None:
-        """Let everybody go who waits or is held."""
+        """Release all held requests and end all waits."""
         self.release()
         self.counters.close()
 
-    def _recognise(self, model: Model, body: dict[str, Any]) -> tuple[bytes, int]:
+    def _count_occurrence(self, model: Model, body: dict[str, Any]) -> tuple[bytes, int]:
         text = model.api_path + json.dumps(body, sort_keys=True)
         digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
         occurrence = self._times_seen.get(digest, 0)
@@ -155,7 +159,7 @@ class State:
             return 0.0
         if life.seconds is not None:
             return life.seconds
-        # By body and not by order of arrival: a seed gives the same times to concurrent clients.
+        # By body, not by order of arrival: with a seed, concurrent clients get the same durations.
         return random.Random(f"{self.seed}:{digest.hex()}:{occurrence}").uniform(*self.seconds)
 
     def _link(self, generation: Generation, issued: float) -> None:
@@ -170,13 +174,13 @@ class State:
         self.links.update((path, (generation, i)) for i, path in enumerate(generation.links))
 
 
-def shortened(value: Any) -> Any:
-    """``value`` with every very long text replaced by its hash and length."""
+def shorten(value: Any) -> Any:
+    """Return ``value`` with each very long text replaced by its hash and length."""
     if isinstance(value, str) and len(value) > _MAX_TEXT:
         digest = hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
         return f"<sha256:{digest} of {len(value)} characters>"
     if isinstance(value, dict):
-        return {key: shortened(item) for key, item in value.items()}
+        return {key: shorten(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [shortened(item) for item in value]
+        return [shorten(item) for item in value]
     return value

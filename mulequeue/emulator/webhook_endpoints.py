@@ -1,4 +1,4 @@
-"""Receivers of the API's webhooks: how they are told, and how what they get is signed."""
+"""Webhook endpoints: the receivers of the API's webhooks, with delivery options and signature."""
 
 from __future__ import annotations
 
@@ -13,50 +13,50 @@ from typing import Literal, get_args
 Event = Literal["task.created", "task.succeeded", "task.failed", "balance.low"]
 EVENTS: tuple[Event, ...] = get_args(Event)
 MAX_ENDPOINTS = 5
-"""As many as the API's console takes."""
+"""The limit of the API's console."""
 _PREFIX = "whsec_"
 
 
 def new_secret() -> str:
-    """``whsec_`` and 32 random bytes, as the console shows it once."""
+    """Return ``whsec_`` and 32 random bytes in base64, as the API's console generates it."""
     return _PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 @dataclass(slots=True, kw_only=True)
 class Endpoint:
-    """One receiver. The defaults are the API's documentation, read as it is most likely meant."""
+    """One receiver. The defaults follow the most likely reading of the API's documentation."""
 
     url: str
     secret: str = field(default_factory=new_secret)
-    """Unset: one is made up, and the answer tells it."""
+    """Unset: a new secret, which the answer contains."""
     events: list[Event] = field(default_factory=lambda: list(EVENTS))
     encoding: Literal["hex", "base64"] = "hex"
-    """How the signature is written; the documentation does not say."""
+    """Encoding of the signature; the documentation does not specify it."""
     key: Literal["as_given", "decoded"] = "as_given"
-    """Which bytes sign: the secret's own, or those that the base64 behind ``whsec_`` stands for."""
+    """The signing key: the bytes of the secret, or the decoded base64 after ``whsec_``."""
     signature: Literal["good", "bad", "missing"] = "good"
     copies: int = 1
-    """How often each delivery is sent, whatever is answered."""
+    """How often each delivery is sent, whether or not it is accepted."""
     delay_seconds: float = 0.0
-    """From the event to its delivery."""
+    """Time from the event to its delivery."""
     reorder: bool = False
-    """Tell of the creation after the end."""
+    """Send ``task.created`` after the event of the end."""
     stale_seconds: float = 0.0
-    """How far the timestamp lies in the past."""
+    """Age of the timestamp."""
     attempts: int = 3
-    """How often a delivery is tried that is not answered with 2xx."""
+    """Number of attempts per copy until one is answered with 2xx."""
     retry_seconds: float = 0.5
-    """Between two attempts."""
+    """Time between two attempts."""
 
     def check(self, where: str) -> None:
-        """Raise ValueError for a URL that is none, or a secret that cannot sign."""
+        """Raise ValueError for an invalid URL, or for a secret that does not fit ``key``."""
         if not self.url.startswith(("http://", "https://")):
             raise ValueError(f"{where}.url must start with http:// or https://, not {self.url!r}")
         if self.key == "decoded" and not _decoded(self.secret):
             raise ValueError(f"{where}.secret must be {_PREFIX} and base64 for key 'decoded'")
 
     def headers(self, delivery_id: str, now: float, body: bytes) -> dict[str, str]:
-        """The headers of one delivery.
+        """Return the headers of one delivery.
 
         :param now: unix seconds.
         """
@@ -75,7 +75,7 @@ class Endpoint:
         return headers
 
     def sign(self, delivery_id: str, timestamp: str, body: bytes) -> str:
-        """HMAC-SHA256 of ``{delivery id}.{timestamp}.{raw body}``."""
+        """Return the HMAC-SHA256 of ``{delivery id}.{timestamp}.{raw body}``."""
         key = _decoded(self.secret) if self.key == "decoded" else self.secret.encode()
         message = b".".join([delivery_id.encode(), timestamp.encode(), body])
         digest = hmac.new(key, message, hashlib.sha256).digest()

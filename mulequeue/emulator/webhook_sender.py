@@ -1,4 +1,4 @@
-"""Sends what the API's webhooks tell: that a generation was created, and how it ended."""
+"""Send the API's webhooks: for the creation and for the end of each generation."""
 
 from __future__ import annotations
 
@@ -12,82 +12,83 @@ from typing import Any
 import aiohttp
 
 from mulequeue.emulator.generation import Generation
-from mulequeue.emulator.response_bodies import begun, timestamp
+from mulequeue.emulator.response_bodies import initial_answer, timestamp
 from mulequeue.emulator.state import State
 from mulequeue.emulator.webhook_endpoints import Endpoint, Event
 
 _TIMEOUT = aiohttp.ClientTimeout(total=10)
 Payload = Callable[[Generation, float], Coroutine[Any, Any, Any]]
 MAX_DELIVERIES_LISTED = 10_000
-# Its shape was never seen; the threshold is the console's default.
+# This payload was never captured; the threshold is the console's default.
 LOW_BALANCE = {"state": "ALERTED", "threshold_usd": 10, "available_balance_usd": 9.5}
 
 
 @dataclass(slots=True, kw_only=True)
 class Delivery:
-    """One event on its way to one endpoint."""
+    """The delivery of one event to one endpoint."""
 
     delivery_id: str
-    """``X-MuleRouter-Webhook-Id``: its own for each event and endpoint."""
+    """``X-MuleRouter-Webhook-Id``: different for each event and endpoint."""
     event_id: str
-    """``id`` in the body: the same at every endpoint."""
+    """``id`` in the body: the same at each endpoint."""
     type: str
     url: str
     answers: list[int | str] = field(default_factory=list)
-    """Status of each attempt, or the name of the error when there was no answer."""
+    """The HTTP status of each attempt, or the name of the error if there was no response."""
 
 
 class Webhooks:
-    """The sender. It lives on the emulator's event loop.
+    """Sends webhooks on the emulator's event loop.
 
-    :param payload: what a poll of a generation answers at a time (unix seconds).
+    :param payload: returns the answer to a poll of a generation at a time in unix seconds.
     """
 
     def __init__(self, state: State, payload: Payload) -> None:
         self.state = state
         self.deliveries: list[Delivery] = []
         self._payload = payload
-        self._told: set[str] = set()
+        self._ends_sent: set[str] = set()
         self._withheld: dict[tuple[str, str], Callable[[], None]] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._session: aiohttp.ClientSession | None = None
 
     def created(self, generation: Generation) -> None:
-        """Tell of a generation that was just stored, and of its end in time."""
+        """Send ``task.created`` for a stored generation, and schedule the event of its end."""
         if self.state.faults.webhooks:
-            self._start(self._tell(generation, "task.created"))
-            self.look(generation)
+            self._start(self._send_about(generation, "task.created"))
+            self.check_end(generation)
 
-    def look(self, generation: Generation) -> None:
-        """Tell of its end if it has ended; else look again when it will have."""
+    def check_end(self, generation: Generation) -> None:
+        """Send the event of the generation's end, or schedule a check for the time of the end."""
         name = generation.remote_id
         is_known = self.state.generations.get(name) is generation
-        if not self.state.faults.webhooks or name in self._told or not is_known:
+        if not self.state.faults.webhooks or name in self._ends_sent or not is_known:
             return
         timer = self._timers.pop(name, None)
         if timer is not None:
             timer.cancel()
         left = generation.ended - self.state.clock()
         if left <= 0:
-            self._told.add(name)
+            self._ends_sent.add(name)
             failed = generation.life.end == "failed"
-            self._start(self._tell(generation, "task.failed" if failed else "task.succeeded"))
-        elif left < 10**9:  # a life measured in polls ends with one of them
+            event: Event = "task.failed" if failed else "task.succeeded"
+            self._start(self._send_about(generation, event))
+        elif left < 10**9:  # infinite: the generation ends with a poll, which calls this again
             loop = asyncio.get_running_loop()
-            self._timers[name] = loop.call_later(left, self.look, generation)
+            self._timers[name] = loop.call_later(left, self.check_end, generation)
 
     def send(self, event: Event, data: Any) -> str:
-        """Send an event of your own making; its id."""
-        return self._spread(event, data, self.state.clock(), None)
+        """Send an event to all endpoints and return its id."""
+        return self._publish(event, data, self.state.clock(), None)
 
     def clear(self) -> None:
-        """Forget everything that is under way."""
+        """Cancel all deliveries in progress and delete the list of deliveries."""
         for timer in self._timers.values():
             timer.cancel()
         for task in self._tasks:
             task.cancel()
-        for memory in (self._timers, self._withheld, self._told, self.deliveries):
+        for memory in (self._timers, self._withheld, self._ends_sent, self.deliveries):
             memory.clear()
 
     async def close(self) -> None:
@@ -97,21 +98,21 @@ class Webhooks:
         if self._session is not None:
             await self._session.close()
 
-    async def _tell(self, generation: Generation, event: Event) -> None:
+    async def _send_about(self, generation: Generation, event: Event) -> None:
         now = self.state.clock()
         if event == "task.created":
-            payload = begun(generation, self.state.faults)
+            payload = initial_answer(generation, self.state.faults)
         else:
             payload = await self._payload(generation, now)
         vendor, _, model = generation.model.api_path.removeprefix("/vendors/").split("/")[:3]
         data = {"vendor": vendor, "model_name": model, "payload": payload}
-        self._spread(event, data, now, generation)
+        self._publish(event, data, now, generation)
 
-    def _spread(self, event: Event, data: Any, now: float, about: Generation | None) -> str:
+    def _publish(self, event: Event, data: Any, now: float, about: Generation | None) -> str:
         event_id = f"evt_{uuid.uuid4().hex}"
         created_at = timestamp(now, self.state.faults)
-        told = {"id": event_id, "type": event, "created_at": created_at, "data": data}
-        body = json.dumps(told).encode()
+        payload = {"id": event_id, "type": event, "created_at": created_at, "data": data}
+        body = json.dumps(payload).encode()
         for endpoint in self.state.faults.webhooks:
             if event in endpoint.events:
                 delivery = Delivery(
@@ -126,11 +127,11 @@ class Webhooks:
     def _queue(
         self, endpoint: Endpoint, delivery: Delivery, body: bytes, about: Generation | None
     ) -> None:
-        place = (about.remote_id if about else "", endpoint.url)
+        key = (about.remote_id if about else "", endpoint.url)
         if endpoint.reorder and about and delivery.type == "task.created":
-            self._withheld[place] = lambda: self._start(self._deliver(endpoint, delivery, body))
+            self._withheld[key] = lambda: self._start(self._deliver(endpoint, delivery, body))
             return
-        self._start(self._deliver(endpoint, delivery, body, then=self._withheld.pop(place, None)))
+        self._start(self._deliver(endpoint, delivery, body, then=self._withheld.pop(key, None)))
 
     async def _deliver(
         self,
@@ -173,7 +174,7 @@ class Webhooks:
         task.add_done_callback(self._tasks.discard)
 
     def listed(self) -> dict[str, Any]:
-        """``{endpoints, deliveries}``, JSON-ready."""
+        """Return ``{endpoints, deliveries}`` as JSON data."""
         return {
             "endpoints": [asdict(endpoint) for endpoint in self.state.faults.webhooks],
             "deliveries": [asdict(delivery) for delivery in self.deliveries],

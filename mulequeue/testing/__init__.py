@@ -1,8 +1,7 @@
-"""What the pytest fixtures ``mulequeue_…`` are made of; the plugin itself is ``pytest_mulequeue``.
+"""The parts of the pytest fixtures ``mulequeue_…``; the plugin itself is ``pytest_mulequeue``.
 
-A test gets a Redis of its own, the emulated API and a real Celery worker that runs the user's app in
-threads of the test process: quick to start, and what the test patched and put into the database is
-there for the tasks as well.
+A test gets a separate Redis, the emulated API and a real Celery worker that runs the user's app in
+threads of the test process. It starts quickly, and the tasks see the test's patches and its database.
 """
 
 from mulequeue.testing.fast_timeouts import fast_timeouts

@@ -1,4 +1,4 @@
-"""Seconds become hundredths: the waits of the poll loop and between attempts, for tests."""
+"""Shorten the waits of the poll loop and between attempts from seconds to hundredths, for tests."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from mulequeue.engine.poll import circuit_breaker, decide, poll_plan, sweep
 from mulequeue.engine.submit import create
 
 WAIT_SECONDS = 0.05
-"""No wait between two status checks is longer."""
+"""The longest wait between two status checks."""
 _DELAYS = (0.05, 0.1, 0.2)
 
 
 @contextlib.contextmanager
 def fast_timeouts() -> Iterator[None]:
-    """Shorten the waits in this process while the block runs; what is done stays the same."""
-    patient = PollSchedule.seconds
+    """Shorten the waits in this process while the block runs; nothing else changes."""
+    original = PollSchedule.seconds
 
     def seconds(self: PollSchedule, attempt: int, chance: float = 0.5) -> float:
-        return min(patient(self, attempt, chance), WAIT_SECONDS)
+        return min(original(self, attempt, chance), WAIT_SECONDS)
 
     with (
         patch.object(PollSchedule, "seconds", seconds),

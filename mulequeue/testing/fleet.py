@@ -1,4 +1,4 @@
-"""Points everything in the test process at a Redis, an emulator and a folder of the tests' own."""
+"""Point the app and the environment of the test process at the tests' Redis, emulator and folder."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _RUNNING_SECONDS = 5.0
 
 
 class Fleet:
-    """The settings that the tests run with.
+    """The settings of the tests.
 
-    :param app: the user's Celery app; its own broker, results, storage and keys are set aside.
-    :param emulator_url: of the emulated API.
-    :param storage: a folder for what ``download`` stores.
+    :param app: the user's Celery app; its broker, results, storage and keys are replaced.
+    :param emulator_url: URL of the emulated API.
+    :param storage: the folder in which ``download`` stores files.
     """
 
     def __init__(self, app: Any, *, emulator_url: str, storage: Path) -> None:
@@ -40,7 +40,7 @@ class Fleet:
 
     @contextmanager
     def in_force(self) -> Iterator[None]:
-        """Lead the app and the environment to the emulator while the block runs.
+        """Point the app and the environment at the emulator while the block runs.
 
         :raises ConfigurationError: the environment points at the real API.
         """
@@ -55,7 +55,7 @@ class Fleet:
 
     @contextmanager
     def on_redis(self, url: str) -> Iterator[None]:
-        """Make this Redis the app's broker, results and ledger while the block runs."""
+        """Use this Redis as the app's broker, result backend and ledger while the block runs."""
         with (
             patch.dict(os.environ, MULEQUEUE_REDIS_URL=url),
             _configured(self.app, _celery(url)),
@@ -63,7 +63,7 @@ class Fleet:
             self._is_on_redis = True
             yield
             self._is_on_redis = False
-            # A result that is thrown away later would tell a Redis that is gone by then.
+            # A result that is garbage-collected later would send a command to the stopped Redis.
             consumer = getattr(self.app.backend, "result_consumer", None)
             if consumer is not None:
                 consumer.cancel_for = lambda task_id: None
@@ -78,17 +78,17 @@ class Fleet:
         }
 
     def _profiles(self) -> dict[str, Mapping[str, Any]]:
-        """The user's profiles by name, without their hosts and keys."""
-        known = Settings.load(self.app).profiles
-        ours = {"base_url": self._emulator_url, "api_key": KEY}
-        limits = (*LIMITS, "models")
+        """Return the user's profiles by name, with the emulator's address and the tests' key."""
+        profiles = Settings.load(self.app).profiles
+        address = {"base_url": self._emulator_url, "api_key": KEY}
+        kept = (*LIMITS, "models")
         return {
-            name: {**{key: given[key] for key in limits if key in given}, **ours}
-            for name, given in known.items()
+            name: {**{key: profile[key] for key in kept if key in profile}, **address}
+            for name, profile in profiles.items()
         }
 
     def clear(self) -> None:
-        """Forget every message and record, once no task runs any more."""
+        """Delete all messages and records, and again after the running tasks have ended."""
         if not self._is_on_redis:
             return
         ctx = worker_context(self.app)
@@ -97,15 +97,15 @@ class Fleet:
         while state.reserved_requests and time.monotonic() < ends:
             time.sleep(0.01)
         self._drop(ctx.ledger.redis)
-        ctx.state.clear()  # what it learned of an API that is reset as well
+        ctx.state.clear()  # what this process knows of the emulator, which is reset as well
 
     def clear_files(self) -> None:
-        """Forget what ``download`` stored."""
+        """Delete the files that ``download`` stored."""
         for path in self.storage.iterdir():
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def _drop(self, redis: Any) -> None:
-        # Celery declares its queues once a connection, so those stay.
+        # Celery declares its queues once per connection, so the bindings must stay.
         kept = b"_kombu.binding."
         keys = [key for key in redis.scan_iter(count=1000) if not key.startswith(kept)]
         if keys:
@@ -133,17 +133,17 @@ def _celery(redis_url: str) -> dict[str, Any]:
 @contextmanager
 def _configured(app: Any, changes: Mapping[str, Any]) -> Iterator[None]:
     missing = object()
-    # Under a namespace the user's own spelling is looked up first.
+    # With a namespace, Celery reads the prefixed name first.
     prefix = getattr(app.conf, "prefix", None) or ""
     names = {name: value for key, value in changes.items() for name in _names(key, prefix)}
-    before = {name: app.conf.changes.get(name, missing) for name in names}
+    previous = {name: app.conf.changes.get(name, missing) for name in names}
     app.conf.changes.update(names)
     _forget_connections(app)
     try:
         yield
     finally:
         _forget_connections(app)
-        for name, value in before.items():
+        for name, value in previous.items():
             app.conf.changes.pop(name, None)
             if value is not missing:
                 app.conf.changes[name] = value
@@ -154,7 +154,7 @@ def _names(key: str, prefix: str) -> list[str]:
 
 
 def _forget_connections(app: Any) -> None:
-    """What an app that was used before keeps of its former broker, results and ledger."""
+    """Drop the app's connections to its previous broker, result backend and ledger."""
     found = _contexts.pop(app, None)
     if found is not None:
         found.close()

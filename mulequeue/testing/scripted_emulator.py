@@ -7,16 +7,16 @@ from typing import Any
 from mulequeue.emulator import EmulatorProcess
 
 SECONDS = 0.1
-"""How long a generation takes that nothing else was said of."""
+"""The default duration of a generation."""
 
 
 class ScriptedEmulator(EmulatorProcess):
-    """The emulator, and a word for what becomes of a prompt::
+    """The emulator, with outcomes scripted by prompt::
 
     emulator.script("a cat", fails=3001)            # fails with that code
     emulator.script("a dog", refused=402)           # no funds: never created
-    emulator.script("a fox", lost=True)             # created, and the answer lost
-    emulator.script("a mule", never=True)           # still active whenever it is asked
+    emulator.script("a fox", lost=True)             # created, but the answer is lost
+    emulator.script("a mule", never=True)           # active at every status check
     """
 
     def __init__(self, **options: Any) -> None:
@@ -36,17 +36,17 @@ class ScriptedEmulator(EmulatorProcess):
         times: int | None = None,
         lost: bool = False,
     ) -> None:
-        """Say what becomes of generations whose prompt contains this text; the latest word holds.
+        """Set the outcome of generations whose prompt contains this text; the latest call applies.
 
-        :param fails: it fails with this error code, after its time.
-        :param detail: the text of the failure or of the refusal.
-        :param seconds: how long it takes.
-        :param polls: it ends with this poll instead.
-        :param never: it does not end.
-        :param empty: it completes without any asset.
-        :param refused: the create is refused with this HTTP status (402, 429, 503, …).
-        :param times: how many creates are refused or lost; None: all.
-        :param lost: the create works, and its answer never arrives.
+        :param fails: the generation fails with this error code at the end of its duration.
+        :param detail: the text of the failure or of the rejection.
+        :param seconds: the duration.
+        :param polls: the generation ends with this poll instead of after a time.
+        :param never: the generation does not end.
+        :param empty: the generation completes without assets.
+        :param refused: the create is rejected with this HTTP status (402, 429, 503, …).
+        :param times: the number of creates that are rejected or lost; None: all.
+        :param lost: the generation is created, but the answer to the create does not arrive.
         """
         end = "failed" if fails is not None else "never" if never else "empty" if empty else None
         life = {"end": end, "code": fails, "detail": detail, "seconds": seconds, "polls": polls}
@@ -57,7 +57,7 @@ class ScriptedEmulator(EmulatorProcess):
             self._first("creates", {"contains": prompt, **do, **more})
 
     def prompts(self) -> list[str]:
-        """The prompts of all generations that were created, in order."""
+        """Return the prompts of all generations in the order of creation."""
         return [str(item["prompt"]) for item in self.generations()]
 
     def _first(self, kind: str, item: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Waiting until what was started has come to its end."""
+"""Wait until tasks, batches or the whole app have finished."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from mulequeue.ledger import Batch, outcome_of
 from mulequeue.outcome import Outcome, is_outcome
 from mulequeue.tasks.canvases import member_ids
 
-_REFRESH_SECONDS = 0.01
+_CHECK_SECONDS = 0.01
 
 
 class SettleWaiter:
-    """What a worker of the tests can be asked about the work of its app.
+    """Waits for the work of an app.
 
     :param app: the Celery app.
     """
@@ -29,15 +29,14 @@ class SettleWaiter:
         self.app = app
 
     def run_until_settled(self, what: Any = None, *, timeout_seconds: float = 10.0) -> Any:
-        """Wait until it is over; what it came to.
+        """Wait until the work has finished, and return its result.
 
-        :param what: the result of ``delay()`` (of a task, a chain, a group or a chord): an
-            :class:`~mulequeue.Outcome` for a generation, whether it succeeded or not, and the
-            return value for a task of your own. A task id: the same. A batch id: the outcomes of
-            its members, in the order of the inputs. None: nothing is left to do anywhere; None
-            comes back.
-        :raises TimeoutError: it is not over in time; the text says what is left.
-        :raises Exception: that a task of your own failed with.
+        :param what: the result of ``delay()`` (of a task, a chain, a group or a chord), or a task
+            id: returns the :class:`~mulequeue.Outcome` of a generation, also of a failed one, and
+            the return value of your own task. A batch id: returns the outcomes of its members in
+            the order of the inputs. None: waits until no work is left, and returns None.
+        :raises TimeoutError: the work did not finish in time; the text lists the remaining work.
+        :raises Exception: the exception of your own failed task.
         """
         if isinstance(what, str):
             name = what
@@ -53,17 +52,17 @@ class SettleWaiter:
         return _result_of(what)
 
     def is_idle(self) -> bool:
-        """Whether no message, no running task and nothing that is due is left."""
+        """Return True if there are no messages, no running tasks and no due records."""
         return not any(self.pending_work().values())
 
     def pending_work(self) -> dict[str, Any]:
-        """What keeps it from being idle: messages, running tasks, tasks the ledger waits with."""
+        """Return the remaining work: messages, running tasks and due records."""
         ctx = worker_context(self.app)
         redis = ctx.ledger.redis
         lists: list[bytes] = list(redis.scan_iter(count=1000, _type="list"))
-        ours = ctx.ledger.prefix.encode()  # what is learned of lives is a list as well
-        queues = [key for key in lists if not key.startswith(ours)]
-        # The next look at the ledger is no work by itself: without anything due it changes nothing.
+        ledger_prefix = ctx.ledger.prefix.encode()  # the measured durations are lists as well
+        queues = [key for key in lists if not key.startswith(ledger_prefix)]
+        # A scheduled poll message is not work: without due records it changes nothing.
         unacked = [json.loads(row)[2] for row in redis.hvals("unacked")]
         due: Any = redis.zrange(f"{ctx.ledger.prefix}due", 0, 9)
         return {
@@ -73,20 +72,20 @@ class SettleWaiter:
             "ledger": [task_id.decode() for task_id in due],
         }
 
-    def _until(self, look: Callable[[], Any], timeout_seconds: float) -> Any:
-        ends = time.monotonic() + timeout_seconds
-        while not (found := look()):
-            if time.monotonic() > ends:
+    def _until(self, check: Callable[[], Any], timeout_seconds: float) -> Any:
+        deadline = time.monotonic() + timeout_seconds
+        while not (found := check()):
+            if time.monotonic() > deadline:
                 raise TimeoutError(
-                    f"Not settled after {timeout_seconds:g} s. Left: {self.pending_work()}. A generation "
-                    "may take longer: give timeout_seconds. A queue that stays has no consumer: "
-                    "name it in the task_routes of your app."
+                    f"Not settled after {timeout_seconds:g} s. Left: {self.pending_work()}. If a generation "
+                    "takes longer, set timeout_seconds. A queue that stays in the list has no "
+                    "consumer: name it in the task_routes of your app."
                 )
-            time.sleep(_REFRESH_SECONDS)
+            time.sleep(_CHECK_SECONDS)
         return found
 
     def _of_id(self, name: str) -> Batch | AsyncResult | None:
-        """The batch or the task of that id, once it is known."""
+        """Return the batch or the task with that id, or None while it is unknown."""
         ledger = worker_context(self.app).ledger
         result = AsyncResult(name, app=self.app)
         is_task = ledger.queries.record(name) is not None or result.ready()
@@ -106,19 +105,22 @@ class SettleWaiter:
         return [outcome_of(record) for record in records() or ()]
 
 
-def _stable(look: Callable[[], bool]) -> Callable[[], bool]:
-    """True the second time in a row: a message on its way is in no list for a moment."""
-    seen = [False]
+def _stable(check: Callable[[], bool]) -> Callable[[], bool]:
+    """Return a check that is True the second time in a row.
 
-    def again() -> bool:
-        before, seen[0] = seen[0], look()
-        return before and seen[0]
+    A message that a worker receives is in no list for a moment.
+    """
+    result = [False]
 
-    return again
+    def check_again() -> bool:
+        previous, result[0] = result[0], check()
+        return previous and result[0]
+
+    return check_again
 
 
 def _is_over(result: Any) -> bool:
-    """Ready, or never to be because something before it in the chain failed."""
+    """Return True if the result is ready, or never will be because an earlier task failed."""
     if isinstance(result, GroupResult):
         return all(_is_over(member) for member in result.results)
     return bool(result.ready()) or _failed_before(result) is not None

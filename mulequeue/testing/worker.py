@@ -18,7 +18,7 @@ STOP_SECONDS = 20.0
 
 
 class _Controller(WorkController):  # type: ignore[misc]
-    """Sends the signals that the worker program sends, so that whoever listens to them runs."""
+    """A worker that sends the signals of the worker program, for mulequeue's signal handlers."""
 
     def __init__(self, **options: Any) -> None:
         self.is_ready = threading.Event()
@@ -37,11 +37,12 @@ class _Controller(WorkController):  # type: ignore[misc]
 
 
 class Worker(SettleWaiter):
-    """Runs a Celery app's tasks, from every queue that a worker without ``-Q`` takes, or that the
-    app's routes and tasks name.
+    """Runs a Celery app's tasks.
 
-    :param app: configured for its broker already.
-    :param concurrency: tasks at once.
+    It consumes the queues of a worker without ``-Q``, and those that the app's routes and tasks name.
+
+    :param app: the app, already configured for its broker.
+    :param concurrency: the number of concurrent tasks.
     """
 
     def __init__(self, app: Any, *, concurrency: int = 4) -> None:
@@ -50,12 +51,12 @@ class Worker(SettleWaiter):
 
     @contextlib.contextmanager
     def running(self) -> Iterator[Worker]:
-        """Consume while the block runs.
+        """Run the worker while the block runs.
 
-        :raises ConfigurationError: it does not start.
+        :raises ConfigurationError: the worker does not start.
         """
         self.app.finalize()
-        # Other threads have no current app of their own.
+        # The worker's threads use the default app.
         self.app.set_current()
         self.app.set_default()
         controller = _Controller(
@@ -71,17 +72,17 @@ class Worker(SettleWaiter):
         thread.start()
         try:
             if not controller.is_ready.wait(START_SECONDS):
-                raise ConfigurationError("The worker of the tests did not start; its log says why.")
+                raise ConfigurationError("The worker of the tests did not start; see its log.")
             yield self
         finally:
             state.should_terminate = 0
-            self.app.control.broadcast("ping")  # its loop looks up from waiting
+            self.app.control.broadcast("ping")  # wakes the consumer loop, which then stops
             thread.join(STOP_SECONDS)
             state.should_terminate = None
 
 
 def _routed_queues(app: Any) -> set[str]:
-    """The queues that the app's routes and tasks name; a router that is a function cannot be asked."""
+    """Return the queues that the app's routes and tasks name; router functions are ignored."""
     routes = [
         value
         for route in app.amqp.routes

@@ -1,4 +1,4 @@
-"""What the emulated generations make: pictures, clips and melodies drawn from their prompts."""
+"""The emulated assets: pictures, clips and melodies, generated from the prompts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class File:
 
 
 class Subject(Protocol):
-    """What a file is made of: a generation, or anything with a kind, a prompt and a body."""
+    """The input of a rendering: a generation, or any object with a kind, a prompt and a body."""
 
     @property
     def kind(self) -> Kind: ...
@@ -40,7 +40,7 @@ class Subject(Protocol):
 
 
 class Media:
-    """Renders on demand, off the event loop; the same subject gives the same bytes every time.
+    """Renders on demand in a thread; the same subject always gives the same bytes.
 
     :raises ConfigurationError: Pillow or PyAV is not installed.
     """
@@ -50,12 +50,12 @@ class Media:
             raise ConfigurationError(
                 'The emulator draws with Pillow and PyAV. Install them: pip install "mulequeue[demo]"'
             )
-        # One thread: a status check never waits behind more than one picture.
+        # One thread, so that a status check waits for at most one picture.
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="emulator-media")
         self._cache: OrderedDict[tuple[object, ...], File] = OrderedDict()
 
     async def render(self, subject: Subject, index: int) -> File:
-        """The asset number ``index`` of the subject."""
+        """Return the asset number ``index`` of the subject."""
         kind = subject.kind
         form = extension(kind, subject.body)
         key = (kind, subject.prompt, index, frame(kind, subject.body), form)
@@ -74,7 +74,7 @@ class Media:
 
 
 def frame(kind: Kind, body: Mapping[str, Any]) -> tuple[int, int]:
-    """Width and height in pixels with the aspect that the body asks for, small enough to be cheap."""
+    """Return width and height in pixels: the body's aspect ratio, at a size that renders fast."""
     longest = _MAX_SIDE.get(kind, 0)
     default = (16, 9) if kind == "video" else (1, 1)
     asked = _ratio(body.get("size")) or _ratio(body.get("aspect_ratio")) or _sides(body)
@@ -84,7 +84,7 @@ def frame(kind: Kind, body: Mapping[str, Any]) -> tuple[int, int]:
 
 
 def _ratio(text: Any) -> tuple[int, int] | None:
-    """``1280*720``, ``1280x720`` or ``16:9``."""
+    """Parse ``1280*720``, ``1280x720`` or ``16:9``."""
     match = re.fullmatch(r"\s*(\d{1,5})\s*[*x:]\s*(\d{1,5})\s*", text) if _is_text(text) else None
     sides = (int(match[1]), int(match[2])) if match else (0, 0)
     return sides if all(sides) else None
@@ -103,11 +103,11 @@ def _even(side: float) -> int:
 
 
 def _render(kind: Kind, prompt: str, index: int, size: tuple[int, int], form: str) -> File:
-    return File(_drawn(kind, prompt, index, size, form), MEDIA_TYPES[form])
+    return File(_draw(kind, prompt, index, size, form), MEDIA_TYPES[form])
 
 
-def _drawn(kind: Kind, prompt: str, index: int, size: tuple[int, int], form: str) -> bytes:
-    # Imported here: Pillow and PyAV are not among the package's own dependencies.
+def _draw(kind: Kind, prompt: str, index: int, size: tuple[int, int], form: str) -> bytes:
+    # Imported here, because Pillow and PyAV are optional dependencies.
     if kind == "image":
         from mulequeue.emulator.media.picture import png
 

@@ -1,4 +1,4 @@
-"""A short MP4 of a prompt: a slow pan over its landscape."""
+"""Render a prompt as a short MP4: a slow pan over its landscape."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _PAN = 1.25
 
 
 def mp4(prompt: str, index: int, width: int, height: int) -> bytes:
-    """The clip number ``index`` of a prompt: H.264, yuv420p, the index at the front of the file."""
+    """Return the clip number ``index`` of a prompt: H.264, yuv420p, with the MP4 index in front."""
     frames = _FRAMES_PER_SECOND * _SECONDS
     wide = landscape(prompt, index, int(width * _PAN), height)
     with tempfile.TemporaryDirectory() as folder:
-        # A file and not memory: putting the index in front means reading back what was written.
+        # In a file: moving the MP4 index to the front requires reading the written data.
         path = Path(folder, "clip.mp4")
         with av.open(str(path), "w", options={"movflags": "+faststart"}) as container:
             stream = container.add_stream("libx264", rate=_FRAMES_PER_SECOND)
             stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-            # One thread: the same bytes every time.
+            # One thread, for the same bytes on every run.
             stream.options = {"preset": "ultrafast", "crf": "26", "threads": "1"}
             for i in range(frames):
                 left = round((wide.width - width) * i / (frames - 1))

@@ -1,4 +1,4 @@
-"""The forms of the files, by what a body asks for."""
+"""File formats of the assets, by what a body requests."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from mulequeue.outcome import Kind
 
-# What speech and music offer under `audio_setting.format`; wav is the emulator's own default.
+# The audio formats are those of `audio_setting.format`, and wav, the emulator's default.
 MEDIA_TYPES: dict[str, str] = {
     "png": "image/png",
     "mp4": "video/mp4",
@@ -20,7 +20,7 @@ _AUDIO = ("mp3", "flac", "pcm", "wav")
 
 
 def extension(kind: Kind, body: Mapping[str, Any]) -> str:
-    """Of the file: ``png``, ``mp4``, or the audio format that the body asks for, else ``wav``."""
+    """Return ``png``, ``mp4``, or the audio format that the body requests, else ``wav``."""
     if kind != "audio":
         return "png" if kind == "image" else "mp4"
     setting = body.get("audio_setting")

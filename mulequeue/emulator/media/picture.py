@@ -1,4 +1,4 @@
-"""A PNG of a prompt: its landscape, and the prompt itself on a panel."""
+"""Render a prompt as a PNG: its landscape, with the prompt on a panel."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from PIL import Image, ImageDraw, ImageFont
 
-from mulequeue.emulator.media.png_encoder import encoded
+from mulequeue.emulator.media.png_encoder import encode_png
 from mulequeue.emulator.media.scene import landscape
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
@@ -20,10 +20,10 @@ _INK = (250, 248, 242)
 
 
 def png(prompt: str, index: int, width: int, height: int) -> bytes:
-    """The picture number ``index`` of a prompt, as PNG."""
+    """Return the picture number ``index`` of a prompt as PNG."""
     image = landscape(prompt, index, width, height)
     caption(image, prompt)
-    return encoded(image)
+    return encode_png(image)
 
 
 def caption(image: Image.Image, text: str) -> None:
@@ -33,7 +33,7 @@ def caption(image: Image.Image, text: str) -> None:
     margin, padding = max(6, width // 40), max(6, size // 2)
     room = width - 2 * (margin + padding)
     most = max(1, min(_MAX_LINES, int(height * 0.4 / (size * 1.35))))
-    lines = wrapped(plain(text) or "(no prompt)", font(size), room, most)
+    lines = wrap(plain(text) or "(no prompt)", font(size), room, most)
     step = round(size * 1.35)
     tall = step * len(lines) + 2 * padding - (step - size) // 2
     top = height - margin - tall
@@ -45,13 +45,13 @@ def caption(image: Image.Image, text: str) -> None:
 
 
 def plain(text: str) -> str:
-    """The text without accents and typography, which the font does not have."""
+    """Return the text without the accents and typographic characters that the font lacks."""
     parts = unicodedata.normalize("NFKD", text[:2000].translate(_PLAIN))
     return "".join(char for char in parts if not unicodedata.combining(char)).strip()
 
 
-def wrapped(text: str, face: Font, room: float, most_lines: int) -> list[str]:
-    """The text in lines no wider than ``room`` pixels; what does not fit ends in an ellipsis."""
+def wrap(text: str, face: Font, room: float, most_lines: int) -> list[str]:
+    """Return the text in lines of at most ``room`` pixels; cut text ends in an ellipsis."""
     lines = [""]
     for word in text.split():
         for piece in _pieces(word, face, room):
@@ -71,7 +71,7 @@ def wrapped(text: str, face: Font, room: float, most_lines: int) -> list[str]:
 
 
 def _pieces(word: str, face: Font, room: float) -> list[str]:
-    """The word, cut where a line would be too narrow for it; scripts without spaces need it."""
+    """Return the word in pieces that fit a line; scripts without spaces need this."""
     if face.getlength(word) <= room:
         return [word]
     pieces = [""]
@@ -84,7 +84,7 @@ def _pieces(word: str, face: Font, room: float) -> list[str]:
 
 @lru_cache(maxsize=16)
 def font(size: int) -> Font:
-    """Pillow's own scalable font; what it cannot draw it shows as a box."""
+    """Return Pillow's built-in scalable font, which shows missing characters as boxes."""
     return ImageFont.load_default(size)
 
 

@@ -1,4 +1,4 @@
-"""A landscape composed from a hash: sky, sun or moon, ranges of hills, trees, birds."""
+"""Draw a landscape from a prompt's hash: sky, sun or moon, ranges of hills, trees, birds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Colour = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Palette:
-    """Colours of a time of day."""
+    """The colours of a time of day."""
 
     sky: tuple[str, str, str]
     """From the zenith to the horizon."""
@@ -42,15 +42,15 @@ PALETTES = (
 _STEP = 12  # pixels between two points of a smooth ridge
 
 
-def chance(prompt: str, index: int) -> random.Random:
-    """Everything in a scene is drawn from this, so that a prompt looks the same every time."""
+def seeded_random(prompt: str, index: int) -> random.Random:
+    """Return a random generator seeded by the prompt, so that a prompt always looks the same."""
     text = f"{index}\n{prompt}".encode("utf-8", "surrogatepass")
     return random.Random(hashlib.sha256(text).digest())
 
 
 def landscape(prompt: str, index: int, width: int, height: int) -> Image.Image:
-    """The scene of a prompt, without words."""
-    dice = chance(prompt, index)
+    """Return the scene of a prompt, without text."""
+    dice = seeded_random(prompt, index)
     palette = dice.choice(PALETTES)
     image = _sky(palette, width, height)
     if palette.is_night:
@@ -63,10 +63,10 @@ def landscape(prompt: str, index: int, width: int, height: int) -> Image.Image:
 
 
 def _sky(palette: Palette, width: int, height: int) -> Image.Image:
-    """A vertical gradient over three colours."""
+    """Return a vertical gradient over three colours."""
     column = Image.new("RGB", (1, 64))
     stops = [rgb(colour) for colour in palette.sky]
-    column.putdata([_between(stops, min(i / 46, 1.0)) for i in range(64)])
+    column.putdata([_interpolate(stops, min(i / 46, 1.0)) for i in range(64)])
     column = column.resize((1, height), Image.Resampling.BILINEAR)
     return column.resize((width, height), Image.Resampling.NEAREST)
 
@@ -83,7 +83,7 @@ def _stars(image: Image.Image, dice: random.Random) -> None:
 
 
 def _disc(image: Image.Image, palette: Palette, dice: random.Random) -> None:
-    """A sun or a moon in its glow."""
+    """Draw a sun or a moon with its glow."""
     width, height = image.size
     radius = int(min(width, height) * dice.uniform(0.07, 0.13))
     x = int(width * dice.uniform(0.2, 0.8))
@@ -95,7 +95,7 @@ def _disc(image: Image.Image, palette: Palette, dice: random.Random) -> None:
 
 
 def _ranges(image: Image.Image, palette: Palette, dice: random.Random) -> None:
-    """Hills from far to near, each nearer to the near colour, the last one with trees."""
+    """Draw hills from far to near, in colours from far to near, the last range with trees."""
     width, height = image.size
     layers = dice.choice((3, 4, 4, 5))
     ends = [rgb(palette.far), rgb(palette.near)]
@@ -107,13 +107,13 @@ def _ranges(image: Image.Image, palette: Palette, dice: random.Random) -> None:
         sharp = not is_front and (style == "peaks" or (style == "mixed" and layer < layers / 2))
         rise = min(width, height) * (0.2 - 0.1 * depth) * (1.0 if sharp else 0.7)
         ridge = _ridge(dice, width, base, rise, sharp)
-        _fill(image, ridge, _between(ends, depth), dice if is_front else None)
+        _fill(image, ridge, _interpolate(ends, depth), dice if is_front else None)
 
 
 def _ridge(
     dice: random.Random, width: int, base: float, rise: float, sharp: bool
 ) -> list[tuple[float, float]]:
-    """Points from left to right."""
+    """Return the points of a ridge from left to right."""
     if not sharp:
         waves = [(dice.uniform(0.6, 2.6), dice.uniform(0, math.tau)) for _ in range(3)]
         return [
@@ -134,7 +134,7 @@ def _fill(
     colour: Colour,
     forest: random.Random | None,
 ) -> None:
-    """Everything below the ridge, drawn twice as large and reduced: smooth edges at little cost."""
+    """Fill the area below the ridge; drawn at twice the size and reduced, for smooth edges."""
     width, height = image.size
     top = max(0, int(min(y for _, y in ridge)) - (height // 8 if forest else 2))
     bottom = min(height, int(max(y for _, y in ridge)) + 6)
@@ -154,7 +154,7 @@ def _trees(
     dice: random.Random,
     side: int,
 ) -> None:
-    """Firs on a smooth ridge, in groups; everything is twice as large here."""
+    """Draw groups of firs on a smooth ridge, at twice the size as in :func:`_fill`."""
     for _ in range(dice.randint(2, 5)):
         middle = dice.uniform(0, ridge[-1][0])
         for _ in range(dice.randint(2, 6)):
@@ -182,7 +182,7 @@ def _birds(image: Image.Image, palette: Palette, dice: random.Random) -> None:
 
 @lru_cache(maxsize=32)
 def _glow(size: int) -> Image.Image:
-    """Light that fades outwards."""
+    """Return a mask that fades outwards."""
     fading = ImageChops.invert(Image.radial_gradient("L")).resize((size, size))
     return fading.point([int(max(0, value - 75) ** 1.25 / 5.5) for value in range(256)])
 
@@ -194,8 +194,8 @@ def _circle(size: int) -> Image.Image:
     return mask.reduce(4)
 
 
-def _between(stops: list[Colour], share: float) -> Colour:
-    """The colour at ``share`` (0 to 1) of the way along the stops."""
+def _interpolate(stops: list[Colour], share: float) -> Colour:
+    """Return the colour at ``share`` (0 to 1) between the first and the last stop."""
     place = share * (len(stops) - 1)
     i = min(int(place), len(stops) - 2)
     part = place - i
@@ -204,5 +204,5 @@ def _between(stops: list[Colour], share: float) -> Colour:
 
 
 def rgb(colour: str) -> Colour:
-    """``#rrggbb`` as numbers."""
+    """Parse ``#rrggbb``."""
     return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)

@@ -1,4 +1,4 @@
-"""A melody in the audio formats that the API's speech and music models offer."""
+"""Encode a melody in the audio formats of the API's speech and music models."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ _CODECS = {"mp3": "libmp3lame", "flac": "flac"}
 
 
 def sound(prompt: str, index: int, form: str) -> bytes:
-    """The melody number ``index`` of a prompt in that format; pcm is 16 bit, little-endian."""
+    """Return the melody number ``index`` of a prompt in that format; pcm is 16 bit, little-endian."""
     if form == "wav":
         return wav(prompt, index)
     samples = melody(prompt, index)
-    return samples.tobytes() if form == "pcm" else _encoded(samples, form)
+    return samples.tobytes() if form == "pcm" else _encode(samples, form)
 
 
-def _encoded(samples: array.array[int], form: str) -> bytes:
+def _encode(samples: array.array[int], form: str) -> bytes:
     import av
 
     file = io.BytesIO()
-    # Without the encoder's name and version in it: the same bytes on every machine of a version.
+    # Without the encoder's name and version in the file, for the same bytes on every machine.
     with av.open(file, "w", format=form, options={"fflags": "+bitexact"}) as container:
         stream = cast(av.AudioStream, container.add_stream(_CODECS[form], rate=RATE))
         stream.layout = "mono"

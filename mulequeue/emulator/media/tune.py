@@ -1,4 +1,4 @@
-"""A WAV of a prompt: a short melody on a pentatonic scale."""
+"""Compose a short melody on a pentatonic scale from a prompt."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import sys
 import wave
 from functools import lru_cache
 
-from mulequeue.emulator.media.scene import chance
+from mulequeue.emulator.media.scene import seeded_random
 
 RATE = 16_000
-"""Samples a second."""
+"""Samples per second."""
 _NOTE_SECONDS = 0.25
 _NOTES = 12
 _PENTATONIC = (0, 2, 4, 7, 9, 12)
@@ -20,7 +20,7 @@ _LOUDNESS = 9_000
 
 
 def wav(prompt: str, index: int) -> bytes:
-    """The melody number ``index`` of a prompt: three seconds, one channel, 16 bit."""
+    """Return the melody number ``index`` of a prompt as WAV: three seconds, one channel, 16 bit."""
     samples = melody(prompt, index)
     file = io.BytesIO()
     with wave.open(file, "wb") as out:
@@ -32,8 +32,8 @@ def wav(prompt: str, index: int) -> bytes:
 
 
 def melody(prompt: str, index: int) -> array.array[int]:
-    """Its samples, little-endian."""
-    dice = chance(prompt, index)
+    """Return the samples of the melody, little-endian."""
+    dice = seeded_random(prompt, index)
     root = dice.choice((57, 60, 62, 64))
     samples = array.array("h")
     for _ in range(_NOTES):
@@ -45,7 +45,7 @@ def melody(prompt: str, index: int) -> array.array[int]:
 
 @lru_cache(maxsize=64)
 def _note(midi: int) -> array.array[int]:
-    """One plucked note."""
+    """Return the samples of one plucked note."""
     turn = math.tau * 440 * 2 ** ((midi - 69) / 12) / RATE
     count = int(RATE * _NOTE_SECONDS)
     return array.array("h", (_sample(i, turn, count) for i in range(count)))

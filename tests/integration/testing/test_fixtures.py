@@ -77,4 +77,4 @@ def test_a_notification_without_a_good_signature_fails_the_test(tmp_path):
 
     assert 1 == done.returncode
     assert "1 passed, 1 error" in done.stdout
-    assert "Notifications without a good signature came" in done.stdout
+    assert "Notifications without a valid signature arrived" in done.stdout

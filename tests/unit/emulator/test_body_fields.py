@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mulequeue.catalog import find
-from mulequeue.emulator.request_validation import what_is_wrong
+from mulequeue.emulator.request_validation import validate_body
 
 OMNI_EDIT = "klingai/kling-v3-omni/video-to-video/edit"
 FRAME = "https://x/1.png"
@@ -28,7 +28,7 @@ def test_an_unknown_field_is_refused_where_the_model_does(model, unknown_fields,
     if "wan2.6-t2v" in model:
         del body["video"], body["image"]
 
-    wrong = what_is_wrong(find(model), body, unknown_fields)
+    wrong = validate_body(find(model), body, unknown_fields)
 
     assert is_refused is (wrong is not None)
     assert not is_refused or "'foo' Extra inputs are not permitted" in wrong
@@ -48,7 +48,7 @@ def test_an_unknown_field_is_refused_where_the_model_does(model, unknown_fields,
 )
 def test_one_of_the_alternatives_is_enough(model, body):
     """Each alternative is accepted on its own."""
-    assert what_is_wrong(find(model), body) is None
+    assert validate_body(find(model), body) is None
 
 
 @pytest.mark.parametrize(
@@ -86,4 +86,4 @@ def test_one_of_the_alternatives_is_enough(model, body):
 )
 def test_no_alternative_or_two_that_exclude_each_other_are_refused(model, body, words):
     """The text names what could be given."""
-    assert words in (what_is_wrong(find(model), body) or "")
+    assert words in (validate_body(find(model), body) or "")

@@ -6,7 +6,7 @@ import pytest
 
 from mulequeue.catalog import LIST_FIELDS, all_models, find
 from mulequeue.emulator.quirks import asset_count, late_failure
-from mulequeue.emulator.request_validation import what_is_wrong
+from mulequeue.emulator.request_validation import validate_body
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ from mulequeue.emulator.request_validation import what_is_wrong
 )
 def test_a_wrong_body_is_refused_with_the_words_of_the_api(model, body, words):
     """The text names the field and what came instead."""
-    wrong = what_is_wrong(find(model), body)
+    wrong = validate_body(find(model), body)
 
     assert wrong is not None
     assert wrong.startswith("Invalid parameters: ")
@@ -36,7 +36,7 @@ def test_a_wrong_body_is_refused_with_the_words_of_the_api(model, body, words):
 
 def test_all_missing_fields_are_named_at_once():
     """Two missing fields make one text."""
-    wrong = what_is_wrong(find("alibaba/wan2.5-i2v-preview"), {})
+    wrong = validate_body(find("alibaba/wan2.5-i2v-preview"), {})
 
     assert (
         "Invalid parameters: 'prompt' expected to be provided, got None; "
@@ -50,7 +50,7 @@ def test_every_model_accepts_its_required_fields(model):
     names = [*model.required, *(name for choice in model.rules.any_of for name in choice[0])]
     body = {name: ["https://x/1"] if name in LIST_FIELDS else "text" for name in names}
 
-    assert what_is_wrong(model, body) is None
+    assert validate_body(model, body) is None
 
 
 def test_a_field_that_is_missed_too_late_is_accepted_and_fails():
@@ -58,7 +58,7 @@ def test_a_field_that_is_missed_too_late_is_accepted_and_fails():
     model = find("klingai/kling-v3-omni/reference-video-to-video")
     body = {"prompt": "x", "video": "https://x/1.mp4"}
 
-    assert what_is_wrong(model, body) is None
+    assert validate_body(model, body) is None
     assert 4002 == late_failure(model, body)[0]
     assert late_failure(model, {**body, "aspect_ratio": "16:9"}) is None
 

@@ -9,7 +9,7 @@ import pytest
 
 from mulequeue.catalog import find
 from mulequeue.emulator.faults import Faults
-from mulequeue.emulator.state import State, shortened
+from mulequeue.emulator.state import State, shorten
 
 IMAGE = find("alibaba/wan2.6-t2i")
 
@@ -127,7 +127,7 @@ def test_release_lets_the_longest_held_go_first():
             asyncio.ensure_future(held(kind, name))
             for kind, name in [("creates", "c1"), ("polls", "p1"), ("creates", "c2")]
         ]
-        assert await store.counters.reached({"held": 3, "held_creates": 2}, 5)
+        assert await store.counters.wait_for({"held": 3, "held_creates": 2}, 5)
 
         assert 1 == store.release("creates", 1)
         await tasks[0]
@@ -166,7 +166,7 @@ def test_long_texts_are_remembered_by_their_hash():
     """A file in a body does not fill the memory; ordinary prompts stay as they are."""
     body = {"prompt": "a mule", "images": ["x" * 70_000]}
 
-    short = shortened(body)
+    short = shorten(body)
 
     assert "a mule" == short["prompt"]
     assert short["images"][0].startswith("<sha256:")
@@ -176,4 +176,4 @@ def test_long_texts_are_remembered_by_their_hash():
 def test_waiting_for_an_unknown_counter_is_refused():
     """The error lists the counters."""
     with pytest.raises(ValueError, match=r"No counter 'pols'\. Known: creates"):
-        asyncio.run(state().counters.reached({"pols": 1}, 1))
+        asyncio.run(state().counters.wait_for({"pols": 1}, 1))
