@@ -1,13 +1,13 @@
-"""``python -m benchmarks NAME [--json]``: one measurement and its table.
+"""Run one benchmark and print its table: ``python -m benchmarks NAME [--json]``.
 
-polls      CPU of one status check, beside other ways to wait
-capacity   how many generations one poller process waits for, how late, and what they weigh
-fanout     a chord of two thousand, beside as many messages that do nothing
-lag        from "finished" to the next task of the chain, and how many status checks it took
-recovery   from the SIGKILL of a worker to the next status check
-download   MB/s and memory, beside curl
+polls      CPU per status check, compared with other ways to wait
+capacity   lateness, CPU and memory of one poller process by number of generations
+fanout     a chord of two thousand, compared with as many messages that do nothing
+lag        time from "finished" to the next task of the chain, and the number of status checks
+recovery   time from the SIGKILL of a worker to the next status check
+download   MB/s and memory, compared with curl
 scale      one, two and four worker processes
-in_flight  ten thousand real submissions: lateness, memory, and what an idle worker asks Redis
+in_flight  ten thousand real submissions: lateness, memory, Redis commands of an idle worker
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ NAMES = ("polls", "capacity", "fanout", "lag", "recovery", "download", "scale", 
 
 
 def main() -> None:
-    """The program."""
+    """Run the benchmark that the command line names."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description=__doc__,
@@ -31,8 +31,8 @@ def main() -> None:
     )
     parser.add_argument("name", choices=NAMES, metavar="NAME")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
-    parser.add_argument("--plot", type=Path, help="the folder that gets the plot")
-    parser.add_argument("--only", help="polls: these contenders, by comma")
+    parser.add_argument("--plot", type=Path, help="the folder for the plot")
+    parser.add_argument("--only", help="polls: run only these contenders, separated by commas")
     parser.add_argument("--peers-python", help="polls: the Python of an environment with arq")
     options = parser.parse_args()
     run = import_module(f"benchmarks.{options.name}").run

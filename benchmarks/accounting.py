@@ -1,4 +1,4 @@
-"""What processes used, as the operating system counts it."""
+"""CPU time and memory of processes, as measured by the operating system."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MEBI = 1024**2
 
 
 def tree(pid: int) -> list[psutil.Process]:
-    """A process and all its descendants."""
+    """Return a process and all its descendants."""
     with suppress(psutil.NoSuchProcess):
         top = psutil.Process(pid)
         return [top, *top.children(recursive=True)]
@@ -22,7 +22,7 @@ def tree(pid: int) -> list[psutil.Process]:
 
 
 def cpu_seconds(pids: Sequence[int]) -> float:
-    """User and system time of these process trees, of ended and waited-for children too."""
+    """Return user and system time of these process trees, including children that have ended."""
     total = 0.0
     for pid in pids:
         for process in tree(pid):
@@ -34,7 +34,7 @@ def cpu_seconds(pids: Sequence[int]) -> float:
 
 
 def rss_mib(pids: Sequence[int]) -> float:
-    """Memory of these process trees that is in RAM; shared pages count in each process."""
+    """Return the resident memory of these process trees; shared pages count in each process."""
     total = 0
     for pid in pids:
         for process in tree(pid):
@@ -45,7 +45,7 @@ def rss_mib(pids: Sequence[int]) -> float:
 
 @dataclass(slots=True)
 class Meter:
-    """CPU of contenders and of their Redis over a span of time.
+    """Measures the CPU time of contenders and of their Redis over a period.
 
     ``meter = Meter.start(pids, redis_pid)``, later ``meter.stop()``.
     """
@@ -63,7 +63,7 @@ class Meter:
         )
 
     def stop(self) -> Self:
-        """The span ends here: the three figures are differences now."""
+        """End the period; the three figures are then differences."""
         self.cpu += cpu_seconds(self.pids)
         self.redis_cpu += cpu_seconds(self.redis_pids)
         self.seconds += time.monotonic()

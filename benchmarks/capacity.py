@@ -1,7 +1,8 @@
-"""How many generations can one poller process wait for, and what do they weigh?
+"""Measure how many generations one poller process can wait for, and their memory.
 
-Generations that never end, checked every 5 s by one poller (``-c 1 -Q mulequeue.poll,mulequeue.wake``),
-more step by step. Lateness is from due to arrived (:mod:`benchmarks.lateness`).
+Generations that never end are checked every 5 s by one poller
+(``-c 1 -Q mulequeue.poll,mulequeue.wake``); their number grows step by step. Lateness is the time from
+due to arrival (:mod:`benchmarks.lateness`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from benchmarks.fleet import Fleet, fleet, rss_of, wait_for
 from benchmarks.lateness import DueTimes, lateness
 from benchmarks.report import Report
 from benchmarks.server import BenchServer
-from mulequeue.local.processes import Child
+from mulequeue.emulator.child_process import Child
 
 SIZES = (1_000, 10_000, 25_000, 50_000, 75_000)
 INTERVAL_SECONDS = 5.0
@@ -23,7 +24,7 @@ SETTLE_SECONDS, WINDOW_SECONDS = 12.0, 20.0
 
 
 def run(*, sizes: tuple[int, ...] = SIZES) -> Report:
-    """All sizes, on one worker that stays."""
+    """Measure all sizes with the same worker."""
     server = BenchServer()
     try:
         with fleet(server.url) as ctx:

@@ -1,8 +1,8 @@
-"""How fast is ``download``, and what memory does it take, beside curl in the same run?
+"""Measure speed and memory of ``download``, compared with curl in the same run.
 
-One file of 1 GiB, and 500 of 2 MiB on a worker with four processes; curl gets the same files from the
-same server into the same file system, the small ones four at a time. A message a file is what Celery
-takes its time for, so as many messages that do nothing are sent too: no download can be faster.
+One file of 1 GiB, and 500 files of 2 MiB on a worker with four processes. curl gets the same files from
+the same server into the same file system, the small ones four at a time. Each file is one Celery
+message, so the same number of messages that do nothing is measured too, as the upper limit.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from benchmarks.fleet import Fleet, fleet, rss_of
 from benchmarks.pictures import write_png
 from benchmarks.report import Report
 from benchmarks.server import BenchServer, Plan
-from mulequeue.local.processes import Child, temporary_folder
+from mulequeue.emulator.child_process import Child
+from mulequeue.local.processes import temporary_folder
 
 LARGE_BYTES, SMALL_BYTES, SMALL_COUNT = 1024 * MEBI, 2 * MEBI, 500
 AT_ONCE, ROUNDS = 4, 3
@@ -43,7 +44,7 @@ print(started, time.time())
 
 
 def run(*, large: int = LARGE_BYTES, small: int = SMALL_COUNT) -> Report:
-    """The large file, then the small ones."""
+    """Measure the large file, then the small ones."""
     with temporary_folder() as folder:
         write_png(Path(folder, "large.png"), large)
         write_png(Path(folder, "small.png"), SMALL_BYTES)
@@ -62,12 +63,15 @@ def run(*, large: int = LARGE_BYTES, small: int = SMALL_COUNT) -> Report:
 
 
 def _pair(server: BenchServer, name: str, size: int, count: int) -> list[dict[str, Any]]:
-    """All by turns, the middle one of each: where a file's pages come from makes a factor of two."""
+    """Measure all contenders in turns, and return the median run of each.
+
+    Whether a file comes from the page cache makes a factor of two.
+    """
     what, url = f"{count} × {size // MEBI} MiB", f"{server.url}/files/{name}"
     ours, messages, curls = [], [], []
     with fleet(server.url) as ctx:
         worker = ctx.worker("worker", "-c", str(AT_ONCE), app="benchmarks.marking")
-        _send(ctx, f"{server.url}/files/small.png", AT_ONCE * 2)  # everything is loaded
+        _send(ctx, f"{server.url}/files/small.png", AT_ONCE * 2)  # warm up
         _curl(url, size, count)
         for _ in range(ROUNDS):
             ours.append(_ours(ctx, worker, url, size, count))
@@ -139,7 +143,7 @@ def _curl(url: str, size: int, count: int) -> dict[str, Any]:
 
 
 class Peak:
-    """The largest of a value while it is watched."""
+    """Samples a value every 50 ms and keeps the largest one."""
 
     def __init__(self, read: Callable[[], float]) -> None:
         self._read, self._most = read, read()
@@ -152,7 +156,7 @@ class Peak:
             self._most = max(self._most, self._read())
 
     def stop(self) -> float:
-        """What it was."""
+        """Stop sampling and return the largest value."""
         self._stop.set()
         self._thread.join()
         return self._most

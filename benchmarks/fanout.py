@@ -1,13 +1,13 @@
-"""What does a large chord cost, beside the same number of messages that do nothing?
+"""Measure the cost of a large chord, compared with the same number of messages that do nothing.
 
 2,000 prompts, each ``generate | download``, in one chord, on a worker with four processes; a
 generation takes 5 s ± 2 and makes a file of 200 KiB.
 
-* **ideal**: from the start until the last create arrived, plus the longest generation.
-* **CPU**: of all worker processes from the first message to the chord's body, per member. A member is
-  three messages (``generate``, its wake, ``download``), so the chord of no-ops has three in each
-  member's chain. It runs twice, before and after: a shared machine is not always equally fast, and
-  the mean of the two stands for the time between them.
+* **ideal**: the time from the start to the arrival of the last create, plus the longest generation.
+* **CPU**: CPU time of all worker processes from the first message to the chord's body, per member.
+  A member is three messages (``generate``, its wake, ``download``), so the chord of no-ops has chains
+  of three. It runs before and after, and the mean is used, because the speed of a shared machine
+  varies.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ members = [%s for number in range(%d)]
 started = time.time()
 result = chord(members, %s).apply_async()
 print(started)
-# By its id alone: a result that knows its parents asks for all of them at every interval.
+# By its id only: a result with parents reads all of them at every interval.
 app.AsyncResult(result.id).get(timeout=%d, interval=0.02)
 print(time.time())
 """
@@ -46,7 +46,7 @@ _NOOP = "chain(noop.s(number), noop.s(), noop.s())"
 
 
 def run(*, count: int = COUNT) -> Report:
-    """Ours, between two runs of the messages that do nothing."""
+    """Measure our chord between two runs of messages that do nothing."""
     with temporary_folder() as folder:
         write_png(Path(folder, "asset.png"), FILE_BYTES)
         server = BenchServer(Plan(seconds=SECONDS, files=folder))

@@ -1,4 +1,4 @@
-"""Small arithmetic on measured values."""
+"""Statistics of measured values."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 def percentile(values: Iterable[float], percent: int) -> float:
-    """Of at least one value."""
+    """Return a percentile of at least one value."""
     values = list(values)
     if len(values) < 2:
         return values[0]

@@ -1,7 +1,7 @@
-"""Many generations in flight at once, without waiting for as many submissions.
+"""Write many generations in flight into the ledger, without submitting them.
 
-What a submission writes, by the same two calls: the intent and the paid id, with the message of a
-chain ``generate | download`` parked. Only the POST and the Celery message are left out.
+It makes the same two ledger calls as a submission: the intent, and the id with the parked message of
+a chain ``generate | download``. Only the POST and the Celery message are left out.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PROCESSES = 4
 
 
 def fill(url: str, api: str, first: int, last: int, *, interval: float) -> None:
-    """Records number ``first`` to ``last`` (excluded), due evenly over the coming interval.
+    """Write the records ``first`` to ``last`` (exclusive), due evenly over the next interval.
 
     :param interval: seconds between two status checks.
     """
@@ -42,7 +42,7 @@ def _fill(url: str, api: str, interval: float, first: int, last: int) -> None:
             run="bench",
             profile=profile,
             path=model.api_path.removeprefix("/vendors/"),
-            signature={},  # what is parked next takes its place
+            signature={},  # replaced by the parked one below
             digest="0" * 16,
             model=model.name,
             kind=model.kind,
@@ -60,7 +60,7 @@ def _fill(url: str, api: str, interval: float, first: int, last: int) -> None:
 
 
 def task_id_of(number: int) -> str:
-    """The task id of a record made here."""
+    """Return the task id of a record number."""
     return str(uuid.UUID(int=number + 2**64, version=4))
 
 

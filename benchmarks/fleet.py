@@ -1,4 +1,4 @@
-"""A Redis, workers and other programs of one contender, each with a log, all stopped at the end."""
+"""Start the Redis, the workers and other programs of one contender, each with a log; stop them all."""
 
 from __future__ import annotations
 
@@ -13,26 +13,27 @@ from typing import Any
 from redis import Redis
 
 from benchmarks.accounting import Meter, rss_mib, tree
+from mulequeue.emulator.child_process import Child
 from mulequeue.local.embedded_redis import start_redis
-from mulequeue.local.processes import Child, temporary_folder
+from mulequeue.local.processes import temporary_folder
 
 KEY = "sk-mr-benchmark"
 MODEL = "alibaba/wan2.6-t2i"
 TOP = Path(__file__).parent.parent
 
 
-def wait_for(look: Callable[[], Any], seconds: float, what: str) -> Any:
-    """Until it is true; ends the program when it takes too long."""
-    ends = time.monotonic() + seconds
-    while not (found := look()):
-        if time.monotonic() > ends:
-            raise SystemExit(f"Waited {seconds:g} s in vain for {what}.")
+def wait_for(check: Callable[[], Any], seconds: float, what: str) -> Any:
+    """Wait until the check returns a true value, and return it; on timeout end the program."""
+    deadline = time.monotonic() + seconds
+    while not (found := check()):
+        if time.monotonic() > deadline:
+            raise SystemExit(f"Timed out after {seconds:g} s waiting for {what}.")
         time.sleep(0.1)
     return found
 
 
 class Fleet:
-    """One Redis and the processes around it."""
+    """One Redis and the processes that use it."""
 
     def __init__(self, stack: ExitStack, folder: Path, api: str) -> None:
         self._stack, self.folder, self.api = stack, folder, api
@@ -58,7 +59,7 @@ class Fleet:
         ready: bytes = b"",
         env: Mapping[str, str] | None = None,
     ) -> Child:
-        """Start a program and wait until its log holds ``ready``."""
+        """Start a program and wait until its log contains ``ready``."""
         log = self.folder / f"{name}.log"
         output = self._stack.enter_context(log.open("wb"))
         child = Child(
@@ -80,38 +81,38 @@ class Fleet:
         app: str = "mulequeue",
         env: Mapping[str, str] | None = None,
     ) -> Child:
-        """A Celery worker as a user starts it, at log level INFO."""
+        """Start a Celery worker at log level INFO, as a user does."""
         node = ("-n", f"{name}@bench")
         command = [sys.executable, "-m", "celery", "-A", app, "worker", "-l", "INFO", *node]
         return self.start(name, [*command, *options], ready=b" ready.", env=env)
 
     def poller(self, name: str = "poller", env: Mapping[str, str] | None = None) -> Child:
-        """The poller process of a fleet."""
+        """Start the poller process of a fleet."""
         return self.worker(name, "-c", "1", "-Q", "mulequeue.poll,mulequeue.wake", env=env)
 
     def log(self, name: str) -> str:
-        """What a program wrote so far."""
+        """Return the log of a program."""
         return (self.folder / f"{name}.log").read_text("utf-8", "replace")
 
     def meter(self, *children: Child) -> Meter:
-        """CPU of these from now on, and of Redis."""
+        """Start to measure the CPU time of these processes and of Redis."""
         return Meter.start([pid_of(child) for child in children], [pid_of(self._redis_child)])
 
     def counts(self) -> dict[str, int]:
-        """How many records are in which state or outcome."""
+        """Return the number of records by state and outcome."""
         found: dict[bytes, bytes] = self.redis.hgetall("mulequeue:{default}:counts")  # type: ignore[assignment]
         return {name.decode(): int(value) for name, value in found.items()}
 
     def used_bytes(self) -> int:
-        """Memory of Redis."""
+        """Return the memory that Redis uses."""
         return self._info("memory", "used_memory")
 
     def commands(self) -> int:
-        """That Redis ran so far, those within scripts included."""
+        """Return the number of commands that Redis has run, including those in scripts."""
         return self._info("stats", "total_commands_processed")
 
     def connections(self) -> int:
-        """To Redis, at this moment."""
+        """Return the number of open connections to Redis."""
         return self._info("clients", "connected_clients")
 
     def _info(self, section: str, name: str) -> int:
@@ -120,18 +121,18 @@ class Fleet:
 
 
 def pid_of(child: Child) -> int:
-    """The program's own process, without the keeper that started it."""
+    """Return the process id of the program itself, not of the guard process that started it."""
     return wait_for(lambda: [item.pid for item in tree(child.process.pid)[1:2]], 10, child.name)[0]
 
 
 def rss_of(child: Child) -> float:
-    """Memory of a program and its children, MiB."""
+    """Return the memory of a program and its children in MiB."""
     return rss_mib([pid_of(child)])
 
 
 @contextmanager
 def fleet(api: str) -> Iterator[Fleet]:
-    """An empty fleet on a Redis of its own.
+    """Run an empty fleet on a new Redis while the block runs.
 
     :param api: the base URL of the API.
     """
@@ -140,5 +141,5 @@ def fleet(api: str) -> Iterator[Fleet]:
 
 
 def cores() -> int:
-    """That this machine has."""
+    """Return the number of cores of this machine."""
     return os.cpu_count() or 1

@@ -1,17 +1,17 @@
-"""How late are status checks, and what do thousands of real submissions weigh?
+"""Measure the lateness of status checks and the memory of thousands of real submissions.
 
-One worker (``-c 2``, all queues), generations that never end, a status check every 5 seconds; first
-1,000 in flight, then 10,000, all submitted as a web application would. Beside it an idle worker with
-mulequeue and one without.
+One worker (``-c 2``, all queues) checks generations that never end every 5 seconds: first 1,000 in
+flight, then 10,000, all submitted as by a web application. An idle worker with mulequeue and one
+without are measured too.
 
-* **lateness** is taken from the API's side: the time between two arrivals of the same generation,
-  less 4.5 s, the earliest that the jitter of 10 % allows. So it is an upper bound: a check that came
-  exactly when it was due shows as 0 to 1 s.
-* **worker memory** is the RSS of the worker's processes added up.
-* **Redis memory** is ``used_memory`` against the empty fleet, per generation: the ledger, Celery's
-  results, everything. *Ledger alone* adds up ``MEMORY USAGE`` of the ledger's keys.
-* **idle commands** are what one idle worker sends Redis within 20 s, as Redis' MONITOR shows them;
-  kombu's own BRPOP is counted apart.
+* **lateness** is measured at the API: the time between two arrivals of the same generation, less
+  4.5 s, the shortest interval that the jitter of 10 % allows. It is an upper bound: a check that
+  arrives exactly when it is due counts as 0 to 1 s late.
+* **worker memory** is the sum of the RSS of the worker's processes.
+* **Redis memory** is the growth of ``used_memory`` since the empty fleet, per generation, including
+  Celery's results. *Ledger alone* is the sum of ``MEMORY USAGE`` of the ledger's keys.
+* **idle commands** are the commands that one idle worker sends to Redis within 20 s, as shown by
+  Redis' MONITOR; kombu's BRPOP is counted separately.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ SETTLE_SECONDS, WINDOW_SECONDS, IDLE_SECONDS = 12.0, 22.0, 20.0
 
 
 def run(*, few: int = FEW, many: int = MANY) -> Report:
-    """All figures."""
+    """Measure both sizes and the idle workers."""
     server = BenchServer()
     try:
         with fleet(server.url) as ctx:
@@ -68,13 +68,13 @@ class InFlight:
     def __init__(self, ctx: Fleet, server: BenchServer) -> None:
         self._here, self._server = ctx, server
         self.worker = ctx.worker("measured", "-c", "2")
-        send(ctx.url, 0, 1)  # everything that is loaded at first use is loaded
+        send(ctx.url, 0, 1)  # warm up
         wait_for(lambda: server.created == 1, 30, "the first generation")
         self._count = 1
         self._empty_bytes = ctx.used_bytes()
 
     def grow_to(self, count: int) -> None:
-        """Until so many are in flight; a second worker helps to submit and is gone then."""
+        """Submit until ``count`` generations are in flight; a temporary second worker helps."""
         processes = str(os.cpu_count())
         helper = self._here.worker(f"helper{count}", "-c", processes, "-Q", "celery")
         send(self._here.url, self._count, count)
@@ -84,7 +84,7 @@ class InFlight:
         self._count = count
 
     def measure(self) -> dict[str, Any]:
-        """Figures of a while at this size."""
+        """Measure for 22 s at this size."""
         time.sleep(SETTLE_SECONDS)
         since, meter = time.time(), self._here.meter(self.worker)
         time.sleep(WINDOW_SECONDS)
@@ -106,15 +106,15 @@ class InFlight:
 
 
 def ledger_bytes(redis: Redis) -> int:
-    """Of all keys of the ledger."""
+    """Return the memory of all keys of the ledger."""
     pipe = redis.pipeline(transaction=False)
     for key in redis.scan_iter("mulequeue:*", count=1000):
         pipe.memory_usage(key, samples=0)
-    return sum(size or 0 for size in pipe.execute())  # some are gone again
+    return sum(size or 0 for size in pipe.execute())  # None: the key has been deleted
 
 
 def lateness(arrivals: dict[int, list[float]], since: float) -> list[float]:
-    """Seconds, of every check after ``since``, at most."""
+    """Return upper bounds of the lateness in seconds, of each check after ``since``."""
     earliest = INTERVAL_SECONDS * (1 - JITTER)
     return [
         max(later - earlier - earliest, 0.0)
@@ -125,7 +125,7 @@ def lateness(arrivals: dict[int, list[float]], since: float) -> list[float]:
 
 
 def send(url: str, first: int, last: int) -> None:
-    """Enqueue generations, as a web application would."""
+    """Enqueue generations, as a web application does."""
     from celery import Celery
 
     app = Celery("bench")
@@ -142,23 +142,23 @@ def send(url: str, first: int, last: int) -> None:
 
 
 def _idle_note(name: str, server: BenchServer, command: Sequence[str]) -> str:
-    """Redis commands a second that one idle worker sends, by name."""
+    """Return the Redis commands per second of one idle worker, by name, as a text."""
     with fleet(server.url) as ctx:
         ctx.start("idle", [sys.executable, *command], ready=b" ready.")
         time.sleep(3)
         calls = _sent(ctx.url, IDLE_SECONDS)
     rates = {key: count / IDLE_SECONDS for key, count in calls.most_common()}
     own = sum(rates.values()) - rates.get("BRPOP", 0)
-    said = ", ".join(f"{key} {value:.2f}" for key, value in rates.items())
-    return f"idle worker {name}: {own:.2f} commands a second and BRPOP ({said})"
+    listed = ", ".join(f"{key} {value:.2f}" for key, value in rates.items())
+    return f"idle worker {name}: {own:.2f} commands per second and BRPOP ({listed})"
 
 
 def _sent(url: str, seconds: float) -> Counter[str]:
-    """Commands that clients send within a time; what scripts call is no command of a client."""
+    """Count the commands that clients send within a period, without the commands in scripts."""
     calls: Counter[str] = Counter()
     ends = time.monotonic() + seconds
     with Redis.from_url(url).monitor() as monitor:
-        Redis.from_url(url).ping()  # the monitor answers
+        Redis.from_url(url).ping()  # gives the monitor a first command
         for seen in monitor.listen():
             if time.monotonic() >= ends:
                 break

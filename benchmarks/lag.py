@@ -1,13 +1,13 @@
-"""How long after a generation is finished does the next task of its chain run, and at what price?
+"""Measure the time from the end of a generation to the next task of its chain, and its cost in polls.
 
-Chains ``generate | mark`` whose generations take 5 to 30 seconds, all at the same time: checked every
-20 s (as the API's own command line does), every 5 s, at the cadence that mulequeue learned, and told
-by webhooks with the checks as backstop. Lag is from the moment the server says "completed" to the start
-of the next task; polls are what the server counted.
+Chains ``generate | mark`` whose generations take 5 to 30 seconds run at the same time in four ways:
+checked every 20 s (as the API's command line does), checked every 5 s, checked at the intervals that
+mulequeue learned, and with webhooks plus checks as backstop. Lag is the time from the server's first
+"completed" to the start of the next task; polls are counted by the server.
 
-The cadence is learned before anything is measured, from as many generations as a row has. (Until some
-twenty are known a model's own intervals stand: 5 s to the first check, growing to 8 s.) The answers tell
-when a generation was created and when it ended, as the API's do.
+The intervals are learned before the measurement, from as many generations as a row has. (Until about
+twenty durations are known the model's intervals apply: 5 s to the first check, growing to 8 s.) As at
+the API, the answers have the times of creation and end.
 """
 
 from __future__ import annotations
@@ -48,26 +48,26 @@ for number in range(count):
 
 
 def run(*, count: int = COUNT) -> Report:
-    """All four at once, the webhooks on a fleet of their own."""
+    """Measure all four ways at once, the webhooks on a separate fleet."""
     plans = [Plan(seconds=SECONDS, seed=seed) for seed in (1, 2)]
-    polled, told = (BenchServer(plan) for plan in plans)
+    polled, notifying = (BenchServer(plan) for plan in plans)
     try:
         with ExitStack() as stack:
             ctx = stack.enter_context(fleet(polled.url))
-            there = stack.enter_context(fleet(told.url))
+            there = stack.enter_context(fleet(notifying.url))
             there.env["MULEQUEUE_WEBHOOK_SECRET"] = SECRET
             ctx.worker("worker", "-c", "2", app="benchmarks.marking")
             there.worker("worker", "-c", "2", app="benchmarks.marking")
-            stack.enter_context(_Webhooks(there, told))
+            stack.enter_context(_Webhooks(there, notifying))
             _teach(ctx, count)
             for name, interval in CADENCES.items():
                 _send(ctx, name, count, interval)
             _send(there, "webhooks", count, None)
             rows = [_row(ctx, polled, name, count) for name in CADENCES]
-            rows.append(_row(there, told, "webhooks", count))
+            rows.append(_row(there, notifying, "webhooks", count))
     finally:
         polled.stop()
-        told.stop()
+        notifying.stop()
     return _report(rows)
 
 
@@ -78,11 +78,11 @@ def _send(ctx: Fleet, name: str, count: int, interval: float | None) -> None:
 
 
 def _teach(ctx: Fleet, count: int) -> None:
-    """Until every process of the worker has read what the generations of a batch taught."""
+    """Run a batch, and wait until all processes of the worker have read its durations."""
     _send(ctx, "lessons", count, None)
     wait_for(lambda: ctx.redis.llen("marks:lessons") >= count, 120, "the lessons")
     read_again = time.monotonic() + REFRESH_SECONDS
-    wait_for(lambda: time.monotonic() > read_again, 60, "what was read to be old")
+    wait_for(lambda: time.monotonic() > read_again, 60, "the cached durations to expire")
     _send(ctx, "readers", READERS, None)
     wait_for(lambda: ctx.redis.llen("marks:readers") >= READERS, 120, "the readers")
 
@@ -118,19 +118,19 @@ def _report(rows: list[dict[str, Any]]) -> Report:
 
 
 class _Webhooks:
-    """``mulequeue webhooks``, and the API's side of it: a signed event at every end."""
+    """Runs ``mulequeue webhooks`` and sends it a signed event at the end of each generation."""
 
     def __init__(self, ctx: Fleet, server: BenchServer) -> None:
         command = [sys.executable, "-m", "mulequeue", "webhooks", "--port", "0"]
         ctx.start("webhooks", command, ready=b"mulequeue webhooks on http")
         url = ctx.log("webhooks").partition("webhooks on ")[2].split()[0]
         self._endpoint = Endpoint(url=url, secret=SECRET)
-        self._server, self._told = server, defaultdict[str, bool](bool)
+        self._server, self._notified = server, defaultdict[str, bool](bool)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._session = requests.Session()
-        # A first event, so that mulequeue knows that webhooks come.
-        self._tell(str(uuid.uuid4()))
+        # After a first event mulequeue relies on webhooks.
+        self._notify(str(uuid.uuid4()))
 
     def __enter__(self) -> None:
         self._thread.start()
@@ -143,17 +143,17 @@ class _Webhooks:
         while not self._stop.wait(0.02):
             now = time.time()
             for remote_id, _ in self._server.creates():
-                if not self._told[remote_id] and finish_of(remote_id) <= now:
-                    self._told[remote_id] = True
-                    self._tell(remote_id)
+                if not self._notified[remote_id] and finish_of(remote_id) <= now:
+                    self._notified[remote_id] = True
+                    self._notify(remote_id)
 
-    def _tell(self, remote_id: str) -> None:
+    def _notify(self, remote_id: str) -> None:
         payload = {
             "task_info": {"id": remote_id, "status": "completed"},
             "images": [f"{self._server.url}/files/asset.png"],
         }
         data = {"vendor": "alibaba", "model_name": "wan2.6-t2i", "payload": payload}
-        told = {"id": f"evt_{uuid.uuid4().hex}", "type": "task.succeeded", "data": data}
-        body = json.dumps(told).encode()
+        event = {"id": f"evt_{uuid.uuid4().hex}", "type": "task.succeeded", "data": data}
+        body = json.dumps(event).encode()
         headers = self._endpoint.headers(f"whd_{uuid.uuid4().hex}", time.time(), body)
         self._session.post(self._endpoint.url, data=body, headers=headers, timeout=10)

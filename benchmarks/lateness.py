@@ -1,7 +1,7 @@
-"""How late status checks are: from when the ledger wants one to when it arrives at the API.
+"""Measure the lateness of status checks: from the due time in the ledger to the arrival at the API.
 
-Both ends are seen from outside: due times are read from the ledger's index twice a second, arrivals
-from the bench server's log. All clocks are this machine's.
+Due times are read from the ledger's index twice per second, arrivals from the bench server's log. All
+times come from the clock of this machine.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from redis import Redis
 
 from benchmarks.filling import task_id_of
 
-# A claim moves the due time away; only that of an unclaimed record is when a check is due.
+# A claim changes the due time, so only the due time of an unclaimed record is used.
 _DUE = """
 local found = {}
 for i, id in ipairs(ARGV) do
@@ -31,9 +31,9 @@ SAMPLE = 500
 
 
 class DueTimes:
-    """Reads the due times of some generations until it is stopped.
+    """Reads the due times of a sample of the generations until it is stopped.
 
-    :param count: how many generations there are, made by :mod:`benchmarks.filling`.
+    :param count: the number of generations, made by :mod:`benchmarks.filling`.
     """
 
     def __init__(self, url: str, count: int) -> None:
@@ -55,7 +55,7 @@ class DueTimes:
                     self.of[number].add(float(at))
 
     def stop(self) -> None:
-        """No more."""
+        """Stop reading."""
         self._stop.set()
         self._thread.join()
 
@@ -63,9 +63,9 @@ class DueTimes:
 def lateness(
     due: Mapping[int, set[float]], arrivals: Mapping[int, Sequence[float]], since: float
 ) -> Iterator[float]:
-    """Seconds from each due time after ``since`` to the check's arrival.
+    """Return the seconds from each due time after ``since`` to the check's arrival.
 
-    A check that has not arrived yet counts as late as it is by now.
+    A check that has not arrived yet counts with its lateness so far.
     """
     now = time.time()
     for number, times in due.items():

@@ -1,6 +1,6 @@
-"""The Celery app of a user whose chains go on with a task of their own: it writes down when.
+"""A Celery app whose chains continue with a task that records the time.
 
-``celery -A benchmarks.marking worker``: mulequeue's tasks, ``mark``, and a ``noop`` to compare with.
+``celery -A benchmarks.marking worker`` runs mulequeue's tasks, ``mark``, and ``noop`` for comparison.
 """
 
 import os
@@ -10,7 +10,7 @@ from typing import Any
 from celery import Celery
 from redis import Redis
 
-from mulequeue import generate  # noqa: F401  # what the worker runs
+from mulequeue import generate  # noqa: F401  # registers the tasks of the worker
 
 app = Celery("marking")
 app.config_from_object("mulequeue.recommended")
@@ -19,11 +19,11 @@ _redis = Redis.from_url(os.environ["BENCH_REDIS"])
 
 @app.task(ignore_result=True)
 def mark(outcome: dict[str, Any], name: str) -> None:
-    """The next task of a chain: when it ran, for which generation."""
+    """Record the generation and the time, as the next task of a chain."""
     _redis.rpush(f"marks:{name}", f"{outcome['remote_id']} {time.time()}")
 
 
 @app.task
 def noop(value: Any = None) -> Any:
-    """As little as a Celery task can do."""
+    """Do nothing: the minimum of a Celery task."""
     return value

@@ -1,4 +1,4 @@
-"""A picture as large as one likes: what tells its type by the first bytes has no more to do than ever."""
+"""A PNG of any size, whose type is detected as fast as that of a small one."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _PIXEL = zlib.compress(b"\0\xff\xd7\0")
 
 
 def write_png(path: Path, size: int) -> None:
-    """A PNG of one pixel and ``size`` bytes; most are zeros, in a chunk that viewers skip."""
+    """Write a PNG of one pixel and ``size`` bytes; most are zeros, in a chunk that viewers skip."""
     start = b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", _HEADER) + _chunk(b"IDAT", _PIXEL)
     end = _chunk(b"IEND", b"")
     padding = size - len(start) - len(end) - 12
     with path.open("wb") as file:
         file.write(start + struct.pack(">I", padding) + b"muLe")
-        file.truncate(file.tell() + padding)  # no page of the disk is written
+        file.truncate(file.tell() + padding)  # a sparse file: the zeros are not written
         file.seek(0, 2)
         file.write(struct.pack(">I", _crc_of_zeros(b"muLe", padding)) + end)
 

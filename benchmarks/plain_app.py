@@ -1,7 +1,7 @@
 """A Celery worker with mulequeue's recommended settings and without mulequeue.
 
-``python -m benchmarks.plain_app`` and not the program ``celery``, which loads the commands of every
-installed package, and mulequeue with them.
+It is started with ``python -m benchmarks.plain_app``, because the program ``celery`` loads the
+commands of all installed packages, including mulequeue's.
 """
 
 import runpy
@@ -13,7 +13,7 @@ from celery import Celery
 _spec = find_spec("mulequeue")
 assert _spec is not None
 assert _spec.origin is not None
-# By its path: importing it would import the package, which must not be here.
+# Loaded by its path, because an import would import the package.
 _settings = runpy.run_path(str(Path(_spec.origin).with_name("recommended.py")))
 
 app = Celery("plain")

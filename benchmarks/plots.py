@@ -57,7 +57,7 @@ def _lag(report: Report) -> str:
 
 def _scale(report: Report) -> str:
     rows = [(f"{row['workers']} poller processes", row["polls_per_second"]) for row in report.rows]
-    title = "Status checks a second"
+    title = "Status checks per second"
     note = (
         f"more are due than can be made; bench server and Redis on the same cores; {_where(report)}"
     )

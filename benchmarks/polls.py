@@ -1,15 +1,15 @@
-"""What does one status check cost, in steady state, beside other ways to wait?
+"""Measure the CPU of one status check in steady state, compared with other ways to wait.
 
-Every contender waits for the same number of generations that never end and checks each every 5 s.
-CPU is the operating system's, over all processes of the contender, Redis' beside it.
+Each contender waits for the same number of generations that never end and checks each every 5 s. The
+CPU time is the sum over all processes of the contender; that of Redis is listed separately.
 
-* ``floor``: an aiohttp loop that only polls (the same on uvloop, where that is installed, and over
-  the connections that mulequeue has for it).
-* ``mulequeue``: a poller process. Records, claims, schedule, leases and the Celery shell included.
-* ``celery retry``: what cannot keep the cadence is measured at the rate that it reaches.
+* ``floor``: an aiohttp loop that only polls (also on uvloop, if installed, and over mulequeue's
+  status connections).
+* ``mulequeue``: a poller process, including records, claims, schedule, leases and the Celery task.
+* ``celery retry``: if it cannot keep the interval, it is measured at the rate that it reaches.
 * ``celery sleep``: 16 slots, so 16 generations in flight.
-* ``arq``: with room for as many generations again, and with every slot taken, when it no longer asks
-  its queue for more. It needs an environment of its own, see ``make bench``.
+* ``arq``: with free slots for as many generations again, and with all slots taken, when it no longer
+  polls its queue. It needs a separate environment, see ``make bench``.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from benchmarks.filling import fill
 from benchmarks.fleet import TOP, Fleet, fleet, rss_of, wait_for
 from benchmarks.report import Report
 from benchmarks.server import BenchServer, make_id
-from mulequeue.local.processes import Child
+from mulequeue.emulator.child_process import Child
 
 IN_FLIGHT, INTERVAL_SECONDS = 5000, 5.0
 SLOTS = 16
@@ -44,7 +44,7 @@ def run(
     only: str = "",
     peers_python: str = str(PEERS_PYTHON),
 ) -> Report:
-    """All contenders, one after the other."""
+    """Measure all contenders, one after the other."""
     rows = []
     for name, start in contenders(count, peers_python).items():
         if only and name not in only.split(","):
@@ -67,7 +67,7 @@ def _measure(
 ) -> dict[str, Any]:
     child, in_flight = start(ctx)
     wait_for(lambda: server.polls >= min(in_flight, 1000), 120, "the first checks")
-    with suppress(SystemExit):  # who cannot keep up is measured as it is
+    with suppress(SystemExit):  # a contender that cannot keep up is measured at its own rate
         wait_for(lambda: len(server.arrivals()) >= in_flight, START_SECONDS, "all to be checked")
     time.sleep(settle)
     meter, before = ctx.meter(child), server.polls
@@ -84,7 +84,7 @@ def _measure(
 
 
 def contenders(count: int, peers_python: str) -> dict[str, Callable[[Fleet], tuple[Child, int]]]:
-    """Name -> starts it, so that so many generations are in flight."""
+    """Return by name the function that starts a contender with ``count`` generations in flight."""
 
     def bare(ctx: Fleet, **kind: str) -> tuple[Child, int]:
         return start_bare(ctx, count, **kind), count
@@ -117,12 +117,12 @@ def contenders(count: int, peers_python: str) -> dict[str, Callable[[Fleet], tup
         found["arq"] = lambda ctx: arq(ctx, 2 * count)
         found["arq, full"] = lambda ctx: arq(ctx, count)
     else:
-        print(f"arq is left out: there is no {peers_python} (make bench makes it)", file=sys.stderr)
+        print(f"arq is skipped: {peers_python} is missing (make bench makes it)", file=sys.stderr)
     return found
 
 
 def start_bare(ctx: Fleet, count: int, *, loop: str = "", client: str = "") -> Child:
-    """Status checks and nothing else, on that event loop and with that client."""
+    """Start status checks without anything else, on that event loop and with that client."""
     command = [sys.executable, "-m", "benchmarks.peers.bare_loop"]
     return ctx.start(
         "floor",
@@ -132,7 +132,7 @@ def start_bare(ctx: Fleet, count: int, *, loop: str = "", client: str = "") -> C
 
 
 def start_arq(ctx: Fleet, python: str, count: int, slots: int) -> Child:
-    """arq, with the jobs enqueued before its worker starts."""
+    """Start arq, with the jobs enqueued before its worker starts."""
     command = [python, "-m", "benchmarks.peers.arq_coroutines"]
     sent = ctx.start("enqueue", [*command, "enqueue", str(count)])
     wait_for(lambda: not sent.is_running, 60, "arq's jobs to be enqueued")
@@ -140,7 +140,7 @@ def start_arq(ctx: Fleet, python: str, count: int, slots: int) -> Child:
 
 
 def enqueue(ctx: Fleet, app: str, count: int) -> None:
-    """The tasks of a Celery peer, one for each generation."""
+    """Enqueue the tasks of a Celery contender, one per generation."""
     code = (
         f"import sys; from {app} import app, wait\n"
         "with app.producer_pool.acquire() as producer:\n"
@@ -153,7 +153,7 @@ def enqueue(ctx: Fleet, app: str, count: int) -> None:
 
 
 def report(rows: list[dict[str, Any]]) -> Report:
-    """With the ratios to our own figure, all from this run."""
+    """Return the report, with the ratio of each contender to mulequeue in this run."""
     by = {row["contender"]: row["cpu_ms_per_poll"] for row in rows}
     ratios = {
         f"{name} / mulequeue": value / by["mulequeue"]

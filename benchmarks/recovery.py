@@ -1,9 +1,9 @@
-"""A worker is killed while generations run: how long until each is checked again?
+"""Measure the time from the SIGKILL of a worker to the next status check of each generation.
 
-200 generations, a check every 5 s. All processes of the only worker get SIGKILL, and a new one is
-started at once, as a supervisor would. The gap of a generation is from the kill to its next check;
-5 s of it are the cadence. Celery's retry has its countdowns in the dead worker's memory: they come
-back when the broker's visibility timeout has passed (an hour by default).
+200 generations are checked every 5 s. All processes of the only worker get SIGKILL, and a new worker
+is started at once, as by a supervisor. The gap of a generation is the time from the kill to its next
+check; up to 5 s of it are the interval. Celery's retry keeps its countdowns in the killed worker's
+memory; they are redelivered after the broker's visibility timeout (an hour by default).
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from benchmarks.fleet import Fleet, fleet, pid_of, wait_for
 from benchmarks.polls import enqueue
 from benchmarks.report import Report
 from benchmarks.server import BenchServer
-from mulequeue.local.processes import Child
+from mulequeue.emulator.child_process import Child
 
 COUNT, INTERVAL_SECONDS = 200, 5.0
-KILLS, PATIENCE_SECONDS, SHORT_SECONDS = 5, 120.0, 20
+KILLS, MAX_GAP_SECONDS, SHORT_SECONDS = 5, 120.0, 20
 RETRY = "benchmarks.peers.celery_retry"
 Starter = Callable[[Fleet, str], Child]
 
 
 def run(*, kills: int = KILLS) -> Report:
-    """All three at the same time, each on a Redis of its own."""
+    """Measure all three at the same time, each on a separate Redis."""
 
     def ours(ctx: Fleet, name: str) -> Child:
         return ctx.worker(name, "-c", "2")
@@ -48,7 +48,7 @@ def run(*, kills: int = KILLS) -> Report:
     }
     with ThreadPoolExecutor(len(contenders)) as pool:
         rows = list(pool.map(lambda item: _row(item[0], *item[1]), contenders.items()))
-    notes = [f"A generation that was not checked within {PATIENCE_SECONDS:g} s counts as that."]
+    notes = [f"A generation without a check in {MAX_GAP_SECONDS:g} s counts as that long."]
     return Report(name="recovery", rows=rows, notes=notes)
 
 
@@ -64,11 +64,11 @@ def _row(name: str, start: Starter, kills: int) -> dict[str, Any]:
                 enqueue(ctx, RETRY, COUNT)
             for number in range(kills):
                 _wait_for_all(server, time.time(), 60)
-                time.sleep(1.3 * number)  # at another point of the cadence each time
+                time.sleep(1.3 * number)  # at another point of the interval each time
                 _kill(worker)
                 killed = time.time()
                 worker = start(ctx, f"next{number}")
-                gaps += _wait_for_all(server, killed, PATIENCE_SECONDS)
+                gaps += _wait_for_all(server, killed, MAX_GAP_SECONDS)
     finally:
         server.stop()
     return {
@@ -82,7 +82,7 @@ def _row(name: str, start: Starter, kills: int) -> dict[str, Any]:
 
 
 def _wait_for_all(server: BenchServer, since: float, seconds: float) -> list[float]:
-    """Seconds from ``since`` to the next check of each generation, at most ``seconds``."""
+    """Return the time from ``since`` to the next check of each generation, at most ``seconds``."""
 
     def first_after() -> dict[int, float]:
         found: dict[int, float] = {}

@@ -1,8 +1,8 @@
-"""How much room a generation takes in Redis: while it runs, and after it is done.
+"""Measure the Redis memory of a generation while it runs, and after its end.
 
-Three ways of asking for it: alone, ``generate | download`` one by one, and as members of a batch.
-*Ledger* is the memory of mulequeue's own keys, *all* is ``used_memory`` against the empty fleet, with
-Celery's results and bookkeeping. Bytes per generation; the prompts have sixty characters.
+It is requested in three ways: alone, in a chain ``generate | download``, and as a member of a batch.
+*Ledger* is the memory of mulequeue's keys, *all* is the growth of ``used_memory`` since the empty
+fleet, with Celery's results and bookkeeping. Bytes per generation; the prompts have sixty characters.
 
 ``python -m benchmarks.redis_bytes [--count N]``
 """
@@ -13,26 +13,27 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 from redis import Redis
 
+from benchmarks.fleet import wait_for
+from mulequeue.emulator.child_process import Child
 from mulequeue.emulator.process import EmulatorProcess
 from mulequeue.local.embedded_redis import start_redis
-from mulequeue.local.processes import Child, temporary_folder
+from mulequeue.local.processes import temporary_folder
 
 MODEL = "alibaba/wan2.6-t2i"
 COUNTS = "mulequeue:{default}:counts"
 LIFE_SECONDS = 30.0
-"""Of a generation: longer than it takes to submit all of them."""
+"""Duration of a generation: longer than the submission of all of them."""
 
 
 @contextmanager
 def fleet() -> Iterator[tuple[Redis, str]]:
-    """A Redis, an emulator and a worker of their own."""
+    """Run a Redis, an emulator and a worker while the block runs."""
     with temporary_folder() as name, ExitStack() as stack:
         redis, url = start_redis(name)
         stack.callback(redis.stop)
@@ -51,17 +52,8 @@ def fleet() -> Iterator[tuple[Redis, str]]:
         output = stack.enter_context(log.open("wb"))
         worker = Child("worker", [*command, "-c", "8", "-l", "INFO"], env=env, output=output)
         stack.callback(worker.stop)
-        wait_for(lambda: b" ready." in log.read_bytes(), 60)
+        wait_for(lambda: b" ready." in log.read_bytes(), 60, "the worker")
         yield Redis.from_url(url), url
-
-
-def wait_for(look: Callable[[], Any], seconds: float) -> None:
-    """Until it is true; ends the program when it takes too long."""
-    ends = time.monotonic() + seconds
-    while not look():
-        if time.monotonic() > ends:
-            raise SystemExit(f"Waited {seconds:g} s in vain.")
-        time.sleep(0.2)
 
 
 def send(url: str, shape: str, count: int) -> None:
@@ -73,7 +65,7 @@ def send(url: str, shape: str, count: int) -> None:
     app = Celery("bench")
     app.config_from_object("mulequeue.recommended")
     app.conf.update(broker_url=url, result_backend=url)
-    # Results that are thrown away would be unsubscribed from a Redis that is gone.
+    # Garbage-collected results would unsubscribe from a stopped Redis.
     app.backend.remove_pending_result = lambda result: result
     inputs = [
         {"prompt": f"A mule carries parcel {n:06} over the pass at dawn, in oil", "n": 1}
@@ -88,10 +80,10 @@ def send(url: str, shape: str, count: int) -> None:
 
 
 def measure(shape: str, count: int) -> list[float]:
-    """Bytes per generation: ledger and all in flight, ledger and all when done."""
+    """Return bytes per generation: ledger and all in flight, ledger and all when done."""
     with fleet() as (redis, url):
-        send(url, shape, 1)  # buffers and scripts that are there once
-        wait_for(lambda: redis.hget(COUNTS, "succeeded") == b"1", 120)
+        send(url, shape, 1)  # allocates buffers and scripts
+        wait_for(lambda: redis.hget(COUNTS, "succeeded") == b"1", 120, "the first outcome")
         time.sleep(1)
         empty = used(redis)
         send(url, shape, count)
@@ -99,21 +91,27 @@ def measure(shape: str, count: int) -> list[float]:
         for field in ("generating", "succeeded"):
             whole = count + (field == "succeeded")
             wait_for(
-                lambda field=field, whole=whole: int(redis.hget(COUNTS, field) or 0) == whole, 120
+                lambda field=field, whole=whole: int(redis.hget(COUNTS, field) or 0) == whole,
+                120,
+                f"{whole} records {field}",
             )
-            wait_for(lambda: redis.llen("celery") == redis.llen("mulequeue.wake") == 0, 120)
+            wait_for(
+                lambda: redis.llen("celery") == redis.llen("mulequeue.wake") == 0,
+                120,
+                "empty queues",
+            )
             time.sleep(3)
             found += [ledger(redis) / count, (used(redis) - empty) / count]
         return found
 
 
 def used(redis: Redis) -> int:
-    """All memory of Redis' data."""
+    """Return the memory that Redis uses."""
     return int(redis.info("memory")["used_memory"])
 
 
 def ledger(redis: Redis) -> int:
-    """Of mulequeue's keys."""
+    """Return the memory of mulequeue's keys."""
     pipe = redis.pipeline(transaction=False)
     for key in redis.scan_iter("mulequeue:*", count=1000):
         pipe.memory_usage(key, samples=0)
@@ -121,7 +119,7 @@ def ledger(redis: Redis) -> int:
 
 
 def main() -> None:
-    """The program."""
+    """Measure the three ways and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=1000)
     count = parser.parse_args().count

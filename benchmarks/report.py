@@ -1,4 +1,4 @@
-"""What a benchmark found: rows of figures and ratios, as a table or as JSON."""
+"""The report of a benchmark: rows of figures and ratios, as a table or as JSON."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Report:
 
     name: str
     rows: list[dict[str, Any]]
-    """One per contender or size; the same columns in each."""
+    """One row per contender or size, all with the same columns."""
     ratios: dict[str, float] = field(default_factory=dict)
-    """What is compared within this run."""
+    """Comparisons within this run."""
     notes: list[str] = field(default_factory=list)
     cores: int = field(default_factory=cores)
     date: str = field(default_factory=lambda: datetime.now(UTC).date().isoformat())
@@ -29,11 +29,11 @@ class Report:
         return json.dumps(asdict(self), indent=1)
 
     def to_text(self) -> str:
-        """A table for people."""
+        """Return the report as a table."""
         columns = list(dict.fromkeys(key for row in self.rows for key in row))
         cells = [[_words(column) for column in columns]]
         cells += [[_cell(row.get(column)) for column in columns] for row in self.rows]
-        if len(columns) > _WIDEST:  # a figure a line
+        if len(columns) > _WIDEST:  # one figure per line
             cells = [list(line) for line in zip(*cells, strict=True)]
         widths = [max(len(line[at]) for line in cells) for at in range(len(cells[0]))]
         lines = [f"{self.name}  ({self.cores} cores, {self.date})", ""]

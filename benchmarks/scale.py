@@ -1,7 +1,7 @@
-"""What do two or four worker processes do that one cannot?
+"""Measure the status checks per second of one, two and four worker processes.
 
-More status checks are due than any number of processes can make (50,000 in flight, every 2 s), the
-bench server and Redis on the same cores. Beside it a bare loop, the most that the server answers.
+More checks are due than the processes can make (50,000 in flight, every 2 s); the bench server and
+Redis run on the same cores. A bare loop is measured too, as the upper limit of the server.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SETTLE_SECONDS, WINDOW_SECONDS = 10.0, 15.0
 
 
 def run(*, workers: tuple[int, ...] = WORKERS) -> Report:
-    """All numbers of workers, each on a fleet of its own."""
+    """Measure each number of workers on a separate fleet."""
     rows = [_measure(count) for count in workers]
     one = rows[0]["polls_per_second"]
     ratios = {f"{row['workers']} / 1": row["polls_per_second"] / one for row in rows[1:]}

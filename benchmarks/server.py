@@ -1,8 +1,8 @@
-"""An API that only answers and remembers, faster than what it measures.
+"""A minimal API server that answers faster than the measured clients, and logs all requests.
 
-It parses no more of a request than it must and answers from prebuilt bytes: 0.02 ms a status check.
-A generation is all in its id: when it finishes (Unix milliseconds, or never) and its number, so that
-a status check looks nothing up. What arrived when is written down here, outside of what is measured.
+It parses only the necessary parts of a request and answers from prebuilt bytes: 0.02 ms per status
+check. The id of a generation encodes its number and its end (Unix milliseconds, or never), so a status
+check needs no lookup. Arrival times are recorded here, outside of the measured processes.
 """
 
 from __future__ import annotations
@@ -26,36 +26,36 @@ _TRUE_STAMPS = b',"created_at":"%s","updated_at":"%s"}'
 
 
 def make_id(number: int, finishes: float | None) -> str:
-    """The id of generation ``number`` that is done at ``finishes`` (Unix seconds; None: never)."""
+    """Return the id of generation ``number`` that ends at ``finishes`` (Unix seconds; None: never)."""
     at = f"{NEVER_MS if finishes is None else int(finishes * 1000):012x}"
     return f"{at[:8]}-{at[8:]}-4000-8000-{number:012x}"
 
 
 def number_of(remote_id: str | bytes) -> int:
-    """Its number, as it was made."""
+    """Return the number that an id encodes."""
     return int(remote_id[24:], 16)
 
 
 def finish_of(remote_id: str | bytes) -> float:
-    """Unix seconds."""
+    """Return the end that an id encodes, in Unix seconds."""
     return int(remote_id[:8] + remote_id[9:13], 16) / 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What kind of API it is."""
+    """The behaviour of the server."""
 
     seconds: tuple[float, float] | None = None
-    """A generation takes so long, evenly spread between the two; None: it never ends."""
+    """Range of the uniformly distributed durations; None: generations never end."""
     files: str | None = None
     """A folder whose files are served under ``/files/<name>``."""
     asset: str = "asset.png"
-    """The file that every finished generation made."""
+    """The name of the asset of each finished generation."""
     seed: int = 1
 
 
 class Log:
-    """Every request, by generation number and Unix second."""
+    """All requests, by generation number and Unix seconds."""
 
     def __init__(self) -> None:
         self.created: list[str] = []
@@ -140,7 +140,10 @@ def _stamp(at: float) -> bytes:
 
 
 def _tails(url: str, asset: str) -> dict[str, bytes]:
-    """The answers by status word: all but the first line, with gaps for the id and, at the end, times."""
+    """Return the answers by status word, without the first line.
+
+    They have placeholders for the id and, for ``completed``, for the times.
+    """
     made = b',"images":["%s/files/%s"]' % (url.encode(), asset.encode())
     tails = {}
     for word in ("pending", "processing", "completed"):
@@ -148,8 +151,8 @@ def _tails(url: str, asset: str) -> dict[str, bytes]:
         stamps = _TRUE_STAMPS if is_over else _STAMPS
         body = b'{"task_info":{"id":"%s","status":"' + word.encode() + b'"' + stamps
         body += (made if is_over else b"") + b"}"
-        told = (b"-" * 36, *[_stamp(0.0)] * is_over * 2)
-        tails[word] = _JSON + b"%d\r\n\r\n" % len(body % told) + body
+        values = (b"-" * 36, *[_stamp(0.0)] * is_over * 2)
+        tails[word] = _JSON + b"%d\r\n\r\n" % len(body % values) + body
     return tails
 
 
@@ -183,9 +186,9 @@ def _main(pipe: Connection, plan: Plan) -> None:
 
 
 class BenchServer:
-    """The server as a process of its own; it ends when its starter does.
+    """The server in a child process, which ends with this process.
 
-    :param plan: what kind of API it is.
+    :param plan: the behaviour of the server.
     """
 
     def __init__(self, plan: Plan | None = None) -> None:
@@ -205,24 +208,24 @@ class BenchServer:
 
     @property
     def created(self) -> int:
-        """How many creates arrived."""
+        """The number of creates so far."""
         return int(self._get("counts")[0])  # type: ignore[arg-type]
 
     @property
     def polls(self) -> int:
-        """How many status checks arrived."""
+        """The number of status checks so far."""
         return int(self._get("counts")[1])  # type: ignore[arg-type]
 
     def creates(self) -> list[tuple[str, float]]:
-        """Every id that was given out, and when (Unix seconds), in order."""
+        """Return all created ids and their times (Unix seconds), in order."""
         return list(zip(*self._get("created"), strict=True))  # type: ignore[arg-type]
 
     def checks(self) -> Iterator[tuple[int, float]]:
-        """Every status check: the generation's number and when it came, in order."""
+        """Return generation number and arrival time of all status checks, in order."""
         return zip(*self._get("checks"), strict=True)  # type: ignore[arg-type]
 
     def arrivals(self) -> dict[int, list[float]]:
-        """When the status checks of each generation came, by its number."""
+        """Return the arrival times of the status checks by generation number."""
         of: dict[int, list[float]] = {}
         for number, at in self.checks():
             of.setdefault(number, []).append(at)

@@ -33,11 +33,11 @@ _STYLE = """
 def bars(
     title: str, note: str, rows: Sequence[tuple[str, float]], *, unit: str, ours: str, log: bool
 ) -> str:
-    """One bar a row, shortest first.
+    """Return a plot with one bar per row, shortest first.
 
-    :param rows: name and value, which is above 0.
-    :param ours: start of the names in colour.
-    :param log: each grid line is ten times the one before.
+    :param rows: names with values above 0.
+    :param ours: rows whose names start with this text are coloured.
+    :param log: use a logarithmic scale with a grid line per power of ten.
     """
     rows = sorted(rows, key=lambda row: row[1])
     low, high = _decade(rows[0][1]) if log else 0.0, max(value for _, value in rows)
@@ -74,9 +74,9 @@ def lines(
     x_unit: str,
     limit: float | None = None,
 ) -> str:
-    """One line a series over the same points, all on one scale from 0.
+    """Return a plot with one line per series over the same points, on one scale from 0.
 
-    :param limit: a dashed line across.
+    :param limit: the value of a dashed horizontal line.
     """
     height, left = 240, 70
     top_value = _steps(max([limit or 0.0, *(value for _, values in series for value in values)]))
@@ -151,7 +151,7 @@ def _decades(low: float, high: float) -> list[float]:
 
 
 def _steps(high: float) -> list[float]:
-    """0 and three to six round numbers above it."""
+    """Return 0 and three to six round numbers above it."""
     step = _decade(high) / 2
     step *= next(factor for factor in (1, 2, 4, 5, 10) if high / (step * factor) <= 5)
     return [step * number for number in range(math.ceil(high / step) + 1)]

@@ -1,7 +1,7 @@
 """arq, one coroutine per generation that sleeps on the worker's event loop.
 
 ``python -m benchmarks.peers.arq_coroutines enqueue COUNT`` or ``… work``, with the Python of an
-environment that has arq (it does not go together with today's redis-py).
+environment that has arq (it does not support the current redis-py).
 """
 
 import asyncio

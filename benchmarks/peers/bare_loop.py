@@ -1,8 +1,8 @@
-"""The floor: a loop that only polls, 64 at once, and remembers nothing.
+"""The floor: a loop that only polls, 64 generations at once, and stores nothing.
 
-``python -m benchmarks.peers.bare_loop COUNT SECONDS``: so many generations, each once in so many
-seconds, with aiohttp. With BENCH_LOOP=uvloop on that loop; with BENCH_CLIENT=lines over mulequeue's
-own connections, so that what its records, claims and leases cost can be seen alone.
+``python -m benchmarks.peers.bare_loop COUNT SECONDS`` polls COUNT generations with aiohttp, each once
+per SECONDS. BENCH_LOOP=uvloop uses that loop. BENCH_CLIENT=lines uses mulequeue's status connections,
+so that the cost of its records, claims and leases is visible separately.
 """
 
 import asyncio
@@ -53,7 +53,7 @@ def by_lines() -> Ask:
 
 
 async def main(count: int, seconds: float) -> None:
-    """A part of them every half second."""
+    """Poll a part of the generations every half second."""
     ids = [make_id(number, None) for number in range(count)]
     parts = max(int(seconds / 0.5), 1)
     loop = asyncio.get_running_loop()
