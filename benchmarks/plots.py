@@ -36,7 +36,7 @@ def _capacity(report: Report) -> str:
         ("cores, Redis", [row["redis_cpu_percent"] / 100 for row in report.rows]),
     ]
     return svg.lines(
-        "What one poller process waits for",
+        "Generations in flight on one poller process",
         f"each generation checked every 5 s; {_where(report)}; dashed: 1",
         [row["in_flight"] for row in report.rows],
         series,

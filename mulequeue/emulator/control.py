@@ -35,7 +35,7 @@ from aiohttp.web import BaseRequest, Response
 from mulequeue.emulator.http_responses import json_reply
 from mulequeue.emulator.state import State
 from mulequeue.emulator.webhook_endpoints import EVENTS
-from mulequeue.emulator.webhook_sender import LOW_BALANCE, Webhooks
+from mulequeue.emulator.webhook_sender import LOW_BALANCE, WebhookSender
 
 PREFIX = "/_emulator/"
 
@@ -43,7 +43,7 @@ PREFIX = "/_emulator/"
 class Control:
     """Handler of everything under ``/_emulator/``."""
 
-    def __init__(self, state: State, webhooks: Webhooks) -> None:
+    def __init__(self, state: State, webhooks: WebhookSender) -> None:
         self.state = state
         self.webhooks = webhooks
         self._routes: dict[tuple[str, str], Callable[[BaseRequest], Awaitable[Response]]] = {

@@ -29,7 +29,7 @@ from mulequeue.emulator.media import Media
 from mulequeue.emulator.quirks import extras, is_speech, models_by_path, prompt_of, speech_extras
 from mulequeue.emulator.request_validation import validate_body
 from mulequeue.emulator.state import State
-from mulequeue.emulator.webhook_sender import Webhooks
+from mulequeue.emulator.webhook_sender import WebhookSender
 
 # The edge was observed to block this user agent, with 403 and its error code 1010 as text.
 _BLOCKED_USER_AGENT = "Python-urllib"
@@ -43,7 +43,7 @@ class Api:
         self.state = state
         self.media = media
         self.models = models_by_path()
-        self.webhooks = Webhooks(state, self._webhook_payload)
+        self.webhooks = WebhookSender(state, self._webhook_payload)
 
     async def handle(self, request: BaseRequest) -> StreamResponse:
         """Answer one request."""

@@ -17,7 +17,7 @@ from mulequeue.emulator.media import Media
 from mulequeue.emulator.state import State
 
 _EVERY_ADDRESS = "0.0.0.0"
-_MAX_BODY = 256 * 1024**2  # files travel in bodies as base64
+_MAX_BODY_BYTES = 256 * 1024**2  # files travel in bodies as base64
 
 
 @contextlib.asynccontextmanager
@@ -114,4 +114,4 @@ async def _listen(
 
 def _request(*args: object) -> BaseRequest:
     loop = asyncio.get_running_loop()
-    return BaseRequest(*args, loop=loop, client_max_size=_MAX_BODY)  # type: ignore[arg-type, misc]
+    return BaseRequest(*args, loop=loop, client_max_size=_MAX_BODY_BYTES)  # type: ignore[arg-type, misc]

@@ -23,7 +23,7 @@ from mulequeue.emulator.stats import Counters
 
 MAX_CREATES_LISTED = 100_000
 """Number of received bodies that ``GET /_emulator/creates`` lists; older ones are dropped."""
-_MAX_TEXT = 65_536  # of a longer text, such as a base64 file, only the hash is kept
+_MAX_TEXT_CHARACTERS = 65_536  # of a longer text, such as a base64 file, only the hash is kept
 
 
 class State:
@@ -176,7 +176,7 @@ class State:
 
 def shorten(value: Any) -> Any:
     """Return ``value`` with each very long text replaced by its hash and length."""
-    if isinstance(value, str) and len(value) > _MAX_TEXT:
+    if isinstance(value, str) and len(value) > _MAX_TEXT_CHARACTERS:
         digest = hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
         return f"<sha256:{digest} of {len(value)} characters>"
     if isinstance(value, dict):

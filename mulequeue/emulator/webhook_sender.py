@@ -37,7 +37,7 @@ class Delivery:
     """The HTTP status of each attempt, or the name of the error if there was no response."""
 
 
-class Webhooks:
+class WebhookSender:
     """Sends webhooks on the emulator's event loop.
 
     :param payload: returns the answer to a poll of a generation at a time in unix seconds.
@@ -56,7 +56,7 @@ class Webhooks:
     def created(self, generation: Generation) -> None:
         """Send ``task.created`` for a stored generation, and schedule the event of its end."""
         if self.state.faults.webhooks:
-            self._start(self._send_about(generation, "task.created"))
+            self._start(self._send_event(generation, "task.created"))
             self.check_end(generation)
 
     def check_end(self, generation: Generation) -> None:
@@ -73,7 +73,7 @@ class Webhooks:
             self._ends_sent.add(name)
             failed = generation.life.end == "failed"
             event: Event = "task.failed" if failed else "task.succeeded"
-            self._start(self._send_about(generation, event))
+            self._start(self._send_event(generation, event))
         elif left < 10**9:  # infinite: the generation ends with a poll, which calls this again
             loop = asyncio.get_running_loop()
             self._timers[name] = loop.call_later(left, self.check_end, generation)
@@ -98,7 +98,7 @@ class Webhooks:
         if self._session is not None:
             await self._session.close()
 
-    async def _send_about(self, generation: Generation, event: Event) -> None:
+    async def _send_event(self, generation: Generation, event: Event) -> None:
         now = self.state.clock()
         if event == "task.created":
             payload = initial_answer(generation, self.state.faults)
@@ -108,7 +108,7 @@ class Webhooks:
         data = {"vendor": vendor, "model_name": model, "payload": payload}
         self._publish(event, data, now, generation)
 
-    def _publish(self, event: Event, data: Any, now: float, about: Generation | None) -> str:
+    def _publish(self, event: Event, data: Any, now: float, generation: Generation | None) -> str:
         event_id = f"evt_{uuid.uuid4().hex}"
         created_at = timestamp(now, self.state.faults)
         payload = {"id": event_id, "type": event, "created_at": created_at, "data": data}
@@ -121,14 +121,14 @@ class Webhooks:
                     type=event,
                     url=endpoint.url,
                 )
-                self._queue(endpoint, delivery, body, about)
+                self._queue(endpoint, delivery, body, generation)
         return event_id
 
     def _queue(
-        self, endpoint: Endpoint, delivery: Delivery, body: bytes, about: Generation | None
+        self, endpoint: Endpoint, delivery: Delivery, body: bytes, generation: Generation | None
     ) -> None:
-        key = (about.remote_id if about else "", endpoint.url)
-        if endpoint.reorder and about and delivery.type == "task.created":
+        key = (generation.remote_id if generation else "", endpoint.url)
+        if endpoint.reorder and generation and delivery.type == "task.created":
             self._withheld[key] = lambda: self._start(self._deliver(endpoint, delivery, body))
             return
         self._start(self._deliver(endpoint, delivery, body, then=self._withheld.pop(key, None)))

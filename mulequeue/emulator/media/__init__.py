@@ -17,7 +17,7 @@ from mulequeue.outcome import Kind
 
 _MAX_SIDE = {"image": 448, "video": 320}
 _MIN_SIDE = 96
-_REMEMBERED = 64
+_CACHED_FILES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Media:
             self._cache[key] = await loop.run_in_executor(self._pool, _render, *key)
         self._cache.move_to_end(key)
         file = self._cache[key]
-        if len(self._cache) > _REMEMBERED:
+        if len(self._cache) > _CACHED_FILES:
             self._cache.popitem(last=False)
         return file
 

@@ -50,7 +50,7 @@ def plain(text: str) -> str:
     return "".join(char for char in parts if not unicodedata.combining(char)).strip()
 
 
-def wrap(text: str, face: Font, room: float, most_lines: int) -> list[str]:
+def wrap(text: str, face: Font, room: float, max_lines: int) -> list[str]:
     """Return the text in lines of at most ``room`` pixels; cut text ends in an ellipsis."""
     lines = [""]
     for word in text.split():
@@ -60,14 +60,14 @@ def wrap(text: str, face: Font, room: float, most_lines: int) -> list[str]:
                 lines[-1] = longer
             else:
                 lines.append(piece)
-        if len(lines) > most_lines:
+        if len(lines) > max_lines:
             break
-    if len(lines) <= most_lines:
+    if len(lines) <= max_lines:
         return lines
-    last = lines[most_lines - 1]
+    last = lines[max_lines - 1]
     while last and face.getlength(f"{last}…") > room:
         last = last[:-1]
-    return [*lines[: most_lines - 1], f"{last.rstrip()}…"]
+    return [*lines[: max_lines - 1], f"{last.rstrip()}…"]
 
 
 def _pieces(word: str, face: Font, room: float) -> list[str]:

@@ -50,15 +50,15 @@ def seeded_random(prompt: str, index: int) -> random.Random:
 
 def landscape(prompt: str, index: int, width: int, height: int) -> Image.Image:
     """Return the scene of a prompt, without text."""
-    dice = seeded_random(prompt, index)
-    palette = dice.choice(PALETTES)
+    rng = seeded_random(prompt, index)
+    palette = rng.choice(PALETTES)
     image = _sky(palette, width, height)
     if palette.is_night:
-        _stars(image, dice)
-    _disc(image, palette, dice)
-    _ranges(image, palette, dice)
+        _stars(image, rng)
+    _disc(image, palette, rng)
+    _ranges(image, palette, rng)
     if not palette.is_night:
-        _birds(image, palette, dice)
+        _birds(image, palette, rng)
     return image
 
 
@@ -71,60 +71,60 @@ def _sky(palette: Palette, width: int, height: int) -> Image.Image:
     return column.resize((width, height), Image.Resampling.NEAREST)
 
 
-def _stars(image: Image.Image, dice: random.Random) -> None:
+def _stars(image: Image.Image, rng: random.Random) -> None:
     draw = ImageDraw.Draw(image)
     width, height = image.size
     for _ in range(70):
-        x, y = dice.randrange(width), int(height * 0.6 * dice.random() ** 1.4)
-        light = dice.randint(120, 255)
+        x, y = rng.randrange(width), int(height * 0.6 * rng.random() ** 1.4)
+        light = rng.randint(120, 255)
         draw.point((x, y), (light, light, light))
         if light > 235:
             draw.point([(x + 1, y), (x, y + 1), (x + 1, y + 1)], (light, light, 230))
 
 
-def _disc(image: Image.Image, palette: Palette, dice: random.Random) -> None:
+def _disc(image: Image.Image, palette: Palette, rng: random.Random) -> None:
     """Draw a sun or a moon with its glow."""
     width, height = image.size
-    radius = int(min(width, height) * dice.uniform(0.07, 0.13))
-    x = int(width * dice.uniform(0.2, 0.8))
-    y = int(height * dice.uniform(0.18, 0.4))
+    radius = int(min(width, height) * rng.uniform(0.07, 0.13))
+    x = int(width * rng.uniform(0.2, 0.8))
+    y = int(height * rng.uniform(0.18, 0.4))
     colour = rgb(palette.disc)
     glow = 4 * radius
     image.paste(colour, (x - glow, y - glow), _glow(2 * glow))
     image.paste(colour, (x - radius, y - radius), _circle(2 * radius))
 
 
-def _ranges(image: Image.Image, palette: Palette, dice: random.Random) -> None:
+def _ranges(image: Image.Image, palette: Palette, rng: random.Random) -> None:
     """Draw hills from far to near, in colours from far to near, the last range with trees."""
     width, height = image.size
-    layers = dice.choice((3, 4, 4, 5))
+    layers = rng.choice((3, 4, 4, 5))
     ends = [rgb(palette.far), rgb(palette.near)]
-    style = dice.choice(("peaks", "hills", "mixed"))
+    style = rng.choice(("peaks", "hills", "mixed"))
     for layer in range(layers):
         depth = layer / (layers - 1)
         base = height * (0.5 + 0.3 * depth)
         is_front = layer == layers - 1
         sharp = not is_front and (style == "peaks" or (style == "mixed" and layer < layers / 2))
         rise = min(width, height) * (0.2 - 0.1 * depth) * (1.0 if sharp else 0.7)
-        ridge = _ridge(dice, width, base, rise, sharp)
-        _fill(image, ridge, _interpolate(ends, depth), dice if is_front else None)
+        ridge = _ridge(rng, width, base, rise, sharp)
+        _fill(image, ridge, _interpolate(ends, depth), rng if is_front else None)
 
 
 def _ridge(
-    dice: random.Random, width: int, base: float, rise: float, sharp: bool
+    rng: random.Random, width: int, base: float, rise: float, sharp: bool
 ) -> list[tuple[float, float]]:
     """Return the points of a ridge from left to right."""
     if not sharp:
-        waves = [(dice.uniform(0.6, 2.6), dice.uniform(0, math.tau)) for _ in range(3)]
+        waves = [(rng.uniform(0.6, 2.6), rng.uniform(0, math.tau)) for _ in range(3)]
         return [
             (x, base + rise * sum(math.sin(math.tau * f * x / width + p) for f, p in waves) / 3)
             for x in range(0, width + _STEP, _STEP)
         ]
-    steps = dice.randint(3, 6)
+    steps = rng.randint(3, 6)
     points = []
     for i in range(2 * steps + 1):
-        x = width * (i + (dice.uniform(-0.3, 0.3) if 0 < i < 2 * steps else 0)) / (2 * steps)
-        points.append((x, base - (rise if i % 2 else -rise * 0.3) * dice.uniform(0.35, 1.0)))
+        x = width * (i + (rng.uniform(-0.3, 0.3) if 0 < i < 2 * steps else 0)) / (2 * steps)
+        points.append((x, base - (rise if i % 2 else -rise * 0.3) * rng.uniform(0.35, 1.0)))
     return points
 
 
@@ -151,16 +151,16 @@ def _fill(
 def _trees(
     draw: ImageDraw.ImageDraw,
     ridge: list[tuple[float, float]],
-    dice: random.Random,
+    rng: random.Random,
     side: int,
 ) -> None:
     """Draw groups of firs on a smooth ridge, at twice the size as in :func:`_fill`."""
-    for _ in range(dice.randint(2, 5)):
-        middle = dice.uniform(0, ridge[-1][0])
-        for _ in range(dice.randint(2, 6)):
-            x = min(max(middle + dice.uniform(-50, 50), 0), ridge[-1][0] - 1)
+    for _ in range(rng.randint(2, 5)):
+        middle = rng.uniform(0, ridge[-1][0])
+        for _ in range(rng.randint(2, 6)):
+            x = min(max(middle + rng.uniform(-50, 50), 0), ridge[-1][0] - 1)
             y = ridge[int(x / (2 * _STEP))][1] + 8
-            tall = side * dice.uniform(0.07, 0.17)
+            tall = side * rng.uniform(0.07, 0.17)
             for part in (0.0, 0.28, 0.52):
                 wide = tall * (0.26 - 0.2 * part)
                 low = y - tall * part
@@ -168,14 +168,14 @@ def _trees(
                 draw.polygon([(x - wide, low), (x + wide, low), (x, peak)], fill=255)
 
 
-def _birds(image: Image.Image, palette: Palette, dice: random.Random) -> None:
+def _birds(image: Image.Image, palette: Palette, rng: random.Random) -> None:
     draw = ImageDraw.Draw(image)
     width, height = image.size
-    x, y = width * dice.uniform(0.15, 0.7), height * dice.uniform(0.1, 0.3)
+    x, y = width * rng.uniform(0.15, 0.7), height * rng.uniform(0.1, 0.3)
     colour = rgb(palette.near)
-    for _ in range(dice.randint(0, 5)):
-        left, top = x + dice.uniform(-40, 40), y + dice.uniform(-22, 22)
-        wing = dice.uniform(4, 8)
+    for _ in range(rng.randint(0, 5)):
+        left, top = x + rng.uniform(-40, 40), y + rng.uniform(-22, 22)
+        wing = rng.uniform(4, 8)
         draw.arc((left, top, left + wing, top + wing), 190, 340, fill=colour, width=1)
         draw.arc((left + wing, top, left + 2 * wing, top + wing), 200, 350, fill=colour, width=1)
 

@@ -33,11 +33,11 @@ def wav(prompt: str, index: int) -> bytes:
 
 def melody(prompt: str, index: int) -> array.array[int]:
     """Return the samples of the melody, little-endian."""
-    dice = seeded_random(prompt, index)
-    root = dice.choice((57, 60, 62, 64))
+    rng = seeded_random(prompt, index)
+    root = rng.choice((57, 60, 62, 64))
     samples = array.array("h")
     for _ in range(_NOTES):
-        samples.extend(_note(root + dice.choice(_PENTATONIC)))
+        samples.extend(_note(root + rng.choice(_PENTATONIC)))
     if sys.byteorder == "big":
         samples.byteswap()
     return samples
