@@ -10,16 +10,20 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-def build(cls: type[T], data: Any, where: str) -> T:
+def parse(cls: type[T], data: Any, where: str) -> T:
     """Return ``data`` as an instance of the dataclass ``cls``, including nested dataclasses and lists.
 
     :param where: the place named in errors: ``faults`` or ``faults.creates[0]``.
     :raises ValueError: not an object, an unknown or missing key, or a value of the wrong type.
     """
-    return cls(**checked(cls, data, where))
+    values = parse_fields(cls, data, where)
+    for item in fields(cls):  # type: ignore[arg-type]
+        if item.default is MISSING and item.default_factory is MISSING and item.name not in values:
+            raise ValueError(f"{where} needs {item.name!r}")
+    return cls(**values)
 
 
-def checked(cls: type[Any], data: Any, where: str) -> dict[str, Any]:
+def parse_fields(cls: type[Any], data: Any, where: str) -> dict[str, Any]:
     """Return the keys of ``data`` with converted values; absent keys stay absent."""
     if not isinstance(data, dict):
         raise ValueError(f"{where} must be a JSON object, not {data!r}")
@@ -28,13 +32,6 @@ def checked(cls: type[Any], data: Any, where: str) -> dict[str, Any]:
         if key not in hints:
             raise ValueError(f"{where} has no key {key!r}. Known: {', '.join(hints)}.")
     return {key: _value(hints[key], value, f"{where}.{key}") for key, value in data.items()}
-
-
-def complete(cls: type[Any], given: dict[str, Any], where: str) -> None:
-    """Raise ValueError when a field of ``cls`` without a default is not in ``given``."""
-    for item in fields(cls):
-        if item.default is MISSING and item.default_factory is MISSING and item.name not in given:
-            raise ValueError(f"{where} needs {item.name!r}")
 
 
 def _hints(cls: type[Any]) -> dict[str, Any]:
@@ -58,9 +55,7 @@ def _value(kind: Any, value: Any, where: str) -> Any:
         return [_value(parts[0], item, f"{where}[{i}]") for i, item in enumerate(value)]
     if is_dataclass(kind):
         assert isinstance(kind, type)
-        given = checked(kind, value, where)
-        complete(kind, given, where)
-        return kind(**given)
+        return parse(kind, value, where)
     return _scalar(kind, value, where)
 
 

@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from mulequeue.emulator.body_fields import UnknownFields
-from mulequeue.emulator.dataclass_parser import build, checked
+from mulequeue.emulator.dataclass_parser import parse, parse_fields
 from mulequeue.emulator.webhook_endpoints import MAX_ENDPOINTS, Endpoint
 
 Vocabulary = Literal["A", "B", "mixed"]
@@ -157,14 +157,14 @@ class Faults:
 
         :raises ValueError: an unknown key or a wrong value; the text lists the known ones.
         """
-        faults = build(cls, data, "faults")
+        faults = parse(cls, data, "faults")
         faults._check()
         return faults
 
     def updated(self, data: Any) -> Faults:
         """Return these faults with the keys of ``data`` replaced; errors as in :meth:`parse`."""
         current = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        faults = Faults(**{**current, **checked(Faults, data, "faults")})
+        faults = Faults(**{**current, **parse_fields(Faults, data, "faults")})
         faults._check()
         return faults
 
