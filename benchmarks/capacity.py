@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks.figures import percentile
 from benchmarks.filling import fill
-from benchmarks.fleet import Fleet, fleet, rss_of, wait_for
+from benchmarks.fleet import Fleet, rss_of, run_fleet, wait_for
 from benchmarks.lateness import DueTimes, lateness
 from benchmarks.report import Report
 from benchmarks.server import BenchServer
@@ -27,29 +27,29 @@ def run(*, sizes: tuple[int, ...] = SIZES) -> Report:
     """Measure all sizes with the same worker."""
     server = BenchServer()
     try:
-        with fleet(server.url) as ctx:
-            empty, count, rows = ctx.used_bytes(), 0, []
-            fill(ctx.url, ctx.api, 0, 1, interval=INTERVAL_SECONDS)
-            poller = ctx.poller()
+        with run_fleet(server.url) as fleet:
+            empty, count, rows = fleet.used_bytes(), 0, []
+            fill(fleet.url, fleet.api, 0, 1, interval=INTERVAL_SECONDS)
+            poller = fleet.poller()
             wait_for(lambda: server.polls, 30, "the first check")
             for size in sizes:
-                fill(ctx.url, ctx.api, max(count, 1), size, interval=INTERVAL_SECONDS)
+                fill(fleet.url, fleet.api, max(count, 1), size, interval=INTERVAL_SECONDS)
                 count = size
-                rows.append(_measure(ctx, server, poller, count, empty))
+                rows.append(_measure(fleet, server, poller, count, empty))
     finally:
         server.stop()
     return _report(rows)
 
 
 def _measure(
-    ctx: Fleet, server: BenchServer, poller: Child, count: int, empty: int
+    fleet: Fleet, server: BenchServer, poller: Child, count: int, empty: int
 ) -> dict[str, Any]:
     time.sleep(SETTLE_SECONDS)
-    due, since = DueTimes(ctx.url, count), time.time()
-    meter, before, commands = ctx.meter(poller), server.polls, ctx.commands()
+    due, since = DueTimes(fleet.url, count), time.time()
+    meter, before, commands = fleet.meter(poller), server.polls, fleet.commands()
     time.sleep(WINDOW_SECONDS)
     meter.stop()
-    polls, commands = server.polls - before, ctx.commands() - commands
+    polls, commands = server.polls - before, fleet.commands() - commands
     due.stop()
     late = list(lateness(due.of, server.arrivals(), since))
     return {
@@ -63,7 +63,7 @@ def _measure(
         "redis_cpu_percent": 100 * meter.redis_cpu / meter.seconds,
         "redis_ms_per_poll": 1000 * meter.redis_cpu / polls,
         "redis_commands_per_second": commands / meter.seconds,
-        "redis_bytes_per_generation": (ctx.used_bytes() - empty) / count,
+        "redis_bytes_per_generation": (fleet.used_bytes() - empty) / count,
         "rss_mib": rss_of(poller),
     }
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.accounting import MEBI
-from benchmarks.fleet import Fleet, fleet, rss_of
+from benchmarks.fleet import Fleet, rss_of, run_fleet
 from benchmarks.pictures import write_png
 from benchmarks.report import Report
 from benchmarks.server import BenchServer, Plan
@@ -69,13 +69,13 @@ def _pair(server: BenchServer, name: str, size: int, count: int) -> list[dict[st
     """
     what, url = f"{count} × {size // MEBI} MiB", f"{server.url}/files/{name}"
     ours, messages, curls = [], [], []
-    with fleet(server.url) as ctx:
-        worker = ctx.worker("worker", "-c", str(AT_ONCE), app="benchmarks.marking")
-        _send(ctx, f"{server.url}/files/small.png", AT_ONCE * 2)  # warm up
+    with run_fleet(server.url) as fleet:
+        worker = fleet.worker("worker", "-c", str(AT_ONCE), app="benchmarks.marking")
+        _send(fleet, f"{server.url}/files/small.png", AT_ONCE * 2)  # warm up
         _curl(url, size, count)
         for _ in range(ROUNDS):
-            ours.append(_ours(ctx, worker, url, size, count))
-            messages.append(_ours(ctx, worker, url, size, count, task="noop"))
+            ours.append(_ours(fleet, worker, url, size, count))
+            messages.append(_ours(fleet, worker, url, size, count, task="noop"))
             curls.append(_curl(url, size, count))
     rows = {what: ours, f"{what}, messages that do nothing": messages, f"{what}, curl": curls}
     return [
@@ -90,14 +90,14 @@ def _middle(runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _ours(
-    ctx: Fleet, worker: Child, url: str, size: int, count: int, *, task: str = "download"
+    fleet: Fleet, worker: Child, url: str, size: int, count: int, *, task: str = "download"
 ) -> dict[str, Any]:
     before, peak = rss_of(worker), Peak(lambda: rss_of(worker))
-    meter = ctx.meter(worker)
-    seconds = _send(ctx, url, count, task)
+    meter = fleet.meter(worker)
+    seconds = _send(fleet, url, count, task)
     meter.stop()
     growth = peak.stop() - before
-    shutil.rmtree(ctx.folder / "files", ignore_errors=True)
+    shutil.rmtree(fleet.folder / "files", ignore_errors=True)
     return {
         "mb_per_second": size * count / seconds / 1e6,
         "cpu_seconds_per_gib": meter.cpu * 1024 * MEBI / (size * count),
@@ -105,12 +105,12 @@ def _ours(
     }
 
 
-def _send(ctx: Fleet, url: str, count: int, task: str = "download") -> float:
-    environment = {**os.environ, **ctx.env}
+def _send(fleet: Fleet, url: str, count: int, task: str = "download") -> float:
+    environment = {**os.environ, **fleet.env}
     command = [sys.executable, "-c", _SEND % (url, task, count)]
     sent = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if sent.returncode:
-        raise SystemExit(sent.stderr[-2000:] + ctx.log("worker")[-2000:])
+        raise SystemExit(sent.stderr[-2000:] + fleet.log("worker")[-2000:])
     started, ended = sent.stdout.split()
     return float(ended) - float(started)
 

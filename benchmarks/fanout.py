@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.fleet import Fleet, fleet
+from benchmarks.fleet import Fleet, run_fleet
 from benchmarks.pictures import write_png
 from benchmarks.report import Report
 from benchmarks.server import BenchServer, Plan, finish_of
@@ -76,10 +76,10 @@ def _against_ideal(row: dict[str, Any], creates: list[tuple[str, float]]) -> dic
 
 
 def _measure(server: BenchServer, name: str, member: str, count: int) -> dict[str, Any]:
-    with fleet(server.url) as ctx:
-        worker = ctx.worker("worker", "-c", "4", app="benchmarks.marking")
-        meter, commands = ctx.meter(worker), ctx.commands()
-        started, ended = _send(ctx, _SEND % (member, count, "noop.s()", 300))
+    with run_fleet(server.url) as fleet:
+        worker = fleet.worker("worker", "-c", "4", app="benchmarks.marking")
+        meter, commands = fleet.meter(worker), fleet.commands()
+        started, ended = _send(fleet, _SEND % (member, count, "noop.s()", 300))
         meter.stop()
         return {
             "messages": name,
@@ -87,17 +87,17 @@ def _measure(server: BenchServer, name: str, member: str, count: int) -> dict[st
             "wall_seconds": ended - started,
             "cpu_ms_per_member": 1000 * meter.cpu / count,
             "redis_ms_per_member": 1000 * meter.redis_cpu / count,
-            "redis_commands_per_member": (ctx.commands() - commands) / count,
-            "redis_connections": ctx.connections(),
+            "redis_commands_per_member": (fleet.commands() - commands) / count,
+            "redis_connections": fleet.connections(),
         }
 
 
-def _send(ctx: Fleet, code: str) -> tuple[float, float]:
-    environment = {**os.environ, **ctx.env}
+def _send(fleet: Fleet, code: str) -> tuple[float, float]:
+    environment = {**os.environ, **fleet.env}
     sent = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
     )
     if sent.returncode:
-        raise SystemExit(sent.stderr[-2000:] + ctx.log("worker")[-2000:])
+        raise SystemExit(sent.stderr[-2000:] + fleet.log("worker")[-2000:])
     started, ended = sent.stdout.split()
     return float(started), float(ended)

@@ -131,7 +131,7 @@ def rss_of(child: Child) -> float:
 
 
 @contextmanager
-def fleet(api: str) -> Iterator[Fleet]:
+def run_fleet(api: str) -> Iterator[Fleet]:
     """Run an empty fleet on a new Redis while the block runs.
 
     :param api: the base URL of the API.

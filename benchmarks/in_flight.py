@@ -27,7 +27,7 @@ from typing import Any
 from redis import Redis
 
 from benchmarks.figures import percentile
-from benchmarks.fleet import MODEL, Fleet, fleet, rss_of, wait_for
+from benchmarks.fleet import MODEL, Fleet, rss_of, run_fleet, wait_for
 from benchmarks.report import Report
 from benchmarks.server import BenchServer
 
@@ -41,8 +41,8 @@ def run(*, few: int = FEW, many: int = MANY) -> Report:
     """Measure both sizes and the idle workers."""
     server = BenchServer()
     try:
-        with fleet(server.url) as ctx:
-            bench = InFlight(ctx, server)
+        with run_fleet(server.url) as fleet:
+            bench = InFlight(fleet, server)
             rows = []
             for count in (few, many):
                 bench.grow_to(count)
@@ -65,31 +65,31 @@ def run(*, few: int = FEW, many: int = MANY) -> Report:
 class InFlight:
     """Generations in flight on one worker; more are added step by step."""
 
-    def __init__(self, ctx: Fleet, server: BenchServer) -> None:
-        self._here, self._server = ctx, server
-        self.worker = ctx.worker("measured", "-c", "2")
-        send(ctx.url, 0, 1)  # warm up
+    def __init__(self, fleet: Fleet, server: BenchServer) -> None:
+        self._fleet, self._server = fleet, server
+        self.worker = fleet.worker("measured", "-c", "2")
+        send(fleet.url, 0, 1)  # warm up
         wait_for(lambda: server.created == 1, 30, "the first generation")
         self._count = 1
-        self._empty_bytes = ctx.used_bytes()
+        self._empty_bytes = fleet.used_bytes()
 
     def grow_to(self, count: int) -> None:
         """Submit until ``count`` generations are in flight; a temporary second worker helps."""
         processes = str(os.cpu_count())
-        helper = self._here.worker(f"helper{count}", "-c", processes, "-Q", "celery")
-        send(self._here.url, self._count, count)
+        helper = self._fleet.worker(f"helper{count}", "-c", processes, "-Q", "celery")
+        send(self._fleet.url, self._count, count)
         wait_for(lambda: self._server.created >= count, 150, f"{count} creates")
-        wait_for(lambda: self._here.counts().get("generating") == count, 30, f"{count} records")
+        wait_for(lambda: self._fleet.counts().get("generating") == count, 30, f"{count} records")
         helper.stop()
         self._count = count
 
     def measure(self) -> dict[str, Any]:
         """Measure for 22 s at this size."""
         time.sleep(SETTLE_SECONDS)
-        since, meter = time.time(), self._here.meter(self.worker)
+        since, meter = time.time(), self._fleet.meter(self.worker)
         time.sleep(WINDOW_SECONDS)
         meter.stop()
-        memory = self._here.used_bytes() - self._empty_bytes
+        memory = self._fleet.used_bytes() - self._empty_bytes
         late = lateness(self._server.arrivals(), since)
         return {
             "in_flight": self._count,
@@ -101,7 +101,7 @@ class InFlight:
             "worker_cpu_ms_per_check": 1000 * meter.cpu / len(late),
             "worker_rss_mib": rss_of(self.worker),
             "redis_bytes_per_generation": memory / self._count,
-            "ledger_bytes_per_generation": ledger_bytes(self._here.redis) / self._count,
+            "ledger_bytes_per_generation": ledger_bytes(self._fleet.redis) / self._count,
         }
 
 
@@ -143,10 +143,10 @@ def send(url: str, first: int, last: int) -> None:
 
 def _idle_note(name: str, server: BenchServer, command: Sequence[str]) -> str:
     """Return the Redis commands per second of one idle worker, by name, as a text."""
-    with fleet(server.url) as ctx:
-        ctx.start("idle", [sys.executable, *command], ready=b" ready.")
+    with run_fleet(server.url) as fleet:
+        fleet.start("idle", [sys.executable, *command], ready=b" ready.")
         time.sleep(3)
-        calls = _sent(ctx.url, IDLE_SECONDS)
+        calls = _sent(fleet.url, IDLE_SECONDS)
     rates = {key: count / IDLE_SECONDS for key, count in calls.most_common()}
     own = sum(rates.values()) - rates.get("BRPOP", 0)
     listed = ", ".join(f"{key} {value:.2f}" for key, value in rates.items())

@@ -27,7 +27,7 @@ from typing import Any
 import requests
 
 from benchmarks.figures import percentile
-from benchmarks.fleet import Fleet, fleet, wait_for
+from benchmarks.fleet import Fleet, run_fleet, wait_for
 from benchmarks.report import Report
 from benchmarks.server import BenchServer, Plan, finish_of, number_of
 from mulequeue.emulator.webhook_endpoints import Endpoint
@@ -53,45 +53,45 @@ def run(*, count: int = COUNT) -> Report:
     polled, notifying = (BenchServer(plan) for plan in plans)
     try:
         with ExitStack() as stack:
-            ctx = stack.enter_context(fleet(polled.url))
-            there = stack.enter_context(fleet(notifying.url))
-            there.env["MULEQUEUE_WEBHOOK_SECRET"] = SECRET
-            ctx.worker("worker", "-c", "2", app="benchmarks.marking")
-            there.worker("worker", "-c", "2", app="benchmarks.marking")
-            stack.enter_context(_Webhooks(there, notifying))
-            _teach(ctx, count)
+            fleet = stack.enter_context(run_fleet(polled.url))
+            webhook_fleet = stack.enter_context(run_fleet(notifying.url))
+            webhook_fleet.env["MULEQUEUE_WEBHOOK_SECRET"] = SECRET
+            fleet.worker("worker", "-c", "2", app="benchmarks.marking")
+            webhook_fleet.worker("worker", "-c", "2", app="benchmarks.marking")
+            stack.enter_context(_Webhooks(webhook_fleet, notifying))
+            _learn_intervals(fleet, count)
             for name, interval in CADENCES.items():
-                _send(ctx, name, count, interval)
-            _send(there, "webhooks", count, None)
-            rows = [_row(ctx, polled, name, count) for name in CADENCES]
-            rows.append(_row(there, notifying, "webhooks", count))
+                _send(fleet, name, count, interval)
+            _send(webhook_fleet, "webhooks", count, None)
+            rows = [_row(fleet, polled, name, count) for name in CADENCES]
+            rows.append(_row(webhook_fleet, notifying, "webhooks", count))
     finally:
         polled.stop()
         notifying.stop()
     return _report(rows)
 
 
-def _send(ctx: Fleet, name: str, count: int, interval: float | None) -> None:
+def _send(fleet: Fleet, name: str, count: int, interval: float | None) -> None:
     code = _SEND % (name, count, interval)
-    environment = {**os.environ, **ctx.env}
+    environment = {**os.environ, **fleet.env}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
 
 
-def _teach(ctx: Fleet, count: int) -> None:
+def _learn_intervals(fleet: Fleet, count: int) -> None:
     """Run a batch, and wait until all processes of the worker have read its durations."""
-    _send(ctx, "lessons", count, None)
-    wait_for(lambda: ctx.redis.llen("marks:lessons") >= count, 120, "the lessons")
-    read_again = time.monotonic() + REFRESH_SECONDS
-    wait_for(lambda: time.monotonic() > read_again, 60, "the cached durations to expire")
-    _send(ctx, "readers", READERS, None)
-    wait_for(lambda: ctx.redis.llen("marks:readers") >= READERS, 120, "the readers")
+    _send(fleet, "learning", count, None)
+    wait_for(lambda: fleet.redis.llen("marks:learning") >= count, 120, "the learned durations")
+    expired_at = time.monotonic() + REFRESH_SECONDS
+    wait_for(lambda: time.monotonic() > expired_at, 60, "the cached durations to expire")
+    _send(fleet, "readers", READERS, None)
+    wait_for(lambda: fleet.redis.llen("marks:readers") >= READERS, 120, "the readers")
 
 
-def _row(ctx: Fleet, server: BenchServer, name: str, count: int) -> dict[str, Any]:
+def _row(fleet: Fleet, server: BenchServer, name: str, count: int) -> dict[str, Any]:
     key = f"marks:{name}"
-    wait_for(lambda: ctx.redis.llen(key) >= count, 120, f"the chains {name}")
+    wait_for(lambda: fleet.redis.llen(key) >= count, 120, f"the chains {name}")
     lags, numbers = [], set()
-    for line in ctx.redis.lrange(key, 0, -1):  # type: ignore[union-attr]
+    for line in fleet.redis.lrange(key, 0, -1):  # type: ignore[union-attr]
         remote_id, at = line.decode().split()
         lags.append(float(at) - finish_of(remote_id))
         numbers.add(number_of(remote_id))
@@ -120,10 +120,10 @@ def _report(rows: list[dict[str, Any]]) -> Report:
 class _Webhooks:
     """Runs ``mulequeue webhooks`` and sends it a signed event at the end of each generation."""
 
-    def __init__(self, ctx: Fleet, server: BenchServer) -> None:
+    def __init__(self, fleet: Fleet, server: BenchServer) -> None:
         command = [sys.executable, "-m", "mulequeue", "webhooks", "--port", "0"]
-        ctx.start("webhooks", command, ready=b"mulequeue webhooks on http")
-        url = ctx.log("webhooks").partition("webhooks on ")[2].split()[0]
+        fleet.start("webhooks", command, ready=b"mulequeue webhooks on http")
+        url = fleet.log("webhooks").partition("webhooks on ")[2].split()[0]
         self._endpoint = Endpoint(url=url, secret=SECRET)
         self._server, self._notified = server, defaultdict[str, bool](bool)
         self._stop = threading.Event()

@@ -10,7 +10,7 @@ from benchmarks.report import Report
 _NAMES = {
     "floor": "bare loop, aiohttp (floor)",
     "floor on uvloop": "bare loop, aiohttp on uvloop",
-    "floor on mulequeue's lines": "bare loop, our connections",
+    "floor on mulequeue's connections": "bare loop, our connections",
     "celery retry": "Celery, self.retry(countdown=5)",
     "celery sleep": "Celery, time.sleep(5)",
     "arq": "arq, a coroutine each",

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.filling import fill
-from benchmarks.fleet import TOP, Fleet, fleet, rss_of, wait_for
+from benchmarks.fleet import TOP, Fleet, rss_of, run_fleet, wait_for
 from benchmarks.report import Report
 from benchmarks.server import BenchServer, make_id
 from mulequeue.emulator.child_process import Child
@@ -51,26 +51,26 @@ def run(
             continue
         server = BenchServer()
         try:
-            with fleet(server.url) as ctx:
-                rows.append({"contender": name, **_measure(ctx, server, start, settle, window)})
+            with run_fleet(server.url) as fleet:
+                rows.append({"contender": name, **_measure(fleet, server, start, settle, window)})
         finally:
             server.stop()
     return report(rows)
 
 
 def _measure(
-    ctx: Fleet,
+    fleet: Fleet,
     server: BenchServer,
     start: Callable[[Fleet], tuple[Child, int]],
     settle: float,
     window: float,
 ) -> dict[str, Any]:
-    child, in_flight = start(ctx)
+    child, in_flight = start(fleet)
     wait_for(lambda: server.polls >= min(in_flight, 1000), 120, "the first checks")
     with suppress(SystemExit):  # a contender that cannot keep up is measured at its own rate
         wait_for(lambda: len(server.arrivals()) >= in_flight, START_SECONDS, "all to be checked")
     time.sleep(settle)
-    meter, before = ctx.meter(child), server.polls
+    meter, before = fleet.meter(child), server.polls
     time.sleep(window)
     meter.stop()
     polls = server.polls - before
@@ -86,60 +86,60 @@ def _measure(
 def contenders(count: int, peers_python: str) -> dict[str, Callable[[Fleet], tuple[Child, int]]]:
     """Return by name the function that starts a contender with ``count`` generations in flight."""
 
-    def bare(ctx: Fleet, **kind: str) -> tuple[Child, int]:
-        return start_bare(ctx, count, **kind), count
+    def bare(fleet: Fleet, **kind: str) -> tuple[Child, int]:
+        return start_bare(fleet, count, **kind), count
 
-    def ours(ctx: Fleet) -> tuple[Child, int]:
-        fill(ctx.url, ctx.api, 0, count, interval=INTERVAL_SECONDS)
-        return ctx.poller(), count
+    def ours(fleet: Fleet) -> tuple[Child, int]:
+        fill(fleet.url, fleet.api, 0, count, interval=INTERVAL_SECONDS)
+        return fleet.poller(), count
 
-    def retry(ctx: Fleet) -> tuple[Child, int]:
-        enqueue(ctx, "benchmarks.peers.celery_retry", count)
-        return ctx.worker("retry", "-c", "4", app="benchmarks.peers.celery_retry"), count
+    def retry(fleet: Fleet) -> tuple[Child, int]:
+        enqueue(fleet, "benchmarks.peers.celery_retry", count)
+        return fleet.worker("retry", "-c", "4", app="benchmarks.peers.celery_retry"), count
 
-    def sleep(ctx: Fleet) -> tuple[Child, int]:
-        enqueue(ctx, "benchmarks.peers.celery_sleep", SLOTS)
-        return ctx.worker("sleep", "-c", str(SLOTS), app="benchmarks.peers.celery_sleep"), SLOTS
+    def sleep(fleet: Fleet) -> tuple[Child, int]:
+        enqueue(fleet, "benchmarks.peers.celery_sleep", SLOTS)
+        return fleet.worker("sleep", "-c", str(SLOTS), app="benchmarks.peers.celery_sleep"), SLOTS
 
-    def arq(ctx: Fleet, slots: int) -> tuple[Child, int]:
-        return start_arq(ctx, peers_python, count, slots), count
+    def arq(fleet: Fleet, slots: int) -> tuple[Child, int]:
+        return start_arq(fleet, peers_python, count, slots), count
 
     found = {
         "floor": bare,
         "mulequeue": ours,
-        "floor on mulequeue's lines": lambda ctx: bare(ctx, client="lines"),
+        "floor on mulequeue's connections": lambda fleet: bare(fleet, client="pool"),
         "celery retry": retry,
         "celery sleep": sleep,
     }
     if importlib.util.find_spec("uvloop"):
-        found["floor on uvloop"] = lambda ctx: bare(ctx, loop="uvloop")
+        found["floor on uvloop"] = lambda fleet: bare(fleet, loop="uvloop")
     if Path(peers_python).exists():
-        found["arq"] = lambda ctx: arq(ctx, 2 * count)
-        found["arq, full"] = lambda ctx: arq(ctx, count)
+        found["arq"] = lambda fleet: arq(fleet, 2 * count)
+        found["arq, full"] = lambda fleet: arq(fleet, count)
     else:
         print(f"arq is skipped: {peers_python} is missing (make bench makes it)", file=sys.stderr)
     return found
 
 
-def start_bare(ctx: Fleet, count: int, *, loop: str = "", client: str = "") -> Child:
+def start_bare(fleet: Fleet, count: int, *, loop: str = "", client: str = "") -> Child:
     """Start status checks without anything else, on that event loop and with that client."""
     command = [sys.executable, "-m", "benchmarks.peers.bare_loop"]
-    return ctx.start(
+    return fleet.start(
         "floor",
         [*command, str(count), str(INTERVAL_SECONDS)],
         env={"BENCH_LOOP": loop, "BENCH_CLIENT": client},
     )
 
 
-def start_arq(ctx: Fleet, python: str, count: int, slots: int) -> Child:
+def start_arq(fleet: Fleet, python: str, count: int, slots: int) -> Child:
     """Start arq, with the jobs enqueued before its worker starts."""
     command = [python, "-m", "benchmarks.peers.arq_coroutines"]
-    sent = ctx.start("enqueue", [*command, "enqueue", str(count)])
+    sent = fleet.start("enqueue", [*command, "enqueue", str(count)])
     wait_for(lambda: not sent.is_running, 60, "arq's jobs to be enqueued")
-    return ctx.start("arq", [*command, "work"], env={"BENCH_SLOTS": str(slots)})
+    return fleet.start("arq", [*command, "work"], env={"BENCH_SLOTS": str(slots)})
 
 
-def enqueue(ctx: Fleet, app: str, count: int) -> None:
+def enqueue(fleet: Fleet, app: str, count: int) -> None:
     """Enqueue the tasks of a Celery contender, one per generation."""
     code = (
         f"import sys; from {app} import app, wait\n"
@@ -148,7 +148,7 @@ def enqueue(ctx: Fleet, app: str, count: int) -> None:
         "        wait.apply_async((remote_id,), producer=producer)\n"
     )
     ids = "\n".join(make_id(number, None) for number in range(count))
-    env = {**os.environ, **ctx.env}
+    env = {**os.environ, **fleet.env}
     subprocess.run([sys.executable, "-c", code], input=ids, text=True, env=env, check=True)
 
 

@@ -19,7 +19,7 @@ from typing import Any
 from benchmarks.accounting import tree
 from benchmarks.figures import percentile
 from benchmarks.filling import fill
-from benchmarks.fleet import Fleet, fleet, pid_of, wait_for
+from benchmarks.fleet import Fleet, pid_of, run_fleet, wait_for
 from benchmarks.polls import enqueue
 from benchmarks.report import Report
 from benchmarks.server import BenchServer
@@ -34,12 +34,12 @@ Starter = Callable[[Fleet, str], Child]
 def run(*, kills: int = KILLS) -> Report:
     """Measure all three at the same time, each on a separate Redis."""
 
-    def ours(ctx: Fleet, name: str) -> Child:
-        return ctx.worker(name, "-c", "2")
+    def ours(fleet: Fleet, name: str) -> Child:
+        return fleet.worker(name, "-c", "2")
 
     def retry(visibility: int) -> Starter:
         env = {"BENCH_VISIBILITY_SECONDS": str(visibility)}
-        return lambda ctx, name: ctx.worker(name, "-c", "2", app=RETRY, env=env)
+        return lambda fleet, name: fleet.worker(name, "-c", "2", app=RETRY, env=env)
 
     contenders: dict[str, tuple[Starter, int]] = {
         "mulequeue": (ours, kills),
@@ -56,18 +56,18 @@ def _row(name: str, start: Starter, kills: int) -> dict[str, Any]:
     server = BenchServer()
     gaps: list[float] = []
     try:
-        with fleet(server.url) as ctx:
-            worker = start(ctx, "first")
+        with run_fleet(server.url) as fleet:
+            worker = start(fleet, "first")
             if name == "mulequeue":
-                fill(ctx.url, ctx.api, 0, COUNT, interval=INTERVAL_SECONDS)
+                fill(fleet.url, fleet.api, 0, COUNT, interval=INTERVAL_SECONDS)
             else:
-                enqueue(ctx, RETRY, COUNT)
+                enqueue(fleet, RETRY, COUNT)
             for number in range(kills):
                 _wait_for_all(server, time.time(), 60)
                 time.sleep(1.3 * number)  # at another point of the interval each time
                 _kill(worker)
                 killed = time.time()
-                worker = start(ctx, f"next{number}")
+                worker = start(fleet, f"next{number}")
                 gaps += _wait_for_all(server, killed, MAX_GAP_SECONDS)
     finally:
         server.stop()

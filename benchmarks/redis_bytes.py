@@ -32,7 +32,7 @@ LIFE_SECONDS = 30.0
 
 
 @contextmanager
-def fleet() -> Iterator[tuple[Redis, str]]:
+def run_fleet() -> Iterator[tuple[Redis, str]]:
     """Run a Redis, an emulator and a worker while the block runs."""
     with temporary_folder() as name, ExitStack() as stack:
         redis, url = start_redis(name)
@@ -81,7 +81,7 @@ def send(url: str, shape: str, count: int) -> None:
 
 def measure(shape: str, count: int) -> list[float]:
     """Return bytes per generation: ledger and all in flight, ledger and all when done."""
-    with fleet() as (redis, url):
+    with run_fleet() as (redis, url):
         send(url, shape, 1)  # allocates buffers and scripts
         wait_for(lambda: redis.hget(COUNTS, "succeeded") == b"1", 120, "the first outcome")
         time.sleep(1)

@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks.accounting import cpu_seconds
 from benchmarks.filling import fill
-from benchmarks.fleet import fleet
+from benchmarks.fleet import run_fleet
 from benchmarks.report import Report
 from benchmarks.server import BenchServer
 
@@ -31,11 +31,11 @@ def run(*, workers: tuple[int, ...] = WORKERS) -> Report:
 def _measure(count: int) -> dict[str, Any]:
     server = BenchServer()
     try:
-        with fleet(server.url) as ctx:
-            fill(ctx.url, ctx.api, 0, IN_FLIGHT, interval=INTERVAL_SECONDS)
-            pollers = [ctx.poller(f"poller{number}") for number in range(count)]
+        with run_fleet(server.url) as fleet:
+            fill(fleet.url, fleet.api, 0, IN_FLIGHT, interval=INTERVAL_SECONDS)
+            pollers = [fleet.poller(f"poller{number}") for number in range(count)]
             time.sleep(SETTLE_SECONDS)
-            meter, before = ctx.meter(*pollers), server.polls
+            meter, before = fleet.meter(*pollers), server.polls
             server_cpu = cpu_seconds([server.pid])
             time.sleep(WINDOW_SECONDS)
             meter.stop()

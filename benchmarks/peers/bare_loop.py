@@ -1,7 +1,7 @@
 """The floor: a loop that only polls, 64 generations at once, and stores nothing.
 
 ``python -m benchmarks.peers.bare_loop COUNT SECONDS`` polls COUNT generations with aiohttp, each once
-per SECONDS. BENCH_LOOP=uvloop uses that loop. BENCH_CLIENT=lines uses mulequeue's status connections,
+per SECONDS. BENCH_LOOP=uvloop uses that loop. BENCH_CLIENT=pool uses mulequeue's status connections,
 so that the cost of its records, claims and leases is visible separately.
 """
 
@@ -38,16 +38,16 @@ def by_aiohttp() -> Ask:
     return ask
 
 
-def by_lines() -> Ask:
+def by_pool() -> Ask:
     from mulequeue.net.status_connections import StatusConnectionPool
 
     context = ssl.create_default_context()
-    lines = StatusConnectionPool(
+    pool = StatusConnectionPool(
         API, {"Accept": "application/json"}, ssl_context=context, max_bytes=2**20
     )
 
     async def ask(remote_id: str) -> bytes:
-        return (await lines.get(f"/vendors/peer/generation/{remote_id}", seconds=15)).body
+        return (await pool.get(f"/vendors/peer/generation/{remote_id}", seconds=15)).body
 
     return ask
 
@@ -57,7 +57,7 @@ async def main(count: int, seconds: float) -> None:
     ids = [make_id(number, None) for number in range(count)]
     parts = max(int(seconds / 0.5), 1)
     loop = asyncio.get_running_loop()
-    ask = by_lines() if os.environ.get("BENCH_CLIENT") == "lines" else by_aiohttp()
+    ask = by_pool() if os.environ.get("BENCH_CLIENT") == "pool" else by_aiohttp()
     due, part = loop.time(), 0
     while True:
         waiting = iter(ids[part::parts])

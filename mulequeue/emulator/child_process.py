@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-_KEEPER = Path(__file__).with_name("orphan_guard.py")
+_ORPHAN_GUARD = Path(__file__).with_name("orphan_guard.py")
 _STOP_SECONDS = 10.0
 
 
@@ -38,7 +38,7 @@ class Child:
     ) -> None:
         self.name = name
         self.process = subprocess.Popen(
-            [sys.executable, "-I", str(_KEEPER), *command],
+            [sys.executable, "-I", str(_ORPHAN_GUARD), *command],
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=errors,

@@ -27,7 +27,7 @@ def fast_timeouts() -> Iterator[None]:
 
     with (
         patch.object(PollSchedule, "seconds", seconds),
-        patch.object(poll_plan, "FEWEST_LIVES", math.inf),  # intervals are not learned
+        patch.object(poll_plan, "MIN_SAMPLES", math.inf),  # intervals are not learned
         patch.object(sweep, "GAP_SECONDS", 0.02),
         patch.multiple(decide, ERROR_FIRST_SECONDS=0.05, ERROR_CEILING_SECONDS=0.2),
         patch.multiple(circuit_breaker, PAUSE_FIRST_SECONDS=0.1, PAUSE_CEILING_SECONDS=0.5),

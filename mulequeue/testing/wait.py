@@ -77,9 +77,9 @@ class SettleWaiter:
         while not (found := check()):
             if time.monotonic() > deadline:
                 raise TimeoutError(
-                    f"Not settled after {timeout_seconds:g} s. Left: {self.pending_work()}. If a generation "
-                    "takes longer, set timeout_seconds. A queue that stays in the list has no "
-                    "consumer: name it in the task_routes of your app."
+                    f"Not settled after {timeout_seconds:g} s. Left: {self.pending_work()}. "
+                    "If a generation takes longer, set timeout_seconds. A queue that stays in the "
+                    "list has no consumer: name it in the task_routes of your app."
                 )
             time.sleep(_CHECK_SECONDS)
         return found
