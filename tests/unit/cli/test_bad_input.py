@@ -54,7 +54,7 @@ CASES: list[tuple[list[str], str]] = [
     (["cancel", "x"], "does not answer"),
     (["adopt", "nobody/nothing", "x"], "Unknown model"),
     (["demo", "--count", "0"], "--count is 0"),
-    (["demo", "--output", "list.json/x"], "Give another --output"),
+    (["demo", "--output", "list.json/x"], "Set another --output"),
     (["modles"], "Did you mean models?"),
     (["models", "--sort"], "See `mulequeue models --help`"),
 ]
