@@ -13,12 +13,12 @@ from mulequeue.api.status_checks import StatusClient, open_transport
 
 @pytest.fixture(autouse=True)
 def _plain_network(plain_network):  # noqa: F811
-    """No test here meets a proxy or a CA bundle that it did not set itself."""
+    """Remove the machine's proxies and CA bundles from the environment of each test."""
 
 
 @pytest.fixture(params=[open_transport, aiohttp_transport], ids=["own", "aiohttp"])
 def fetch(request):
-    """One status check over each transport."""
+    """Check one status over each transport."""
 
     def fetch(url, remote_id=ID, *, seconds=5.0, key=KEY, path=PATH):
         async def once():

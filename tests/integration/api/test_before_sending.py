@@ -1,4 +1,4 @@
-"""Create requests before their first byte: connection, TLS, proxy, clock. What ends here may be sent again."""
+"""Create requests that fail before their first byte is sent; they may be repeated."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mulequeue.api import client
 
 
 def test_a_refused_connection_is_not_sent():
-    """Nobody listens: nothing was sent, so it may be sent again."""
+    """If nothing listens on the port, nothing was sent, and the request may be repeated."""
     with socket.create_server(("127.0.0.1", 0)) as held:
         port = held.getsockname()[1]
 
@@ -20,12 +20,12 @@ def test_a_refused_connection_is_not_sent():
 
 
 def test_an_unknown_host_is_not_sent():
-    """A name that does not resolve: nothing was sent."""
+    """If the host has no address, nothing was sent."""
     assert isinstance(submit("http://nowhere.invalid"), client.NotSent)
 
 
 def test_a_tls_handshake_that_hangs_is_not_sent():
-    """A deadline that passes before the connection is up leaves nothing in doubt."""
+    """If the deadline passes before the connection is established, nothing was sent."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         result = submit(f"https://127.0.0.1:{silent.getsockname()[1]}", seconds=0.3)
 
@@ -48,7 +48,7 @@ def test_an_untrusted_certificate_is_not_sent(tmp_path, monkeypatch):
 
 
 def test_a_missing_ca_bundle_is_not_sent(monkeypatch):
-    """A CA bundle that does not exist is named, and nothing leaves the machine."""
+    """A CA bundle that does not exist is named in the reason, and nothing is sent."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "nowhere/ca.pem")
 
     result = submit("https://127.0.0.1:9")
@@ -58,7 +58,7 @@ def test_a_missing_ca_bundle_is_not_sent(monkeypatch):
 
 
 def test_a_proxy_that_refuses_the_tunnel_is_not_sent(monkeypatch):
-    """A CONNECT that fails is before the request; the proxy's password stays out of the reason."""
+    """If CONNECT fails, nothing was sent; the reason does not contain the proxy's password."""
     with raw_server(http("503 Service Unavailable", Retry_After="9")) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", f"http://user:hunter2@127.0.0.1:{proxy.port}")
         result = submit("https://api.example.com")
@@ -70,7 +70,7 @@ def test_a_proxy_that_refuses_the_tunnel_is_not_sent(monkeypatch):
 
 
 def test_a_proxy_is_used_and_no_proxy_obeyed(monkeypatch):
-    """HTTP_PROXY carries the request to a host it names; NO_PROXY takes a host out."""
+    """Requests go through HTTP_PROXY, except to hosts in NO_PROXY."""
     with (
         raw_server(http("202 Accepted", PENDING)) as proxy,
         raw_server(http("202 Accepted", PENDING)) as server,
@@ -87,7 +87,7 @@ def test_a_proxy_is_used_and_no_proxy_obeyed(monkeypatch):
 
 
 def test_it_is_not_sent_when_it_is_too_late():
-    """The last question is asked once the connection is up; a yes leaves it without one byte."""
+    """If ``not_after`` returns True once the connection is established, no byte is sent."""
     with raw_server(http("202 Accepted", PENDING)) as server:
         result = submit(server.url, not_after=lambda: True)
         assert server.ended.wait(5)
@@ -98,7 +98,7 @@ def test_it_is_not_sent_when_it_is_too_late():
 
 
 def test_the_last_question_comes_after_the_connection():
-    """The clock is read after the connection is up, not before."""
+    """``not_after`` is called after the connection is established, not before."""
     was_connected = []
     with raw_server(http("202 Accepted", PENDING)) as server:
 
@@ -113,7 +113,7 @@ def test_the_last_question_comes_after_the_connection():
 
 @pytest.mark.parametrize("body", [{"x": float("nan")}, {"x": {1, 2}}, {"x": "\ud800"}])
 def test_what_is_no_json_is_refused_before_anything_is_sent(body):
-    """A body that cannot be written as JSON is refused without a connection."""
+    """A body that cannot be written as JSON is rejected without a connection."""
     with raw_server(http("202 Accepted", PENDING)) as server:
         result = submit(server.url, body)
 

@@ -1,4 +1,4 @@
-"""The client's calls inside a running event loop, and in greenlets."""
+"""Calls to the API from a thread with a running event loop, and from greenlets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mulequeue.settings import Settings
 
 
 def test_it_works_beside_a_running_loop():
-    """The calls for synchronous code also work in a thread that already runs a loop."""
+    """The synchronous calls also work in a thread that runs an event loop."""
     with raw_server(http("202 Accepted", PENDING)) as server:
 
         async def inside():

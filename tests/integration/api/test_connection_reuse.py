@@ -1,4 +1,4 @@
-"""Status checks over kept lines: one connection for many, a fresh one when it is gone."""
+"""Status checks reuse connections and replace those that cannot be used again."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("plain_network")
 
 
 def check(url, *remote_ids, at_once=False, seconds=5):
-    """Check these one after the other, or all at once; answers what was found."""
+    """Check these ids one after the other, or concurrently; return the results."""
 
     async def run():
         profile = Profile(name="default", base_url=url, api_key="sk-mr-key")
@@ -35,8 +35,8 @@ def states(found):
     return [reply.state if isinstance(reply, TaskReply) else reply.reason for reply in found]
 
 
-def test_checks_share_a_line_and_keep_no_cookies():
-    """Checks one after the other travel on one connection, with the key, and no cookie comes back."""
+def test_checks_share_a_connection_and_keep_no_cookies():
+    """Checks one after the other use one connection, send the key, and send no cookie back."""
     with raw_server(http("200 OK", PENDING, Set_Cookie="a=b; Path=/")) as server:
         assert ["active"] * 3 == states(check(server.url, "a", "b", "c"))
 
@@ -51,8 +51,8 @@ def test_checks_share_a_line_and_keep_no_cookies():
     assert headers["user-agent"].startswith("mulequeue/")
 
 
-def test_checks_at_once_have_a_line_each():
-    """Two checks under way at the same time never share a connection."""
+def test_concurrent_checks_have_a_connection_each():
+    """Two concurrent checks never share a connection."""
     together = threading.Barrier(2)
 
     def answer(connection, request, state):
@@ -65,8 +65,8 @@ def test_checks_at_once_have_a_line_each():
     assert 2 == server.connections
 
 
-def test_a_line_that_the_server_closed_costs_no_check():
-    """A server that closes a kept connection is asked again over a fresh one."""
+def test_a_check_is_repeated_if_its_connection_was_closed():
+    """If the server closes a reused connection, the check is repeated over a new one."""
 
     answered = []
 
@@ -89,10 +89,10 @@ def test_a_line_that_the_server_closed_costs_no_check():
         http("200 OK", PENDING).replace(b"HTTP/1.1", b"HTTP/1.0"),
         http("200 OK", PENDING) + b"more",
     ],
-    ids=["told to close", "HTTP/1.0", "more than asked for"],
+    ids=["connection: close", "HTTP/1.0", "more than asked for"],
 )
-def test_a_line_is_given_up_when_it_must_be(answer):
-    """After an answer that ends the connection, or that nobody asked for, a fresh one is used."""
+def test_a_connection_that_ends_is_replaced(answer):
+    """After a response that ends the connection, or has bytes behind it, a new one is used."""
     with raw_server(answer) as server:
         assert ["active"] * 2 == states(check(server.url, "a", "b"))
 
@@ -109,8 +109,8 @@ def test_a_line_is_given_up_when_it_must_be(answer):
     ],
     ids=["a chunk without a size", "a transfer coding", "another protocol", "no HTTP"],
 )
-def test_a_line_with_an_unreadable_answer_is_given_up(answer):
-    """What else comes over it could be taken for the answer to the next question."""
+def test_a_connection_with_an_unreadable_response_is_replaced(answer):
+    """After an unreadable response the rest could be read as the next one, so a new one is used."""
     with raw_server(answer) as server:
         found = states(check(server.url, "a", "b"))
 
@@ -128,15 +128,15 @@ def test_a_line_with_an_unreadable_answer_is_given_up(answer):
     ids=["gzip", "chunked"],
 )
 def test_answers_come_packed_and_in_chunks(answer):
-    """What an edge in front of the API makes of an answer is read all the same."""
+    """Compressed and chunked responses are read, and keep the connection."""
     with raw_server(answer) as server:
         assert ["active"] * 2 == states(check(server.url, "a", "b"))
 
     assert 1 == server.connections
 
 
-def test_a_late_answer_is_nobody_elses():
-    """A line on which nothing came in time is closed; the reason says so."""
+def test_a_late_response_is_never_read_by_the_next_check():
+    """A connection whose response is late is closed, so that the next check cannot receive it."""
     is_asked = threading.Event()
 
     def answer(connection, request, state):
@@ -154,14 +154,14 @@ def test_a_late_answer_is_nobody_elses():
 
 
 def test_an_answer_to_another_question_is_not_taken():
-    """A server whose answers are one behind on a kept line is asked over a fresh one."""
+    """If the responses of a reused connection are one behind, the check uses a new one."""
     asked = []
 
     def answer(connection, request, state):
         asked.append(request.line.split()[1].rpartition("/")[2])
         is_behind = state.connections == 1 and len(asked) > 1
-        told = {"id": asked[-2] if is_behind else asked[-1], "status": "completed"}
-        connection.sendall(http("200 OK", json.dumps({"task_info": told})))
+        task = {"id": asked[-2] if is_behind else asked[-1], "status": "completed"}
+        connection.sendall(http("200 OK", json.dumps({"task_info": task})))
 
     with raw_server(answer) as server:
         found = check(server.url, "a", "b", "c")
@@ -172,7 +172,7 @@ def test_an_answer_to_another_question_is_not_taken():
 
 
 def test_https_is_verified(tmp_path, monkeypatch):
-    """A server with an unknown certificate is not told the key; with its CA named it answers."""
+    """The key is not sent to a server with an unknown certificate; with its CA it is."""
     context, bundle = certificate(tmp_path)
     with raw_server(http("200 OK", PENDING), tls=context) as server:
         url = f"https://127.0.0.1:{server.port}"
@@ -186,7 +186,7 @@ def test_https_is_verified(tmp_path, monkeypatch):
 
 
 def test_a_proxy_is_asked_where_one_is_named(monkeypatch):
-    """With a proxy on the way the request goes to it; hosts in NO_PROXY are asked directly."""
+    """Checks go through the proxy of the environment, except to hosts in NO_PROXY."""
     with raw_server(http("200 OK", PENDING)) as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         assert ["active"] == states(check("http://api.example", "a"))

@@ -1,4 +1,4 @@
-"""Create requests: what is sent, and what each answer means for the money."""
+"""Create requests: the bytes sent, and whether each response allows another attempt."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mulequeue.api import client
 
 
 def test_a_create_request_is_sent_exactly_as_given():
-    """One POST on a connection of its own carries the user's body, the key, and nothing else."""
+    """One POST on a new connection carries the user's body, the key, and nothing else."""
     body = {"prompt": "ein Maultier — 騾馬", "n": 2, "nested": {"a": [1.5, None, True]}}
     with raw_server(http("202 Accepted", PENDING, Traceparent="00-ab-cd-01")) as server:
         accepted = submit(server.url, body)
@@ -94,7 +94,7 @@ ANSWERS = {
 
 @pytest.mark.parametrize(("answer", "came_of_it"), ANSWERS.values(), ids=ANSWERS.keys())
 def test_every_answer_has_one_meaning_and_is_asked_for_once(answer, came_of_it):
-    """Whatever the API answers, one request was sent and the verdict about money is the table's."""
+    """For each response exactly one request is sent, with the result in the table."""
     with raw_server(answer if callable(answer) else say_and_close(answer)) as server:
         result = submit(server.url)
 
@@ -113,7 +113,7 @@ def test_every_answer_has_one_meaning_and_is_asked_for_once(answer, came_of_it):
     ],
 )
 def test_a_refusal_names_its_error(answer, type_, code):
-    """A refused request carries the error class and the API's own number."""
+    """A rejected request has the error class and the API's error code."""
     with raw_server(answer) as server:
         refused = submit(server.url)
 
@@ -121,13 +121,13 @@ def test_a_refusal_names_its_error(answer, type_, code):
 
 
 def test_retry_after_is_read():
-    """The pause that a 429 asks for comes back in seconds."""
+    """The pause of a 429 is returned in seconds."""
     with raw_server(http("429 Too Many Requests", "{}", Retry_After="7")) as server:
         assert 7.0 == submit(server.url).retry_after_seconds
 
 
 def test_a_redirect_is_refused_and_not_followed():
-    """A create request is never sent on to another host; the error names that host."""
+    """A create request is never redirected to another host; the error names that host."""
     with raw_server(http("202 Accepted", PENDING)) as other:
         target = f"http://127.0.0.1:{other.port}{PATH}"
         with raw_server(http("307 Temporary Redirect", Location=target)) as server:
@@ -139,7 +139,7 @@ def test_a_redirect_is_refused_and_not_followed():
 
 
 def test_an_endless_answer_is_cut():
-    """An answer without an end is left after 1 MiB, and nobody knows what it would have said."""
+    """A response without an end is cut off after 1 MiB, with an unknown result."""
     head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n"
     with raw_server(flood(head)) as server:
         result = submit(server.url)
@@ -149,7 +149,7 @@ def test_an_endless_answer_is_cut():
 
 
 def test_a_huge_error_body_is_read_in_part():
-    """The verdict of a 4xx stands although its body of many megabytes is never read to its end."""
+    """A 4xx is final although its body of many megabytes is not read completely."""
     head = b"HTTP/1.1 422 No\r\nContent-Type: text/html\r\nContent-Length: 99999999\r\n\r\nbad size"
     with raw_server(flood(head)) as server:
         result = submit(server.url)
@@ -159,7 +159,7 @@ def test_a_huge_error_body_is_read_in_part():
 
 
 def test_silence_after_sending_is_unknown():
-    """A request that is never answered ends at the total deadline as unknown."""
+    """A request without a response ends at the total deadline with an unknown result."""
     with raw_server(say_nothing) as server:
         result = submit(server.url, seconds=0.3)
 
@@ -167,7 +167,7 @@ def test_silence_after_sending_is_unknown():
 
 
 def test_the_deadline_is_total():
-    """An answer that drips in, byte by byte, ends at the deadline all the same."""
+    """A response that arrives byte by byte ends at the deadline too."""
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n"
     with raw_server(drip(head)) as server:
         result = submit(server.url, seconds=0.3)
@@ -177,7 +177,7 @@ def test_the_deadline_is_total():
 
 
 def test_a_refusal_stands_even_if_its_text_never_arrives():
-    """The status line of a 402 decides; its dripping body only costs the explanation."""
+    """The status line of a 402 decides, even if its body is incomplete at the deadline."""
     head = b"HTTP/1.1 402 Payment Required\r\nContent-Length: 9999\r\n\r\n"
     with raw_server(drip(head)) as server:
         result = submit(server.url, seconds=0.3)

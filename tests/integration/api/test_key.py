@@ -1,4 +1,4 @@
-"""The API key: where it goes, where it never goes, and how it is checked."""
+"""The API key: to which host it is sent, and how it is checked."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mulequeue.settings import Settings
 
 @pytest.mark.parametrize("key", [KEY + "\r\nX-Evil: 1", KEY + " ", "“" + KEY + "”", "kéy"])
 def test_a_key_that_cannot_be_a_header_is_not_sent(fetch, key):
-    """A mangled key is named as such, without being said, and adds no header."""
+    """A key with invalid characters is an error that does not quote it, and adds no header."""
     with raw_server(http("202 Accepted", PENDING)) as server:
         settings = Settings()
         sent = client.submit_once(profile_of(server.url, key), PATH, {}, settings=settings)
@@ -43,7 +43,7 @@ def test_netrc_is_never_read(fetch, tmp_path, monkeypatch):
 
 
 def test_the_key_goes_to_the_base_url_only(fetch):
-    """An api_path that tries to change the host stays a path on it."""
+    """No api_path can change the host of a request."""
     with raw_server(http("200 OK", PENDING)) as server:
         fetch(server.url, path="@evil.example/v1")
         fetch(server.url, path="//evil.example/v1")
@@ -67,7 +67,7 @@ def test_the_key_goes_to_the_base_url_only(fetch):
     ],
 )
 def test_a_key_is_checked_without_creating_anything(answer, works):
-    """401 means a bad key, "does not exist" a good one, anything else that nobody knows."""
+    """401 means a wrong key, "does not exist" a working one; others are inconclusive."""
     with raw_server(answer) as server:
 
         async def check():

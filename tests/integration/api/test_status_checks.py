@@ -1,4 +1,4 @@
-"""Status checks: what is read of an answer, and that a strange one fails no generation."""
+"""Status checks: how each response is read. No response fails a generation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mulequeue.api import client, parsing
 
 
 def test_a_status_check_reads_the_task(fetch):
-    """A status check sends the key and brings back the task, gzip or not."""
+    """A status check sends the key and returns the task, compressed or not."""
     done = json.dumps(
         {"task_info": {"id": ID, "status": "completed"}, "images": ["https://a/b.png"]}
     )
@@ -51,7 +51,7 @@ NO_NEWS = {
 
 @pytest.mark.parametrize("answer", NO_NEWS.values(), ids=NO_NEWS.keys())
 def test_no_answer_of_a_status_check_fails_a_generation(fetch, answer):
-    """Everything that is neither a task nor a 404 says nothing about the generation."""
+    """Every response that is neither a task nor a 404 leaves the generation as it is."""
     with raw_server(say_and_close(answer)) as server:
         result = fetch(server.url)
 
@@ -61,7 +61,7 @@ def test_no_answer_of_a_status_check_fails_a_generation(fetch, answer):
 
 @pytest.mark.parametrize(("asked", "kept"), [("12", 12.0), ("300", 300.0), ("3600", 300.0)])
 def test_retry_after_of_a_status_check_is_read(fetch, asked: str, kept: float):
-    """A 429 on a status check says how long to leave the API alone; five minutes at most."""
+    """A 429 sets the pause of status checks, at most five minutes."""
     with raw_server(http("429 Too Many Requests", Retry_After=asked)) as server:
         result = fetch(server.url)
 
@@ -72,7 +72,7 @@ def test_retry_after_of_a_status_check_is_read(fetch, asked: str, kept: float):
     "answer", [say_nothing, drip(b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n")]
 )
 def test_a_status_check_has_a_total_deadline(fetch, answer):
-    """A status check ends at its deadline, whether the server is silent or dripping."""
+    """A status check ends at its deadline, whether the server is silent or slow."""
     with raw_server(answer) as server:
         result = fetch(server.url, seconds=0.3)
 
@@ -84,7 +84,7 @@ def test_a_status_check_has_a_total_deadline(fetch, answer):
     ("body", "gone"), [(GONE, True), ('{"status":404,"title":"Not Found"}', False)]
 )
 def test_a_404_tells_a_missing_id_from_a_missing_route(fetch, body, gone):
-    """Only the API's own words make a 404 the sure sign that an id does not exist."""
+    """A 404 means that the id does not exist only if the API's error says so."""
     with raw_server(http("404 Not Found", body)) as server:
         result = fetch(server.url)
 

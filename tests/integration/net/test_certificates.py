@@ -1,7 +1,4 @@
-"""Which certificates are accepted: all connections and all Python versions agree.
-
-The verdicts are OpenSSL's own words, so they agree on the reason too.
-"""
+"""All connections and all Python versions accept the same certificates, for OpenSSL's reasons."""
 
 from __future__ import annotations
 
@@ -39,7 +36,7 @@ MISMATCH, EXPIRED, NO_CA = "Hostname mismatch", "certificate has expired", "inva
 
 
 def by_create(url: str) -> str:
-    """What a create request makes of the server's certificate."""
+    """Return the verdict of a create request on the server's certificate."""
     settings = Settings(api_key=KEY, base_url=url)
     return verdict(submit_once(settings.profile(), PATH, {}, settings=settings))
 
@@ -61,7 +58,7 @@ def by_aiohttp(url: str) -> str:
 
 
 def by_transfer(url: str) -> str:
-    """What downloads and notifications make of it."""
+    """Return the verdict of downloads and notifications."""
     with TransferSession(AddressGuard(allow_private=True)) as session:
         try:
             return verdict(session.get(f"{url}{PATH}/r1", timeout=10))
@@ -70,7 +67,7 @@ def by_transfer(url: str) -> str:
 
 
 def verdict(answer: object) -> str:
-    """Return ``accepted``, or why OpenSSL refuses the certificate."""
+    """Return ``accepted``, or OpenSSL's reason for rejecting the certificate."""
     refusal = re.search(r"certificate verify failed: (\w[\w ]*\w)", str(answer))
     if refusal:
         return refusal[1]
@@ -82,13 +79,13 @@ WAYS = (by_create, by_status_check, by_aiohttp, by_transfer)
 
 
 def verdicts(url: str) -> set[str]:
-    """What all connections make of the server's certificate: one verdict if they agree."""
+    """Return the verdicts of all connections: one if they agree."""
     return {way(url) for way in WAYS}
 
 
 @pytest.fixture
 def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., PrivateCA]:
-    """Make a CA that clients have, with a server's certificate."""
+    """Make a CA that clients trust, with a server's certificate."""
 
     def make(*names: str, **options: Any) -> PrivateCA:
         ca = private_ca(tmp_path, *names, **options)
@@ -120,7 +117,7 @@ def serve(ca: PrivateCA) -> Any:
 def test_a_ca_in_the_bundle_is_trusted(
     make: Callable[..., PrivateCA], options: dict[str, Any]
 ) -> None:
-    """A CA that the bundle names is enough, with and without the extensions of RFC 5280."""
+    """A CA in the bundle is trusted, with and without the extensions of RFC 5280."""
     with serve(make("localhost", **options)) as server:
         assert {ACCEPTED} == verdicts(f"https://localhost:{server.port}")
 
@@ -144,7 +141,7 @@ def test_a_ca_in_the_bundle_is_trusted(
 def test_a_certificate_that_proves_nothing_is_refused(
     make: Callable[..., PrivateCA], options: dict[str, Any], reason: str
 ) -> None:
-    """A CA vouches for the names in a server's certificate, today; no request goes to others."""
+    """A certificate must be valid today and list the host; otherwise no request is sent."""
     with serve(make("localhost", **options)) as server:
         assert {reason} == verdicts(f"https://localhost:{server.port}")
 
@@ -152,7 +149,7 @@ def test_a_certificate_that_proves_nothing_is_refused(
 
 
 def test_another_host_is_refused(make: Callable[..., PrivateCA]) -> None:
-    """A certificate for another name does not do."""
+    """A certificate for another host is rejected."""
     with serve(make("other.test")) as server:
         assert {MISMATCH} == verdicts(f"https://localhost:{server.port}")
 
@@ -160,7 +157,7 @@ def test_another_host_is_refused(make: Callable[..., PrivateCA]) -> None:
 
 
 def test_a_ca_outside_the_bundle_is_refused(make: Callable[..., PrivateCA], tmp_path: Path) -> None:
-    """A CA of the same name does not stand in for the one that signed."""
+    """A CA with the same name as one in the bundle is not trusted."""
     (tmp_path / "other").mkdir()
     other = private_ca(tmp_path / "other", "localhost")
     make("localhost")
@@ -172,7 +169,7 @@ def test_a_ca_outside_the_bundle_is_refused(make: Callable[..., PrivateCA], tmp_
 
 
 def test_a_renewed_bundle_is_read_again(make: Callable[..., PrivateCA], tmp_path: Path) -> None:
-    """A CA that is added to the same file is trusted from then on, without a restart."""
+    """A CA that is added to the bundle file is trusted without a restart."""
     (tmp_path / "next").mkdir()
     following = private_ca(tmp_path / "next", "localhost")
     bundle = make("localhost").bundle
@@ -193,7 +190,7 @@ def test_a_renewed_bundle_is_read_again(make: Callable[..., PrivateCA], tmp_path
 def test_a_proxy_behind_tls_is_verified(
     make: Callable[..., PrivateCA], monkeypatch: Any, scheme: str, name: str, expected: str
 ) -> None:
-    """The proxy's own certificate obeys the same rules, on the way to http and https alike."""
+    """The certificate of a TLS proxy is verified by the same rules, for http and https URLs."""
     ca = make(name, "api.test")
     port, tls = (443, ca.context) if scheme == "https" else (80, None)
     with (

@@ -1,4 +1,4 @@
-"""The sessions under downloads and notifications: addresses, proxies, TLS, and a deadline that holds."""
+"""Sessions of downloads and notifications: addresses, proxies, TLS, and total deadlines."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def session(guard=OPEN):
 
 
 def test_the_connected_peer_is_checked_before_a_byte_is_sent(tmp_path):
-    """A name that passes by its words is refused by the address it really connects to."""
+    """A public-looking name is rejected if the connected peer has a private address."""
     context, _ = certificate(tmp_path)
     with raw_server(http("200 OK"), tls=context) as server:
         with session(STRICT) as strict, pytest.raises(AddressRefused, match="localhost"):
@@ -45,7 +45,7 @@ def test_the_connected_peer_is_checked_before_a_byte_is_sent(tmp_path):
 
 
 def test_behind_a_proxy_the_host_is_checked(monkeypatch):
-    """With a proxy the URL's own host decides, and a private one never reaches the proxy."""
+    """With a proxy the URL's host is checked, and a private one never reaches the proxy."""
     with raw_server(http("200 OK")) as proxy:
         monkeypatch.setenv("ALL_PROXY", proxy.url)
         for url in ("https://10.0.0.1/", "https://localhost/", "https://[::1]/"):
@@ -56,7 +56,7 @@ def test_behind_a_proxy_the_host_is_checked(monkeypatch):
 
 
 def test_a_private_proxy_is_used_for_public_hosts(monkeypatch):
-    """The proxy of the environment may have a private address: it is the user's own."""
+    """The proxy of the environment may have a private address."""
     with raw_server(http("503 Service Unavailable")) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         with session(STRICT) as strict, pytest.raises(requests.exceptions.ProxyError):
@@ -67,7 +67,7 @@ def test_a_private_proxy_is_used_for_public_hosts(monkeypatch):
 
 
 def test_no_proxy_is_obeyed(monkeypatch):
-    """NO_PROXY takes hosts and networks out, for both stacks by the same function."""
+    """NO_PROXY excludes hosts and networks, by the same function for all connections."""
     monkeypatch.setenv("HTTPS_PROXY", "proxy.example:3128")
     monkeypatch.setenv("NO_PROXY", "127.0.0.0/8,.internal.example")
 
@@ -78,7 +78,7 @@ def test_no_proxy_is_obeyed(monkeypatch):
 
 
 def test_the_proxy_follows_the_environment(monkeypatch):
-    """It is remembered for one environment, and asked for anew in another."""
+    """The proxy is cached for one environment and looked up again in another."""
     url = "https://assets.example/a?b=c"
     monkeypatch.setenv("https_proxy", "one.example:1")
     assert "http://one.example:1" == proxy_for(url)
@@ -91,7 +91,7 @@ def test_the_proxy_follows_the_environment(monkeypatch):
 
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"])
 def test_tls_is_verified_against_the_bundle_of_the_environment(variable, tmp_path, monkeypatch):
-    """A certificate nobody signed is refused; a bundle that holds it makes it good."""
+    """An unknown certificate is rejected; with a bundle that contains it, it is accepted."""
     context, bundle = certificate(tmp_path)
     with raw_server(http("200 OK", "ok"), tls=context) as server:
         url = f"https://127.0.0.1:{server.port}/"
@@ -103,7 +103,7 @@ def test_tls_is_verified_against_the_bundle_of_the_environment(variable, tmp_pat
 
 
 def test_a_bundle_that_is_missing_is_named(monkeypatch):
-    """An environment that names no existing bundle is a configuration error."""
+    """A CA bundle that does not exist is a configuration error."""
     monkeypatch.setenv("CURL_CA_BUNDLE", "nowhere.pem")
 
     with pytest.raises(ConfigurationError, match="CURL_CA_BUNDLE"):
@@ -111,7 +111,7 @@ def test_a_bundle_that_is_missing_is_named(monkeypatch):
 
 
 def test_requests_carry_nothing_but_the_user_agent(tmp_path, monkeypatch):
-    """No .netrc, no cookies, no credentials: what is sent is the same for every host."""
+    """No .netrc, cookies or credentials are sent: all hosts get the same headers."""
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login somebody password secret\n")
     netrc.chmod(0o600)
@@ -126,7 +126,7 @@ def test_requests_carry_nothing_but_the_user_agent(tmp_path, monkeypatch):
 
 
 def test_a_redirect_is_an_answer():
-    """The session follows no redirect by itself."""
+    """The session follows no redirect."""
     answer = http("302 Found", Location="https://example.com/")
     with raw_server(answer) as server, session() as open_:
         assert 302 == open_.get(server.url, timeout=5).status_code
@@ -135,7 +135,7 @@ def test_a_redirect_is_an_answer():
 
 
 def test_nothing_is_tried_twice():
-    """A connection that breaks is an error, not a second request."""
+    """A connection that breaks is an error, and the request is not repeated."""
 
     def vanish(connection, request, state):
         raise ConnectionAbortedError
@@ -148,7 +148,7 @@ def test_nothing_is_tried_twice():
 
 
 def test_a_refused_connection_is_not_tried_twice():
-    """Nobody listens: that is found out once."""
+    """A refused connection is tried once."""
     tried = []
     sys.addaudithook(lambda event, args: event == "socket.connect" and tried.append(args[1]))
     with socket.create_server(("127.0.0.1", 0)) as gone:
@@ -170,7 +170,7 @@ def test_a_total_deadline_cuts_a_dripping_body():
 
 
 def test_headers_that_are_cut_are_no_answer():
-    """Headers cut at the deadline raise, though the status line was there."""
+    """Headers that are incomplete at the deadline raise an error."""
     late = pytest.raises(requests.exceptions.Timeout)
     dripping = drip(b"HTTP/1.1 200 OK\r\nX: ")
     with raw_server(dripping) as server, session() as open_, open_.total_deadline(0.3), late:
@@ -187,8 +187,8 @@ def test_a_total_deadline_cuts_a_handshake():
         assert open_.was_aborted
 
 
-def test_a_deadline_that_was_kept_cuts_nothing():
-    """A session that finished in time stays usable."""
+def test_a_deadline_that_was_kept_aborts_nothing():
+    """A session that finished before its deadline can be used again."""
     with raw_server(http("200 OK", "ok")) as server, session() as open_:
         with open_.total_deadline(30):
             assert b"ok" == open_.get(server.url, timeout=5).content

@@ -1,6 +1,6 @@
-"""Behind a company's proxy and its private CA: everything goes through, both HTTP stacks alike.
+"""Behind a proxy and a private CA all requests work, over both HTTP stacks.
 
-The names end in ``.test``, which nobody resolves: only the proxy knows where they lead.
+The names end in ``.test``, which only the proxy can resolve.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def ca(tmp_path_factory: pytest.TempPathFactory) -> PrivateCA:
 
 
 class Front:
-    """The emulator's API and asset host behind TLS, under names of their own."""
+    """The emulator's API and asset host behind TLS, under other names."""
 
     def __init__(self, emulator_url: str) -> None:
         self._emulator, self._assets = emulator_url, ""
@@ -75,7 +75,7 @@ class Front:
 
 
 class Office:
-    """A fleet whose worker reaches nothing but the proxy."""
+    """A fleet whose worker can reach only the proxy."""
 
     def __init__(self, fleet: Fleet, proxy: ProxyServer, servers: dict[str, RawServer]) -> None:
         self.fleet, self.proxy, self.servers = fleet, proxy, servers
@@ -99,7 +99,7 @@ def office(make_fleet: Callable[..., Fleet], ca: PrivateCA, login: str | None) -
 
 
 def start_chain(fleet: Fleet) -> Any:
-    """generate | download | notify, to names that only the proxy knows."""
+    """Start generate | download | notify, with names that only the proxy resolves."""
     chain = fleet.task("mulequeue.generate", MODEL, {"prompt": "a mule"}, poll_interval=0.2)
     chain |= fleet.task("mulequeue.download")
     return (chain | fleet.task("mulequeue.notify", f"https://{HOOKS}/hook")).delay()
@@ -134,7 +134,7 @@ def test_a_worker_does_everything_through_the_proxy(
 
 
 def test_without_the_ca_nothing_is_sent(make_fleet: Any, ca: PrivateCA) -> None:
-    """A CA that is not known keeps the generation waiting, and the log says what to set."""
+    """With an unknown CA the generation waits, and the log names the variable to set."""
     with office(make_fleet, ca, None) as ctx:
         ctx.fleet.env |= {"HTTPS_PROXY": ctx.proxy.url}
         worker = ctx.fleet.worker()
@@ -153,13 +153,13 @@ def test_without_the_ca_nothing_is_sent(make_fleet: Any, ca: PrivateCA) -> None:
 
 
 def by_aiohttp(url: str) -> bool:
-    """Whether the stack of submits and polls gets an answer of the API."""
+    """Return whether a status check gets a response of the API."""
     profile = Settings(api_key=KEY, base_url=url).profile()
     return isinstance(fetch_once(profile, "/vendors/a/v1/b", "r1", settings=Settings()), TaskReply)
 
 
 def by_requests(url: str) -> bool:
-    """Whether the stack of downloads and notifications does."""
+    """Return whether a transfer gets a response of the API."""
     with TransferSession(AddressGuard(allow_private=True)) as session:
         try:
             return session.get(f"{url}/vendors/a/v1/b/r1", timeout=10).status_code == 200
@@ -174,7 +174,7 @@ def api(ca: PrivateCA) -> Iterator[RawServer]:
 
 
 def through(proxy: ProxyServer, url: str) -> bool:
-    """What both stacks make of the environment; they have to agree."""
+    """Return whether both stacks reach the API through the proxy; they must agree."""
     first, second = by_aiohttp(url), by_requests(url)
     assert first == second
     assert first == (2 == len(proxy.targets))
@@ -218,7 +218,7 @@ def test_both_stacks_read_the_same_proxy_variables(
 
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
 def test_plain_http_goes_in_absolute_form(monkeypatch: Any, variable: str) -> None:
-    """Both stacks ask a proxy for an http URL by its whole address, without a tunnel."""
+    """Both stacks send the whole URL to a proxy for an http URL, without a tunnel."""
     with raw_server(PENDING) as api, ProxyServer({"api.test:80": api.port}) as proxy:
         monkeypatch.setenv(variable, proxy.url)
 
@@ -245,7 +245,7 @@ def test_a_proxy_may_ask_for_a_login(
 
 @pytest.mark.parametrize("url", ["https://api.test", "http://api.test"])
 def test_a_create_that_the_proxy_keeps_was_not_sent(monkeypatch: Any, url: str) -> None:
-    """A 407 is the proxy's word, not the API's: nothing was sent, and it says what to do."""
+    """A 407 comes from the proxy: nothing was sent, and the reason names the fix."""
     with ProxyServer({}, login=LOGIN) as proxy:
         monkeypatch.setenv("ALL_PROXY", f"http://127.0.0.1:{proxy.port}")
         settings = Settings(api_key=KEY, base_url=url)

@@ -1,4 +1,4 @@
-"""Connections kept between downloads: used again when nothing is left on them, and only then."""
+"""Connections are reused between downloads if all their responses were read, and only then."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ ASSET = http("200 OK", b"\x89PNG" * 5000)
 
 
 def fetch(url: str, **limits: Any) -> bytes:
-    """A whole asset, as ``download`` reads it."""
+    """Read a whole asset as ``download`` does."""
     settings = Settings(allow_private_addresses=True, **limits)
     with asset_chunks(url, settings=settings, canceller=TransferCanceller()) as chunks:
         return b"".join(chunks)
 
 
 def use(kept: SessionPool, url: str, guard: AddressGuard = OPEN) -> None:
-    """One request, read to its end."""
+    """Send one request and read the response completely."""
     with kept.borrow(url, guard) as session, session.get(url, timeout=5) as response:
         response.raw.read()
         session.was_read = True
@@ -58,7 +58,7 @@ def use(kept: SessionPool, url: str, guard: AddressGuard = OPEN) -> None:
 
 
 def test_assets_of_one_host_share_a_connection() -> None:
-    """One download after another needs one connection."""
+    """Downloads one after the other use one connection."""
     with raw_server(ASSET) as server:
         assert 3 == len([fetch(f"{server.url}/{n}") for n in range(3)])
 
@@ -66,7 +66,7 @@ def test_assets_of_one_host_share_a_connection() -> None:
 
 
 def test_one_handshake_serves_many_assets(tmp_path: Path, monkeypatch: Any) -> None:
-    """The same behind TLS; a redirect to another host leaves both connections for the next one."""
+    """The same holds with TLS; a redirect to another host keeps both connections open."""
     context, bundle = certificate(tmp_path)
     monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
     with raw_server(ASSET, tls=context) as assets:
@@ -79,7 +79,7 @@ def test_one_handshake_serves_many_assets(tmp_path: Path, monkeypatch: Any) -> N
 
 
 def test_one_tunnel_serves_many_assets(tmp_path: Path, monkeypatch: Any) -> None:
-    """Through a proxy the tunnel is kept like any other connection."""
+    """A tunnel through a proxy is reused like any other connection."""
     ca = private_ca(tmp_path, "assets.test")
     monkeypatch.setenv("SSL_CERT_FILE", str(ca.bundle))
     with (
@@ -95,7 +95,7 @@ def test_one_tunnel_serves_many_assets(tmp_path: Path, monkeypatch: Any) -> None
 
 
 def test_threads_never_share_a_connection_at_once() -> None:
-    """Eight threads get what they asked for, over at most eight connections."""
+    """Eight threads receive their own assets, over at most eight connections."""
 
     def answer(connection: socket.socket, request: Request, state: RawServer) -> None:
         connection.sendall(http("200 OK", request.line.encode() * 3000))
@@ -131,7 +131,7 @@ UNUSABLE: dict[str, Any] = {
 
 @pytest.mark.parametrize("first", UNUSABLE.values(), ids=UNUSABLE.keys())
 def test_what_was_not_read_to_its_end_is_not_used_again(first: Any) -> None:
-    """A transfer that failed leaves no connection: the next one has its own, and its own bytes."""
+    """A failed transfer leaves no connection; the next one receives its own bytes."""
 
     def answer(connection: socket.socket, request: Request, state: RawServer) -> None:
         if "/bad" not in request.line:
@@ -151,7 +151,7 @@ def test_what_was_not_read_to_its_end_is_not_used_again(first: Any) -> None:
 
 
 def test_a_consumer_that_stops_early_leaves_no_connection() -> None:
-    """What the reader did not want is not read by the next one."""
+    """Bytes that one reader leaves unread are never read by the next one."""
     settings = Settings(allow_private_addresses=True)
     body = http("200 OK", b" " * 9_000_000)
     with raw_server(body) as server:
@@ -165,7 +165,7 @@ def test_a_consumer_that_stops_early_leaves_no_connection() -> None:
 
 
 def test_a_connection_that_the_server_closes_is_replaced() -> None:
-    """With the answer, while it rests, or just when it is used again: no attempt is lost."""
+    """A connection that the server closes, idle or when it is reused, costs no attempt."""
     closing = http("200 OK", b"png", Connection="close")
     with raw_server(closing) as server:
         assert [b"png"] * 2 == [fetch(server.url) for _ in range(2)]
@@ -197,8 +197,8 @@ def test_a_connection_that_the_server_closes_is_replaced() -> None:
 # At rest
 
 
-def test_what_rests_for_too_long_is_closed() -> None:
-    """A connection that nobody needs does not stay open."""
+def test_a_connection_idle_for_too_long_is_closed() -> None:
+    """A connection that is idle for too long is closed."""
     kept = SessionPool(idle_seconds=0.05)
     with raw_server(ASSET) as server:
         use(kept, server.url)
@@ -206,8 +206,8 @@ def test_what_rests_for_too_long_is_closed() -> None:
         assert server.ended.wait(10)
 
 
-def test_few_rest_at_once() -> None:
-    """The oldest gives way."""
+def test_the_number_of_idle_connections_is_limited() -> None:
+    """One idle session too many closes the oldest."""
     kept = SessionPool(max_idle=2)
     with raw_server(ASSET) as server:
 
@@ -225,8 +225,8 @@ def test_few_rest_at_once() -> None:
     assert 4 == server.connections
 
 
-def test_a_stricter_guard_gets_no_connection_of_before(tmp_path: Path, monkeypatch: Any) -> None:
-    """What a guard would refuse now is refused, though an open connection leads there."""
+def test_a_stricter_guard_gets_no_open_connection(tmp_path: Path, monkeypatch: Any) -> None:
+    """A stricter guard rejects the URL although a connection to its host is open."""
     context, bundle = certificate(tmp_path, name="DNS:localhost")
     monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
     kept = SessionPool()
@@ -240,10 +240,8 @@ def test_a_stricter_guard_gets_no_connection_of_before(tmp_path: Path, monkeypat
     assert (2, 2) == (server.connections, len(server.requests))
 
 
-def test_a_changed_environment_gets_no_connection_of_before(
-    tmp_path: Path, monkeypatch: Any
-) -> None:
-    """A proxy or CA bundle that is set between two downloads holds for the second one."""
+def test_a_changed_environment_gets_no_open_connection(tmp_path: Path, monkeypatch: Any) -> None:
+    """A proxy or CA bundle that is set between two downloads applies to the second one."""
     for name in ("one", "other"):
         (tmp_path / name).mkdir()
     context, bundle = certificate(tmp_path / "one")
@@ -291,7 +289,7 @@ FORKING = """
 
 
 def test_a_forked_process_has_connections_and_deadlines_of_its_own() -> None:
-    """The child does not use its parent's connection, and leaves it usable for the parent."""
+    """A forked process does not use its parent's connection, and leaves it open."""
 
     def answer(connection: socket.socket, request: Request, state: RawServer) -> None:
         used.append((request.line.split()[1], connection))

@@ -1,4 +1,4 @@
-"""Notifications over real HTTP: signed, sent once per attempt, and never telling the secret."""
+"""Notifications over real HTTP: signed, sent once per attempt, without the secret."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def send(target, seconds=5.0, **fields):
 
 
 def test_a_notification_verifies_with_the_standard_library_of_the_scheme():
-    """The receiver verifies what arrived with Standard Webhooks and the shared secret alone."""
+    """The receiver can verify a notification with Standard Webhooks and the shared secret."""
     with raw_server(http("204 No Content")) as server:
         send(f"{server.url}/hook?token=x")
 
@@ -64,7 +64,7 @@ def test_a_notification_verifies_with_the_standard_library_of_the_scheme():
 
 @pytest.mark.parametrize("status", ["200 OK", "201 Created", "202 Accepted"])
 def test_every_2xx_is_done(status):
-    """A receiver accepts with any 2xx, and is asked once."""
+    """Any 2xx accepts the notification, after one request."""
     with raw_server(http(status, "thanks")) as server:
         send(server.url)
 
@@ -86,7 +86,7 @@ def test_every_2xx_is_done(status):
     ],
 )
 def test_only_a_410_ends_the_attempts(answer, retryable):
-    """410 is a receiver's last word; everything else may be tried again. One request each."""
+    """A 410 is final; all other errors are retryable. One request is sent each time."""
     with raw_server(answer) as server, pytest.raises(NotificationError) as refused:
         send(f"{server.url}/secret-path", seconds=1)
 
@@ -106,7 +106,7 @@ def test_a_receiver_that_is_not_there_is_tried_again():
 
 @pytest.mark.parametrize("answer", [say_nothing, drip(b"HTTP/1.1 200 OK\r\nX: ")])
 def test_an_attempt_has_a_total_deadline(answer):
-    """Silence and dripping headers end at the deadline, as a retryable error."""
+    """A silent and a slow receiver end at the deadline, as a retryable error."""
     with raw_server(answer) as server, pytest.raises(NotificationError) as late:
         send(server.url, seconds=0.3)
 
@@ -122,7 +122,7 @@ def test_an_attempt_has_a_total_deadline(answer):
     ],
 )
 def test_an_endless_answer_is_left(answer):
-    """The status decides: a body without end is read a little and then left."""
+    """The status decides: of a body without an end only 64 KiB are read."""
     with raw_server(answer) as server:
         send(server.url, seconds=0.5)
 
@@ -141,7 +141,7 @@ def test_an_endless_answer_is_left(answer):
     ],
 )
 def test_a_target_is_refused_early(target):
-    """Other schemes, credentials, plain http and private addresses are refused before any task."""
+    """Other schemes, credentials, plain http and private addresses are rejected before any task."""
     with pytest.raises(ConfigurationError) as refused:
         check_target(target, Settings())
 
@@ -149,7 +149,7 @@ def test_a_target_is_refused_early(target):
 
 
 def test_a_refused_address_is_final():
-    """A target that leads to a private address is refused when it is sent, for good."""
+    """A target that leads to a private address is a final error when it is sent."""
     with raw_server(http("200 OK")) as server, pytest.raises(NotificationError) as refused:
         send(server.url, base_url=None)
 
@@ -162,7 +162,7 @@ def test_a_refused_address_is_final():
     "secret", [None, "", "whsec_", "whsec_not base64!", "hunter2!", "whsec_ä", "whsec_abcde"]
 )
 def test_a_secret_that_cannot_sign_is_a_configuration_error(secret):
-    """Without a proper secret nothing is sent; the error tells how to make one, and not the secret."""
+    """Without a valid secret nothing is sent; the error explains how to make one."""
     given = settings(notification_secret=secret)
     notification = Notification(id="msg_1", target="http://127.0.0.1:9/", body=b"{}")
 
@@ -176,7 +176,7 @@ def test_a_secret_that_cannot_sign_is_a_configuration_error(secret):
 
 
 def test_a_body_is_the_same_bytes_every_time():
-    """A repeated notification has the same id and bytes, whenever it is made."""
+    """A repeated notification has the same id and the same bytes."""
     one = notification_for(dict(OUTCOME), "https://a/")
     two = notification_for(dict(reversed(OUTCOME.items())), "https://a/")
 

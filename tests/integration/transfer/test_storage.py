@@ -1,4 +1,4 @@
-"""Downloads from servers that misbehave, into storages of three kinds."""
+"""Downloads from faulty servers into three kinds of storage."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def files_in(folder):
 
 
 def test_assets_are_stored_under_their_path(tmp_path):
-    """Every asset of an outcome becomes a file named by its content, and nothing else is left."""
+    """Every asset is stored in a file named by its content, and no other file remains."""
 
     def answer(connection, request, state):
         video = request.line.startswith("GET /b")
@@ -94,7 +94,7 @@ def test_assets_are_stored_under_their_path(tmp_path):
 
 @pytest.mark.parametrize("form", ["{0}", "file://{0}", "{0}/"])
 def test_a_folder_can_be_named_in_every_form(form, tmp_path):
-    """A plain folder and a file:// URL lead to the same place."""
+    """A plain folder and its file:// URL are the same storage."""
     with raw_server(IMAGE) as server:
         (file,) = download(outcome_of(server.url), form.format(tmp_path / "out"))
 
@@ -104,7 +104,7 @@ def test_a_folder_can_be_named_in_every_form(form, tmp_path):
 
 
 def test_a_folder_with_odd_characters_works(tmp_path):
-    """Blanks, brackets and stars in the storage's own name are only characters."""
+    """Blanks, brackets and stars in the storage's name have no special meaning."""
     with raw_server(IMAGE) as server:
         (file,) = download(outcome_of(server.url), tmp_path / "my [files] 50% *")
 
@@ -112,7 +112,7 @@ def test_a_folder_with_odd_characters_works(tmp_path):
 
 
 def test_memory_is_a_storage_too():
-    """A storage that is no folder gets the same files, under URLs of its own."""
+    """A storage that is not a folder gets the same files, under its own URLs."""
     storage = f"memory://test-{uuid.uuid4().hex}"
     with raw_server(IMAGE) as server:
         (file,) = download(outcome_of(server.url), storage)
@@ -124,7 +124,7 @@ def test_memory_is_a_storage_too():
 
 
 def test_the_same_download_again_replaces_the_file(tmp_path):
-    """A second run writes the same file in the same place, whatever stood there."""
+    """A second download overwrites the same file."""
     with raw_server(IMAGE) as server:
         (first,) = download(outcome_of(server.url), tmp_path)
         Path(first.url.removeprefix("file://")).write_bytes(b"something else")
@@ -136,7 +136,7 @@ def test_the_same_download_again_replaces_the_file(tmp_path):
 
 
 def test_an_outcome_without_assets_has_no_files(tmp_path):
-    """Nothing to fetch is no error and opens nothing."""
+    """An outcome without assets is no error and opens no connection."""
     assert () == download(outcome_of(), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -150,14 +150,14 @@ def test_an_outcome_without_assets_has_no_files(tmp_path):
     ],
 )
 def test_inline_audio_is_decoded(url, tmp_path):
-    """Audio that the API answered inside the JSON becomes a file like any other."""
+    """Audio inside the API's JSON becomes a file like any other."""
     (file,) = download(outcome_of(url, kind="audio"), tmp_path)
 
     assert ("audio/mpeg", True) == (file.media_type, file.url.endswith("/0.mp3"))
 
 
 def test_chunked_answers_and_ends_by_closing_are_read(tmp_path):
-    """A body without Content-Length is complete with its last chunk, or with the connection."""
+    """A body without Content-Length ends with its last chunk, or with the connection."""
     chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n"
 
     def closing(connection, request, state):
@@ -171,7 +171,7 @@ def test_chunked_answers_and_ends_by_closing_are_read(tmp_path):
 
 
 def test_redirects_are_followed(tmp_path):
-    """An asset may move, also by a relative redirect."""
+    """Redirects are followed, also relative ones."""
 
     def answer(connection, request, state):
         hops = {"GET / ": "/a", "GET /a ": f"{state.url}/b"}
@@ -241,7 +241,7 @@ FAILURES = {
 
 @pytest.mark.parametrize(("answer", "retryable"), FAILURES.values(), ids=FAILURES.keys())
 def test_a_failed_download_leaves_nothing(answer, retryable, tmp_path):
-    """Every failure is a DownloadError that says whether to try again, and leaves no file behind."""
+    """Every failure is a DownloadError that is retryable or not, and leaves no file."""
     limits = {"download_max_bytes": 10**7, "download_timeout_seconds": 0.5}
     with raw_server(answer) as server, pytest.raises(DownloadError) as failed:
         download(outcome_of(f"{server.url}/?Signature=abc"), tmp_path, **limits)
@@ -255,7 +255,7 @@ def test_a_failed_download_leaves_nothing(answer, retryable, tmp_path):
     "url", ["hex:00zz", "data:audio/mpeg;base64,%%%", "data:audio/mpeg", "http://[::1", "nonsense"]
 )
 def test_damaged_urls_are_final(url, tmp_path):
-    """Inline data that cannot be decoded, and what is no URL, will not get better."""
+    """Inline data that cannot be decoded, and an invalid URL, are final errors."""
     with pytest.raises(DownloadError) as failed:
         download(outcome_of(url, kind="audio"), tmp_path)
 
@@ -263,7 +263,7 @@ def test_damaged_urls_are_final(url, tmp_path):
 
 
 def test_without_permission_no_private_address_is_asked(tmp_path):
-    """By default neither http nor this machine is reached, and the error names the setting."""
+    """By default http and this machine are rejected, and the error names the setting."""
     with raw_server(IMAGE) as server, pytest.raises(DownloadError) as failed:
         download(outcome_of(server.url), tmp_path, base_url=None)
 
@@ -272,8 +272,8 @@ def test_without_permission_no_private_address_is_asked(tmp_path):
     assert 0 == server.connections
 
 
-def test_a_file_that_stood_there_survives_a_failed_attempt(tmp_path):
-    """A download that breaks off does not touch the complete file of an earlier one."""
+def test_an_existing_file_survives_a_failed_attempt(tmp_path):
+    """A download that fails does not change the complete file of an earlier one."""
     with raw_server(IMAGE) as good:
         (file,) = download(outcome_of(good.url), tmp_path)
     with raw_server(cut_late) as bad, pytest.raises(DownloadError):
@@ -284,7 +284,7 @@ def test_a_file_that_stood_there_survives_a_failed_attempt(tmp_path):
 
 
 def test_one_bad_asset_leaves_the_good_ones(tmp_path):
-    """Assets that arrived stay stored, and the final error wins over one that may pass."""
+    """Stored assets remain, and a final error takes precedence over a retryable one."""
 
     def answer(connection, request, state):
         answers = {"GET /0": IMAGE, "GET /1": http("500 Oops"), "GET /2": http("400 Bad Request")}
@@ -298,7 +298,7 @@ def test_one_bad_asset_leaves_the_good_ones(tmp_path):
 
 
 def test_a_storage_that_takes_no_file_may_take_it_later(tmp_path):
-    """A folder that cannot be made is a retryable error that names the place."""
+    """A folder that cannot be made is a retryable error that names it."""
     (tmp_path / "alibaba").write_text("a file where a folder should be")
     with raw_server(IMAGE) as server, pytest.raises(DownloadError, match="cannot be written") as no:
         download(outcome_of(server.url), tmp_path)
@@ -311,7 +311,7 @@ def test_a_storage_that_takes_no_file_may_take_it_later(tmp_path):
 
 @pytest.mark.parametrize("status", ["401 No", "403 Forbidden", "404 Not Found", "410 Gone"])
 def test_an_expired_url_is_read_again_from_the_api_once(status, tmp_path):
-    """Expired URLs of one outcome cost one question, and the new ones are used."""
+    """Expired URLs of one outcome are read from the API once, and the new ones are used."""
     asked = []
 
     def answer(connection, request, state):
@@ -332,8 +332,8 @@ def test_an_expired_url_is_read_again_from_the_api_once(status, tmp_path):
 
 
 @pytest.mark.parametrize("fresh", [None, outcome_of()])
-def test_an_asset_that_is_gone_for_good_is_final(fresh, tmp_path):
-    """When the API gives no new URL the error is final and says so."""
+def test_an_asset_without_a_new_url_is_final(fresh, tmp_path):
+    """If the API gives no new URL, the error is final."""
     with (
         raw_server(http("410 Gone")) as server,
         pytest.raises(DownloadError, match="expired") as no,
@@ -343,8 +343,8 @@ def test_an_asset_that_is_gone_for_good_is_final(fresh, tmp_path):
     assert not no.value.retryable
 
 
-def test_a_new_url_that_is_gone_too_is_final(tmp_path):
-    """A second refusal ends it: two requests, one question."""
+def test_a_rejected_new_url_is_final(tmp_path):
+    """If the new URL is rejected too, the error is final."""
     with raw_server(http("403 Forbidden")) as server, pytest.raises(DownloadError) as no:
         download(outcome_of(server.url), tmp_path, refresh=lambda: outcome_of(server.url))
 
@@ -353,7 +353,7 @@ def test_a_new_url_that_is_gone_too_is_final(tmp_path):
 
 
 def test_an_api_that_cannot_be_asked_makes_it_retryable(tmp_path):
-    """When the question itself fails, a later attempt may succeed."""
+    """If reading the new URL fails, the error is retryable."""
 
     def refresh():
         raise RuntimeError("the API is away")
@@ -369,7 +369,7 @@ def test_an_api_that_cannot_be_asked_makes_it_retryable(tmp_path):
 
 @pytest.mark.parametrize("assets", [1, 3])
 def test_a_time_limit_stops_the_transfers(assets, tmp_path):
-    """What a signal handler raises ends every transfer at once and leaves nothing behind."""
+    """An exception of a signal handler ends all transfers at once and leaves no file."""
 
     class Over(Exception):
         pass
@@ -404,7 +404,7 @@ def test_a_time_limit_stops_the_transfers(assets, tmp_path):
 
 
 def test_assets_come_in_parallel(tmp_path):
-    """Assets of one outcome are under way together, at most as many as the setting says."""
+    """Assets of one outcome are downloaded in parallel, up to the setting's limit."""
     meeting = threading.Barrier(2, timeout=10)
 
     def answer(connection, request, state):
@@ -419,7 +419,7 @@ def test_assets_come_in_parallel(tmp_path):
 
 
 def test_it_works_in_greenlets(tmp_path):
-    """The same download works in a process patched by gevent: at once, again, and cut in time."""
+    """Downloads work in a process patched by gevent: in parallel, repeated, and at the deadline."""
     pytest.importorskip("gevent", reason="gevent is not installed: pip install gevent")
     program = textwrap.dedent(
         """
@@ -464,7 +464,7 @@ def test_it_works_in_greenlets(tmp_path):
 
 
 class Bucket(AbstractFileSystem):
-    """An object store: an object appears when its upload is completed."""
+    """An object store, in which an object appears when its upload is complete."""
 
     protocol = "oci"
     cachable = False
@@ -497,7 +497,7 @@ def bucket():
 
 
 def test_an_object_is_written_under_its_final_name(bucket):
-    """An object store is written to directly; the object appears when it is complete."""
+    """An object is written under its final name and appears when it is complete."""
     with raw_server(IMAGE) as server:
         (file,) = download(outcome_of(server.url), "oci://bucket/prefix")
 
@@ -507,7 +507,7 @@ def test_an_object_is_written_under_its_final_name(bucket):
 
 
 def test_a_broken_transfer_leaves_no_object(bucket):
-    """An upload whose source breaks off is thrown away, also by the garbage collector."""
+    """An incomplete upload is discarded, also by the garbage collector."""
     with raw_server(cut_late) as server, pytest.raises(DownloadError):
         download(outcome_of(server.url), "oci://bucket")
     gc.collect()  # a file that is thrown away open would complete its upload now
@@ -528,7 +528,7 @@ def test_a_storage_that_works_passes_and_is_left_alone(tmp_path):
 
 
 def test_a_storage_that_cannot_work_is_named(tmp_path):
-    """Unknown protocol, missing package and a file in the way are told with what to change."""
+    """Unknown protocol, missing package and a file in the way are errors that name the fix."""
     (tmp_path / "file").write_text("x")
 
     with pytest.raises(ConfigurationError, match="mulequeue_storage"):
@@ -541,7 +541,7 @@ def test_a_storage_that_cannot_work_is_named(tmp_path):
 
 
 def test_a_folder_without_permission_is_named(tmp_path):
-    """A folder this user may not write is refused before anything is generated."""
+    """A folder without write permission is rejected before any generation."""
     folder = tmp_path / "locked"
     folder.mkdir(mode=0o555)
     program = textwrap.dedent(
@@ -564,7 +564,7 @@ def test_a_folder_without_permission_is_named(tmp_path):
 
 
 def test_options_that_do_not_fit_are_named_without_their_values(tmp_path):
-    """Wrong options of a file system are an error that says their names only."""
+    """Wrong options of a file system are an error with their names but not their values."""
     with pytest.raises(ConfigurationError, match="mulequeue_storage_options") as wrong:
         check_storage("zip://x", {"fo": str(tmp_path / "missing.zip"), "token": "hunter2"})
 

@@ -1,4 +1,4 @@
-"""What the ledger keeps of a final answer."""
+"""The part of a terminal response that the ledger stores."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def info(status: str) -> dict[str, Any]:
 
 
 def test_success_names_its_assets_and_when_they_expire() -> None:
-    """Every asset has its URL, its kind, and the last moment the URL is known to work."""
+    """Every asset has its URL, its kind, and the time until which the URL is valid."""
     answer = settled({"task_info": info("completed"), "images": ["https://a/1", "https://a/2"]})
 
     until = "1970-01-01T01:00:00Z"
@@ -32,7 +32,7 @@ def test_success_names_its_assets_and_when_they_expire() -> None:
 
 
 def test_result_key_tells_the_kind() -> None:
-    """What was found under "videos" is a video, whatever was expected."""
+    """Assets under "videos" are videos, whatever kind was expected."""
     answer = settled({"task_info": info("completed"), "videos": ["https://a/1"]})
 
     assert "video" == answer["kind"] == answer["assets"][0]["kind"]
@@ -49,7 +49,7 @@ def test_everything_else_is_kept_as_extra() -> None:
 
 
 def test_failure_has_an_error_and_no_assets() -> None:
-    """A failed generation keeps the API's number and words."""
+    """A failed generation keeps the API's code and texts."""
     answer = settled({"task_info": info("failed"), "error": {"title": "no", "error_code": 3001}})
 
     assert {"type": "GenerationFailed", "code": 3001, "title": "no"} == answer["error"]
@@ -57,7 +57,7 @@ def test_failure_has_an_error_and_no_assets() -> None:
 
 
 def test_answer_is_json_ready_and_small() -> None:
-    """What is not known is left out, and the rest survives JSON."""
+    """Unknown values are left out, and the rest is JSON-compatible."""
     answer = settled({"task_info": {"id": "r", "status": "completed"}, "images": ["https://a/1"]})
 
     assert {"kind", "assets"} == set(answer)
@@ -65,7 +65,7 @@ def test_answer_is_json_ready_and_small() -> None:
 
 
 def test_error_leaves_out_what_is_not_known() -> None:
-    """An error is told without empty fields."""
+    """An error is stored without empty fields."""
     assert {"type": "X", "title": "t"} == error_of(ErrorInfo(type="X", title="t"))
 
 
@@ -85,11 +85,11 @@ def test_error_leaves_out_what_is_not_known() -> None:
 def test_the_apis_own_times_tell_a_life(
     created: str, updated: str | None, seconds: float | None
 ) -> None:
-    """From created to updated, in whatever way they are written; what makes no sense tells nothing."""
+    """The duration is read from all forms of the times; invalid ones give none."""
     assert seconds == reported_duration({"created_at": created, "updated_at": updated})
 
 
 def test_an_answer_without_times_tells_no_life() -> None:
-    """Both are needed."""
+    """Without both times there is no duration."""
     assert reported_duration({}) is None
     assert reported_duration({"created_at": "2026-01-01T00:00:00Z"}) is None

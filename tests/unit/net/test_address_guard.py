@@ -40,7 +40,7 @@ STRICT = AddressGuard()
     ],
 )
 def test_what_is_not_public_is_refused(address):
-    """Private, loopback, link-local, shared, multicast, reserved, and all of them inside IPv6."""
+    """Private, loopback, link-local, shared, multicast and reserved addresses are rejected."""
     with pytest.raises(AddressRefused, match="mulequeue_allow_private_addresses"):
         STRICT.check_address(address)
 
@@ -49,7 +49,7 @@ def test_what_is_not_public_is_refused(address):
     "address", ["1.1.1.1", "2606:4700::1111", "::ffff:1.1.1.1", "64:ff9b::101:101"]
 )
 def test_public_addresses_pass(address):
-    """Addresses of the public internet pass, also when IPv6 only wraps them."""
+    """Public addresses are accepted, also embedded in IPv6."""
     STRICT.check_address(address)
     assert is_public(ipaddress.ip_address(address))
 
@@ -70,8 +70,8 @@ def test_public_addresses_pass(address):
         "https://2130706433.0.0.1.example:bad/",
     ],
 )
-def test_urls_are_refused_by_their_words(url):
-    """Other schemes, plain http, credentials and private literals are refused without a look-up."""
+def test_urls_are_rejected_without_dns(url):
+    """Other schemes, plain http, credentials and private literals are rejected without DNS."""
     with pytest.raises(AddressRefused) as refused:
         STRICT.check_url(url)
 
@@ -79,7 +79,7 @@ def test_urls_are_refused_by_their_words(url):
 
 
 def test_a_query_is_not_repeated_in_the_message():
-    """The signature in an asset's URL stays out of the error."""
+    """The error does not contain the signature in an asset's URL."""
     with pytest.raises(AddressRefused) as refused:
         STRICT.check_url("http://example.com/x?Signature=abc")
 
@@ -87,7 +87,7 @@ def test_a_query_is_not_repeated_in_the_message():
 
 
 def test_a_name_is_resolved_when_asked():
-    """Behind a proxy the name itself is looked up; one that does not resolve passes."""
+    """With ``resolve`` the host's addresses are checked; a host without addresses is accepted."""
     STRICT.check_url("https://localhost/")
     with pytest.raises(AddressRefused, match="localhost"):
         STRICT.check_url("https://localhost/", resolve=True)

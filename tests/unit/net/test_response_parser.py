@@ -1,4 +1,4 @@
-"""HTTP/1.1 answers, however the bytes arrive."""
+"""HTTP/1.1 responses are parsed in any division of their bytes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ANSWERS = {
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n1\r\nx\r\n0\r\nA: b\r\n\r\n",
         (200, b"x", True),
     ),
-    "told to close": (
+    "connection: close": (
         b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx",
         (200, b"x", False),
     ),
@@ -40,7 +40,7 @@ ANSWERS = {
 
 @pytest.mark.parametrize(("data", "expected"), ANSWERS.values(), ids=ANSWERS.keys())
 def test_an_answer_is_read_wherever_it_is_cut(data, expected):
-    """Every cut into two pieces, and byte by byte, gives status, body and keep-alive alike."""
+    """Every split in two, and single bytes, give the same status, body and keep-alive."""
     pieces = [[data[:cut], data[cut:]] for cut in range(1, len(data))]
     for parts in [[data], *pieces, [data[at : at + 1] for at in range(len(data))]]:
         reply = ResponseParser(MOST)
@@ -77,13 +77,13 @@ BROKEN = {
 
 @pytest.mark.parametrize("data", BROKEN.values(), ids=BROKEN.keys())
 def test_what_is_ambiguous_is_an_error(data):
-    """Nothing is guessed: an answer that could be read in two ways is not read at all."""
+    """A response that could be read in two ways is an error."""
     with pytest.raises(ResponseError):
         ResponseParser(MOST).feed(data)
 
 
 def test_a_body_without_a_length_ends_with_the_connection():
-    """It is whole when the other side closes, and the connection is not used again."""
+    """It is complete when the connection ends, and the connection is not reusable."""
     reply = ResponseParser(MOST)
     assert not reply.feed(b"HTTP/1.1 200 OK\r\n\r\nhel")
     assert not reply.feed(b"lo")
@@ -102,7 +102,7 @@ def test_a_body_without_a_length_ends_with_the_connection():
     ],
 )
 def test_an_answer_cut_short_is_not_whole(data):
-    """A connection that closes in the middle gives no whole answer."""
+    """A connection that ends in the middle gives no complete response."""
     reply = ResponseParser(MOST)
     assert not reply.feed(data)
     assert not reply.end()
@@ -117,7 +117,7 @@ def test_an_answer_cut_short_is_not_whole(data):
     ],
 )
 def test_a_large_body_is_cut(data):
-    """No more than the limit is kept; it is not whole, and the connection is closed."""
+    """A body beyond the limit is cut off: not complete, and the connection is not reusable."""
     reply = ResponseParser(MOST)
 
     assert reply.feed(data)
@@ -135,7 +135,7 @@ def test_a_large_body_is_cut(data):
     [b"Content-Length: 1\r\n\r\nx", b"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n"],
 )
 def test_a_connection_that_says_more_is_not_used_again(framing, more):
-    """Bytes behind the answer belong to nothing that was asked."""
+    """Bytes after the response make the connection not reusable."""
     reply = ResponseParser(MOST)
 
     assert reply.feed(b"HTTP/1.1 200 OK\r\n" + framing + more)
@@ -147,7 +147,7 @@ def test_a_connection_that_says_more_is_not_used_again(framing, more):
 
 
 def test_headers_are_found_in_any_case():
-    """The headers are a mapping that does not care about case; repeated ones are joined."""
+    """Headers are found in any case, and repeated ones are joined."""
     reply = ResponseParser(MOST)
     reply.feed(b"HTTP/1.1 429 No\r\nretry-AFTER:  7 \r\nA: 1\r\na: 2\r\nContent-Length: 0\r\n\r\n")
 

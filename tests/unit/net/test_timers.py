@@ -1,4 +1,4 @@
-"""Calls at a later time: in order, until they are called off, by a thread that comes and goes."""
+"""Timers call functions in order, until they are cancelled, on a thread that runs when needed."""
 
 from __future__ import annotations
 
@@ -11,64 +11,64 @@ from support.waiting import wait_until
 from mulequeue.net.timers import Timers
 
 
-def test_alarms_ring_in_the_order_of_their_times() -> None:
-    """An alarm that is set later and earlier than all others does not wait for them."""
-    timers, rung = Timers("rings"), queue.Queue[str]()
-    last = timers.after(600, lambda: rung.put("last"))
+def test_timers_call_in_the_order_of_their_times() -> None:
+    """A timer that is added later and due earlier does not wait for the others."""
+    timers, called = Timers("order"), queue.Queue[str]()
+    last = timers.after(600, lambda: called.put("last"))
 
-    timers.after(0.1, lambda: rung.put("second"))
-    timers.after(0.01, lambda: rung.put("first"))
+    timers.after(0.1, lambda: called.put("second"))
+    timers.after(0.01, lambda: called.put("first"))
 
-    assert ["first", "second"] == [rung.get(timeout=10) for _ in range(2)]
-    timers.after(0.01, lambda: rung.put("third"))
-    assert "third" == rung.get(timeout=10)
+    assert ["first", "second"] == [called.get(timeout=10) for _ in range(2)]
+    timers.after(0.01, lambda: called.put("third"))
+    assert "third" == called.get(timeout=10)
     assert timers.cancel(last)
 
 
-def test_a_cancelled_alarm_does_not_ring() -> None:
-    """Cancelling tells whether it came in time."""
-    timers, rung = Timers("cancels"), queue.Queue[str]()
-    first = timers.after(0.05, lambda: rung.put("first"))
-    second = timers.after(0.1, lambda: rung.put("second"))
+def test_a_cancelled_timer_makes_no_call() -> None:
+    """A cancelled timer makes no call; ``cancel`` returns whether it was in time."""
+    timers, called = Timers("cancels"), queue.Queue[str]()
+    first = timers.after(0.05, lambda: called.put("first"))
+    second = timers.after(0.1, lambda: called.put("second"))
 
     assert timers.cancel(first)
 
-    assert "second" == rung.get(timeout=10)
-    assert rung.empty()
+    assert "second" == called.get(timeout=10)
+    assert called.empty()
     assert [False, False] == [timers.cancel(first), timers.cancel(second)]
 
 
-def test_a_repeating_alarm_rings_until_it_is_cancelled() -> None:
-    """Also when what it calls fails, which holds up no other alarm either."""
-    timers, rung = Timers("repeats"), queue.Queue[str]()
+def test_a_repeating_timer_calls_until_it_is_cancelled() -> None:
+    """A repeating timer is called again after an error, which delays no other timer."""
+    timers, called = Timers("repeats"), queue.Queue[str]()
 
     def failing() -> None:
-        rung.put("failing")
+        called.put("failing")
         raise RuntimeError("not this time")
 
     timer = timers.every(0.01, failing)
-    assert ["failing"] * 3 == [rung.get(timeout=10) for _ in range(3)]
+    assert ["failing"] * 3 == [called.get(timeout=10) for _ in range(3)]
 
     assert timers.cancel(timer)
-    timers.after(0.05, lambda: rung.put("other"))
-    while "other" != rung.get(timeout=10):
+    timers.after(0.05, lambda: called.put("other"))
+    while "other" != called.get(timeout=10):
         pass
-    assert rung.empty()
+    assert called.empty()
 
 
-def test_a_hundred_alarms_share_one_thread_that_ends_with_them() -> None:
-    """The thread is there while something may ring, and starts again for the next one."""
-    timers, rung = Timers("shared"), queue.Queue[int]()
+def test_a_hundred_timers_share_one_thread_that_ends_with_them() -> None:
+    """The thread runs while there is a timer, and starts again for the next one."""
+    timers, called = Timers("shared"), queue.Queue[int]()
 
     def threads() -> list[threading.Thread]:
         return [thread for thread in threading.enumerate() if thread.name == "shared"]
 
     def ringing(number: int) -> Callable[[], None]:
-        return lambda: rung.put(number)
+        return lambda: called.put(number)
 
     for _ in range(2):
         for number in range(100):
             timers.after(0.05, ringing(number))
         assert 1 == len(threads())
-        assert set(range(100)) == {rung.get(timeout=10) for _ in range(100)}
+        assert set(range(100)) == {called.get(timeout=10) for _ in range(100)}
         wait_until(lambda: not threads(), what="the end of the thread")

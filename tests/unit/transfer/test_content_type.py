@@ -1,4 +1,4 @@
-"""Files are known by their first bytes."""
+"""The media type is detected by the first bytes of a file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MP4 = b"\0\0\0\x20ftypisom\0\0\2\0isomiso2avc1mp41" + b"\0" * 64
     ],
 )
 def test_media_is_known_by_its_bytes(head, kind, expected):
-    """Type and extension come from the content, whatever the generation was said to make."""
+    """Type and extension depend on the content, not on the expected kind."""
     assert expected == detect_media_type(head, kind)
 
 
@@ -41,13 +41,13 @@ def test_media_is_known_by_its_bytes(head, kind, expected):
     ],
 )
 def test_what_is_no_media_is_refused(head, kind):
-    """An error page, JSON, a document or noise is not taken for media."""
+    """An error page, JSON, a document and random bytes are rejected."""
     with pytest.raises(DownloadError, match=f"not {kind}"):
         detect_media_type(head, kind)
 
 
 def test_a_lying_box_length_costs_nothing():
-    """A header that announces a box of four gigabytes is not walked through."""
+    """A header that announces a box of four gigabytes is not read through."""
     assert ("video/mp4", "mp4") == detect_media_type(
         b"\xff\xff\xff\xffftypiso9" + b"\0" * 64, "video"
     )

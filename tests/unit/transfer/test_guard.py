@@ -27,7 +27,7 @@ def test_an_emulators_profile_allows_this_machine_only():
 
 
 def test_the_setting_allows_everything():
-    """mulequeue_allow_private_addresses lets transfers go anywhere, also over http."""
+    """mulequeue_allow_private_addresses allows every address, also over http."""
     guard = guard_for(Settings(allow_private_addresses=True))
 
     guard.check_url("http://10.0.0.1/x")

@@ -1,4 +1,4 @@
-"""What a notification says: a pure function of the record."""
+"""A notification depends only on the outcome and the target."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ ONE = {
 TWO = {"task_id": "order-2", "status": "failed", "finished_at": "2026-03-01T11:00:00+00:00"}
 
 
-def told(value):
+def body_of(value):
     return json.loads(notification_for(value, "https://me/hook").body)
 
 
-def test_one_outcome_is_told_whole():
-    """One outcome is an event of its status, at the time the record says, with all of itself."""
+def test_the_event_of_one_outcome_has_all_fields():
+    """The event of one outcome has its status, its finish time, and all of its fields."""
     assert {
         "type": "generation.succeeded",
         "timestamp": "2026-03-01T10:00:00+00:00",
         "data": ONE,
-    } == told(ONE)
+    } == body_of(ONE)
 
 
-def test_a_batch_is_told_in_short():
-    """A list is one event: its members, their files, and how many came to what."""
-    batch = told([ONE, TWO])
+def test_the_event_of_a_batch_is_a_summary():
+    """The event of a batch has its members, their files, and the number of each status."""
+    batch = body_of([ONE, TWO])
 
     assert "batch.finished" == batch["type"]
     assert "2026-03-01T11:00:00+00:00" == batch["timestamp"]
@@ -52,8 +52,8 @@ def test_a_batch_is_told_in_short():
 
 
 def test_members_without_times_make_a_batch_without_one():
-    """The short members of generate_many carry no time, so the batch says null, never now."""
-    assert told([{"task_id": "a", "status": "succeeded", "files": []}])["timestamp"] is None
+    """Members of generate_many have no time, so the timestamp of the batch is null."""
+    assert body_of([{"task_id": "a", "status": "succeeded", "files": []}])["timestamp"] is None
 
 
 @pytest.mark.parametrize(
@@ -66,18 +66,18 @@ def test_members_without_times_make_a_batch_without_one():
         [ONE],
     ],
 )
-def test_another_story_has_another_id(other):
-    """Id of task and generation, status, files and event each make a notification of its own."""
+def test_another_content_has_another_id(other):
+    """Task id, remote id, status, files and event each change the id."""
     assert notification_for(ONE, "https://me/").id != notification_for(other, "https://me/").id
 
 
 def test_another_target_has_another_id():
-    """The same outcome told to two receivers is two notifications."""
+    """The same outcome for two targets has two ids."""
     assert notification_for(ONE, "https://a/").id != notification_for(ONE, "https://b/").id
 
 
-def test_the_id_does_not_hang_on_what_may_change():
-    """Counters and times of the API do not make it a new notification."""
+def test_the_id_does_not_depend_on_what_may_change():
+    """Counters and times of the API do not change the id."""
     assert notification_for(ONE, "https://a/").id == (
         notification_for(ONE | {"polls": 7, "updated_at": "x"}, "https://a/").id
     )
@@ -85,12 +85,12 @@ def test_the_id_does_not_hang_on_what_may_change():
 
 @pytest.mark.parametrize("value", [None, "text", 7, {"prompt": "x"}, [ONE, None], b"x"])
 def test_what_is_no_outcome_is_refused(value):
-    """A notification is made of outcomes only; the error says where to put notify."""
+    """A value that is no outcome is rejected; the error explains where to put notify."""
     with pytest.raises(InputError, match="Put notify"):
         notification_for(value, "https://a/")
 
 
 def test_secrets_are_new_every_time():
-    """A new secret has the scheme's prefix and is made of chance."""
+    """A new secret has the scheme's prefix and is random."""
     assert new_secret().startswith("whsec_")
     assert new_secret() != new_secret()

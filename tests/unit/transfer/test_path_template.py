@@ -1,4 +1,4 @@
-"""Where files go: a pure function of the outcome that never leads out of the storage."""
+"""The path of a file depends only on the outcome and never leads out of the storage."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def test_the_default_template_is_filled_in():
 
 
 def test_every_name_can_be_used():
-    """All documented names work, with a number format where one makes sense."""
+    """All documented names work, with a number format where it makes sense."""
     template = "{kind}/{task_id}/{remote_id}-{index:02d}.{ext}"
 
     assert "image/order-1/5f0c-01.jpg" == file_path(template, outcome(2), 1, "jpg")
 
 
 def test_a_template_without_index_still_keeps_assets_apart():
-    """Several assets under a template without index get it added to the name."""
+    """If the template has no index, it is added for several assets."""
     paths = [file_path("{remote_id}.{ext}", outcome(2), n, "png") for n in (0, 1)]
 
     assert ["5f0c-0.png", "5f0c-1.png"] == paths
@@ -49,7 +49,7 @@ def test_a_template_without_index_still_keeps_assets_apart():
 
 
 def test_an_outcome_that_knows_little_has_a_path_too():
-    """Without model and times the path falls back to what is known."""
+    """Without model and times the path uses the remaining values."""
     bare = outcome(model=None, api_path="/vendors/x/v1/y", submitted_at=None, remote_id="r")
 
     assert "vendors/x/v1/y/undated/r/0.mp4" == file_path(TEMPLATE, bare, 0, "mp4")
@@ -57,7 +57,7 @@ def test_an_outcome_that_knows_little_has_a_path_too():
 
 @given(value=st.text(min_size=1), extension=st.text(max_size=8))
 def test_no_value_leaves_the_storage(value, extension):
-    """Whatever stands in model, ids and type, each part is one plain, short, printable name."""
+    """Any value in model, ids and type gives one plain, short, printable name per part."""
     evil = outcome(model=value, remote_id=value, task_id=value, submitted_at=value)
     path = file_path("{model}/{date}/{task_id}/{remote_id}/{index}.{ext}", evil, 0, extension)
 
@@ -73,7 +73,7 @@ def test_no_value_leaves_the_storage(value, extension):
 
 @pytest.mark.parametrize("evil", ["../../etc/passwd", "/etc/passwd", "a/../../b", "..", "a\0b"])
 def test_known_tricks_stay_inside(evil):
-    """Dots, leading slashes and NUL in a value or the template itself are made harmless."""
+    """Dots, leading slashes and NUL in values or the template are harmless."""
     assert ".." not in file_path(TEMPLATE, outcome(model=evil), 0, "png").split("/")
     literal = file_path(evil.replace("\0", "") + "/{remote_id}", outcome(), 0, "png")
     assert ".." not in literal.split("/")
@@ -81,14 +81,14 @@ def test_known_tricks_stay_inside(evil):
 
 
 def test_two_ids_never_share_a_path():
-    """Ids that differ only in what has to be cleaned keep different paths."""
+    """Ids that differ only in removed characters have different paths."""
     paths = {file_path(TEMPLATE, outcome(remote_id=r), 0, "png") for r in ("a/b", "a_b", "a:b")}
 
     assert 3 == len(paths)
 
 
 def test_an_overlong_name_is_cut_but_keeps_its_extension():
-    """A name beyond the limits of file systems is shortened, and two such names stay two."""
+    """A name longer than file systems allow is shortened, and two such names stay different."""
     template = "{task_id}.{ext}"
     one, two = (file_path(template, outcome(task_id="x" * 400 + c), 0, "mp4") for c in "ab")
 
@@ -111,7 +111,7 @@ def test_an_overlong_name_is_cut_but_keeps_its_extension():
     ],
 )
 def test_a_template_that_cannot_work_is_refused(bad):
-    """Unknown names, broken braces, and templates that overwrite are refused with the setting."""
+    """Unknown names, wrong braces and templates that overwrite are rejected with the setting."""
     with pytest.raises(ConfigurationError, match="mulequeue_storage_path"):
         check_template(bad)
 

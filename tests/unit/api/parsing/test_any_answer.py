@@ -1,4 +1,4 @@
-"""Whatever an API could answer: it is read as something, or refused in words."""
+"""Any response of the API is parsed, or rejected with a reason."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ KINDS = st.sampled_from([None, "image", "video", "audio"])
 @unhurried
 @given(body=JSON | ENVELOPES, kind=KINDS)
 def test_any_json_is_a_task_or_an_error(body: Any, kind: Kind | None) -> None:
-    """Whatever JSON comes, it is read as a consistent reply or refused as no task."""
+    """Any JSON is read as a consistent reply or rejected as not a task."""
     try:
         reply = read_task(body, kind=kind)
     except WireError:
@@ -60,7 +60,7 @@ def test_any_json_is_a_task_or_an_error(body: Any, kind: Kind | None) -> None:
     body=st.binary() | (JSON | ENVELOPES).map(lambda value: json.dumps(value).encode()),
 )
 def test_any_refusal_is_read(status_code: int, headers: dict[str, str], body: bytes) -> None:
-    """Whatever is refused with, there is an error with a type, a text, and no huge part."""
+    """Any error response gives an error with a type and a text of limited length."""
     error = read_error(status_code, headers, body)
 
     assert issubclass(getattr(errors, error.type), errors.APIError)
@@ -70,14 +70,14 @@ def test_any_refusal_is_read(status_code: int, headers: dict[str, str], body: by
 
 
 def test_deeply_nested_json_is_survived() -> None:
-    """A body made to exhaust the parser is an error like any other."""
+    """A body that exhausts the parser's recursion is an error like any other."""
     assert "ServerError" == read_error(500, {}, b"[" * 500_000).type
 
 
 @unhurried
 @given(value=st.text(), now=st.floats(0, 4e9))
 def test_any_retry_after_is_none_or_up_to_an_hour(value: str, now: float) -> None:
-    """No header makes a wait that is negative or longer than an hour."""
+    """No header gives a pause that is negative or longer than an hour."""
     seconds = retry_after_seconds(value, now)
 
     assert seconds is None or 0 <= seconds <= 3600

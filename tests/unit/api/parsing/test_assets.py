@@ -1,4 +1,4 @@
-"""The files of a generation, under every key and in every form an answer has them (rows 7 and 8)."""
+"""The files of a generation are found under every key and in every form (rows 7 and 8)."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ from mulequeue.outcome import Kind
 def test_row_07_assets_are_found_under_every_key(
     fields: dict[str, Any], kind: Kind, declared: Kind | None
 ) -> None:
-    """A result under an unexpected key, singular, or nested is found, with its kind."""
+    """A result under an unexpected, singular or nested key is found, with its kind."""
     reply = read_task(envelope(**fields), kind=declared)
 
     assert ("succeeded", (URL,), kind) == (reply.state, reply.urls, reply.kind)
 
 
 def test_row_07_the_declared_key_comes_first() -> None:
-    """Where an answer has results of several kinds, the model's own kind is the result."""
+    """If a response contains several kinds, the model's own kind is the result."""
     body = envelope(images=["https://a.example/cover.png"], videos=[URL], description="d")
 
     reply = read_task(body, kind="video")
@@ -52,7 +52,7 @@ def test_row_07_the_declared_key_comes_first() -> None:
 
 
 def test_row_07_assets_keep_their_order() -> None:
-    """Four images come out as the four they are, in the API's order."""
+    """Four images are returned in the API's order."""
     urls = [f"https://a.example/{index}.png" for index in (3, 1, 2, 0)]
 
     assert tuple(urls) == read_task(envelope(images=urls), kind="image").urls
@@ -60,7 +60,7 @@ def test_row_07_assets_keep_their_order() -> None:
 
 @pytest.mark.parametrize("fields", [{}, {"videos": []}, {"videos": None}, {"videos": ["oops"]}])
 def test_row_07_completed_without_assets_is_a_failure_of_its_own(fields: dict[str, Any]) -> None:
-    """A generation that completed without a file failed, and its error says that it was billed."""
+    """A generation that completed without a file failed; the error mentions the bill."""
     reply = read_task(envelope("completed", **fields), kind="video")
 
     assert "failed" == reply.state
@@ -84,10 +84,10 @@ def test_row_08_audio_is_a_url_or_hex_digits(item: str, url: str) -> None:
 
 @pytest.mark.parametrize("item", ["fff", "xyz0", "", "fe ff"])
 def test_row_08_broken_hex_is_no_audio(item: str) -> None:
-    """Digits that are no whole bytes are not taken for a file."""
+    """Hex digits of an incomplete byte are not an asset."""
     assert "failed" == read_task(envelope(audios=[item]), kind="audio").state
 
 
 def test_row_08_hex_digits_are_audio_only() -> None:
-    """Something like hex under an image key is no asset."""
+    """Hex digits under an image key are not an asset."""
     assert "failed" == read_task(envelope(images=["fffb90c4"]), kind="image").state

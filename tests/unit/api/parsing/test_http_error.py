@@ -1,4 +1,4 @@
-"""What the API refuses with: which error it is, what it says, and how long it asks to wait."""
+"""HTTP errors of the API: their type, their text, and Retry-After."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ INVALID = "Parameter validation failed"
     ids=["problem", "envelope", "code at the root", "error object"],
 )
 def test_row_03_a_rejected_request_is_read_in_every_shape(body: dict[str, Any]) -> None:
-    """A problem object, a failed envelope, and an error object say the same."""
+    """A problem object, a failed task and an error object give the same error."""
     expected = ErrorInfo(
         type="InvalidRequestError", code=2001, title=INVALID, detail="d", status_code=400
     )
@@ -44,7 +44,7 @@ def test_row_03_a_rejected_request_is_read_in_every_shape(body: dict[str, Any]) 
 
 
 def test_row_03_an_unknown_route_has_no_number() -> None:
-    """The bare answer of an unknown route is read, and is not an id that is gone."""
+    """The 404 of an unknown route is read, and does not mean a missing id."""
     error = problem(404, {"status": 404, "title": "Not Found"})
 
     assert ("Not Found", None) == (error.title, error.code)
@@ -66,7 +66,7 @@ def test_row_03_an_unknown_route_has_no_number() -> None:
     ],
 )
 def test_row_03_any_other_body_is_quoted(body: bytes, said: str) -> None:
-    """Texts, lists, HTML, rubbish and nothing end up as words a human can read."""
+    """Text, lists, HTML, random bytes and an empty body give a readable text."""
     error = read_error(502, {}, body)
 
     assert said in " ".join(f"{error.title or ''} {error.detail or ''}".split())
@@ -91,12 +91,12 @@ def test_row_03_any_other_body_is_quoted(body: bytes, said: str) -> None:
 def test_row_17_only_one_kind_of_404_means_gone(
     status_code: int, body: dict[str, Any], gone: bool
 ) -> None:
-    """An id is gone when a 404 says so by number or by text, and never otherwise."""
+    """An id does not exist if a 404 has that code or text, and never otherwise."""
     assert gone is is_gone(status_code, problem(status_code, body))
 
 
 def test_row_17_a_404_that_is_html_is_not_gone() -> None:
-    """A page of some proxy says nothing about an id."""
+    """An HTML page of a proxy does not mean a missing id."""
     assert not is_gone(404, read_error(404, {}, b"<html>Not Found</html>"))
 
 
@@ -121,13 +121,13 @@ def test_row_17_a_404_that_is_html_is_not_gone() -> None:
     ],
 )
 def test_the_http_status_decides_the_type(status_code: int, type_: str) -> None:
-    """The type of a refusal is a class of the error tree, chosen by the HTTP status."""
+    """The HTTP status determines the type, which is a class of the error tree."""
     assert type_ == problem(status_code, {"title": "x"}).type
     assert issubclass(getattr(errors, type_), errors.APIError)
 
 
 def test_unavailable_with_a_time_is_a_rate_limit() -> None:
-    """A 503 that says when to come back did not create anything, like a 429."""
+    """A 503 with Retry-After created nothing, like a 429."""
     assert "RateLimited" == read_error(503, {"Retry-After": "5"}, b"").type
 
 
@@ -141,7 +141,7 @@ def test_a_403_that_is_no_json_object_is_the_edge(body: bytes) -> None:
 
 
 def test_a_detail_of_none_gives_way_to_the_title() -> None:
-    """The literal ``None (request_id: …)`` is no detail."""
+    """The literal ``None (request_id: …)`` is not a detail."""
     body = {
         "status": 401,
         "title": "Invalid API Key format",
@@ -158,27 +158,27 @@ def test_a_detail_of_none_gives_way_to_the_title() -> None:
 
 @pytest.mark.parametrize("name", ["Traceparent", "traceparent", "TRACEPARENT"])
 def test_the_trace_id_is_kept(name: str) -> None:
-    """What the support asks for is kept, however the header is spelled."""
+    """The trace id is kept, in any case of the header's name."""
     assert "00-ab-cd-01" == read_error(500, {name: "00-ab-cd-01"}, b"{}").trace_id
 
 
 @pytest.mark.parametrize("body", [b"x" * 5_000_000, b'{"title": "' + b"x" * 2_000_000 + b'"}'])
 def test_a_huge_body_is_cut(body: bytes) -> None:
-    """An error text has at most 500 characters, whatever was sent."""
+    """An error text has at most 500 characters."""
     error = read_error(500, {}, body)
 
     assert 500 == len(error.detail or "")
 
 
 def test_texts_are_one_printable_line() -> None:
-    """Line breaks, control characters and lone surrogates do not get into logs and stores."""
+    """Line breaks, control characters and lone surrogates are removed from texts."""
     error = read_error(400, {}, b'{"title": "a\\u0000b\\r\\nc\\ud800", "detail": "  d  "}')
 
     assert ("a b c?", "d") == (error.title, error.detail)
 
 
 def test_a_quoted_key_is_masked() -> None:
-    """An answer that quotes the refused key does not carry it into a log."""
+    """A response that quotes the rejected key does not carry it into a log."""
     key = "sk-mr-" + "0123456789abcdef" * 4
     error = problem(401, {"title": f"Invalid key {key}", "detail": "muk-abcdefghijkl is unknown"})
 
@@ -212,5 +212,5 @@ def test_a_quoted_key_is_masked() -> None:
     ],
 )
 def test_retry_after(value: str | None, seconds: float | None) -> None:
-    """Seconds and dates are read; the absurd is passed over, the very long capped at an hour."""
+    """Seconds and dates are read; invalid values are ignored, long ones limited to an hour."""
     assert seconds == retry_after_seconds(value, NOW)

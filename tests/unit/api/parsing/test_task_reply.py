@@ -1,4 +1,4 @@
-"""A task as the API tells of it: its state, its id, its error, its times."""
+"""A task in a response: its state, id, error and times."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mulequeue.outcome import ErrorInfo
 
 @pytest.mark.parametrize("word", ["pending", "queued", "running", "processing", "retrying"])
 def test_row_01_waiting_and_working_words_are_active(word: str) -> None:
-    """Both vocabularies, and ``retrying``, mean that it goes on."""
+    """The words of both vocabularies, and ``retrying``, mean that it is active."""
     reply = read_task(envelope(word))
 
     assert ("active", word, None) == (reply.state, reply.status, reply.error)
@@ -24,19 +24,19 @@ def test_row_01_waiting_and_working_words_are_active(word: str) -> None:
 
 @pytest.mark.parametrize("word", ["succeeded", "completed", "success", "COMPLETED", " completed "])
 def test_row_01_good_words_are_a_success(word: str) -> None:
-    """Both vocabularies' words for the good end are read, in any case."""
+    """The words of both vocabularies for success are read, in any case."""
     assert "succeeded" == read_task(envelope(word, videos=[URL])).state
 
 
 @pytest.mark.parametrize("word", ["failed", "canceled", "cancelled", "error", "Failed"])
 def test_row_01_bad_words_are_a_failure(word: str) -> None:
-    """Every word for a bad end is a failure, even beside assets."""
+    """Every word for failure is a failure, even beside assets."""
     assert "failed" == read_task(envelope(word, videos=[URL])).state
 
 
 @pytest.mark.parametrize("word", ["moderating", "", "done", None])
 def test_row_01_unknown_or_missing_words_are_never_final(word: str | None) -> None:
-    """A word nobody knows, or none, leaves the generation active and can be told for the log."""
+    """An unknown or missing word leaves the generation active, and is detectable for the log."""
     reply = read_task(envelope(word, videos=[URL]))
 
     assert ("active", word) == (reply.state, reply.status)
@@ -66,7 +66,7 @@ def test_row_01_unknown_or_missing_words_are_never_final(word: str | None) -> No
     ids=["top level", "task_info", "number as text", "both"],
 )
 def test_row_02_the_error_is_read_in_both_places(body: dict[str, Any]) -> None:
-    """Beside or inside ``task_info``, as ``code`` or ``error_code``: the error is the same."""
+    """The error is the same beside or inside ``task_info``, as ``code`` or ``error_code``."""
     expected = ErrorInfo(type="GenerationFailed", code=3005, title="T")
 
     assert expected == read_task(body).error
@@ -83,7 +83,7 @@ def test_row_02_a_failure_without_a_reason_says_so(error: Any) -> None:
 
 
 def test_row_02_an_error_as_text_is_its_title() -> None:
-    """An error that is plain text is understood."""
+    """An error that is plain text is read."""
     found = read_task(envelope("failed", error="Prompt was refused")).error
 
     assert ErrorInfo(type="GenerationFailed", title="Prompt was refused") == found
@@ -106,7 +106,7 @@ def test_row_02_an_error_as_text_is_its_title() -> None:
     ],
 )
 def test_row_04_the_id_has_two_names(info: dict[str, Any], remote_id: str | None) -> None:
-    """``id`` and ``task_id`` are the id; an answer without one is told from one that has it."""
+    """``id`` and ``task_id`` are the id; a response without either has none."""
     assert remote_id == read_task({"task_info": info}).remote_id
 
 
@@ -124,20 +124,20 @@ def test_row_04_the_id_has_two_names(info: dict[str, Any], remote_id: str | None
 def test_row_05_a_create_answer_may_already_be_final(
     body: dict[str, Any], state: str, urls: tuple[str, ...]
 ) -> None:
-    """The answer to a create request is read like any other, final or not."""
+    """The response to a create request is read like any other, final or not."""
     assert (state, urls) == (read_task(body).state, read_task(body).urls)
 
 
 def test_row_06_the_http_code_of_a_good_answer_plays_no_part() -> None:
-    """An envelope is read without its HTTP code, so 200, 201 and 202 mean the same."""
+    """A task is read without its HTTP status, so 200, 201 and 202 mean the same."""
     assert ID == read_task(envelope("pending")).remote_id
 
 
-# Row 15: fields nobody expects
+# Row 15: unknown fields
 
 
 def test_row_15_unknown_fields_of_an_answer_are_kept() -> None:
-    """Fields nobody expects change nothing and are handed on."""
+    """Unknown fields change nothing and are passed on."""
     reply = read_task(envelope(videos=[URL], description="d", usage_characters=12))
 
     assert {"description": "d", "usage_characters": 12} == reply.extra
@@ -158,7 +158,7 @@ def test_the_status_decides_and_not_the_error_beside_it() -> None:
 
 @pytest.mark.parametrize("stamp", ["2026-09-21T08:23:12Z", "2026-09-21T08:23:12.657134+00:00"])
 def test_times_are_handed_on_as_written(stamp: str) -> None:
-    """The server's times are not rewritten, whichever form they have."""
+    """The server's times are passed on unchanged, in any form."""
     info = {"id": ID, "status": "processing", "created_at": stamp, "updated_at": stamp}
     reply = read_task({"task_info": info})
 
@@ -167,12 +167,12 @@ def test_times_are_handed_on_as_written(stamp: str) -> None:
 
 @pytest.mark.parametrize("body", [None, [], "x", 3, {}, {"task_info": None}, {"task_info": []}])
 def test_no_envelope_is_an_error(body: Any) -> None:
-    """What is no task is refused with what was found instead."""
+    """A body that is not a task is an error that quotes it."""
     with pytest.raises(WireError, match="no task_info"):
         read_task(body)
 
 
 def test_a_deletion_receipt_is_no_task() -> None:
-    """The answer to a deletion is not taken for a generation."""
+    """The response to a deletion is not read as a generation."""
     with pytest.raises(WireError, match="deleted_at"):
         read_task({"task_id": ID, "deleted_at": "2026-09-21T08:23:12Z"})
