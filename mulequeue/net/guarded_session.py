@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Self
 
 import requests
@@ -28,7 +28,7 @@ _HEADERS = {"User-Agent": USER_AGENT, "Accept": "*/*"}
 
 
 class TransferSession:
-    """A session that connects only to addresses its guard allows and that can be cut at any time.
+    """A session that connects only to addresses its guard allows and that can be aborted.
 
     It uses the adapter of requests without :class:`requests.Session`, whose cookies, redirects and
     ``.netrc`` a transfer must not use: it sends the same headers to every host.
@@ -102,7 +102,7 @@ class TransferSession:
         )
         if self.was_aborted:  # http.client accepts headers that end early as complete
             response.close()
-            raise requests.exceptions.ReadTimeout("cut before the headers were complete")
+            raise requests.exceptions.ReadTimeout("aborted before the headers were complete")
         return response
 
     def check_connection(self, sock: socket.socket, connection: Any) -> None:
@@ -123,14 +123,12 @@ class TransferSession:
         self.was_aborted = True
         sock = self._socket
         if sock is not None:
-            try:
+            with suppress(OSError):  # already closed
                 sock.shutdown(socket.SHUT_RDWR)
-            except OSError:  # already closed
-                return
 
     @contextmanager
     def total_deadline(self, seconds: float) -> Iterator[None]:
-        """Cut the session after ``seconds``; a timeout of requests restarts with every byte."""
+        """Abort the session after ``seconds``; a timeout of requests restarts with every byte."""
         timer = deadlines.after(seconds, self.abort)
         try:
             yield

@@ -30,7 +30,7 @@ _LATER = (408, 425, 429)
 
 
 class TransferCanceller:
-    """Stops all running transfers from another thread."""
+    """Aborts all running transfers from another thread."""
 
     def __init__(self) -> None:
         self._sessions: set[TransferSession] = set()
@@ -38,6 +38,7 @@ class TransferCanceller:
         self.is_cancelled = False
 
     def cancel(self) -> None:
+        """Abort the running transfers, and reject new ones."""
         with self._lock:
             self.is_cancelled = True
             for session in self._sessions:
@@ -45,7 +46,10 @@ class TransferCanceller:
 
     @contextmanager
     def attach(self, session: TransferSession) -> Iterator[None]:
-        """Cut ``session`` if the transfers are stopped while this context is active."""
+        """Abort ``session`` if the transfers are cancelled in this context.
+
+        :raises DownloadError: they were already cancelled.
+        """
         with self._lock:
             if self.is_cancelled:
                 raise DownloadError("The transfer was stopped.")
@@ -74,9 +78,9 @@ def asset_chunks(
     if url.startswith(("hex:", "data:")):
         yield _limit_size(_split(_decode_inline(url)), settings.download_max_bytes)
         return
-    ends = time.monotonic() + settings.download_timeout_seconds
+    deadline = time.monotonic() + settings.download_timeout_seconds
     for _ in range(_MAX_REDIRECTS + 1):
-        with _open(url, settings, canceller, ends) as (session, response):
+        with _open(url, settings, canceller, deadline) as (session, response):
             target = response.headers.get("Location")
             if response.status_code not in _REDIRECTS or not target:
                 _check_status(response, url)
@@ -92,7 +96,7 @@ def asset_chunks(
 
 @contextmanager
 def _open(
-    url: str, settings: Settings, canceller: TransferCanceller, ends: float
+    url: str, settings: Settings, canceller: TransferCanceller, deadline: float
 ) -> Iterator[tuple[TransferSession, requests.Response]]:
     """Send one GET and provide the response; its body is not read yet."""
     timeout = (CONNECT_TIMEOUT_SECONDS, _READ_TIMEOUT_SECONDS)
@@ -101,7 +105,7 @@ def _open(
         with _translate_errors(url, None, settings):
             session = stack.enter_context(session_pool.borrow(url, guard_for(settings)))
         stack.enter_context(canceller.attach(session))
-        stack.enter_context(session.total_deadline(ends - time.monotonic()))
+        stack.enter_context(session.total_deadline(deadline - time.monotonic()))
         with _translate_errors(url, session, settings):
             response = session.get(url, headers=headers, timeout=timeout)
         yield session, stack.enter_context(response)

@@ -52,7 +52,7 @@ class Notification:
     """Canonical JSON: ``{"type", "timestamp", "data"}``."""
 
 
-def notification_for(
+def build_notification(
     value: Mapping[str, Any] | Sequence[Mapping[str, Any]], target: str
 ) -> Notification:
     """Return the notification for one outcome, or for the outcomes of a batch.
@@ -79,7 +79,9 @@ def notification_for(
     )
 
 
-def deliver(notification: Notification, *, settings: Settings, timestamp: datetime) -> None:
+def send_notification(
+    notification: Notification, *, settings: Settings, timestamp: datetime
+) -> None:
     """Sign a notification and send it once.
 
     :param timestamp: the current time; receivers reject signatures that are some minutes old.

@@ -184,7 +184,9 @@ def attempts(settings: Settings) -> list[Callable[[], Any]]:
         lambda: settings.profile("more"),
         lambda: client.submit_once(profile, path, {}, settings=settings),
         lambda: status_checks.fetch_once(profile, path, "r1", settings=settings),
-        lambda: notifications.deliver(told, settings=settings, timestamp=datetime.now(UTC)),
+        lambda: notifications.send_notification(
+            told, settings=settings, timestamp=datetime.now(UTC)
+        ),
         lambda: Ledger.of(settings).queries.record("t"),
     ]
 

@@ -1,4 +1,4 @@
-"""Create requests as the client sends them, and the answers that they and status checks get."""
+"""Send create requests to a test server, and the responses that it gives."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ GONE = json.dumps(
 
 
 def profile_of(url: str, key: str = KEY) -> Profile:
-    """The account at that address."""
+    """Return the profile of an API at that URL."""
     return Profile(name="default", base_url=url, api_key=key)
 
 
@@ -43,7 +43,7 @@ def aiohttp_transport(profile: Profile, limit: int) -> AiohttpTransport:
 def submit(
     url: str, body: dict[str, Any] | None = None, *, seconds: float = 5.0, **options: Any
 ) -> Any:
-    """What came of one create request, within that many seconds in all."""
+    """Send one create request with a total deadline, and return its result."""
     settings = Settings(submit_timeout_seconds=seconds)
     given = {"prompt": "a mule"} if body is None else body
     return client.submit_once(profile_of(url), PATH, given, settings=settings, **options)

@@ -13,7 +13,7 @@ from mulequeue.errors import InputError
 from mulequeue.ledger import outcome_of
 from mulequeue.outcome import is_outcome
 from mulequeue.settings import Settings
-from mulequeue.transfer.notifications import check_target, deliver, notification_for
+from mulequeue.transfer.notifications import build_notification, check_target, send_notification
 
 DELAYS_SECONDS = (5, 15, 60, 300, 900, 1800, 3600)
 
@@ -23,14 +23,18 @@ def notify(task: Any, value: Any, target: str) -> Any:
     if task.request.called_directly or task.request.is_eager:
         settings = Settings.load(task.app)
         check_target(target, settings)
-        deliver(notification_for(value, target), settings=settings, timestamp=datetime.now(UTC))
+        send_notification(
+            build_notification(value, target), settings=settings, timestamp=datetime.now(UTC)
+        )
         return value
     settings = worker_context(task.app).settings
 
     def attempt() -> Any:
         check_target(target, settings)
         content = _content(task.app, value)
-        deliver(notification_for(content, target), settings=settings, timestamp=datetime.now(UTC))
+        send_notification(
+            build_notification(content, target), settings=settings, timestamp=datetime.now(UTC)
+        )
         return value
 
     return attempts.transfer(

@@ -21,11 +21,11 @@ from mulequeue.errors import ConfigurationError, NotificationError
 from mulequeue.settings import Settings
 from mulequeue.transfer.notifications import (
     Notification,
+    build_notification,
     check_secret,
     check_target,
-    deliver,
     new_secret,
-    notification_for,
+    send_notification,
 )
 
 pytestmark = pytest.mark.usefixtures("plain_network")
@@ -41,7 +41,9 @@ def settings(**fields):
 
 def send(target, seconds=5.0, **fields):
     given = settings(notification_timeout_seconds=seconds, **fields)
-    deliver(notification_for(OUTCOME, target), settings=given, timestamp=datetime.now(UTC))
+    send_notification(
+        build_notification(OUTCOME, target), settings=given, timestamp=datetime.now(UTC)
+    )
 
 
 def test_a_notification_verifies_with_the_standard_library_of_the_scheme():
@@ -56,7 +58,8 @@ def test_a_notification_verifies_with_the_standard_library_of_the_scheme():
     assert "POST /hook?token=x HTTP/1.1" == request.line
     assert "application/json" == request.headers["content-type"]
     assert (
-        notification_for(OUTCOME, f"{server.url}/hook?token=x").id == request.headers["webhook-id"]
+        build_notification(OUTCOME, f"{server.url}/hook?token=x").id
+        == request.headers["webhook-id"]
     )
     with pytest.raises(WebhookVerificationError):
         Webhook(new_secret()).verify(request.body, request.headers)
@@ -167,7 +170,7 @@ def test_a_secret_that_cannot_sign_is_a_configuration_error(secret):
     notification = Notification(id="msg_1", target="http://127.0.0.1:9/", body=b"{}")
 
     with pytest.raises(ConfigurationError, match="new_secret") as refused:
-        deliver(notification, settings=given, timestamp=datetime.now(UTC))
+        send_notification(notification, settings=given, timestamp=datetime.now(UTC))
     with pytest.raises(ConfigurationError):
         check_secret(given)
 
@@ -177,8 +180,8 @@ def test_a_secret_that_cannot_sign_is_a_configuration_error(secret):
 
 def test_a_body_is_the_same_bytes_every_time():
     """A repeated notification has the same id and the same bytes."""
-    one = notification_for(dict(OUTCOME), "https://a/")
-    two = notification_for(dict(reversed(OUTCOME.items())), "https://a/")
+    one = build_notification(dict(OUTCOME), "https://a/")
+    two = build_notification(dict(reversed(OUTCOME.items())), "https://a/")
 
     assert one == two
     assert OUTCOME == json.loads(one.body)["data"]

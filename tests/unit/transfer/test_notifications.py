@@ -7,7 +7,7 @@ import json
 import pytest
 
 from mulequeue.errors import InputError
-from mulequeue.transfer.notifications import new_secret, notification_for
+from mulequeue.transfer.notifications import build_notification, new_secret
 
 ONE = {
     "task_id": "order-1",
@@ -20,7 +20,7 @@ TWO = {"task_id": "order-2", "status": "failed", "finished_at": "2026-03-01T11:0
 
 
 def body_of(value):
-    return json.loads(notification_for(value, "https://me/hook").body)
+    return json.loads(build_notification(value, "https://me/hook").body)
 
 
 def test_the_event_of_one_outcome_has_all_fields():
@@ -68,18 +68,18 @@ def test_members_without_times_make_a_batch_without_one():
 )
 def test_another_content_has_another_id(other):
     """Task id, remote id, status, files and event each change the id."""
-    assert notification_for(ONE, "https://me/").id != notification_for(other, "https://me/").id
+    assert build_notification(ONE, "https://me/").id != build_notification(other, "https://me/").id
 
 
 def test_another_target_has_another_id():
     """The same outcome for two targets has two ids."""
-    assert notification_for(ONE, "https://a/").id != notification_for(ONE, "https://b/").id
+    assert build_notification(ONE, "https://a/").id != build_notification(ONE, "https://b/").id
 
 
 def test_the_id_does_not_depend_on_what_may_change():
     """Counters and times of the API do not change the id."""
-    assert notification_for(ONE, "https://a/").id == (
-        notification_for(ONE | {"polls": 7, "updated_at": "x"}, "https://a/").id
+    assert build_notification(ONE, "https://a/").id == (
+        build_notification(ONE | {"polls": 7, "updated_at": "x"}, "https://a/").id
     )
 
 
@@ -87,7 +87,7 @@ def test_the_id_does_not_depend_on_what_may_change():
 def test_what_is_no_outcome_is_refused(value):
     """A value that is no outcome is rejected; the error explains where to put notify."""
     with pytest.raises(InputError, match="Put notify"):
-        notification_for(value, "https://a/")
+        build_notification(value, "https://a/")
 
 
 def test_secrets_are_new_every_time():
