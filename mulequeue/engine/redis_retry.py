@@ -1,40 +1,76 @@
-"""Waiting for the ledger's Redis to come back."""
+"""Retry ledger calls while Redis does not answer, and log when it goes away and comes back."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import random
+import threading
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from redis.exceptions import RedisError
 
 from mulequeue.catalog.poll_schedule import backoff_seconds
-from mulequeue.engine.worker_context import WorkerContext, worker_context
+
+if TYPE_CHECKING:
+    from mulequeue.engine.worker_context import WorkerContext
 
 logger = logging.getLogger("mulequeue")
 T = TypeVar("T")
 
-
 LEDGER_RETRY_SECONDS = 30.0
-"""How long a delivery waits for Redis before it hands its message back."""
+"""How long a delivery retries before it requeues its message."""
 
 
-def call_or_requeue(task: Any, function: Callable[[], T]) -> T:
-    """A delivery's first word with the ledger; while Redis is away the message is kept alive.
+class RedisAvailability:
+    """Logs once per process that Redis does not answer, and once that it answers again.
 
-    :raises celery.exceptions.Retry: the message comes again later; nothing was done.
+    :param url: of the ledger's Redis, without its password.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._since: float | None = None
+        self._lock = threading.Lock()
+
+    def mark_down(self, exc: Exception) -> None:
+        """Record that Redis did not answer."""
+        with self._lock:
+            if self._since is not None:
+                return
+            self._since = time.monotonic()
+        logger.warning(
+            "the ledger's Redis does not answer: %s Start it, or correct mulequeue_redis_url (%s). "
+            "Nothing is lost: until then nothing is submitted or checked, then all goes on by itself",
+            _sentence(exc),
+            self._url,
+        )
+
+    def mark_up(self) -> None:
+        """Record that Redis answered."""
+        if self._since is None:
+            return
+        with self._lock:
+            since, self._since = self._since, None
+        if since is not None:
+            logger.info("the ledger's Redis answers again, after %.0f s", time.monotonic() - since)
+
+
+def call_or_requeue(ctx: WorkerContext, task: Any, function: Callable[[], T]) -> T:
+    """Make the first ledger call of a delivery; requeue its message if Redis does not answer.
+
+    :raises celery.exceptions.Retry: the message is delivered again later; nothing was written.
     """
     try:
-        return call_with_retry(worker_context(task.app), function)
+        return call_with_retry(ctx, function)
     except RedisError as exc:
         raise task.retry(exc=exc, countdown=30, max_retries=None) from None
 
 
 def call_with_retry(ctx: WorkerContext, function: Callable[[], T]) -> T:
-    """Until Redis answers, for ``LEDGER_RETRY_SECONDS``; blocks.
+    """Retry until Redis answers, for at most ``LEDGER_RETRY_SECONDS``; blocks.
 
     :raises redis.exceptions.RedisError: it did not answer in that time.
     """
@@ -57,7 +93,10 @@ def call_with_retry(ctx: WorkerContext, function: Callable[[], T]) -> T:
 async def retry_forever(
     ctx: WorkerContext, function: Callable[[], T], *, remote_id: str | None = None
 ) -> T:
-    """Until Redis is back. An id that is paid is logged, so that even a dead machine's is known."""
+    """Retry until Redis answers.
+
+    :param remote_id: a paid id; it is logged, so that it is known even if the machine is lost.
+    """
     attempt = 0
     while True:
         try:
@@ -79,3 +118,7 @@ async def retry_forever(
 
 def _delay(attempt: int) -> float:
     return backoff_seconds(attempt, first=0.2, ceiling=5, chance=random.random())
+
+
+def _sentence(exc: Exception) -> str:
+    return str(exc).rstrip(".") + "." if str(exc) else f"{type(exc).__name__}."

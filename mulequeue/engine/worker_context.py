@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 
 from mulequeue.engine.counters import Meter
 from mulequeue.engine.queues import NULL_DISPATCHER, countdown, internal_queue
-from mulequeue.engine.redis_availability import RedisAvailability
+from mulequeue.engine.redis_retry import RedisAvailability
 from mulequeue.errors import MuleQueueError
 from mulequeue.ledger import Effects, Ledger, PollMessage, Wake, unpack
 from mulequeue.settings import Settings

@@ -80,7 +80,7 @@ def transfer(
     ctx = worker_context(task.app)
     task_id, run = task.request.id, new_token()
     signature = parked_signature(task, queue=_own_queue(task), epoch="")
-    begun = call_or_requeue(task, lambda: ctx.ledger.leases.begin(task_id, run, signature))
+    begun = call_or_requeue(ctx, task, lambda: ctx.ledger.leases.begin(task_id, run, signature))
     number = begun.attempt
     if begun.result is not LeaseResult.RUN:
         raise Ignore(begun.result.value)

@@ -89,6 +89,7 @@ def _adopt(
     """Record the id of a generation that exists already; from then on it is handled like any other."""
     first = plan.schedule.seconds(0, random.random())
     recorded = call_or_requeue(
+        ctx,
         task,
         lambda: ctx.ledger.generations.record_id(
             intent,
@@ -162,7 +163,7 @@ def _begin_delivery(task: Any, ctx: WorkerContext, intent: Intent) -> Verdict:
         raise InputError("A task id must not start with 'transfer:' or 'gate:'.")
     seconds = ctx.settings.submit_timeout_seconds
     begin = ctx.ledger.generations.begin_delivery
-    return call_or_requeue(task, lambda: begin(intent, submit_seconds=seconds))
+    return call_or_requeue(ctx, task, lambda: begin(intent, submit_seconds=seconds))
 
 
 def _ignore(verdict: Verdict, intent: Intent) -> NoReturn:
