@@ -1,7 +1,7 @@
-"""What every process counts for the exporter, in its memory; written to the ledger once a second.
+"""Count events for the exporter in the memory of each process; write them to the ledger once per second.
 
-Nothing here costs a round trip per status check. What a process had not written when it was killed
-is lost (a second's worth): states and outcomes are counted by the ledger itself, exactly.
+A status check costs no round trip for this. If a process is killed, the counts of its last second are
+lost; states and outcomes are counted by the ledger itself, exactly.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from mulequeue.outcome import File
 
 FLUSH_SECONDS = 1.0
 GENERATION_SECONDS = (2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600)
-"""Upper bounds of the buckets; ``ledger/lua/prelude.lua`` counts into them."""
+"""Upper bounds of the buckets; ``ledger/lua/prelude.lua`` has the same."""
 DOWNLOAD_SECONDS = (0.5, 1, 2, 5, 10, 30, 60, 300, 900)
 
 Parts = tuple[str, ...]
@@ -34,7 +34,7 @@ Parts = tuple[str, ...]
 class Meter:
     """Counters of one process.
 
-    :param write: adds to what the ledger holds; called at most once a second, in a thread.
+    :param write: adds amounts to the ledger; called at most once per second, in a thread.
     """
 
     def __init__(
@@ -66,40 +66,43 @@ class Meter:
         self.count(f"{parts[0]}_sum", *parts[1:], amount=float(value))
 
     def flush(self) -> None:
-        """Write what was counted. While the ledger is away it is kept for the next time."""
+        """Write the counts to the ledger. If that fails they are kept for the next flush."""
         with self._lock:
             amounts, self._amounts, self._is_planned = self._amounts, {}, False
         try:
             if amounts:
                 self._write(amounts)
         except Exception:
-            # That Redis is away is said by those who need it; here it must not stop anything.
+            # Callers that need Redis log that it does not answer; counting must not fail for it.
             for parts, amount in amounts.items():
                 self.count(*parts, amount=amount)
 
-    # -- what is counted -------------------------------------------------------------------
+    # -- events ----------------------------------------------------------------------------
 
     def count_submission(self, profile: str, answer: Submitted) -> None:
-        """What became of a create request."""
+        """Count the answer to a create request."""
         self.count("submit_answers", profile, *_outcome_label(answer))
 
     def count_check(self, profile: str, found: Fetched) -> None:
-        """What a status check was answered."""
+        """Count the answer to a status check."""
         self.count("poll_answers", profile, _code(found))
 
     def count_stored(self, files: Sequence[File], seconds: float) -> None:
-        """A download ended well."""
+        """Count the files of a successful download."""
         self.count("download_files", amount=len(files))
         self.count("download_bytes", amount=sum(item.bytes for item in files))
         self.observe("download_seconds", value=seconds, bounds=DOWNLOAD_SECONDS)
 
     def count_attempt(self, task: str, result: str) -> None:
-        """An attempt of ``download`` or ``notify`` is over: done, retried or given_up."""
+        """Count an attempt of ``download`` or ``notify``.
+
+        :param result: ``done``, ``retried`` or ``given_up``.
+        """
         self.count("transfers", task.rpartition(".")[2], result)
 
 
 def _outcome_label(answer: Submitted) -> tuple[str, str]:
-    """What the answer means for the money, and its HTTP status; empty: there was none."""
+    """Return the meaning of the answer for the money, and its HTTP status or an empty text."""
     if isinstance(answer, Accepted):
         return "accepted", "2xx"
     if isinstance(answer, NotSent):

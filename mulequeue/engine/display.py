@@ -1,7 +1,7 @@
-"""What people see of a task in Flower, in ``celery inspect`` and in a worker's log.
+"""Format a task's arguments and result for Flower, ``celery inspect`` and a worker's log. Pure.
 
-Celery shows the arguments as they are: whole inputs with their data URIs, outcomes with their
-URLs, a receiver's secret path. Here they are one readable line, and a result is how it ended. Pure.
+Celery shows the arguments unchanged: whole inputs with their data URIs, outcomes with their URLs, a
+receiver's secret path. These functions return one readable line, and only the status of a result.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _POSITIONS: dict[str, tuple[str, ...]] = {
     "mulequeue.notify": ("value", "target"),
     "mulequeue.gather": ("results",),
 }
-# Everything else that is given by keyword stays unsaid.
+# No other keyword argument is shown.
 _OPTIONS = (
     *("profile", "max_wait", "poll_interval", "on_failure", "batch_id"),
     *("use", "index", "storage", "path"),
@@ -34,9 +34,9 @@ _STATUS = re.compile(r"'status': '(\w+)'")
 
 
 def format_args(task_name: str, args: Any, kwargs: Any) -> str:
-    """A call's arguments in one line: ``alibaba/wan2.6-t2i: a mule at dawn``.
+    """Return a call's arguments in one line: ``alibaba/wan2.6-t2i: a mule at dawn``.
 
-    :param args, kwargs: of the message, whoever sent it: nothing of them is taken for granted.
+    :param args, kwargs: of the message; any sender may have made it, so any type is accepted.
     """
     names = _POSITIONS.get(task_name, ())
     values = args if isinstance(args, Sequence) and not isinstance(args, str) else ()
@@ -47,7 +47,7 @@ def format_args(task_name: str, args: Any, kwargs: Any) -> str:
 
 
 def format_kwargs(kwargs: Any) -> str:
-    """The options of a call: ``on_failure=return, batch_id=b1``."""
+    """Return the options of a call: ``on_failure=return, batch_id=b1``."""
     given = kwargs if isinstance(kwargs, Mapping) else {}
     pairs = []
     for name in _OPTIONS:
@@ -59,9 +59,9 @@ def format_kwargs(kwargs: Any) -> str:
 
 
 def format_result(text: str) -> str:
-    """The repr of a result, as Celery cuts it off, in a word: ``succeeded``.
+    """Return the status in the (truncated) repr of a result: ``succeeded``.
 
-    Lists (of a batch) become ``…``, as everything that may hold a URL.
+    Return ``…`` for lists (of a batch) and for everything else that may contain a URL.
     """
     status = _STATUS.search(text)
     if text.startswith("{") and status:
@@ -70,7 +70,7 @@ def format_result(text: str) -> str:
 
 
 def is_ours(shown: str) -> bool:
-    """Whether a line was made here, not by Celery (whose own are tuples, lists and dicts)."""
+    """Return whether a line was formatted here, not by Celery (whose lines are tuples, lists, dicts)."""
     return bool(shown) and not shown.startswith(("(", "[", "{"))
 
 
@@ -113,7 +113,7 @@ _LINES: dict[str, Callable[[Mapping[str, Any]], str]] = {
 
 
 def _whose(value: Any) -> str:
-    """Which outcomes a task was given."""
+    """Return the outcomes that a task was given."""
     if isinstance(value, Mapping):
         return f"{_word(value.get('task_id'))} {_word(value.get('status'))}"
     if isinstance(value, (list, tuple)):
@@ -133,7 +133,7 @@ def _prompt(model: Any, given: Any) -> str:
 
 
 def _host(target: Any) -> str:
-    """The path of a receiver's URL is often its secret."""
+    """Return the host only: the path of a receiver's URL is often its secret."""
     try:
         return urlsplit(target).hostname or "…"
     except (ValueError, TypeError, AttributeError):
@@ -144,7 +144,7 @@ def _word(value: Any) -> str:
     if value is None:
         return "…"
     if isinstance(value, (str, int, float)):
-        # A bracket at the start is how a line of Celery's own begins.
+        # Lines that Celery formats begin with a bracket.
         return _cut(str(value).lstrip("([{ "), _WORD_LENGTH) or "…"
     return type(value).__name__
 

@@ -1,4 +1,4 @@
-"""What one call of ``generate`` asks for, checked before anything is sent."""
+"""A call of ``generate``, checked before anything is sent."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LABEL_BYTES = 60  # Redis keeps a hash compact while no value is longer than 64 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationRequest:
-    """One generation to be made."""
+    """A generation to create."""
 
     model: catalog.Model
     input: Mapping[str, Any]
@@ -31,13 +31,13 @@ class GenerationRequest:
     schedule: PollSchedule
     max_wait_seconds: float
     interval: float | None = None
-    """The fixed poll interval the caller asked for."""
+    """The fixed poll interval that the caller asked for."""
     batch_id: str | None = None
     batch_size: int | None = None
 
     @property
     def path(self) -> str:
-        """The api_path as records keep it."""
+        """The api_path as records store it."""
         return self.model.api_path.removeprefix("/vendors/")
 
     @property
@@ -46,7 +46,7 @@ class GenerationRequest:
 
     @property
     def label(self) -> str:
-        """The start of the prompt, for people."""
+        """The start of the prompt, for display."""
         text = self.input.get(self.model.prompt_field)
         if not isinstance(text, str):
             return ""
@@ -58,7 +58,7 @@ class GenerationRequest:
         return input_digest(self.model.api_path, self.input)
 
     def body(self, settings: Settings) -> dict[str, Any]:
-        """The JSON object to POST: the input with its files read and encoded."""
+        """Return the JSON object to send: the input with its files read and encoded."""
         return resolve_input(
             self.input, roots=settings.input_roots, max_bytes=settings.input_max_bytes
         )
@@ -81,9 +81,9 @@ def make_generation_request(
     """Check a call of ``generate``.
 
     :param validate: ``strict``, ``warn`` or ``off``; None: the setting ``mulequeue_validate``.
-    :param submits: whether the input is to be sent; if not, its parameters do not matter.
-    :raises InputError: unknown model, malformed path, an input that is no object or not what the
-        model takes, a ``$file`` that may not be read, a number that makes no sense.
+    :param submits: whether the input is sent; if not, its parameters are not checked.
+    :raises InputError: unknown model, malformed path, an input that is no object or that the model
+        rejects, a ``$file`` that may not be read, a number out of range.
     :raises ConfigurationError: unknown profile, or no key for it.
     """
     if on_failure not in ("raise", "return"):
@@ -113,5 +113,5 @@ def make_generation_request(
 
 
 def refusal_of(exc: Exception) -> dict[str, Any]:
-    """An input that cannot be sent, as the error of an outcome."""
+    """Return the error of an outcome for an input that cannot be sent."""
     return {"error": error_of(ErrorInfo(type=type(exc).__name__, title=str(exc)))}

@@ -1,4 +1,4 @@
-"""The two internal queues, declared alike by every process, and how a message waits in one."""
+"""Declare the two internal queues alike in every process, and delay messages in them."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ NULL_DISPATCHER = _NullDispatcher()
 
 
 def internal_queue(app: Any, name: str) -> Any:
-    """A queue as Celery would make it itself, also where ``task_create_missing_queues`` is off.
+    """Return a queue as Celery declares it, also where ``task_create_missing_queues`` is off.
 
-    RabbitMQ refuses a queue that two processes declare differently.
+    RabbitMQ rejects a queue that two processes declare differently.
     """
     queues = app.amqp.queues
     return queues[name] if name in queues else queues.add(queues.new_missing(name))
 
 
 def countdown(app: Any, seconds: float) -> dict[str, Any]:
-    """Options of ``apply_async`` for a message that is due so much later.
+    """Return options of ``apply_async`` for a message that is due after that many seconds.
 
     With quorum queues a worker holds no more messages than its prefetch limit, so one with a long
-    countdown holds up the earlier one that replaces it: there it comes early instead.
+    countdown would delay the earlier one that replaces it: there the message is delivered early.
     """
     if seconds <= 0.01:
         return {}

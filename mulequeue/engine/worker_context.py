@@ -1,4 +1,4 @@
-"""What one process has once: settings, ledger, event loop, connections, publisher."""
+"""The shared objects of one process: settings, ledger, event loop, connections, publisher."""
 
 from __future__ import annotations
 
@@ -30,12 +30,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger("mulequeue")
 T = TypeVar("T")
 
-# A pooled connection may have died with a broker that is back; more than that is left to due times.
+# A pooled connection may belong to a broker that was restarted. After other errors the due index
+# repeats the message.
 _RETRY_ONCE = {"max_retries": 1, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.2}
 
 
 class WorkerContext:
-    """One process' share of the fleet, made at first use and never inherited over a fork."""
+    """The shared objects of one process, created at first use and not inherited by a fork."""
 
     def __init__(self, app: Any, settings: Settings) -> None:
         self.app = app
@@ -47,23 +48,23 @@ class WorkerContext:
         self.redis_availability = RedisAvailability(redact(settings.redis_url))
         self.meter = Meter(self.ledger.metrics.add_counts)
         self.state: dict[str, Any] = {}
-        """What a module keeps per process (the poller)."""
+        """Objects that a module keeps per process (the poller)."""
         self._unfinished: set[Future[Any]] = set()
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._checks: StatusClient | None = None
-        # One thread for the ledger's calls: each more keeps memory of its own (40 MiB at 10,000).
-        # Not the loop's own threads: there a name look-up that hangs would hold up the ledger.
+        # One thread for the ledger's calls: each additional one allocates its own memory (40 MiB at 10,000).
+        # Not the loop's executor: there a DNS query that hangs would block ledger calls.
         self._ledger_thread = ThreadPoolExecutor(1, "mulequeue-ledger")
-        # One thread: wakes leave in order, through one producer, outside any task's context.
+        # One thread: wakes are published in order, by one producer, outside of any task's context.
         self._publisher = ThreadPoolExecutor(1, thread_name_prefix="mulequeue-publish")
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
-        """The event loop, in a thread of its own.
+        """The event loop, in a separate thread.
 
-        One loop for all: a status check costs a tenth of what it costs on threads, and two
-        sweeps at once on a thread pool cannot enter one runner twice.
+        One loop serves all tasks: a status check costs a tenth of its cost on threads, and two
+        concurrent sweeps of a thread pool do not enter one runner twice.
         """
         with self._lock:
             if self._loop is None:
@@ -75,16 +76,16 @@ class WorkerContext:
             return self._loop
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run on the loop and wait. It goes on there even if the waiting is interrupted."""
+        """Run on the loop and wait. The coroutine continues even if the wait is interrupted."""
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result()
 
     def finish(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """The same for what must not stay half done: a process that is told to go waits for it.
+        """Run a coroutine that must not be abandoned: a process that is terminated waits for it.
 
-        Supervisors that send SIGTERM to a whole group (systemd by default, honcho, Heroku) reach
-        the pool's processes too, whose answer to it is SystemExit, in the middle of a task. What
-        other pools are interrupted with must not wait here, where it could hold up the event loop
-        itself (gevent): their worker waits before it ends (:meth:`drain`).
+        Supervisors that send SIGTERM to a process group (systemd by default, honcho, Heroku) also
+        reach the pool's processes, which raise SystemExit in the middle of a task. The exceptions
+        that interrupt tasks of other pools must not wait here, where that could block the event
+        loop (gevent): their worker waits before it ends (:meth:`drain`).
         """
         future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
         self._unfinished.add(future)
@@ -96,12 +97,12 @@ class WorkerContext:
             raise
 
     def drain(self) -> None:
-        """Wait for what must not stay half done, and write what was counted."""
+        """Wait for the coroutines of :meth:`finish`, and write the counts to the ledger."""
         wait(list(self._unfinished), timeout=self.settings.submit_timeout_seconds + 30)
         self.meter.flush()
 
     def checks(self) -> StatusClient:
-        """The keep-alive connections of all status checks; call it on the loop."""
+        """Return the keep-alive connections of all status checks; call it on the loop."""
         if self._checks is None:
             from mulequeue.api.status_checks import StatusClient
 
@@ -164,12 +165,12 @@ class WorkerContext:
             logger.error("a task cannot be woken: %r", exc, extra={"task_id": wake.task_id})
 
     def publish_poll(self, message: PollMessage | None) -> None:
-        """Send the next poll message, if there is one to send."""
+        """Publish a poll message, if there is one."""
         if message is not None:
             self._publisher.submit(self.publish_poll_blocking, message).result()
 
     def publish_poll_blocking(self, message: PollMessage | None) -> None:
-        """The same in the calling thread, which must not be running a task."""
+        """Do the same in the calling thread, which must not be running a task."""
         if message is None:
             return
         task = self.app.tasks["mulequeue.poll"]
@@ -182,13 +183,13 @@ class WorkerContext:
                 **countdown(self.app, message.countdown),
             )
         except Exception as exc:
-            # The watchdog of any worker notices that something is overdue.
+            # The watchdog of any worker publishes another one when something is overdue.
             logger.warning("could not publish a poll message: %r", exc)
 
     # -- blocking calls from the loop --------------------------------------------------------
 
     async def call(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-        """A ledger call from the loop, without holding it up."""
+        """Make a ledger call from the loop without blocking it."""
         work = partial(function, *args, **kwargs)
         return await asyncio.get_running_loop().run_in_executor(self._ledger_thread, work)
 
@@ -209,7 +210,7 @@ _guard = threading.Lock()
 
 
 def worker_context(app: Any = None) -> WorkerContext:
-    """This process' runtime for a Celery app (None: the current one).
+    """Return this process' context for a Celery app (None: the current one).
 
     :raises ConfigurationError: a setting is wrong.
     """
@@ -224,7 +225,7 @@ def worker_context(app: Any = None) -> WorkerContext:
 
 
 def drain() -> None:
-    """What a process has to do before it ends in order."""
+    """Drain every context of this process, before it ends."""
     for found in list(_contexts.values()):
         if found.pid == os.getpid():
             found.drain()
@@ -235,5 +236,5 @@ def _renew_lock() -> None:
     _guard = threading.Lock()
 
 
-# A child forked while another thread held the lock would wait for ever.
+# A child forked while another thread held the lock would never acquire it.
 os.register_at_fork(after_in_child=_renew_lock)

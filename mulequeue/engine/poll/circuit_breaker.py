@@ -1,4 +1,4 @@
-"""Errors in a row pause a profile's status checks for the whole fleet; a success opens them again."""
+"""Pause a profile's status checks, fleet-wide, after errors in a row; resume them after a success."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PAUSE_FIRST_SECONDS, PAUSE_CEILING_SECONDS = 2.0, 60.0
 
 
 class CircuitBreaker:
-    """What one process knows of the profiles whose checks fail.
+    """The state of failing profiles in one process.
 
     :param now: Redis' clock.
     """
@@ -28,16 +28,16 @@ class CircuitBreaker:
         self._reopening: set[str] = set()
 
     def half_open(self, reopening: Iterable[str]) -> None:
-        """The pause of these profiles is over: the next answer decides."""
+        """Let the next answer decide whether the checks of these profiles resume."""
         self._reopening.update(reopening)
 
     def paused_until(self, profile: str) -> float | None:
-        """When the profile's checks may go on; None: they may go now."""
+        """Return the time until which the profile's checks are paused; None: they are not."""
         until = self._paused_until.get(profile)
         return until if until is not None and until > self._now() else None
 
     async def record(self, profile: str, found: Fetched) -> None:
-        """A status check was answered, or was not."""
+        """Record the result of a status check."""
         if isinstance(found, Transient):
             await self._record_error(profile, found)
             return

@@ -1,4 +1,4 @@
-"""What was claimed and is to be checked: one line that all workers of a sweep take from."""
+"""The queue of claimed records that all workers of a sweep take from."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from mulequeue.ledger import Due
 
 @dataclass(slots=True, eq=False)
 class ClaimBatch:
-    """What one claim brought, and what came of it so far."""
+    """The records of one claim, and the results of their checks so far."""
 
     token: str
     remaining: int
-    """How many of it are not checked yet."""
+    """Records that are not checked yet."""
     in_progress: dict[str, Due] = field(default_factory=dict)
     rescheduled: list[tuple[str, float, int, int]] = field(default_factory=list)
     settled: list[tuple[str, Terminal]] = field(default_factory=list)
 
     def release(self, due: Due, at: float) -> None:
-        """Not checked: due again at that time."""
+        """Release a record without a check: it is due again at that time."""
         self.remaining -= 1
         self.rescheduled.append((due.task_id, at, 0, due.errors))
 
@@ -31,7 +31,7 @@ class ClaimBatch:
 class ClaimQueue:
     """The records of one sweep, in the order of their claims.
 
-    :param low: so few waiting is the time to claim more.
+    :param low: with this many waiting, or fewer, more are claimed.
     """
 
     def __init__(self, low: int) -> None:
@@ -43,7 +43,7 @@ class ClaimQueue:
         self._is_closed = False
 
     def add(self, token: str, polls: list[Due]) -> None:
-        """One more claim."""
+        """Add the records of one more claim."""
         batch = ClaimBatch(token, len(polls))
         self.batches.append(batch)
         self._waiting.extend((batch, due) for due in polls)
@@ -52,7 +52,7 @@ class ClaimQueue:
         self._has_more.set()
 
     async def get(self) -> tuple[ClaimBatch, Due] | None:
-        """The next record; waits for one. None: no more will come."""
+        """Return the next record, waiting for one; None after :meth:`close`."""
         while not self._waiting:
             if self._is_closed:
                 return None
@@ -65,19 +65,19 @@ class ClaimQueue:
         return taken
 
     async def wait_until_low(self, seconds: float) -> bool:
-        """Wait until it does. False: not within so many seconds."""
+        """Wait until few records are waiting; return False if that takes longer than ``seconds``."""
         if not self._is_low.is_set() and seconds > 0:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._is_low.wait(), seconds)
         return self._is_low.is_set()
 
     def close(self) -> None:
-        """What is waiting is still handed out, and then the workers go."""
+        """Accept no more claims: waiting records are still handed out, then ``get`` returns None."""
         self._is_closed = True
         self._has_more.set()
 
     def drain(self) -> list[tuple[ClaimBatch, Due]]:
-        """What nobody took in time."""
+        """Remove and return the records that no worker has taken."""
         left = list(self._waiting)
         self._waiting.clear()
         return left

@@ -1,4 +1,4 @@
-"""What a status check means for a record. Pure."""
+"""Decide what a status check means for a record. Pure."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from mulequeue.ledger import Due
 
 ERROR_FIRST_SECONDS, ERROR_CEILING_SECONDS = 2.0, 60.0
 BACKSTOP_FACTOR, BACKSTOP_CEILING_SECONDS = 6, 60.0
-"""How much rarer status checks are while webhooks come, and how rare at most."""
+"""Factor by which intervals are longer while webhooks arrive, and the longest such interval."""
 
 
 class PollAgain(NamedTuple):
-    """Look at it later."""
+    """Check it again later."""
 
     due: float
     errors: int = 0
@@ -28,7 +28,7 @@ class PollAgain(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Terminal:
-    """It is over."""
+    """It has ended."""
 
     status: str
     answer: dict[str, Any]
@@ -44,12 +44,12 @@ def decide(
     has_webhooks: bool = False,
     poll_plan: PollPlan | None = None,
 ) -> PollAgain | Terminal:
-    """What a status check means for a record. Pure.
+    """Return what a status check means for a record.
 
     :param now: unix seconds. :param chance: a random number in [0, 1).
     :param grace_seconds: how long after submission a 404 means "not visible yet".
-    :param has_webhooks: they come for its profile, so checks are only the backstop.
-    :param poll_plan: learned from earlier generations of its model, if enough of them are known.
+    :param has_webhooks: webhooks arrive for its profile, so checks are only the fallback.
+    :param poll_plan: fitted to earlier generations of its model, if enough of them are known.
     """
     if isinstance(found, TaskReply):
         return _decide_on_reply(due, found, now, chance, has_webhooks, poll_plan)
@@ -92,5 +92,5 @@ def _decide_on_reply(
 
 
 def _is_adopted(due: Due) -> bool:
-    """Nobody saw it begin, so nobody knows its age: its id came with the record."""
+    """Return whether its age is unknown, because another program created it."""
     return due.submitted == due.started

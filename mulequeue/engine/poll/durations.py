@@ -1,7 +1,7 @@
-"""What one process knows of how long generations live: read from the ledger now and then.
+"""Cache poll plans per process, fitted to the durations in the ledger.
 
-Nothing waits for it. What is asked for the first time, or is half a minute old, is read in the
-background, and until then the former cadence stands, or the model's own.
+No caller waits. A plan that is missing or older than 30 s is read in the background; until then the old
+plan applies, or the model's own schedule.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ REFRESH_SECONDS = 30.0
 
 
 class DurationCache:
-    """To be used on one process' event loop."""
+    """The poll plans of one process; use it on its event loop."""
 
     def __init__(self, ctx: WorkerContext) -> None:
         self._ctx = ctx
@@ -31,16 +31,16 @@ class DurationCache:
 
     @classmethod
     def of(cls, ctx: WorkerContext) -> DurationCache:
-        """The one of this process; call it on the loop."""
+        """Return the cache of this process; call it on the loop."""
         found: DurationCache | None = ctx.state.get("durations")
         if found is None:
             found = ctx.state["durations"] = cls(ctx)
         return found
 
     def plan(self, path: str) -> PollPlan | None:
-        """The cadence of an api_path (without ``/vendors/``).
+        """Return the poll plan of an api_path (without ``/vendors/``).
 
-        :returns: None while too little is known, or where ``mulequeue_learn_cadence`` is off.
+        :returns: None while too few durations are known, or if ``mulequeue_learn_cadence`` is off.
         """
         if self._loop.time() >= self._refresh_at.get(path, 0.0):
             self._refresh(path)
@@ -54,22 +54,22 @@ class DurationCache:
             task.add_done_callback(self._background.discard)
 
     async def _read(self, path: str) -> None:
-        with suppress(RedisError):  # who needs the ledger meets it, and says so
+        with suppress(RedisError):  # callers that need the ledger log it
             self._plans[path] = await self._ctx.call(self._fit, path)
 
     def _fit(self, path: str) -> PollPlan | None:
-        """In the ledger's thread: a plan is a millisecond's work."""
+        """Read and fit, in the ledger's thread."""
         model = catalog.find(f"/vendors/{path}")
         return fit(self._ctx.ledger.queries.durations(path), model.schedule)
 
 
 def first_wait(ctx: WorkerContext, plan: GenerationRequest, chance: float) -> float:
-    """Seconds from a generation's submission to its first check; call it on the loop.
+    """Return the seconds from a generation's submission to its first check; call it on the loop.
 
     :param chance: a random number in [0, 1).
     """
     own = plan.schedule.seconds(0, chance)
     poll_plan = None if plan.interval is not None else DurationCache.of(ctx).plan(plan.path)
     wait = None if poll_plan is None else poll_plan.seconds(0.0, chance)
-    # Its deadline is looked at by a check: one that may wait less is not looked at later.
+    # A check enforces the deadline, so the first one is not later than the deadline.
     return own if wait is None else min(wait, max(own, plan.max_wait_seconds))

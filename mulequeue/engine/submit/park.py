@@ -1,4 +1,4 @@
-"""The signature that a task leaves behind when it parks: itself, to be sent again."""
+"""Build the signature that re-enqueues a parked task."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from mulequeue.engine.display import format_args
 
 MARKER = "mulequeue_epoch"
 
-# What follows a generation is worth waiting for the broker: Celery's default gives up after 0.6 s.
+# A paid generation's follow-up waits longer for the broker: Celery's default gives up after 0.6 s.
 _RETRY_POLICY = {"max_retries": 60, "interval_start": 0.2, "interval_step": 0.2, "interval_max": 2}
 
 
 class Parked(Ignore):  # type: ignore[misc]  # Celery publishes no types
-    """This delivery ends here: its generation was submitted and is waited for.
+    """Raised to end a delivery whose generation was submitted.
 
-    :param model: its name; it reaches the worker's main process, which tells it to Flower.
+    :param model: its name; the worker's main process adds it to an event for Flower.
     """
 
     def __init__(self, model: str) -> None:
@@ -27,24 +27,24 @@ class Parked(Ignore):  # type: ignore[misc]  # Celery publishes no types
 
 
 def marker_of(request: Any) -> str:
-    """The epoch that a wake wrote into this message, or empty for a message from the user."""
+    """Return the epoch that a wake wrote into this message, or an empty text for a user's message."""
     return str((request.headers or {}).get(MARKER) or "")
 
 
 def is_new(request: Any) -> bool:
-    """Whether the message comes from the user: what a wake sends was checked when it was new."""
+    """Return whether the user sent the message: the input of a woken one was checked before."""
     return not marker_of(request)
 
 
 def parked_signature(
     task: Any, *, queue: str | None, epoch: str, args: Sequence[Any] | None = None
 ) -> dict[str, Any]:
-    """The message of the running task as a signature: same id, chain, chord, links and stamps.
+    """Return the running task's message as a signature: same id, chain, chord, links and stamps.
 
     :param queue: where a wake publishes it; None: where this message came from. (The exchange and
-        routing key it came by would win over a queue that is set later.)
-    :param epoch: marks every message made of it.
-    :param args: other positional arguments; the input is dropped once it was sent.
+        routing key of the message would override a queue that is set later.)
+    :param epoch: marks every message made from the signature.
+    :param args: other positional arguments; the input is dropped after it was sent.
     """
     request = task.request
     headers = {**(request.headers or {}), MARKER: epoch}
@@ -55,7 +55,7 @@ def parked_signature(
     options.pop("eta", None)
     shown = request.get("argsrepr")
     if shown and shown != format_args(task.name, signature["args"], signature["kwargs"]):
-        # The prompt goes with the input; what Flower shows of the task stays as it was.
+        # The prompt is dropped with the input; Flower keeps showing the original line.
         options["argsrepr"] = shown
     chain = options.get("chain") or []
     for follower in [*chain[-1:], *(options.get("link") or []), options.get("chord")]:
