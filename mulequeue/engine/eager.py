@@ -1,4 +1,4 @@
-"""``generate`` called directly or eagerly: it waits in line, without Redis."""
+"""Run ``generate`` when it is called directly or eagerly: wait for the outcome, without Redis."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from mulequeue.settings import Settings
 def generate_inline(
     plan: GenerationRequest, settings: Settings, *, task_id: str, remote_id: str | None = None
 ) -> Outcome:
-    """Submit and wait. A create request is sent once; only one that was not created is repeated.
+    """Submit and wait. The create request is repeated only if the API did not create a generation.
 
-    :param remote_id: of a generation that exists already: only wait for it.
+    :param remote_id: of a generation that exists already: no create request is sent.
     :raises InputError: the input cannot be sent.
     """
     if remote_id is not None:

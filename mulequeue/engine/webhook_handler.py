@@ -1,12 +1,12 @@
-"""MuleRouter's webhooks: verify, settle, wake. Status checks stay as the backstop.
+"""Handle MuleRouter's webhooks: verify, settle, wake. Status checks remain as the fallback.
 
-Framework-free: a view hands over the headers and the raw body, and answers with what comes back::
+Independent of web frameworks: a view passes the headers and the raw body, and sends the reply::
 
     reply = webhooks.handle(request.headers, request.body)
     return Response(reply.text, status=reply.status_code)
 
-It never calls the API. An event that comes before the id was recorded is kept for an hour; one that
-comes again, or after a status check, changes nothing.
+It never calls the API. An event that arrives before the id is recorded is kept for an hour. A repeated
+event, or one that arrives after a status check, changes nothing.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ _MAX_ID_CHARACTERS = 200
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the view answers."""
+    """The response of the view."""
 
     status_code: int
-    """200: taken, or seen before. 4xx: refused, nothing changed. 503: let the API send it again."""
+    """200: accepted, or seen before. 4xx: rejected, nothing changed. 503: the API sends it again."""
     text: str
 
 
 class Refused(Exception):
-    """The request is not an event of ours."""
+    """The request is not an event for this fleet."""
 
     def __init__(self, status_code: int, text: str) -> None:
         super().__init__(text)
@@ -56,10 +56,10 @@ class Refused(Exception):
 def handle(
     headers: Mapping[str, str], body: bytes, *, app: Any = None, now: float | None = None
 ) -> Reply:
-    """Take one webhook; never raises for anything that is in the request.
+    """Handle one webhook. The content of the request raises no exception.
 
     :param headers: of the request.
-    :param body: exactly as it arrived; a view need not read more than ``MAX_BODY_BYTES + 1``.
+    :param body: the raw bytes; a view need not read more than ``MAX_BODY_BYTES + 1``.
     :param app: the Celery app; None: the current one.
     :param now: unix seconds; None: this machine's clock.
     :raises ConfigurationError: mulequeue's settings are wrong.
@@ -81,7 +81,7 @@ def handle(
 
 
 def settle_early(ctx: WorkerContext, task_id: str, remote_id: str) -> Effects:
-    """Settle with what a webhook told before the id was recorded, if one did.
+    """Settle with the end that a webhook reported before the id was recorded, if there is one.
 
     :returns: no wake if there was none.
     """
@@ -92,7 +92,7 @@ def settle_early(ctx: WorkerContext, task_id: str, remote_id: str) -> Effects:
 def _verified(
     ctx: WorkerContext, headers: Mapping[str, str], body: bytes, now: float
 ) -> dict[str, Any]:
-    """The event, once its sender is known."""
+    """Return the event after its signature is verified."""
     secrets = ctx.settings.webhook_secret
     if not secrets:
         raise Refused(503, "no secret is set: mulequeue_webhook_secret or MULEQUEUE_WEBHOOK_SECRET")
@@ -115,7 +115,7 @@ def _verified(
 
 
 def _take(ctx: WorkerContext, event: dict[str, Any], now: float) -> str:
-    """Do what the event asks for, once; what became of it."""
+    """Process an event once; return the text of the reply."""
     event_id, remote_id, end = event["id"], None, None
     if event["type"].startswith("task."):
         remote_id, end = _end_in(event)
@@ -129,7 +129,7 @@ def _take(ctx: WorkerContext, event: dict[str, Any], now: float) -> str:
         ctx.carry_out(effects).result()
         return "settled" if effects.wakes else "known before"
     if result is EventResult.EARLY:
-        logger.info("a webhook tells of an unknown generation", extra={"remote_id": remote_id})
+        logger.info("a webhook reports an unknown generation", extra={"remote_id": remote_id})
     elif result is EventResult.OTHER and event["type"] == "balance.low":
         logger.warning("the balance of an account is low")
         balance_low.send(sender=ctx.app, event=event)
@@ -137,7 +137,7 @@ def _take(ctx: WorkerContext, event: dict[str, Any], now: float) -> str:
 
 
 def _end_in(event: Mapping[str, Any]) -> tuple[str | None, dict[str, Any] | None]:
-    """The id and the answer of a generation that is over; None twice while it goes on.
+    """Return the id and the answer of a generation that has ended, or None twice if it is active.
 
     An end without a file is left to a status check: the event may be shorter than the answer.
     """
@@ -156,7 +156,7 @@ def _end_in(event: Mapping[str, Any]) -> tuple[str | None, dict[str, Any] | None
 def _settle(
     ctx: WorkerContext, task_id: str, remote_id: str, end: Mapping[str, Any], now: float
 ) -> Effects:
-    """Write the outcome of the generation that the record waits for."""
+    """Write the outcome if the record is generating this id."""
     record = ctx.ledger.queries.record(task_id)
     if record is None:
         return Effects()
@@ -169,7 +169,7 @@ def _settle(
     )
     if effects.wakes:
         extra = {"task_id": task_id, "remote_id": remote_id, "status": status}
-        logger.info("generation finished, told by webhook", extra=extra)
+        logger.info("generation finished, reported by webhook", extra=extra)
     return effects
 
 

@@ -1,4 +1,4 @@
-"""A client of the ledger's Redis, by whatever way it is reached."""
+"""Create the client of the ledger's Redis."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _SENTINEL = ("redis+sentinel", "rediss+sentinel")
 
 
 def connect(url: str) -> Redis:
-    """A client whose commands may be repeated once the connection is back.
+    """Return a client that repeats a command after a lost connection.
 
-    Every script may be run twice with the same tokens, so a lost answer does no harm.
+    Every script may run twice with the same tokens, so a lost answer does no harm.
 
     :param url: ``redis://``, ``rediss://`` (TLS), ``redis+socket://`` or ``unix://`` (a path), or
         ``redis+sentinel://[user:password@]host:port,host:port/master[/database]`` (``rediss+…``:
         over TLS; ``?sentinel_password=…`` for the sentinels' own).
-    :raises ConfigurationError: a URL that none of these is.
+    :raises ConfigurationError: the URL has none of these forms.
     """
     options: dict[str, Any] = {
         "socket_connect_timeout": 3,
@@ -52,7 +52,7 @@ def connect(url: str) -> Redis:
 
 
 def _as_redis_py_reads_it(url: str) -> str:
-    """Celery has other words for a socket and for ``ssl_cert_reqs``."""
+    """Translate Celery's forms of a socket and of ``ssl_cert_reqs`` for redis-py."""
     url = url.replace("redis+socket://", "unix://", 1).replace("virtual_host=", "db=")
     return re.sub(r"(?<=ssl_cert_reqs=)(?:CERT_)?(\w+)", lambda found: found[1].lower(), url)
 

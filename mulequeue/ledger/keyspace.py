@@ -11,7 +11,7 @@ from mulequeue.ledger.scripts import source
 
 
 class Keyspace:
-    """What the parts of a ledger share. The arguments are described at ``Ledger``."""
+    """The Redis client, prefix and scripts that the parts of a ledger share; see ``Ledger``."""
 
     def __init__(
         self, redis: Redis, fleet: str, *, clock: Callable[[], float] | None = None

@@ -1,4 +1,4 @@
-"""A client of the ledger's Redis for those who only want to know whether it answers."""
+"""Create a client that finds out quickly whether the ledger's Redis answers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mulequeue.ledger.connection import connect
 
 
 def probe_connection(url: str, seconds: float) -> Redis:
-    """A client that asks once and waits so long at most for a connection, and for an answer.
+    """Return a client that tries once and waits at most ``seconds`` for a connection and for an answer.
 
     :raises ConfigurationError: as :func:`mulequeue.ledger.connect`.
     """

@@ -1,4 +1,4 @@
-"""A record as Python sees it, and the outcome made of it."""
+"""Read records, and build outcomes from them."""
 
 from __future__ import annotations
 
@@ -29,55 +29,55 @@ _TEXTS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """What the ledger keeps of one generation. Times are unix seconds of Redis' clock."""
+    """The ledger's record of one generation. Times are unix seconds of Redis' clock."""
 
     task_id: str
-    """The Celery task id of ``generate``: its name."""
+    """The Celery task id of ``generate``; it names the record."""
     state: str
     """``waiting``, ``submitting``, ``generating``, ``settled``, ``delivering`` or ``delivered``."""
     status: str | None = None
     """The outcome's status, once there is one."""
     epoch: str = ""
-    """Of the message that may act on it; a later message of the same id has another."""
+    """Only messages of this epoch may act on the record."""
     profile: str = "default"
     model: str | None = None
     """``vendor/model[/action]``; None for a path that the catalog does not know."""
     label: str = ""
-    """The first characters of the prompt, for people."""
+    """The first characters of the prompt, for display."""
     path: str = ""
     """The api_path without ``/vendors/``."""
     kind: str | None = None
     base_url: str | None = None
     batch: str | None = None
-    """The batch it counts in."""
+    """The batch that counts it."""
     remote_id: str | None = None
     """The API's id of the generation."""
     late_remote_id: str | None = None
-    """An id that arrived after something else was delivered: paid, and to be taken up with resume."""
+    """An id that arrived after another outcome was delivered: it is paid; ``resume`` continues it."""
     interval: float | None = None
     """The fixed poll interval the caller asked for, seconds."""
     polls: int = 0
     """Status checks so far."""
     errors: int = 0
-    """Status checks in a row that told nothing."""
+    """Failed status checks in a row."""
     deliveries: int = 0
-    """How often its outcome was handed on, or tried to be."""
+    """Attempts to deliver its outcome."""
     created: float = 0.0
-    """Its message came to a worker for the first time."""
+    """When its message first reached a worker."""
     submitted: float | None = None
-    """The create request was about to leave."""
+    """Just before the create request was sent."""
     started: float | None = None
-    """Its id was known; the deadline counts from here."""
+    """When its id was recorded; the deadline counts from here."""
     finished: float | None = None
-    """Its outcome was known."""
+    """When its outcome was recorded."""
     deadline: float | None = None
-    """From then on a status check that says still active makes it ``timed_out``."""
+    """A status check after this time that finds it active settles it as ``timed_out``."""
     poisoned: bool = False
-    """Handing it on failed so often that its outcome became a failure."""
+    """Delivering its outcome failed so often that the outcome became a failure."""
     abandoned: bool = False
-    """Handing on even that failure did not work; the record is kept."""
+    """Delivering that failure failed too; the record is kept."""
     answer: Mapping[str, Any] = field(default_factory=dict)
-    """What the API answered at the end: assets, error, created_at, updated_at, extra, kind."""
+    """The API's final answer: assets, error, created_at, updated_at, extra, kind."""
     files: tuple[File, ...] = ()
 
     @property
@@ -96,7 +96,7 @@ _INTS = ("polls", "errors", "deliveries")
 def read_record(
     task_id: str, fields: Mapping[str, str], answer: bytes | str | None, files: bytes | str | None
 ) -> Record:
-    """The record of those hash fields, the JSON of the answer and of the files."""
+    """Return the record of those hash fields, and the JSON of the answer and of the files."""
     known: dict[str, Any] = {
         key: value
         for key, value in fields.items()
@@ -119,7 +119,7 @@ def read_record(
 
 
 def outcome_of(record: Record) -> Outcome:
-    """What the generation came to: a pure function of the record."""
+    """Return the outcome: a pure function of the record."""
     if record.status is None:
         raise ValueError(f"task {record.task_id} is still {record.state}")
     answer = record.answer
@@ -174,7 +174,7 @@ def _error_of(record: Record) -> ErrorInfo | None:
 
 
 def iso(at: float | None) -> str | None:
-    """ISO-8601 in UTC with milliseconds, of unix seconds."""
+    """Return unix seconds as ISO-8601 in UTC with milliseconds."""
     if at is None:
         return None
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

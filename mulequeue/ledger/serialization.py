@@ -1,7 +1,8 @@
-"""Signatures as the ledger keeps them: kombu's JSON, compressed against the words they share.
+"""Serialize signatures for the ledger: kombu's JSON, deflated with a preset dictionary.
 
-kombu's JSON, because plain JSON fails on the datetimes and UUIDs that stamps and headers may hold.
-Compressed, because ten thousand parked signatures lie in Redis' memory: 0.25 KiB instead of 1.4 KiB.
+kombu's JSON, because plain JSON fails on the datetimes and UUIDs that stamps and headers may contain.
+A dictionary, because ten thousand parked signatures are in Redis' memory: a parked ``generate`` takes
+160 to 240 bytes of 1,000 to 1,500; zlib without the dictionary takes 460 to 570.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from typing import Any, cast
 
 from kombu.utils import json
 
-# The likeliest last: what is nearest costs least. Stays as it is once it was released: records of
-# today are read by the versions of tomorrow.
+# The most frequent text is last: a near match costs the fewest bits. Never change it: later versions
+# read the records of earlier ones.
 _WORDS_1 = (
     b'mulequeue.generate_frommulequeue.adoptmulequeue.gather, "use": "image", "index": 0, '
     b'"profile": "default", "max_wait": , "poll_interval": , "path": "/vendors/", "storage": '
@@ -41,14 +42,17 @@ _WORDS_1 = (
 
 
 def pack(signature: dict[str, Any]) -> bytes:
-    """The bytes of a signature."""
+    """Return the bytes of a signature."""
     compressor = zlib.compressobj(level=9, wbits=-15, zdict=_WORDS_1)
     data = json.dumps(dict(signature)).encode()
     return b"1" + compressor.compress(data) + compressor.flush()
 
 
 def unpack(blob: bytes) -> dict[str, Any]:
-    """The reverse of :func:`pack`. Raises ValueError on bytes of an unknown version."""
+    """Return the signature that :func:`pack` was given.
+
+    :raises ValueError: the bytes are of an unknown version.
+    """
     if blob[:1] != b"1":
         raise ValueError(f"a parked signature of an unknown version: {blob[:1]!r}")
     data = zlib.decompressobj(wbits=-15, zdict=_WORDS_1).decompress(blob[1:])

@@ -54,7 +54,7 @@ class Effects:
 
 
 class Action(StrEnum):
-    """What a delivery of ``generate`` has to do."""
+    """The next step of a delivery of ``generate``."""
 
     SUBMIT = "submit"
     """The intent is written: send the create request."""
@@ -75,7 +75,7 @@ class Action(StrEnum):
 
 
 class RecordIdResult(StrEnum):
-    """What recording a paid id did."""
+    """The result of recording a paid id."""
 
     GENERATING = "generating"
     KNOWN = "known"
@@ -86,7 +86,7 @@ class RecordIdResult(StrEnum):
 
 
 class LeaseResult(StrEnum):
-    """Whether an attempt of a download or notification may run."""
+    """The permission of an attempt of a download or notification."""
 
     RUN = "run"
     DONE = "done"
@@ -94,7 +94,7 @@ class LeaseResult(StrEnum):
 
 
 class EventResult(StrEnum):
-    """What recording a webhook event found."""
+    """The result of recording a webhook event."""
 
     KNOWN = "known"
     """It ends a generation of this fleet."""

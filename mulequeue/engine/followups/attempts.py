@@ -1,7 +1,7 @@
-"""Downloads and notifications: one lease each, held while they run and between their attempts.
+"""Run downloads and notifications under a lease, which is kept between their attempts.
 
-The lease lies in the same due index as the generations, so a dead worker's transfer is re-enqueued
-on any broker, and waiting for the next attempt takes neither a slot nor a countdown message.
+The lease is in the same due index as the generations, so the transfer of a killed worker is re-enqueued
+on any broker, and waiting for the next attempt needs neither a worker slot nor a countdown message.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ MAX_ATTEMPTS = 50
 MAX_UNEXPECTED_ERRORS = 5
 HEARTBEAT_SECONDS = 6.0
 _RUN = "mulequeue_transfer"
-# Not with the deadlines: a Redis that does not answer would hold them up.
+# Apart from the deadlines, which a Redis that does not answer would delay.
 _leases = Timers("mulequeue-leases")
 
 
 class Heartbeat:
-    """Keeps a transfer's lease while the block runs.
+    """Renews a transfer's lease while the block runs.
 
     :param seconds: between two renewals.
     """
@@ -70,11 +70,11 @@ def transfer(
     delays: Sequence[float],
     most_seconds: float,
 ) -> T:
-    """One delivery of a transferring task: run an attempt, or leave it to the ledger.
+    """Handle one delivery of a leased task: run an attempt, or leave it to the ledger.
 
     :param delays: seconds between attempts; the last one repeats.
-    :param most_seconds: after this long since the first attempt it is given up.
-    :raises Ignore: somebody else has it, it is done, or it is tried again later.
+    :param most_seconds: it is given up when this time has passed since the first attempt.
+    :raises Ignore: another worker has it, it is done, or it is retried later.
     :raises TransferError: it is given up.
     """
     ctx = worker_context(task.app)
@@ -109,10 +109,10 @@ def transfer(
 
 
 def _final_error(exc: Exception, number: int, *, is_late: bool) -> Exception | None:
-    """What it is given up with; None: another attempt makes sense.
+    """Return the error to give up with, or None to retry.
 
-    An error nobody foresaw (a full disk, Redis away, a defect) gets some attempts too: raised here
-    it would fail the chord for good.
+    An unexpected error (a full disk, Redis unavailable, a defect) is retried too: raised here it would
+    fail the chord permanently.
     """
     if isinstance(exc, TransferError):
         return exc if not exc.retryable or number >= MAX_ATTEMPTS or is_late else None
@@ -128,20 +128,21 @@ def _final_error(exc: Exception, number: int, *, is_late: bool) -> Exception | N
 def _try_again(ctx: WorkerContext, task_id: str, run: str, delay: float) -> None:
     try:
         ctx.carry_out(ctx.ledger.leases.retry(task_id, run, delay)).result()
-    except RedisError as exc:  # the lease lapses, and then it is woken
+    except RedisError as exc:  # the task is woken when the lease lapses
         ctx.redis_availability.mark_down(exc)
 
 
 def _own_queue(task: Any) -> str | None:
-    """The queue this message came from; Celery's own rules find it when it is not known."""
+    """Return the queue that this message came from; None: Celery's routing finds it."""
     info = task.request.delivery_info or {}
     return info.get("routing_key") if info.get("exchange") in ("", None) else None
 
 
 def on_end(task: Any, exc: BaseException | None = None) -> None:
-    """Called by Celery after it dispatched what follows: repeated messages are ignored now.
+    """End the lease, so that repeated messages are ignored. Celery calls this after it dispatched what
+    follows the task.
 
-    A failure that is not our own verdict leaves the lease, so that it is done again.
+    After an error of another kind the lease stays, so that the task is repeated.
     """
     run = getattr(task.request, _RUN, None)
     if run is None or not (exc is None or isinstance(exc, MuleQueueError)):

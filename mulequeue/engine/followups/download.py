@@ -1,4 +1,4 @@
-"""The task ``download``, and taking an asset over into the next input."""
+"""The task ``download``, and the insertion of an asset into the next input."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MAX_SECONDS = 24 * 3600.0
 def download(
     task: Any, value: Mapping[str, Any], *, storage: str | None, path: str | None
 ) -> dict[str, Any]:
-    """What one delivery of ``download`` does."""
+    """Handle one delivery of ``download``."""
     if task.request.called_directly or task.request.is_eager:
         if not _is_good(value):
             return dict(value)
@@ -57,14 +57,14 @@ def download(
     except MuleQueueError as exc:
         if not is_reference(value):
             raise
-        # One lost file must not fail the chord of a thousand.
+        # A missing file must not fail the chord of a whole batch.
         logger.error("a file could not be stored: %s", exc, extra={"task_id": value["task_id"]})
         ctx.ledger.generations.record_files(value["task_id"], ())
         return {**dict(value), "files": [], "error": str(exc)}
 
 
 def _is_good(value: Any) -> bool:
-    """Whether it has something to be stored; an outcome that did not succeed passes through.
+    """Return whether it has assets to store; an outcome that did not succeed passes through.
 
     :raises InputError: it is no outcome.
     """
@@ -74,7 +74,7 @@ def _is_good(value: Any) -> bool:
 
 
 def reference(outcome: Outcome, files: tuple[File, ...]) -> dict[str, Any]:
-    """The short form that members of a batch return."""
+    """Return the short form that members of a batch return."""
     return {
         "task_id": outcome.task_id,
         "status": outcome.status,
@@ -83,7 +83,7 @@ def reference(outcome: Outcome, files: tuple[File, ...]) -> dict[str, Any]:
 
 
 def read_outcome(app: Any, value: Mapping[str, Any]) -> Outcome:
-    """The whole outcome; of a member's short form it is read from the ledger.
+    """Return the full outcome; for a member's short form, read it from the ledger.
 
     :raises InputError: the ledger no longer has it.
     """
@@ -111,7 +111,7 @@ def _store(
 
 
 def _refresh_assets(outcome: Outcome, settings: Settings) -> Outcome | None:
-    """The outcome with the URLs the API gives out now, or None."""
+    """Return the outcome with fresh URLs from the API, or None."""
     if outcome.api_path is None or outcome.remote_id is None:
         return None
     found = status_checks.fetch_once(
@@ -126,7 +126,7 @@ def _refresh_assets(outcome: Outcome, settings: Settings) -> Outcome | None:
 def with_asset(
     task: Any, previous: Mapping[str, Any], input: Any, *, use: str, index: int
 ) -> dict[str, Any]:
-    """The input with an asset of the previous outcome in it.
+    """Return the input with an asset of the previous outcome inserted.
 
     :raises InputError: there is no such asset, or the input is no object.
     """

@@ -19,7 +19,7 @@ DELAYS_SECONDS = (5, 15, 60, 300, 900, 1800, 3600)
 
 
 def notify(task: Any, value: Any, target: str) -> Any:
-    """What one delivery of ``notify`` does."""
+    """Handle one delivery of ``notify``."""
     if task.request.called_directly or task.request.is_eager:
         settings = Settings.load(task.app)
         check_target(target, settings)
@@ -43,7 +43,7 @@ def notify(task: Any, value: Any, target: str) -> Any:
 
 
 def _content(app: Any, value: Any) -> Any:
-    """What is told: an outcome, or the short forms of a batch's members."""
+    """Return the content: an outcome, or the short forms of a batch's members."""
     if isinstance(value, str):
         return _of_task(app, value)
     if isinstance(value, Mapping) and is_outcome(value):
@@ -51,13 +51,12 @@ def _content(app: Any, value: Any) -> Any:
     if isinstance(value, (list, tuple)) and all(is_outcome(item) for item in value):
         return list(value)
     raise InputError(
-        "notify tells of an outcome, a list of outcomes, or a task id; it got "
-        f"{type(value).__name__}."
+        f"notify needs an outcome, a list of outcomes, or a task id; it got {type(value).__name__}."
     )
 
 
 def _of_task(app: Any, task_id: str) -> dict[str, Any]:
-    """What is known of a task that failed (``link_error`` gives its id)."""
+    """Return the outcome or the error of a task that failed (``link_error`` passes its id)."""
     ledger = worker_context(app).ledger
     record = ledger.queries.record(task_id)
     if record is not None and record.status is not None:

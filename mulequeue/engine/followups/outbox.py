@@ -1,8 +1,8 @@
-"""What a worker publishes behind a paid generation stands in the ledger before its message leaves.
+"""Record the messages that follow a paid generation in the ledger before a worker publishes them.
 
-A Redis broker hands a message out first and notes only then who has it: a worker that is killed in
-between takes the message along, and with it a picture that was paid. What stands in the ledger is
-published again, and runs once all the same: it is the same task id.
+A Redis broker delivers a message before it records the receiver: if the worker is killed in between, the
+message is lost, and with it a paid picture. A message in the ledger is published again. It still runs
+once, because the task id is the same.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mulequeue.engine.worker_context import WorkerContext, worker_context
 
 logger = logging.getLogger("mulequeue")
 
-# They belong to one call, not to the message.
+# Options of one call, not of the message.
 _NOT_KEPT = ("add_to_parent", "connection", "producer", "publisher", "router")
 
 
@@ -31,7 +31,7 @@ def publish(
     options: Mapping[str, Any],
     send: Callable[..., Any],
 ) -> Any:
-    """Send a message that the ledger expects at a worker.
+    """Record a message in the ledger, then publish it.
 
     :param sender: the running task that publishes it.
     :param options: of ``apply_async``, with the ``task_id``.
@@ -44,16 +44,16 @@ def publish(
     try:
         return send(args, kwargs, **options)
     except OperationalError:
-        raise  # it leaves when it is overdue
+        raise  # it is published when it is overdue
     except Exception:
-        # What keeps this message from being made keeps every repetition too.
+        # An error in this message would occur in every repetition too.
         if is_expected:
             ctx.ledger.leases.forget(task_id)
         raise
 
 
 def applies(task: Any, sender: Any, options: Mapping[str, Any]) -> bool:
-    """Whether a message is looked after: a follower in its own right, and wanted however late.
+    """Return whether a message is recorded: another task than its sender, without a deadline.
 
     :param sender: the running task.
     """
@@ -68,9 +68,9 @@ def applies(task: Any, sender: Any, options: Mapping[str, Any]) -> bool:
 def _signature(
     task: Any, sender: Any, args: Any, kwargs: Any, options: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The message as a signature; outside of its sender it has to name its parent and root.
+    """Return the message as a signature; outside of its sender it has to name its parent and root.
 
-    Marked like a wake, so that its input is judged in a worker and not where it is published again.
+    It is marked like a wake, so that a worker validates its input, not the process that repeats it.
     """
     family = {
         "parent_id": sender.request.id,
@@ -84,7 +84,7 @@ def _signature(
 def _record_expected(
     ctx: WorkerContext, task: Any, signature: dict[str, Any], task_id: str
 ) -> bool:
-    """Whether it stands in the ledger now; it is published in any case."""
+    """Return whether the message is recorded now; it is published in any case."""
     try:
         return call_with_retry(ctx, lambda: ctx.ledger.leases.expect(task_id, task.name, signature))
     except Exception as exc:

@@ -1,4 +1,4 @@
-"""Claim everything that is due, check it on one event loop, write back what came of it."""
+"""Claim the due records, check them on one event loop, and write the results to the ledger."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ from mulequeue.settings import Profile
 logger = logging.getLogger("mulequeue")
 
 SWEEP_SECONDS = 1.0
-"""A sweep holds its worker slot about this long at most."""
+"""A sweep occupies its worker slot for about this long at most."""
 LAST_CLAIM_SECONDS = 0.1
-"""So long before its end a sweep claims nothing more, because it could not check it in time."""
+"""A sweep makes no claim within this time before its end, because it could not check the records."""
 GAP_SECONDS = 0.5
-"""From the start of one sweep to the next: what becomes due meanwhile shares one Celery message.
-After a long one a fifth of it: a poller that is busy could not make up for more."""
+"""Least time from the start of one sweep to the next: records that become due meanwhile share one
+Celery message. After a long sweep the gap is a fifth of this: a busy poller cannot make up for more."""
 STALLED_AFTER_SECONDS = 1.0
-"""A check that outlasts its sweep by so long gives its slot to another one."""
+"""A check that exceeds its sweep by this much no longer counts towards the concurrency limit."""
 SLICE = 250
-"""Write back after so many results, so that one slow check delays nobody."""
+"""Results are written to the ledger in slices of this size, so that a slow check delays no other."""
 CLAIM_AHEAD = 150
-"""So few waiting: the next claim is made while these are checked."""
+"""With this many waiting, or fewer, the next claim is made while they are checked."""
 
 
 class Poller:
-    """The status checks of one process; lives on its event loop."""
+    """The status checks of one process; use it on its event loop."""
 
     def __init__(self, ctx: WorkerContext) -> None:
         self._ctx = ctx
@@ -59,7 +59,7 @@ class Poller:
         self._warned_of = {""}
 
     def _now(self) -> float:
-        """Redis' clock, as the last claim told it."""
+        """Return Redis' clock, by the last claim."""
         return self._loop.time() + self._clock_offset
 
     # -- one sweep -----------------------------------------------------------------------------
@@ -80,18 +80,18 @@ class Poller:
         finally:
             keeper.cancel()
         took = self._loop.time() - began
-        # Behind, it goes on as soon as the tasks that wait for this slot have had their turn.
+        # If records are left, the next sweep starts after the tasks that wait for this worker slot.
         gap = 0.0 if is_behind else max(GAP_SECONDS - took, GAP_SECONDS / 5)
         return await call(ledger.polling.end_sweep, token, gap_seconds=gap, profiles=self._profiles)
 
     async def _keep_lease(self, token: str) -> None:
         while True:
             await asyncio.sleep(1.5)
-            with suppress(RedisError):  # the sweep itself meets it, and says so
+            with suppress(RedisError):  # the sweep logs it
                 await self._ctx.call(self._ledger.polling.renew_sweep, token)
 
     async def _check_due(self, ends: float) -> bool:
-        """Until nothing is due any more, or until ``ends``. Answers whether something is left."""
+        """Check until nothing is due, or until ``ends``; return whether records are left."""
         queue, workers = ClaimQueue(CLAIM_AHEAD), set[asyncio.Task[None]]()
         try:
             is_behind = await self._claim_into(queue, workers, ends)
@@ -100,7 +100,7 @@ class Poller:
         if workers:
             left = max(ends - self._loop.time(), 0.05)
             _, slow = await asyncio.wait(workers, timeout=left)
-            for batch, due in queue.drain():  # not started in time: for the next sweep
+            for batch, due in queue.drain():  # not started in time: the next sweep checks them
                 batch.release(due, self._now())
             for batch in queue.batches:
                 await self._write_back(batch)
@@ -111,7 +111,7 @@ class Poller:
     async def _claim_into(
         self, queue: ClaimQueue, workers: set[asyncio.Task[None]], ends: float
     ) -> bool:
-        """Claim ahead of the workers. Answers whether there was more than time."""
+        """Claim ahead of the workers; return whether the time ended before the due records did."""
         while self._free + len(workers) > 0 and self._loop.time() < ends - LAST_CLAIM_SECONDS:
             claim = await self._claim()
             if claim.polls:
@@ -158,7 +158,7 @@ class Poller:
         except RedisError as exc:
             self._ctx.redis_availability.mark_down(exc)
         except Exception:
-            # What was claimed and not written back is due again when the claim lapses.
+            # Records that were claimed and not written back are due again when the claim lapses.
             logger.exception("a status check broke off")
         finally:
             if queue not in self._left:
@@ -199,21 +199,21 @@ class Poller:
             await self._record_missing_webhook(due.profile, found)
 
     async def _record_missing_webhook(self, profile: str, found: Fetched) -> None:
-        """No webhook told of an end in time: back to the cadence, until the next one comes."""
+        """Return to usual intervals until the next webhook: a check found an end before any webhook did."""
         if profile in self._with_webhooks and isinstance(found, TaskReply):
             self._with_webhooks.discard(profile)
             await self._ctx.call(self._ledger.webhooks.record_missed_webhook, profile)
 
-    # -- what came of it -------------------------------------------------------------------------
+    # -- results ---------------------------------------------------------------------------------
 
     def _finish_later(self, queue: ClaimQueue, slow: set[asyncio.Task[None]]) -> None:
-        """Slow checks go on while the worker slot is free again."""
+        """Continue slow checks in the background, and free the worker slot."""
         task = asyncio.create_task(self._finish(queue, slow))
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
     async def _finish(self, queue: ClaimQueue, slow: set[asyncio.Task[None]]) -> None:
-        """Wait for slow checks, keeping their claims. Those that hang give their slots to others."""
+        """Wait for slow checks and renew their claims; stalled ones stop counting as in progress."""
         while slow:
             _, slow = await asyncio.wait(slow, timeout=STALLED_AFTER_SECONDS)
             if slow and queue not in self._left:
@@ -230,7 +230,7 @@ class Poller:
         self._left.discard(queue)
 
     def _find_stalled(self) -> set[str]:
-        """Profiles whose host does not answer: no more of their checks are begun meanwhile."""
+        """Return the profiles whose host does not answer: no more of their checks are started."""
         batches = (batch for queue in self._left for batch in queue.batches)
         held = Counter(due.profile for batch in batches for due in batch.in_progress.values())
         return {profile for profile, count in held.items() if count >= self._most_hanging}
@@ -281,7 +281,7 @@ def sweep(ctx: WorkerContext, token: str) -> PollMessage | None:
     try:
         message = ctx.run(_sweep(ctx, token))
     except RedisError as exc:
-        # What was claimed is due again when the claims lapse; a watchdog starts the next sweep.
+        # Claimed records are due again when the claims lapse; a watchdog starts the next sweep.
         ctx.redis_availability.mark_down(exc)
         return None
     ctx.redis_availability.mark_up()
