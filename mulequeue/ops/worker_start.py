@@ -1,4 +1,4 @@
-"""Check settings and Redis when a worker is ready, and log what can lose generations."""
+"""Connect the checks at start to Celery's ``worker_ready`` signal."""
 
 from __future__ import annotations
 

@@ -1,10 +1,11 @@
-"""The doctor: looks at everything a fleet stands on, and says what to do about what is wrong.
+"""The doctor: check everything a fleet depends on, and report each fault with its fix.
 
 =======================  =========================================================================
 :mod:`.redis_server`     ``redis``, ``persistence``, ``eviction``, ``clock``, ``broker-eviction``
 :mod:`.workers`          ``broker``, ``workers``, ``task-queue``, ``poll-queue``, ``wake-queue``,
-                         ``worker-clocks``
-:mod:`.stuck_records`    ``polls``, and what of the ledger is stuck
+                         ``download-queue``, ``notify-queue``, ``worker-clocks``
+:mod:`.stuck_records`    ``polls``, ``records``, ``submitting``, ``unknown-keys``,
+                         ``newer-records``, ``retried``, ``given-up``, ``late-ids``
 :mod:`.submissions`      ``submissions``, ``paused``, ``refused``, ``budget``
 :mod:`.account`          ``key``, ``site``, ``former-fingerprints``
 :mod:`.storage_target`   ``storage``, ``storage-path``
@@ -34,8 +35,8 @@ from mulequeue.settings import Settings
 
 __all__ = ["Finding", "examine", "warn_at_start"]
 
-TIMEOUT_SECONDS = 2.5
-"""How long a server may take to answer at all."""
+PROBE_TIMEOUT_SECONDS = 2.5
+"""Time limit for the first answer of Redis and of the broker."""
 
 
 def examine(
@@ -45,28 +46,30 @@ def examine(
     command: str | None = None,
     clock: Callable[[], float] = time.time,
 ) -> list[Finding]:
-    """Look at everything, in some seconds; nothing is paid and nothing left changed. Never raises.
+    """Run all checks, which takes some seconds. Never raises.
 
-    :param settings: None: those of the app, and whether they can be read at all is a finding.
-    :param command: how a worker is started; None: ``celery -A <the app's name> worker``.
-    :param clock: this machine's, unix seconds.
+    The checks cost nothing and leave everything unchanged.
+
+    :param settings: None: load those of the app; a failure to load them becomes a finding.
+    :param command: the command that starts a worker; None: ``celery -A <the app's name> worker``.
+    :param clock: this machine's clock in unix seconds.
     """
     command = command or f"celery -A {app.main or 'proj'} worker"
     try:
         settings = settings or Settings.load(app)
     except ConfigurationError as exc:
-        fix = "Correct it; no worker takes generations until then."
+        fix = "Correct it: until then no worker accepts generations."
         return [of_configuration("settings", exc, fix)]
     except Exception as exc:
-        text = f"The Celery configuration cannot be used: {exc}"
-        return [error("settings", text, "Correct it; no worker starts until then.")]
+        text = f"The Celery configuration cannot be loaded: {exc}"
+        return [error("settings", text, "Correct it: until then no worker starts.")]
     return list(_checks(app, settings, command, clock))
 
 
 def _checks(
     app: Any, settings: Settings, command: str, clock: Callable[[], float]
 ) -> Iterator[Finding]:
-    yield passed("settings", f"The settings of fleet {settings.fleet} can be read.")
+    yield passed("settings", f"The settings of fleet {settings.fleet} are valid.")
     redis, offset = _redis(app, settings, clock)
     yield from redis
     yield from _guard("workers", lambda: _workers(app, settings, offset or 0.0, command))
@@ -78,23 +81,26 @@ def _checks(
     yield from _guard("celery", lambda: examine_celery(app, settings))
 
 
-def _guard(id: str, look: Callable[[], list[Finding]]) -> list[Finding]:
-    """What it finds; that it cannot be looked at is a finding too."""
+def _guard(id: str, check: Callable[[], list[Finding]]) -> list[Finding]:
+    """Run a check, and turn an exception into a finding."""
     try:
-        return look()
+        return check()
     except Exception as exc:
-        text = f"This could not be looked at: {type(exc).__name__}: {exc}"
-        return [error(id, text, "Mend what the error names, then run mulequeue doctor again.")]
+        text = f"This check failed: {type(exc).__name__}: {exc}"
+        return [error(id, text, "Fix the cause that the error names, then run the doctor again.")]
 
 
 def _redis(
     app: Any, settings: Settings, clock: Callable[[], float]
 ) -> tuple[list[Finding], float | None]:
-    """The findings, and how far this machine's clock is ahead; None: Redis does not answer."""
+    """Return the findings and the seconds by which this machine's clock is ahead of Redis' clock.
+
+    The seconds are None if Redis does not answer.
+    """
     url = settings.redis_url
     try:
-        with probe_connection(url, TIMEOUT_SECONDS) as client:
-            offset, took = redis_server.clock_offset(client, clock)
+        with probe_connection(url, PROBE_TIMEOUT_SECONDS) as client:
+            offset, latency = redis_server.clock_offset(client, clock)
             facts = redis_server.read_facts(client)
     except ConfigurationError as exc:
         return [of_configuration("redis", exc)], None
@@ -102,7 +108,7 @@ def _redis(
         setting = setting_name(app, "mulequeue_redis_url")
         return [redis_server.unreachable(url, exc, setting)], None
     return [
-        redis_server.reachable(url, facts, took * 1000),
+        redis_server.reachable(url, facts, latency * 1000),
         redis_server.persistence(facts),
         redis_server.eviction(facts),
         redis_server.clock_skew(offset),
@@ -110,10 +116,10 @@ def _redis(
 
 
 def _workers(app: Any, settings: Settings, offset: float, command: str) -> list[Finding]:
-    broker = workers.broker(app, TIMEOUT_SECONDS)
+    broker = workers.broker(app, PROBE_TIMEOUT_SECONDS)
     if broker.level != "ok":
         return [broker]
-    found = [broker, *redis_server.broker_eviction(app, settings, TIMEOUT_SECONDS)]
+    found = [broker, *redis_server.broker_eviction(app, settings, PROBE_TIMEOUT_SECONDS)]
     seen = workers.survey_workers(app, offset=offset)
     return [*found, *workers.examine_workers(app, settings, seen, command)]
 
@@ -128,5 +134,5 @@ def _records(app: Any, settings: Settings, command: str) -> list[Finding]:
 
 
 def _program(command: str) -> str:
-    """How the program is started, by how a worker is: ``celery -A proj mulequeue``."""
+    """Return the CLI's command for a worker's command: ``celery -A proj mulequeue``."""
     return f"{command.removesuffix(' worker')} mulequeue"

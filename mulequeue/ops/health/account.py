@@ -1,4 +1,4 @@
-"""The API's keys: do they work, and do they belong to the host they are sent to?"""
+"""The API keys: does the API accept them, and do they belong to the host they are sent to?"""
 
 from __future__ import annotations
 
@@ -24,100 +24,102 @@ from mulequeue.settings import SITES, Profile, Settings
 if TYPE_CHECKING:
     from mulequeue.api.results import KeyCheck
 
-TIMEOUT_SECONDS = 10.0
-_KEY_STARTS = {"mulerouter": "sk-mr-", "mulerun": "muk-"}
+KEY_TIMEOUT_SECONDS = 10.0
+_KEY_PREFIXES = {"mulerouter": "sk-mr-", "mulerun": "muk-"}
 _FINGERPRINT = re.compile(r"[0-9a-f]{8}\Z")
 
 
 def examine_account(app: Any, settings: Settings) -> list[Finding]:
-    """Every profile's key is tried, for free: the status of an id that cannot exist is asked for."""
+    """Test every profile's key for free: request the status of an id that cannot exist."""
     try:
         profiles = settings.known_profiles()
     except ConfigurationError as exc:
         return [of_configuration("key", exc)]
     if not profiles:
         return [no_key(app)]
-    found = [finding for profile in profiles if (finding := wrong_site(app, profile))]
-    # A key at the wrong site is refused, which is said already.
-    sensible = [profile for profile in profiles if wrong_site(app, profile) is None]
-    for profile, checked in zip(sensible, check_keys(sensible), strict=True):
+    misplaced = {profile.name: wrong_site(app, profile) for profile in profiles}
+    found = [finding for finding in misplaced.values() if finding is not None]
+    # A key is not sent to the other site: that site would reject it, a second finding for one fault.
+    matching = [profile for profile in profiles if misplaced[profile.name] is None]
+    for profile, checked in zip(matching, check_keys(matching), strict=True):
         found.append(key(app, profile, checked))
-    found += former_fingerprints(app, settings.former_fingerprints)
-    return found
+    return found + former_fingerprints(app, settings.former_fingerprints)
 
 
 def no_key(app: Any) -> Finding:
     return error(
         "key",
         "No API key is set here. Workers need one; a web process does not.",
-        "Set one of these where the workers run, or run mulequeue doctor there:\n"
+        "Set one of these where the workers run, or run the doctor there:\n"
         f"  export MULEROUTER_API_KEY=sk-mr-…\n  {setting_name(app, 'mulequeue_api_key')} = …",
     )
 
 
 def wrong_site(app: Any, profile: Profile) -> Finding | None:
-    """A key that by its first characters belongs to the other site; None: nothing to say."""
+    """Return a finding if the key's prefix belongs to the other site."""
     host = urlsplit(profile.base_url).hostname
-    for site, start in _KEY_STARTS.items():
-        if not profile.api_key.startswith(start):
+    for site, prefix in _KEY_PREFIXES.items():
+        if not profile.api_key.startswith(prefix):
             continue
         others = [urlsplit(url).hostname for name, url in SITES.items() if name != site]
         if host in others:
             return error(
                 "site",
-                f"The key of profile {profile.name} ({start}…) belongs to {site}, but is sent to "
-                f"{host}, which refuses it.",
+                f"The key of profile {profile.name} ({prefix}…) belongs to {site}, but is sent to "
+                f"{host}, which rejects it.",
                 f"Set:\n  {setting_name(app, 'mulequeue_site')} = {site!r}\n"
-                f"or give a key of {host} ({_start_for(host)}…).",
+                f"or use a key of {host} ({_prefix_for(host)}…).",
             )
     return None
 
 
-def _start_for(host: str | None) -> str:
-    return next(_KEY_STARTS[name] for name, url in SITES.items() if urlsplit(url).hostname == host)
+def _prefix_for(host: str | None) -> str:
+    return next(
+        _KEY_PREFIXES[name] for name, url in SITES.items() if urlsplit(url).hostname == host
+    )
 
 
 def check_keys(profiles: Iterable[Profile]) -> list[KeyCheck]:
-    """What the API thinks of each key; all are asked at once."""
+    """Ask the API about each key, all at the same time."""
     from mulequeue.api.status_checks import StatusClient, check_key
 
     path = catalog.all_models()[0].api_path
 
-    async def ask() -> list[KeyCheck]:
-        async with StatusClient(limit=8) as checks:
+    async def check_all() -> list[KeyCheck]:
+        async with StatusClient(limit=8) as client:
             return await asyncio.gather(
                 *(
-                    check_key(checks, profile, path, timeout_seconds=TIMEOUT_SECONDS)
+                    check_key(client, profile, path, timeout_seconds=KEY_TIMEOUT_SECONDS)
                     for profile in profiles
                 )
             )
 
-    return run_blocking(ask)
+    return run_blocking(check_all)
 
 
 def key(app: Any, profile: Profile, checked: KeyCheck) -> Finding:
-    """What a check of a key means."""
+    """Return the finding for one checked key. The key itself is removed from the text."""
     reason = checked.reason.replace(profile.api_key, "…").rstrip(".")
-    whose = f"The key of profile {profile.name}"
     if checked.works:
         host = profile.base_url.partition("://")[2]
-        return passed("key", f"{profile.name} ({profile.fingerprint}) works at {host}")
+        return passed("key", f"{host} accepts the key of {profile.name} ({profile.fingerprint}).")
     if checked.works is None:
         return warning(
             "key",
-            f"{whose} could not be tried at {profile.base_url}: {reason}.",
+            f"The key of profile {profile.name} could not be checked at {profile.base_url}: "
+            f"{reason}.",
             f"Check the address ({setting_name(app, 'mulequeue_base_url')}), the proxy and the network.",
         )
     return error(
         "key",
-        f"{whose} is refused by {profile.base_url}: {reason}.",
+        f"{profile.base_url} rejects the key of profile {profile.name}: {reason}.",
         f"Set {setting_name(app, 'mulequeue_api_key')} to a key from that site's console and restart the "
         "workers:\n  export MULEROUTER_API_KEY=sk-mr-…",
     )
 
 
 def former_fingerprints(app: Any, given: Iterable[str]) -> list[Finding]:
-    """Whether they can be fingerprints at all; what is none is not shown, it may be a key."""
+    """Check the format of each fingerprint. Never show an invalid one, because it may be a key."""
     given = list(given)
     name = setting_name(app, "mulequeue_former_fingerprints")
     if not given:
@@ -126,8 +128,9 @@ def former_fingerprints(app: Any, given: Iterable[str]) -> list[Finding]:
         return [
             error(
                 "former-fingerprints",
-                f"{name} holds something that is no fingerprint (eight characters 0-9, a-f).",
-                "Put the fingerprint there that the doctor or a worker's log names, never a key.",
+                f"{name} holds a value that is not a fingerprint (eight characters 0-9, a-f). It "
+                "matches no generation.",
+                "Set the fingerprint that the doctor or a worker's log shows, never a key.",
             )
         ]
     return [passed("former-fingerprints", f"Former keys: {', '.join(given)}")]

@@ -1,4 +1,4 @@
-"""Celery's own settings, as far as generations depend on them."""
+"""Celery settings that generations depend on."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from mulequeue.ops.health.check_result import Finding, passed, setting_name, war
 from mulequeue.settings import Settings
 
 MAX_COUNTDOWN_SECONDS = 60
-"""Of any message of mulequeue."""
-CELERY_VISIBILITY_SECONDS = 3600
+"""The longest countdown of any message that mulequeue sends."""
+DEFAULT_VISIBILITY_SECONDS = 3600
+"""Celery's default."""
 OUR_CONSUMER = "mulequeue.tasks.consumer:Consumer"
 
 
 def examine_celery(app: Any, settings: Settings) -> list[Finding]:
-    """All of it; nothing is asked over the network."""
+    """Check the settings, without any network access."""
     conf = app.conf
     found = [result_expires(app, conf.result_expires, settings.max_wait_seconds)]
     if driver_of(app) == "redis":
@@ -32,48 +33,63 @@ def examine_celery(app: Any, settings: Settings) -> list[Finding]:
 
 
 def driver_of(app: Any) -> str:
-    """``redis``, ``amqp``, …: what the broker is."""
+    """Return the broker's kind: ``redis``, ``amqp``, …."""
     return str(app.connection_for_write().transport.driver_type)
 
 
 def visibility_timeout(app: Any, given: float | None) -> Finding:
-    """:param given: what ``broker_transport_options`` says; None: Celery's default, an hour."""
-    seconds = CELERY_VISIBILITY_SECONDS if given is None else float(given)
+    """Check that a waiting message is not delivered to a second worker.
+
+    :param given: the option in ``broker_transport_options``; None: Celery's default, an hour.
+    """
+    seconds = DEFAULT_VISIBILITY_SECONDS if given is None else float(given)
     least = 2 * MAX_COUNTDOWN_SECONDS
     if seconds < least:
         return warning(
             "visibility-timeout",
-            f"A message is given to a second worker after {seconds:g} s although the first one is "
-            f"alive; ours wait up to {MAX_COUNTDOWN_SECONDS} s for their time.",
-            f"Set, with the options that are there:\n  {setting_name(app, 'broker_transport_options')} = "
+            f"The broker delivers a message to a second worker after {seconds:g} s. Messages of "
+            f"mulequeue wait in a worker for up to {MAX_COUNTDOWN_SECONDS} s, so a live worker's "
+            "messages can be delivered twice.",
+            f"Add to the existing options:\n  {setting_name(app, 'broker_transport_options')} = "
             f'{{"visibility_timeout": {least}}}',
         )
-    when = f"{seconds / 60:g} min"
-    return passed("visibility-timeout", f"Messages of a dead worker come back after {when}.")
+    minutes = f"{seconds / 60:g} min"
+    return passed(
+        "visibility-timeout", f"A dead worker's messages are redelivered after {minutes}."
+    )
 
 
 def result_expires(app: Any, given: Any, max_wait_seconds: float | None) -> Finding:
-    """:param given: Celery's ``result_expires``: seconds, a timedelta, or None or 0 for never."""
+    """Check that results are kept for at least the longest wait of a generation.
+
+    :param given: Celery's ``result_expires``: seconds, a timedelta, or None or 0 for never.
+    """
     seconds = given.total_seconds() if isinstance(given, timedelta) else given
     longest = min(max_wait_seconds or MAX_WAIT_CEILING_SECONDS, MAX_WAIT_CEILING_SECONDS)
     if seconds and seconds < longest:
         return warning(
             "result-expires",
-            f"Results expire after {seconds / 3600:.3g} h, a generation may take "
-            f"{longest / 3600:.3g} h: a chord that waits for a slow member would lose the others.",
+            f"Results expire after {seconds / 3600:.3g} h, but a generation may take "
+            f"{longest / 3600:.3g} h. A chord that waits for a slow member loses the results of the "
+            "others.",
             f"Set:\n  {setting_name(app, 'result_expires')} = 7 * 24 * 3600",
         )
-    when = f"after {seconds / 86400:.3g} days" if seconds else "never"
-    return passed("result-expires", f"Results expire {when}, after the longest wait.")
+    if not seconds:
+        return passed("result-expires", "Results never expire.")
+    days = f"{seconds / 86400:.3g} days"
+    return passed("result-expires", f"Results expire after {days}, later than the longest wait.")
 
 
 def worker_consumer(app: Any, given: Any, version: str) -> Finding:
-    """:param version: Celery's. 5.7 is the first whose workers end when Redis restarts."""
+    """Check that workers survive a restart of a Redis broker.
+
+    :param version: Celery's version. 5.7 is the first whose workers exit when Redis restarts.
+    """
     if tuple(int(part) for part in version.split(".")[:2]) < (5, 7) or _is_ours(given):
-        return passed("worker-consumer", "Workers go on when Redis comes back.")
+        return passed("worker-consumer", "Workers survive a restart of Redis.")
     return warning(
         "worker-consumer",
-        f"A worker of Celery {version} that holds a message ends when Redis restarts.",
+        f"A worker of Celery {version} that holds a message exits when Redis restarts.",
         f'Set:\n  {setting_name(app, "worker_consumer")} = "{OUR_CONSUMER}"',
     )
 
@@ -88,12 +104,15 @@ def _is_ours(given: Any) -> bool:
 
 
 def prefetch(app: Any, multiplier: int) -> Finding:
-    """:param multiplier: ``worker_prefetch_multiplier``; 0: a worker takes all there is."""
+    """Check how many messages a worker reserves.
+
+    :param multiplier: ``worker_prefetch_multiplier``; 0: no limit.
+    """
     if multiplier == 1:
-        return passed("prefetch", "A worker reserves one message a slot.")
-    many = "every message there is" if multiplier == 0 else f"{multiplier} messages a slot"
+        return passed("prefetch", "A worker reserves one message per slot.")
+    reserved = "all messages in the queue" if multiplier == 0 else f"{multiplier} messages per slot"
     return warning(
         "prefetch",
-        f"A worker reserves {many}; they wait there while another worker is free.",
+        f"A worker reserves {reserved}. They wait for it even while another worker is free.",
         f"Set:\n  {setting_name(app, 'worker_prefetch_multiplier')} = 1",
     )

@@ -1,4 +1,4 @@
-"""What the doctor says of one thing."""
+"""Findings: the results of the doctor's checks."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ Level = Literal["ok", "warning", "error"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at. Holds no secret."""
+    """The result of one check. Contains no secret."""
 
     id: str
-    """What was looked at: a word that stays the same, for scripts."""
+    """The name of the check. It is stable, so that scripts can use it."""
     level: Level
-    """``error``: generations are lost, stand still or fail. ``warning``: they may some day, or it
-    cannot be known."""
+    """``error``: generations are lost, blocked or failing. ``warning``: they may be, or the check
+    could not find out."""
     text: str
-    """How it stands."""
+    """The fact that was found and its consequence."""
     fix: str = ""
-    """What to do about it. Lines that start with two spaces are to be set or typed as they are."""
+    """The remedy. Lines that start with two spaces are commands or settings to copy unchanged."""
 
 
 def passed(id: str, text: str) -> Finding:
@@ -39,24 +39,29 @@ def error(id: str, text: str, fix: str) -> Finding:
 
 
 def of_configuration(id: str, exc: ConfigurationError, fix: str = "") -> Finding:
-    """The error's first sentence is how it stands, the rest is what to do."""
+    """Turn a configuration error into a finding: first sentence as text, the rest as fix."""
     text, _, rest = str(exc).partition(". ")
     return error(id, f"{text.rstrip('.')}.", " ".join(part for part in (fix, rest) if part))
 
 
 def setting_name(app: Any, name: str) -> str:
-    """One of Celery's or mulequeue's settings as this project writes it: ``CELERY_…`` in Django."""
+    """Return a setting's name as this project spells it: ``CELERY_…`` in a Django project."""
     prefix = getattr(app.conf, "prefix", None)
     return f"{prefix}{name}".upper() if prefix else name
 
 
+def error_message(exc: Exception) -> str:
+    """Return an exception's message on one line, without the final full stop."""
+    return " ".join(str(exc).rstrip(".").split()) or type(exc).__name__
+
+
 def format_list(names: list[str], most: int = 3) -> str:
-    """``a, b, c and 4 more``."""
+    """Return ``a, b, c and 4 more``."""
     shown = ", ".join(names[:most])
     left = len(names) - most
     return f"{shown} and {left} more" if left > 0 else shown
 
 
 def format_count(number: int, noun: str) -> str:
-    """``1 worker``, ``2 workers``."""
+    """Return ``1 worker`` or ``2 workers``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,4 +1,4 @@
-"""The ledger's Redis: does it answer, does it keep what it is given, and whose clock is right?"""
+"""The ledger's Redis: its availability, persistence, eviction policy and clock."""
 
 from __future__ import annotations
 
@@ -12,36 +12,39 @@ from redis import Redis
 from redis.exceptions import ResponseError
 
 from mulequeue.ledger.probe import probe_connection
-from mulequeue.ops.health.check_result import Finding, error, passed, warning
+from mulequeue.ops.health.check_result import Finding, error, error_message, passed, warning
 from mulequeue.settings import Settings
 from mulequeue.settings.redis_urls import ledger_url
 
 SKEW_SECONDS = 2.0
-"""A poll message is given up for lost when it is three seconds late."""
-GREAT_SKEW_SECONDS = 60.0
+"""Below the three seconds after which a poll message counts as lost."""
+LARGE_SKEW_SECONDS = 60.0
 
-_NO_AOF = "Turn its append-only file on (appendonly yes)"
+_ENABLE_AOF = "Enable its append-only file (appendonly yes)"
 _TRUST = (
-    "Name the CA of its certificate in ssl_ca_certs. Does that CA lack extensions, such as key usage, "
-    "which Python 3.13 and newer ask for? Issue it anew with them, or set "
+    "Set ssl_ca_certs to the CA of its certificate. If that CA lacks an extension that Python 3.13 and "
+    "newer require, such as key usage, reissue the CA with it, or set "
     '"ssl_exclude_verify_flags": [ssl.VERIFY_X509_STRICT] in broker_use_ssl and redis_backend_use_ssl'
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a Redis says of itself."""
+    """The state of a Redis server."""
 
     info: Mapping[str, Any]
-    """Of the command INFO; empty where it is forbidden."""
+    """The reply to INFO; empty if the server forbids the command."""
     save: str | None
-    """When it makes snapshots, empty: never; None: CONFIG is forbidden, as managed ones do."""
+    """The snapshot schedule; empty: no snapshots; None: CONFIG is forbidden, as on managed servers."""
     cli: str = "redis-cli"
-    """How to reach it from a shell on this machine."""
+    """The command that connects to it from a shell on this machine."""
 
 
 def read_facts(client: Redis) -> Facts:
-    """Ask a Redis. Raises what redis-py raises when it does not answer."""
+    """Read the state of a Redis server.
+
+    :raises redis.RedisError: it does not answer.
+    """
     try:
         info: Mapping[str, Any] = client.info()
     except ResponseError:
@@ -71,83 +74,89 @@ def _cli(options: Mapping[str, Any]) -> str:
 
 
 def unreachable(url: str, exc: Exception, setting: str) -> Finding:
-    """:param setting: how this project spells ``mulequeue_redis_url``."""
-    why = " ".join(str(exc).rstrip(".").split()) or type(exc).__name__
+    """Return the finding for a Redis that cannot be reached.
+
+    :param setting: this project's spelling of ``mulequeue_redis_url``.
+    """
+    why = error_message(exc)
     if "certificate verify failed" in why:
-        return error("redis", f"Redis at {url} is not trusted: {why}.", _TRUST)
+        return error("redis", f"The certificate of Redis at {url} is not trusted: {why}.", _TRUST)
     return error(
         "redis",
-        f"Redis at {url} does not answer: {why}.",
-        f"Start it, or name another one:\n  redis-server --appendonly yes\n  {setting} = "
+        f"Redis at {url} does not answer, so no generation is submitted or checked: {why}.",
+        f"Start it, or set another URL:\n  redis-server --appendonly yes\n  {setting} = "
         '"redis://HOST:6379/0"',
     )
 
 
 def reachable(url: str, facts: Facts, milliseconds: float) -> Finding:
-    """:param milliseconds: how long one command takes."""
+    """:param milliseconds: the duration of one command."""
     version = facts.info.get("redis_version", "")
     return passed("redis", f"Redis {version}, {milliseconds:.1f} ms: {url}")
 
 
 def persistence(facts: Facts) -> Finding:
-    """Whether a restart of Redis forgets generations that are paid."""
-    how = f"  {facts.cli} config set appendonly yes"
+    """Check that generations survive a restart of Redis."""
+    command = f"  {facts.cli} config set appendonly yes"
     if facts.info.get("aof_last_write_status") == "err":
         return error(
             "persistence",
             "Redis cannot write its append-only file.",
-            "Free space on its disk; its log says what is wrong.",
+            "Free space on its disk. Its log shows the cause.",
         )
     if facts.info.get("aof_enabled"):
         return passed("persistence", "Redis keeps its data in an append-only file.")
     if facts.save is None or "aof_enabled" not in facts.info:
         return warning(
             "persistence",
-            "Unknown whether this Redis keeps its data: it has no append-only file that it tells "
-            "of, and does not say more.",
-            f"{_NO_AOF} at whoever runs it, unless they promise durability.",
+            "It is unknown whether this Redis keeps its data: it reports no append-only file and hides "
+            "its configuration.",
+            f"{_ENABLE_AOF} at the service's provider, unless the provider guarantees durability.",
         )
     if facts.save:
         return warning(
             "persistence",
-            "Redis makes snapshots only: a restart forgets what was paid since the last one.",
-            f"{_NO_AOF}, also in redis.conf:\n{how}",
+            "Redis makes snapshots only. A restart loses all generations since the last one, paid or "
+            "not.",
+            f"{_ENABLE_AOF}, also in redis.conf:\n{command}",
         )
     return error(
         "persistence",
-        "Redis keeps nothing: a restart forgets every generation, paid or not.",
-        f"{_NO_AOF}, also in redis.conf:\n{how}",
+        "Redis does not persist its data. A restart loses every generation, paid or not.",
+        f"{_ENABLE_AOF}, also in redis.conf:\n{command}",
     )
 
 
-def eviction(facts: Facts, id: str = "eviction", what: str = "generations") -> Finding:
-    """Whether a full Redis forgets what it holds.
+def eviction(facts: Facts, id: str = "eviction", content: str = "generations") -> Finding:
+    """Check that a full Redis rejects writes instead of deleting keys.
 
-    :param what: that is.
+    :param content: the data that would be deleted.
     """
     policy, limit = facts.info.get("maxmemory_policy"), facts.info.get("maxmemory")
     if policy is None:
         return warning(
             id,
-            f"Unknown whether this Redis forgets {what} when its memory is full: it does not say.",
-            "Set maxmemory-policy to noeviction at whoever runs it.",
+            f"It is unknown whether this Redis deletes {content} when its memory is full: it does not "
+            "report its policy.",
+            "Set maxmemory-policy to noeviction at the service's provider.",
         )
     if policy == "noeviction":
-        return passed(id, f"Redis forgets no {what} when it is full (noeviction).")
+        return passed(id, f"Redis deletes no {content} when its memory is full (noeviction).")
     fix = (
-        "Let it refuse writes instead, also in redis.conf:\n"
+        "Make it reject writes instead, also in redis.conf:\n"
         f"  {facts.cli} config set maxmemory-policy noeviction"
     )
     if not limit:
-        text = f"maxmemory-policy is {policy}: it will forget {what} once maxmemory is set."
+        text = f"Redis will delete {content} once maxmemory is set: maxmemory-policy is {policy}."
         return warning(id, text, fix)
-    return error(id, f"A full Redis forgets {what} ({policy}).", fix)
+    text = f"Redis deletes {content} when its memory is full: maxmemory-policy is {policy}."
+    return error(id, text, fix)
 
 
 def broker_eviction(app: Any, settings: Settings, timeout_seconds: float) -> list[Finding]:
-    """The same of the broker's Redis, or the results', where it is another one than the ledger's.
+    """Check the eviction policy of the broker's or results' Redis, if it is not the ledger's.
 
-    Raises what redis-py raises when it does not answer.
+    :raises redis.RedisError: it does not answer.
     """
     url = ledger_url(app.conf)
     if url is None or _server(url) == _server(settings.redis_url):
@@ -158,13 +167,16 @@ def broker_eviction(app: Any, settings: Settings, timeout_seconds: float) -> lis
 
 
 def _server(url: str) -> str:
-    """Host and port; a socket's path."""
+    """Return host and port, or the path of a socket."""
     parts = urlsplit(url)
     return parts.netloc.rpartition("@")[2] or parts.path
 
 
 def clock_offset(client: Redis, clock: Callable[[], float] = time.time) -> tuple[float, float]:
-    """Seconds this machine's clock is ahead of Redis', and seconds one command takes."""
+    """Measure how far this machine's clock is ahead of Redis' clock, from the fastest of 3 commands.
+
+    :returns: the offset and the duration of one command, both in seconds.
+    """
     samples = []
     for _ in range(3):
         started, before = time.monotonic(), clock()
@@ -176,13 +188,14 @@ def clock_offset(client: Redis, clock: Callable[[], float] = time.time) -> tuple
 
 
 def clock_skew(offset: float) -> Finding:
-    """:param offset: seconds this machine's clock is ahead of Redis'."""
+    """:param offset: the seconds by which this machine's clock is ahead of Redis' clock."""
     if abs(offset) <= SKEW_SECONDS:
-        return passed("clock", f"This machine's clock agrees with Redis' ({offset:+.2f} s).")
+        return passed("clock", f"This machine's clock agrees with Redis' clock ({offset:+.2f} s).")
     side = "ahead of" if offset > 0 else "behind"
-    say = error if abs(offset) > GREAT_SKEW_SECONDS else warning
-    return say(
+    report = error if abs(offset) > LARGE_SKEW_SECONDS else warning
+    return report(
         "clock",
-        f"This machine's clock is {abs(offset):.1f} s {side} that of Redis.",
-        "Let both machines keep time:\n  sudo timedatectl set-ntp true",
+        f"This machine's clock is {abs(offset):.1f} s {side} Redis' clock. Messages that wait here are "
+        "delivered at the wrong time.",
+        "Synchronize the clocks of both machines:\n  sudo timedatectl set-ntp true",
     )

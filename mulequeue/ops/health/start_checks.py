@@ -1,4 +1,4 @@
-"""What a worker says at its start about settings that lose generations."""
+"""Checks that run when a worker starts: settings that can lose generations."""
 
 from __future__ import annotations
 
@@ -7,29 +7,30 @@ import threading
 from typing import Any
 
 from mulequeue.ledger.probe import probe_connection
-from mulequeue.ops.health.celery_settings import driver_of, result_expires, visibility_timeout
+from mulequeue.ops.health.celery_settings import examine_celery
 from mulequeue.ops.health.check_result import Finding
 from mulequeue.ops.health.redis_server import broker_eviction, eviction, persistence, read_facts
 from mulequeue.settings import Settings
 
 logger = logging.getLogger("mulequeue")
 
-TIMEOUT_SECONDS = 2.0
+PROBE_TIMEOUT_SECONDS = 2.0
+_CELERY_CHECKS = ("result-expires", "visibility-timeout")
 
 
 def warn_at_start(app: Any, settings: Settings) -> None:
-    """Log what is wrong with Redis and with Celery's times. Never waits and never raises."""
+    """Check Redis and Celery's times in a thread, and log what is wrong. Never raises."""
     threading.Thread(
         target=_warn, args=(app, settings), name="mulequeue-start", daemon=True
     ).start()
 
 
 def _warn(app: Any, settings: Settings) -> None:
-    for look in (_times, _redis, _broker):
+    for check in (_celery, _redis, _broker):
         try:
-            findings = look(app, settings)
-        except Exception as exc:  # the watchdog says it when Redis does not answer
-            logger.debug("not looked at: %r", exc)
+            findings = check(app, settings)
+        except Exception as exc:  # the watchdog logs that Redis does not answer
+            logger.debug("check at start failed: %r", exc)
             continue
         for finding in findings:
             if finding.level != "ok":
@@ -37,19 +38,15 @@ def _warn(app: Any, settings: Settings) -> None:
                 logger.warning("%s %s (mulequeue doctor)", finding.text, fix)
 
 
-def _times(app: Any, settings: Settings) -> list[Finding]:
-    found = [result_expires(app, app.conf.result_expires, settings.max_wait_seconds)]
-    if driver_of(app) == "redis":
-        options = app.conf.broker_transport_options or {}
-        found.append(visibility_timeout(app, options.get("visibility_timeout")))
-    return found
+def _celery(app: Any, settings: Settings) -> list[Finding]:
+    return [item for item in examine_celery(app, settings) if item.id in _CELERY_CHECKS]
 
 
 def _redis(app: Any, settings: Settings) -> list[Finding]:
-    with probe_connection(settings.redis_url, TIMEOUT_SECONDS) as client:
+    with probe_connection(settings.redis_url, PROBE_TIMEOUT_SECONDS) as client:
         facts = read_facts(client)
     return [persistence(facts), eviction(facts)]
 
 
 def _broker(app: Any, settings: Settings) -> list[Finding]:
-    return broker_eviction(app, settings, TIMEOUT_SECONDS)
+    return broker_eviction(app, settings, PROBE_TIMEOUT_SECONDS)

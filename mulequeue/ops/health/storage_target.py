@@ -1,4 +1,4 @@
-"""Where files go, and whether they can go there."""
+"""The storage of downloaded files and its path template."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from mulequeue.transfer.path_template import check_template
 if TYPE_CHECKING:
     from mulequeue.transfer.storage import Storage
 
-TIMEOUT_SECONDS = 15.0
+WRITE_TIMEOUT_SECONDS = 15.0
 
 
 def storage_path(template: str) -> Finding:
-    """Whether every generation gets a path of its own."""
+    """Check that the template gives each generation a unique path."""
     try:
         check_template(template)
     except ConfigurationError as exc:
@@ -28,40 +28,40 @@ def storage_path(template: str) -> Finding:
 
 
 def storage(app: Any, settings: Settings) -> Finding:
-    """Whether the storage can be written; anything but a folder is written to, and cleaned up."""
+    """Check that the storage is writable. A remote storage gets a test file, which is removed."""
     from mulequeue.transfer.storage import Storage, check_storage
 
     try:
         check_storage(settings.storage, settings.storage_options)
-        place = Storage(settings.storage, settings.storage_options)
+        target = Storage(settings.storage, settings.storage_options)
     except ConfigurationError as exc:
         return of_configuration("storage", exc)
-    shown = place.root if place.is_local else settings.storage
+    shown = target.root if target.is_local else settings.storage
     try:
-        if not place.is_local:
-            _write_within(place, TIMEOUT_SECONDS)
+        if not target.is_local:
+            _write_within(target, WRITE_TIMEOUT_SECONDS)
     except (DownloadError, TimeoutError) as exc:
-        why = str(exc) or f"it does not answer within {TIMEOUT_SECONDS:g} s"
+        why = str(exc) or f"no answer within {WRITE_TIMEOUT_SECONDS:g} s"
         return error(
             "storage",
-            f"The storage {shown} cannot be written: {why.rstrip('.')}.",
+            f"The storage {shown} is not writable, so every download fails: {why.rstrip('.')}.",
             f"Check its name, its credentials and {setting_name(app, 'mulequeue_storage_options')}.",
         )
-    return passed("storage", f"Files go to {shown}")
+    return passed("storage", f"Files are stored in {shown}")
 
 
-def _write_within(place: Storage, seconds: float) -> None:
+def _write_within(target: Storage, seconds: float) -> None:
     pool = ThreadPoolExecutor(1, "mulequeue-doctor")
     try:
-        pool.submit(_write, place).result(seconds)
+        pool.submit(_write, target).result(seconds)
     finally:
         pool.shutdown(wait=False)
 
 
-def _write(place: Storage) -> None:
+def _write(target: Storage) -> None:
     name = f"mulequeue-doctor-{uuid.uuid4().hex}.txt"
-    place.write(name, iter([b"mulequeue doctor was here\n"]))
+    target.write(name, iter([b"Test file of mulequeue doctor.\n"]))
     try:
-        place.fs.rm_file(posixpath.join(place.root, name))
+        target.fs.rm_file(posixpath.join(target.root, name))
     except Exception as exc:
-        raise DownloadError(f"{name} was written and cannot be removed ({exc})") from exc
+        raise DownloadError(f"{name} was written but cannot be removed ({exc})") from exc

@@ -1,4 +1,4 @@
-"""The ledger's records: is anything late, stuck, or waiting for somebody?"""
+"""Records of the ledger that are overdue, stuck, or need an operator."""
 
 from __future__ import annotations
 
@@ -20,22 +20,24 @@ from mulequeue.ops.health.check_result import (
 from mulequeue.settings import Settings
 
 LATE_SECONDS = 10.0
-"""Any worker's watchdog takes up what is overdue before that."""
-MOST = 20_000
-"""Records that are looked at: a few seconds."""
+"""Any worker's watchdog starts a sweep for overdue records before this time."""
+MAX_RECORDS = 20_000
+"""The number of records that are examined, which takes a few seconds."""
 
 
 def examine_records(app: Any, settings: Settings, ledger: Ledger, command: str) -> list[Finding]:
-    """:param command: how a worker of this app is started, without queues."""
+    """Check the due index and the records.
+
+    :param command: the command that starts a worker of this app, without queues.
+    """
     size, head = ledger.queries.overdue()
     now = ledger.queries.now()
-    found = [
-        polls(size, 0.0 if head is None else now - head, f"{command} -Q {settings.poll_queue}")
-    ]
-    seen = list(record_summaries(ledger.queries, MOST))
+    late_seconds = 0.0 if head is None else now - head
+    found = [polls(size, late_seconds, f"{command} -Q {settings.poll_queue}")]
+    seen = list(record_summaries(ledger.queries, MAX_RECORDS))
     try:
         known = {profile.fingerprint for profile in settings.known_profiles()}
-    except Exception:  # said by the check of the keys
+    except Exception:  # the check of the keys reports it
         known = set()
     known.update(settings.former_fingerprints)
     stuck = [
@@ -54,25 +56,28 @@ def examine_records(app: Any, settings: Settings, ledger: Ledger, command: str) 
 
 
 def polls(size: int, late_seconds: float, command: str) -> Finding:
-    """:param size: entries that are to be looked at some time.
+    """Check that due records are polled in time.
+
+    :param size: the number of entries in the due index.
     :param late_seconds: how long the first of them has been overdue.
     """
     if late_seconds > LATE_SECONDS:
         return error(
             "polls",
-            f"The first of {size} due entries is {late_seconds:.0f} s late: nobody polls.",
-            f"Start a worker that has a free slot for the poll queue:\n  {command}",
+            f"The first of {size} entries in the due index is {late_seconds:.0f} s overdue: no worker "
+            "polls.",
+            f"Start a worker with a free slot for the poll queue:\n  {command}",
         )
-    return passed("polls", f"Nothing is late; {size} to be looked at later.")
+    return passed("polls", f"No entry in the due index is overdue ({size} in total).")
 
 
 def none_stuck(number: int) -> Finding:
-    only = " (only those were looked at)" if number >= MOST else ""
-    return passed("records", f"None of {format_count(number, 'record')} is stuck{only}.")
+    only = " (the ledger may have more)" if number >= MAX_RECORDS else ""
+    return passed("records", f"None of {format_count(number, 'examined record')} is stuck{only}.")
 
 
 def submitting(seen: Iterable[RecordSummary], now: float) -> Finding | None:
-    """Their worker died while it submitted, and no sweep has taken them up."""
+    """Report submissions whose worker crashed and that no sweep has settled."""
     late = [
         item.task_id
         for item in seen
@@ -82,8 +87,8 @@ def submitting(seen: Iterable[RecordSummary], now: float) -> Finding | None:
         return None
     return error(
         "submitting",
-        f"{format_count(len(late), 'generation')} being submitted by a worker that is gone: "
-        f"{format_list(late)}. Each may exist and be paid.",
+        f"A worker stopped while it submitted {format_count(len(late), 'generation')}: {format_list(late)}. "
+        "Each may exist and may be paid.",
         "Start a worker: the poll loop settles them as submit_unknown. They are never sent again.",
     )
 
@@ -91,42 +96,45 @@ def submitting(seen: Iterable[RecordSummary], now: float) -> Finding | None:
 def unknown_keys(
     seen: Iterable[RecordSummary], known: Collection[str], setting: str
 ) -> Finding | None:
-    """No key of this machine fits them: nobody with these settings checks them.
+    """Report generations that no key of this machine can check.
 
-    :param setting: how this project spells ``mulequeue_former_fingerprints``.
+    :param known: the fingerprints of this machine's keys.
+    :param setting: this project's spelling of ``mulequeue_former_fingerprints``.
     """
-    needy = [
+    foreign = [
         item
         for item in seen
         if item.state in ("waiting", "generating") and item.fingerprint not in known
     ]
-    if not needy:
+    if not foreign:
         return None
-    names = sorted({item.fingerprint for item in needy})
+    fingerprints = sorted({item.fingerprint for item in foreign})
     return warning(
         "unknown-keys",
-        f"{format_count(len(needy), 'generation')} under a key that is not known here "
-        f"(fingerprint {format_list(names)}): {format_list([item.task_id for item in needy])}.",
-        "If the key was replaced by another one of the same account, set:\n"
-        f"  {setting} = {names!r}\n"
-        "else start a worker that has that key, or cancel them.",
+        f"{format_count(len(foreign), 'generation')} of a key that is not configured here (fingerprint "
+        f"{format_list(fingerprints)}): {format_list([item.task_id for item in foreign])}. A worker without "
+        "that key does not check them.",
+        "If the key was replaced by another key of the same account, set:\n"
+        f"  {setting} = {fingerprints!r}\n"
+        "Otherwise start a worker that has the key, or cancel the generations.",
     )
 
 
 def newer(seen: Iterable[RecordSummary]) -> Finding | None:
-    """Written by a newer mulequeue, which this one leaves alone."""
+    """Report records of a newer version of mulequeue, which this version does not process."""
     found = [item.task_id for item in seen if item.version > SCHEMA_VERSION]
     if not found:
         return None
     return warning(
         "newer-records",
-        f"{format_count(len(found), 'record')} of a newer mulequeue: {format_list(found)}.",
-        "Upgrade here:\n  pip install --upgrade mulequeue",
+        f"A newer version of mulequeue wrote {format_count(len(found), 'record')}: {format_list(found)}. This "
+        "version does not process them.",
+        "Upgrade this machine:\n  pip install --upgrade mulequeue",
     )
 
 
 def retried(seen: Iterable[RecordSummary]) -> Finding | None:
-    """Handed on more than once and not through yet: workers die doing it, or their queue is full."""
+    """Report outcomes that were delivered more than once and are not yet dispatched."""
     found = [
         item.task_id
         for item in seen
@@ -136,15 +144,16 @@ def retried(seen: Iterable[RecordSummary]) -> Finding | None:
         return None
     return warning(
         "retried",
-        f"{format_count(len(found), 'generation')} handed on more than once: {format_list(found)}.",
-        "Look into the workers' logs for what ended them; the fifth time counts as failed.",
+        f"The outcomes of {format_count(len(found), 'generation')} were delivered to a worker more than "
+        f"once: {format_list(found)}. After the fifth time the generation counts as failed.",
+        "Find out in the workers' logs what interrupts them.",
     )
 
 
 def abandoned(
     seen: Iterable[RecordSummary], task_of: Callable[[str], str | None]
 ) -> Finding | None:
-    """What follows them could not be started, and nobody has taken them up again."""
+    """Report outcomes whose delivery was abandoned and that were not resumed."""
     found = [
         item
         for item in seen
@@ -154,14 +163,14 @@ def abandoned(
         return None
     return error(
         "given-up",
-        f"{format_count(len(found), 'generation')} could not be handed on: "
-        f"{format_list([item.task_id for item in found])}. What follows them never ran.",
-        f"Look into the workers' logs for the cause, then:\n{_resume(found)}",
+        f"The outcomes of {format_count(len(found), 'generation')} could not be delivered: "
+        f"{format_list([item.task_id for item in found])}. The tasks that follow them never ran.",
+        f"Find the cause in the workers' logs and fix it, then:\n{_resume(found)}",
     )
 
 
 def late_ids(seen: Iterable[RecordSummary], task_of: Callable[[str], str | None]) -> Finding | None:
-    """Their id came after something else had been delivered, and nobody has taken them up."""
+    """Report ids that arrived after another outcome was delivered and that were not resumed."""
     found = [
         item
         for item in seen
@@ -171,16 +180,16 @@ def late_ids(seen: Iterable[RecordSummary], task_of: Callable[[str], str | None]
         return None
     return warning(
         "late-ids",
-        f"{format_count(len(found), 'generation')} paid, though told otherwise before the id came: "
-        f"{format_list([item.task_id for item in found])}.",
-        f"Fetch what is paid:\n{_resume(found)}",
+        f"The API accepted {format_count(len(found), 'generation')} after another outcome had been "
+        f"delivered: {format_list([item.task_id for item in found])}. They are paid.",
+        f"To get their files:\n{_resume(found)}",
     )
 
 
 def _is_resumed(
     item: RecordSummary, remote_id: str | None, task_of: Callable[[str], str | None]
 ) -> bool:
-    """An adopted id belongs to the task that adopted it."""
+    """Return whether another task has adopted the id."""
     return remote_id is None or task_of(remote_id) not in (item.task_id, None)
 
 

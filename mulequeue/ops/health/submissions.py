@@ -1,4 +1,4 @@
-"""Does anything keep generations from being submitted?"""
+"""Pauses, rate limits and budgets that delay or reject new generations."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from mulequeue.settings import Settings
 def examine_submissions(
     app: Any, settings: Settings, ledger: Ledger, command: str
 ) -> list[Finding]:
-    """:param command: how the program is started: ``mulequeue``, ``celery -A proj mulequeue``."""
+    """Check whether each profile can submit generations.
+
+    :param command: the CLI's command: ``mulequeue`` or ``celery -A proj mulequeue``.
+    """
     found = []
     for status in ledger.limits.submission_statuses(
         list(dict.fromkeys(["default", *settings.profiles]))
@@ -29,45 +32,48 @@ def examine_submissions(
             )
             if finding is not None
         ]
-    return found or [passed("submissions", "No profile is paused, and no budget is spent.")]
+    return found or [passed("submissions", "No profile is paused and no budget is exhausted.")]
 
 
 def paused(status: SubmissionStatus, command: str) -> Finding | None:
-    """By hand, maybe by somebody who has forgotten it."""
+    """Report a pause that an operator set and may have forgotten."""
     if status.paused_since is None:
         return None
-    waits = " Some generations wait for it." if status.has_waiting else ""
+    waiting = " Generations are waiting for it to end." if status.has_waiting else ""
     return warning(
         "paused",
-        f"Submissions of profile {status.profile} are paused by hand since "
-        f"{_moment(status.paused_since)}.{waits}",
-        f"When they shall go on:\n  {command} unpause --profile {status.profile}",
+        f"Submissions of profile {status.profile} have been paused by an operator since "
+        f"{_moment(status.paused_since)}.{waiting}",
+        f"To end the pause:\n  {command} unpause --profile {status.profile}",
     )
 
 
 def refused(status: SubmissionStatus) -> Finding | None:
-    """The API answered 429: mulequeue waits by itself."""
+    """Report a pause that follows from the API's answer 429."""
     if status.paused_until is None:
         return None
     return warning(
         "refused",
-        f"The API refuses more creates of profile {status.profile} just now; the next attempt is at "
-        f"{_moment(status.paused_until)}.",
-        "Nothing to do. If it comes often, set max_in_flight or submissions_per_minute a little "
-        "below what the account is allowed.",
+        f"The API rejects further create requests of profile {status.profile} (429). The next attempt "
+        f"is at {_moment(status.paused_until)}.",
+        "No action is needed. If this happens often, set max_in_flight or submissions_per_minute a "
+        "little below the account's limit.",
     )
 
 
 def budget(status: SubmissionStatus, most: int | None, setting: str) -> Finding | None:
-    """:param setting: how this project spells ``mulequeue_max_per_day``."""
+    """Report an exhausted daily budget.
+
+    :param setting: this project's spelling of ``mulequeue_max_per_day``.
+    """
     if most is None or status.today < most:
         return None
     return warning(
         "budget",
-        f"Today's budget of profile {status.profile} is spent: {status.today} of {most}. What is new "
-        "is refused until 00:00 UTC.",
-        f"If that is not meant, raise {setting} (of another profile: its max_per_day) and restart "
-        "the workers.",
+        f"Today's budget of profile {status.profile} is exhausted: {status.today} of {most}. New "
+        "generations are rejected until 00:00 UTC.",
+        f"To allow more, raise {setting} (for another profile: its max_per_day) and restart the "
+        "workers.",
     )
 
 

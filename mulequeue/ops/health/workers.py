@@ -1,4 +1,4 @@
-"""The workers: are there any, which queues do they take, and do their clocks agree?"""
+"""The broker and the workers: their queues and their clocks."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from kombu.messaging import Consumer
 from mulequeue.ops.health.check_result import (
     Finding,
     error,
+    error_message,
     format_count,
     format_list,
     passed,
@@ -24,61 +25,97 @@ from mulequeue.settings import Settings
 
 REPLY_SECONDS = 1.0
 HEARTBEAT_SECONDS = 3.0
-"""Workers send one every two seconds, asked or not."""
+"""Workers send a heartbeat every two seconds."""
+_CONSEQUENCES = {
+    "task-queue": "no generation is started",
+    "poll-queue": "no generation is checked",
+    "wake-queue": "no outcome is returned to its task",
+    "download-queue": "no file is stored, and the URLs of paid files expire within hours",
+    "notify-queue": "no notification is sent",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerSurvey:
-    """What was seen of the workers."""
+    """The workers that answered or sent heartbeats."""
 
     has_remote_control: bool = True
-    """Remote control is not switched off in this configuration."""
+    """Whether this configuration enables remote control."""
     queues: Mapping[str, Collection[str]] = field(default_factory=dict)
-    """Worker -> the queues it takes, of those that answered."""
+    """The queues that each worker consumes, for workers that answered."""
     clocks: Mapping[str, float] = field(default_factory=dict)
-    """Worker -> seconds its clock is ahead of Redis', of those whose heartbeat was heard."""
+    """Seconds by which each worker's clock is ahead of Redis' clock, for workers with a heartbeat."""
 
 
 def broker(app: Any, timeout_seconds: float) -> Finding:
-    """Whether the broker answers."""
+    """Check that the broker answers."""
     connection = app.connection_for_write(connect_timeout=timeout_seconds)
-    url = connection.as_uri(include_password=True)  # masked in the finding
+    url = connection.as_uri(include_password=True)  # the finding masks the password
     try:
         connection.ensure_connection(max_retries=1, interval_start=0, timeout=timeout_seconds)
     except Exception as exc:
-        why = " ".join(str(exc).rstrip(".").split()) or type(exc).__name__
         return error(
             "broker",
-            f"The broker at {url} does not answer: {why}.",
-            f"Start it, or name another one:\n  {setting_name(app, 'broker_url')} = …",
+            f"The broker at {url} does not answer, so no task runs: {error_message(exc)}.",
+            f"Start it, or set another URL:\n  {setting_name(app, 'broker_url')} = …",
         )
     finally:
         connection.release()
-    return passed("broker", f"It answers: {url}")
+    return passed("broker", f"The broker answers: {url}")
 
 
 def survey_workers(app: Any, *, offset: float = 0.0) -> WorkerSurvey:
-    """Ask all workers for their queues, then listen to their heartbeats.
+    """Request the queues of all workers, then read their heartbeats.
 
-    :param offset: seconds this machine's clock is ahead of Redis'.
+    :param offset: seconds by which this machine's clock is ahead of Redis' clock.
     """
     can_ask = bool(app.conf.worker_enable_remote_control)
-    replies: Mapping[str, list[Any]] = {}
-    if can_ask:
-        replies = app.control.inspect(timeout=REPLY_SECONDS).active_queues() or {}
-    queues = {name: {queue["name"] for queue in taken} for name, taken in replies.items()}
+    queues = consumed_queues(app, REPLY_SECONDS) if can_ask else {}
     clocks = read_clocks(app, set(queues), offset=offset)
     return WorkerSurvey(has_remote_control=can_ask, queues=queues, clocks=clocks)
+
+
+def consumed_queues(app: Any, timeout_seconds: float) -> dict[str, set[str]]:
+    """Return the queues that each worker consumes, for workers that answer within the timeout."""
+    replies = app.control.inspect(timeout=timeout_seconds).active_queues() or {}
+    return {name: {queue["name"] for queue in queues} for name, queues in replies.items()}
+
+
+def required_queues(app: Any, settings: Settings) -> dict[str, str]:
+    """Return the queues that some worker must consume, each under the id of its finding."""
+    required = {
+        "task-queue": queue_of(app, "mulequeue.generate"),
+        "poll-queue": settings.poll_queue,
+        "wake-queue": settings.wake_queue,
+    }
+    for task in ("download", "notify"):
+        if (queue := queue_of(app, f"mulequeue.{task}")) not in required.values():
+            required[f"{task}-queue"] = queue
+    return required
+
+
+def unconsumed_queues(app: Any, settings: Settings, consumed: Collection[str]) -> list[str]:
+    """Return the required queues that no worker consumes.
+
+    :param consumed: the queues of all workers.
+    """
+    return [name for name in required_queues(app, settings).values() if name not in consumed]
+
+
+def queue_of(app: Any, task: str) -> str:
+    """Return the queue to which the app's routes send a task."""
+    queue = app.amqp.router.route({}, task).get("queue")
+    return str(getattr(queue, "name", queue))
 
 
 def read_clocks(
     app: Any, workers: set[str], *, offset: float, clock: Callable[[], float] = time.time
 ) -> dict[str, float]:
-    """Seconds that each worker's wall clock is ahead of Redis', by the time in its heartbeats.
+    """Read from its heartbeats how many seconds each worker's clock is ahead of Redis' clock.
 
-    What a heartbeat takes to arrive counts as being behind: some milliseconds.
+    The transport time of a heartbeat, some milliseconds, makes a clock appear slower.
 
-    :param workers: it ends when all of these were heard; empty: it listens for three seconds.
+    :param workers: return as soon as all of these were heard; empty: listen for three seconds.
     """
     heard: dict[str, float] = {}
 
@@ -101,79 +138,67 @@ def read_clocks(
 def examine_workers(
     app: Any, settings: Settings, seen: WorkerSurvey, command: str
 ) -> list[Finding]:
-    """:param command: how a worker of this app is started, without queues."""
-    needed = {
-        "task-queue": queue_of(app, "mulequeue.generate"),
-        "poll-queue": settings.poll_queue,
-        "wake-queue": settings.wake_queue,
-    }
-    for task in ("download", "notify"):
-        if (queue := queue_of(app, f"mulequeue.{task}")) not in needed.values():
-            needed[f"{task}-queue"] = queue
+    """Check that workers run, consume all required queues and have the right time.
+
+    :param command: the command that starts a worker of this app, without queues.
+    """
     found = [alive(seen, command, f"{settings.poll_queue},{settings.wake_queue}")]
     if seen.queues:
-        taken = {name for queues in seen.queues.values() for name in queues}
-        found += [takes(id, name, name in taken, command) for id, name in needed.items()]
+        consumed = {name for queues in seen.queues.values() for name in queues}
+        required = required_queues(app, settings)
+        found += [takes(id, name, name in consumed, command) for id, name in required.items()]
     return [*found, worker_clocks(seen)] if seen.queues or seen.clocks else found
 
 
-def queue_of(app: Any, task: str) -> str:
-    """Where messages of a task go by the app's own routes."""
-    queue = app.amqp.router.route({}, task).get("queue")
-    return str(getattr(queue, "name", queue))
-
-
 def alive(seen: WorkerSurvey, command: str, internal: str) -> Finding:
-    """Whether there is any worker.
+    """Check that at least one worker runs.
 
-    :param internal: the two queues that a fleet has to take besides the tasks', with a comma.
+    :param internal: the poll queue and the wake queue, with a comma between them.
     """
     names = sorted(seen.queues or seen.clocks)
     workers = f"{format_count(len(names), 'worker')}: {format_list(names)}"
     if seen.queues:
         return passed("workers", workers)
-    unknown = f"See that one of them was started without -Q, or so:\n  {command} -Q {internal}"
+    fix = f"Make sure that one of them was started without -Q, or with:\n  {command} -Q {internal}"
     if not seen.has_remote_control:
-        text = "Remote control is off, so it cannot be known which queues are taken."
-        text += f" Heartbeats of {workers}." if names else " No heartbeat was heard either."
-        return warning("workers", text, unknown)
+        heard = f"Heartbeats of {workers}." if names else "No worker sends heartbeats either."
+        text = f"The workers' queues are unknown, because remote control is disabled. {heard}"
+        return warning("workers", text, fix)
     if names:
-        text = f"Heartbeats of {workers}, but no answer: remote control is off there, or a solo "
-        return warning("workers", f"{text}pool is busy. Their queues cannot be known.", unknown)
-    return error("workers", "No worker answers.", f"Start one:\n  {command}")
+        text = (
+            f"The workers' queues are unknown. Heartbeats of {workers}, but no answer: remote control "
+            "is disabled there, or a solo pool is busy."
+        )
+        return warning("workers", text, fix)
+    return error("workers", "No worker answers, so no task runs.", f"Start one:\n  {command}")
 
 
-def takes(id: str, queue: str, is_taken: bool, command: str) -> Finding:
-    """Whether any worker takes a queue."""
-    if is_taken:
-        return passed(id, f"The queue {queue} is taken.")
-    does = {
-        "poll-queue": "no generation is checked",
-        "wake-queue": "no finished generation goes on",
-        "task-queue": "no generation is started",
-        "download-queue": "no file is stored, and what was paid expires within hours",
-        "notify-queue": "nobody is notified",
-    }
+def takes(id: str, queue: str, is_consumed: bool, command: str) -> Finding:
+    """Check that some worker consumes a queue."""
+    if is_consumed:
+        return passed(id, f"A worker consumes the queue {queue}.")
     return error(
         id,
-        f"No worker takes the queue {queue}: {does[id]}.",
-        f"Start one that does, or add it to the -Q of one:\n  {command} -Q {queue}",
+        f"No worker consumes the queue {queue}: {_CONSEQUENCES[id]}.",
+        f"Start a worker for it, or add it to the -Q of a worker:\n  {command} -Q {queue}",
     )
 
 
 def worker_clocks(seen: WorkerSurvey) -> Finding:
-    """Whether the workers' clocks agree with Redis', and so with each other."""
+    """Check that the workers' clocks agree with Redis' clock."""
     if not seen.clocks:
-        text = "The workers send no heartbeats, so their clocks are not known."
+        text = "The workers send no heartbeats, so their clocks are unknown."
         return passed("worker-clocks", text)
     wrong = {name: off for name, off in seen.clocks.items() if abs(off) > SKEW_SECONDS}
     if wrong:
-        told = [f"{name} ({off:+.1f} s)" for name, off in sorted(wrong.items())]
+        clocks = format_list([f"{name} ({off:+.1f} s)" for name, off in sorted(wrong.items())])
         return warning(
             "worker-clocks",
-            f"Clocks differ from that of Redis: {format_list(told)}. Checks come early or late.",
-            "Let those machines keep time:\n  sudo timedatectl set-ntp true",
+            f"Clocks differ from Redis' clock: {clocks}. Status checks run early or late.",
+            "Synchronize the clocks of those machines:\n  sudo timedatectl set-ntp true",
         )
     widest = max(abs(off) for off in seen.clocks.values())
     count = format_count(len(seen.clocks), "worker")
-    return passed("worker-clocks", f"The clocks of {count} agree with Redis' ({widest:.2f} s).")
+    return passed(
+        "worker-clocks", f"The clocks of {count} agree with Redis' clock ({widest:.2f} s)."
+    )

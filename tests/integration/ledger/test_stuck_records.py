@@ -62,7 +62,7 @@ def test_late_polls_are_told(today: World) -> None:
     finding = found(today)["polls"]
 
     assert "error" == finding.level
-    assert re.search(r"The first of 1 due entries is \d+ s late", finding.text)
+    assert re.search(r"The first of 1 entries in the due index is \d+ s overdue", finding.text)
     assert f"  {COMMAND} -Q mulequeue.poll" in finding.fix
 
 

@@ -107,7 +107,7 @@ def test_a_worker_warns_at_its_start(make_fleet: Callable[..., Fleet]) -> None:
 
     worker = fleet.worker("-P", "solo")
 
-    words = ["Results expire after", "second worker after 30 s", "keeps nothing", "allkeys-lru"]
+    words = ["Results expire after", "second worker after 30 s", "does not persist", "allkeys-lru"]
     wait_until(lambda: all(word in worker.text for word in words), what="the warnings")
 
 

@@ -1,4 +1,4 @@
-"""What the doctor says of workers it has seen."""
+"""The doctor's findings about workers."""
 
 from __future__ import annotations
 
@@ -15,13 +15,19 @@ QUEUES = {"w@a": {"celery"}}
     [
         (WorkerSurvey(), "error", "No worker answers"),
         (WorkerSurvey(queues=QUEUES), "ok", "1 worker: w@a"),
-        (WorkerSurvey(clocks={"w@a": 0.0}), "warning", "remote control is off there"),
-        (WorkerSurvey(has_remote_control=False, clocks={"w@a": 0.0}), "warning", "cannot be known"),
-        (WorkerSurvey(has_remote_control=False), "warning", "No heartbeat was heard"),
+        (WorkerSurvey(clocks={"w@a": 0.0}), "warning", "remote control is disabled there"),
+        (
+            WorkerSurvey(has_remote_control=False, clocks={"w@a": 0.0}),
+            "warning",
+            "queues are unknown",
+        ),
+        (WorkerSurvey(has_remote_control=False), "warning", "No worker sends heartbeats"),
     ],
 )
-def test_what_cannot_be_known_is_said_so(seen: WorkerSurvey, level: str, words: str) -> None:
-    """Silence is an error only where an answer could have come."""
+def test_no_answer_is_an_error_only_if_one_was_expected(
+    seen: WorkerSurvey, level: str, words: str
+) -> None:
+    """No answer is an error only if remote control is enabled and no heartbeat was heard."""
     finding = alive(seen, "celery -A proj worker", "p,w")
 
     assert level == finding.level
@@ -33,11 +39,11 @@ def test_what_cannot_be_known_is_said_so(seen: WorkerSurvey, level: str, words: 
     [
         ({"w@a": 0.1, "w@b": -1.9}, "ok", "2 workers agree"),
         ({"w@a": 0.1, "w@b": -3.0}, "warning", "w@b (-3.0 s)"),
-        ({}, "ok", "not known"),
+        ({}, "ok", "clocks are unknown"),
     ],
 )
 def test_a_worker_s_clock_is_redis_clock(clocks: dict[str, float], level: str, words: str) -> None:
-    """Two seconds are too many; who sends no heartbeats is not known."""
+    """A difference above two seconds is a warning; without heartbeats the clocks are unknown."""
     finding = worker_clocks(WorkerSurvey(queues=QUEUES, clocks=clocks))
 
     assert level == finding.level
@@ -48,5 +54,5 @@ def test_a_worker_s_clock_is_redis_clock(clocks: dict[str, float], level: str, w
     ("offset", "level"), [(0.5, "ok"), (-2.5, "warning"), (59.0, "warning"), (-61.0, "error")]
 )
 def test_this_machine_s_clock_is_redis_clock(offset: float, level: str) -> None:
-    """Two seconds are too many, and a minute is an error."""
+    """A difference above two seconds is a warning, above a minute an error."""
     assert level == clock_skew(offset).level
