@@ -120,8 +120,8 @@ def _workers(app: Any, settings: Settings, offset: float, command: str) -> list[
     if broker.level != "ok":
         return [broker]
     found = [broker, *redis_server.broker_eviction(app, settings, PROBE_TIMEOUT_SECONDS)]
-    seen = workers.survey_workers(app, offset=offset)
-    return [*found, *workers.examine_workers(app, settings, seen, command)]
+    survey = workers.survey_workers(app, offset=offset)
+    return [*found, *workers.examine_workers(app, settings, survey, command)]
 
 
 def _records(app: Any, settings: Settings, command: str) -> list[Finding]:

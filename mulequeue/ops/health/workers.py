@@ -69,10 +69,10 @@ def survey_workers(app: Any, *, offset: float = 0.0) -> WorkerSurvey:
 
     :param offset: seconds by which this machine's clock is ahead of Redis' clock.
     """
-    can_ask = bool(app.conf.worker_enable_remote_control)
-    queues = consumed_queues(app, REPLY_SECONDS) if can_ask else {}
+    has_remote_control = bool(app.conf.worker_enable_remote_control)
+    queues = consumed_queues(app, REPLY_SECONDS) if has_remote_control else {}
     clocks = read_clocks(app, set(queues), offset=offset)
-    return WorkerSurvey(has_remote_control=can_ask, queues=queues, clocks=clocks)
+    return WorkerSurvey(has_remote_control=has_remote_control, queues=queues, clocks=clocks)
 
 
 def consumed_queues(app: Any, timeout_seconds: float) -> dict[str, set[str]]:
@@ -136,31 +136,33 @@ def read_clocks(
 
 
 def examine_workers(
-    app: Any, settings: Settings, seen: WorkerSurvey, command: str
+    app: Any, settings: Settings, survey: WorkerSurvey, command: str
 ) -> list[Finding]:
     """Check that workers run, consume all required queues and have the right time.
 
     :param command: the command that starts a worker of this app, without queues.
     """
-    found = [alive(seen, command, f"{settings.poll_queue},{settings.wake_queue}")]
-    if seen.queues:
-        consumed = {name for queues in seen.queues.values() for name in queues}
+    found = [worker_presence(survey, command, f"{settings.poll_queue},{settings.wake_queue}")]
+    if survey.queues:
+        consumed = {name for queues in survey.queues.values() for name in queues}
         required = required_queues(app, settings)
-        found += [takes(id, name, name in consumed, command) for id, name in required.items()]
-    return [*found, worker_clocks(seen)] if seen.queues or seen.clocks else found
+        found += [
+            queue_consumer(id, name, name in consumed, command) for id, name in required.items()
+        ]
+    return [*found, worker_clocks(survey)] if survey.queues or survey.clocks else found
 
 
-def alive(seen: WorkerSurvey, command: str, internal: str) -> Finding:
+def worker_presence(survey: WorkerSurvey, command: str, internal: str) -> Finding:
     """Check that at least one worker runs.
 
     :param internal: the poll queue and the wake queue, with a comma between them.
     """
-    names = sorted(seen.queues or seen.clocks)
+    names = sorted(survey.queues or survey.clocks)
     workers = f"{format_count(len(names), 'worker')}: {format_list(names)}"
-    if seen.queues:
+    if survey.queues:
         return passed("workers", workers)
     fix = f"Make sure that one of them was started without -Q, or with:\n  {command} -Q {internal}"
-    if not seen.has_remote_control:
+    if not survey.has_remote_control:
         heard = f"Heartbeats of {workers}." if names else "No worker sends heartbeats either."
         text = f"The workers' queues are unknown, because remote control is disabled. {heard}"
         return warning("workers", text, fix)
@@ -173,7 +175,7 @@ def alive(seen: WorkerSurvey, command: str, internal: str) -> Finding:
     return error("workers", "No worker answers, so no task runs.", f"Start one:\n  {command}")
 
 
-def takes(id: str, queue: str, is_consumed: bool, command: str) -> Finding:
+def queue_consumer(id: str, queue: str, is_consumed: bool, command: str) -> Finding:
     """Check that some worker consumes a queue."""
     if is_consumed:
         return passed(id, f"A worker consumes the queue {queue}.")
@@ -184,12 +186,12 @@ def takes(id: str, queue: str, is_consumed: bool, command: str) -> Finding:
     )
 
 
-def worker_clocks(seen: WorkerSurvey) -> Finding:
+def worker_clocks(survey: WorkerSurvey) -> Finding:
     """Check that the workers' clocks agree with Redis' clock."""
-    if not seen.clocks:
+    if not survey.clocks:
         text = "The workers send no heartbeats, so their clocks are unknown."
         return passed("worker-clocks", text)
-    wrong = {name: off for name, off in seen.clocks.items() if abs(off) > SKEW_SECONDS}
+    wrong = {name: off for name, off in survey.clocks.items() if abs(off) > SKEW_SECONDS}
     if wrong:
         clocks = format_list([f"{name} ({off:+.1f} s)" for name, off in sorted(wrong.items())])
         return warning(
@@ -197,8 +199,8 @@ def worker_clocks(seen: WorkerSurvey) -> Finding:
             f"Clocks differ from Redis' clock: {clocks}. Status checks run early or late.",
             "Synchronize the clocks of those machines:\n  sudo timedatectl set-ntp true",
         )
-    widest = max(abs(off) for off in seen.clocks.values())
-    count = format_count(len(seen.clocks), "worker")
+    widest = max(abs(off) for off in survey.clocks.values())
+    count = format_count(len(survey.clocks), "worker")
     return passed(
         "worker-clocks", f"The clocks of {count} agree with Redis' clock ({widest:.2f} s)."
     )

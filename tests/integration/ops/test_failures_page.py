@@ -19,7 +19,7 @@ from mulequeue.outcome import OUTCOME_STATUSES
 PAGE = "howto/failures.md"
 MODEL = "alibaba/wan2.6-t2i"
 SHOWN_ID = "0b8e6a52-6c1f-4d53-9d0c-5a3f0c7e1b11"
-_MADE = re.compile(r'\b(?:fine|warning|error|report|of_configuration)\(\s*"([a-z-]+)"')
+_MADE = re.compile(r'\b(?:passed|warning|error|report|of_configuration)\(\s*"([a-z-]+)"')
 
 
 def text() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mulequeue.ops.health.redis_server import clock_skew
-from mulequeue.ops.health.workers import WorkerSurvey, alive, worker_clocks
+from mulequeue.ops.health.workers import WorkerSurvey, worker_presence, worker_clocks
 
 QUEUES = {"w@a": {"celery"}}
 
@@ -28,7 +28,7 @@ def test_no_answer_is_an_error_only_if_one_was_expected(
     seen: WorkerSurvey, level: str, words: str
 ) -> None:
     """No answer is an error only if remote control is enabled and no heartbeat was heard."""
-    finding = alive(seen, "celery -A proj worker", "p,w")
+    finding = worker_presence(seen, "celery -A proj worker", "p,w")
 
     assert level == finding.level
     assert words in finding.text
