@@ -1,4 +1,4 @@
-"""Where Prometheus scrapes: the collector behind HTTP, and what the broker says of its queues."""
+"""Serve the metrics of the ledger and of the broker's queues to Prometheus."""
 
 from __future__ import annotations
 
@@ -14,22 +14,24 @@ from mulequeue.ops.prometheus_collector import LedgerCollector
 
 
 def queue_depths(app: Any, queues: Iterable[str]) -> Callable[[], dict[str, int]]:
-    """Asks the broker how many messages stand in each queue; one that does not answer says nothing.
+    """Return a function that asks the broker for the number of messages in each queue.
 
-    :param app: the Celery app, for its broker.
+    The function returns an empty dict if the broker does not answer.
+
+    :param app: the Celery app of the broker.
     """
     names, lock = list(queues), threading.Lock()
 
-    def look() -> dict[str, int]:
+    def read_depths() -> dict[str, int]:
         found: dict[str, int] = {}
         with suppress(Exception), lock, app.connection_for_read(connect_timeout=3) as connection:
             for name in names:
-                found[name] = 0  # one that is empty may not even exist, an error of the channel
+                found[name] = 0  # an empty queue may not exist, which is a channel error
                 with suppress(*connection.channel_errors), connection.channel() as channel:
                     found[name] = channel.queue_declare(name, passive=True).message_count
         return found
 
-    return look
+    return read_depths
 
 
 def start(
@@ -37,8 +39,8 @@ def start(
 ) -> tuple[int, Callable[[], None]]:
     """Serve ``/metrics`` in a thread.
 
-    :param port: 0: a free one.
-    :returns: the port, and what stops it.
+    :param port: 0: a free port.
+    :returns: the port, and the function that stops the server.
     :raises OSError: the port is in use.
     """
     registry = CollectorRegistry(auto_describe=False)

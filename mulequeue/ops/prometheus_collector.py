@@ -1,7 +1,7 @@
-"""The ledger's numbers as Prometheus reads them; needs ``mulequeue[metrics]``.
+"""Prometheus metrics of the ledger. Needs ``mulequeue[metrics]``.
 
-A scrape is two round trips to Redis and never looks at a single record, so it costs the same
-whether a hundred generations are in flight or a hundred thousand.
+A scrape makes two round trips to Redis and reads no record, so its cost does not depend on the number
+of generations in flight.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from mulequeue.ledger.metrics import LATE_SECONDS, Series, Snapshot
 from mulequeue.outcome import OUTCOME_STATUSES
 
 RECOVERIES = {
-    "wake": "an outcome whose task did not take it in time, woken again",
-    "claim": "a status check whose worker died or slept",
-    "submission": "a create request whose worker died: submit_unknown",
-    "delivery": "a second delivery whose worker died",
-    "transfer": "a download or notification whose worker died",
-    "message": "a message of what follows that the broker lost",
-    "poll message": "the message of the poll loop, lost or not taken",
+    "wake": "a wake message that no worker processed in time, sent again",
+    "claim": "a status check whose worker crashed or was suspended",
+    "submission": "a create request whose worker crashed: submit_unknown",
+    "delivery": "a second delivery whose worker crashed",
+    "transfer": "a download or notification whose worker crashed",
+    "message": "a message of a following task that the broker lost",
+    "poll message": "a poll message that was lost or that no worker processed in time",
 }
-"""What ``mulequeue_recoveries_total`` counts by ``what``."""
+"""The meaning of each value of the label ``what`` of ``mulequeue_recoveries_total``."""
 _WATCHED_ANSWERS = (
     ("accepted", "2xx"),
     ("refused", "401"),
@@ -45,12 +45,12 @@ _GATES = {"gate": "submissions", "pollgate": "status_checks"}
 _COUNTERS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "outcomes": (
         "mulequeue_outcomes",
-        "What generations came to, by outcome status.",
+        "Outcomes of generations, by status.",
         ("model", "status"),
     ),
     "submit_answers": (
         "mulequeue_submit_answers",
-        "Create requests by what became of them and by HTTP status (empty: no answer).",
+        "Create requests by result and by HTTP status (empty: no answer).",
         ("profile", "answer", "code"),
     ),
     "poll_answers": (
@@ -62,20 +62,20 @@ _COUNTERS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "download_bytes": ("mulequeue_download_bytes", "Bytes of the files that download stored.", ()),
     "transfers": (
         "mulequeue_transfer_attempts",
-        "Attempts of download and notify: done, retried (later again) or given_up.",
+        "Attempts of download and notify: done, retried or given_up (no further attempt).",
         ("task", "result"),
     ),
     "recoveries": (
         "mulequeue_recoveries",
-        "What somebody left lying and another one took up again.",
+        "Work that was taken over from a process that stopped, and messages that were replaced.",
         ("what",),
     ),
 }
-"""Name in the ledger -> name of the metric (``_total`` is added), its meaning, its labels."""
+"""Name in the ledger -> name of the metric without ``_total``, help text, labels."""
 
 
 def _zeros(name: str, counted: Mapping[str, Series]) -> Series:
-    """What has not happened yet, as 0: Prometheus sees no increase from nothing to one."""
+    """Return 0 for events that have not occurred: Prometheus counts no increase from absent to 1."""
     if name == "outcomes":
         seen = {labels[0] for known in ("in_flight", name) for labels in counted.get(known, {})}
         return {(path, status): 0.0 for path in seen for status in OUTCOME_STATUSES}
@@ -91,16 +91,16 @@ def _zeros(name: str, counted: Mapping[str, Series]) -> Series:
 
 
 class LedgerCollector(Collector):
-    """Reads the ledger at every scrape.
+    """Collects the metrics of the ledger at every scrape.
 
-    :param queue_depths: queue -> messages in it, asked at every scrape.
+    :param queue_depths: returns the number of messages in each queue; called at every scrape.
     """
 
     def __init__(self, ledger: Ledger, queue_depths: Callable[[], dict[str, int]] = dict) -> None:
         self._ledger, self._queue_depths = ledger, queue_depths
 
     def collect(self) -> Iterator[Metric]:
-        """Every metric; only ``mulequeue_ledger_up`` (0) while Redis does not answer."""
+        """Yield every metric, or only ``mulequeue_ledger_up`` with 0 while Redis does not answer."""
         try:
             found = self._ledger.metrics.snapshot()
         except (RedisError, OSError):
@@ -112,18 +112,21 @@ class LedgerCollector(Collector):
             series = _zeros(name, found.counted) | found.counted.get(name, {})
             yield _counter(metric, text, labels, series)
         webhooks: Series = {(what,): float(count) for what, count in found.webhooks.items()}
-        text = "Webhooks by what they told of: known, early, other, repeated."
+        text = (
+            "Webhooks by kind: known, early (its generation has no recorded id yet), other (not about a "
+            "generation), repeated."
+        )
         yield _counter("mulequeue_webhooks", text, ("what",), webhooks)
         yield _histogram(
             "mulequeue_generation_seconds",
-            "From the accepted create request to success or failure, as mulequeue learned of it.",
+            "From the accepted create request until mulequeue learned of success or failure.",
             found,
             GENERATION_SECONDS,
             labels=("model",),
         )
         yield _histogram(
             "mulequeue_download_seconds",
-            "Storing all files of one generation, attempts that worked.",
+            "Time to store all files of one generation, successful attempts only.",
             found,
             DOWNLOAD_SECONDS,
         )
@@ -134,33 +137,33 @@ class LedgerCollector(Collector):
 def _gauges(found: Snapshot) -> Iterator[Metric]:
     yield _labelled(
         "mulequeue_generations_in_flight",
-        "Generations that are not delivered yet, by state.",
+        "Generations that are not yet delivered, by state.",
         ("model", "state"),
         _by_model(found.counted.get("in_flight", {})),
     )
     yield _gauge("mulequeue_due_entries", "Entries of the due index.", found.due)
     yield _gauge(
         "mulequeue_due_lateness_seconds",
-        "How late the most overdue entry of the due index is.",
+        "Lateness of the most overdue entry of the due index.",
         found.lateness_seconds,
     )
     late: Series = {(str(seconds),): float(found.late[seconds]) for seconds in LATE_SECONDS}
-    text = "Entries of the due index that are later than that many seconds."
+    text = "Entries of the due index that are overdue by more than this number of seconds."
     yield _labelled("mulequeue_due_late_entries", text, ("seconds",), late)
     pauses: Series = {}
     for gate, seconds in found.pauses.items():
         kind, _, profile = gate.partition(":")
         pauses[profile, _GATES[kind]] = round(seconds, 3)
-    text = "Seconds until a paused profile is tried again; 0: not paused."
+    text = "Seconds until the next attempt of a paused profile; 0: not paused."
     yield _labelled("mulequeue_profile_pause_seconds", text, ("profile", "what"), pauses)
     profiles = {profile for profile, _ in pauses} | found.held
     held: Series = {(profile,): float(profile in found.held) for profile in profiles}
-    text = "1: submissions of the profile are paused by hand (mulequeue pause)."
+    text = "1: an operator paused the submissions of the profile (mulequeue pause)."
     yield _labelled("mulequeue_profile_held", text, ("profile",), held)
 
 
 def _by_model(series: Series) -> Series:
-    """With the model's name instead of the path that the ledger counts by."""
+    """Replace the API path, by which the ledger counts, with the model's name."""
     found: Series = {}
     for (path, *rest), value in series.items():
         labels = (_model_of(path), *rest)
@@ -170,7 +173,7 @@ def _by_model(series: Series) -> Series:
 
 def _model_of(path: str) -> str:
     if not path:
-        return ""  # refused before it was known what it is
+        return ""  # rejected before its model was known
     model = catalog.find(f"/vendors/{path}")
     return model.name if model.is_known else path
 
@@ -197,7 +200,7 @@ def _counter(name: str, text: str, labels: Sequence[str], series: Series) -> Cou
 def _histogram(
     name: str, text: str, found: Snapshot, bounds: Sequence[float], labels: Sequence[str] = ()
 ) -> HistogramMetricFamily:
-    """The ledger holds each bucket's own count; Prometheus wants the sum up to each bound."""
+    """Sum the ledger's separate bucket counts into Prometheus' cumulative buckets."""
     short = name.removeprefix("mulequeue_")
     counted, sums = found.counted.get(short, {}), found.counted.get(f"{short}_sum", {})
     if labels:

@@ -1,6 +1,6 @@
-"""A small server for webhooks, for projects without a web application of their own.
+"""A small webhook server for projects without a web application.
 
-The API sends to https only, so a proxy that ends TLS stands before it.
+The API sends webhooks to https URLs only, so the server needs a proxy in front that terminates TLS.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ DEFAULT_PATH = "/webhooks/mulerouter"
 
 
 def make_server(path: str = DEFAULT_PATH, *, app: Any = None) -> web.Application:
-    """The aiohttp application: POST to ``path`` takes a webhook, GET answers ``ready``.
+    """Make the aiohttp application: POST to ``path`` receives a webhook, GET answers ``ready``.
 
     :param app: the Celery app; None: the current one.
     """
@@ -40,9 +40,9 @@ def make_server(path: str = DEFAULT_PATH, *, app: Any = None) -> web.Application
 async def serve(
     host: str = "127.0.0.1", port: int = 8787, path: str = DEFAULT_PATH, *, app: Any = None
 ) -> None:
-    """Serve until SIGINT or SIGTERM; prints where, once it listens.
+    """Serve until SIGINT or SIGTERM. Print the URL once the server listens.
 
-    :param port: 0: a free one.
+    :param port: 0: a free port.
     :raises OSError: the port is in use.
     """
     stop = asyncio.Event()
@@ -62,13 +62,13 @@ async def serve(
 def run(
     host: str = "127.0.0.1", port: int = 8787, path: str = DEFAULT_PATH, *, app: Any = None
 ) -> None:
-    """The command: :func:`serve` in an event loop of its own.
+    """Run :func:`serve` in a new event loop.
 
     :raises ConfigurationError: mulequeue's settings are wrong, or no secret is set.
     """
     if not worker_context(app).settings.webhook_secret:
         raise ConfigurationError(
-            "Webhooks need the secret that MuleRouter's console showed when the endpoint was made. "
+            "Webhooks need the secret that MuleRouter's console showed when the endpoint was created. "
             "Set mulequeue_webhook_secret, or MULEQUEUE_WEBHOOK_SECRET."
         )
     asyncio.run(serve(host, port, path, app=app))

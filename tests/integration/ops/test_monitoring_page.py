@@ -69,7 +69,7 @@ def test_the_table_has_every_metric_and_its_type() -> None:
     """What the exporter shows stands on the page, and nothing else."""
     rows = re.findall(r"^\| `(mulequeue_\w+)` \| (\w+)", TEXT, re.M)
     assert shown() == dict(rows)
-    (recoveries,) = re.findall(r"`mulequeue_recoveries_total` .*took up: (.*) \|", TEXT)
+    (recoveries,) = re.findall(r"`mulequeue_recoveries_total` .*taken over: (.*) \|", TEXT)
     assert list(RECOVERIES) == recoveries.split(", ")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mulequeue.ops.health.redis_server import clock_skew
-from mulequeue.ops.health.workers import WorkerSurvey, worker_presence, worker_clocks
+from mulequeue.ops.health.workers import WorkerSurvey, worker_clocks, worker_presence
 
 QUEUES = {"w@a": {"celery"}}
 
