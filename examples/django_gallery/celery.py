@@ -1,4 +1,4 @@
-"""The Celery app, as Celery's documentation makes it for Django."""
+"""The Celery app, as in Celery's documentation for Django."""
 
 import os
 

@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-# Instead of this folder: the packages beside it are meant, not the modules in it.
+# Replace this folder by its parent, so that imports find the packages beside it.
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 if __name__ == "__main__":

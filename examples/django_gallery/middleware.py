@@ -1,4 +1,4 @@
-"""What the browser may load, and what is said while Redis is away."""
+"""The content security policy, and the answer while Redis does not answer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 
 
 def content_policy(answer: Callable[[HttpRequest], HttpResponse]) -> Callable[..., HttpResponse]:
-    """Nothing from elsewhere, and no script that stands in a page."""
+    """Allow only files of this site, and no inline scripts."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = answer(request)
@@ -24,7 +24,7 @@ def content_policy(answer: Callable[[HttpRequest], HttpResponse]) -> Callable[..
 
 
 class NoRedis:
-    """Says so, instead of an error page, when Redis does not answer."""
+    """Answers 503 with an explanation if Redis does not answer."""
 
     def __init__(self, answer: Callable[[HttpRequest], HttpResponse]) -> None:
         self._answer = answer

@@ -1,5 +1,7 @@
-"""Who started which album, and with which prompts. The rest is in the ledger, and mirrored in
-``mulequeue.contrib.django``'s tables."""
+"""The albums, their owners and their prompts.
+
+All other data is in the ledger, and mirrored in the tables of ``mulequeue.contrib.django``.
+"""
 
 from __future__ import annotations
 
@@ -25,12 +27,12 @@ class Album(models.Model):
         return self.album_id
 
     def shown(self) -> shown.Album:
-        """As the gallery's pages want it."""
+        """Return the album in the form that the gallery's pages use."""
         tried = self.prompts.filter(attempts__gt=0).values_list("place", "attempts")
         return shown.Album(self.album_id, self.model, self.size, dict(tried))
 
     def texts(self, first: int = 0, count: int | None = None) -> list[str]:
-        """The prompts from that place on."""
+        """Return the prompts from this place on."""
         stop = None if count is None else first + count
         return list(self.prompts.values_list("text", flat=True)[first:stop])
 
@@ -42,7 +44,7 @@ class Prompt(models.Model):
     place = models.PositiveIntegerField()
     text = models.TextField()
     attempts = models.PositiveIntegerField(default=0)
-    """How often it was tried again."""
+    """The number of further attempts."""
 
     class Meta:
         ordering = ("place",)
@@ -54,7 +56,7 @@ class Prompt(models.Model):
 
 @transaction.atomic
 def keep(album_id: str, owner: str, model: str, prompts: Sequence[str]) -> bool:
-    """Keep a new album; False when it is there already, and stays as it is."""
+    """Store a new album. Return False, without a change, if it exists."""
     values = {"owner": owner, "model": model, "size": len(prompts)}
     album, is_new = Album.objects.get_or_create(pk=album_id, defaults=values)
     if is_new:
@@ -64,6 +66,6 @@ def keep(album_id: str, owner: str, model: str, prompts: Sequence[str]) -> bool:
 
 
 def note_attempt(album_id: str, place: int, attempt: int) -> None:
-    """Note another attempt at a prompt; a second time changes nothing."""
+    """Record another attempt at a prompt. Recording it twice has no effect."""
     before = Prompt.objects.filter(album_id=album_id, place=place, attempts=attempt - 1)
     before.update(attempts=attempt)

@@ -1,4 +1,4 @@
-"""Django's settings; what was changed for mulequeue begins with CELERY."""
+"""Django's settings. Those for mulequeue start with CELERY."""
 
 import os
 from pathlib import Path
@@ -66,7 +66,7 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 STATIC_URL = "static/"
 STATICFILES_DIRS = [EXAMPLES / "gallery" / "static"]
-MEDIA_ROOT = DATA / "files"  # no URL leads there: files go through a view that asks who is looking
+MEDIA_ROOT = DATA / "files"  # without a URL: a view serves the files to the album's owner
 DATA_UPLOAD_MAX_MEMORY_SIZE = MOST_BYTES
 
 CELERY_BROKER_URL = os.environ.get("MULEQUEUE_REDIS_URL", "redis://127.0.0.1:6379/0")

@@ -1,4 +1,4 @@
-"""What the worker does for the gallery."""
+"""The gallery's task."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ from django_gallery.models import Album
 
 @shared_task(**shown.TASK_OPTIONS)
 def start_album(album_id: str) -> None:
-    """In a worker, because ten thousand messages take longer than a person likes to wait."""
+    """Enqueue an album in a worker, because 10,000 messages take too long for a web request."""
     if album := Album.objects.filter(pk=album_id).first():
         shown.start(album.shown(), album.texts())

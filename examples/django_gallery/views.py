@@ -22,7 +22,7 @@ from mulequeue.engine.worker_context import worker_context
 
 
 def owner(request: HttpRequest) -> str:
-    """Who is looking: a session that began with the first visit."""
+    """Return the session's owner id, created at the first visit."""
     return str(request.session.setdefault("owner", secrets.token_hex(16)))
 
 
@@ -40,14 +40,14 @@ def home(request: HttpRequest) -> HttpResponse:
     try:
         start_album.delay(album_id)
     except OperationalError:
-        if is_new:  # or it would be in line for ever
+        if is_new:  # its prompts would stay queued
             models.Album.objects.filter(pk=album_id).delete()
         return _home(request, request.POST, {"prompts": fields.NOT_STARTED}, status=503)
     return redirect("album", album_id=album_id)
 
 
 def refused(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """What Django found wrong with a request before any view saw it."""
+    """Answer a request that Django rejected before any view was called."""
     if isinstance(exception, RequestDataTooBig):
         return _home(request, {}, {"prompts": fields.TOO_LARGE}, status=413)
     return HttpResponse("Bad request", status=400, content_type="text/plain")
@@ -87,10 +87,10 @@ def again(request: HttpRequest, album_id: str, index: int) -> HttpResponse:
     (prompt,) = mine.texts(index, 1)
     (card,) = _cards(found, [prompt], index)
     attempt = found.attempts.get(index, 0) + 1
-    # The card that was clicked may be older than the last attempt; nothing is paid for it then.
+    # A click on a card that is older than the last attempt must not start a paid generation.
     is_newest = card["retry_url"] and card["version"] == request.POST.get("version")
     if is_newest:
-        # In this order: if Redis is away, the card stays and can be clicked again.
+        # In this order: if Redis does not answer, the card stays and can be clicked again.
         shown.start_again(found, index, attempt, prompt)
         models.note_attempt(album_id, index, attempt)
     page = index // shown.PAGE + 1

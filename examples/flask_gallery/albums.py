@@ -1,4 +1,4 @@
-"""Who started which album, and with which prompts: an SQLite file. The rest is in the ledger."""
+"""The albums, their owners and their prompts in an SQLite file. All other data is in the ledger."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ create index if not exists album_owner on album (owner, at);
 
 
 class Albums:
-    """:param path: of the database."""
+    """The database of the albums.
+
+    :param path: the path of the SQLite file.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -31,7 +34,7 @@ class Albums:
             yield db
 
     def add(self, album_id: str, owner: str, model: str, prompts: Sequence[str]) -> bool:
-        """Keep a new album; False when it is there already, and stays as it is."""
+        """Store a new album. Return False, without a change, if it exists."""
         rows = [(album_id, place, text) for place, text in enumerate(prompts)]
         with self._open() as db:
             new = (album_id, owner, model, len(rows))
@@ -42,13 +45,13 @@ class Albums:
             return added.rowcount == 1
 
     def remove(self, album_id: str) -> None:
-        """Forget an album."""
+        """Delete an album."""
         with self._open() as db:
             db.execute("delete from prompt where album = ?", [album_id])
             db.execute("delete from album where id = ?", [album_id])
 
     def find(self, album_id: str, owner: str | None = None) -> Album | None:
-        """The album; None when there is none, or it is not the owner's."""
+        """Return the album, or None if it does not exist or belongs to another owner."""
         with self._open() as db:
             row = db.execute(
                 "select owner, model, size from album where id = ?", [album_id]
@@ -59,7 +62,7 @@ class Albums:
             return Album(album_id, row[1], row[2], dict(db.execute(tried, [album_id]).fetchall()))
 
     def of(self, owner: str, most: int = 20) -> list[tuple[Album, str]]:
-        """The owner's newest albums, each with its first prompt."""
+        """Return the owner's newest albums, each with its first prompt."""
         text = (
             "select id, model, size, text from album join prompt on album = id and place = 0 "
             "where owner = ? order by at desc, album.rowid desc limit ?"
@@ -68,13 +71,13 @@ class Albums:
             return [(Album(*row[:3]), row[3]) for row in db.execute(text, [owner, most])]
 
     def prompts(self, album_id: str, first: int = 0, count: int = -1) -> list[str]:
-        """The prompts from that place on."""
+        """Return the prompts from this place on."""
         text = "select text from prompt where album = ? order by place limit ? offset ?"
         with self._open() as db:
             return [row[0] for row in db.execute(text, [album_id, count, first])]
 
     def note_attempt(self, album_id: str, place: int, attempt: int) -> None:
-        """Note another attempt at a prompt; a second time changes nothing."""
+        """Record another attempt at a prompt. Recording it twice has no effect."""
         with self._open() as db:
             new = [album_id, place, attempt]
             db.execute("insert or ignore into again values (?, ?, ?)", new)

@@ -25,12 +25,15 @@ mule = MuleQueue()
 
 @mule.may_see
 def may_see(name: str) -> bool:
-    """A batch is seen by the session that started it."""
+    """Permit a batch to the session that started it."""
     return views.albums().find(album_of(name), views.owner()) is not None
 
 
 def create_app(data: Path | None = None) -> Flask:
-    """:param data: the folder of everything that is kept; None: ``GALLERY_DATA``, or beside this file."""
+    """Make the Flask app.
+
+    :param data: the folder for all data; None: ``GALLERY_DATA``, or ``data`` beside this file.
+    """
     data = (data or Path(os.environ.get("GALLERY_DATA", DATA))).resolve()
     data.mkdir(parents=True, exist_ok=True)
     shared = EXAMPLES / "gallery"
@@ -56,7 +59,7 @@ def create_app(data: Path | None = None) -> Flask:
 
 
 def _recommended() -> dict[str, Any]:
-    """mulequeue's recommended settings, without the broker: that one the extension knows."""
+    """Return mulequeue's recommended settings without the broker, which the extension sets."""
     given = {name: value for name, value in vars(recommended).items() if not name.startswith("_")}
     return {
         name: given[name] for name in given if name not in ("os", "broker_url", "result_backend")

@@ -1,4 +1,4 @@
-"""A form is taken only from a page of ours: it carries a secret of the session."""
+"""CSRF protection: accept a form only with the session's token, which only this site's pages have."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _SAFE = ("GET", "HEAD", "OPTIONS")
 
 
 def protect(app: Flask, *, exempt: str) -> None:
-    """Check every form of the app.
+    """Check the token of every form of the app.
 
-    :param exempt: the blueprint whose requests are authorised otherwise (signed webhooks).
+    :param exempt: the blueprint whose requests have another authorization (signed webhooks).
     """
 
     @app.before_request
@@ -24,12 +24,12 @@ def protect(app: Flask, *, exempt: str) -> None:
         if not hmac.compare_digest(request.form.get(FIELD, "").encode(), token().encode()):
             abort(
                 403,
-                "This form is too old, or not of this site. Go back, reload the page, try again.",
+                "This form has expired or is from another site. Go back, reload the page and try again.",
             )
 
     app.context_processor(lambda: {"csrf_token": token()})
 
 
 def token() -> str:
-    """The session's."""
+    """Return the session's token."""
     return str(session.setdefault("csrf", secrets.token_urlsafe(24)))

@@ -33,7 +33,7 @@ def albums() -> Albums:
 
 
 def owner() -> str:
-    """Who is looking: a session that began with the first visit."""
+    """Return the session's owner id, created at the first visit."""
     session.permanent = True
     return str(session.setdefault("owner", secrets.token_hex(16)))
 
@@ -44,7 +44,7 @@ def ledger() -> Any:
 
 @shared_task(**shown.TASK_OPTIONS)
 def start_album(album_id: str) -> None:
-    """In a worker, because ten thousand messages take longer than a person likes to wait."""
+    """Enqueue an album in a worker, because 10,000 messages take too long for a web request."""
     if album := albums().find(album_id):
         shown.start(album, albums().prompts(album_id))
 
@@ -66,7 +66,7 @@ def send() -> Any:
     try:
         start_album.delay(album_id)
     except OperationalError:
-        if is_new:  # or it would be in line for ever
+        if is_new:  # its prompts would stay queued
             albums().remove(album_id)
         return _home(request.form, {"prompts": fields.NOT_STARTED}), 503
     return redirect(url_for(".album", album_id=album_id), 303)
@@ -113,10 +113,10 @@ def again(album_id: str, index: int) -> Any:
     (prompt,) = albums().prompts(album_id, index, 1)
     (card,) = _cards(found, [prompt], index)
     attempt = found.attempts.get(index, 0) + 1
-    # The card that was clicked may be older than the last attempt; nothing is paid for it then.
+    # A click on a card that is older than the last attempt must not start a paid generation.
     is_newest = card["retry_url"] and card["version"] == request.form.get("version")
     if is_newest:
-        # In this order: if Redis is away, the card stays and can be clicked again.
+        # In this order: if Redis does not answer, the card stays and can be clicked again.
         shown.start_again(found, index, attempt, prompt)
         albums().note_attempt(album_id, index, attempt)
     page = index // shown.PAGE + 1

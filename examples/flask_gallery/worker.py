@@ -1,4 +1,4 @@
-"""For ``celery -A flask_gallery.worker worker``."""
+"""The Celery app for ``celery -A flask_gallery.worker worker``."""
 
 from flask_gallery.app import create_app
 

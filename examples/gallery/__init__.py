@@ -1,5 +1,5 @@
-"""A gallery for two hosts: what the Flask and the Django example have in common.
+"""The common parts of the Flask and the Django example.
 
-``templates`` and ``static`` are the pages, ``fields`` checks what was typed, ``album`` knows what is
-shown of a batch, ``fleet`` starts everything that a page alone does not have.
+``templates`` and ``static`` are the pages, ``fields`` validates the form, ``album`` enqueues an album
+and reads its progress, ``fleet`` starts all processes besides the web server.
 """

@@ -1,6 +1,6 @@
-"""An album: the prompts of one form, and what has become of them.
+"""An album: the prompts of one form and their generations.
 
-It is one batch (``generate_many``) and, for every prompt that was tried again, a batch of one.
+It is one batch (``generate_many``) and, for each further attempt at a prompt, a batch with one member.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from mulequeue.tasks.canvases import member_id
 PAGE = 60
 _SHORT = 110
 _WORDS = {
-    "queued": "in line",
+    "queued": "queued",
     "waiting": "waiting",
-    "submitting": "being sent",
+    "submitting": "being submitted",
     "generating": "generating",
     "storing": "being stored",
     "succeeded": "ready",
     "not_stored": "not stored",
     "failed": "failed",
-    "timed_out": "took too long",
+    "timed_out": "timed out",
     "submit_unknown": "unknown",
     "cancelled": "cancelled",
 }
 _TRIED_AGAIN = ("failed", "timed_out", "submit_unknown", "cancelled", "not_stored")
 
 TASK_OPTIONS: dict[str, Any] = {
-    # What a worker that died had begun, another one does again: all ids are the same.
+    # If a worker crashes, another repeats the task. The ids are the same, so nothing runs twice.
     "acks_late": True,
     "reject_on_worker_lost": True,
     "autoretry_for": (OperationalError, RedisError),
@@ -46,22 +46,22 @@ TASK_OPTIONS: dict[str, Any] = {
     "retry_backoff_max": 60,
     "ignore_result": True,
 }
-"""Of the task that starts an album."""
+"""The options of the task that starts an album."""
 
 
 @dataclass(frozen=True)
 class Album:
-    """What the host's database knows of an album."""
+    """An album in the example's database."""
 
     album_id: str
-    """Also the batch id. Without a dash."""
+    """Also the batch id. Contains no hyphen."""
     model: str
     size: int
     attempts: Mapping[int, int] = field(default_factory=dict)
-    """How often a prompt was tried again, by its place in the album; only those that were."""
+    """The number of further attempts by place in the album, for prompts that have any."""
 
     def task_id(self, index: int) -> str:
-        """Of the newest attempt at a prompt."""
+        """Return the task id of the newest attempt at a prompt."""
         attempt = self.attempts.get(index, 0)
         return (
             member_id(again_id(self.album_id, index, attempt), 0) if attempt else self._first(index)
@@ -71,22 +71,22 @@ class Album:
         return member_id(self.album_id, index)
 
     def firsts(self) -> list[str]:
-        """The first attempts at what was tried again."""
+        """Return the task ids of the first attempts at prompts that have further attempts."""
         return [self._first(index) for index in self.attempts]
 
 
 def again_id(album_id: str, index: int, attempt: int) -> str:
-    """The batch id of another attempt at one prompt."""
+    """Return the batch id of a further attempt at one prompt."""
     return f"{album_id}-{index}-again{attempt}"
 
 
 def album_of(name: str) -> str:
-    """The album that a batch or a task of it belongs to."""
+    """Return the id of the album to which a batch id or task id belongs."""
     return name.partition("-")[0]
 
 
 def refusal(model: str, prompts: Sequence[str]) -> str | None:
-    """Why mulequeue would not start them, such as a budget; None: it would."""
+    """Return the reason why mulequeue would reject the album, such as a budget, or None."""
     try:
         _batch(model, prompts, "asked")
     except MuleQueueError as exc:
@@ -95,28 +95,28 @@ def refusal(model: str, prompts: Sequence[str]) -> str | None:
 
 
 def start(album: Album, prompts: Sequence[str]) -> None:
-    """Enqueue an album. A second time changes nothing, because all ids follow from the album's."""
+    """Enqueue an album. Repeating it has no effect, because all ids derive from the album's id."""
     _batch(album.model, prompts, album.album_id).delay()
 
 
 def start_again(album: Album, index: int, attempt: int, prompt: str) -> None:
-    """Enqueue another attempt at one prompt: a new generation, that is paid again.
+    """Enqueue a further attempt at one prompt: a new generation, which is charged again.
 
-    The same attempt a second time changes nothing.
+    Repeating the same attempt has no effect.
     """
     _batch(album.model, [prompt], again_id(album.album_id, index, attempt)).delay()
 
 
 def _batch(model: str, prompts: Sequence[str], batch_id: str) -> Signature:
     found = catalog.find(model)
-    # The API's documentation makes four of it where nothing is said, and each is paid.
+    # Without n, a model makes up to four images, and each is charged.
     one = {"n": 1} if "n" in found.parameters else {}
     inputs = [{found.prompt_field: text, **one} for text in prompts]
     return generate_many(model, inputs, batch_id=batch_id)
 
 
 def progress(ledger: Ledger, album: Album) -> dict[str, Any]:
-    """Where the album stands, counting the newest attempt at each prompt.
+    """Return the progress of the album, counting the newest attempt at each prompt.
 
     :returns: ``{size, done, percent, text, is_over}``.
     """
@@ -140,7 +140,7 @@ def progress(ledger: Ledger, album: Album) -> dict[str, Any]:
 
 
 def _text(size: int, done: int, counts: Mapping[str, int]) -> str:
-    """``7 of 12 done: 6 ready, 1 failed, 2 being stored, 3 generating``."""
+    """Return ``7 of 12 done: 6 ready, 1 failed, 2 being stored, 3 generating``."""
     known = {name: counts.get(name, 0) for name in _WORDS}
     over = sum(known[name] for name in ("succeeded", *_TRIED_AGAIN))
     known["storing"] = min(max(0, over - done), known["succeeded"])
@@ -159,12 +159,12 @@ def cards(
     urls: Callable[[str, int], str],
     retry_url: Callable[[int], str],
 ) -> list[dict[str, Any]]:
-    """What a page shows of some prompts.
+    """Return the cards of a page.
 
     :param prompts: the texts of a page.
-    :param first: the place in the album of the first of them.
-    :param urls: gives the URL of a file, by task id and number.
-    :param retry_url: gives where "try again" goes, by the place in the album.
+    :param first: the place of the first of them in the album.
+    :param urls: returns the URL of a file, from task id and number.
+    :param retry_url: returns the URL of "Try again", from the place in the album.
     """
     places = range(first, first + len(prompts))
     task_ids = [album.task_id(index) for index in places]
@@ -195,11 +195,11 @@ def cards(
     return made
 
 
-_NOT_STORED = "It was made, and its file could not be stored. The worker's log says why."
+_NOT_STORED = "It was generated, but its file could not be stored. The worker's log has the reason."
 
 
 def pages(album: Album, number: int) -> dict[str, Any]:
-    """Where a page of the album begins, and its neighbours: ``{number, count, first, previous, next}``."""
+    """Return the position of a page: ``{number, count, first, previous, next}``."""
     count = max(1, -(-album.size // PAGE))
     number = min(max(1, number), count)
     return {

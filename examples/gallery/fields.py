@@ -1,4 +1,4 @@
-"""What a person may type, and what they are told when it cannot be taken."""
+"""Validation of the form, with an error message for each field."""
 
 from __future__ import annotations
 
@@ -14,29 +14,31 @@ from mulequeue.catalog.validation import check
 MOST_PROMPTS = 10_000
 MOST_CHARACTERS = 20_000
 MOST_BYTES = 8 * 1024**2
-"""Of the whole form, as it travels."""
+"""Maximum size of the encoded form."""
 FIRST_MODEL = "alibaba/wan2.6-t2i"
 TOO_LARGE = "All prompts together are larger than 8 MB. Send them in several parts."
 NOT_STARTED = "Redis does not answer, so nothing was started. Try again when it is back."
-NO_REDIS = "Redis does not answer. What was started goes on when it is back; then reload this page."
+NO_REDIS = (
+    "Redis does not answer. Started generations continue when it is back. Reload this page then."
+)
 _LABELS = {"image": "Pictures", "video": "Videos"}
 
 
 @dataclass(frozen=True)
 class Order:
-    """What was asked for."""
+    """A valid form."""
 
     model: str
     prompts: list[str]
 
     def batch_id(self, owner: str, form: str) -> str:
-        """The same for the same form sent twice (a double click, a reload), so it is paid once."""
+        """Return the same id if a form is sent twice (double click, reload), so it is charged once."""
         parts = "\0".join([owner, form, self.model, *self.prompts])
         return hashlib.sha256(parts.encode()).hexdigest()[:16]
 
 
 def read_order(form: Mapping[str, str]) -> tuple[Order | None, dict[str, str]]:
-    """The order, or None and what is wrong, by the name of the field."""
+    """Return the order, or None and the errors by the name of the field."""
     errors = {}
     prompts = lines_of(form.get("prompts", ""))
     if wrong := _wrong(prompts):
@@ -51,7 +53,7 @@ def read_order(form: Mapping[str, str]) -> tuple[Order | None, dict[str, str]]:
 
 
 def lines_of(text: str) -> list[str]:
-    """One prompt a line; an empty line stays, so that lines can be counted."""
+    """Split a text into one prompt per line. Empty lines stay, so that line numbers are correct."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     return [line.strip(" \t") for line in lines]
 
@@ -68,13 +70,13 @@ def _wrong(lines: list[str]) -> str | None:
         if character := next((c for c in line if _is_control(c)), None):
             return (
                 f"Line {number} has a control character (U+{ord(character):04X}), which no model "
-                "can read. Delete it, or type that line again."
+                "accepts. Delete it, or type the line again."
             )
     return None
 
 
 def _not_taken(name: str, lines: list[str]) -> str | None:
-    """What the model has against a line, such as its length; it would be refused all the same."""
+    """Return the first error that the API would report for a line, such as its length."""
     model = catalog.find(name)
     for number, line in enumerate(lines, 1):
         for finding in check(model, {model.prompt_field: line}) if line else ():
@@ -88,12 +90,12 @@ def _is_control(character: str) -> bool:
 
 
 def model_names() -> list[str]:
-    """The models that make something of a prompt alone."""
+    """Return the models that require only a prompt."""
     return [model.name for _, models in _by_kind() for model in models]
 
 
 def choices(chosen: str = "") -> list[dict[str, Any]]:
-    """For the list on the page: ``[{label, options: [{name, is_chosen}]}]``."""
+    """Return the options of the list: ``[{label, options: [{name, is_chosen}]}]``."""
     chosen = chosen if chosen in model_names() else FIRST_MODEL
     return [
         {

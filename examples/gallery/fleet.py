@@ -1,4 +1,4 @@
-"""Everything a gallery needs besides its web server, as child processes: one command, no set-up."""
+"""Start all processes of a gallery besides its web server as child processes."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _KEYS = ("MULEROUTER_API_KEY", "MULEQUEUE_API_KEY")
 def running_fleet(
     worker_app: str, data: Path, *, before: Callable[[], None] | None = None
 ) -> Iterator[None]:
-    """A Redis, a worker and, without a key, an emulator of the API, for as long as the block runs.
+    """Run Redis, a worker and, without a key, an emulator of the API while the block runs.
 
-    What they are is written into this process' environment, where the web application reads it.
+    Their URLs are set in this process' environment, from which the web application reads them.
 
-    :param worker_app: what goes behind ``celery -A``.
-    :param data: the folder of everything that is kept: Redis' data, logs, the files.
+    :param worker_app: the app for ``celery -A``.
+    :param data: the folder for all data: Redis' data, logs, files.
     :param before: called before the worker starts.
     """
     data.mkdir(parents=True, exist_ok=True)
@@ -52,17 +52,17 @@ def running_fleet(
 
 
 def _lock(stack: ExitStack, data: Path) -> None:
-    """Two Redis servers on one folder would spoil each other's data."""
+    """Lock the folder: two Redis servers would overwrite each other's data."""
     file = stack.enter_context((data / "lock").open("w"))
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        sys.exit(f"Another gallery runs on {data}. Stop it, or give another folder with --data.")
+        sys.exit(f"Another gallery uses {data}. Stop it, or choose another folder with --data.")
 
 
 def _emulate(stack: ExitStack) -> None:
     emulator = stack.enter_context(EmulatorProcess())
-    forbidden = "The prompt was refused by the emulator, because it says 'forbidden'."
+    forbidden = "The emulator rejects prompts that contain 'forbidden'."
     emulator.faults(
         lives=[{"contains": "forbidden", "end": "failed", "code": 3001, "detail": forbidden}]
     )
@@ -73,7 +73,10 @@ def _emulate(stack: ExitStack) -> None:
         "NO_PROXY": "127.0.0.1",
         "no_proxy": "127.0.0.1",
     }
-    print(f"No key is set: the API is an emulator on {emulator.url}, nothing is paid.", flush=True)
+    print(
+        f"No key is set, so the API is an emulator on {emulator.url}. Nothing is charged.",
+        flush=True,
+    )
 
 
 def _work(stack: ExitStack, worker_app: str, data: Path) -> None:
@@ -95,7 +98,7 @@ def _work(stack: ExitStack, worker_app: str, data: Path) -> None:
 
 
 class _KeptRunning:
-    """A child process that is started again when it ends, as systemd or a container would do."""
+    """A child process that is restarted when it ends, as by systemd or a container."""
 
     def __init__(self, start: Callable[[], Child]) -> None:
         self._start, self._child = start, start()
@@ -108,11 +111,11 @@ class _KeptRunning:
             self._child.process.wait()
             if self._stops.wait(1):
                 return
-            print(f"The {self._child.name} ended; it is started again.", flush=True)
+            print(f"The {self._child.name} ended and is restarted.", flush=True)
             self._child = self._start()
 
     def stop(self) -> None:
         self._stops.set()
-        while self._thread.is_alive():  # it may just be starting another one
+        while self._thread.is_alive():  # the thread may be starting another child
             self._child.stop()
             self._thread.join(0.2)

@@ -1,4 +1,4 @@
-"""What the templates are given, whichever host renders them."""
+"""The contexts of the templates, for both web frameworks."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from gallery.album import Album
 def home(
     typed: Mapping[str, str], errors: Mapping[str, str], albums: Sequence[tuple[Album, str, str]]
 ) -> dict[str, Any]:
-    """The form, and what the session has made.
+    """Return the context of the form and the session's albums.
 
-    :param typed: the form as it was sent, to be mended.
-    :param albums: each with its first prompt and its URL.
+    :param typed: the submitted form, shown again for correction.
+    :param albums: the albums, each with its first prompt and its URL.
     """
     return {
         "errors": errors,
@@ -46,10 +46,10 @@ def album(
     events: str,
     cards_url: str,
 ) -> dict[str, Any]:
-    """One page of an album.
+    """Return the context of one page of an album.
 
     :param events: the URL of its server-sent events.
-    :param cards_url: the URL of this page's cards alone.
+    :param cards_url: the URL of only this page's cards.
     """
     return {
         "album": {
@@ -65,5 +65,5 @@ def album(
 
 
 def size_text(album: Album) -> str:
-    """``1,200 prompts``."""
+    """Return ``1,200 prompts``."""
     return f"{album.size:,} prompt{'' if album.size == 1 else 's'}"

@@ -75,7 +75,7 @@ def test_twelve_prompts_become_twelve_pictures(gallery, new_person, screenshot):
     seen = page.evaluate("window.seen")
     assert seen[:1] == [0]
     assert len(set(seen)) > 3
-    assert PROMPTS == page.locator(".said > p:first-child").all_inner_texts()
+    assert PROMPTS == page.locator(".caption > p:first-child").all_inner_texts()
     assert "taken" != page.title()
     screenshot(page, "ready", widths=[1440], schemes=["light"])
     before = page.evaluate(CARDS)
@@ -128,7 +128,7 @@ def test_a_video_plays_and_seeks(gallery, new_person, screenshot):
 def test_what_cannot_be_taken_is_said_at_the_field(new_person, typed, words):
     """The message belongs to the field, which has the focus and what was typed; nothing is sent on."""
     page = new_person()
-    field = page.get_by_label("Prompts, one a line")
+    field = page.get_by_label("Prompts, one per line")
     field.evaluate(PASTE, typed)
     page.get_by_role("button", name="Generate").click()
 

@@ -61,7 +61,7 @@ def test_it_goes_on_after_every_trouble(gallery, redis, page, screenshot):
     page.get_by_role("button", name="Try again: A forbidden garden").click()
     expect(note).to_have_text("It could not be started. Try again later.")
     page.goto("/")
-    page.get_by_label("Prompts, one a line").fill("A second thought")
+    page.get_by_label("Prompts, one per line").fill("A second thought")
     page.get_by_role("button", name="Generate").click()
     expect(page.get_by_role("alert").first).to_contain_text("nothing was started")
     screenshot(page, "no-redis", schemes=["dark"])

@@ -20,9 +20,9 @@ def album(monkeypatch):
 @pytest.mark.parametrize(
     ("done", "counts", "text"),
     [
-        (0, {}, "0 of 4 done: 4 in line"),
-        (1, {"succeeded": 3}, "1 of 4 done: 1 ready, 2 being stored, 1 in line"),
-        (1, {"failed": 1, "succeeded": 2}, "1 of 4 done: 1 failed, 2 being stored, 1 in line"),
+        (0, {}, "0 of 4 done: 4 queued"),
+        (1, {"succeeded": 3}, "1 of 4 done: 1 ready, 2 being stored, 1 queued"),
+        (1, {"failed": 1, "succeeded": 2}, "1 of 4 done: 1 failed, 2 being stored, 1 queued"),
         (4, {"succeeded": 3, "cancelled": 1}, "4 of 4 done: 3 ready, 1 cancelled"),
     ],
 )

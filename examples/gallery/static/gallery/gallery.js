@@ -1,4 +1,4 @@
-// The form counts what is typed; the album follows its server-sent events and swaps what changed.
+// The form counts the prompts. The album listens to its server-sent events and replaces changed cards.
 
 const form = document.querySelector("form.order");
 const grid = document.querySelector("#cards");
@@ -10,13 +10,13 @@ function watchForm(form) {
   const error = form.querySelector("#prompts-error"), limits = field.dataset;
   const bytes = new TextEncoder();
 
-  function look() {
+  function countPrompts() {
     const lines = field.value.split(/\r\n?|\n/).map((line) => line.trim()).filter(Boolean);
     count.textContent = lines.length ? `${lines.length.toLocaleString("en")} prompt${lines.length > 1 ? "s" : ""}.` : "";
     return lines;
   }
 
-  // Said here before eight megabytes travel; the server has the last word.
+  // Checked here before eight megabytes are sent. The server checks again.
   function wrong(lines) {
     const longest = lines.reduce((most, line) => Math.max(most, [...line].length), 0);
     if (lines.length > +limits.mostPrompts) return `${lines.length.toLocaleString("en")} prompts are too many.`;
@@ -25,9 +25,9 @@ function watchForm(form) {
     return size > +limits.mostBytes ? "All prompts together are larger than 8 MB. Send them in several parts." : "";
   }
 
-  field.addEventListener("input", look);
+  field.addEventListener("input", countPrompts);
   form.addEventListener("submit", (event) => {
-    const text = wrong(look());
+    const text = wrong(countPrompts());
     const button = form.querySelector("button");
     if (text || button.ariaDisabled) event.preventDefault();
     if (text) {
@@ -39,43 +39,43 @@ function watchForm(form) {
       button.ariaDisabled = "true";
     }
   });
-  // Back from the album: the browser shows the page as it was left.
-  addEventListener("pageshow", () => { form.querySelector("button").ariaDisabled = null; look(); });
+  // After "back" from the album, the browser restores the page with its disabled button.
+  addEventListener("pageshow", () => { form.querySelector("button").ariaDisabled = null; countPrompts(); });
 }
 
 function watchAlbum(grid) {
   const bar = document.querySelector("#bar"), text = document.querySelector("#text");
-  const told = document.querySelector("#told"), box = document.querySelector("#progress");
+  const announcement = document.querySelector("#announcement"), box = document.querySelector("#progress");
   const away = document.querySelector("#away");
-  let source, saidAt = 0, running, again = false, worry;
+  let source, announcedAt = 0, isRefreshing, isOutdated = false, warningTimer;
 
-  function follow() {
-    leave();
+  function connect() {
+    disconnect();
     source = new EventSource(grid.dataset.events);
     source.addEventListener("progress", (event) => show(JSON.parse(event.data)));
-    source.addEventListener("end", (event) => { leave(); show(JSON.parse(event.data)); });
+    source.addEventListener("end", (event) => { disconnect(); show(JSON.parse(event.data)); });
     source.addEventListener("away", () => { away.textContent = away.dataset.redis; });
-    // Every stream ends once a minute; only one that does not come again is worth a word.
+    // Every stream ends after a minute. A warning appears only if it is not reopened.
     source.addEventListener("error", () => {
-      fret();
-      // After an answer that is no stream, a browser gives up for good.
-      if (source?.readyState === EventSource.CLOSED) source.retry = setTimeout(follow, 3000);
+      warnLater();
+      // After an answer that is not a stream, a browser does not reconnect.
+      if (source?.readyState === EventSource.CLOSED) source.retry = setTimeout(connect, 3000);
     });
   }
 
-  function leave() {
+  function disconnect() {
     clearTimeout(source?.retry);
     source?.close();
     source = null;
   }
 
-  function fret() {
-    worry ??= setTimeout(() => { away.textContent = away.dataset.server; }, 3000);
+  function warnLater() {
+    warningTimer ??= setTimeout(() => { away.textContent = away.dataset.server; }, 3000);
   }
 
-  function calm() {
-    clearTimeout(worry);
-    worry = undefined;
+  function clearWarning() {
+    clearTimeout(warningTimer);
+    warningTimer = undefined;
     away.textContent = "";
   }
 
@@ -85,31 +85,31 @@ function watchAlbum(grid) {
     text.textContent = now.text;
     box.classList.toggle("over", now.is_over);
     grid.toggleAttribute("data-over", now.is_over);
-    // A screen reader is told now and then, not of every single picture.
-    if (now.is_over || Date.now() - saidAt > 5000) {
-      saidAt = Date.now();
-      told.textContent = now.text;
+    // Announce progress to screen readers at most every five seconds, not for each picture.
+    if (now.is_over || Date.now() - announcedAt > 5000) {
+      announcedAt = Date.now();
+      announcement.textContent = now.text;
     }
     refresh();
   }
 
-  // One request at a time; what changes meanwhile is fetched after it.
+  // One request at a time. A change during the request causes another one.
   async function refresh() {
-    if (running) { again = true; return; }
-    running = true;
+    if (isRefreshing) { isOutdated = true; return; }
+    isRefreshing = true;
     try {
       do {
-        again = false;
+        isOutdated = false;
         const answer = await fetch(grid.dataset.cards);
         if (answer.status >= 500) throw new Error(answer.statusText);
         if (answer.ok) swap(await answer.text());
-      } while (again);
-      calm();
+      } while (isOutdated);
+      clearWarning();
     } catch {
-      // The stream may have said its last word, so this does not wait for another one.
-      fret();
+      // The stream may have ended, so retry without waiting for an event.
+      warnLater();
       setTimeout(refresh, 2000);
-    } finally { running = false; }
+    } finally { isRefreshing = false; }
   }
 
   function swap(html) {
@@ -120,7 +120,7 @@ function watchAlbum(grid) {
       if (!old || old.dataset.version === card.dataset.version) continue;
       const hadFocus = old.contains(document.activeElement);
       old.replaceWith(card);
-      if (hadFocus) card.querySelector("a, button, video, .said").focus({ preventScroll: true });
+      if (hadFocus) card.querySelector("a, button, video, .caption").focus({ preventScroll: true });
     }
   }
 
@@ -134,19 +134,19 @@ function watchAlbum(grid) {
       const answer = await fetch(sent.action, { method: "POST", body: new URLSearchParams(new FormData(sent)) });
       if (answer.status >= 500) throw new Error(answer.statusText);
       if (!answer.ok) { location.reload(); return; }
-      told.textContent = "Trying again.";
+      announcement.textContent = "Trying again.";
       await refresh();
-      follow();
+      connect();
     } catch {
       button.ariaDisabled = null;
       away.textContent = away.dataset.again;
     }
   });
 
-  // A page nobody looks at holds no connection: browsers allow six of them to one host.
+  // A hidden page holds no connection, because browsers allow only six per host.
   document.addEventListener("visibilitychange", () => {
-    if (document.hidden) leave();
-    else if (!grid.hasAttribute("data-over")) follow();
+    if (document.hidden) disconnect();
+    else if (!grid.hasAttribute("data-over")) connect();
   });
-  if (!grid.hasAttribute("data-over") && !document.hidden) follow();
+  if (!grid.hasAttribute("data-over") && !document.hidden) connect();
 }
