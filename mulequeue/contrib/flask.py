@@ -12,20 +12,19 @@
     def may_see(name):                  # a batch id, or the task id of a generation without one
         return name in session.get("started", [])
 
-``app.extensions["celery"]`` is then the Celery app, in Flask's documented pattern: its settings are
-``app.config["CELERY"]``, its tasks run inside of the app's context. Settings of mulequeue are read
-from ``app.config["MULEQUEUE_…"]``, then from the environment.
+``app.extensions["celery"]`` then is the Celery app, as in Flask's documentation: it reads its settings
+from ``app.config["CELERY"]``, and its tasks run in the app's context. mulequeue reads its settings from
+``app.config["MULEQUEUE_…"]``, then from the environment.
 
 =================================  ==========================================================
 ``/mulequeue/generations/<id>``    a generation as JSON, with the URLs of its files
-``/mulequeue/files/<id>/<n>``      its n-th file, out of the storage
-``/mulequeue/batches/<id>``        where a batch stands, as JSON
-``/mulequeue/batches/<id>/events`` the same as server-sent events, until it is over
-``/mulequeue/webhook/``            takes MuleRouter's webhooks
+``/mulequeue/files/<id>/<n>``      its n-th file, read from the storage
+``/mulequeue/batches/<id>``        the progress of a batch as JSON
+``/mulequeue/batches/<id>/events`` the same as server-sent events, until the batch is finished
+``/mulequeue/webhook/``            receives MuleRouter's webhooks
 =================================  ==========================================================
 
-Whoever may not see something is told that it does not exist. Nobody may see anything until
-:meth:`MuleQueue.may_see` says so.
+A request that is not permitted gets 404. Without :meth:`MuleQueue.may_see`, no request is permitted.
 """
 
 from __future__ import annotations
@@ -49,49 +48,50 @@ _PREFIX = "MULEQUEUE_"
 
 
 class MuleQueue:
-    """The extension.
+    """The Flask extension.
 
-    :param app: as for :meth:`init_app`; None: call that later.
+    :param app: as for :meth:`init_app`; None: call :meth:`init_app` later.
     :param may_see: see :meth:`may_see`.
     """
 
     def __init__(self, app: Flask | None = None, *, may_see: MaySee | None = None) -> None:
-        self._may_see: MaySee = may_see or _nobody
+        self._may_see: MaySee = may_see or _deny
         if app is not None:
             self.init_app(app)
 
     def init_app(self, app: Flask, *, url_prefix: str = "/mulequeue") -> Celery:
-        """Give the app its Celery app and the blueprint.
+        """Add the Celery app and the blueprint to the Flask app.
 
-        :param url_prefix: of the blueprint.
-        :returns: the Celery app: the one that is in ``app.extensions`` already, or a new one.
-        :raises ConfigurationError: an unknown ``MULEQUEUE_…`` key, or a value it cannot have.
+        :param url_prefix: the URL prefix of the blueprint.
+        :returns: the Celery app in ``app.extensions``, or a new one if there is none.
+        :raises ConfigurationError: a ``MULEQUEUE_…`` key is unknown or its value is invalid.
         """
         celery = app.extensions.get("celery") or make_celery(app)
-        celery.conf.update({key.lower(): app.config[key] for key in _ours(app)})
+        celery.conf.update({key.lower(): app.config[key] for key in _setting_keys(app)})
         Settings.load(celery)
         app.extensions["mulequeue"] = self
         app.register_blueprint(_blueprint, url_prefix=url_prefix)
         return celery
 
     def may_see(self, allowed: MaySee) -> MaySee:
-        """Decorates the function that says whether the current request may see something.
+        """Register the function that decides whether the current request may see a generation.
 
-        It gets the batch id, or the task id of a generation that is in no batch.
+        It receives the batch id, or the task id of a generation without a batch. Usable as a
+        decorator.
         """
         self._may_see = allowed
         return allowed
 
     def check(self, name: str) -> None:
-        """Answer 404 unless the current request may see it."""
+        """Abort with 404 unless the current request may see this batch or generation."""
         if not self._may_see(name):
             abort(404)
 
 
 def make_celery(app: Flask) -> Celery:
-    """The Celery app of a Flask app, as Flask's documentation makes it.
+    """Make the Celery app of a Flask app, as in Flask's documentation.
 
-    Without a broker in ``app.config["CELERY"]`` it is ``MULEQUEUE_REDIS_URL``, for results as well.
+    If ``app.config["CELERY"]`` names no broker, broker and result backend are ``MULEQUEUE_REDIS_URL``.
     """
 
     class FlaskTask(Task):  # type: ignore[misc]
@@ -110,11 +110,11 @@ def make_celery(app: Flask) -> Celery:
     return celery
 
 
-def _nobody(_: str) -> bool:
+def _deny(_: str) -> bool:
     return False
 
 
-def _ours(app: Flask) -> list[str]:
+def _setting_keys(app: Flask) -> list[str]:
     return [key for key in app.config if key.startswith(_PREFIX)]
 
 
@@ -130,20 +130,20 @@ def _check(name: str) -> None:
 
 
 def _record(task_id: str) -> Record | None:
-    """What the ledger knows of a generation that the request may see."""
+    """Return the record of a generation, or abort with 404 if the request may not see it."""
     record = _context().ledger.queries.record(task_id)
     _check(record.batch if record and record.batch else task_id)
     return record
 
 
 def file_url(task_id: str, number: int) -> str:
-    """Where the app serves a file of a generation."""
+    """Return the URL at which the app serves a file of a generation."""
     return url_for(f"{BLUEPRINT}.file", task_id=task_id, number=number)
 
 
 @_blueprint.get("/generations/<task_id>")
 def generation(task_id: str) -> dict[str, Any]:
-    """A generation as JSON; ``state`` is ``queued`` before any worker has taken it."""
+    """Return a generation as JSON; ``state`` is ``queued`` until a worker has received it."""
     record = _record(task_id)
     if record is None:
         return {"task_id": task_id, "state": "queued", "is_over": False, "error": None, "files": []}
@@ -152,7 +152,7 @@ def generation(task_id: str) -> dict[str, Any]:
 
 @_blueprint.get("/files/<task_id>/<int:number>")
 def file(task_id: str, number: int) -> Response:
-    """A file, out of the storage."""
+    """Return a file, read from the storage."""
     record = _record(task_id)
     if record is None or number >= len(record.files):
         abort(404)
@@ -160,7 +160,7 @@ def file(task_id: str, number: int) -> Response:
 
 
 def serve(file: File, settings: Settings) -> Response:
-    """The response that is a stored file; a browser may ask for parts of it (videos)."""
+    """Make the response for a stored file. It supports range requests, which videos need."""
     try:
         opened = progress.open_file(file, settings)
     except OSError:
@@ -174,28 +174,31 @@ def serve(file: File, settings: Settings) -> Response:
 
 @_blueprint.get("/batches/<batch_id>")
 def batch(batch_id: str) -> dict[str, Any]:
-    """Where a batch stands."""
+    """Return the progress of a batch as JSON."""
     _check(batch_id)
     return progress.batch_json(_context().ledger, batch_id)
 
 
 @_blueprint.get("/batches/<batch_id>/events")
 def batch_events(batch_id: str) -> Response:
-    """The same as it changes."""
+    """Stream the progress of a batch."""
     _check(batch_id)
     ledger = _context().ledger
     return event_stream(lambda: progress.batch_json(ledger, batch_id))
 
 
-def event_stream(look: Callable[[], dict[str, Any]]) -> Response:
-    """The response that follows what ``look`` gives, see :func:`mulequeue.contrib.progress.events`."""
-    stream = progress.events(look)
+def event_stream(read: Callable[[], dict[str, Any]]) -> Response:
+    """Make the response that streams the progress, see :func:`mulequeue.contrib.progress.events`.
+
+    :param read: returns the progress, a JSON object with ``is_over``.
+    """
+    stream = progress.events(read)
     return Response(stream, mimetype="text/event-stream", headers=progress.EVENT_HEADERS)
 
 
 @_blueprint.post("/webhook/")
 def webhook() -> tuple[str, int, dict[str, str]]:
-    """Takes signed events; what is not signed changes nothing."""
+    """Receive a signed event. A request without a valid signature changes nothing."""
     body = request.stream.read(webhook_handler.MAX_BODY_BYTES + 1)
     reply = webhook_handler.handle(
         dict(request.headers), body, app=current_app.extensions["celery"]

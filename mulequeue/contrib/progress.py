@@ -1,6 +1,6 @@
-"""What a web page shows of generations, whatever serves it: JSON, server-sent events, files.
+"""Generations for web pages of any framework: JSON, server-sent events, files.
 
-Nothing in here says where a file lies on the server.
+Nothing in the JSON reveals the storage location of a file.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from mulequeue.outcome import File
 from mulequeue.settings import Settings
 
 STREAM_SECONDS = 60.0
-"""So long one stream of events holds a thread of the web server; the browser then comes again."""
+"""Maximum duration of a stream, which holds a thread of the web server. The browser then reconnects."""
 REFRESH_SECONDS = 0.5
-_BEAT_SECONDS = 10.0
-_COME_AGAIN_MS = 1000
+_KEEP_ALIVE_SECONDS = 10.0
+_RECONNECT_MS = 1000
 _STATES = {"tombstone": "cancelled"}
 
 
 def batch_json(ledger: Ledger, batch_id: str) -> dict[str, Any]:
-    """Where a batch stands; one Redis command.
+    """Return the progress of a batch as JSON, from one Redis command.
 
-    :returns: ``{batch_id, size, done, files, counts, is_over, is_cancelled}``. ``done``: nothing more
-        is expected of so many members. ``size`` is None as long as no worker has taken any of them.
+    :returns: ``{batch_id, size, done, files, counts, is_over, is_cancelled}``. ``done`` is the number
+        of members that will not change any more. ``size`` is None until a worker has received one.
     """
     batch = ledger.queries.batch(batch_id)
     if batch is None:
@@ -49,18 +49,19 @@ def batch_json(ledger: Ledger, batch_id: str) -> dict[str, Any]:
 
 
 def members_done(batch: Batch) -> int:
-    """Members that nothing more is expected of: over, and their files stored (or given up)."""
+    """Count the members that are finished and whose files are stored or failed for good."""
     succeeded = batch.counts.get("succeeded", 0)
     return batch.over - succeeded + min(batch.downloaded, succeeded)
 
 
 def generation_json(record: Record, file_url: Callable[[str, int], str]) -> dict[str, Any]:
-    """A generation as a page wants it.
+    """Return a generation as JSON.
 
-    :param file_url: gives the URL at which the application serves a file, by the task id and the
+    :param file_url: returns the URL at which the application serves a file, from the task id and the
         file's number.
     :returns: ``{task_id, state, is_over, model, kind, label, error, files: [{url, kind, media_type,
-        bytes}]}``. ``state`` is the outcome's status once there is one; ``error`` is a sentence.
+        bytes}]}``. ``state`` is the outcome's status as soon as there is an outcome; ``error`` is a
+        sentence.
     """
     files = [
         {
@@ -84,7 +85,7 @@ def generation_json(record: Record, file_url: Callable[[str, int], str]) -> dict
 
 
 def reason_of(record: Record) -> str | None:
-    """Why a generation did not succeed, as a sentence; None when it did, or is still under way."""
+    """Return the reason of a failure as a sentence, or None if there is no failure."""
     error = outcome_of(record).error if record.is_over else None
     if error is None:
         return None
@@ -93,99 +94,100 @@ def reason_of(record: Record) -> str | None:
 
 
 def events(
-    look: Callable[[], Mapping[str, Any]],
+    read: Callable[[], Mapping[str, Any]],
     *,
     seconds: float = STREAM_SECONDS,
     every: float = REFRESH_SECONDS,
 ) -> Iterator[str]:
-    """A stream of ``text/event-stream``: ``progress`` whenever something changed, ``end`` at the end.
+    """Yield a ``text/event-stream``: ``progress`` after each change, ``end`` as the last event.
 
-    It ends when what is looked at is over, or after ``seconds``: then a browser comes again by
-    itself. ``away`` says that the ledger's Redis does not answer; ``progress`` follows when it does.
-    A line that says nothing is sent now and then, so that the server notices who has left.
+    The stream ends when the progress is complete or after ``seconds``; in the second case the browser
+    reconnects. ``away`` reports that the ledger's Redis does not answer; ``progress`` follows when it
+    answers again. A comment line after
+    ten seconds without an event lets the server detect a closed connection.
 
-    :param look: gives a JSON object with ``is_over``.
-    :param every: seconds between two looks.
+    :param read: returns the progress, a JSON object with ``is_over``.
+    :param every: seconds between two calls of ``read``.
     """
-    for step in _steps(look, seconds, every):
-        if step is None:
+    for text in _stream(read, seconds, every):
+        if text is None:
             time.sleep(every)
         else:
-            yield step
+            yield text
 
 
 async def events_async(
-    look: Callable[[], Mapping[str, Any]],
+    read: Callable[[], Mapping[str, Any]],
     *,
     seconds: float = STREAM_SECONDS,
     every: float = REFRESH_SECONDS,
 ) -> AsyncIterator[str]:
-    """As :func:`events`, for an ASGI server: between two looks it holds no thread."""
-    steps = _steps(look, seconds, every)
+    """Yield the same as :func:`events` for an ASGI server, without holding a thread between calls."""
+    stream = _stream(read, seconds, every)
     while True:
-        step = await asyncio.to_thread(next, steps, _END)
-        if step is _END:
+        text = await asyncio.to_thread(next, stream, _END)
+        if text is _END:
             return
-        if step is None:
+        if text is None:
             await asyncio.sleep(every)
         else:
-            yield str(step)
+            yield str(text)
 
 
 _END = object()
 
 
-def _steps(
-    look: Callable[[], Mapping[str, Any]], seconds: float, every: float
+def _stream(
+    read: Callable[[], Mapping[str, Any]], seconds: float, every: float
 ) -> Iterator[str | None]:
-    """The texts of a stream; None: it is time to wait."""
+    """Yield the texts of a stream, and None each time the caller has to wait."""
     ends = time.monotonic() + seconds
-    shown: Mapping[str, Any] | None = {}
-    quiet_since = time.monotonic()
-    yield f"retry: {_COME_AGAIN_MS}\n\n"
+    sent: Mapping[str, Any] | None = {}
+    sent_at = time.monotonic()
+    yield f"retry: {_RECONNECT_MS}\n\n"
     while True:
-        now = _looked(look)
-        if now != shown:
-            shown, quiet_since = now, time.monotonic()
-            yield event("away" if now is None else "progress", now or {})
-        if now is not None and now["is_over"]:
-            yield event("end", now)
+        current = _read_or_none(read)
+        if current != sent:
+            sent, sent_at = current, time.monotonic()
+            yield event("away" if current is None else "progress", current or {})
+        if current is not None and current["is_over"]:
+            yield event("end", current)
             return
         if time.monotonic() + every >= ends:
             return
-        if time.monotonic() - quiet_since >= _BEAT_SECONDS:
-            quiet_since = time.monotonic()
-            yield ": still here\n\n"
+        if time.monotonic() - sent_at >= _KEEP_ALIVE_SECONDS:
+            sent_at = time.monotonic()
+            yield ": keep-alive\n\n"
         yield None
 
 
-def _looked(look: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any] | None:
+def _read_or_none(read: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any] | None:
     try:
-        return look()
-    except RedisError:  # it may come back, and the page with it
+        return read()
+    except RedisError:  # the stream continues when Redis answers again
         return None
 
 
 def event(name: str, data: Mapping[str, Any]) -> str:
-    """One server-sent event."""
+    """Return one server-sent event."""
     return f"event: {name}\ndata: {json.dumps(data)}\n\n"
 
 
 def open_file(file: File, settings: Settings) -> IO[bytes]:
-    """A stored file, to be read and closed; it can seek.
+    """Open a stored file for reading. It can seek; the caller closes it.
 
-    :raises OSError: it is no longer there.
+    :raises OSError: the storage no longer has the file.
     """
-    same = split_protocol(file.url)[0] == (split_protocol(settings.storage)[0] or "file")
-    fs, path = url_to_fs(file.url, **(settings.storage_options if same else {}))
+    is_configured = split_protocol(file.url)[0] == (split_protocol(settings.storage)[0] or "file")
+    fs, path = url_to_fs(file.url, **(settings.storage_options if is_configured else {}))
     opened: IO[bytes] = fs.open(path, "rb")
     return opened
 
 
 FILE_HEADERS = {
-    # What a model made is shown and never run.
+    # Browsers show generated files but do not execute them.
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
     "Cache-Control": "private, max-age=3600",
 }
-EVENT_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}  # nginx would collect them
+EVENT_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}  # nginx buffers otherwise

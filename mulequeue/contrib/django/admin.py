@@ -1,4 +1,4 @@
-"""Pages for people: what there is, what it came to, and what can be done about it."""
+"""Admin pages: generations and batches, their outcomes, and actions on them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _TAGS = {"image": _PICTURE, "video": _VIDEO, "audio": _SOUND}
 
 
 class ReadOnlyAdmin(ModelAdmin):
-    """Rows are written by the mirror alone."""
+    """Read-only pages, because only the mirror writes rows."""
 
     class Media:
         css: ClassVar = {"all": ("mulequeue/admin.css",)}
@@ -51,44 +51,47 @@ class ReadOnlyAdmin(ModelAdmin):
         return False
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
-        """Who may spend money, and throw away what was paid."""
+        """Return whether the user may start paid generations and cancel them."""
         return bool(request.user.has_perm("mulequeue.operate_generation"))
 
     def _do(
         self,
         request: HttpRequest,
-        asked: QuerySet[Any],
-        fitting: QuerySet[Any],
+        selected: QuerySet[Any],
+        eligible: QuerySet[Any],
         act: Callable[[Any], Any],
-        what: str,
+        done_text: str,
     ) -> None:
-        """Act on those it fits; say how many, and why not on the others."""
+        """Act on the eligible rows. Report the number of rows and the errors."""
         done = 0
-        for row in fitting:
+        for row in eligible:
             try:
                 act(row)
                 done += 1
             except (MuleQueueError, RedisError, OperationalError) as exc:
                 self.message_user(request, f"{row}: {exc}", messages.ERROR)
-        skipped = asked.count() - done
-        self.message_user(request, f"{done} {what}, {skipped} left as they are.")
+        skipped = selected.count() - done
+        self.message_user(request, f"{done} {done_text}, {skipped} unchanged.")
 
 
 @admin.register(Generation)
 class GenerationAdmin(ReadOnlyAdmin):
-    """Generations with thumbnails."""
+    """The pages of the generations, with thumbnails."""
 
     list_display = ("thumbnail", "short_prompt", "state_and_reason", "model", "created_at")
     list_display_links = ("thumbnail", "short_prompt")
     list_filter = ("state", "kind", "model", "profile", "created_at")
     search_fields = ("prompt", "=task_id", "=remote_id", "=batch__batch_id")
-    search_help_text = "Words of the prompt; or a whole task id, remote id or batch id."
+    search_help_text = "Words of the prompt, or a complete task id, remote id or batch id."
     date_hierarchy = "created_at"
     readonly_fields = ("pictures",)
     fieldsets = (
         (None, {"fields": ("pictures", "prompt", "state", "error", "model", "batch", *_TIMES)}),
-        ("Asked and answered", {"fields": ("input", "assets", "files", "kind", "polls")}),
-        ("Where", {"fields": ("task_id", "remote_id", "profile", "api_path", "mirrored_at")}),
+        ("Input and result", {"fields": ("input", "assets", "files", "kind", "polls")}),
+        (
+            "Identification",
+            {"fields": ("task_id", "remote_id", "profile", "api_path", "mirrored_at")},
+        ),
     )
     actions = ("cancel", "resume", "generate_again")
 
@@ -97,7 +100,7 @@ class GenerationAdmin(ReadOnlyAdmin):
         return [path("<path:pk>/files/<int:number>/", serve, name=_FILE), *super().get_urls()]
 
     def file(self, request: HttpRequest, pk: str, number: int) -> HttpResponse:
-        """A stored file that the storage gives no URL of, for who may look at its row."""
+        """Serve a stored file without a public URL to users with permission to view its row."""
         row = self.get_object(request, pk)
         if not self.has_view_permission(request, row):
             raise PermissionDenied
@@ -125,18 +128,22 @@ class GenerationAdmin(ReadOnlyAdmin):
         return _shown(row, _urls(row), 320)
 
     @admin.action(
-        description="Cancel (what the API was given goes on there)", permissions=["operate"]
+        description="Cancel (the API still finishes and charges accepted generations)",
+        permissions=["operate"],
     )
     def cancel(self, request: HttpRequest, rows: QuerySet[Generation]) -> None:
         under_way = rows.filter(state__in=UNDER_WAY)
         self._do(request, rows, under_way, _cancel, "cancelled")
 
-    @admin.action(description="Resume: wait for it again", permissions=["operate"])
+    @admin.action(
+        description="Resume: wait again for the same generation (no new charge)",
+        permissions=["operate"],
+    )
     def resume(self, request: HttpRequest, rows: QuerySet[Generation]) -> None:
         ended = rows.exclude(state__in=UNDER_WAY).exclude(remote_id="")
-        self._do(request, rows, ended, _resume, "taken up again")
+        self._do(request, rows, ended, _resume, "resumed")
 
-    @admin.action(description="Generate again (paid again)", permissions=["operate"])
+    @admin.action(description="Generate again (charged again)", permissions=["operate"])
     def generate_again(self, request: HttpRequest, rows: QuerySet[Generation]) -> None:
         repeatable = rows.filter(input__isnull=False).exclude(api_path="")
         self._do(request, rows, repeatable, _generate_again, "started again")
@@ -144,7 +151,7 @@ class GenerationAdmin(ReadOnlyAdmin):
 
 @admin.register(Batch)
 class BatchAdmin(ReadOnlyAdmin):
-    """Batches and where they stand."""
+    """The pages of the batches, with their progress."""
 
     list_display = ("batch_id", "size", "progress", "created_at")
     list_filter = ("is_cancelled", "created_at")
@@ -163,13 +170,13 @@ class BatchAdmin(ReadOnlyAdmin):
         links = format_html_join(", ", '<a href="{}?{}">{} {}</a>', counts) or "—"
         return format_html("cancelled: {}", links) if row.is_cancelled else links
 
-    @admin.action(description="Cancel what is under way", permissions=["operate"])
+    @admin.action(description="Cancel unfinished generations", permissions=["operate"])
     def cancel(self, request: HttpRequest, rows: QuerySet[Batch]) -> None:
         self._do(request, rows, rows, _cancel_batch, "cancelled")
 
 
 def _urls(row: Generation) -> list[str]:
-    """Where the administrator's browser finds the files."""
+    """Return the URLs of the files for the administrator's browser."""
     stored = [
         public_url(item) or reverse(f"admin:{_FILE}", args=[row.pk, number])
         for number, item in enumerate(row.files)

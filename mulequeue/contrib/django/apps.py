@@ -1,4 +1,4 @@
-"""What happens when Django starts."""
+"""The Django app."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _ON_COMMIT = ("delay_on_commit", "apply_async_on_commit")
 
 
 class MuleQueueConfig(AppConfig):
-    """Connects the mirror, the checks and the storage."""
+    """Registers the mirror, the checks and the storage when Django starts."""
 
     name = "mulequeue.contrib.django"
     label = "mulequeue"
@@ -21,13 +21,13 @@ class MuleQueueConfig(AppConfig):
         checks.register()
         mirror.connect()
         filesystem.register()
-        _give_on_commit()
+        _add_on_commit()
 
 
-def _give_on_commit() -> None:
-    """``generate.delay_on_commit(…)``, as every other task of a Django project has it.
+def _add_on_commit() -> None:
+    """Add ``delay_on_commit`` and ``apply_async_on_commit`` to mulequeue's tasks.
 
-    Celery gives it to tasks without a base class of their own; ours have one.
+    Celery adds them only to tasks with its default base class.
     """
     from celery.contrib.django.task import DjangoTask
 

@@ -1,12 +1,12 @@
-"""What ``manage.py check`` says about mulequeue's settings.
+"""The checks of mulequeue's settings in ``manage.py check``.
 
 ==================  =============================================================================
-``mulequeue.E001``  a setting is unknown or has a value it cannot have
+``mulequeue.E001``  a setting is unknown or has an invalid value
 ``mulequeue.E002``  Django does not import the project's Celery app
-``mulequeue.E003``  a setting lacks the prefix of Celery's namespace and would never be read
-``mulequeue.E004``  the storage cannot be used
-``mulequeue.W001``  no API key: fine in a web process, not in a worker
-``mulequeue.W002``  the view for webhooks is in the URLconf, and no secret is set
+``mulequeue.E003``  a setting lacks the prefix of Celery's namespace, so it is never read
+``mulequeue.E004``  the storage is invalid
+``mulequeue.W001``  no API key is set; a worker needs one, a web process does not
+``mulequeue.W002``  the URLconf contains the view for webhooks, but no secret is set
 ==================  =============================================================================
 """
 
@@ -28,29 +28,29 @@ _PREFIX = "MULEQUEUE_"
 
 
 def register() -> None:
-    """Let ``manage.py check`` run them."""
+    """Register the checks with Django."""
     checks.register(check_settings, "mulequeue")
 
 
 def check_settings(**_: Any) -> list[checks.CheckMessage]:
-    """Everything that can be said without Redis, the database and the API."""
+    """Check the settings without access to Redis, the database or the API."""
     app = current_app._get_current_object()
-    if app.main == "default":  # the one Celery makes up when there is none
+    if app.main == "default":  # the app that Celery creates if the project has none
         return [_no_app(), *_misnamed(None)]
     try:
         settings = Settings.load(app)
     except ConfigurationError as exc:
-        hint = "The how-to about settings lists all of them."
+        hint = "The reference of the settings lists all settings and their values."
         return [checks.Error(str(exc), hint=hint, id="mulequeue.E001"), *_misnamed(app)]
     return [*_misnamed(app), *_storage(settings), *_key(settings), *_webhooks(settings)]
 
 
 def _no_app() -> checks.CheckMessage:
     return checks.Error(
-        "Django does not import the project's Celery app, so tasks would be sent nowhere.",
-        hint="Put `from .celery import app as celery_app` into the __init__.py of the project's "
-        'package, and `app.config_from_object("django.conf:settings", namespace="CELERY")` into '
-        "its celery.py.",
+        "Django does not import the project's Celery app, so no task reaches the broker.",
+        hint="Add `from .celery import app as celery_app` to the __init__.py of the project's "
+        'package, and `app.config_from_object("django.conf:settings", namespace="CELERY")` to its '
+        "celery.py.",
         id="mulequeue.E002",
     )
 
@@ -61,7 +61,7 @@ def _misnamed(app: Any) -> list[checks.CheckMessage]:
         return []
     return [
         checks.Error(
-            f"The setting {name} is never read.",
+            f"The setting {name} is never read: it lacks the prefix of Celery's namespace.",
             hint=f"Rename it to {namespace.upper()}{name}.",
             id="mulequeue.E003",
         )
@@ -94,16 +94,16 @@ def _key(settings: Settings) -> list[checks.CheckMessage]:
 def _webhooks(settings: Settings) -> list[checks.CheckMessage]:
     try:
         reverse(WEBHOOK_VIEW)
-    except (NoReverseMatch, AttributeError, ImportError):  # no URLconf, or none of ours in it
+    except (NoReverseMatch, AttributeError, ImportError):  # no URLconf, or not in it
         return []
     if settings.webhook_secret:
         return []
     return [
         checks.Warning(
-            "The URLconf has the view for MuleRouter's webhooks, which refuses all of them without "
-            "a secret.",
-            hint="Set CELERY_MULEQUEUE_WEBHOOK_SECRET to what MuleRouter's console showed when the "
-            "endpoint was made.",
+            "The URLconf contains the view for MuleRouter's webhooks, but no secret is set, so the view "
+            "rejects every webhook.",
+            hint="Set CELERY_MULEQUEUE_WEBHOOK_SECRET to the secret that MuleRouter's console showed "
+            "when the endpoint was created.",
             id="mulequeue.W002",
         )
     ]

@@ -1,7 +1,7 @@
 """Django's default storage as a target of downloads: ``mulequeue_storage = "django://folder"``.
 
-fsspec sees it as an object store: a file appears under its name when it is complete. Another of the
-``STORAGES`` is taken with ``mulequeue_storage_options = {"alias": "private"}``.
+For fsspec it is an object store: a file appears under its name when it is complete. To use another of
+the ``STORAGES``, set ``mulequeue_storage_options = {"alias": "private"}``.
 """
 
 from __future__ import annotations
@@ -24,16 +24,18 @@ _IN_MEMORY_BYTES = 4 * 1024**2
 
 
 def register() -> None:
-    """Make the protocol known to fsspec."""
+    """Register the protocol with fsspec."""
     fsspec.register_implementation(PROTOCOL, DjangoFileSystem, clobber=True)
 
 
 def url_of(name: str) -> str | None:
-    """Where a browser finds what was stored under that name; None: nowhere, as without ``MEDIA_URL``."""
+    """Return the URL of a stored file, or None if it has none, for example without ``MEDIA_URL``."""
     settings = worker_context().settings
-    ours = settings.storage.startswith(f"{PROTOCOL}:")
-    storage = storages[settings.storage_options.get("alias", "default") if ours else "default"]
-    # Without MEDIA_URL, Django makes URLs that lead to the site's own pages.
+    is_configured = settings.storage.startswith(f"{PROTOCOL}:")
+    storage = storages[
+        settings.storage_options.get("alias", "default") if is_configured else "default"
+    ]
+    # Without MEDIA_URL, Django returns URLs of the site's pages.
     if isinstance(storage, FileSystemStorage) and storage.base_url in (None, get_script_prefix()):
         return None
     try:
@@ -43,20 +45,20 @@ def url_of(name: str) -> str | None:
 
 
 class DjangoFileSystem(AbstractFileSystem):
-    """What ``download`` needs of a Django storage.
+    """A Django storage with the methods that ``download`` needs.
 
-    :param alias: of the storage in ``STORAGES``.
+    :param alias: the name of the storage in ``STORAGES``.
     """
 
     protocol = PROTOCOL
-    cachable = False  # tests and multi-tenant projects change their storages
+    cachable = False  # tests and multi-tenant projects replace storages at run time
 
     def __init__(self, alias: str = "default", **options: Any) -> None:
         super().__init__(**options)
         self.storage = storages[alias]
 
     def open(self, path: str, mode: str = "rb", **_: Any) -> Any:
-        """``wb``: a file that goes into the storage when it is closed. ``rb``: the storage's."""
+        """Open a file: ``wb`` saves it to the storage when it is closed, ``rb`` reads it."""
         name = self._strip_protocol(path)
         return NewFile(self.storage, name) if mode == "wb" else self.storage.open(name, mode)
 
@@ -68,11 +70,11 @@ class DjangoFileSystem(AbstractFileSystem):
 
 
 class NewFile:
-    """Collects what is written; :meth:`close` puts it into the storage under exactly that name."""
+    """A file being written; :meth:`close` saves it to the storage under exactly its name."""
 
     def __init__(self, storage: Any, name: str) -> None:
         self._storage, self._name = storage, name
-        # close() and discard() end it.
+        # close() and discard() close it.
         self._spool: IO[bytes] = tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES)  # noqa: SIM115
         self.closed = False
 
@@ -91,12 +93,12 @@ class NewFile:
                 self._save()
 
     def discard(self) -> None:
-        """Forget it; the storage has not seen it."""
+        """Delete the data without saving it to the storage."""
         self.closed = True
         self._spool.close()
 
     def _save(self) -> None:
-        """A storage that finds the name taken makes up another one, so what is there goes first."""
+        """Delete an existing file, then save: a storage changes a name that exists."""
         if self._storage.exists(self._name):
             self._storage.delete(self._name)
         saved = self._storage.save(self._name, File(self._spool, name=self._name))
@@ -105,7 +107,7 @@ class NewFile:
             raise OSError(f"the storage saved {self._name!r} as {saved!r}")
 
     def _replace(self) -> None:
-        """On a disk, the whole file takes the name in one step, over what was there."""
+        """Save under a temporary name, then replace an existing file in one step."""
         part = self._storage.save(_part_of(self._name), File(self._spool, name=self._name))
         os.replace(self._storage.path(part), self._storage.path(self._name))
 

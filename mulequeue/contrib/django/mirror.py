@@ -1,7 +1,7 @@
-"""Rows out of the ledger: after every signal, and for all of it by ``manage.py mulequeue reconcile``.
+"""Copy the ledger's records into rows: on every signal, and all of them on ``mulequeue reconcile``.
 
-A row is written under its lock with what the ledger says at that moment, so of two workers that
-write it at the same time the one that comes last knows best.
+A worker locks a row before it reads the ledger. If two workers write a row at the same time, the last
+one therefore writes the newest state.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ _NOT_IN_THE_LEDGER = ("task_id", "input")
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """What :func:`reconcile` did."""
+    """The result of :func:`reconcile`."""
 
     mirrored: int
-    """Rows that now say what the ledger says."""
+    """Rows that now agree with the ledger."""
     lost: int
-    """Rows under way that the ledger no longer knows."""
+    """Unfinished rows whose records are no longer in the ledger."""
 
 
 def connect() -> None:
-    """Write rows whenever a worker of this project parks, settles or stores."""
+    """Write rows when a worker of this project parks or settles a generation or stores files."""
     for signal in (signals.generation_parked, signals.generation_settled, signals.files_stored):
         signal.connect(_receive, weak=False, dispatch_uid=f"{__name__}.{signal.name}")
 
@@ -52,7 +52,7 @@ def _receive(sender: Any, task_id: str, plan: GenerationRequest | None = None, *
 
 
 def _keep_input(task_id: str, plan: GenerationRequest) -> None:
-    """The ledger drops the input once it was sent; here it stays, to be searched and repeated."""
+    """Store the input for searches and repeats; the ledger deletes it once it was sent."""
     prompt, text = plan.input.get(plan.model.prompt_field), json.dumps(plan.input, default=str)
     kept: dict[str, Any] = {"prompt": _storable(prompt)} if isinstance(prompt, str) else {}
     if plan.input and len(text) <= MAX_INPUT_BYTES:
@@ -62,9 +62,9 @@ def _keep_input(task_id: str, plan: GenerationRequest) -> None:
 
 
 def mirror(task_ids: Iterable[str], *, app: Any = None) -> int:
-    """Write the rows of those generations; how many the ledger knew.
+    """Write the rows of these generations. Return the number of records in the ledger.
 
-    A row that is under way and that the ledger does not know becomes ``lost``.
+    An unfinished row without a record becomes ``lost``.
 
     :param app: the Celery app; None: the current one.
     """
@@ -75,7 +75,7 @@ def mirror(task_ids: Iterable[str], *, app: Any = None) -> int:
         try:
             return _mirror(ledger, names)
         except OperationalError:
-            # Of two that wait for each other a database sends one away, to begin again.
+            # MySQL resolves a deadlock by aborting one of the transactions, which has to be repeated.
             if database.vendor != "mysql" or database.in_atomic_block:
                 raise
     return _mirror(ledger, names)
@@ -103,9 +103,9 @@ def _mirror(ledger: Ledger, names: list[str]) -> int:
 
 
 def reconcile(*, app: Any = None) -> Reconciled:
-    """Make every row say what the ledger says, whatever signals were lost.
+    """Make every row agree with the ledger, even if signals were lost.
 
-    Rows of generations that ended and whose records have expired stay as they are.
+    Rows of finished generations whose records have expired stay unchanged.
     """
     started, mirrored, lost = timezone.now(), 0, 0
     ids = iter(worker_context(app).ledger.queries.task_ids())
@@ -126,7 +126,7 @@ def _chunks(names: Iterable[str]) -> list[list[str]]:
 def _write_batches(ledger: Ledger, batch_ids: set[str]) -> None:
     if not batch_ids:
         return
-    _insert(Batch, sorted(batch_ids))  # one may have expired in the ledger before its members
+    _insert(Batch, sorted(batch_ids))  # a batch may expire in the ledger before its members
     found = [ledger.queries.batch(batch_id) for batch_id in sorted(batch_ids)]
     Batch.objects.bulk_create(
         [
@@ -145,10 +145,11 @@ def _write_batches(ledger: Ledger, batch_ids: set[str]) -> None:
 
 
 def _insert(model: type[Model], names: list[str]) -> None:
-    """Add the rows that are not there yet, and lock all of them.
+    """Insert the rows that do not exist, and lock all of them.
 
-    Inserting first is what locks: a row that is there already, and SQLite as a whole. On MySQL it
-    locks what is there for reading only, and two writers who both want more then wait for each other.
+    An insert locks an existing row, and on SQLite the whole database. On MySQL it locks an existing row
+    for reading only, and two writers that then need the write lock deadlock. So existing rows are
+    locked first there.
     """
     rows = model._default_manager
     if connections[router.db_for_write(model)].vendor == "mysql":
@@ -158,7 +159,7 @@ def _insert(model: type[Model], names: list[str]) -> None:
 
 
 def _upsert(model: type[Model]) -> dict[str, Any]:
-    """How ``bulk_create`` is told to write over a row: MySQL and MariaDB know no target of a conflict."""
+    """Return the ``bulk_create`` options of an upsert. MySQL and MariaDB support no conflict target."""
     has_target = connections[
         router.db_for_write(model)
     ].features.supports_update_conflicts_with_target
@@ -167,7 +168,10 @@ def _upsert(model: type[Model]) -> dict[str, Any]:
 
 
 def _row(record: Record, prompt: str | None) -> Generation:
-    """The row that a record makes; of the prompt it knows only the first words."""
+    """Make the row of a record.
+
+    :param prompt: the full prompt in the existing row; a record holds only its beginning.
+    """
     over: dict[str, Any] = {}
     if record.is_over:
         outcome = outcome_of(record).to_dict()
@@ -193,7 +197,7 @@ def _row(record: Record, prompt: str | None) -> Generation:
 
 
 def _storable(value: Any) -> Any:
-    """JSON without what PostgreSQL refuses: NUL, and halves of characters."""
+    """Remove from JSON the characters that PostgreSQL rejects: NUL and lone surrogates."""
     if isinstance(value, str):
         return value.replace("\0", "").encode(errors="replace").decode()
     if isinstance(value, dict):

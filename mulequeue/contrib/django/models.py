@@ -1,7 +1,7 @@
-"""The ledger's records as rows: to be joined, filtered and searched, and kept as long as you like.
+"""The ledger's records as database rows, for joins, filters and searches. They do not expire.
 
-They are written by :mod:`.mirror` alone. What decides is always the ledger; a row says what it was
-when the row was last written.
+Only :mod:`.mirror` writes them. The ledger is authoritative; a row shows the state at the time when it
+was last written.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MAX_CHARACTERS = 255
 
 
 class State(models.TextChoices):
-    """Where a generation stands, or what it came to."""
+    """The state of a generation, or its outcome once it is finished."""
 
     WAITING = "waiting", "waiting"
     SUBMITTING = "submitting", "submitting"
@@ -35,7 +35,7 @@ UNDER_WAY = (State.WAITING, State.SUBMITTING, State.GENERATING)
 
 
 class Batch(models.Model):
-    """Generations that were started by one ``generate_many``."""
+    """The generations of one ``generate_many``."""
 
     batch_id = models.CharField(primary_key=True, max_length=MAX_CHARACTERS)
     size = models.PositiveIntegerField(default=0)
@@ -51,7 +51,7 @@ class Batch(models.Model):
         return str(self.batch_id)
 
     def counts(self) -> dict[str, int]:
-        """How many members are in which state, as far as they are mirrored."""
+        """Return the number of mirrored members per state."""
         rows = self.generations.order_by().values_list("state")
         return dict(rows.annotate(count=models.Count("pk")))
 
@@ -71,18 +71,18 @@ class Generation(models.Model):
     kind = models.CharField(max_length=16, blank=True)
     prompt = models.TextField(blank=True)
     input = models.JSONField(null=True)
-    """What was asked for; null when it was too large, or never passed by a worker with this app."""
+    """The input; null if it exceeds 64 KiB, or if no worker with this app processed the generation."""
     assets = models.JSONField(default=list)
-    """``[{url, kind, expires_at}]``: the API's own URLs, which end after hours."""
+    """``[{url, kind, expires_at}]``: the API's URLs, which expire after hours."""
     files = models.JSONField(default=list)
-    """``[{url, kind, media_type, bytes}]``: what ``download`` stored."""
+    """``[{url, kind, media_type, bytes}]``: the files that ``download`` stored."""
     error = models.JSONField(null=True)
     polls = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(null=True)
     submitted_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
     mirrored_at = models.DateTimeField(null=True)
-    """When this row was written last."""
+    """The time at which this row was last written."""
 
     class Meta:
         ordering = ("-created_at",)
@@ -103,17 +103,19 @@ class Generation(models.Model):
 
     @property
     def urls(self) -> list[str]:
-        """Where a browser finds the pictures: in the storage, else at the API for a while."""
+        """Return the URLs of the stored files, or the API's URLs that have not expired."""
         stored = [url for item in self.files if (url := public_url(item))]
         return stored or [url for item in self.assets if (url := public_url(item))]
 
 
 def public_url(item: dict[str, Any]) -> str | None:
-    """The URL of a file or an asset, for a browser; None when it has none, or has one no longer."""
+    """Return the URL of a file or an asset for a browser, or None if it has none or it has expired."""
     scheme, _, path = item["url"].partition("://")
     if scheme == PROTOCOL:
         return url_of(path)
-    ends = item.get("expires_at")
-    if scheme not in ("http", "https") or (ends and datetime.fromisoformat(ends) <= timezone.now()):
+    expires_at = item.get("expires_at")
+    if scheme not in ("http", "https") or (
+        expires_at and datetime.fromisoformat(expires_at) <= timezone.now()
+    ):
         return None
     return str(item["url"])

@@ -1,4 +1,4 @@
-"""A stored file as a response; a browser that seeks in a video asks for parts of it::
+"""Responses for stored files, with range requests for videos, and for event streams::
 
 record = worker_context().ledger.record(task_id)
 return file_response(request, record.files[0], worker_context().settings)
@@ -27,9 +27,9 @@ _BLOCK_BYTES = 64 * 1024
 
 
 def file_response(request: HttpRequest, file: File, settings: Settings) -> HttpResponse:
-    """The whole file, or the part that the request's Range header names.
+    """Return the whole file, or the range that the request's Range header names.
 
-    :raises Http404: the storage no longer has it.
+    :raises Http404: the storage no longer has the file.
     """
     part = byte_range(request.headers.get("Range", ""), file.bytes)
     headers = {**FILE_HEADERS, "Content-Type": file.media_type, "Accept-Ranges": "bytes"}
@@ -48,19 +48,24 @@ def file_response(request: HttpRequest, file: File, settings: Settings) -> HttpR
 
 
 def event_stream(
-    request: HttpRequest, look: Callable[[], Mapping[str, Any]]
+    request: HttpRequest, read: Callable[[], Mapping[str, Any]]
 ) -> StreamingHttpResponse:
-    """The response that follows what ``look`` gives, see :func:`mulequeue.contrib.progress.events`.
+    """Make the response that streams the progress, see :func:`mulequeue.contrib.progress.events`.
 
-    Under ASGI it holds no thread; a WSGI server needs one for every open page.
+    Under ASGI it holds no thread; a WSGI server needs one thread per open page.
+
+    :param read: returns the progress, a JSON object with ``is_over``.
     """
-    # Each of the two servers would collect the other's kind, and send it when it is over.
-    stream = events_async(look) if isinstance(request, ASGIRequest) else events(look)
+    # Django buffers an iterator of the other kind and sends it only when it is complete.
+    stream = events_async(read) if isinstance(request, ASGIRequest) else events(read)
     return StreamingHttpResponse(stream, content_type="text/event-stream", headers=EVENT_HEADERS)
 
 
 def byte_range(header: str, size: int) -> range | None:
-    """The bytes of ``Range: bytes=first-last``; empty: there are none such. None: no such header."""
+    """Return the range of ``Range: bytes=first-last``.
+
+    An empty range cannot be satisfied. None: the header is absent or has another form.
+    """
     match = re.fullmatch(r"bytes=(\d{0,18})-(\d{0,18})", header.strip())
     if match is None or not any(match.groups()):
         return None

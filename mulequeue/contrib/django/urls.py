@@ -1,4 +1,4 @@
-"""``path("mulequeue/", include("mulequeue.contrib.django.urls"))``."""
+"""URLs to include: ``path("mulequeue/", include("mulequeue.contrib.django.urls"))``."""
 
 from django.urls import path
 

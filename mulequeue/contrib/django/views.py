@@ -12,10 +12,10 @@ from mulequeue.engine import webhook_handler
 @csrf_exempt
 @require_POST
 def webhook(request: HttpRequest) -> HttpResponse:
-    """Takes signed events; what is not signed changes nothing."""
+    """Receive a signed event. A request without a valid signature changes nothing."""
     try:
         body = request.read(webhook_handler.MAX_BODY_BYTES + 1)
     except UnreadablePostError:
-        return HttpResponse("not all of it arrived", status=400, content_type="text/plain")
+        return HttpResponse("incomplete request body", status=400, content_type="text/plain")
     reply = webhook_handler.handle(request.headers, body)
     return HttpResponse(reply.text, status=reply.status_code, content_type="text/plain")

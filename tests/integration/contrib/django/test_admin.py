@@ -80,13 +80,13 @@ def test_cancel_from_the_list(project: DjangoProject, browser: Browser) -> None:
 
     said = browser.act("cancel", task_id, over)
 
-    assert "1 cancelled, 1 left as they are." in said
+    assert "1 cancelled, 1 unchanged." in said
     row_when(project, task_id, state="cancelled")
     assert "succeeded" == project.shell(ROW.format(over))["state"]
 
 
 def test_resume_from_the_list(project: DjangoProject, browser: Browser) -> None:
-    """A cancelled generation is taken up again under a new id, and its files are stored."""
+    """A cancelled generation is resumed under a new id, and its files are stored."""
     project.fleet.emulator.faults(lives=[{"end": "never"}])
     task_id = start(project)
     remote_id = row_when(project, task_id, state="generating")["remote_id"]
@@ -97,7 +97,7 @@ def test_resume_from_the_list(project: DjangoProject, browser: Browser) -> None:
 
     said = browser.act("resume", task_id)
 
-    assert "1 taken up again" in said
+    assert "1 resumed" in said
     look = f"answer = Generation.objects.filter(remote_id={remote_id!r}).exclude(files=[]).count()"
     wait_until(lambda: project.shell(look) == 1, what="the files of the new task")
     assert creates == project.fleet.emulator.stats()["creates"]
@@ -110,7 +110,7 @@ def test_generate_again_from_the_list(project: DjangoProject, browser: Browser) 
 
     said = browser.act("generate_again", task_id, bare)
 
-    assert "1 started again, 1 left as they are." in said
+    assert "1 started again, 1 unchanged." in said
     look = "answer = Generation.objects.filter(prompt='again, please').exclude(files=[]).count()"
     wait_until(lambda: project.shell(look) == 2, what="the second one")
 
