@@ -34,6 +34,8 @@ _WORDS = {
     "submit_unknown": "unknown",
     "cancelled": "cancelled",
 }
+_NOT_STORED = "It was generated, but its file could not be stored. The worker's log has the reason."
+_ACTIVE = ("queued", "waiting", "submitting", "generating", "storing")
 _TRIED_AGAIN = ("failed", "timed_out", "submit_unknown", "cancelled", "not_stored")
 
 TASK_OPTIONS: dict[str, Any] = {
@@ -179,13 +181,10 @@ def cards(
             state = "not_stored" if is_over else "storing"
         made.append(
             {
-                "number": index + 1,
-                "prompt": prompt,
-                "short": prompt if len(prompt) <= _SHORT else f"{prompt[:_SHORT].rstrip()} …",
-                "is_long": len(prompt) > _SHORT,
+                **_prompt_fields(index, prompt),
                 "state": state,
                 "word": _WORDS[state],
-                "is_active": state in ("queued", "waiting", "submitting", "generating", "storing"),
+                "is_active": state in _ACTIVE,
                 "reason": seen.get("error") or ("" if state != "not_stored" else _NOT_STORED),
                 "files": seen["files"],
                 "version": f"{task_id}/{state}",
@@ -195,7 +194,10 @@ def cards(
     return made
 
 
-_NOT_STORED = "It was generated, but its file could not be stored. The worker's log has the reason."
+def _prompt_fields(index: int, prompt: str) -> dict[str, Any]:
+    is_long = len(prompt) > _SHORT
+    short = f"{prompt[:_SHORT].rstrip()} …" if is_long else prompt
+    return {"number": index + 1, "prompt": prompt, "short": short, "is_long": is_long}
 
 
 def pages(album: Album, number: int) -> dict[str, Any]:

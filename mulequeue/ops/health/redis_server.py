@@ -90,7 +90,10 @@ def unreachable(url: str, exc: Exception, setting: str) -> Finding:
 
 
 def reachable(url: str, facts: Facts, milliseconds: float) -> Finding:
-    """:param milliseconds: the duration of one command."""
+    """Return the finding for a Redis that answers.
+
+    :param milliseconds: the duration of one command.
+    """
     version = facts.info.get("redis_version", "")
     return passed("redis", f"Redis {version}, {milliseconds:.1f} ms: {url}")
 
@@ -188,7 +191,10 @@ def clock_offset(client: Redis, clock: Callable[[], float] = time.time) -> tuple
 
 
 def clock_skew(offset: float) -> Finding:
-    """:param offset: the seconds by which this machine's clock is ahead of Redis' clock."""
+    """Check that this machine's clock agrees with Redis' clock.
+
+    :param offset: the seconds by which this machine's clock is ahead.
+    """
     if abs(offset) <= SKEW_SECONDS:
         return passed("clock", f"This machine's clock agrees with Redis' clock ({offset:+.2f} s).")
     side = "ahead of" if offset > 0 else "behind"

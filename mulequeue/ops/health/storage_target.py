@@ -39,7 +39,7 @@ def storage(app: Any, settings: Settings) -> Finding:
     shown = target.root if target.is_local else settings.storage
     try:
         if not target.is_local:
-            _write_within(target, WRITE_TIMEOUT_SECONDS)
+            _write_with_timeout(target, WRITE_TIMEOUT_SECONDS)
     except (DownloadError, TimeoutError) as exc:
         why = str(exc) or f"no answer within {WRITE_TIMEOUT_SECONDS:g} s"
         return error(
@@ -50,7 +50,7 @@ def storage(app: Any, settings: Settings) -> Finding:
     return passed("storage", f"Files are stored in {shown}")
 
 
-def _write_within(target: Storage, seconds: float) -> None:
+def _write_with_timeout(target: Storage, seconds: float) -> None:
     pool = ThreadPoolExecutor(1, "mulequeue-doctor")
     try:
         pool.submit(_write, target).result(seconds)
