@@ -66,7 +66,7 @@ class Gallery:
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
         try:
-            self.emulator = self._told(r"the API is an emulator on (http://[^,]+),")
+            self.emulator = self._told(r"the API is an emulator on (http://[\d.]+:\d+)")
             self.url = self._told(r"The gallery is on (http://[\d.:]+)/")
             self._wait_until_it_listens()
         except BaseException:

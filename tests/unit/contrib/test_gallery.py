@@ -27,12 +27,12 @@ def album(monkeypatch):
     ],
 )
 def test_ready_is_what_can_be_seen(album, done, counts, text):
-    """A picture that was made counts as ready when its file is stored."""
+    """A generated picture counts as ready when its file is stored."""
     assert text == album._text(4, done, counts)
 
 
-def test_what_would_not_be_started_is_refused_at_the_form(album, monkeypatch):
-    """A batch over its budget is refused with the reason, before anything is kept or sent."""
+def test_the_form_rejects_an_album_over_the_budget(album, monkeypatch):
+    """It shows the reason, and nothing is stored or sent."""
     monkeypatch.setenv("MULEQUEUE_MAX_PER_BATCH", "2")
 
     assert "max_per_batch" in album.refusal("alibaba/wan2.6-t2i", ["mule"] * 3)

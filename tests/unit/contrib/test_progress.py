@@ -1,4 +1,4 @@
-"""What pages are told: streams of events, and generations as JSON."""
+"""Event streams and generations as JSON for web pages."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from mulequeue.outcome import File
 from mulequeue.settings import Settings
 
 
-def looks(*seen):
-    """A look that gives these, one after the other; an exception is raised."""
+def reads(*seen):
+    """Make a ``read`` that returns these values one after the other, or raises them."""
     left = list(seen)
 
-    def look():
+    def read():
         now = left.pop(0) if len(left) > 1 else left[0]
         if isinstance(now, Exception):
             raise now
         return now
 
-    return look
+    return read
 
 
 def parsed(stream):
-    """``(name, data)`` of each event, and what else was sent as ``(None, text)``."""
+    """Return ``(name, data)`` of each event, and ``(None, text)`` of each other line."""
     found = []
     for text in stream:
         assert text.endswith("\n\n")
@@ -45,39 +45,39 @@ def parsed(stream):
     return found
 
 
-def test_only_changes_are_told_and_the_end_ends_it():
-    """What was seen before is not sent again; the last look comes as progress and as the end."""
+def test_only_changes_are_sent_and_the_stream_ends_with_the_batch():
+    """An unchanged state is not sent again; the last state is sent as progress and as end."""
     one, two = {"done": 1, "is_over": False}, {"done": 2, "is_over": True}
 
-    told = parsed(events(looks(one, one, one, two), every=0))
+    found = parsed(events(reads(one, one, one, two), every=0))
 
-    assert [(None, "retry: 1000"), ("progress", one), ("progress", two), ("end", two)] == told
-
-
-def test_a_stream_is_given_up_before_its_batch_is():
-    """Without time left it ends after one look, so that no thread is held; the browser comes again."""
-    told = parsed(events(looks({"is_over": False}), seconds=0, every=0))
-
-    assert [(None, "retry: 1000"), ("progress", {"is_over": False})] == told
+    assert [(None, "retry: 1000"), ("progress", one), ("progress", two), ("end", two)] == found
 
 
-def test_a_redis_that_is_away_does_not_end_it():
-    """The stream says so once, goes on, and tells what it sees when Redis is back."""
+def test_a_stream_has_a_time_limit():
+    """When its time is over, it ends after one read and releases its thread."""
+    found = parsed(events(reads({"is_over": False}), seconds=0, every=0))
+
+    assert [(None, "retry: 1000"), ("progress", {"is_over": False})] == found
+
+
+def test_a_stream_survives_a_redis_that_does_not_answer():
+    """It sends ``away`` once, and the state when Redis answers again."""
     over = {"is_over": True}
 
-    told = parsed(events(looks(ConnectionError("away"), ConnectionError("away"), over), every=0))
+    found = parsed(events(reads(ConnectionError("away"), ConnectionError("away"), over), every=0))
 
-    assert ["away", "progress", "end"] == [name for name, _ in told if name]
+    assert ["away", "progress", "end"] == [name for name, _ in found if name]
 
 
-def test_it_is_the_same_for_an_asgi_server():
-    """The asynchronous stream tells the same."""
+def test_the_asynchronous_stream_is_the_same():
+    """An ASGI server sends the same events."""
     seen = [{"is_over": False, "done": 1}, ConnectionError("away"), {"is_over": True, "done": 2}]
 
     async def collected():
-        return [text async for text in events_async(looks(*seen), every=0)]
+        return [text async for text in events_async(reads(*seen), every=0)]
 
-    assert list(events(looks(*seen), every=0)) == asyncio.run(collected())
+    assert list(events(reads(*seen), every=0)) == asyncio.run(collected())
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_it_is_the_same_for_an_asgi_server():
     ],
 )
 def test_a_member_is_done_with_its_files(counts, downloaded, done):
-    """A success counts when its download is over; everything else that ended counts at once."""
+    """A success counts when its download is finished, any other outcome at once."""
     batch = Batch(
         batch_id="b",
         size=3,
@@ -105,15 +105,15 @@ def test_a_member_is_done_with_its_files(counts, downloaded, done):
     assert done == members_done(batch)
 
 
-def test_no_path_of_the_server_is_told():
-    """A page gets the application's URL of a file, and of the storage nothing."""
+def test_no_path_of_the_server_is_revealed():
+    """The JSON contains the application's URL of a file and not its storage location."""
     stored = File(url="file:///srv/secret/a.png", kind="image", media_type="image/png", bytes=3)
     record = Record(task_id="t", state="delivered", status="succeeded", files=(stored,))
 
-    told = generation_json(record, lambda task_id, number: f"/files/{task_id}/{number}")
+    found = generation_json(record, lambda task_id, number: f"/files/{task_id}/{number}")
 
-    assert "/files/t/0" == told["files"][0]["url"]
-    assert "srv" not in json.dumps(told)
+    assert "/files/t/0" == found["files"][0]["url"]
+    assert "srv" not in json.dumps(found)
 
 
 @pytest.mark.parametrize(
@@ -126,20 +126,20 @@ def test_no_path_of_the_server_is_told():
         ("settled", "timed_out", ("timed_out", True), "resume"),
     ],
 )
-def test_a_generation_says_where_it_stands(state, status, seen, reason):
-    """Its state, whether it is over, and a sentence where it did not succeed."""
+def test_a_generation_as_json(state, status, seen, reason):
+    """It contains the state, whether it is finished, and the reason of a failure."""
     error = {"type": "GenerationFailed", "code": 3001, "detail": "Not this one."}
     answer = {"error": error} if status == "failed" else {}
     record = Record(task_id="t", state=state, status=status, answer=answer)
 
-    told = generation_json(record, lambda *_: "")
+    found = generation_json(record, lambda *_: "")
 
-    assert seen == (told["state"], told["is_over"])
-    assert reason is None if told["error"] is None else reason in told["error"]
+    assert seen == (found["state"], found["is_over"])
+    assert reason is None if found["error"] is None else reason in found["error"]
 
 
 def test_a_file_is_read_from_the_storage_it_is_in():
-    """Whatever its protocol, and without the options of another one."""
+    """It is opened by its own protocol, without the options of the configured storage."""
     with fsspec.open("memory://shelf/a.bin", "wb") as written:
         written.write(b"abc")
     stored = File(url="memory://shelf/a.bin", kind="image", media_type="image/png", bytes=3)

@@ -1,4 +1,4 @@
-"""What the doctor says of keys, without asking anybody."""
+"""The doctor's findings about keys, without requests."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def profile(api_key: str, base_url: str = ROUTER) -> Profile:
         ("muk-secret", ROUTER, "mulequeue_site = 'mulerun'"),
     ],
 )
-def test_a_key_of_the_other_site_is_told(api_key: str, base_url: str, fix: str | None) -> None:
-    """Its first characters say where it belongs; a host of one's own takes any."""
+def test_a_key_of_the_other_site_is_an_error(api_key: str, base_url: str, fix: str | None) -> None:
+    """The prefix of a key names its site; any other host accepts every key."""
     finding = wrong_site(APP, profile(api_key, base_url))
 
     assert (fix is None) == (finding is None)
@@ -39,14 +39,14 @@ def test_a_key_of_the_other_site_is_told(api_key: str, base_url: str, fix: str |
 
 
 def test_a_key_of_the_other_site_is_not_sent_there() -> None:
-    """It is said once, and the host is not asked."""
+    """There is one finding, and no request."""
     findings = examine_account(APP, Settings(api_key="muk-secret"))
 
     assert [("site", "error")] == [(finding.id, finding.level) for finding in findings]
 
 
 def test_no_key_is_an_error() -> None:
-    """With the line that sets one."""
+    """The fix is the line that sets one."""
     (finding,) = examine_account(APP, Settings())
 
     assert ("key", "error") == (finding.id, finding.level)
@@ -55,7 +55,7 @@ def test_no_key_is_an_error() -> None:
 
 @pytest.mark.parametrize(("works", "level"), [(True, "ok"), (False, "error"), (None, "warning")])
 def test_a_check_of_a_key(works: bool | None, level: str) -> None:
-    """Refused is an error, not asked a warning; the key itself is never shown."""
+    """A rejected key is an error, an unchecked key a warning. The key is never shown."""
     finding = key(APP, profile("sk-mr-secret"), KeyCheck(works=works, reason="sk-mr-secret: no"))
 
     assert ("key", level) == (finding.id, finding.level)
@@ -63,7 +63,7 @@ def test_a_check_of_a_key(works: bool | None, level: str) -> None:
 
 
 def test_a_key_in_the_place_of_a_fingerprint_is_not_shown() -> None:
-    """What is no fingerprint is an error, and stays unsaid."""
+    """An invalid fingerprint is an error and is not shown."""
     (wrong,) = former_fingerprints(APP, ["0a1b2c3d", "sk-mr-secret"])
     (right,) = former_fingerprints(APP, ["0a1b2c3d"])
 

@@ -1,4 +1,4 @@
-"""What the doctor says of Celery's own settings."""
+"""The doctor's findings about Celery's settings."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def app_with(namespace: str | None = None, **settings: Any) -> Celery:
 def test_a_visibility_timeout_is_twice_the_longest_countdown(
     seconds: int | None, level: str
 ) -> None:
-    """Below two minutes a message that waits for its time is given to a second worker."""
+    """Below two minutes a waiting message can be delivered to a second worker."""
     finding = visibility_timeout(APP, seconds)
 
     assert level == finding.level
@@ -71,18 +71,18 @@ def test_results_outlive_the_longest_wait(expires: Any, max_wait: float | None, 
     ],
 )
 def test_a_worker_outlives_a_restart_of_redis(consumer: str, version: str, level: str) -> None:
-    """From Celery 5.7 on it needs the consumer that mulequeue has."""
+    """From Celery 5.7 on this needs mulequeue's consumer."""
     assert level == worker_consumer(APP, consumer, version).level
 
 
 @pytest.mark.parametrize(("multiplier", "level"), [(1, "ok"), (4, "warning"), (0, "warning")])
 def test_a_worker_reserves_one_message_a_slot(multiplier: int, level: str) -> None:
-    """More than one is a hint, and never an error."""
+    """More than one is a warning."""
     assert level == prefetch(APP, multiplier).level
 
 
 def test_the_recommended_settings_are_fine() -> None:
-    """With them there is nothing to say."""
+    """With them every check passes."""
     app = Celery("proj", set_as_current=False)
     app.config_from_object("mulequeue.recommended")
 
@@ -104,7 +104,7 @@ def test_a_fix_is_spelled_as_the_project_spells_its_settings() -> None:
 
 
 def test_rabbitmq_has_no_visibility_timeout() -> None:
-    """What only a Redis broker has is not spoken of with another one."""
+    """Checks of Redis brokers are skipped for other brokers."""
     app = app_with(broker_url="amqp://127.0.0.1:9")
 
     names = {finding.id for finding in examine_celery(app, Settings())}
