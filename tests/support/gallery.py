@@ -149,7 +149,7 @@ class Gallery:
 
 def send(page: Any, prompts: list[str], model: str = "alibaba/wan2.6-t2i") -> None:
     """Fill in the form and send it."""
-    page.get_by_label("Prompts, one a line").fill("\n".join(prompts))
+    page.get_by_label("Prompts, one per line").fill("\n".join(prompts))
     page.get_by_label("Model").select_option(model)
     page.get_by_role("button", name="Generate").click()
     page.wait_for_url("**/albums/*/")
