@@ -1,6 +1,6 @@
 """Responses for stored files, with range requests for videos, and for event streams::
 
-record = worker_context().ledger.record(task_id)
+record = worker_context().ledger.queries.record(task_id)
 return file_response(request, record.files[0], worker_context().settings)
 """
 

@@ -44,7 +44,7 @@ def test_files_go_to_the_default_storage(project: DjangoProject) -> None:
         "from mulequeue.transfer.download_assets import download_assets\n"
         "from mulequeue.engine.worker_context import worker_context\n"
         "from mulequeue.ledger import outcome_of\n"
-        f"outcome = outcome_of(worker_context().ledger.record({row['task_id']!r}))\n"
+        f"outcome = outcome_of(worker_context().ledger.queries.record({row['task_id']!r}))\n"
         "answer = download_assets(outcome, settings=worker_context().settings)[0].url\n"
     )
 
