@@ -1,7 +1,7 @@
 """The plug-in of the ``celery`` program: ``celery -A proj mulequeue …``.
 
-It stands outside of the package because ``celery`` loads every plug-in that is installed, whichever
-app it runs: only a project that imports mulequeue itself gets its tasks, queues and watchdog.
+It is outside the package because ``celery`` imports every installed plug-in for every app. Only a
+project that imports mulequeue itself gets its tasks, queues and watchdog.
 """
 
 from __future__ import annotations
@@ -10,22 +10,26 @@ import click
 
 
 class Plugin(click.Group):
-    """The command group of :mod:`mulequeue.cli`, loaded when it is used."""
+    """Delegates to the command group of :mod:`mulequeue.cli`, imported when it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names of the commands."""
+        """Return the names of the commands."""
         return self._group().list_commands(ctx)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """One command."""
+        """Return one command."""
         return self._group().get_command(ctx, cmd_name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Their help lines."""
+        """Write the help of the commands."""
         self._group().format_commands(ctx, formatter)
 
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples and the exit codes."""
+        self._group().format_epilog(ctx, formatter)
+
     def invoke(self, ctx: click.Context) -> object:
-        """Run a command; an error is one line."""
+        """Run a command; print an error as one line."""
         return self._group().invoke(ctx)
 
     @staticmethod
@@ -37,6 +41,6 @@ class Plugin(click.Group):
 
 mulequeue = Plugin(
     "mulequeue",
-    help="Generations, batches and the fleet: see mulequeue --help.",
+    help="Run and inspect MuleRouter generations.",
     params=[click.Option(["--debug"], is_flag=True, help="Show the traceback of an error.")],
 )

@@ -4,238 +4,211 @@ from __future__ import annotations
 
 import time
 import uuid
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
 import click
+from celery import signals
 
 from mulequeue import catalog
-from mulequeue.catalog.validation.calls import MODES
-from mulequeue.cli.app import app_of, ledger_of, settings_of
-from mulequeue.cli.batch_view import echo_json, view_for
-from mulequeue.cli.batch_watch import (
-    BatchWatch,
-    Summary,
-    missing_files,
-    records_of,
-    summary_of,
-    watch,
+from mulequeue.cli import preflight, results
+from mulequeue.cli.options import (
+    Call,
+    check_seconds,
+    complete_model,
+    folders_of,
+    generation_options,
+    parse_params,
 )
-from mulequeue.cli.completion import models
-from mulequeue.cli.enqueue import enqueue
-from mulequeue.cli.error_line import Interrupted
-from mulequeue.cli.json_help import of_counts
-from mulequeue.cli.options import EXTRA_HELP, VALIDATE_HELP, extras, folders_of
-from mulequeue.cli.output import print_message
-from mulequeue.cli.pause_hint import PauseHint
-from mulequeue.cli.preflight import (
-    check_inputs,
-    check_notification,
-    check_number,
-    print_warnings,
-    storage_of,
-)
+from mulequeue.cli.output import Interrupted, print_message
 from mulequeue.cli.prompts import read_inputs
-from mulequeue.cli.resend import Resender
-from mulequeue.cli.worker_hint import WorkerHint
-from mulequeue.errors import InputError
+from mulequeue.errors import ConfigurationError, InputError
 from mulequeue.ledger import Batch, Ledger, Record
 from mulequeue.settings.budgets import check_batch
-from mulequeue.tasks.canvases import member_id
+from mulequeue.tasks.canvases import generate_many, member_id
 
 _MODEL_HELP = "Name or /vendors/… path."
 DEFAULT_MODEL = "alibaba/wan2.6-t2i"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """A batch as it was typed, checked."""
-
-    model: catalog.Model
-    inputs: list[dict[str, Any]]
-    storage: str
-    notify: str | None = None
-    batch_id: str | None = None
-    max_wait: float | None = None
-    quiet: bool = False
-    as_json: bool = False
-    validate: str | None = None
-    warnings: list[str] = field(default_factory=list)
-
-
-@click.command("batch", epilog=of_counts())
+@click.command("batch", epilog=results.SUMMARY_HELP)
 @click.argument("file", type=click.Path(allow_dash=True))
 @click.option(
-    "--model", default=DEFAULT_MODEL, show_default=True, help=_MODEL_HELP, shell_complete=models
+    "--model",
+    default=DEFAULT_MODEL,
+    show_default=True,
+    help=_MODEL_HELP,
+    shell_complete=complete_model,
 )
 @click.option("--column", metavar="NAME", help="Column of a table.  [default: prompt]")
-@click.option("--output", metavar="DIR", help="Folder or URL for the files.")
-@click.option("--max-wait", type=float, metavar="S", help="Stop watching after so many seconds.")
-@click.option("--extra", multiple=True, metavar="KEY=VALUE", help=EXTRA_HELP)
-@click.option("--notify", metavar="URL", help="Tell this URL, signed, when all are done.")
-@click.option("--batch-id", metavar="ID", help="Name it; the same name again is paid once.")
-@click.option("--validate", type=click.Choice(MODES), help=VALIDATE_HELP)
-@click.option("--local", is_flag=True, help="Without workers and Redis: wait in this process.")
-@click.option("--quiet", is_flag=True, help="No progress.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object of counts on stdout.")
+@generation_options
+@click.option("--notify", metavar="URL", help="Send a signed notification when all are done.")
+@click.option("--batch-id", metavar="ID", help="Name the batch; the same name is paid once.")
 @click.pass_context
 def batch_command(
     ctx: click.Context,
     file: str,
     model: str,
     column: str | None,
+    params: tuple[str, ...],
     output: str | None,
     max_wait: float | None,
-    extra: tuple[str, ...],
-    notify: str | None,
-    batch_id: str | None,
     validate: str | None,
     local: bool,
     quiet: bool,
     as_json: bool,
+    notify: str | None,
+    batch_id: str | None,
 ) -> None:
-    """Make a generation of every prompt in FILE and store what comes of them.
+    """Make a generation from every prompt in FILE, and store the files.
 
-    FILE is TSV (unquoted) or CSV with a header, JSONL of input objects or texts, or one prompt a
-    line; `-` is standard input. --extra is added to every input that does not say it itself.
+    FILE is TSV (unquoted) or CSV with a header, JSONL of input objects or texts, or one prompt per
+    line; `-` is standard input. --param is added to every input that lacks the field.
 
-    The generations run on the workers and go on there if this command ends. Exit code: 0 all
-    succeeded and are stored, 1 something failed or is unknown, 2 still running at --max-wait.
+    The workers run the generations and continue if this command ends. Exit code: 0 all succeeded
+    and are stored, 1 something failed or is unknown, 2 still running at --max-wait.
     """
     found = catalog.find(model)
-    check_number("--max-wait", max_wait)
-    given = extras(extra)
+    check_seconds("--max-wait", max_wait)
+    given = parse_params(params)
     inputs = read_inputs(file, column=column, prompt_field=found.prompt_field)
-    if given:
-        inputs = [{**given, **item} for item in inputs]
-    app = app_of(ctx)
-    settings = settings_of(app)
+    app = preflight.app_of(ctx)
+    settings = preflight.settings_of(app)
     check_batch(settings, model, len(inputs))
-    job = Job(
+    call = Call(
         model=found,
-        inputs=inputs,
-        storage=storage_of(output, settings),
-        notify=notify,
-        batch_id=batch_id,
+        inputs=[{**given, **item} for item in inputs],
+        storage=preflight.storage_of(output, settings),
+        folders=folders_of(params),
+        validate=validate,
         max_wait=max_wait,
         quiet=quiet,
         as_json=as_json,
-        validate=validate,
     )
     if local:
-        from mulequeue.cli.local_batch import run_batch
+        from mulequeue.cli.local_run import run_batch_locally
 
-        ctx.exit(run_batch(job, settings, folders_of(extra)))
-    check_inputs(inputs, settings, found, warnings=job.warnings, validate=validate, where=file)
-    check_notification(notify, settings)
-    ctx.exit(run_on_workers(app, job))
+        if batch_id or notify:
+            raise InputError("--batch-id and --notify need workers; omit them with --local.")
+        ctx.exit(run_batch_locally(call, settings))
+    warnings = preflight.check_inputs(call.inputs, settings, found, validate=validate, where=file)
+    preflight.check_notification(notify, settings)
+    if batch_id is not None and not batch_id.strip():
+        raise InputError("--batch-id is empty: every run would be paid again. Give a name.")
+    ctx.exit(_run_on_workers(app, call, warnings, notify=notify, given_id=batch_id))
 
 
-def run_on_workers(app: Any, job: Job) -> int:
-    """Enqueue a batch (or find it there) and watch it to its end; the exit code."""
-    if job.batch_id is not None and not job.batch_id.strip():
-        raise InputError("--batch-id is empty: run again, this would be paid again. Give a name.")
-    ledger = ledger_of(app)
-    batch_id = job.batch_id or uuid.uuid4().hex[:12]
-    known = ledger.queries.batch(batch_id) if job.batch_id else None
+def _run_on_workers(
+    app: Any, call: Call, warnings: list[str], *, notify: str | None, given_id: str | None
+) -> int:
+    """Enqueue a batch, unless it exists, and watch it; the exit code."""
+    from mulequeue.cli.hints import PauseHint, WorkerHint
+    from mulequeue.cli.resend import Resender
+    from mulequeue.cli.view import enqueue_progress, view_for
+    from mulequeue.cli.watch import BatchWatch, watch
+
+    ledger = preflight.ledger_to_write(app)
+    batch_id = given_id or uuid.uuid4().hex[:12]
+    known = ledger.queries.batch(batch_id) if given_id else None
     if known is not None:
-        check_same(ledger, known, job)
-    print_warnings(job.warnings)
-    watched = BatchWatch(ledger, batch_id, len(job.inputs))
-    started = time.monotonic()
-    with view_for(f"{job.model.name} · batch {batch_id}", quiet=job.quiet) as view:
+        _check_same(ledger, known, call)
+    preflight.print_warnings(warnings)
+    started, size = time.monotonic(), len(call.inputs)
+    ends = None if call.max_wait is None else started + call.max_wait
+    watched = BatchWatch(ledger, batch_id, size)
+    with view_for(f"{call.model.name} · batch {batch_id}", quiet=call.quiet) as view:
+
+        def enqueue() -> None:
+            def show(count: int) -> None:
+                view.show(enqueue_progress(count, size), at_once=count == size)
+
+            _enqueue(app, call, batch_id, notify, show)
+
         if known is None or sum(known.counts.values()) < known.size:
-            enqueue(app, job, batch_id, view.enqueued)
+            enqueue()
         else:
             view.note(f"Batch {batch_id} exists; nothing is enqueued again.")
-        try:
-            left = None if job.max_wait is None else job.max_wait - (time.monotonic() - started)
-            hint = WorkerHint(
-                app, view.note, lambda: watched.moved, local=warn_without_batch(batch_id)
-            )
-            resending = Resender(
-                app,
-                ledger,
-                watched,
-                enqueue=lambda: enqueue(app, job, batch_id, view.enqueued),
-                storage=job.storage,
-                note=view.note,
-            )
-            hints = [hint, PauseHint(ledger, view.note), resending]
-            is_over = watch(watched, view, max_wait=left, each_look=hints)
-        except KeyboardInterrupt:
-            raise Interrupted(resume_hint(batch_id)) from None
-    summary = summary_of(watched.batch, time.monotonic() - started)
-    return report(ledger, watched.batch, summary, job, is_over=is_over)
+        is_over = watch(
+            watched,
+            view,
+            max_wait=None if ends is None else ends - time.monotonic(),
+            interrupted=f"Stopped watching; the workers continue. {results.continue_hint(batch_id)}",
+            checks=[
+                WorkerHint(app, view.note, lambda: watched.has_started, name=batch_id),
+                PauseHint(ledger, view.note),
+                Resender(
+                    app, ledger, watched, enqueue=enqueue, storage=call.storage, note=view.note
+                ),
+            ],
+        )
+    summary = results.summary_of(watched.batch, time.monotonic() - started)
+    missing = results.missing_files(ledger, watched.batch) if is_over else 0
+    code = results.print_summary(summary, call.storage, as_json=call.as_json, missing=missing)
+    if not is_over:
+        print_message(f"Still running. {results.continue_hint(batch_id)}")
+    return code if is_over else results.STILL_RUNNING
 
 
-def check_same(ledger: Ledger, known: Batch, job: Job) -> None:
-    """Raise InputError when a batch of that name was made of something else."""
-    is_other = known.size != len(job.inputs) or any(
-        _is_other(record, job)
-        for record in records_of(ledger, [member_id(known.batch_id, n) for n in range(known.size)])
-    )
-    if is_other:
+def _check_same(ledger: Ledger, known: Batch, call: Call) -> None:
+    """Raise InputError if the batch of that name was made from other prompts."""
+    members = [member_id(known.batch_id, number) for number in range(known.size)]
+    if known.size != len(call.inputs) or any(
+        _differs(record, call) for record in results.read_records(ledger, members)
+    ):
         raise InputError(
-            f"Batch {known.batch_id} exists and was made of other prompts ({known.size} of them), or "
-            "by another model. Give another --batch-id."
+            f"Batch {known.batch_id} exists and was made from other prompts ({known.size} of them), "
+            "or with another model. Give another --batch-id."
         )
 
 
-def _is_other(record: Record, job: Job) -> bool:
-    given = job.inputs[int(record.task_id.rpartition("-")[2])]
-    prompt = " ".join(str(given.get(job.model.prompt_field, "")).split())
-    # A record keeps the start of its prompt.
-    is_known = bool(record.path)  # one that was refused at once has none
-    return is_known and (
-        record.api_path != job.model.api_path or not prompt.startswith(record.label)
-    )
+def _differs(record: Record, call: Call) -> bool:
+    if not record.path:
+        return False  # one that was rejected at once has no path
+    given = call.inputs[int(record.task_id.rpartition("-")[2])]
+    prompt = " ".join(str(given.get(call.model.prompt_field, "")).split())
+    # A record keeps the first characters of its prompt.
+    return record.api_path != call.model.api_path or not prompt.startswith(record.label)
 
 
-def warn_without_batch(name: str) -> str:
-    """How to do without workers; what is enqueued must go first, or it would be paid as well."""
-    return f"Or cancel this (mulequeue cancel {name}) and do without workers: --local."
-
-
-def resume_hint(batch_id: str) -> str:
-    return (
-        "Stopped watching; the batch goes on in the workers. Look again, or end it:\n"
-        f"  mulequeue status {batch_id} --wait\n"
-        f"  mulequeue cancel {batch_id}"
-    )
-
-
-def report(ledger: Ledger, batch: Batch, summary: Summary, job: Job, *, is_over: bool) -> int:
-    """Say what came of it; the exit code."""
-    missing = missing_files(ledger, batch) if is_over else 0
-    print_summary(summary, job.storage, as_json=job.as_json, missing=missing)
-    if not is_over:
-        print_message(f"Still running. {resume_hint(batch.batch_id)}")
-        return 2
-    return 0 if summary.succeeded == summary.submitted and not missing else 1
-
-
-def print_summary(
-    summary: Summary, storage: str | None, *, as_json: bool, missing: int = 0
+def _enqueue(
+    app: Any, call: Call, batch_id: str, notify: str | None, show: Callable[[int], None]
 ) -> None:
-    """The result on standard output."""
-    if missing:
-        print_message(f"{missing} file(s) could not be stored; the worker's log says why.")
-    if as_json:
-        echo_json(summary.to_dict())
-        return
-    words = {
-        "failed": summary.failed,
-        "timed out": summary.timed_out,
-        "unknown": summary.submit_unknown,
-        "cancelled": summary.cancelled,
-    }
-    others = "".join(f", {count} {word}" for word, count in words.items() if count)
-    name = f" (batch {summary.batch_id})" if summary.batch_id else ""
-    click.echo(
-        f"{summary.succeeded} of {summary.submitted} succeeded{others} "
-        f"in {summary.seconds:.1f} s{name}"
+    """Publish the chord of a batch.
+
+    :param show: called with the number of members that are published.
+    :raises Interrupted: Ctrl-C; a part of it is enqueued.
+    :raises ConfigurationError: the app has no result backend, which a chord needs.
+    """
+    published = 0
+
+    def count(sender: Any = None, **_: Any) -> None:
+        nonlocal published
+        published += 1
+        show(published)
+
+    chord = generate_many(
+        call.model.name,
+        call.inputs,
+        storage=call.storage,
+        notify=notify,
+        batch_id=batch_id,
+        validate=call.validate,
     )
-    if summary.files:
-        where = f" in {storage}" if storage else " stored"
-        click.echo(f"{summary.files} file{'' if summary.files == 1 else 's'}{where}")
+    show(0)
+    signals.after_task_publish.connect(count, sender="mulequeue.generate", weak=False)
+    try:
+        with app.producer_or_acquire() as producer:
+            chord.apply_async(producer=producer)
+    except KeyboardInterrupt:
+        raise Interrupted(
+            f"Stopped with {published} of {len(call.inputs)} enqueued; the workers run those. For the "
+            f"rest, repeat the command with --batch-id {batch_id} (nothing is paid twice). To cancel: "
+            f"mulequeue cancel {batch_id}"
+        ) from None
+    except NotImplementedError as exc:
+        raise ConfigurationError(
+            "A batch is a chord, and this app's result backend does not support chords; "
+            "set result_backend, for example to a Redis URL."
+        ) from exc
+    finally:
+        signals.after_task_publish.disconnect(count, sender="mulequeue.generate")

@@ -10,31 +10,31 @@ from typing import Any
 
 import click
 
-from mulequeue.cli.app import app_of, check_redis, settings_of
+from mulequeue.cli.options import host_and_port
+from mulequeue.cli.preflight import app_of, ledger_to_read, settings_of
 
 
 @click.command("exporter")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=8789, show_default=True, help="Port; 0: a free one.")
+@host_and_port(8789)
 @click.pass_context
 def exporter_command(ctx: click.Context, host: str, port: int) -> None:
-    """Show the fleet's numbers to Prometheus, on /metrics.
+    """Serve the fleet's metrics to Prometheus on /metrics.
 
-    One of them is enough for a fleet: it reads the ledger, whoever wrote to it. It needs no API key.
+    One exporter per fleet is enough: it reads the ledger, which all processes write to. It needs no
+    API key.
     """
     if find_spec("prometheus_client") is None:
         raise click.ClickException(
             'The exporter needs prometheus_client: pip install "mulequeue[metrics]"'
         )
-    from mulequeue.ledger import Ledger
     from mulequeue.ops.metrics_server import queue_depths, start
 
     app = app_of(ctx)
     settings = settings_of(app)
-    check_redis(settings.redis_url)
+    ledger = ledger_to_read(settings)
     queues = dict.fromkeys([*_queues_of(app), settings.poll_queue, settings.wake_queue])
     try:
-        bound, stop = start(Ledger.of(settings), host, port, queue_depths(app, queues))
+        bound, stop = start(ledger, host, port, queue_depths(app, queues))
     except OSError as exc:
         raise click.ClickException(f"Cannot listen on {host}:{port}: {exc.strerror}.") from None
     done = Event()
@@ -46,7 +46,7 @@ def exporter_command(ctx: click.Context, host: str, port: int) -> None:
 
 
 def _queues_of(app: Any) -> Iterator[str]:
-    """Where the project's routing sends what users enqueue."""
+    """Return the queues to which the project's routes send users' tasks."""
     for task in ("generate", "download", "notify"):
         queue = app.amqp.router.route({}, f"mulequeue.{task}").get("queue")
         if queue is not None:

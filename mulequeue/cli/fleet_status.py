@@ -1,49 +1,44 @@
-"""``mulequeue status`` without an id: the whole fleet, once or until something ends it."""
+"""``mulequeue status`` without an id: the whole fleet, once or continuously."""
 
 from __future__ import annotations
 
-import sys
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import click
-from redis.exceptions import RedisError
 
-from mulequeue.cli.batch_view import LINE_SECONDS, echo_json
-from mulequeue.cli.duration_summary import duration_line, duration_summaries
-from mulequeue.cli.error_line import Interrupted
-from mulequeue.cli.output import print_message
-from mulequeue.cli.pause import submission_line, submission_statuses_of
-from mulequeue.cli.render import SIGNS, WORDS, clock
-from mulequeue.cli.watch_options import WatchOptions
-from mulequeue.ledger import Ledger
+from mulequeue import catalog
+from mulequeue.cli import render, results
+from mulequeue.cli.output import print_json, print_message
+from mulequeue.cli.view import Progress, view_for
+from mulequeue.cli.watch import Watched, WatchOptions, watch
+from mulequeue.engine.poll.poll_plan import fit
+from mulequeue.ledger import DurationSample, Ledger, SubmissionStatus
 from mulequeue.settings import Settings
 
-UNDER_WAY = ("waiting", "submitting", "generating")
+RUNNING = ("waiting", "submitting", "generating")
 OVER = ("succeeded", "failed", "timed_out", "submit_unknown", "cancelled", "files")
-REFRESH_SECONDS = 0.5
-LATE_SECONDS = 10.0
-"""So much behind, nobody polls."""
+OVERDUE_SECONDS = 10.0
+"""If the first record is overdue for longer, no worker polls."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FleetState:
-    """How the fleet stands at a moment."""
+    """The state of the fleet at one moment."""
 
     name: str
     counts: Mapping[str, int]
     due: int
     overdue_seconds: float
     profiles: Sequence[Mapping[str, Any]] = ()
-    """What is in flight, sent today and paused, by profile: :func:`mulequeue.cli.pause.submission_statuses_of`."""
+    """In flight, sent today and paused, per profile: :func:`profile_states`."""
     learned: Sequence[Mapping[str, Any]] = ()
-    """When models are checked: :func:`mulequeue.cli.duration_summary.duration_summaries`. Not while it is followed."""
+    """When models are checked: :func:`learned_schedules`. Empty while the fleet is followed."""
 
     @classmethod
-    def of(cls, ledger: Ledger, settings: Settings) -> Self:
-        """Read from the ledger."""
+    def read(cls, ledger: Ledger, settings: Settings) -> Self:
+        """Read it from the ledger."""
         size, first = ledger.queries.overdue()
         late = max(0.0, ledger.queries.now() - first) if first is not None else 0.0
         return cls(
@@ -51,16 +46,16 @@ class FleetState:
             counts=ledger.queries.counts(),
             due=size,
             overdue_seconds=round(late, 1),
-            profiles=submission_statuses_of(ledger, settings),
+            profiles=profile_states(ledger, settings),
         )
 
     @property
     def is_idle(self) -> bool:
-        """Nothing is under way."""
-        return not any(self.counts.get(word) for word in UNDER_WAY)
+        """Nothing is in progress."""
+        return not any(self.counts.get(word) for word in RUNNING)
 
     def to_dict(self) -> dict[str, object]:
-        """For ``--json``."""
+        """Return the object of ``--json``."""
         return {
             "fleet": self.name,
             "counts": dict(self.counts),
@@ -71,153 +66,169 @@ class FleetState:
         }
 
     def lines(self) -> list[str]:
-        """For people; what is none is dim."""
-        rows = [click.style(f"fleet {self.name}", bold=True)]
-        rows += [self._row(word) for word in UNDER_WAY]
-        rows.append("since the ledger began")
+        """Return the counts in columns, coloured unless they are zero."""
+        rows = [self._row(word) for word in RUNNING]
+        rows.append("since the ledger was created")
         rows += [self._row(word) for word in OVER]
-        rows += [submission_line(profile) for profile in self.profiles]
-        return rows + [duration_line(model) for model in self.learned]
+        rows += [profile_line(profile) for profile in self.profiles]
+        return rows + [learned_line(model) for model in self.learned]
 
     def _row(self, word: str) -> str:
-        sign, colour = SIGNS[word]
         count = self.counts.get(word, 0)
-        row = f"  {sign} {WORDS.get(word, word):<11}{count:>10,}"
-        return click.style(row, fg=colour, dim=None if colour else True) if count else row
+        row = f"  {render.SIGNS[word][0]} {render.WORDS.get(word, word):<11}{count:>10,}"
+        return render.coloured(word, row) if count else row
 
-    def line(self) -> str:
-        """``3 generating; 41 succeeded, 3 failed, 41 files``."""
-        parts = [self._parts(UNDER_WAY) or "nothing under way", self._parts(OVER)]
-        return "; ".join(part for part in parts if part)
+    def progress(self) -> Progress:
+        """Return ``3 generating; 41 succeeded, 3 failed, 41 files``, and the rows."""
+        parts = [self._counted(RUNNING) or "nothing in progress", self._counted(OVER)]
+        rows = [*self.lines(), *([warning] if (warning := self.warning()) else [])]
+        return Progress("; ".join(part for part in parts if part), rows=rows)
 
-    def _parts(self, words: tuple[str, ...]) -> str:
-        counts = ((self.counts.get(word, 0), WORDS.get(word, word)) for word in words)
+    def _counted(self, words: tuple[str, ...]) -> str:
+        counts = ((self.counts.get(word, 0), render.WORDS.get(word, word)) for word in words)
         return ", ".join(f"{count:,} {word}" for count, word in counts if count)
 
     def warning(self) -> str | None:
-        """That nobody polls, if so."""
-        if self.overdue_seconds <= LATE_SECONDS:
+        """Return a warning if no worker polls."""
+        if self.overdue_seconds <= OVERDUE_SECONDS:
             return None
         return (
-            f"The first of {self.due:,} is {self.overdue_seconds:.0f} s overdue: no worker takes the "
-            "poll queue. Start one:\n  celery -A mulequeue worker"
+            f"{self.due:,} checks are due, the first for {self.overdue_seconds:.0f} s: no worker "
+            "consumes the poll queue. Start one:\n  celery -A mulequeue worker"
         )
 
 
-def print_fleet(ledger: Ledger, settings: Settings, how: WatchOptions) -> int:
-    """A snapshot; with ``wait`` until nothing is under way, with ``follow`` until Ctrl-C."""
-    if not how.is_waiting:
-        state = replace(
-            FleetState.of(ledger, settings), learned=duration_summaries(ledger, settings)
-        )
-        _print_state(state, as_json=how.as_json)
-        return 0
-    try:
-        state = _follow(ledger, settings, how)
-    except KeyboardInterrupt:
-        raise Interrupted("Stopped watching; everything goes on.") from None
-    if how.as_json:
-        _print_state(replace(state, learned=duration_summaries(ledger, settings)), as_json=True)
-    return 0 if state.is_idle else 2
+def show_fleet(ledger: Ledger, settings: Settings, options: WatchOptions) -> int:
+    """Show the fleet once, until nothing is in progress, or until Ctrl-C; the exit code."""
+    watched = FleetWatch(ledger, settings, until_idle=options.wait)
+    if options.is_waiting:
+        with view_for(f"fleet {settings.fleet} · Ctrl-C stops", quiet=options.quiet) as view:
+            watch(
+                watched,
+                view,
+                max_wait=options.max_wait,
+                interrupted="Stopped watching; the workers continue.",
+            )
+    else:
+        watched.refresh()
+    if options.as_json or not options.is_waiting:
+        state = replace(watched.state, learned=learned_schedules(ledger, settings))
+        _print_state(state, as_json=options.as_json)
+    is_over = watched.state.is_idle or not options.is_waiting
+    return results.SUCCEEDED if is_over else results.STILL_RUNNING
 
 
 def _print_state(state: FleetState, *, as_json: bool) -> None:
     if as_json:
-        echo_json(state.to_dict())
+        print_json(state.to_dict())
         return
+    click.secho(f"fleet {state.name}", bold=True)
     for line in state.lines():
         click.echo(line)
-    warning = state.warning()
-    if warning:
+    if warning := state.warning():
         print_message(warning)
 
 
-def _follow(ledger: Ledger, settings: Settings, how: WatchOptions) -> FleetState:
-    """Show it as it changes; how it stood last."""
-    state = FleetState.of(ledger, settings)
-    ends = None if how.max_wait is None else time.monotonic() + how.max_wait
-    with _view(quiet=how.quiet) as view:
-        while True:
-            view.show(state)
-            is_late = ends is not None and time.monotonic() >= ends
-            if is_late or (how.wait and state.is_idle):
-                return state
-            time.sleep(REFRESH_SECONDS)
-            try:
-                state = FleetState.of(ledger, settings)
-            except RedisError:
-                view.note("Redis does not answer; waiting for it.")
+class FleetWatch(Watched):
+    """The fleet, until it is idle if that is waited for."""
+
+    def __init__(self, ledger: Ledger, settings: Settings, *, until_idle: bool) -> None:
+        self._ledger, self._settings, self._until_idle = ledger, settings, until_idle
+        self.state = FleetState(name=settings.fleet, counts={}, due=0, overdue_seconds=0)
+
+    def refresh(self) -> bool:
+        self.state = FleetState.read(self._ledger, self._settings)
+        return self._until_idle and self.state.is_idle
+
+    def progress(self) -> Progress:
+        return self.state.progress()
 
 
-class FleetLines:
-    """Plain lines on standard error, when something changed."""
-
-    def __init__(self) -> None:
-        self._started = time.monotonic()
-        self._at = -LINE_SECONDS
-        self._last = ""
-
-    def show(self, state: FleetState) -> None:
-        now, line = time.monotonic(), state.line()
-        if line != self._last and now - self._at >= LINE_SECONDS:
-            self._at, self._last = now, line
-            click.echo(f"[{clock(now - self._started)}] {line}", err=True)
-
-    def note(self, text: str) -> None:
-        if text != self._last:
-            self._last = text
-            print_message(text)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        pass
+# Profiles
 
 
-class NoFleet(FleetLines):
-    """Nothing."""
-
-    def show(self, state: FleetState) -> None:
-        pass
-
-    def note(self, text: str) -> None:
-        pass
-
-
-class FleetPicture(FleetLines):
-    """The rows in place, on a terminal."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        from rich.console import Console
-        from rich.live import Live
-
-        self._live = Live(console=Console(stderr=True, highlight=False), auto_refresh=False)
-
-    def show(self, state: FleetState) -> None:
-        from rich.text import Text
-
-        rows = [*state.lines(), f"{clock(time.monotonic() - self._started)} · Ctrl-C ends watching"]
-        warning = state.warning()
-        text = Text.from_ansi("\n".join([*rows, warning] if warning else rows))
-        self._live.update(text, refresh=True)
-
-    def note(self, text: str) -> None:
-        if text != self._last:
-            self._last = text
-            self._live.console.print(text, style="yellow")
-
-    def __enter__(self) -> Self:
-        self._live.start()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._live.stop()
+def profile_states(ledger: Ledger, settings: Settings) -> list[dict[str, Any]]:
+    """Return the limits and the use of every profile, JSON-ready."""
+    names = list(dict.fromkeys(["default", *settings.profiles]))
+    return [
+        _profile_state(submissions, settings)
+        for submissions in ledger.limits.submission_statuses(names)
+    ]
 
 
-def _view(*, quiet: bool) -> FleetLines:
-    """The view that suits standard error."""
-    if quiet:
-        return NoFleet()
-    return FleetPicture() if sys.stderr.isatty() else FleetLines()
+def _profile_state(submissions: SubmissionStatus, settings: Settings) -> dict[str, Any]:
+    limits = settings.profile(submissions.profile, needs_key=False)
+    return {
+        "profile": submissions.profile,
+        "in_flight": submissions.in_flight,
+        "max_in_flight": limits.max_in_flight,
+        "today": submissions.today,
+        "max_per_day": limits.max_per_day,
+        "paused_since": submissions.paused_since,
+        "refused_until": submissions.paused_until,
+    }
+
+
+def profile_line(state: Mapping[str, Any]) -> str:
+    """Return ``profile default: 12 of 50 in flight, 812 of 1000 today, paused by hand since …``."""
+    parts = [
+        f"{_of(state['in_flight'], state['max_in_flight'])} in flight",
+        f"{_of(state['today'], state['max_per_day'])} today",
+    ]
+    if state["paused_since"] is not None:
+        parts.append(f"paused by hand since {render.moment(state['paused_since'])}")
+    elif state["refused_until"] is not None:
+        parts.append(f"the API rejects more until {render.moment(state['refused_until'])}")
+    return f"profile {state['profile']}: {', '.join(parts)}"
+
+
+def _of(number: int, limit: int | None) -> str:
+    return str(number) if limit is None else f"{number} of {limit}"
+
+
+# Schedules
+
+
+def learned_schedules(ledger: Ledger, settings: Settings) -> list[dict[str, Any]]:
+    """Return the models whose poll schedule follows recorded durations, JSON-ready."""
+    if not settings.learn_cadence:
+        return []
+    ended = {
+        path
+        for path, status in ledger.metrics.counters().get("outcomes", {})
+        if status == "succeeded"
+    }
+    return list(_learned(ledger, sorted(ended)))
+
+
+def learned_line(shown: Mapping[str, Any]) -> str:
+    """Return ``alibaba/wan2.6-t2i: 14 s (median of the last 200), first check after 9 s``."""
+    return (
+        f"{shown['model']}: {shown['median_seconds']:.3g} s (median of the last "
+        f"{shown['generations']}), first check after {shown['first_check_seconds']:.3g} s"
+    )
+
+
+def _learned(ledger: Ledger, paths: Sequence[str]) -> Iterator[dict[str, Any]]:
+    for path in paths:
+        model, samples = catalog.find(f"/vendors/{path}"), ledger.queries.durations(path)
+        cadence = fit(samples, model.schedule)
+        first = None if cadence is None else cadence.seconds(0.0)
+        if first is not None:
+            yield {
+                "model": model.name,
+                "generations": round(sum(sample.weight for sample in samples)),
+                "median_seconds": round(_median(samples), 1),
+                "first_check_seconds": round(first, 1),
+            }
+
+
+def _median(samples: Sequence[DurationSample]) -> float:
+    """Return the weighted median of the samples' middles."""
+    half = sum(sample.weight for sample in samples) / 2
+    counted = 0.0
+    for sample in sorted(samples, key=lambda sample: sample.low + sample.high):
+        counted += sample.weight
+        if counted >= half:
+            return (sample.low + sample.high) / 2
+    return 0.0

@@ -1,138 +1,169 @@
-"""``mulequeue run --local`` and ``status API_PATH REMOTE_ID``: one generation, without Redis."""
+"""``--local`` and ``status API_PATH REMOTE_ID``: generations without workers and Redis."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+import uuid
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import click
 
 from mulequeue.api import client, status_checks
-from mulequeue.cli.batch_view import echo_json
-from mulequeue.cli.error_line import Interrupted
-from mulequeue.cli.local_batch import settings_for, stored
-from mulequeue.cli.outcome_output import print_outcome, print_submitted, status_line
-from mulequeue.cli.preflight import check_inputs, print_warnings
+from mulequeue.cli import preflight, render, results
+from mulequeue.cli.options import Call
+from mulequeue.cli.output import Interrupted, print_json, print_message
+from mulequeue.cli.view import Progress, batch_progress, view_for
+from mulequeue.cli.watch import Watched, WatchOptions, empty_batch, watch
 from mulequeue.engine.eager import generate_inline
 from mulequeue.engine.generation_request import GenerationRequest, make_generation_request
-from mulequeue.errors import InputError, MuleQueueError
-from mulequeue.outcome import ErrorInfo, Outcome
+from mulequeue.errors import DownloadError, InputError, MuleQueueError
+from mulequeue.outcome import Outcome
 from mulequeue.settings import Settings
+from mulequeue.transfer.download_assets import download_assets
 
-if TYPE_CHECKING:
-    from mulequeue.cli.run import Call
-
-
-def run_here(call: Call, settings: Settings, folders: tuple[str, ...], *, no_wait: bool) -> int:
-    """Submit in this process and wait (or not); the exit code."""
-    settings = settings_for(settings, folders)
-    check_inputs([call.input], settings, call.model, warnings=call.warnings, validate=call.validate)
-    plan = make_generation_request(
-        settings,
-        call.model.name,
-        call.input,
-        validate="off",
-        poll_interval=call.poll_interval,
-        max_wait=call.max_wait,
-    )
-    print_warnings(call.warnings)
-    remote_id = _submit(plan, settings)
-    path = plan.model.api_path
-    if no_wait:
-        print_submitted(path, remote_id, None, as_json=call.as_json)
-        return 0
-    if not call.quiet:
-        click.echo(f"generating as {remote_id}", err=True)
-    outcome = _interruptible(plan, settings, remote_id)
-    outcome, problem = stored(outcome, settings, call.storage)
-    if problem:
-        click.echo(problem, err=True)
-    return print_end(outcome, as_json=call.as_json) or int(problem is not None)
+_CONCURRENCY = 16
 
 
-def wait_for(plan: GenerationRequest, settings: Settings, remote_id: str, *, as_json: bool) -> int:
-    """Wait for a generation that exists; the exit code."""
-    return print_end(_interruptible(plan, settings, remote_id), as_json=as_json)
+def _prepare(
+    call: Call, settings: Settings, max_wait: float | None = None
+) -> tuple[Settings, list[GenerationRequest]]:
+    """Check the inputs, print warnings, and return settings that allow to read typed files."""
+    settings = replace(settings, input_roots=(*settings.input_roots, *call.folders))
+    warnings = preflight.check_inputs(call.inputs, settings, call.model, validate=call.validate)
+    requests = [
+        make_generation_request(
+            settings,
+            call.model.name,
+            item,
+            validate="off",
+            poll_interval=call.poll_interval,
+            max_wait=max_wait,
+        )
+        for item in call.inputs
+    ]
+    preflight.print_warnings(warnings)
+    return settings, requests
 
 
-def print_end(outcome: Outcome, *, as_json: bool) -> int:
-    """Say what came of it; the exit code."""
-    print_outcome(outcome, as_json=as_json)
-    if outcome.status == "timed_out":
-        again = status_line(f"{outcome.api_path} {outcome.remote_id}")
-        click.echo(f"Still running. Look again: {again}", err=True)
-        return 2
-    return 0 if outcome.succeeded else 1
-
-
-def _interruptible(plan: GenerationRequest, settings: Settings, remote_id: str) -> Outcome:
-    path = plan.model.api_path
+def _store(outcome: Outcome, settings: Settings, storage: str) -> tuple[Outcome, str | None]:
+    """Download the assets; return the outcome with its files, and why there are none."""
+    if not outcome.succeeded:
+        return outcome, None
     try:
-        outcome = generate_inline(plan, settings, task_id=remote_id, remote_id=remote_id)
-    except KeyboardInterrupt:
-        again = status_line(f"{path} {remote_id}")
-        raise Interrupted(f"Stopped watching; it goes on at the API. Look again: {again}") from None
-    return replace(outcome, api_path=path, remote_id=remote_id)
+        files = download_assets(outcome, settings=settings, storage=storage)
+    except DownloadError as exc:
+        return outcome, f"not stored: {exc}"
+    return replace(outcome, files=files), None
 
 
-def _submit(plan: GenerationRequest, settings: Settings) -> str:
-    """The remote id. One request, never repeated.
+# One generation
 
-    :raises MuleQueueError: nothing was created, or nobody knows.
+
+def run_locally(call: Call, settings: Settings, *, no_wait: bool) -> int:
+    """Submit one generation in this process and wait for it, unless ``no_wait``; the exit code."""
+    settings, [request] = _prepare(call, settings, call.max_wait)
+    remote_id = _submit(request, settings)
+    if no_wait:
+        return results.print_submitted(
+            request.model.api_path, remote_id, None, as_json=call.as_json
+        )
+    if not call.quiet:
+        print_message(f"generating as {remote_id}")
+    outcome = _wait(request, settings, remote_id)
+    outcome, problem = _store(outcome, settings, call.storage)
+    if problem:
+        print_message(problem)
+    return _report(outcome, as_json=call.as_json) or (
+        results.FAILED if problem else results.SUCCEEDED
+    )
+
+
+def _submit(request: GenerationRequest, settings: Settings) -> str:
+    """Send one create request, once; return the remote id.
+
+    :raises MuleQueueError: nothing was created, or it is not known.
     """
     answer = client.submit_once(
-        plan.profile,
-        plan.model.api_path,
-        plan.body(settings),
+        request.profile,
+        request.model.api_path,
+        request.body(settings),
         settings=settings,
-        kind=plan.model.kind,
+        kind=request.model.kind,
     )
     if isinstance(answer, client.Accepted):
         assert answer.reply.remote_id is not None
         return answer.reply.remote_id
     if isinstance(answer, client.Unknown):
         raise MuleQueueError(
-            "The create request was sent and its answer lost; it may exist and may be paid, so it "
-            f"is not sent again: {answer.reason}"
+            "The create request was sent but its answer was lost. A generation may exist and may be "
+            f"paid, so the request is not repeated: {answer.reason}"
         )
     if isinstance(answer, client.NotSent):
-        raise MuleQueueError(f"Nothing was sent to {plan.profile.base_url}: {answer.reason}")
-    raise MuleQueueError(f"The API refused it; nothing was created: {words(answer.error)}")
+        raise MuleQueueError(f"Nothing was sent to {request.profile.base_url}: {answer.reason}")
+    raise MuleQueueError(
+        f"The API rejected the request; nothing was created: {render.describe_error(answer.error)}"
+    )
 
 
-def words(error: ErrorInfo | None) -> str:
-    """An error of the API in one line."""
-    if error is None:
-        return "it gives no reason"
-    text = ": ".join(dict.fromkeys(part for part in (error.title, error.detail) if part))
-    code = f" (code {error.code})" if error.code is not None else ""
-    return f"{text or error.type}{code}"
+def _wait(request: GenerationRequest, settings: Settings, remote_id: str) -> Outcome:
+    path = request.model.api_path
+    try:
+        outcome = generate_inline(request, settings, task_id=remote_id, remote_id=remote_id)
+    except KeyboardInterrupt:
+        raise Interrupted(
+            "Stopped watching; the API continues. Watch it:\n"
+            f"  {results.status_command_for(f'{path} {remote_id}')}"
+        ) from None
+    return replace(outcome, api_path=path, remote_id=remote_id)
 
 
-def snapshot(
-    plan: GenerationRequest,
+def _report(outcome: Outcome, *, as_json: bool) -> int:
+    code = results.print_outcome(outcome, as_json=as_json)
+    if outcome.status == "timed_out":
+        again = results.status_command_for(f"{outcome.api_path} {outcome.remote_id}")
+        print_message(f"Still running. Watch it:\n  {again}")
+        return results.STILL_RUNNING
+    return code
+
+
+# A generation at the API
+
+
+def show_remote(
     settings: Settings,
+    path: str,
     remote_id: str,
-    *,
-    as_json: bool,
-    print_message: Callable[[str], None],
+    options: WatchOptions,
+    poll_interval: float | None,
 ) -> int:
-    """Ask the API once how a generation stands; the exit code."""
-    path = plan.model.api_path
+    """Show a generation that the API knows, or wait for it; the exit code."""
+    request = make_generation_request(
+        settings, path, {}, poll_interval=poll_interval, max_wait=options.max_wait, submits=False
+    )
+    if options.is_waiting:
+        return _report(_wait(request, settings, remote_id), as_json=options.as_json)
+    return _snapshot(request, settings, remote_id, as_json=options.as_json)
+
+
+def _snapshot(
+    request: GenerationRequest, settings: Settings, remote_id: str, *, as_json: bool
+) -> int:
+    path = request.model.api_path
     found = status_checks.fetch_once(
-        plan.profile, path, remote_id, settings=settings, kind=plan.model.kind
+        request.profile, path, remote_id, settings=settings, kind=request.model.kind
     )
     if isinstance(found, client.NotFound):
         raise InputError(
-            f"{plan.profile.base_url} knows no generation {remote_id} at {path}. A generation is "
-            f"only found at the path it was created at: {words(found.error)}"
+            f"{request.profile.base_url} knows no generation {remote_id} at {path}. A generation is "
+            f"found only at the path where it was created: {render.describe_error(found.error)}"
         )
     if isinstance(found, client.Transient):
-        raise MuleQueueError(f"{plan.profile.base_url} gives no answer: {found.reason}")
+        raise MuleQueueError(f"{request.profile.base_url} does not answer: {found.reason}")
+    error = None if found.error is None else render.describe_error(found.error)
     if as_json:
-        error = None if found.error is None else words(found.error)
-        echo_json(
+        print_json(
             {
                 "remote_id": remote_id,
                 "api_path": path,
@@ -143,9 +174,87 @@ def snapshot(
             }
         )
     else:
-        print_message(found.status or found.state)
-        for url in found.urls:
-            print_message(url)
-        if found.error is not None:
-            print_message(words(found.error))
-    return 1 if found.state == "failed" else 0
+        for text in (found.status or found.state, *found.urls, error):
+            if text is not None:
+                click.echo(text)
+    return results.FAILED if found.state == "failed" else results.SUCCEEDED
+
+
+# A batch
+
+
+def run_batch_locally(call: Call, settings: Settings) -> int:
+    """Run a batch in threads of this process; the exit code."""
+    settings, requests = _prepare(call, settings)
+    started = time.monotonic()
+    with view_for(f"{call.model.name} · in this process", quiet=call.quiet) as view:
+        with LocalBatch(requests, settings, call.storage) as batch:
+            watch(batch, view, max_wait=call.max_wait, interrupted="Stopped; no more were sent.")
+        is_over = watch(batch, view, max_wait=0)
+    summary = results.summary_of(batch.batch, time.monotonic() - started)
+    code = results.print_summary(summary, call.storage, as_json=call.as_json, missing=batch.missing)
+    if not is_over:
+        print_message("Stopped at --max-wait; no more were sent.")
+    return code if is_over else results.STILL_RUNNING
+
+
+class LocalBatch(Watched):
+    """Generations in threads. Leaving the context finishes those that are paid, and no others."""
+
+    def __init__(self, requests: list[GenerationRequest], settings: Settings, storage: str) -> None:
+        self._settings, self._storage = settings, storage
+        self.batch = empty_batch("", len(requests))
+        self.missing = 0
+        """Files that could not be stored."""
+        self._counts: Counter[str] = Counter()
+        self._endings: list[render.Ending] = []
+        limit = requests[0].profile.max_in_flight or _CONCURRENCY
+        self._pool = ThreadPoolExecutor(min(_CONCURRENCY, limit))
+        self._open = {
+            self._pool.submit(self._run, number, request) for number, request in enumerate(requests)
+        }
+
+    def __enter__(self) -> LocalBatch:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._open = {future for future in self._open if not future.cancel()}
+        if self._open:
+            print_message(f"Finishing {len(self._open)} that were submitted …")
+        wait(self._open)
+        self._pool.shutdown()
+
+    def refresh(self) -> bool:
+        ended = {future for future in self._open if future.done()}
+        self._open -= ended
+        for future in ended:
+            self._count(*future.result())
+        running = sum(future.running() for future in self._open)
+        self.batch = replace(self.batch, counts={**self._counts, "generating": running})
+        return self.batch.over >= self.batch.size
+
+    def progress(self) -> Progress:
+        return batch_progress(self.batch)
+
+    def new_endings(self) -> list[render.Ending]:
+        endings, self._endings = self._endings, []
+        return endings
+
+    def _run(self, number: int, request: GenerationRequest) -> tuple[render.Ending, Outcome]:
+        outcome = generate_inline(request, self._settings, task_id=uuid.uuid4().hex)
+        outcome, problem = _store(outcome, self._settings, self._storage)
+        reason = problem or render.describe_error(outcome.error)
+        name, status = f"{number:06d}", str(outcome.status)
+        return render.Ending(name=name, status=status, reason=reason, label=request.label), outcome
+
+    def _count(self, ending: render.Ending, outcome: Outcome) -> None:
+        missing = len(outcome.assets) - len(outcome.files)
+        if missing or not outcome.succeeded:
+            self._endings.append(ending)
+        self.missing += missing
+        self._counts[outcome.status] += 1
+        self.batch = replace(
+            self.batch,
+            files=self.batch.files + len(outcome.files),
+            downloaded=self.batch.downloaded + outcome.succeeded,
+        )

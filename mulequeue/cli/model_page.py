@@ -1,4 +1,4 @@
-"""A model on one page: how it is called, what it takes, how it is waited for."""
+"""One model as text: its path, its parameters, its poll schedule."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ _MIN_WIDTH, _MAX_WIDTH = 50, 120
 
 
 def page(model: Model) -> Iterator[str]:
-    """The lines of it, folded to the terminal; in a pipe a parameter is one line."""
+    """Return the lines, wrapped at the terminal's width; in a pipe a parameter is one line."""
     width = _width()
     for name, text in _facts(model).items():
         yield from _folded(name, text, indent=12, width=width)
     yield ""
     if not model.parameters:
-        yield "Nothing is known of its parameters, so no input is checked."
+        yield "Its parameters are unknown, so no input is checked."
         return
     names = [*_names(model.parameters)]
     indent = 2 + max(len(name) for name in names)
     yield from _lines(model.parameters, indent, width)
     marks = "".join(names)
     legend = ["* required"] if "*" in marks else []
-    legend += ["! the sources differ: a warning, no refusal"] if "!" in marks else []
+    legend += ["! the sources differ: a warning, not an error"] if "!" in marks else []
     if legend:
         yield ""
         yield "   ".join(legend)
@@ -75,14 +75,14 @@ def _facts(model: Model) -> dict[str, str]:
         "name": model.name,
         "path": model.api_path,
         "makes": model.kind or "unknown: the catalog does not list this path",
-        "checked": f"first after {plan.first:g} s, each wait {plan.factor:g} times the one before, "
+        "checked": f"first after {plan.first:g} s, then {plan.factor:g} times the previous wait, "
         f"up to {plan.ceiling:g} s",
-        "given up": f"after {_duration(model.max_wait_seconds)}",
+        "gives up": f"after {_duration(model.max_wait_seconds)}",
         "files last": f"{_duration(model.retention_seconds)} at the API's host",
         "note": model.note,
         "rules": "; ".join(_rules(model)),
         "ignored": ", ".join(f"{name} (use {use})" for name, use in model.rules.ignored.items()),
-        "others": "may exist: no source lists them all, so an unknown name is only a warning"
+        "others": "may exist: no source lists all, so an unknown name is only a warning"
         if model.rules.is_open
         else "",
         "try": _try(model),
@@ -118,14 +118,14 @@ def _case(name: str, values: list[Any]) -> str:
 
 
 def _try(model: Model) -> str:
-    """A line to paste."""
+    """Return an example command."""
     wanted = [*model.required, *(name for choice in model.rules.any_of for name in choice[0])]
     text = f"mulequeue run {model.name}"
     if model.prompt_field in wanted or not wanted:
         text += ' "a mule at dawn"'
     for name in wanted:
         if name != model.prompt_field:
-            text += f" --extra {name}={_example(model.parameters[name])}"
+            text += f" -p {name}={_example(model.parameters[name])}"
     return text
 
 
@@ -161,13 +161,13 @@ def _lines(
     for parameter in parameters.values():
         name = _marked(parameter, prefix)
         for index, line in enumerate(
-            _folded(name, "; ".join(_describe(parameter)), indent=indent, width=width)
+            _folded(name, "; ".join(_notes(parameter)), indent=indent, width=width)
         ):
             yield click.style(line[:indent], bold=True) + line[indent:] if not index else line
         yield from _lines(parameter.fields, indent, width, f"{prefix}{parameter.name}.")
 
 
-def _describe(parameter: Parameter) -> Iterator[str]:
+def _notes(parameter: Parameter) -> Iterator[str]:
     yield _takes(parameter)
     if parameter.doubtful:
         yield "doubtful: " + ", ".join(_value(value) for value in parameter.doubtful)
@@ -198,7 +198,7 @@ def _takes(parameter: Parameter) -> str:
 
 
 def _value(value: Any) -> str:
-    """As it is; a text that would be read as something else stands in quotes."""
+    """Return a value as it is typed: a text that would be parsed as JSON is quoted."""
     try:
         json.loads(value)
     except (TypeError, ValueError):

@@ -12,15 +12,15 @@ import click
 
 from mulequeue import catalog
 from mulequeue.catalog import Model, Parameter
-from mulequeue.cli import completion
+from mulequeue.cli.options import complete_model
 
 
 @click.command("models")
-@click.argument("name", required=False, shell_complete=completion.models)
+@click.argument("name", required=False, shell_complete=complete_model)
 @click.option("--kind", type=click.Choice(["image", "video", "audio"]), help="Only these.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON array (of NAME: object).")
 def models_command(name: str | None, kind: str | None, as_json: bool) -> None:
-    """List the models with the parameters they require, or show all that NAME takes."""
+    """List the models and the parameters they require, or show all parameters of NAME."""
     if name is None:
         models = [model for model in catalog.all_models() if kind in (None, model.kind)]
         if as_json:
@@ -39,20 +39,20 @@ def models_command(name: str | None, kind: str | None, as_json: bool) -> None:
 
 
 def _data(model: Model) -> dict[str, Any]:
-    """A model as JSON; ``Infinity``, which JSON has not got, is null."""
+    """Return a model as JSON; ``Infinity``, which JSON lacks, becomes null."""
     data: dict[str, Any] = _plain(model)
     data["parameters"] = [_parameter(item) for item in model.parameters.values()]
     return data
 
 
 def _parameter(parameter: Parameter) -> dict[str, Any]:
-    """What is said of a parameter, without what is not."""
+    """Return a parameter as JSON, without the fields that have their default."""
     always = ("name", "type", "is_list", "is_required")
-    silent = Parameter(name="")
+    default = Parameter(name="")
     data = {
         key: _plain(getattr(parameter, key))
         for key in (item.name for item in dataclasses.fields(Parameter))
-        if key in always or getattr(parameter, key) != getattr(silent, key)
+        if key in always or getattr(parameter, key) != getattr(default, key)
     }
     if parameter.fields:
         data["fields"] = [_parameter(item) for item in parameter.fields.values()]

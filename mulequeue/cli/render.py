@@ -1,23 +1,16 @@
-"""A batch's progress in words."""
+"""Ledger data as text: state names, progress, durations, errors. Pure functions."""
 
 from __future__ import annotations
 
-from mulequeue.cli.error_line import one_line
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Self
+
+import click
+
+from mulequeue.cli.output import one_line
 from mulequeue.ledger import Batch, Record, outcome_of
-
-
-def done(batch: Batch) -> int:
-    """Members that nothing more is expected of: over, and their files stored."""
-    succeeded = batch.counts.get("succeeded", 0)
-    return batch.over - succeeded + min(batch.downloaded, succeeded)
-
-
-def progress_line(batch: Batch) -> str:
-    """``7 of 12 done: 2 generating, 3 queued, 7 succeeded; 7 files``."""
-    states = ", ".join(f"{count} {WORDS[name]}" for name, count in states_of(batch) if count)
-    files = f"; {batch.files} file{'' if batch.files == 1 else 's'}" if batch.files else ""
-    return f"{done(batch)} of {batch.size} done: {states or 'nothing yet'}{files}"
-
+from mulequeue.outcome import ErrorInfo
 
 WORDS = {
     "queued": "queued",
@@ -29,9 +22,9 @@ WORDS = {
     "timed_out": "timed out",
     "submit_unknown": "unknown",
     "cancelled": "cancelled",
-    "tombstone": "cancelled before it was known",
+    "tombstone": "cancelled before it started",
 }
-"""States as people read them."""
+"""Names of the states."""
 SIGNS: dict[str, tuple[str, str | None]] = {
     "queued": ("○", None),
     "waiting": ("◔", "yellow"),
@@ -44,43 +37,130 @@ SIGNS: dict[str, tuple[str, str | None]] = {
     "cancelled": ("–", None),
     "files": ("↓", "blue"),
 }
-"""The sign and the colour of each on a terminal; None: dim."""
-_OTHERS = ("queued", "tombstone")
+"""Sign and colour of each on a terminal; a colour of None is shown dim."""
+_NOT_COUNTED = ("queued", "tombstone")
+
+
+def state_of(record: Record) -> str:
+    """Return the outcome's status, or the state of a generation that is not over."""
+    return record.status or record.state
+
+
+def word_of(record: Record) -> str:
+    """Return the name of a record's state."""
+    return WORDS.get(state_of(record), state_of(record))
+
+
+def coloured(state: str, text: str) -> str:
+    """Return the text in the colour of a state."""
+    _, colour = SIGNS.get(state, ("", None))
+    return click.style(text, fg=colour, dim=None if colour else True)
+
+
+def plural(count: int, noun: str) -> str:
+    """Return ``1 file`` or ``2 files``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+# Batches
+
+
+def done(batch: Batch) -> int:
+    """Count the members that are over and whose files, if they succeeded, are stored."""
+    succeeded = batch.counts.get("succeeded", 0)
+    return batch.over - succeeded + min(batch.downloaded, succeeded)
 
 
 def states_of(batch: Batch) -> list[tuple[str, int]]:
-    """Every state and how many members are in it; ``queued`` are those no worker has taken yet."""
-    counts = {name: batch.counts.get(name, 0) for name in WORDS if name not in _OTHERS}
+    """Count the members per state; ``queued`` are those that no worker has received yet."""
+    counts = {name: batch.counts.get(name, 0) for name in WORDS if name not in _NOT_COUNTED}
     return [("queued", max(0, batch.size - sum(counts.values()))), *counts.items()]
 
 
-def end_line(record: Record) -> str:
-    """``000017 failed: the prompt was refused (3001) "a …"``."""
-    name = name_in_batch(record)
-    label = f' "{record.label}"' if record.label else ""
-    word = WORDS.get(record.status or record.state, record.state)
-    return one_line(f"{name} {word}: {reason_of(record)}{label}")
+def progress_line(batch: Batch) -> str:
+    """Return ``7 of 12 done: 2 generating, 3 queued, 7 succeeded; 7 files``."""
+    states = ", ".join(f"{count} {WORDS[name]}" for name, count in states_of(batch) if count)
+    files = f"; {plural(batch.files, 'file')}" if batch.files else ""
+    return f"{done(batch)} of {batch.size} done: {states or 'nothing yet'}{files}"
 
 
-def name_in_batch(record: Record) -> str:
-    """A member's number; the whole task id of one that is in no batch."""
-    return record.task_id.rpartition("-")[2] if record.batch else record.task_id
+def coloured_counts(batch: Batch) -> str:
+    """Return ``◑ 2 generating   ● 7 succeeded   ↓ 7 files`` in colours."""
+    parts = [
+        coloured(name, f"{SIGNS[name][0]} {count} {WORDS[name]}")
+        for name, count in states_of(batch)
+        if count
+    ]
+    if batch.files:
+        parts.append(coloured("files", f"↓ {plural(batch.files, 'file')}"))
+    return "   ".join(parts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """A generation that is over, for one line of a batch's progress."""
+
+    name: str
+    """Its number in the batch, or its task id."""
+    status: str
+    reason: str
+    """The error; the duration of one that succeeded."""
+    label: str = ""
+    """The first characters of its prompt."""
+
+    @classmethod
+    def of(cls, record: Record) -> Self:
+        """Read it from a record of the ledger."""
+        return cls(
+            name=record.task_id.rpartition("-")[2] if record.batch else record.task_id,
+            status=state_of(record),
+            reason=reason_of(record),
+            label=record.label,
+        )
+
+    def line(self) -> str:
+        """Return ``000017 failed: the prompt was rejected (code 3001) "a …"``."""
+        label = f' "{self.label}"' if self.label else ""
+        return one_line(f"{self.name} {WORDS.get(self.status, self.status)}: {self.reason}{label}")
+
+
+# Errors
 
 
 def reason_of(record: Record) -> str:
-    """Why a generation did not succeed, in a few words; how long it took, if it did."""
+    """Return the error of a generation, or the duration of one that succeeded."""
     if record.status == "succeeded":
         begun = record.started or record.submitted or record.created
         return f"in {clock((record.finished or begun) - begun)}"
-    error = outcome_of(record).error
+    return describe_error(outcome_of(record).error)
+
+
+def describe_error(error: ErrorInfo | None) -> str:
+    """Return the most specific text that the API gives, with its code, in one line."""
     if error is None:
         return "no reason given"
-    text = error.detail or error.title or error.type
-    return f"{text} ({error.code})" if error.code is not None else text
+    code = f" (code {error.code})" if error.code is not None else ""
+    return one_line(error.detail or error.title or error.type) + code
+
+
+# Times
 
 
 def clock(seconds: float) -> str:
-    """``1:02:03`` or ``2:03``."""
+    """Return ``1:02:03`` or ``2:03``."""
     minutes, rest = divmod(max(0, round(seconds)), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def age(seconds: float) -> str:
+    """Return ``12 s``, ``5 min``, ``3 h`` or ``2 d``."""
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(0.0, seconds):.0f} s"
+
+
+def moment(at: float) -> str:
+    """Return unix seconds as ``2026-05-01 12:00:00 UTC``."""
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -1,4 +1,4 @@
-"""Sending again what a broker lost."""
+"""Publish messages again that a broker lost."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from mulequeue.cli.batch_watch import BatchWatch
+from mulequeue.cli.results import read_all
+from mulequeue.cli.watch import BatchWatch
 from mulequeue.ledger import Ledger, Record
 from mulequeue.tasks.canvases import files_id, member_ids
 
-QUIET_SECONDS = 30.0
-"""Nothing changed for so long: time to look whether something is missing; then ever more rarely."""
-_CHUNK_SIZE = 200
+IDLE_SECONDS = 30.0
+"""Without a change for so long, the batch is checked for lost messages; the time then doubles."""
 
 
 class Resender:
-    """Called now and then while a batch is watched.
+    """Finds lost messages of a batch that is watched. Call it repeatedly.
 
-    A Redis broker hands a message out before it is noted as being worked on, so a worker that is
-    killed at that moment takes it along. The ledger knows nothing of such a member (or of such a
-    download); sent again under the same id it is paid once all the same.
+    A Redis broker hands out a message before it records that a worker has it, so a worker that is
+    killed at that moment loses the message. The ledger has no record of such a member (or of such a
+    download). It is published again under the same id, and so never paid twice.
 
-    :param enqueue: publishes the whole batch again; members the ledger knows are ignored.
-    :param note: gets a sentence for the person who watches.
+    :param enqueue: publishes the whole batch again; workers ignore the members that the ledger has.
+    :param note: prints a message.
     :param clock: steady seconds.
     """
 
@@ -42,33 +42,30 @@ class Resender:
         self._enqueue, self._storage, self._note, self._clock = enqueue, storage, note, clock
         self._seen: object = None
         self._since = clock()
-        self._patience = QUIET_SECONDS
+        self._wait = IDLE_SECONDS
 
     def __call__(self) -> None:
         batch = self._watched.batch
         now = self._clock()
         seen = (dict(batch.counts), batch.downloaded)
         if seen != self._seen:
-            self._seen, self._since, self._patience = seen, now, QUIET_SECONDS
-        elif self._watched.moved and now - self._since >= self._patience:
-            self._since, self._patience = now, self._patience * 2
-            self._check()
+            self._seen, self._since, self._wait = seen, now, IDLE_SECONDS
+        elif self._watched.has_started and now - self._since >= self._wait:
+            self._since, self._wait = now, self._wait * 2
+            self._resend()
 
-    def _check(self) -> None:
-        task_ids = member_ids(self._watched.batch)
-        records: list[Record | None] = []
-        for start in range(0, len(task_ids), _CHUNK_SIZE):
-            records += self._ledger.queries.records(task_ids[start : start + _CHUNK_SIZE])
+    def _resend(self) -> None:
+        records = list(read_all(self._ledger, member_ids(self._watched.batch)))
         lost = records.count(None)
         if lost:
-            self._note(f"{lost} of the batch never reached a worker; sent again, paid once.")
+            self._note(f"Messages lost by the broker: {lost}. They are published again, paid once.")
             self._enqueue()
         for record in records:
-            if record is not None and _is_unstored(record):
-                self._store(record)
+            if record is not None and _has_lost_download(record):
+                self._note(f"The download of {record.task_id} was lost; it is published again.")
+                self._download(record)
 
-    def _store(self, record: Record) -> None:
-        self._note(f"The download of {record.task_id} never reached a worker; sent again.")
+    def _download(self, record: Record) -> None:
         kwargs = {"storage": self._storage} if self._storage else {}
         self._app.tasks["mulequeue.download"].apply_async(
             ({"task_id": record.task_id, "status": "succeeded", "files": []},),
@@ -77,5 +74,5 @@ class Resender:
         )
 
 
-def _is_unstored(record: Record) -> bool:
+def _has_lost_download(record: Record) -> bool:
     return record.state == "delivered" and record.status == "succeeded" and not record.files

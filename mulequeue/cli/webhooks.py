@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import click
 
-from mulequeue.cli.app import app_of, check_redis, settings_of
+from mulequeue.cli.options import host_and_port
+from mulequeue.cli.preflight import app_of, check_redis, settings_of
 
 
 @click.command("webhooks")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=8788, show_default=True, help="Port; 0: a free one.")
+@host_and_port(8788)
 @click.option("--path", default=None, help="Path of the endpoint.  [default: /webhooks/mulerouter]")
 @click.pass_context
 def webhooks_command(ctx: click.Context, host: str, port: int, path: str | None) -> None:
-    """Take MuleRouter's webhooks, for those without a web application.
+    """Receive MuleRouter's webhooks without a web application.
 
-    MuleRouter sends to an HTTPS address only: put it behind the TLS endpoint you have. The secret
-    is the one its console showed (MULEQUEUE_WEBHOOK_SECRET).
+    MuleRouter sends webhooks to HTTPS addresses only: run this behind your TLS endpoint. Set
+    MULEQUEUE_WEBHOOK_SECRET to the secret that MuleRouter's console showed.
     """
     from mulequeue.ops.webhook_server import DEFAULT_PATH, run
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mulequeue.cli.error_line import Interrupted
+from mulequeue.cli.output import Interrupted
 from mulequeue.emulator.child_process import Child
 from mulequeue.errors import ConfigurationError, InputError, MuleQueueError
 from mulequeue.local import embedded_redis
@@ -118,7 +118,7 @@ def _require_pillow() -> None:
 
 def _redis(stack: ExitStack, scratch: str, url: str | None, name: str) -> str:
     if url:
-        from mulequeue.cli.app import check_redis
+        from mulequeue.cli.preflight import check_redis
 
         check_redis(url)
         stack.callback(_delete_keys, url, name)
@@ -189,8 +189,7 @@ def _app(env: Mapping[str, str], name: str) -> Any:
 
 def _run_batch(fleet: DemoFleet, count: int, folder: Path, output: str, *, as_json: bool) -> int:
     """Enqueue the batch, watch it, write the page, and print the summary."""
-    from mulequeue.cli.batch import print_summary
-    from mulequeue.cli.batch_watch import missing_files, summary_of
+    from mulequeue.cli.results import missing_files, print_summary, summary_of
     from mulequeue.engine.worker_context import worker_context
     from mulequeue.local.demo_page import write_page
     from mulequeue.local.demo_prompts import prompts
@@ -219,8 +218,8 @@ def _run_batch(fleet: DemoFleet, count: int, folder: Path, output: str, *, as_js
 
 
 def _watch_batch(fleet: DemoFleet, count: int, started: float) -> Any:
-    from mulequeue.cli.batch_view import view_for
-    from mulequeue.cli.batch_watch import BatchWatch, watch
+    from mulequeue.cli.view import view_for
+    from mulequeue.cli.watch import BatchWatch, watch
     from mulequeue.engine.worker_context import worker_context
     from mulequeue.local.demo_prompts import prompts
     from mulequeue.tasks.canvases import generate_many
@@ -241,7 +240,7 @@ def _watch_batch(fleet: DemoFleet, count: int, started: float) -> Any:
             notify=fleet.notifications.url,
         )
         chord.apply_async()
-        if not watch(watched, view, max_wait=MAX_WAIT_SECONDS, each_look=[check_worker]):
+        if not watch(watched, view, max_wait=MAX_WAIT_SECONDS, checks=[check_worker]):
             print_log(fleet.folder)
             raise MuleQueueError(
                 f"The demo did not finish in {MAX_WAIT_SECONDS:g} s; the worker's log is above."

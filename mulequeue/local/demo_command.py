@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import click
 
-from mulequeue.cli.json_help import of_counts
+from mulequeue.cli.options import json_option
+from mulequeue.cli.results import SUMMARY_HELP
 
 
-@click.command("demo", epilog=of_counts())
-@click.option("--count", default=12, show_default=True, metavar="N", help="How many pictures.")
-@click.option("--output", default="demo-output", show_default=True, metavar="DIR")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object of counts on stdout.")
+@click.command("demo", epilog=SUMMARY_HELP)
+@click.option("--count", default=12, show_default=True, metavar="N", help="Number of images.")
+@click.option("--output", default="demo-output", show_default=True, metavar="DIR", help="Folder.")
+@json_option
 @click.pass_context
 def demo_command(ctx: click.Context, count: int, output: str, as_json: bool) -> None:
-    """See it work, without a key: a Redis, a worker and an emulator of the API on this machine.
+    """Run a complete fleet on this machine, without a key: Redis, worker and an emulated API.
 
-    N prompts become a chord of generations; each is submitted, polled and downloaded, and a signed
-    notification comes when all are done. The pictures and a page of them are left in DIR. Nothing
-    else stays behind.
+    N prompts become a chord of generations. Each is submitted, polled and downloaded, and a signed
+    notification follows when all are done. The images and a page that shows them stay in DIR;
+    everything else is removed.
     """
     from mulequeue.local.demo import run_demo
 

@@ -9,8 +9,8 @@ from importlib import resources
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
-from mulequeue.cli.batch_watch import Summary
 from mulequeue.cli.render import WORDS, reason_of
+from mulequeue.cli.results import Summary
 from mulequeue.ledger import Record
 from mulequeue.testing.notification_recorder import Notification
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from mulequeue.cli.app import redis_problem
+from mulequeue.cli.preflight import redis_problem
 from mulequeue.emulator.child_process import Child, stop_all
 from mulequeue.errors import ConfigurationError
 from mulequeue.local.embedded_redis import start_redis

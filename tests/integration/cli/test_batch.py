@@ -51,7 +51,7 @@ def test_an_empty_batch_id_is_refused(fleet: Fleet, cli: Run) -> None:
     assert 0 == fleet.emulator.stats()["creates"]
 
 
-def test_the_same_batch_id_for_other_prompts_is_refused(fleet: Fleet, cli: Run) -> None:
+def test_the_same_batch_id_for_other_prompts_is_rejected(fleet: Fleet, cli: Run) -> None:
     """A batch id that is taken by other prompts is an error, and nothing is sent."""
     fleet.worker()
     cli("batch", "-", "--batch-id", "mine", stdin="a\nb\n")
@@ -59,7 +59,7 @@ def test_the_same_batch_id_for_other_prompts_is_refused(fleet: Fleet, cli: Run) 
     other = cli("batch", "-", "--batch-id", "mine", stdin="a\nd\n")
 
     assert 1 == other.returncode
-    assert "was made of other prompts" in other.stderr
+    assert "was made from other prompts" in other.stderr
     assert 2 == fleet.emulator.stats()["creates"]
 
 

@@ -51,14 +51,14 @@ def cli(
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["run", MODEL, "a", "--extra", "sizes=1024*1024"], "did you mean size"),
-        (["run", MODEL, "a", "--extra", "n=9"], "'n' cannot be 9; it takes 1 to 4"),
-        (["run", MODEL, "--extra", "n=1"], "'prompt' is missing"),
-        (["run", "alibaba/wan2.6-i2v", "a", "--extra", "image=photo.png"], "@path on the command"),
+        (["run", MODEL, "a", "--param", "sizes=1024*1024"], "did you mean size"),
+        (["run", MODEL, "a", "--param", "n=9"], "'n' cannot be 9; it takes 1 to 4"),
+        (["run", MODEL, "--param", "n=1"], "'prompt' is missing"),
+        (["run", "alibaba/wan2.6-i2v", "a", "--param", "image=photo.png"], "@path on the command"),
         (["batch", "rows.jsonl"], "prompt 2: 'n' cannot be 9; it takes 1 to 4; "),
         (["batch", "rows.jsonl"], "prompt 3: there is no 'promt'; did you mean prompt"),
         (["batch", "prompts.txt", "--model", "alibaba/wan2.6-image"], "prompt 1: 'images' is"),
-        (["batch", "prompts.txt", "--extra", "duration=5"], "there is no 'duration'"),
+        (["batch", "prompts.txt", "--param", "duration=5"], "there is no 'duration'"),
     ],
 )
 def test_a_wrong_input_is_a_usage_error(
@@ -75,7 +75,7 @@ def test_a_wrong_input_is_a_usage_error(
 
 def test_the_way_past_a_check(emulator: EmulatorProcess, cli: Run) -> None:
     """--validate off sends what the catalog does not know; warn sends it and says so."""
-    given = ("run", MODEL, "a", "--extra", "szie=1", "--local", "--json", "--poll-interval", "0.1")
+    given = ("run", MODEL, "a", "--param", "szie=1", "--local", "--json", "--poll-interval", "0.1")
 
     silent = cli(*given, "--validate", "off", "--quiet")
     warned = cli(*given, "--validate", "warn", "--quiet")

@@ -13,7 +13,7 @@ def test_run_prints_the_file(fleet: Fleet, cli: Run) -> None:
     """The one line on standard output is where the file is."""
     fleet.worker()
 
-    done = cli("run", MODEL, "a mule", "--extra", "n=1", "--output", "pictures")
+    done = cli("run", MODEL, "a mule", "--param", "n=1", "--output", "pictures")
 
     assert 0 == done.returncode, done.stderr
     (file,) = (fleet.folder / "pictures").rglob("*.png")
@@ -54,7 +54,7 @@ def test_a_typed_file_is_sent_with_local(fleet: Fleet, cli: Run) -> None:
     """``@path`` is read from the typed folder and sent as a data URI."""
     (fleet.folder / "mule.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"0" * 32)
 
-    done = cli("run", "alibaba/wan2.6-i2v", "walk", "--local", "--extra", "image=@mule.png")
+    done = cli("run", "alibaba/wan2.6-i2v", "walk", "--local", "--param", "image=@mule.png")
 
     assert 0 == done.returncode, done.stderr
     (sent,) = fleet.emulator.creates()
@@ -86,7 +86,7 @@ def test_cancel_resume_and_list(fleet: Fleet, cli: Run) -> None:
     fleet.emulator.finish(generation["remote_id"])
     waited = cli("status", task_id, "--wait")
 
-    assert "the API goes on with it" in cancelled.stdout
+    assert "the API continues" in cancelled.stdout
     assert ["long"] == [item["task_id"] for item in json.loads(listed.stdout)]
     assert 0 == waited.returncode, waited.stderr
     assert 1 == fleet.emulator.stats()["creates"]

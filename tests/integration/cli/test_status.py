@@ -57,7 +57,7 @@ def test_every_member_is_told_of(fleet: Fleet, cli: Run) -> None:
     """``--follow`` tells of those that succeeded too; the seconds are those until the last one."""
     fleet.emulator.faults(lives=[{"contains": "bad", "end": "failed", "code": 3001}])
     fleet.worker("-P", "threads", "-c", "2")
-    made = cli("batch", "-", "--batch-id", "b", "--extra", "n=1", stdin="a mule\nbad\n")
+    made = cli("batch", "-", "--batch-id", "b", "--param", "n=1", stdin="a mule\nbad\n")
 
     told = cli("status", "b", "--follow")
     first, later = (json.loads(cli("status", "b", "--json").stdout)["seconds"] for _ in range(2))
@@ -65,7 +65,7 @@ def test_every_member_is_told_of(fleet: Fleet, cli: Run) -> None:
     assert (1, 1) == (made.returncode, told.returncode)
     lines = told.stdout + told.stderr
     assert re.search(r'000000 succeeded: in 0:\d\d "a mule"', lines)
-    assert re.search(r'000001 failed: .* \(3001\) "bad"', lines)
+    assert re.search(r'000001 failed: .* \(code 3001\) "bad"', lines)
     assert first == later
 
 
@@ -89,11 +89,11 @@ def test_json_is_what_the_help_says(fleet: Fleet, cli: Run) -> None:
         assert done.stdout, done.stderr
         return json.loads(done.stdout)
 
-    given = (MODEL, "a mule", "--extra", "n=1", "--poll-interval", "0.2")
+    given = (MODEL, "a mule", "--param", "n=1", "--poll-interval", "0.2")
     outcome = printed("run", *given)
     submitted = printed("run", *given, "--no-wait")
     assert keys_of("run") == [list(outcome), list(submitted)]
-    counts = printed("batch", "-", "--batch-id", "b", "--extra", "n=1", stdin="a mule\n")
+    counts = printed("batch", "-", "--batch-id", "b", "--param", "n=1", stdin="a mule\n")
     assert keys_of("batch") == keys_of("demo") == [list(counts)]
     asked = [printed("status", *name) for name in ((), ("b",), (running,))]
     assert keys_of("status") == [list(answer) for answer in asked]

@@ -71,7 +71,7 @@ def busy(fleet: Fleet) -> Fleet:
 
 def test_nothing_is_wider_than_the_terminal(busy: Fleet) -> None:
     """The live picture of a batch, its snapshot, lists, one generation, the doctor and errors."""
-    code, picture = on_a_terminal(busy, "batch", "p.txt", "--batch-id", "b", "--extra", "n=1")
+    code, picture = on_a_terminal(busy, "batch", "p.txt", "--batch-id", "b", "--param", "n=1")
     written = picture
     for arguments in (
         ("status",),

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from support.ledger_world import World
 
-from mulequeue.cli.duration_summary import duration_summaries
-from mulequeue.cli.fleet_status import FleetState
+from mulequeue.cli.fleet_status import FleetState, learned_schedules
 from mulequeue.ledger import DurationSample, Intent
 from mulequeue.settings import Settings
 
@@ -179,10 +178,10 @@ def test_an_operator_sees_what_was_learned(world: World) -> None:
         counts={},
         due=0,
         overdue_seconds=0,
-        learned=duration_summaries(world.ledger, settings),
+        learned=learned_schedules(world.ledger, settings),
     )
 
     line = "alibaba/wan2.6-t2i: 12 s (median of the last 25), first check after 13.2 s"
     assert line == state.lines()[-1]
     assert 13.2 == state.to_dict()["learned"][0]["first_check_seconds"]
-    assert [] == duration_summaries(world.ledger, replace(settings, learn_cadence=False))
+    assert [] == learned_schedules(world.ledger, replace(settings, learn_cadence=False))

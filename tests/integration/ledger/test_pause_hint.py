@@ -1,19 +1,19 @@
-"""Who watches a batch is told that somebody has paused it."""
+"""Watching a batch reports that submissions are paused."""
 
 from __future__ import annotations
 
 from support.ledger_world import World
 
-from mulequeue.cli.pause_hint import REFRESH_SECONDS, PauseHint
+from mulequeue.cli.hints import PAUSE_SECONDS, PauseHint
 
 
-def test_a_pause_is_said_once_as_long_as_it_lasts(world: World) -> None:
-    """Once a pause, with the line that ends it, and Redis is asked every two seconds at most."""
+def test_a_pause_is_reported_once(world: World) -> None:
+    """Once per pause, with the command that ends it; Redis is read every two seconds at most."""
     said: list[str] = []
     hint = PauseHint(world.ledger, said.append, clock=lambda: world.clock)
 
     def look() -> int:
-        world.clock += REFRESH_SECONDS
+        world.clock += PAUSE_SECONDS
         hint()
         hint()
         return len(said)

@@ -13,7 +13,7 @@ from mulequeue.cli import mulequeue
 
 @pytest.fixture
 def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Calls the program in an empty folder, with a Redis that nobody listens as."""
+    """Calls the program in an empty folder, with the URL of a Redis that is not there."""
     monkeypatch.chdir(tmp_path)
     env = {"MULEQUEUE_REDIS_URL": "redis://:secret@127.0.0.1:9/0"}
 
@@ -27,13 +27,13 @@ IMAGE = "alibaba/wan2.6-t2i"
 CASES: list[tuple[list[str], str]] = [
     (["run", "wan2.6-t2x", "a"], "Did you mean alibaba/wan2.6-t2"),
     (["run", "/vendors/a//b", "a"], "cannot be used"),
-    (["run", IMAGE], "Nothing to make"),
+    (["run", IMAGE], "The input is empty"),
     (["run", IMAGE, "--input", "list.json"], "must hold a JSON object"),
     (["run", IMAGE, "--input", "nowhere.json"], "cannot be read"),
-    (["run", IMAGE, "--extra", "n"], "KEY=VALUE"),
+    (["run", IMAGE, "-p", "n"], "KEY=VALUE"),
     (["run", IMAGE, "a", "--max-wait", "0"], "above 0"),
     (["run", IMAGE, "a", "--max-wait", "soon"], "See `mulequeue run --help`"),
-    (["run", IMAGE, "a", "--extra", "image=@list.json"], "mulequeue_input_roots"),
+    (["run", IMAGE, "a", "--param", "image=@list.json"], "mulequeue_input_roots"),
     (["run", IMAGE, "a", "--local", "--extra", "image=@gone.png"], "No such file"),
     (["run", IMAGE, "a", "--output", "list.json/x"], "is not a folder"),
     (["run", IMAGE, "a", "--output", "s4://x"], "cannot be used"),
@@ -102,7 +102,7 @@ def test_debug_shows_the_traceback(call: Any) -> None:
     assert "InputError" == type(result.exception).__name__
 
 
-def test_a_missing_redis_program_is_told_with_the_line_that_installs_one(
+def test_a_missing_redis_program_is_reported_with_the_command_that_installs_one(
     call: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The demo without any Redis ends at once."""

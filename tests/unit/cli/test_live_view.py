@@ -1,4 +1,4 @@
-"""The live picture of a batch."""
+"""The live display of a batch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from mulequeue.cli.live_view import TerminalView, ending
+from mulequeue.cli.live_view import LiveView, ending_row
+from mulequeue.cli.render import Ending
+from mulequeue.cli.view import batch_progress
 from mulequeue.ledger import Batch, Record
 
 BATCH = Batch(
@@ -34,12 +36,12 @@ BATCH = Batch(
 FAILURE = Record(task_id="b-000001", batch="b", state="delivered", status="failed", label="é" * 60)
 
 
-def picture(width: int) -> str:
+def display(width: int) -> str:
     file = io.StringIO()
     console = Console(file=file, width=width, height=24, force_terminal=False)
-    with TerminalView("a model with a long name · batch b", time.monotonic() - 60, console) as view:
-        view.show(BATCH, 75.0)
-        view.end(FAILURE)
+    with LiveView("a model with a long name · batch b", time.monotonic() - 60, console) as view:
+        view.show(batch_progress(BATCH, 75.0))
+        view.end(Ending.of(FAILURE))
         view.note("No worker answers. " * 8)
     return file.getvalue()
 
@@ -47,7 +49,7 @@ def picture(width: int) -> str:
 @pytest.mark.parametrize("width", [40, 80, 200])
 def test_no_line_is_wider_than_the_terminal(width: int) -> None:
     """Bar, states, failures and notes fold; nothing is cut off or runs over."""
-    lines = picture(width).splitlines()
+    lines = display(width).splitlines()
 
     assert max(cell_len(line) for line in lines) <= width
     assert "520/1632 done 31 %" in "\n".join(lines)
@@ -55,7 +57,7 @@ def test_no_line_is_wider_than_the_terminal(width: int) -> None:
 
 def test_every_state_is_counted_in_words() -> None:
     """All states that have members, those still queued, and the files."""
-    text = " ".join(picture(200).split())
+    text = " ".join(display(200).split())
 
     for words in ("446 queued", "55 failed", "6 timed out", "7 unknown", "↓ 1776 files"):
         assert words in text
@@ -67,7 +69,7 @@ def test_a_failure_stands_above_its_prompt() -> None:
     record = dataclasses.replace(FAILURE, label="a mule", answer=reason)
     console = Console(file=io.StringIO(), width=60, force_terminal=False)
 
-    console.print(ending(record))
+    console.print(ending_row(Ending.of(record)))
 
     lines = [line.rstrip() for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
     assert lines[0].startswith("✗ 000001 failed: Refused. Refused.")

@@ -14,7 +14,7 @@ from mulequeue.catalog import Model
 from mulequeue.catalog.validation import check
 from mulequeue.cli import mulequeue
 from mulequeue.cli.model_page import page
-from mulequeue.cli.options import extras
+from mulequeue.cli.options import parse_params
 
 every_model = pytest.mark.parametrize("model", catalog.all_models(), ids=lambda model: model.name)
 
@@ -26,7 +26,7 @@ def run(*arguments: str) -> str:
 
 
 def test_every_model_has_a_line() -> None:
-    """One line a model, its name first."""
+    """One line per model, its name first."""
     names = [line.split()[0] for line in run().splitlines()]
 
     assert [model.name for model in catalog.all_models()] == names
@@ -39,12 +39,12 @@ def test_models_of_one_kind() -> None:
     assert {"video"} == kinds
 
 
-def test_one_model_is_told_with_its_path() -> None:
-    """NAME shows where it is created, how it is waited for, and a line to try."""
+def test_one_model_is_shown_with_its_path() -> None:
+    """NAME shows the path, the poll schedule, and a command to try."""
     text = run("google/veo-3.1-fast")
 
     assert "/vendors/google/v1/veo-3.1-fast/generation" in text
-    assert "first after 5.5 s, each wait 1.25 times the one before, up to 9 s" in text
+    assert "first after 5.5 s, then 1.25 times the previous wait, up to 9 s" in text
     assert "after 1 h" in text
     assert "48 h at the API's host" in text
     assert 'mulequeue run google/veo-3.1-fast "a mule at dawn"' in text
@@ -67,7 +67,7 @@ def test_one_model_is_told_with_its_path() -> None:
         ("/vendors/acme/v1/dream-9/generation", "so no input is checked"),
     ],
 )
-def test_parameters_are_told(name: str, line: str) -> None:
+def test_parameters_are_shown(name: str, line: str) -> None:
     """Type, allowed values, limits, defaults and what the sources differ about; in a pipe, a
     parameter is one line."""
     assert line in run(name)
@@ -75,10 +75,10 @@ def test_parameters_are_told(name: str, line: str) -> None:
 
 @every_model
 def test_the_line_to_try_is_accepted(model: Model) -> None:
-    """Who pastes the example is not refused."""
+    """The example is valid input."""
     [line] = [line for line in page(model) if line.startswith("try ")]
     words = shlex.split(line)[4:]
-    given = extras(word for word in words if "=" in word and word != "--extra")
+    given = parse_params(word for word in words if "=" in word)
     if words and words[0] == "a mule at dawn":
         given[model.prompt_field] = words[0]
 
@@ -102,7 +102,7 @@ def test_json_says_it_all(model: Model) -> None:
 
 
 def test_the_page_of_the_documentation_shows_what_is_shown() -> None:
-    """The example on the page is the beginning of what the command says."""
+    """The example on the page is the beginning of the command's output."""
     [shown, *_] = [block for block in blocks("howto/parameters.md") if block.language == "text"]
 
     assert run("alibaba/wan2.6-t2v").startswith(shown.text.removesuffix("…\n"))

@@ -1,4 +1,4 @@
-"""What is typed behind ``--extra`` and ``--input``."""
+"""The values of ``--param`` and ``--input``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mulequeue.cli.options import extras, folders_of, input_object
+from mulequeue.cli.options import folders_of, parse_params, read_object
 from mulequeue.errors import InputError
 
 
@@ -28,14 +28,14 @@ from mulequeue.errors import InputError
 )
 def test_a_value_is_json_or_text_or_a_marked_file(text: str, value: object) -> None:
     """Only ``@path`` names a file; a plain text never does."""
-    assert [value] == list(extras([text]).values())
+    assert [value] == list(parse_params([text]).values())
 
 
 @pytest.mark.parametrize("text", ["n", "=2", ""])
-def test_a_pair_without_key_or_value_is_refused(text: str) -> None:
-    """What is no KEY=VALUE is refused with an example."""
+def test_a_pair_without_key_or_value_is_rejected(text: str) -> None:
+    """Anything but KEY=VALUE is rejected with an example."""
     with pytest.raises(InputError, match="KEY=VALUE"):
-        extras([text])
+        parse_params([text])
 
 
 def test_folders_of_typed_files(tmp_path: Path) -> None:
@@ -44,10 +44,10 @@ def test_folders_of_typed_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["[1]", '"a"', "{", ""])
-def test_an_input_that_is_no_object_is_refused(tmp_path: Path, text: str) -> None:
+def test_an_input_that_is_not_an_object_is_rejected(tmp_path: Path, text: str) -> None:
     """--input holds one JSON object."""
     file = tmp_path / "input.json"
     file.write_text(text)
 
     with pytest.raises(InputError, match=r"input\.json"):
-        input_object(str(file))
+        read_object(str(file))

@@ -1,4 +1,4 @@
-"""Sentences for people break between words, on a terminal only."""
+"""Messages are wrapped on a terminal only, and control no terminal."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import shutil
 
 import pytest
 
-from mulequeue.cli.output import wrap
+from mulequeue.cli.output import one_line, wrap
 
 URL = "https://example.com/" + "x" * 90
 LONG = "Redis does not answer. " * 6 + "Start one, or set MULEQUEUE_REDIS_URL."
@@ -55,3 +55,8 @@ def test_made_lines_are_indented(terminal: Terminal) -> None:
 def test_a_pipe_gets_the_text_as_it_is() -> None:
     """A line is a line for the program that reads it."""
     assert wrap(LONG, io.StringIO()) == LONG
+
+
+def test_control_characters_are_removed() -> None:
+    """Escapes and bells of a prompt become blanks; letters of any script stay."""
+    assert "a ]0;mule [31m märchen 夕暮れ" == one_line("a \x1b]0;mule\x07\x1b[31m märchen\n夕暮れ")

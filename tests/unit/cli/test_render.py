@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import pytest
 from support.batches import batch
 
-from mulequeue.cli.batch_watch import summary_of
-from mulequeue.cli.error_line import one_line
-from mulequeue.cli.render import clock, done, end_line, progress_line
+from mulequeue.cli.output import one_line
+from mulequeue.cli.render import Ending, clock, describe_error, done, progress_line
+from mulequeue.cli.results import summary_of
 from mulequeue.ledger import Record
+from mulequeue.outcome import ErrorInfo
 from mulequeue.settings.redaction import redact
 
 
@@ -17,8 +20,8 @@ def test_a_member_is_done_when_its_files_are_stored() -> None:
     assert 3 == done(batch(9, downloaded=1, succeeded=4, failed=2))
 
 
-def test_states_are_told_in_words() -> None:
-    """Members that no worker has taken yet are queued."""
+def test_states_are_counted_in_words() -> None:
+    """Members that no worker has received yet are queued."""
     line = progress_line(batch(9, downloaded=1, generating=2, succeeded=4, submit_unknown=1))
 
     assert "2 of 9 done: 2 queued, 2 generating, 4 succeeded, 1 unknown; 1 file" == line
@@ -45,7 +48,26 @@ def test_a_failure_is_one_line() -> None:
         },
     )
 
-    assert '000017 failed: Prohibited prompt (3001) "a mule"' == end_line(record)
+    assert '000017 failed: Prohibited prompt (code 3001) "a mule"' == Ending.of(record).line()
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (None, "no reason given"),
+        (ErrorInfo(type="NoAssets"), "NoAssets"),
+        (
+            ErrorInfo(type="X", title="Rejected", detail="Not\nthis.", code=7),
+            "Not this. (code 7)",
+        ),
+        (ErrorInfo(type="X", title="Invalid API key"), "Invalid API key"),
+    ],
+)
+def test_an_error_is_its_most_specific_text_and_its_code(
+    error: ErrorInfo | None, text: str
+) -> None:
+    """The detail, else the title, else the type; in one line."""
+    assert text == describe_error(error)
 
 
 def test_the_summary_holds_the_fixed_keys() -> None:
@@ -62,7 +84,7 @@ def test_the_summary_holds_the_fixed_keys() -> None:
         "files": 2,
         "seconds": 1.235,
         "batch_id": "b",
-    } == summary.to_dict()
+    } == asdict(summary)
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def test_a_healthy_fleet_is_well(well: Fleet) -> None:
     as_json = under_celery("doctor", "--json")
 
     assert 0 == done.returncode, done.stdout + done.stderr
-    assert done.stdout.splitlines()[-1].startswith("All is well: ")
+    assert done.stdout.splitlines()[-1].startswith("No problems: ")
     assert max(map(len, done.stdout.splitlines())) <= 80 + len(str(well.folder))
     told = json.loads(as_json.stdout.splitlines()[-1])
     assert (True, {"ok"}) == (told["ok"], {finding["level"] for finding in told["findings"]})

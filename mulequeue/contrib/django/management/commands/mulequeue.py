@@ -11,15 +11,15 @@ from mulequeue.contrib.django.mirror import reconcile
 
 
 class Command(BaseCommand):
-    help = "Make the tables say what the ledger says, or look at everything a fleet stands on."
+    help = "Copy the ledger into the tables, or check the fleet."
 
     def add_arguments(self, parser: CommandParser) -> None:
         commands = parser.add_subparsers(dest="command", required=True)
-        commands.add_parser("reconcile", help="Write a row for every record of the ledger.")
+        commands.add_parser("reconcile", help="Write a row for every record in the ledger.")
         doctor = commands.add_parser(
             "doctor",
-            help="Look at everything, and say what to do about it. Exit code 1: there is an error; "
-            "0: all is well, or there are warnings alone.",
+            help="Check the fleet and print how to fix problems. Exit code 1 if there is an error; "
+            "0 if there are warnings only, or nothing is wrong.",
         )
         doctor.add_argument("--json", action="store_true", help="One JSON object on stdout.")
 
@@ -32,9 +32,9 @@ class Command(BaseCommand):
     def _doctor(self, *, as_json: bool) -> None:
         from celery import current_app
 
-        from mulequeue.cli.doctor import run
+        from mulequeue.ops.health.report import print_report
 
-        code = run(current_app._get_current_object(), as_json=as_json)
+        code = print_report(current_app._get_current_object(), as_json=as_json)
         if code:
             raise SystemExit(code)
 

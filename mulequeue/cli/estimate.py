@@ -1,4 +1,4 @@
-"""When a batch will be done: from how long its generations take, and how fast they end. Pure."""
+"""Estimate when a batch will be done, from how long its generations take and how fast they end."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ WINDOW_SECONDS = 60.0
 _TRUSTED_SECONDS, _TRUSTED_COUNT = 2.0, 5
 _FEW = 3
 _SLOW_SHARE = 0.9
-_KEPT = 200
+_MAX_DURATIONS = 200
 
 
-class Eta:
-    """What was seen of a batch. All times are seconds of one steady clock."""
+class Pace:
+    """The observed progress of a batch. All times are seconds of one steady clock."""
 
     def __init__(self) -> None:
         self._batch: Batch | None = None
-        self._progress: deque[tuple[float, int]] = deque()
-        self._durations: deque[float] = deque(maxlen=_KEPT)
+        self._seen: deque[tuple[float, int]] = deque()
+        self._durations: deque[float] = deque(maxlen=_MAX_DURATIONS)
         self._youngest = 0.0
 
     def observe(self, at: float, batch: Batch) -> None:
-        """How it stands at a moment."""
+        """Record the state of the batch at a moment."""
         self._batch = batch
-        if not self._progress or self._progress[-1][1] != done(batch):
-            self._progress.append((at, done(batch)))
-        while len(self._progress) > 2 and self._progress[0][0] < at - WINDOW_SECONDS:
-            self._progress.popleft()
+        if not self._seen or self._seen[-1][1] != done(batch):
+            self._seen.append((at, done(batch)))
+        while len(self._seen) > 2 and self._seen[0][0] < at - WINDOW_SECONDS:
+            self._seen.popleft()
 
     def add_samples(self, durations: Iterable[float], started: Iterable[float]) -> None:
-        """A few members: how long those that are over took, and when those that run were begun."""
+        """Record a few members: the durations of those that are over, the starts of the others."""
         self._durations.extend(durations)
         self._youngest = max(started, default=self._youngest)
 
     def seconds_left(self, at: float) -> float | None:
-        """Until the last one is done; None when nothing can be said yet, or any more.
+        """Estimate the time until the last member is done; None: no estimate.
 
-        Once all of them run at the API, the youngest decides: what is usual, less its age. While
-        some have not been sent, and for files that are on their way, the pace of the last minute.
+        Once all of them run at the API, the youngest decides: the usual duration, less its age.
+        While some are not submitted, and for files that are downloaded, the last minute's pace does.
         """
         if self._batch is None or done(self._batch) >= self._batch.size:
             return None
@@ -53,13 +53,13 @@ class Eta:
             return self._by_pace(at, left) or self._by_share(left, running)
         by_age = self._by_age(at) if running else None
         if by_age is None and left < _FEW:
-            return None  # the stragglers: nobody knows
+            return None  # only stragglers are left: no basis for an estimate
         waits = [by_age or self._by_pace(at, left), self._by_pace(at, left - running)]
         return max((wait for wait in waits if wait), default=None)
 
     @property
     def usual_seconds(self) -> float | None:
-        """What nine of ten generations take at most; None before the first is over."""
+        """Return the duration that nine of ten generations do not exceed; None: none is over."""
         if not self._durations:
             return None
         ordered = sorted(self._durations)
@@ -72,14 +72,14 @@ class Eta:
         return left if left > 0 else None
 
     def _by_pace(self, at: float, left: int) -> float | None:
-        if len(self._progress) < 2:
+        if len(self._seen) < 2:
             return None
-        (since, before), (_, now) = self._progress[0], self._progress[-1]
+        (since, before), (_, now) = self._seen[0], self._seen[-1]
         is_trusted = at - since >= _TRUSTED_SECONDS and now - before >= _TRUSTED_COUNT
         return left * (at - since) / (now - before) if is_trusted else None
 
     def _by_share(self, left: int, running: int) -> float | None:
-        """So many run at once, and each takes so long."""
+        """Estimate from how many run at once, and how long each takes."""
         if self.usual_seconds is None or not running:
             return None
         return left * self.usual_seconds / running

@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 import pytest
 
-from mulequeue.cli.listing import age, lines
+from mulequeue.cli.list_command import record_lines
+from mulequeue.cli.render import age
 from mulequeue.ledger import Record
 
 RECORDS = [
@@ -23,7 +24,7 @@ RECORDS = [
 
 def test_columns_are_as_wide_as_what_is_in_them() -> None:
     """Id, status, age, model (or path) and prompt; a pipe gets all of the prompt."""
-    first, second = lines(RECORDS, 1100.0, None)
+    first, second = record_lines(RECORDS, 1100.0, None)
 
     assert f"order-17  timed out   2 min  google/veo-3.1-fast  {RECORDS[0].label}".rstrip() == first
     assert "b-000001  generating  10 s   x/v1/y               a fox" == second
@@ -31,7 +32,7 @@ def test_columns_are_as_wide_as_what_is_in_them() -> None:
 
 def test_a_terminal_gets_lines_that_fit() -> None:
     """The prompt is cut, and the status has its colour."""
-    first, second = lines(RECORDS, 1100.0, 60)
+    first, second = record_lines(RECORDS, 1100.0, 60)
 
     assert 60 == len(click.unstyle(first))
     assert click.style("generating", fg="cyan") in second

@@ -1,0 +1,140 @@
+"""``mulequeue resume``, ``cancel``, ``adopt``, ``pause`` and ``unpause``."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from typing import Any
+
+import click
+
+from mulequeue import catalog
+from mulequeue.cli import preflight, results
+from mulequeue.cli.options import complete_model, json_option, output_option
+from mulequeue.cli.output import json_keys, print_json
+
+_TASK_JSON = f"With --json: {json_keys(['task_id'])}."
+_PAUSE_JSON = f"With --json: {json_keys(['profile', 'paused', 'changed'])}; changed is false if nothing changed."
+_profile_option = click.option("--profile", default="default", show_default=True, metavar="NAME")
+_CANCELLED = {
+    "unknown": "not known yet; will not be started when it arrives",
+    "waiting": "cancelled before anything was sent",
+    "submitting": "cancelled while it was submitted; it may exist and be paid",
+    "generating": "cancelled; the API continues, and it is paid",
+}
+
+
+@click.command("resume", epilog=_TASK_JSON)
+@click.argument("task_id")
+@output_option
+@json_option
+@click.pass_context
+def resume_command(ctx: click.Context, task_id: str, output: str | None, as_json: bool) -> None:
+    """Resume a generation whose remote id is known: cancelled, timed out, or a late id.
+
+    It gets a new task id. Nothing is submitted, and nothing is paid again.
+    """
+    from mulequeue.tasks import canvases
+
+    app = _app_of(ctx)
+    _start(app, canvases.resume(task_id, app=app), output, as_json=as_json)
+
+
+@click.command("cancel", epilog="With --json: {task id: the state it was in}.")
+@click.argument("name", metavar="TASK_ID|BATCH_ID")
+@json_option
+@click.pass_context
+def cancel_command(ctx: click.Context, name: str, as_json: bool) -> None:
+    """Cancel a task or a batch on our side.
+
+    The API cannot cancel: a generation that was submitted continues there, and is paid.
+    """
+    from mulequeue.tasks import canvases
+
+    app = _app_of(ctx)
+    states = canvases.cancel(name, app=app)
+    if as_json:
+        print_json(states)
+        return
+    for state, count in Counter(states.values()).items():
+        click.echo(f"{count} {_CANCELLED.get(state, f'unchanged: already {state}')}")
+
+
+@click.command("adopt", epilog=_TASK_JSON)
+@click.argument("api_path", metavar="API_PATH|MODEL", shell_complete=complete_model)
+@click.argument("remote_id")
+@output_option
+@json_option
+@click.pass_context
+def adopt_command(
+    ctx: click.Context, api_path: str, remote_id: str, output: str | None, as_json: bool
+) -> None:
+    """Wait for a generation that exists at the API, and store its files. Never submits."""
+    from mulequeue.tasks.definitions import adopt
+
+    found = catalog.find(api_path)
+    app = _app_of(ctx)
+    _start(app, adopt.s(found.api_path, remote_id), output, as_json=as_json)
+
+
+def _app_of(ctx: click.Context) -> Any:
+    """Return the app, once Redis and the broker answer."""
+    app = preflight.app_of(ctx)
+    preflight.ledger_to_write(app)
+    return app
+
+
+def _start(app: Any, signature: Any, output: str | None, *, as_json: bool) -> None:
+    """Enqueue a signature and the download after it, and print the task id."""
+    from mulequeue.tasks.definitions import download
+
+    task_id = str(uuid.uuid4())
+    storage = preflight.storage_of(output, preflight.settings_of(app))
+    (signature.set(task_id=task_id) | download.s(storage=storage)).apply_async()
+    if as_json:
+        print_json({"task_id": task_id})
+        return
+    click.echo(f"Enqueued as task {task_id}. Watch it:\n  {results.status_command_for(task_id)}")
+
+
+@click.command("pause", epilog=_PAUSE_JSON)
+@_profile_option
+@json_option
+@click.pass_context
+def pause_command(ctx: click.Context, profile: str, as_json: bool) -> None:
+    """Pause the submissions of a profile on the whole fleet, until `mulequeue unpause`.
+
+    New generations wait, and waiting ones keep their place. Those that were submitted are still
+    polled, downloaded and returned.
+    """
+    changed = _set_paused(ctx, profile, paused=True, as_json=as_json)
+    if not as_json:
+        already = "" if changed else " already"
+        click.echo(
+            f"Submissions of profile {profile} are{already} paused.\n"
+            "Generations that were submitted continue. To resume:\n"
+            f"  mulequeue unpause --profile {profile}"
+        )
+
+
+@click.command("unpause", epilog=_PAUSE_JSON)
+@_profile_option
+@json_option
+@click.pass_context
+def unpause_command(ctx: click.Context, profile: str, as_json: bool) -> None:
+    """Resume the submissions of a profile."""
+    changed = _set_paused(ctx, profile, paused=False, as_json=as_json)
+    if not as_json:
+        text = "are resumed" if changed else "were not paused by hand"
+        click.echo(f"Submissions of profile {profile} {text}.")
+
+
+def _set_paused(ctx: click.Context, profile: str, *, paused: bool, as_json: bool) -> bool:
+    """Pause or resume a profile; return whether that changed anything."""
+    from mulequeue.tasks import canvases
+
+    app = _app_of(ctx)
+    changed = (canvases.pause if paused else canvases.unpause)(profile, app=app)
+    if as_json:
+        print_json({"profile": profile, "paused": paused, "changed": changed})
+    return changed

@@ -1,0 +1,253 @@
+"""Watch a batch, a task or the fleet until it is over."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from redis.exceptions import RedisError
+
+from mulequeue.cli.estimate import Pace
+from mulequeue.cli.output import Interrupted
+from mulequeue.cli.render import Ending, done
+from mulequeue.cli.results import read_records
+from mulequeue.cli.view import Progress, View, batch_progress, task_progress
+from mulequeue.ledger import Batch, Ledger, Record
+from mulequeue.tasks.canvases import member_ids
+
+REFRESH_SECONDS = 0.25
+"""One or a few Redis commands each time."""
+SCAN_SECONDS = 2.0
+"""Finding the members that ended reads the records of all that were not over."""
+_SAMPLE = 100
+_NO_FILES_SECONDS = 15.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class WatchOptions:
+    """The options of ``status``."""
+
+    wait: bool = False
+    follow: bool = False
+    """Wait, and print every change."""
+    max_wait: float | None = None
+    """Seconds; None: until it is over."""
+    quiet: bool = False
+    as_json: bool = False
+
+    @property
+    def is_waiting(self) -> bool:
+        """It is more than a snapshot."""
+        return self.wait or self.follow
+
+
+class Watched:
+    """Something that :func:`watch` reads again and again."""
+
+    def refresh(self) -> bool:
+        """Read the state; return whether it is over. Raises RedisError while Redis is away."""
+        raise NotImplementedError
+
+    def progress(self) -> Progress:
+        """Return the state that was read last."""
+        raise NotImplementedError
+
+    def new_endings(self) -> Sequence[Ending]:
+        """Return the members of a batch to report that ended since the last call."""
+        return ()
+
+
+def watch(
+    watched: Watched,
+    view: View,
+    *,
+    max_wait: float | None,
+    interrupted: str | None = None,
+    checks: Sequence[Callable[[], None]] = (),
+) -> bool:
+    """Show progress until it is over; return False when ``max_wait`` seconds passed before that.
+
+    :param interrupted: the message after Ctrl-C; None: KeyboardInterrupt is raised as it is.
+    :param checks: called after every refresh.
+    :raises Interrupted: Ctrl-C.
+    """
+    ends = None if max_wait is None else time.monotonic() + max_wait
+    try:
+        while True:
+            with _outages_noted(view):
+                is_over = watched.refresh()
+                view.show(watched.progress())
+                for ending in watched.new_endings():
+                    view.end(ending)
+                if is_over:
+                    return True
+            if ends is not None and time.monotonic() >= ends:
+                return False
+            with _outages_noted(view):
+                for check in checks:
+                    check()
+            time.sleep(REFRESH_SECONDS)
+    except KeyboardInterrupt:
+        if interrupted is None:
+            raise
+        raise Interrupted(interrupted) from None
+
+
+@contextmanager
+def _outages_noted(view: View) -> Iterator[None]:
+    """Print a note instead of an error while Redis does not answer."""
+    try:
+        yield
+    except RedisError:
+        view.note("Redis does not answer; waiting for it.")
+
+
+class BatchWatch(Watched):
+    """A batch in the ledger.
+
+    :param size: its members; known before the first of them is in the ledger.
+    :param all_endings: report every member that is over, not only those that did not succeed.
+    :param with_files: its members surely download. Otherwise it is not known: if no file at all is
+        stored some seconds after the last member is over, none is waited for.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        batch_id: str,
+        size: int,
+        *,
+        all_endings: bool = False,
+        with_files: bool = True,
+    ) -> None:
+        self._ledger = ledger
+        self._all_endings, self._with_files = all_endings, with_files
+        self.batch = empty_batch(batch_id, size)
+        self._pace = Pace()
+        self._open = set(member_ids(self.batch))
+        self._reported = 0
+        self._scanned = self._sampled = 0.0
+        self._over_since: float | None = None
+        self._is_over = False
+
+    @property
+    def has_started(self) -> bool:
+        """A worker has received a member."""
+        return bool(sum(self.batch.counts.values()))
+
+    def refresh(self) -> bool:
+        """Read the batch; return whether nothing more will change."""
+        self.batch = self._ledger.queries.batch(self.batch.batch_id) or self.batch
+        self._pace.observe(time.monotonic(), self.batch)
+        self._sample()
+        self._is_over = self._is_done()
+        return self._is_over
+
+    def progress(self) -> Progress:
+        return batch_progress(self.batch, self._pace.seconds_left(time.monotonic()))
+
+    def new_endings(self) -> list[Ending]:
+        """Return the members to report, at most every two seconds until the batch is over."""
+        return [Ending.of(record) for record in self._new_ends()]
+
+    def _new_ends(self) -> list[Record]:
+        unreported = 0 if self._all_endings else self.batch.counts.get("succeeded", 0)
+        is_recent = time.monotonic() - self._scanned < SCAN_SECONDS
+        if self.batch.over - unreported <= self._reported or (is_recent and not self._is_over):
+            return []
+        self._scanned = time.monotonic()
+        ended = [r for r in read_records(self._ledger, sorted(self._open)) if r.is_over]
+        self._open -= {record.task_id for record in ended}
+        found = [r for r in ended if self._all_endings or r.status != "succeeded"]
+        self._reported += len(found)
+        return found
+
+    def _is_done(self) -> bool:
+        if self.batch.over < self.batch.size:
+            return False
+        if done(self.batch) >= self.batch.size:
+            return True
+        self._over_since = self._over_since or time.monotonic()
+        waited = time.monotonic() - self._over_since
+        return not self._with_files and not self.batch.downloaded and waited > _NO_FILES_SECONDS
+
+    def _sample(self) -> None:
+        """Read how long some members took, and when some that run began."""
+        now = time.monotonic()
+        if now - self._sampled < SCAN_SECONDS or not self.has_started:
+            return
+        self._sampled = now
+        members = member_ids(self.batch)
+        chosen = random.sample(members, min(_SAMPLE, len(members)))
+        records = list(read_records(self._ledger, chosen))
+        offset = now - self._ledger.queries.now()  # from Redis' clock to ours
+        began = [(record, record.started or record.submitted) for record in records]
+        self._pace.add_samples(
+            durations=[
+                record.finished - start
+                for record, start in began
+                if record.status == "succeeded" and record.finished and start
+            ],
+            started=[start + offset for record, start in began if not record.is_over and start],
+        )
+
+
+def empty_batch(batch_id: str, size: int) -> Batch:
+    """Return a batch of which the ledger has no member yet."""
+    return Batch(
+        batch_id=batch_id,
+        size=size,
+        counts={},
+        files=0,
+        downloaded=0,
+        is_cancelled=False,
+        created=0.0,
+    )
+
+
+class TaskWatch(Watched):
+    """The record of one generation.
+
+    :param download_id: the task id of its download, to wait for that too.
+    :param until_submitted: it is over for the caller as soon as its remote id is known.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        task_id: str,
+        *,
+        download_id: str | None = None,
+        until_submitted: bool = False,
+    ) -> None:
+        self._ledger, self.task_id = ledger, task_id
+        self._download_id, self._until_submitted = download_id, until_submitted
+        self.record: Record | None = None
+        self.problem: str | None = None
+        """Why its files are not stored."""
+
+    def refresh(self) -> bool:
+        """Read the record; return whether it is over, and its download if that is waited for."""
+        self.record = record = self._ledger.queries.record(self.task_id) or self.record
+        if record is None:
+            return False
+        if self._until_submitted and record.remote_id is not None:
+            return True
+        return record.is_over and self._is_stored(record)
+
+    def progress(self) -> Progress:
+        return task_progress(self.record)
+
+    def _is_stored(self, record: Record) -> bool:
+        if self._download_id is None or record.status != "succeeded":
+            return True
+        ended = self._ledger.leases.result(self._download_id)
+        if ended is None:
+            return False
+        self.problem = ended.get("error")
+        # Its files may have been stored between the two reads.
+        self.record = self._ledger.queries.record(self.task_id) or record
+        return True
