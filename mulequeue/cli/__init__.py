@@ -66,7 +66,7 @@ EXIT_CODES = [
     ("0", "all succeeded"),
     ("1", "something failed or is unknown, or the input is invalid"),
     ("2", "still running at --max-wait"),
-    ("130", "interrupted; what was submitted continues in the workers"),
+    ("130", "interrupted; submitted generations continue"),
 ]
 
 

@@ -101,7 +101,7 @@ def batch_command(
 def _run_on_workers(
     app: Any, call: Call, warnings: list[str], *, notify: str | None, given_id: str | None
 ) -> int:
-    """Enqueue a batch, unless it exists, and watch it; the exit code."""
+    """Enqueue a batch, unless it exists, and watch it; return the exit code."""
     from mulequeue.cli.hints import PauseHint, WorkerHint
     from mulequeue.cli.resend import Resender
     from mulequeue.cli.view import enqueue_progress, view_for

@@ -99,7 +99,7 @@ class FleetState:
 
 
 def show_fleet(ledger: Ledger, settings: Settings, options: WatchOptions) -> int:
-    """Show the fleet once, until nothing is in progress, or until Ctrl-C; the exit code."""
+    """Show the fleet once, until nothing is in progress, or until Ctrl-C; return the exit code."""
     watched = FleetWatch(ledger, settings, until_idle=options.wait)
     if options.is_waiting:
         with view_for(f"fleet {settings.fleet} · Ctrl-C stops", quiet=options.quiet) as view:

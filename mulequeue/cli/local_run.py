@@ -62,7 +62,7 @@ def _store(outcome: Outcome, settings: Settings, storage: str) -> tuple[Outcome,
 
 
 def run_locally(call: Call, settings: Settings, *, no_wait: bool) -> int:
-    """Submit one generation in this process and wait for it, unless ``no_wait``; the exit code."""
+    """Submit one generation in this process and wait for it, unless ``no_wait``; return the exit code."""
     settings, [request] = _prepare(call, settings, call.max_wait)
     remote_id = _submit(request, settings)
     if no_wait:
@@ -138,7 +138,7 @@ def show_remote(
     options: WatchOptions,
     poll_interval: float | None,
 ) -> int:
-    """Show a generation that the API knows, or wait for it; the exit code."""
+    """Show a generation that the API knows, or wait for it; return the exit code."""
     request = make_generation_request(
         settings, path, {}, poll_interval=poll_interval, max_wait=options.max_wait, submits=False
     )
@@ -184,7 +184,7 @@ def _snapshot(
 
 
 def run_batch_locally(call: Call, settings: Settings) -> int:
-    """Run a batch in threads of this process; the exit code."""
+    """Run a batch in threads of this process; return the exit code."""
     settings, requests = _prepare(call, settings)
     started = time.monotonic()
     with view_for(f"{call.model.name} · in this process", quiet=call.quiet) as view:

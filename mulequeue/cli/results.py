@@ -79,7 +79,7 @@ def _print_counts(summary: Summary, storage: str | None) -> None:
 
 
 def print_outcome(outcome: Outcome, *, as_json: bool) -> int:
-    """Print an outcome's files (else its URLs), one per line, or its error; the exit code."""
+    """Print an outcome's files (else its URLs), one per line, or its error; return the exit code."""
     if as_json:
         print_json(outcome.to_dict())
     else:

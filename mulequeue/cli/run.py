@@ -90,7 +90,7 @@ def run_command(
 
 
 def _run_on_workers(app: Any, call: Call, warnings: list[str], *, no_wait: bool) -> int:
-    """Enqueue one generation and watch it; the exit code."""
+    """Enqueue one generation and watch it; return the exit code."""
     from mulequeue.cli.hints import PauseHint, WorkerHint
     from mulequeue.cli.view import view_for
     from mulequeue.cli.watch import TaskWatch, watch

@@ -89,7 +89,7 @@ def status_command(
 
 
 def _show_batch(ledger: Ledger, batch: Batch, options: WatchOptions) -> int:
-    """Show a batch, or watch it until it is over; the exit code."""
+    """Show a batch, or watch it until it is over; return the exit code."""
     watched = BatchWatch(
         ledger, batch.batch_id, batch.size, all_endings=options.follow, with_files=False
     )

@@ -25,7 +25,7 @@ _INDENT = " " * 4
 
 
 def print_report(app: Any, *, command: str | None = None, as_json: bool = False) -> int:
-    """Examine an app and print the findings; the exit code is 1 if one of them is an error.
+    """Examine an app and print the findings; return 1 if one of them is an error, else 0.
 
     :param command: the command that starts a worker; None: ``celery -A <the app's name> worker``.
     """

@@ -101,7 +101,7 @@ def test_a_column_is_chosen_by_name(tmp_path: Path) -> None:
         ("p.txt", b"fine\nbad \xff\n", None, "line 2, is not UTF-8 (byte 0xff)"),
         ("p.tsv", "Text\tNote\na\tb\n", None, "It has 'Text', 'Note'; choose one with --column"),
         ("p.csv", "Text,Note\na,b\n", "Idea", "no column 'Idea'. It has 'Text', 'Note'"),
-        ("p.txt", "a\n", "Idea", "is no table, so it has no column 'Idea'"),
+        ("p.txt", "a\n", "Idea", "is not a table, so it has no column 'Idea'"),
         ("p.tsv", "note\tprompt\na\tb\nc\n", None, "line 3, has nothing in the column 'prompt'"),
         ("p.csv", 'prompt\n"a\n', None, "p.csv, line"),
         ("p.jsonl", '{"prompt": "a"}\n{"prompt"\n', None, "line 2, is not JSON"),
