@@ -1,8 +1,8 @@
-"""What mulequeue knows of the API's models: one TOML file per vendor, read once.
+"""The API's models: paths, parameters, poll schedules and limits, from one TOML file per vendor.
 
-A path cannot be derived from a name by rules (modes, actions and prefixes differ by vendor), so the
-files list every path; a name is the path without its scaffolding (see :func:`name_of`). A file says
-only what differs from the defaults of the media kind below.
+The files list every path, because modes, actions and prefixes differ by vendor. :func:`name_of`
+derives a model's name from its path. A file holds only what differs from the defaults of the media
+kind below.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from mulequeue.catalog.lookup import check_path, unknown_model
+from mulequeue.catalog.lookup import path_problem, unknown_model_text
 from mulequeue.catalog.parameters import Parameter, Rules, parameters_in, rules_in
 from mulequeue.catalog.poll_schedule import PollSchedule
 from mulequeue.errors import InputError
@@ -22,8 +22,9 @@ from mulequeue.outcome import Kind
 
 __all__ = ["Model", "Parameter", "Rules", "all_models", "find", "name_of"]
 
-# Few finish earlier. For lives of 5 to 60 s this finds out a second sooner than waits that grow faster,
-# with about as many checks (simulated for uniform and lognormal ones).
+# Few images finish within 5 s. For durations of 5 to 60 s this schedule notices the end a second
+# earlier than waits that grow faster, with about as many checks (simulated for uniform and lognormal
+# durations).
 _IMAGE = {"first": 5.0, "factor": 1.1, "ceiling": 8.0}
 _VIDEO = {"first": 10.0, "factor": 1.5, "ceiling": 30.0}
 _SCHEDULES: Mapping[Kind | None, Mapping[str, float]] = {
@@ -38,62 +39,57 @@ _MAX_WAIT_SECONDS: Mapping[Kind | None, float] = {
     "video": 3600.0,
     None: 3600.0,
 }
-# The shortest retention that any page states; most pages state none.
+# The shortest retention that any page of the documentation states; most pages state none.
 _RETENTION_SECONDS = 3600
 _INPUT_KEYS = frozenset(
     {"groups_of_file", "groups", "parameters", "note", "is_open", "ignored"}
     | {"any_of", "apart", "needs", "when", "together", "sums"}
 )
 
-LIST_FIELDS = frozenset(
-    {"images", "videos", "audios", "video_urls", "obj_or_bg", "ref_images_url"}
-    | {f"reference_{media}" for media in ("images", "videos", "audios")}
-)
-"""Input fields that take a list of URLs."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """One create path of the API, and how to wait for what it makes."""
+    """One create path of the API, with the parameters it takes and its poll schedule."""
 
     name: str
-    """``vendor/model[/mode][/action]``; the path itself when the catalog does not know it."""
+    """``vendor/model[/mode][/action]``; the path itself if the catalog does not list it."""
     api_path: str
-    """Where to POST; ``{api_path}/{remote_id}`` is where to poll."""
+    """Path of the create request; status checks GET ``{api_path}/{remote_id}``."""
     kind: Kind | None
-    """``image``, ``video`` or ``audio``; None for an unknown path: the answer's result key tells."""
+    """``image``, ``video`` or ``audio``; None for an unlisted path, where the key of the result in the
+    API's answer decides."""
     schedule: PollSchedule
-    """When to poll, inside what the model's own page asks for."""
+    """Waits between status checks, within what the model's page asks for."""
     max_wait_seconds: float
-    """How long a generation may stay active."""
+    """Seconds that a generation may stay active before it is settled ``timed_out``."""
     retention_seconds: int
-    """How long the assets can be fetched after success; one hour where no page says it."""
+    """Seconds that the assets can be fetched after success; one hour where no page states it."""
     required: tuple[str, ...]
-    """Input fields without which the API refuses; empty where alternatives exist."""
+    """Input fields that the API requires; empty where alternatives exist (see ``rules``)."""
     prompt_field: str = "prompt"
-    """The input field that one line of text goes into."""
+    """The input field for a line of text."""
     parameters: Mapping[str, Parameter] = field(default_factory=dict, compare=False, repr=False)
-    """By name, the required ones first; empty for an unknown path."""
+    """By name, required parameters first; empty for an unlisted path."""
     rules: Rules = field(default_factory=Rules, compare=False, repr=False)
-    """What the parameters have to do with each other."""
+    """Rules between parameters."""
     note: str = ""
-    """What else to know about it."""
+    """Advice for users, as one or two sentences."""
 
     @property
     def is_known(self) -> bool:
-        """Whether the catalog lists this path."""
+        """Return True if the catalog lists this path."""
         return self.kind is not None
 
 
 def find(name: str) -> Model:
-    """The model of that name.
+    """Return the model of a name.
 
-    :param name: ``vendor/model[/mode][/action]`` (an explicit ``/generation`` at the end is fine),
-        an alias, or a whole ``/vendors/…`` path, which the catalog need not know.
-    :raises InputError: an unknown name (the text gives the nearest), or a malformed path.
+    :param name: ``vendor/model[/mode][/action]`` (a trailing ``/generation`` is accepted), an
+        alias, or a whole ``/vendors/…`` path, also one that the catalog does not list.
+    :raises InputError: the name is unknown (the text suggests similar names), or the path is malformed.
     """
     if not isinstance(name, str):
-        raise InputError(f"A model is named by text like 'alibaba/wan2.6-t2i', not by {name!r}.")
+        raise InputError(f"The model must be text like 'alibaba/wan2.6-t2i', not {name!r}.")
     models = _index()
     found = models.get(name)
     if found is None and name.endswith("/generation"):
@@ -103,26 +99,29 @@ def find(name: str) -> Model:
     if found is not None:
         return found
     if name.startswith(("/", "vendors/")) or "://" in name:
-        return _model(check_path(name), {"name": name, "required": ()})
-    raise unknown_model(name, models)
+        problem = path_problem(name)
+        if problem:
+            raise InputError(problem)
+        return _model(name, {"name": name, "required": ()})
+    raise InputError(unknown_model_text(name, models))
 
 
 @cache
 def all_models() -> tuple[Model, ...]:
-    """Every model of the catalog, sorted by name."""
+    """Return every model of the catalog, sorted by name."""
     entries = (_model(path, entry) for entry in _entries() for path in entry["api_paths"])
     return tuple(sorted(entries, key=lambda model: model.name))
 
 
 def name_of(api_path: str) -> str:
-    """``vendor/model[/mode][/action]`` of a path: without version, ``tob`` and ``/generation``."""
+    """Return ``vendor/model[/mode][/action]`` of a path, without version, ``tob`` and ``/generation``."""
     parts = api_path.removeprefix("/vendors/").removesuffix("/generation").split("/")
     return "/".join(part for part in parts if part not in ("v1", "tob"))
 
 
 @cache
 def _index() -> dict[str, Model]:
-    """Every name, alias and path."""
+    """Return all models by name, by alias and by path."""
     models = {model.api_path: model for model in all_models()}
     aliases = {
         alias: models[path]
@@ -134,7 +133,7 @@ def _index() -> dict[str, Model]:
 
 @cache
 def _entries() -> tuple[Mapping[str, Any], ...]:
-    """The entries of all files, each with the groups of its file and what it is like."""
+    """Read the entries of all files; each gets the groups of its file and the input of its ``like``."""
     entries: list[dict[str, Any]] = []
     for file in resources.files(__name__).iterdir():
         if file.name.endswith(".toml"):
@@ -142,11 +141,11 @@ def _entries() -> tuple[Mapping[str, Any], ...]:
             groups = vendor.get("groups", {})
             entries += ({"groups_of_file": groups, **entry} for entry in vendor["models"])
     by_path = {path: entry for entry in entries for path in entry["api_paths"]}
-    return tuple({**e, **_taken(by_path[e["like"]])} if "like" in e else e for e in entries)
+    return tuple({**e, **_input_of(by_path[e["like"]])} if "like" in e else e for e in entries)
 
 
-def _taken(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """What a model takes over from the one it is like: what goes in, not how it is waited for."""
+def _input_of(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keys that describe the input, without schedule and times."""
     return {key: value for key, value in entry.items() if key in _INPUT_KEYS}
 
 

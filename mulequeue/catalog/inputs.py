@@ -1,7 +1,7 @@
-"""Inputs of a generation: what may be sent, and the local files that are read into them.
+"""Inputs of a generation: JSON values, and local files that are read into them.
 
-A plain string is never opened, whatever it looks like: inputs come from users of web applications.
-Only ``{"$file": path}``, made by :func:`file`, is read, and only under ``mulequeue_input_roots``.
+Inputs come from users of web applications, so a string is never taken for a path. Only
+``{"$file": path}``, made by :func:`file`, is read, and only under ``mulequeue_input_roots``.
 """
 
 from __future__ import annotations
@@ -19,23 +19,25 @@ from typing import Any
 
 import filetype
 
-from mulequeue.catalog import LIST_FIELDS
+from mulequeue.catalog.parameters import FILE_KEY, LIST_FIELDS
 from mulequeue.errors import InputError
 
-MARKER = "$file"
 _MAX_DEPTH = 100
 
 
 def file(path_or_url: str | os.PathLike[str]) -> dict[str, str]:
-    """A marker that stands for a file in an input.
+    """Return a reference to a file, for use as a value of an input.
 
-    The worker that submits reads the file and sends it as a data URI, so big data never travels in
-    a message. An http(s) URL is passed on as it is, for the API to fetch.
+    The worker that submits the generation reads the file and sends it as a data URI, so messages
+    stay small. An http(s) URL is sent unchanged; the API fetches it.
+
+    :param path_or_url: a path on the worker, under one of ``mulequeue_input_roots``, or a URL.
+    :returns: ``{"$file": path_or_url}``.
 
     >>> file("photos/mule.png")
     {'$file': 'photos/mule.png'}
     """
-    return {MARKER: os.fspath(path_or_url)}
+    return {FILE_KEY: os.fspath(path_or_url)}
 
 
 def check_input(
@@ -44,9 +46,9 @@ def check_input(
     """Check an input without reading any file.
 
     :param roots: folders that ``$file`` may read from (``mulequeue_input_roots``).
-    :param max_bytes: largest file (``mulequeue_input_max_bytes``); None: not checked.
-    :raises InputError: not a dictionary of JSON values, or a file that is missing, outside of every
-        root, no regular file or too large; the text says what to change.
+    :param max_bytes: largest file in bytes (``mulequeue_input_max_bytes``); None: no limit.
+    :raises InputError: the input is not a dictionary of JSON values, or a file is missing, outside of
+        every root, not a regular file, empty or too large.
     """
 
     def check(path: str, where: str) -> str:
@@ -60,10 +62,10 @@ def check_input(
 def resolve_input(
     input: Mapping[str, Any], *, roots: Sequence[str], max_bytes: int
 ) -> dict[str, Any]:
-    """The input with every ``$file`` read and encoded as ``data:<mime>;base64,…``.
+    """Return the input with every ``$file`` read and encoded as ``data:<mime>;base64,…``.
 
     :param roots: folders that ``$file`` may read from.
-    :param max_bytes: largest file.
+    :param max_bytes: largest file in bytes.
     :raises InputError: as :func:`check_input`.
     """
 
@@ -76,16 +78,16 @@ def resolve_input(
 
 
 def input_digest(model: str, input: Mapping[str, Any]) -> str:
-    """A short stable name of a model and its input, to notice one task id with two inputs.
+    """Return a short hash of a model and its input, to detect one task id used for two inputs.
 
-    The order of keys does not matter; files count by their path, not their content.
+    The hash is independent of the order of keys; it covers the path of a file, not its content.
     """
     text = json.dumps([model, input], sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def insert_asset(input: Mapping[str, Any], use: str, url: str) -> dict[str, Any]:
-    """An input with a URL in one of its fields; a list gets it appended."""
+    """Return the input with a URL in the field ``use``; a list gets the URL appended."""
     given = input.get(use)
     if isinstance(given, list):
         return {**input, use: [*given, url]}
@@ -97,23 +99,25 @@ def insert_asset(input: Mapping[str, Any], use: str, url: str) -> dict[str, Any]
 def _mapping(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InputError(
-            f"The input must be a dictionary of the model's parameters, not {_named(value)}: "
-            '{"prompt": "…"}.'
+            f"The input must be a dictionary of the model's parameters, such as "
+            f'{{"prompt": "…"}}, not {_named(value)}.'
         )
     return value
 
 
 def _walk(value: Any, where: str, on_file: Callable[[str, str], str], depth: int = 0) -> Any:
-    """A copy of ``value`` with what ``on_file`` makes of every marker."""
+    """Return a copy of ``value`` in which ``on_file`` has replaced the path of every local file."""
     if depth > _MAX_DEPTH:
-        raise InputError(f"{where[:80]}… is nested deeper than {_MAX_DEPTH} levels.")
+        raise InputError(
+            f"{where[:80]}… is nested deeper than {_MAX_DEPTH} levels. Make the input flatter."
+        )
     if isinstance(value, dict):
-        if MARKER in value:
-            return _marked(value, where, on_file)
+        if FILE_KEY in value:
+            return _file_reference(value, where, on_file)
         copy = {}
         for key, item in value.items():
             if not isinstance(key, str):
-                raise InputError(f"{where} has the key {key!r}; keys must be text.")
+                raise InputError(f"{where} has the key {key!r}. Use text for all keys.")
             _check_text(key, where)
             copy[key] = _walk(item, f"{where}[{key!r}]", on_file, depth + 1)
         return copy
@@ -124,11 +128,11 @@ def _walk(value: Any, where: str, on_file: Callable[[str, str], str], depth: int
     return value
 
 
-def _marked(value: dict[Any, Any], where: str, on_file: Callable[[str, str], str]) -> str:
-    path = value[MARKER]
+def _file_reference(value: dict[Any, Any], where: str, on_file: Callable[[str, str], str]) -> str:
+    path = value[FILE_KEY]
     if len(value) != 1 or not isinstance(path, str):
         raise InputError(
-            f"{where} must be exactly {{{MARKER!r}: path or URL}}, as mulequeue.file() makes it."
+            f"{where} must be exactly {{{FILE_KEY!r}: path or URL}}; use mulequeue.file(path)."
         )
     _check_text(path, where)
     if path.lower().startswith(("http://", "https://")):
@@ -140,11 +144,11 @@ def _check_scalar(value: Any, where: str) -> None:
     if isinstance(value, str):
         _check_text(value, where)
     elif isinstance(value, float) and not math.isfinite(value):
-        raise InputError(f"{where} is {value}; JSON has no such number.")
+        raise InputError(f"{where} is {value}, which JSON cannot express. Use a finite number.")
     elif value is not None and not isinstance(value, (bool, int, float)):
         raise InputError(
-            f"{where} is {_named(value)}, which is no JSON value. "
-            "Pass text, numbers, true/false, lists or dictionaries; a file as mulequeue.file(path)."
+            f"{where} is {_named(value)}, which is not a JSON value. Use text, numbers, booleans, lists "
+            "or dictionaries, and mulequeue.file(path) for a file."
         )
 
 
@@ -152,7 +156,9 @@ def _check_text(text: str, where: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise InputError(f"{where} holds half a character (a lone surrogate).") from None
+        raise InputError(
+            f"{where} contains a lone surrogate, which is not valid text. Remove it."
+        ) from None
 
 
 def _named(value: Any) -> str:
@@ -163,18 +169,24 @@ def _named(value: Any) -> str:
 
 
 def _allowed(path: str, roots: Sequence[str], where: str) -> tuple[str, os.stat_result]:
-    """The real path behind ``path``, if it is under a root, and what is there."""
+    """Return the real path of ``path`` and its status.
+
+    :raises InputError: there is no such file, or it is outside of every root.
+    """
     if not roots:
         raise InputError(
-            f"{where} names the file {path!r}, but no folder may be read from. "
-            "Set mulequeue_input_roots to the folders that hold inputs."
+            f"{where} names the file {path!r}, but mulequeue_input_roots is empty. "
+            "Set it to the folders that files may be read from."
         )
     try:
         real = os.path.realpath(path, strict=True)
         found = os.stat(real)
     except (OSError, ValueError) as exc:
         reason = exc.strerror if isinstance(exc, OSError) else str(exc)
-        raise InputError(f"{where}: {path!r} cannot be read on this machine: {reason}.") from None
+        raise InputError(
+            f"{where}: {path!r} cannot be read on this machine: {reason}. "
+            "Put the file there, or pass a URL."
+        ) from None
     if not _is_under(real, roots):
         raise InputError(
             f"{where}: {path!r} is outside of mulequeue_input_roots ({', '.join(roots)}). "
@@ -189,9 +201,9 @@ def _is_under(real: str, roots: Sequence[str]) -> bool:
 
 def _check_stat(found: os.stat_result, path: str, where: str, max_bytes: int | None) -> None:
     if not stat.S_ISREG(found.st_mode):
-        raise InputError(f"{where}: {path!r} is not a regular file.")
+        raise InputError(f"{where}: {path!r} is not a regular file. Name a file.")
     if found.st_size == 0:
-        raise InputError(f"{where}: {path!r} is empty.")
+        raise InputError(f"{where}: {path!r} is empty. Name a file with content.")
     if max_bytes is not None and found.st_size > max_bytes:
         raise InputError(
             f"{where}: {path!r} has {found.st_size} bytes, more than {max_bytes}. "
@@ -202,29 +214,39 @@ def _check_stat(found: os.stat_result, path: str, where: str, max_bytes: int | N
 def _read(path: str, roots: Sequence[str], max_bytes: int, where: str) -> bytes:
     real, _ = _allowed(path, roots, where)
     try:
-        # Not to wait for the writer of a FIFO that took the file's place.
+        # O_NONBLOCK: a FIFO that has replaced the file must not block.
         handle = os.open(real, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as exc:
-        raise InputError(f"{where}: {path!r} cannot be read: {exc.strerror}.") from None
+        raise InputError(
+            f"{where}: {path!r} cannot be read: {exc.strerror}. "
+            "Make it readable for the worker's user."
+        ) from None
     try:
         found = os.fstat(handle)
         _check_stat(found, path, where, max_bytes)
         if not _is_under(_real_path_of(handle, found, real), roots):
-            raise InputError(f"{where}: {path!r} was moved out of mulequeue_input_roots.")
+            raise InputError(
+                f"{where}: {path!r} was moved out of mulequeue_input_roots. Move it back."
+            )
         with open(handle, "rb", closefd=False) as opened:
             data = opened.read(max_bytes + 1)
     finally:
         os.close(handle)
     if len(data) > max_bytes:
-        raise InputError(f"{where}: {path!r} grew beyond {max_bytes} bytes while it was read.")
+        raise InputError(
+            f"{where}: {path!r} grew beyond {max_bytes} bytes while it was read. Send it when it is complete."
+        )
     return data
 
 
 def _real_path_of(handle: int, found: os.stat_result, real: str) -> str:
-    """Where an open file really is: a folder on the way may have become a link since the check."""
+    """Return the real path of an open file, or "" if it is unknown.
+
+    A folder of the path may have been replaced by a link since the check.
+    """
     try:
         return os.readlink(f"/proc/self/fd/{handle}")
-    except OSError:  # no /proc: the path must still lead to the very file that is open
+    except OSError:  # no /proc: the path must still lead to the open file
         pass
     try:
         again = os.path.realpath(real)

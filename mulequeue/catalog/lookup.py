@@ -1,4 +1,4 @@
-"""Names and paths as users type them: what is wrong with one, and which models it may mean."""
+"""Names and paths as users type them: problems of a path, and models with similar names."""
 
 from __future__ import annotations
 
@@ -6,59 +6,54 @@ import difflib
 import re
 from collections.abc import Iterable
 
-from mulequeue.errors import InputError
-
 _MAX_SUGGESTIONS = 5
 
 
-def check_path(path: str) -> str:
-    """The path itself, when a generation can be created at it.
-
-    :raises InputError: with what to change.
-    """
-    wrong = _problem_of(path)
-    if wrong:
-        raise InputError(
-            f"The path {path!r} cannot be used: {wrong} "
-            "It should read like '/vendors/alibaba/v1/wan2.6-t2v/generation'."
-        )
-    return path
+def path_problem(path: str) -> str | None:
+    """Return the text of the error for a malformed path, or None for a well-formed one."""
+    fix = _fix_of(path)
+    if fix is None:
+        return None
+    return (
+        f"The path {path!r} cannot be used: {fix} "
+        "A valid path is '/vendors/alibaba/v1/wan2.6-t2v/generation'."
+    )
 
 
-def _problem_of(path: str) -> str | None:
+def _fix_of(path: str) -> str | None:
     if "://" in path:
-        return "leave out the host, which belongs to the profile (base_url)."
+        return "remove the host; set it as base_url of the profile."
     if not path.startswith("/vendors/"):
-        return "it has to start with '/vendors/'."
+        return "it must start with '/vendors/'."
     if any(char.isspace() or not char.isprintable() for char in path):
-        return "take out the white space and the control characters."
+        return "remove white space and control characters."
     if "?" in path or "#" in path:
-        return "take out '?' and '#' and what follows; parameters belong into the input."
+        return "remove '?' and '#' and the text after them; parameters belong in the input."
     if path.endswith("/"):
-        return "take the slash off its end."
+        return "remove the slash at the end."
     if "//" in path:
-        return "write single slashes."
+        return "replace '//' by '/'."
     if any(part in (".", "..") for part in path.split("/")) or ".." in path:
-        return "take out the '.' and '..'."
+        return "remove the '.' and '..'."
     if not re.fullmatch(r"[A-Za-z0-9/._~-]+", path):
         return "use only letters, digits and '/', '.', '_', '~', '-'."
     return None
 
 
-def unknown_model(name: str, known: Iterable[str]) -> InputError:
-    """The error for a name that no model has, with the nearest names."""
+def unknown_model_text(name: str, known: Iterable[str]) -> str:
+    """Return the text of the error for an unknown name, with similar names."""
     near = nearest(name, [item for item in known if not item.startswith("/")])
     hint = f"Did you mean {' or '.join(near)}? " if near else ""
-    return InputError(
+    return (
         f"Unknown model {name!r}. {hint}"
-        "'mulequeue models' lists all; a '/vendors/…' path works without being listed."
+        "'mulequeue models' lists all models; an unlisted '/vendors/…' path is accepted as well."
     )
 
 
 def nearest(name: str, known: Iterable[str]) -> list[str]:
-    """At most five of the known names that ``name`` may stand for, the likeliest first.
+    """Return at most five known names that resemble ``name``, the most similar first.
 
-    A missing or wrong vendor does not matter: the part after the vendor is compared as well.
+    The part after the vendor is compared as well, so a missing or wrong vendor does not matter.
     """
     names = sorted(known)
     wanted = name.strip().lower().removesuffix("/generation").strip("/")

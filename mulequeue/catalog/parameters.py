@@ -1,9 +1,9 @@
-"""What a model takes, as the API's pages and its clients tell it.
+"""The parameters of a model, by the API's documentation and its clients (the *sources*).
 
 In a vendor's file a parameter is a table under ``[models.parameters]``, or under ``[groups.NAME]``
-for the models that list the group; ``like`` takes those of another path. Its keys are the attributes
+for the models that list the group; ``like`` copies those of another path. Its keys are the attributes
 of :class:`Parameter`; ``list``, ``range`` (numbers), ``length`` (characters) and ``count`` (items)
-are short for some of them. The rules between parameters are those of :class:`Rules`.
+are short forms. The rules between parameters are those of :class:`Rules`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,16 @@ Type = Literal["text", "integer", "number", "boolean", "file", "size", "object",
 TYPES: tuple[Type, ...] = get_args(Type)
 Form = Literal["url", "https", "data", "base64"]
 _ANY_FORM: tuple[Form, ...] = ("url", "data", "base64")
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
+_EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+LIST_FIELDS = frozenset(
+    {"images", "videos", "audios", "video_urls", "obj_or_bg", "ref_images_url"}
+    | {f"reference_{media}" for media in ("images", "videos", "audios")}
+)
+"""Input fields that take a list of URLs."""
+
+FILE_KEY = "$file"
+"""Key of the object that :func:`mulequeue.file` returns: ``{"$file": path or URL}``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,69 +38,69 @@ class Parameter:
     type: Type = "text"
     """``file`` is text: a URL, a data URI or base64; ``size`` is text like ``1280*720``."""
     is_list: bool = False
-    """Whether it takes a list of such values."""
+    """True: it takes a list of such values."""
     is_required: bool = False
     values: tuple[Any, ...] = ()
-    """The values all sources allow; empty: any of the type."""
+    """Values that all sources allow; empty: any value of the type."""
     doubtful: tuple[Any, ...] = ()
     """Values that only some sources allow."""
     besides: tuple[Any, ...] = ()
     """Values allowed outside of the range, such as -1 for "let the model choose"."""
     low: float = -math.inf
-    """Least number, or fewest characters of a text."""
+    """Minimum of a number, or of the characters of a text."""
     high: float = math.inf
-    """Greatest number, or most characters of a text."""
+    """Maximum of a number, or of the characters of a text."""
     agreed: float = math.inf
-    """Up to which number, or so many characters, the sources agree."""
+    """Maximum that all sources allow; between it and ``high`` they differ."""
     fewest: float = 0
-    """Items of a list."""
+    """Minimum number of items of a list."""
     most: float = math.inf
-    """Items of a list."""
+    """Maximum number of items of a list."""
     separators: str = "*"
-    """What may stand between width and height of a size."""
+    """Characters allowed between width and height of a size."""
     sides: tuple[int, int] | None = None
-    """Least and greatest width and height of a size, in pixels."""
+    """Minimum and maximum of both width and height of a size, in pixels."""
     pixels: tuple[int, int] | None = None
-    """Least and greatest width times height of a size."""
+    """Minimum and maximum of width times height of a size, in pixels."""
     ratio: tuple[float, float] | None = None
-    """Least and greatest width by height of a size."""
+    """Minimum and maximum of width divided by height of a size."""
     forms: tuple[Form, ...] = _ANY_FORM
-    """What a file is given as: ``url`` (http or https), ``https``, ``data``, ``base64``."""
-    fields: Mapping[str, Parameter] = field(default_factory=lambda: _NOTHING)
+    """Accepted forms of a file: ``url`` (http or https), ``https``, ``data``, ``base64``."""
+    fields: Mapping[str, Parameter] = field(default_factory=lambda: _EMPTY)
     """The fields of an object."""
-    ignored: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
-    """Fields of an object that the API silently drops -> what to use."""
+    ignored: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
+    """Fields of an object that the API ignores -> the name to use instead."""
     is_open: bool = False
-    """Whether an object may have fields that no source lists."""
+    """True: an object may have fields that no source lists."""
     default: Any = None
-    """What the API takes if it is not given; None: not known, or the sources differ."""
+    """Value that the API uses if none is given; None: unknown, or the sources differ."""
     note: str = ""
     conflict: str = ""
-    """Where the sources differ about the parameter; using it is worth a warning."""
+    """How the sources differ about the parameter; using it gives a warning with this text."""
     absent: str = ""
-    """Why leaving it out is worth a warning."""
+    """Consequence of leaving it out, which gives a warning with this text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """What the parameters of a model have to do with each other."""
+    """Rules between the parameters of a model."""
 
     any_of: tuple[tuple[tuple[str, ...], ...], ...] = ()
-    """Each a choice of groups, one of which has to be given whole."""
+    """Choices of groups; of each choice one group must be given completely."""
     apart: tuple[tuple[str, ...], ...] = ()
-    """Groups that exclude each other."""
-    needs: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
-    """Parameter -> another that it is nothing without."""
+    """Groups that cannot be used together."""
+    needs: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
+    """Parameter -> another parameter that it requires."""
     when: tuple[tuple[Mapping[str, Any], Mapping[str, Any]], ...] = ()
-    """Given these values (none listed: any), those parameters have one of those values."""
+    """Condition (parameter -> values; no values: any) and consequence: parameter -> allowed values."""
     together: tuple[tuple[tuple[str, ...], int], ...] = ()
-    """Parameters whose items are counted together, and how many there may be."""
+    """Parameters whose items are counted together, and the maximum of the count."""
     sums: tuple[tuple[str, str, str], ...] = ()
-    """A list of objects, a field of them, and the parameter it adds up to."""
-    ignored: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
-    """Names that the API silently ignores -> what to use."""
+    """A list of objects, a numeric field of them, and the parameter that equals the sum."""
+    ignored: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
+    """Names that the API ignores -> the name to use instead."""
     is_open: bool = False
-    """Whether the sources may have left out parameters, so that an unknown name proves nothing."""
+    """True: the sources may be incomplete, so an unknown name gives a warning, not an error."""
 
 
 def parameters_in(
@@ -100,7 +109,7 @@ def parameters_in(
     required: tuple[str, ...],
     prompt_field: str,
 ) -> dict[str, Parameter]:
-    """The parameters of one entry of a vendor's file: the required ones, the prompt, the others."""
+    """Return the parameters of one entry of a vendor's file: required ones, the prompt, the others."""
     tables: dict[str, Any] = {}
     for group in table.get("groups", ()):
         tables |= groups[group]
@@ -111,15 +120,15 @@ def parameters_in(
 
 
 def rules_in(table: Mapping[str, Any]) -> Rules:
-    """The rules of one entry of a vendor's file."""
+    """Return the rules of one entry of a vendor's file."""
     return Rules(
         any_of=tuple(_tuples(choice) for choice in table.get("any_of", ())),
         apart=_tuples(table.get("apart", ())),
-        needs=table.get("needs", _NOTHING),
+        needs=table.get("needs", _EMPTY),
         when=tuple((rule["given"], rule["then"]) for rule in table.get("when", ())),
         together=tuple((tuple(rule["fields"]), rule["most"]) for rule in table.get("together", ())),
         sums=tuple((rule["list"], rule["item"], rule["equals"]) for rule in table.get("sums", ())),
-        ignored=table.get("ignored", _NOTHING),
+        ignored=table.get("ignored", _EMPTY),
         is_open=table.get("is_open", False),
     )
 
@@ -129,7 +138,7 @@ def _tuples(lists: Any) -> tuple[tuple[str, ...], ...]:
 
 
 def _parameter(name: str, table: Mapping[str, Any], is_required: bool) -> Parameter:
-    """A parameter as its table has it, with the short keys spelled out."""
+    """Return a parameter from its table, with the short keys expanded."""
     given = dict(table)
     low, high = given.pop("range", None) or given.pop("length", (-math.inf, math.inf))
     fewest, most = given.pop("count", (0, math.inf))

@@ -1,6 +1,6 @@
-"""How long to wait: before the next poll, and before the next attempt after a failure.
+"""Waits before the next status check, and before the next attempt after a failure.
 
-Pure: the random number is an argument, so that a schedule can be tested by table.
+Pure: the random number is an argument, so that tests can list the waits of a schedule.
 """
 
 from __future__ import annotations
@@ -11,27 +11,29 @@ from dataclasses import dataclass
 from mulequeue.errors import InputError
 
 _BACKOFF_SPREAD = 0.25
+MAX_WAIT_CEILING_SECONDS = 24 * 3600.0
+"""Longest time that a generation may stay active, whatever its call and its model allow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PollSchedule:
-    """Waits that grow from ``first`` by ``factor`` to ``ceiling``, each spread by ``jitter``."""
+    """Waits that grow from ``first`` by ``factor`` up to ``ceiling``, each spread by ``jitter``."""
 
     first: float
     """Seconds before the first poll."""
     factor: float
-    """What each wait is multiplied by to give the next; 1 or more."""
+    """Ratio of each wait to the one before it; 1 or more."""
     ceiling: float
-    """Seconds that the growth stops at."""
+    """Longest wait in seconds, before jitter."""
     jitter: float = 0.1
-    """Fraction: 0.1 spreads a wait over 90 % to 110 %, so that a batch does not poll in step."""
+    """Fraction: 0.1 spreads a wait over 90 % to 110 %, so that a batch is not checked all at once."""
     low: float = 0.0
-    """Seconds that no wait goes below, jitter included: what the model's own page asks for."""
+    """Shortest wait in seconds, jitter included, as the model's page asks for."""
     high: float = math.inf
-    """Seconds that no wait goes above, jitter included."""
+    """Longest wait in seconds, jitter included."""
 
     def seconds(self, attempt: int, chance: float = 0.5) -> float:
-        """Seconds to wait before poll number ``attempt`` (0 is the first).
+        """Return the seconds to wait before status check number ``attempt`` (0 is the first).
 
         :param chance: a random number in [0, 1); 0.5 gives the wait without jitter.
         """
@@ -41,20 +43,21 @@ class PollSchedule:
 
     @classmethod
     def fixed(cls, seconds: float) -> PollSchedule:
-        """The same wait before every poll, jittered like any other.
+        """Return a schedule with the same wait before every status check, jittered like any other.
 
         :raises InputError: ``seconds`` is not a number above 0.
         """
         if not isinstance(seconds, (int, float)) or not 0 < seconds < math.inf:
             raise InputError(
-                f"A poll interval of {seconds!r} s cannot be kept. Give a number of seconds above 0."
+                f"poll_interval is {seconds!r}; it must be a number of seconds above 0."
             )
         return cls(first=seconds, factor=1.0, ceiling=seconds)
 
 
 def backoff_seconds(attempt: int, *, first: float, ceiling: float, chance: float) -> float:
-    """Seconds to wait after failure number ``attempt`` (0 is the first): doubling, never above
-    ``ceiling``, spread by a quarter.
+    """Return the seconds to wait after failure number ``attempt`` (0 is the first).
+
+    The wait doubles up to ``ceiling`` and is spread by a quarter.
 
     :param chance: a random number in [0, 1); 0.5 gives the delay without jitter.
     """
@@ -65,5 +68,5 @@ def backoff_seconds(attempt: int, *, first: float, ceiling: float, chance: float
 def _grown(first: float, factor: float, ceiling: float, attempt: int) -> float:
     try:
         return min(first * math.pow(factor, attempt), ceiling)
-    except OverflowError:  # some thousand attempts: far beyond any ceiling
+    except OverflowError:  # after some thousand attempts, far above any ceiling
         return ceiling

@@ -10,14 +10,13 @@ from typing import Any, Literal
 from mulequeue import catalog
 from mulequeue.api.terminal_answer import error_of
 from mulequeue.catalog.inputs import check_input, input_digest, resolve_input
-from mulequeue.catalog.poll_schedule import PollSchedule
+from mulequeue.catalog.poll_schedule import MAX_WAIT_CEILING_SECONDS, PollSchedule
 from mulequeue.catalog.validation.calls import mode_of, validate_input
 from mulequeue.errors import InputError
 from mulequeue.outcome import ErrorInfo
 from mulequeue.settings import Profile, Settings
 
 OnFailure = Literal["raise", "return"]
-MAX_WAIT_CEILING_SECONDS = 24 * 3600.0
 LABEL_BYTES = 60  # Redis keeps a hash compact while no value is longer than 64 bytes
 
 

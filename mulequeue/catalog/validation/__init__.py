@@ -1,9 +1,9 @@
-"""Is an input what its model takes? Looked at before anything is sent, and never changed.
+"""Validation of an input against the parameters of its model, before anything is sent.
 
-The API ignores most names it does not know, at full price, and refuses the rest one by one. What the
-catalog says of a model's parameters is held against the input: a finding is *certain* where the
-sources agree, and a warning where they differ or say nothing. Pure; who calls decides what follows
-(:mod:`mulequeue.catalog.validation.calls`).
+The API ignores most unknown names, at full price, and rejects the others one by one. A finding is
+*certain* if all sources (the API's documentation and clients) agree, and a warning if they differ or
+do not cover the case. Pure: the input is not changed, and :mod:`mulequeue.catalog.validation.calls`
+decides between error and warning.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mulequeue.catalog import Model
-from mulequeue.catalog.validation.finding import Finding
+from mulequeue.catalog.validation.finding import SOURCES, Finding
 from mulequeue.catalog.validation.names import unknown_name
 from mulequeue.catalog.validation.rules import broken_rules, is_given
 from mulequeue.catalog.validation.values import wrong_value
@@ -21,18 +21,18 @@ __all__ = ["Finding", "check"]
 
 
 def check(model: Model, input: Any) -> list[Finding]:
-    """What is wrong with an input, or may be.
+    """Return the findings about an input.
 
-    :param model: of the catalog; nothing is known of any other, so nothing is wrong with its input.
-    :param input: as the user gave it. ``None`` counts as not given, as it does for the API;
-        ``{"$file": path}`` as the data URI that it becomes.
-    :returns: empty for an input that every source agrees on.
+    :param model: one of the catalog; an unlisted path has no parameters and gives no findings.
+    :param input: the input as the user gave it. A value of ``None`` counts as not given, as for the
+        API; ``{"$file": path}`` counts as the data URI that replaces it.
+    :returns: errors and warnings; an empty list if every source allows the input.
     """
     if not model.parameters:
         return []
     if not isinstance(input, dict):
-        named = type(input).__name__
-        return [Finding("input", f"the input is a {named}, not a dictionary", is_certain=True)]
+        text = f"the input is a {type(input).__name__}; it must be a dictionary of parameters"
+        return [Finding("input", text, is_certain=True)]
     return list(_findings(model, input))
 
 
@@ -46,7 +46,7 @@ def _findings(model: Model, input: Mapping[str, Any]) -> Iterator[Finding]:
             yield unknown_name(name, model.parameters, rules.ignored, is_open=rules.is_open)
             continue
         if parameter.conflict:
-            yield Finding(name, f"the sources differ about '{name}': {parameter.conflict}")
+            yield Finding(name, f"{SOURCES} differ about '{name}': {parameter.conflict}")
         if is_given(value) or not parameter.is_required:
             yield from wrong_value(parameter, value, name)
     for name, parameter in model.parameters.items():

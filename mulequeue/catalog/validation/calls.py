@@ -1,4 +1,4 @@
-"""What follows from a check: a refusal, a warning, or nothing, as ``mulequeue_validate`` says."""
+"""Validation of calls: raise, warn or accept, as the setting ``mulequeue_validate`` asks for."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from mulequeue.errors import ConfigurationError, InputError
 logger = logging.getLogger("mulequeue")
 
 MODES = ("strict", "warn", "off")
-_ROWS_NAMED = 5
+_MAX_ROWS_LISTED = 5
 _MAX_REMEMBERED = 1000
-_reported: set[tuple[str, str]] = set()
+_warned: set[tuple[str, str]] = set()
 
 Warn = Callable[[str], None]
 
 
 def mode_of(given: str | None, setting: str | None) -> str:
-    """``strict``, ``warn`` or ``off``.
+    """Return the validation mode: ``strict``, ``warn`` or ``off``.
 
-    :param given: of one call; None: the setting.
-    :raises InputError: the call names no mode.
-    :raises ConfigurationError: the setting does not.
+    :param given: the argument of a call; None: the setting.
+    :raises InputError: the argument is not a mode.
+    :raises ConfigurationError: the setting is not a mode.
     """
     mode = given or setting or MODES[0]
     if mode not in MODES:
@@ -43,17 +43,17 @@ def mode_of(given: str | None, setting: str | None) -> str:
 def validate_input(
     model: Model, input: Mapping[str, Any], mode: str, *, warn: Warn | None = None
 ) -> None:
-    """Raise for an input that the model does not take; tell what may be wrong.
+    """Raise for an invalid input, and warn about a doubtful one.
 
-    :param mode: ``strict``: what all sources agree on is refused; ``warn``: nothing is, but all is
-        told; ``off``: nothing is looked at.
-    :param warn: told each warning, once a process; None: the log.
-    :raises InputError: names everything that is wrong, the nearest names, and what to do.
+    :param mode: ``strict``: raise for errors, warn about the rest; ``warn``: warn about everything;
+        ``off``: skip the validation.
+    :param warn: called with each warning, once per process; None: write it to the log.
+    :raises InputError: the text lists all errors, similar names, and what to do.
     """
     if mode != "off":
-        certain = _report_findings(model, check(model, input), mode, warn)
-        if certain:
-            raise InputError(_error_text(model, certain))
+        errors = _report_findings(model, check(model, input), mode, warn)
+        if errors:
+            raise InputError(_error_text(model, errors))
 
 
 def validate_inputs(
@@ -64,36 +64,37 @@ def validate_inputs(
     row: Callable[[int], str],
     warn: Warn | None = None,
 ) -> None:
-    """As :func:`validate_input` for the inputs of a batch: all of them, or none.
+    """Validate the inputs of a batch as :func:`validate_input` does, and accept all of them or none.
 
-    :param row: how the input at an index is called.
-    :raises InputError: names the first rows that are wrong, and how many there are.
+    :param row: returns the name of the input at an index.
+    :raises InputError: the text lists the first five invalid rows and the number of the others.
     """
     if mode == "off":
         return
-    wrong = []
+    invalid = []
     for index, item in enumerate(inputs):
-        certain = _report_findings(model, check(model, item), mode, warn)
-        if certain:
-            wrong.append((index, certain))
-    if wrong:
-        lines = [f"{row(index)}: {_texts(found)}" for index, found in wrong[:_ROWS_NAMED]]
-        more = len(wrong) - len(lines)
+        errors = _report_findings(model, check(model, item), mode, warn)
+        if errors:
+            invalid.append((index, errors))
+    if invalid:
+        lines = [f"{row(index)}: {_texts(found)}" for index, found in invalid[:_MAX_ROWS_LISTED]]
+        more = len(invalid) - len(lines)
         rest = f" (and {more} more of {len(inputs)})" if more else ""
         raise InputError(f"{model.name}, {'; '.join(lines)}{rest}. {_hint(model)}")
 
 
 def validate_call(app: Any, model: Any, input: Any, *, validate: str | None = None) -> None:
-    """Check a call where it is made, before its message is sent.
+    """Validate a call where it is made, before its message is sent.
 
-    The configuration is not touched for an input that nothing is wrong with.
+    A valid input does not load the app's configuration.
 
-    :param app: the Celery app whose ``mulequeue_validate`` holds.
-    :raises InputError: unknown model, or an input that it does not take.
+    :param app: the Celery app with the setting ``mulequeue_validate``.
+    :param validate: the mode of the call; None: the setting.
+    :raises InputError: the model is unknown, or the input is invalid.
     """
     if validate == "off":
         return
-    found = _found(app, model, validate)
+    found = _find(app, model, validate)
     if found is not None and check(found, input):
         validate_input(found, input, mode_of(validate, _setting(app)))
 
@@ -101,17 +102,17 @@ def validate_call(app: Any, model: Any, input: Any, *, validate: str | None = No
 def validate_calls(
     app: Any, model: Any, inputs: Sequence[Any], *, validate: str | None = None
 ) -> None:
-    """As :func:`validate_call` for many inputs: all of them, or none.
+    """Validate many inputs as :func:`validate_call` does, and accept all of them or none.
 
-    :raises InputError: unknown model, or an input that it does not take (named by its index).
+    :raises InputError: the model is unknown, or an input is invalid (the text has its index).
     """
-    found = None if validate == "off" else _found(app, model, validate)
+    found = None if validate == "off" else _find(app, model, validate)
     if found is not None:
         mode = mode_of(validate, _setting(app))
         validate_inputs(found, inputs, mode, row=lambda index: f"inputs[{index}]")
 
 
-def _found(app: Any, model: Any, validate: str | None) -> Model | None:
+def _find(app: Any, model: Any, validate: str | None) -> Model | None:
     try:
         return catalog.find(model)
     except InputError:
@@ -121,7 +122,7 @@ def _found(app: Any, model: Any, validate: str | None) -> Model | None:
 
 
 def _setting(app: Any) -> str | None:
-    """As :meth:`mulequeue.settings.Settings.load` finds it, without reading all the others."""
+    """Return ``mulequeue_validate`` as ``Settings.load`` does, without reading the other settings."""
     given = app.conf.get("mulequeue_validate") if app is not None else None
     return given or os.environ.get("MULEQUEUE_VALIDATE")
 
@@ -129,15 +130,15 @@ def _setting(app: Any) -> str | None:
 def _report_findings(
     model: Model, findings: Sequence[Finding], mode: str, warn: Warn | None
 ) -> list[Finding]:
-    """The findings to refuse for; the others are told."""
-    certain = [item for item in findings if item.is_certain and mode == "strict"]
+    """Return the findings that are errors, and warn about the others."""
+    errors = [item for item in findings if item.is_certain and mode == "strict"]
     for item in findings:
-        if item not in certain and (model.name, item.where) not in _reported:
-            if len(_reported) >= _MAX_REMEMBERED:
-                _reported.clear()
-            _reported.add((model.name, item.where))
+        if item not in errors and (model.name, item.where) not in _warned:
+            if len(_warned) >= _MAX_REMEMBERED:
+                _warned.clear()
+            _warned.add((model.name, item.where))
             _warn(model, item, warn)
-    return certain
+    return errors
 
 
 def _warn(model: Model, finding: Finding, warn: Warn | None) -> None:
@@ -159,6 +160,6 @@ def _texts(findings: Sequence[Finding]) -> str:
 
 def _hint(model: Model) -> str:
     return (
-        f"Nothing was sent. 'mulequeue models {model.name}' shows what it takes; "
+        f"Nothing was sent. 'mulequeue models {model.name}' lists its parameters; "
         "validate='off' sends an input unchecked."
     )

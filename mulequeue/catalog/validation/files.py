@@ -1,4 +1,4 @@
-"""Values that stand for a file: a URL, a data URI, base64, or a marker of ``mulequeue.file``."""
+"""Validation of files: a URL, a data URI, base64, or ``{"$file": …}`` from ``mulequeue.file``."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mulequeue.catalog import Parameter
-from mulequeue.catalog.inputs import MARKER
+from mulequeue.catalog.parameters import FILE_KEY, Parameter
 from mulequeue.catalog.validation.finding import Finding, quote_value
 
 _MIN_BASE64 = 40
-# The start is enough to tell base64 from a path: what is sent may have megabytes.
+# The start distinguishes base64 from a path; the whole value may have megabytes.
 _BASE64 = re.compile(r"[A-Za-z0-9+/=_\s-]*")
 _SNIFFED_BYTES = 64
 _WORDS = {
@@ -23,9 +22,9 @@ _WORDS = {
 
 
 def wrong_file(parameter: Parameter, value: Any, where: str) -> Iterator[Finding]:
-    """What is wrong with a value that stands for a file."""
-    if isinstance(value, Mapping) and isinstance(value.get(MARKER), str):
-        value = value[MARKER]
+    """Yield the finding about a value of type ``file``, if there is one."""
+    if isinstance(value, Mapping) and isinstance(value.get(FILE_KEY), str):
+        value = value[FILE_KEY]
         form = "url" if _scheme(value) in ("http", "https") else "data"
     elif isinstance(value, str):
         form = _form(value)
@@ -40,7 +39,7 @@ def wrong_file(parameter: Parameter, value: Any, where: str) -> Iterator[Finding
     elif form == "":
         text = (
             f"'{where}' cannot be {quote_value(value)}: it takes {_forms(parameter)}; "
-            "a file of your own is mulequeue.file(path), or @path on the command line"
+            "for a local file use mulequeue.file(path), or @path on the command line"
         )
         yield Finding(where, text, is_certain=True)
     elif form not in parameter.forms:

@@ -1,4 +1,4 @@
-"""One thing that is wrong with an input, or may be."""
+"""One error or warning about an input."""
 
 from __future__ import annotations
 
@@ -6,22 +6,23 @@ from dataclasses import dataclass
 from typing import Any
 
 _LONGEST = 40
+SOURCES = "the API's documentation and clients"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What the catalog has against an input."""
+    """One error or warning about an input."""
 
     where: str
     """The parameter, such as ``voice_setting.speed`` or ``images[2]``."""
     text: str
-    """For people, without a full stop at its end."""
+    """The message, without a full stop at its end."""
     is_certain: bool = False
-    """Whether the sources agree; else it is a warning."""
+    """True: all sources agree, so it is an error; False: it is a warning."""
 
 
 def quote_value(value: Any) -> str:
-    """A value in a message: short, and never what a file holds."""
+    """Return a value for a message, cut to 40 characters so that it shows no content of a file."""
     if isinstance(value, str):
         start = value[:_LONGEST]
         return repr(start) if len(value) <= _LONGEST else f"{start!r}…"

@@ -1,4 +1,4 @@
-"""One value against what its parameter takes."""
+"""Validation of one value against its parameter."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mulequeue.catalog import Parameter
-from mulequeue.catalog.inputs import MARKER
+from mulequeue.catalog.parameters import FILE_KEY, Parameter
 from mulequeue.catalog.validation.files import wrong_file
-from mulequeue.catalog.validation.finding import Finding, quote_value
+from mulequeue.catalog.validation.finding import SOURCES, Finding, quote_value
 from mulequeue.catalog.validation.names import nearest, unknown_name
 
 _WORDS = {
@@ -24,15 +23,15 @@ _WORDS = {
 
 
 def wrong_value(parameter: Parameter, value: Any, where: str) -> Iterator[Finding]:
-    """What is wrong with one value; nothing for what all sources allow.
+    """Yield the findings about one value.
 
-    :param where: how the value is called in a message.
+    :param where: name of the value in messages, such as ``images`` or ``voice_setting.speed``.
     """
     if not parameter.is_list:
         yield from _wrong_item(parameter, value, where)
         return
     if not isinstance(value, (list, tuple)):
-        text = f"'{where}' takes a list, not {_named(value)}; put it into [ ]"
+        text = f"'{where}' takes a list, not {_describe(value)}; put it into [ ]"
         yield Finding(where, text, is_certain=True)
         return
     if not parameter.fewest <= len(value) <= parameter.most:
@@ -46,7 +45,7 @@ def _wrong_item(parameter: Parameter, value: Any, where: str) -> Iterator[Findin
     if is_one_of(value, parameter.values) or is_one_of(value, parameter.besides):
         return
     if is_one_of(value, parameter.doubtful):
-        yield Finding(where, f"the sources differ about {quote_value(value)} for '{where}'")
+        yield Finding(where, f"{SOURCES} differ about {quote_value(value)} for '{where}'")
     elif parameter.type == "file":
         yield from wrong_file(parameter, value, where)
     elif not _is_of_type(parameter.type, value):
@@ -64,7 +63,7 @@ def _wrong_item(parameter: Parameter, value: Any, where: str) -> Iterator[Findin
 
 
 def is_one_of(value: Any, values: tuple[Any, ...]) -> bool:
-    """Whether it is one of the values, where ``True`` is not 1 and ``"8"`` is not 8."""
+    """Return True if ``value`` is one of ``values``; ``True`` is not 1, and ``"8"`` is not 8."""
     return any(
         value == item
         and isinstance(value, bool) is isinstance(item, bool)
@@ -81,7 +80,7 @@ def _is_of_type(name: str, value: Any) -> bool:
     if name == "boolean":
         return isinstance(value, bool)
     if name == "object":
-        return isinstance(value, Mapping) and MARKER not in value
+        return isinstance(value, Mapping) and FILE_KEY not in value
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
     # 5.0 is a whole number in JSON.
@@ -89,8 +88,8 @@ def _is_of_type(name: str, value: Any) -> bool:
 
 
 def _wrong_type(name: str, value: Any, where: str) -> str:
-    text = f"'{where}' takes {_WORDS[name]}, not {_named(value)}"
-    if isinstance(value, Mapping) and MARKER in value:
+    text = f"'{where}' takes {_WORDS[name]}, not {_describe(value)}"
+    if isinstance(value, Mapping) and FILE_KEY in value:
         return text
     if isinstance(value, str) and name in ("integer", "number", "boolean"):
         return f"{text}; write it without quotes"
@@ -99,9 +98,9 @@ def _wrong_type(name: str, value: Any, where: str) -> str:
     return text
 
 
-def _named(value: Any) -> str:
+def _describe(value: Any) -> str:
     if isinstance(value, Mapping):
-        return "a file" if MARKER in value else "an object"
+        return "a file" if FILE_KEY in value else "an object"
     if isinstance(value, (list, tuple)):
         return "a list"
     return f"the text {quote_value(value)}" if isinstance(value, str) else quote_value(value)
@@ -123,14 +122,14 @@ def _no_such_value(parameter: Parameter, value: Any, where: str) -> str:
 def _out_of_range(
     parameter: Parameter, number: float, where: str, unit: str = ""
 ) -> Iterator[Finding]:
-    what = f"has {number}{unit}" if unit else f"cannot be {quote_value(number)}"
+    problem = f"has {number}{unit}" if unit else f"cannot be {quote_value(number)}"
     if not parameter.low <= number <= parameter.high:
         besides = "".join(f"{quote_value(item)} or " for item in parameter.besides)
         allowed = f"{besides}{_span(parameter.low, parameter.high)}{unit}"
-        yield Finding(where, f"'{where}' {what}; it takes {allowed}", is_certain=True)
+        yield Finding(where, f"'{where}' {problem}; it takes {allowed}", is_certain=True)
     elif number > parameter.agreed:
         limits = f"{parameter.agreed:g} or {parameter.high:g}{unit}"
-        yield Finding(where, f"'{where}' {what}, and the sources differ: at most {limits}")
+        yield Finding(where, f"'{where}' {problem}; {SOURCES} differ: at most {limits}")
 
 
 def _span(low: float, high: float) -> str:
@@ -165,8 +164,8 @@ def _wrong_size(parameter: Parameter, value: str, where: str) -> Iterator[Findin
     found = re.fullmatch(rf"([0-9]{{1,6}})[{re.escape(parameter.separators)}]([0-9]{{1,6}})", value)
     if found is None:
         other = re.fullmatch(r"\s*([0-9]{1,6})\s*\D\s*([0-9]{1,6})\s*", value)
-        meant = "*".join(other.groups()) if other else "1280*720"
-        text = f"'{where}' cannot be {quote_value(value)}; write width and height as '{meant}'"
+        example = "*".join(other.groups()) if other else "1280*720"
+        text = f"'{where}' cannot be {quote_value(value)}; write width and height as '{example}'"
         yield Finding(where, text, is_certain=True)
         return
     width, height = int(found[1]), int(found[2])
@@ -179,14 +178,14 @@ def _wrong_size(parameter: Parameter, value: str, where: str) -> Iterator[Findin
 
 def _wrong_pixels(parameter: Parameter, width: int, height: int) -> str | None:
     if not width or not height:
-        return "a side of nothing"
+        return "width and height must be above 0"
     if parameter.sides and not all(
         parameter.sides[0] <= side <= parameter.sides[1] for side in (width, height)
     ):
-        return f"each side has {_span(*parameter.sides)} pixels"
+        return f"each side must have {_span(*parameter.sides)} pixels"
     if parameter.pixels and not parameter.pixels[0] <= width * height <= parameter.pixels[1]:
         low, high = (math.isqrt(most) for most in parameter.pixels)
-        return f"it has as many pixels as something between {low}*{low} and {high}*{high}"
+        return f"width times height must be between {low}*{low} and {high}*{high} pixels"
     if parameter.ratio and not parameter.ratio[0] <= width / height <= parameter.ratio[1]:
-        return f"width by height is {_span(*parameter.ratio)}"
+        return f"width divided by height must be {_span(*parameter.ratio)}"
     return None

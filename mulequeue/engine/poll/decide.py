@@ -9,8 +9,11 @@ from mulequeue import catalog
 from mulequeue.api.parsing import TaskReply
 from mulequeue.api.results import Fetched, NotFound, Transient
 from mulequeue.api.terminal_answer import answer_of, error_of
-from mulequeue.catalog.poll_schedule import PollSchedule, backoff_seconds
-from mulequeue.engine.generation_request import MAX_WAIT_CEILING_SECONDS
+from mulequeue.catalog.poll_schedule import (
+    MAX_WAIT_CEILING_SECONDS,
+    PollSchedule,
+    backoff_seconds,
+)
 from mulequeue.engine.poll.poll_plan import PollPlan
 from mulequeue.ledger import Due
 

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
 
 from mulequeue import catalog
-from mulequeue.engine.generation_request import GenerationRequest
 from mulequeue.engine.poll.poll_plan import PollPlan, fit
 from mulequeue.engine.worker_context import WorkerContext
+
+if TYPE_CHECKING:
+    from mulequeue.engine.generation_request import GenerationRequest
 
 REFRESH_SECONDS = 30.0
 

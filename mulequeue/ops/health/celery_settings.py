@@ -8,7 +8,7 @@ from typing import Any
 import celery
 from celery.utils.imports import symbol_by_name
 
-from mulequeue.engine.generation_request import MAX_WAIT_CEILING_SECONDS
+from mulequeue.catalog.poll_schedule import MAX_WAIT_CEILING_SECONDS
 from mulequeue.ops.health.check_result import Finding, passed, setting_name, warning
 from mulequeue.settings import Settings
 

@@ -22,7 +22,7 @@ PROMPT = {"prompt": "a mule"}
     ("args", "kwargs", "kind", "text"),
     [
         (("alibaba/wan2.6-t2x", PROMPT), {}, "InputError", "Did you mean"),
-        (("/vendors/../x", PROMPT), {}, "InputError", "take out"),
+        (("/vendors/../x", PROMPT), {}, "InputError", "remove the '.' and '..'"),
         ((7, PROMPT), {}, "InputError", "named by text"),
         ((MODEL, ["a", "list"]), {}, "InputError", "must be a dictionary"),
         ((MODEL, "text"), {}, "InputError", "must be a dictionary"),
@@ -32,7 +32,7 @@ PROMPT = {"prompt": "a mule"}
         ((MODEL, {**PROMPT, "n": 9}), {}, "InputError", "'n' cannot be 9"),
         ((MODEL, PROMPT), {"validate": "strct"}, "InputError", "Did you mean 'strict'"),
         ((MODEL, PROMPT), {"max_wait": -1}, "InputError", "max_wait"),
-        ((MODEL, PROMPT), {"poll_interval": 0}, "InputError", "poll interval"),
+        ((MODEL, PROMPT), {"poll_interval": 0}, "InputError", "poll_interval is"),
         ((MODEL, PROMPT), {"on_failure": "explode"}, "InputError", "on_failure"),
         ((MODEL, PROMPT), {"profile": "nobody"}, "ConfigurationError", "Unknown profile"),
     ],

@@ -8,7 +8,8 @@ from importlib import resources
 
 import pytest
 
-from mulequeue.catalog import LIST_FIELDS, Model, all_models, find, name_of
+from mulequeue.catalog import Model, all_models, find, name_of
+from mulequeue.catalog.parameters import LIST_FIELDS
 
 # Every path of the API's documentation and clients, with the key of its result: the independent copy
 # that the catalog is held against.

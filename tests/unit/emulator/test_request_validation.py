@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mulequeue.catalog import LIST_FIELDS, all_models, find
+from mulequeue.catalog import all_models, find
+from mulequeue.catalog.parameters import LIST_FIELDS
 from mulequeue.emulator.quirks import asset_count, late_failure
 from mulequeue.emulator.request_validation import validate_body
 

@@ -63,7 +63,7 @@ def test_max_wait_must_be_a_number_of_seconds(wait: Any) -> None:
 @pytest.mark.parametrize("interval", [0, -1, "3", float("inf")])
 def test_poll_interval_must_be_a_number_of_seconds(interval: Any) -> None:
     """A poll_interval that is no number of seconds above 0 is refused."""
-    with pytest.raises(InputError, match="poll interval"):
+    with pytest.raises(InputError, match="poll_interval is"):
         plan(poll_interval=interval)
 
 

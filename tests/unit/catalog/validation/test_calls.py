@@ -27,9 +27,9 @@ DOUBTFUL = {"prompt": "a mule", "size": "832*480"}
 
 @pytest.fixture(autouse=True)
 def _nothing_said() -> Iterator[None]:
-    calls._reported.clear()
+    calls._warned.clear()
     yield
-    calls._reported.clear()
+    calls._warned.clear()
 
 
 def app(**conf: Any) -> Celery:
@@ -44,7 +44,7 @@ def test_a_refusal_names_everything_and_what_to_do() -> None:
         validate_input(find(MODEL), {"resolution": "720P", "durations": 5}, "strict")
 
     text = str(caught.value)
-    assert text.startswith(f"{MODEL}: 'resolution' is silently ignored; use size. There is no 'dur")
+    assert text.startswith(f"{MODEL}: the API ignores 'resolution'; use size. There is no 'dur")
     assert "did you mean duration. 'prompt' is missing. Nothing was sent." in text
     assert f"'mulequeue models {MODEL}'" in text
     assert text.endswith("validate='off' sends an input unchecked.")
@@ -89,7 +89,7 @@ def test_what_was_told_is_not_remembered_without_bound() -> None:
             find("dummy/videos"), {"prompt": "x", f"zebra{number}": 1}, "strict", warn=str
         )
 
-    assert len(calls._reported) <= calls._MAX_REMEMBERED
+    assert len(calls._warned) <= calls._MAX_REMEMBERED
 
 
 def test_a_batch_is_refused_as_a_whole_and_names_its_rows() -> None:

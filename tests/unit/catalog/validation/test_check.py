@@ -36,13 +36,17 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     (T2I, {"Prompt": "a"}, "did you mean prompt"),
     (T2I, {"zebra": 1}, "there is no 'zebra'; it takes prompt, negative_prompt"),
     (T2I, {"webhook": "https://me"}, "mulequeue.notify"),
-    (T2I, {"model": "wan2.6-t2i"}, "the path names the model already"),
-    (T2V, {"resolution": "720P"}, "'resolution' is silently ignored; use size"),
-    ("mulerouter/wan2.6-t2v-spark", {"resolution": "720P"}, "silently ignored; use size"),
+    (T2I, {"model": "wan2.6-t2i"}, "the path already names the model"),
+    (T2V, {"resolution": "720P"}, "the API ignores 'resolution'; use size"),
+    (
+        "mulerouter/wan2.6-t2v-spark",
+        {"resolution": "720P"},
+        "the API ignores 'resolution'; use size",
+    ),
     (
         f"{SEEDANCE}/reference-to-video",
         {"videos": [URL], "reference_images": [URL]},
-        "silently ignored; use images",
+        "the API ignores 'reference_images'; use images",
     ),
     ("midjourney/diffusion", {"n": 4}, "there is no 'n'"),
     ("alibaba/wan2.6-r2v", {"video_urls": [URL], "durations": 5}, "did you mean duration"),
@@ -80,9 +84,13 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("carrothub/w3.0-video", {"seed": -1}, "'seed' cannot be -1; it takes 0 or more"),
     (T2I, {"size": "1280"}, "write width and height as '1280*720'"),
     (T2I, {"size": "1024x1024"}, "write width and height as '1024*1024'"),
-    (T2I, {"size": "512*512"}, "as many pixels as something between 768*768 and 1440*1440"),
-    (T2I, {"size": "2800*400"}, "width by height is 0.25 to 4"),
-    ("alibaba/qwen-image-edit-max", {"images": [URL], "size": "256*512"}, "each side has 512 to"),
+    (T2I, {"size": "512*512"}, "must be between 768*768 and 1440*1440 pixels"),
+    (T2I, {"size": "2800*400"}, "width divided by height must be 0.25 to 4"),
+    (
+        "alibaba/qwen-image-edit-max",
+        {"images": [URL], "size": "256*512"},
+        "each side must have 512 to",
+    ),
     ("alibaba/wan2.6-image", {"images": [URL] * 3}, "'images' takes 1 to 2 items, not 3"),
     # files
     ("alibaba/wan2.6-i2v", {"image": "mule.png"}, "mulequeue.file(path)"),
@@ -103,14 +111,14 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     (f"{OMNI}/video-to-video/edit", {"video": URL, "elements": [URL]}, "'elements[0]' takes an"),
     # parameters among each other
     (V3, {"prompt": ""}, "it needs 'prompt' or 'multi_prompt'"),
-    (V3, {"multi_prompt": PARTS, "duration": 6}, "add up to 5, and 'duration' is 6"),
+    (V3, {"multi_prompt": PARTS, "duration": 6}, "add up to 5, but 'duration' is 6"),
     (MUSIC, {}, "it needs 'lyrics_prompt' or 'lyrics_optimizer' with 'prompt'"),
     (MUSIC, {"lyrics_optimizer": False}, "it needs 'lyrics_prompt'"),
     (f"{SEEDANCE}/reference-to-video", {"audios": [URL]}, "it needs 'images' or 'videos'"),
     (
         "carrothub/w3.0-video",
         {"first_frame": URL, "reference_images": [URL]},
-        "'first_frame' and 'reference_images' exclude each other",
+        "'first_frame' and 'reference_images' cannot be used together",
     ),
     (
         f"{OMNI}/reference-image-to-video",
@@ -121,7 +129,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     (
         f"{OMNI}/image-to-video",
         {"first_frame": URL, "images": [URL] * 7},
-        "are at most 7 together, not 8",
+        "take at most 7 items together, not 8",
     ),
     (
         "google/veo-3.1",
@@ -137,18 +145,18 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
 ]
 
 WARNED: list[tuple[str, dict[str, Any], str]] = [
-    (T2V, {"size": "832*480"}, "the sources differ about '832*480' for 'size'"),
-    (T2V, {"multi_shots": True}, "the sources differ about 'multi_shots'"),
+    (T2V, {"size": "832*480"}, "documentation and clients differ about '832*480' for 'size'"),
+    (T2V, {"multi_shots": True}, "documentation and clients differ about 'multi_shots'"),
     (T2I, {}, "4 pictures are then made and paid"),
     ("alibaba/wan2.6-i2v", {"image": URL, "prompt": "(left out)"}, "calls it required"),
-    ("alibaba/qwen-image-max", {"prompt": "m" * 801}, "the sources differ: at most 800 or 2000"),
-    ("google/veo-3.1", {"duration": "8"}, "the sources differ about '8'"),
-    (V3, {"multi_shot": "true"}, "the sources differ"),
-    ("alibaba/wan2.6-r2v", {"video_urls": [URL], "zebra": 1}, "no source knows 'zebra'"),
-    ("dummy/videos", {"zebra": 1}, "no source knows 'zebra'"),
-    (SPEECH, {"voice_setting": {"zebra": 1}}, "no source knows 'voice_setting.zebra'"),
+    ("alibaba/qwen-image-max", {"prompt": "m" * 801}, "documentation and clients differ: at most 800 or 2000"),
+    ("google/veo-3.1", {"duration": "8"}, "documentation and clients differ about '8'"),
+    (V3, {"multi_shot": "true"}, "documentation and clients differ"),
+    ("alibaba/wan2.6-r2v", {"video_urls": [URL], "zebra": 1}, "do not list 'zebra'"),
+    ("dummy/videos", {"zebra": 1}, "do not list 'zebra'"),
+    (SPEECH, {"voice_setting": {"zebra": 1}}, "do not list 'voice_setting.zebra'"),
     (f"{SEEDANCE}/reference-to-video", {"videos": ["http://a/b"]}, "https URLs only"),
-    (V3, {"multi_prompt": [PARTS[0]]}, "add up to 2, and 'duration' is 5 by default"),
+    (V3, {"multi_prompt": [PARTS[0]]}, "add up to 2, but 'duration' is 5 by default"),
     ("alibaba/wan2.1-vace-plus", {"model": "wan2.1-vace-plus", "function": "video_edit",
      "size": "1280x720"}, "1280x720"),
 ]  # fmt: skip
