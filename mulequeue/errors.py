@@ -1,25 +1,25 @@
 """
 MuleQueueError
 ├─ ConfigurationError             a setting is missing or wrong; the text says which and how to set it
-├─ InputError                     the input of a generation cannot be sent as it is
-├─ BudgetExceeded                 a cap on the generations of a batch or a day; nothing was sent
+├─ InputError                     an argument or the input of a generation is invalid; nothing was sent
+├─ BudgetExceeded                 more generations than max_per_batch or max_per_day; nothing was sent
 ├─ APIError                       .status_code .error
 │  ├─ AuthenticationError         401, 403
-│  ├─ EdgeBlocked                 a 403 that is not JSON: the edge in front of the API, not a verdict on the key
+│  ├─ EdgeBlocked                 a 403 that is not JSON: from the edge in front of the API
 │  ├─ InvalidRequestError         400, 404, 405, 409, 422, 451 and every other 4xx
 │  ├─ InsufficientBalance         402
 │  ├─ RateLimited                 429; 503 with Retry-After      .retry_after_seconds
 │  └─ ServerError                 5xx
 ├─ AddressRefused                 an address that is not public (:mod:`mulequeue.net.address_guard`)
-├─ TransferError                  a download or a notification did not work        .retryable
+├─ TransferError                  a download or a notification failed        .retryable
 │  ├─ DownloadError
-│  │  └─ AssetGone                its URL has expired, or its asset is gone for good
+│  │  └─ AssetGone                the URL has expired, or the asset was deleted
 │  └─ NotificationError
-└─ GenerationError                what a generation came to; one JSON-ready argument      .outcome
+└─ GenerationError                a generation did not succeed      .outcome .error .reason
    ├─ GenerationFailed
    ├─ GenerationTimedOut
    ├─ GenerationCancelled
-   └─ SubmitUnknown               sent, the answer lost: it may exist and may be paid
+   └─ SubmitUnknown               sent, but the response is lost: it may exist and may be billed
 """
 
 from __future__ import annotations
@@ -60,15 +60,15 @@ class ConfigurationError(MuleQueueError):
 
 
 class InputError(MuleQueueError):
-    """The input of a generation cannot be sent as it is; nothing was sent."""
+    """An argument or the input of a generation is invalid; nothing was sent. The text names the fix."""
 
 
 class BudgetExceeded(MuleQueueError):
-    """More generations than ``max_per_batch`` or ``max_per_day`` allow; nothing was sent."""
+    """A batch exceeds ``max_per_batch``, or a day ``max_per_day``; nothing was sent."""
 
 
 class APIError(MuleQueueError):
-    """The API refused a request."""
+    """The API rejected a request. ``status_code``: HTTP status; ``error``: fields of the response."""
 
     def __init__(
         self,
@@ -83,33 +83,34 @@ class APIError(MuleQueueError):
 
 
 class AuthenticationError(APIError):
-    """401 or 403: the key is missing, wrong, revoked, or belongs to the other site."""
+    """401 or 403: the key is missing, wrong or revoked, or it belongs to the other site."""
 
 
 class EdgeBlocked(APIError):
-    """A 403 that is not JSON comes from the edge in front of the API, not from the API."""
+    """A 403 that is not JSON: it comes from the edge in front of the API and does not concern the key."""
 
 
 class InvalidRequestError(APIError):
-    """The API refuses this request as it is; sending it again changes nothing."""
+    """The API rejects this request; the same request would be rejected again."""
 
 
 class InsufficientBalance(APIError):
-    """402: the balance does not cover the price; nothing was created."""
+    """402: the balance does not cover the price. Nothing was created. Top up the account."""
 
 
 class RateLimited(APIError):
-    """429, or 503 with Retry-After: not created, may be sent again later."""
+    """429, or 503 with Retry-After: nothing was created, and the request can be sent again later."""
 
     retry_after_seconds: float | None = None
+    """Seconds to wait, from Retry-After; None: the response has no such header."""
 
 
 class ServerError(APIError):
-    """5xx."""
+    """5xx: the API failed to handle the request."""
 
 
 class TransferError(MuleQueueError):
-    """A download or a notification did not work."""
+    """A download or a notification failed. ``retryable``: another attempt may succeed."""
 
     def __init__(self, message: str, *, retryable: bool = True) -> None:
         super().__init__(message)
@@ -121,18 +122,21 @@ class DownloadError(TransferError):
 
 
 class AssetGone(DownloadError):
-    """The URL answers 401, 403, 404 or 410: it may have expired, and be had again from the API."""
+    """The URL returns 401, 403, 404 or 410: it has expired or the asset was deleted.
+
+    The API may have a new URL for it.
+    """
 
 
 class NotificationError(TransferError):
-    """A notification was not accepted by its target."""
+    """The target did not accept a notification."""
 
 
 class GenerationError(MuleQueueError):
-    """A generation did not succeed. The one argument is the outcome, JSON-ready.
+    """A generation did not succeed. The only argument is the outcome as a JSON-ready dict.
 
-    One positional JSON-ready argument is the only form that survives every result backend:
-    Celery rebuilds an exception as ``type(*args)`` in the process that reads the result.
+    Celery rebuilds an exception as ``type(*args)`` in the process that reads the result, so one
+    positional JSON-ready argument survives every result backend.
     """
 
     headline: ClassVar[str] = "The generation did not succeed"
@@ -143,13 +147,16 @@ class GenerationError(MuleQueueError):
 
     @property
     def error(self) -> dict[str, Any] | None:
-        """``{type, code, title, detail, trace_id}`` of the outcome, or None."""
+        """Return the error of the outcome, or None.
+
+        Keys: ``type, code, title, detail, trace_id, status_code``.
+        """
         error: dict[str, Any] | None = self.outcome.get("error")
         return error
 
     @property
     def reason(self) -> str | None:
-        """The error's type: ``InvalidRequestError``, ``InsufficientBalance``, … or None."""
+        """Return the type of the error (``InvalidRequestError``, ``InsufficientBalance``, …), or None."""
         return (self.error or {}).get("type")
 
     def __repr__(self) -> str:
@@ -178,27 +185,30 @@ class GenerationError(MuleQueueError):
 
 
 class GenerationFailed(GenerationError):
-    """The API refused the generation, or it failed there."""
+    """The API rejected the create request, or the generation failed."""
 
     headline = "The generation failed"
 
 
 class GenerationTimedOut(GenerationError):
-    """The generation was still active when max_wait had passed; it may still finish."""
+    """The generation was still active after ``max_wait`` seconds; it may still finish."""
 
-    headline = "The generation was still active after max_wait; take it up again with resume"
+    headline = "The generation was still active after max_wait; wait for it again with resume"
 
 
 class GenerationCancelled(GenerationError):
-    """The generation was cancelled on our side; the API knows no cancel."""
+    """The generation was cancelled. The API has no cancel, so it may still finish and be billed."""
 
     headline = "The generation was cancelled"
 
 
 class SubmitUnknown(GenerationError):
-    """The create request was sent and its answer lost: the generation may exist and be paid."""
+    """The create request was sent but its response is lost: the generation may exist and be billed."""
 
-    headline = "Nobody knows whether this generation was created; it is never sent again by itself"
+    headline = (
+        "The create request was sent but its response is lost, so the generation may exist and be "
+        "billed; it is not sent again automatically"
+    )
 
 
 _BY_STATUS: dict[str, type[GenerationError]] = {
@@ -210,5 +220,8 @@ _BY_STATUS: dict[str, type[GenerationError]] = {
 
 
 def generation_error(outcome: dict[str, Any]) -> GenerationError:
-    """The exception that stands for an outcome that is not ``succeeded``."""
+    """Return the exception for an outcome.
+
+    :param outcome: as a dict; its status is not ``succeeded``.
+    """
     return _BY_STATUS[outcome["status"]](outcome)

@@ -1,4 +1,4 @@
-"""The data model: what a generation came to, as it travels between tasks and to the user."""
+"""The outcome of a generation: its assets, files and error, as tasks pass them on."""
 
 from __future__ import annotations
 
@@ -20,39 +20,39 @@ OUTCOME_STATUSES: tuple[OutcomeStatus, ...] = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asset:
-    """One result of a generation, at the API's asset host."""
+    """One result of a generation, on the API's asset host."""
 
     url: str
-    """Where it can be fetched, without a key; or ``hex:…``, audio bytes the API answered inline."""
+    """URL that needs no key; or ``hex:…``, audio bytes from the API's response."""
     kind: Kind
     """``image``, ``video`` or ``audio``."""
     expires_at: str | None = None
-    """ISO-8601: the last moment the URL is known to work (from the model's documented retention)."""
+    """ISO-8601: end of the URL's documented retention."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorInfo:
-    """Why a generation did not succeed, from any of the API's error shapes."""
+    """The reason why a generation did not succeed, from any error format of the API."""
 
     type: str
-    """A class name of :mod:`mulequeue.errors` (``GenerationFailed`` for a failure on their side), or
-    ``NoAssets``: it completed without any file, and was probably billed."""
+    """A class name of :mod:`mulequeue.errors` (``GenerationFailed`` for a failure at the API), or
+    ``NoAssets``: the generation completed without a file and was probably billed."""
     code: int | None = None
-    """The API's own number (``code`` or ``error_code``), the authoritative signal."""
+    """Error number of the API (``code`` or ``error_code``), which identifies the error."""
     title: str | None = None
     detail: str | None = None
     trace_id: str | None = None
-    """``Traceparent`` of the answer: what the API's support asks for."""
+    """``Traceparent`` of the response; the API's support asks for it."""
     status_code: int | None = None
-    """HTTP status of the refusing answer; None for a generation that failed after it was accepted."""
+    """HTTP status of the response; None for a generation that failed after it was accepted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class File:
-    """What ``download`` stored of one asset."""
+    """A file that ``download`` stored."""
 
     url: str
-    """Where it is: a URL of the storage (``file:///…``, ``s3://…``)."""
+    """URL in the storage (``file:///…``, ``s3://…``)."""
     kind: Kind
     media_type: str
     bytes: int
@@ -60,15 +60,15 @@ class File:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a generation came to."""
+    """The outcome of a generation."""
 
     task_id: str
-    """The Celery task id of ``generate``: the name of the record."""
+    """Celery task id of ``generate``, which names the record."""
     status: OutcomeStatus
     remote_id: str | None = None
-    """The API's id of the generation; None when it never got one."""
+    """The API's id of the generation; None if the API returned none."""
     model: str | None = None
-    """``vendor/model[/action]``, or None for a path the catalog does not know."""
+    """``vendor/model[/action]``, or None for a path that the catalog does not list."""
     profile: str = "default"
     api_path: str | None = None
     base_url: str | None = None
@@ -76,26 +76,26 @@ class Outcome:
     assets: tuple[Asset, ...] = ()
     error: ErrorInfo | None = None
     created_at: str | None = None
-    """The API's own time of creation, as it wrote it."""
+    """Time of creation, in the API's format."""
     updated_at: str | None = None
-    """The API's own time of the last change, as it wrote it."""
+    """Time of the last change, in the API's format."""
     submitted_at: str | None = None
-    """ISO-8601, UTC: when the create request was about to leave."""
+    """ISO-8601, UTC: time just before the create request was sent."""
     finished_at: str | None = None
-    """ISO-8601, UTC: when mulequeue learned of the end."""
+    """ISO-8601, UTC: time when mulequeue settled the outcome."""
     polls: int = 0
-    """Status checks it took."""
+    """Number of status checks."""
     extra: dict[str, Any] = field(default_factory=dict)
-    """Every other top-level field of the API's answer (``description``, ``audio_length``, …)."""
+    """All other top-level fields of the API's response (``description``, ``audio_length``, …)."""
     files: tuple[File, ...] = ()
-    """What ``download`` stored; empty before it."""
+    """Files that ``download`` stored; empty before."""
 
     @property
     def succeeded(self) -> bool:
         return self.status == "succeeded"
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready, lists instead of tuples."""
+        """Return a JSON-ready dict, with lists instead of tuples."""
         data = asdict(self)
         for key in ("assets", "files"):
             data[key] = list(data[key])
@@ -103,9 +103,9 @@ class Outcome:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Outcome:
-        """The reverse of :meth:`to_dict`; fields of a newer version are passed over.
+        """Return the outcome of a dict from :meth:`to_dict`, without fields of a newer version.
 
-        Raises ``TypeError`` when ``task_id`` or ``status`` is missing.
+        :raises TypeError: ``task_id`` or ``status`` is missing.
         """
         known = {key: value for key, value in data.items() if key in cls.__dataclass_fields__}
         known["assets"] = tuple(_part(Asset, item) for item in data.get("assets") or ())
@@ -115,12 +115,12 @@ class Outcome:
 
 
 def is_outcome(value: Any) -> bool:
-    """Whether a value is an outcome, or the short form that members of a batch return."""
+    """Return True for an outcome, and for the short form that members of a batch return."""
     return isinstance(value, Mapping) and "task_id" in value and "status" in value
 
 
 def is_reference(value: Mapping[str, Any]) -> bool:
-    """Whether the rest of an outcome has to be read from the ledger."""
+    """Return True for the short form of an outcome; the ledger has the rest."""
     return set(value) <= {"task_id", "status", "files", "error"}
 
 

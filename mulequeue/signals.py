@@ -1,17 +1,17 @@
-"""Celery signals that mulequeue sends; connect to them as to Celery's own.
+"""Celery signals that mulequeue sends; connect to them as to Celery's signals.
 
-All but the last are sent in the worker, inside of the task that they are about. A receiver that
-raises is logged and harms nothing. After a crash a signal may come twice or not at all: what must
-not be missed is read from the ledger (``mulequeue.status``).
+A worker sends all but the last, inside the task that the signal concerns. An exception in a receiver is
+logged and has no other effect. After a crash a signal may be sent twice or not at all; the ledger has
+the reliable state (``mulequeue.status``).
 
 =======================  ==================================================================
-``generation_parked``    its task sleeps in the ledger: submitted, or waiting to be. Sender: the
+``generation_parked``    the task is parked in the ledger, submitted or waiting. Sender: the
                          task. ``task_id``, ``plan`` (:class:`mulequeue.engine.generation_request.GenerationRequest`: model, input, …)
-``generation_settled``   its task was woken and returns or raises next. Sender: the task.
+``generation_settled``   the task was woken and now returns or raises. Sender: the task.
                          ``task_id``, ``outcome`` (:class:`mulequeue.outcome.Outcome`)
 ``files_stored``         ``download`` stored its files. Sender: the task. ``task_id`` of the
                          generation, ``files`` (:class:`mulequeue.outcome.File`)
-``balance_low``          the API's account runs low. Sent where webhooks arrive; sender: the app.
+``balance_low``          the account's balance is low. Sent where webhooks arrive. Sender: the app.
                          ``event``: the webhook's JSON
 =======================  ==================================================================
 """

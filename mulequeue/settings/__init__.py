@@ -1,8 +1,8 @@
-"""Every setting of mulequeue, where it is read from, and the profiles made of them.
+"""All settings of mulequeue, and their sources.
 
-A value is looked for in ``app.conf`` (``mulequeue_…``; in Django ``CELERY_MULEQUEUE_…``), then in
-the environment (``MULEQUEUE_…``), then the default stands. The key, the base URL and the site are
-also read from the official client's own variables (``MULEROUTER_API_KEY``, ``MULEROUTER_BASE_URL``,
+A value is read from ``app.conf`` (``mulequeue_…``; in Django ``CELERY_MULEQUEUE_…``), else from the
+environment (``MULEQUEUE_…``), else the default is used. The key, the base URL and the site are also
+read from the variables of the official client (``MULEROUTER_API_KEY``, ``MULEROUTER_BASE_URL``,
 ``MULEROUTER_SITE``).
 """
 
@@ -19,7 +19,7 @@ from mulequeue.errors import ConfigurationError
 from mulequeue.settings.profiles import LIMITS, SITES, Profile, read_profile, unknown
 from mulequeue.settings.redis_urls import ledger_url
 
-__all__ = ["SITES", "Profile", "Settings", "default_of", "refuse_unknown"]
+__all__ = ["SITES", "Profile", "Settings", "default_of", "check_setting_names"]
 
 DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
 _OFFICIAL = {
@@ -31,106 +31,111 @@ _OFFICIAL = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """All settings; seconds and bytes are in the name."""
+    """All settings of mulequeue. Names that end in ``_seconds`` or ``_bytes`` have that unit."""
 
     api_key: str | None = field(default=None, repr=False)
-    """The API key (also MULEROUTER_API_KEY). Needed by workers only."""
+    """The API key (also MULEROUTER_API_KEY). Only workers need it."""
     base_url: str | None = None
-    """The API's host; wins over ``site`` (also MULEROUTER_BASE_URL)."""
+    """URL of the API's host (also MULEROUTER_BASE_URL). It overrides ``site``."""
     site: str = "mulerouter"
     """``mulerouter`` or ``mulerun`` (also MULEROUTER_SITE)."""
     profiles: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
-    """More accounts: ``{name: {"api_key": …, "base_url" or "site": …}}``, each with its own limits
-    under the same names as below (``max_in_flight``, …, ``models``)."""
+    """More accounts: ``{name: {"api_key": …, "base_url" or "site": …}}``. Each takes its own limits
+    under the names below (``max_in_flight``, …, ``models``)."""
     former_fingerprints: tuple[str, ...] = ()
-    """Fingerprints of replaced keys of the same account: their generations go on under today's key."""
+    """Fingerprints of replaced keys of the same account. Generations that were submitted with these
+    keys continue with the current key."""
     max_in_flight: int | None = None
-    """Most generations in flight at once, over the whole fleet, under the profile ``default``; None:
-    no limit. What is more waits its turn."""
+    """Maximum of generations in flight at once in the whole fleet, for the profile ``default``; more
+    wait. None: no limit."""
     submissions_per_second: int | None = None
-    """Most create requests of the profile ``default`` that the API sees within any second."""
+    """Maximum of create requests within any second, for the profile ``default``; more wait. None: no
+    limit."""
     submissions_per_minute: int | None = None
-    """The same within any minute."""
+    """Maximum of create requests within any minute, for the profile ``default``; more wait. None: no
+    limit."""
     max_per_day: int | None = None
-    """Most generations of the profile ``default`` on one day (UTC); what is more is refused before
-    anything is sent, with an outcome ``failed`` of type ``BudgetExceeded``."""
+    """Maximum of generations per day (UTC), for the profile ``default``. More are not sent; their
+    outcome is ``failed`` with an error of type ``BudgetExceeded``."""
     max_per_batch: int | None = None
-    """Most generations of one batch under the profile ``default``; a larger one is refused as a whole."""
+    """Maximum of generations per batch, for the profile ``default``. A larger batch raises
+    ``BudgetExceeded`` and nothing of it is sent."""
     models: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    """A model's own limits inside the profile ``default``: ``{"vendor/model": {"max_in_flight": 2}}``,
-    with the five names above."""
+    """Limits of single models within the profile ``default``:
+    ``{"vendor/model": {"max_in_flight": 2}}``, with the five names above."""
 
     fleet: str = "default"
-    """Name of the ledger; fleets that share a Redis need different names."""
+    """Name of the ledger. Fleets that share a Redis need different names."""
     redis_url: str = field(default=DEFAULT_REDIS_URL, repr=False)
-    """The ledger's Redis, as :func:`mulequeue.ledger.connect` takes it. Unset: the broker's or the
-    result backend's when that is Redis, with its TLS settings and sentinels."""
+    """URL of the ledger's Redis, as :func:`mulequeue.ledger.connect` accepts it. If it is not set, the
+    ledger uses the Redis of the broker or of the result backend, with its TLS settings and sentinels."""
     poll_queue: str = "mulequeue.poll"
-    """Queue of the poll loop."""
+    """Queue of the poll message."""
     wake_queue: str = "mulequeue.wake"
-    """Queue of the parked tasks that are woken."""
+    """Queue of the messages that wake parked tasks."""
 
     submit_timeout_seconds: float = 60.0
-    """Total time for one create request, from the first byte to the last of its answer (<= 90)."""
+    """Seconds for one create request, until the last byte of its response; at most 90."""
     poll_timeout_seconds: float = 15.0
-    """Total time for one status check."""
+    """Seconds for one status check, until the last byte of its response."""
     poll_concurrency: int = 64
-    """Status checks under way at once in one sweep; those that hang for longer do not count."""
+    """Maximum of concurrent status checks in one sweep. Checks that hang are not counted."""
     learn_cadence: bool = True
-    """Whether the model's latest generations decide when status checks are made, by how long they
-    took. Off: at the model's own intervals, always."""
+    """True: the durations of the model's latest generations decide when status checks are made.
+    False: the model's own intervals are used."""
     not_found_grace_seconds: float = 60.0
-    """How long after submission a 404 on a status check is taken as "not visible yet"."""
+    """Seconds after submission in which a 404 on a status check means "not visible yet"."""
     max_wait_seconds: float | None = None
-    """How long a generation may stay active before it is settled ``timed_out``; None: by model."""
+    """Seconds that a generation may stay active before it is settled ``timed_out``; at most 86400.
+    None: the model's own limit."""
     record_ttl_seconds: int = 7 * 24 * 3600
-    """How long the record of a delivered generation is kept."""
+    """Seconds that the record of a delivered generation is kept."""
 
     storage: str = "mulequeue-files"
-    """Where ``download`` stores: a folder, or a URL that fsspec knows (``s3://bucket/prefix``)."""
+    """Where ``download`` stores files: a folder, or a URL of fsspec (``s3://bucket/prefix``)."""
     storage_path: str = "{model}/{date}/{remote_id}/{index}.{ext}"
-    """Path under the storage. Also known: ``task_id``, ``kind``."""
+    """Template of the path within the storage. ``{task_id}`` and ``{kind}`` are available as well."""
     storage_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    """Passed to the fsspec file system."""
+    """Options passed to the fsspec file system."""
     download_timeout_seconds: float = 900.0
-    """Total time for one asset."""
+    """Seconds for the download of one asset."""
     download_max_bytes: int = 5 * 1024**3
-    """Largest asset that is stored."""
+    """Size in bytes of the largest asset that is stored."""
     downloads_at_once: int = 4
-    """Assets of one generation fetched in parallel."""
+    """Maximum of assets of one generation that are downloaded concurrently."""
 
     notification_secret: str | None = field(default=None, repr=False)
-    """Secret that notifications are signed with (``whsec_`` + base64). Unset: they are refused."""
+    """Secret that signs notifications (``whsec_`` and base64). Without it no notification is sent."""
     notification_timeout_seconds: float = 20.0
-    """Total time for one attempt."""
+    """Seconds for one attempt to send a notification."""
     notification_max_seconds: float = 24 * 3600.0
-    """How long a notification is tried again before it is given up."""
+    """Seconds after which a notification that its target does not accept is given up."""
 
     webhook_secret: tuple[str, ...] = field(default=(), repr=False)
-    """Secrets of the API's webhooks, as its console shows them (``whsec_…``): one, or several for
-    several accounts or while one is replaced. Unset: webhooks are refused."""
+    """Secrets of the API's webhooks, as its console shows them (``whsec_…``): one per account, and two
+    while a secret is replaced. Without a secret all webhooks are rejected."""
 
     validate: Literal["strict", "warn", "off"] = "strict"
-    """Whether inputs are held against what the catalog says of their model before they are sent:
-    ``strict`` refuses what all sources agree is wrong, ``warn`` only logs it, ``off`` does not look."""
+    """Validation of inputs before they are sent. ``strict`` rejects an input that all sources call
+    invalid and logs a warning for a doubtful one, ``warn`` only logs, ``off`` skips the validation."""
     input_roots: tuple[str, ...] = ()
-    """Folders that ``mulequeue.file(path)`` may read from, on the worker. None by default."""
+    """Folders on the worker that ``mulequeue.file(path)`` may read from. By default there are none."""
     input_max_bytes: int = 20 * 1024**2
-    """Largest file that goes into an input."""
+    """Size in bytes of the largest file in an input."""
     allow_private_addresses: bool = False
-    """Let downloads and notifications go to private, loopback and link-local addresses over http."""
+    """True: downloads and notifications may use http and private, loopback and link-local addresses."""
 
     @classmethod
     def load(cls, app: Any = None, environ: Mapping[str, str] = os.environ) -> Settings:
-        """The settings of a Celery app, the environment and the defaults, in this order.
+        """Return the settings from a Celery app, the environment and the defaults, in this order.
 
         :param app: a Celery app; None reads the environment alone.
-        :raises ConfigurationError: unknown ``mulequeue_…`` key, or a value of the wrong type.
+        :raises ConfigurationError: a ``mulequeue_…`` key is unknown, or a value has the wrong type.
         """
         conf = app.conf if app is not None else {}
         given = {name: conf.get(f"mulequeue_{name}") for name in _NAMES}
         if app is not None:
-            refuse_unknown(_keys(app))
+            check_setting_names(_keys(app))
         types_ = typing.get_type_hints(cls)
         values: dict[str, Any] = {}
         for item in fields(cls):
@@ -144,10 +149,10 @@ class Settings:
         return cls(**values)
 
     def profile(self, name: str | None = None, *, needs_key: bool = True) -> Profile:
-        """The profile of that name (None: ``default``).
+        """Return a profile (None: ``default``).
 
-        :param needs_key: False for whoever wants to know the limits alone.
-        :raises ConfigurationError: no such profile, a limit that makes no sense, or no key.
+        :param needs_key: False accepts a profile without an API key, for callers that use its limits.
+        :raises ConfigurationError: the profile is unknown, a value is invalid, or the key is missing.
         """
         name = name or "default"
         if name in self.profiles:
@@ -159,7 +164,7 @@ class Settings:
         return read_profile(name, given, needs_key=needs_key)
 
     def known_profiles(self) -> list[Profile]:
-        """Every profile this process has a key for."""
+        """Return every profile that this process has a key for."""
         names = dict.fromkeys(["default", *self.profiles])
         found = []
         for name in names:
@@ -174,8 +179,8 @@ class Settings:
 _NAMES = tuple(item.name for item in fields(Settings))
 
 
-def refuse_unknown(keys: Iterable[str]) -> None:
-    """Raise ConfigurationError for a ``mulequeue_…`` key that is no setting, naming the nearest."""
+def check_setting_names(keys: Iterable[str]) -> None:
+    """Raise ConfigurationError for an unknown ``mulequeue_…`` key; the text suggests similar names."""
     for key in keys:
         name = key.lower().removeprefix("celery_")
         if name.startswith("mulequeue_") and name.removeprefix("mulequeue_") not in _NAMES:
@@ -184,10 +189,10 @@ def refuse_unknown(keys: Iterable[str]) -> None:
 
 
 def _keys(app: Any) -> list[str]:
-    """The user's own keys, spelled as mulequeue's settings, with and without a namespace."""
+    """Return the user's keys in lower case, without the namespace of the app."""
     prefix = (getattr(app.conf, "prefix", None) or "").lower()
     keys = []
-    # Uncensored: only the keys are looked at, and censoring fails on lists of URLs before kombu 5.6.
+    # Only the keys are used. With censored=True kombu before 5.6 fails on lists of URLs.
     for key in app.conf.table(censored=False):
         name = str(key).lower()
         keys.append(name.removeprefix(prefix) if prefix else name)
@@ -203,7 +208,10 @@ def _from_environment(name: str, environ: Mapping[str, str]) -> tuple[str, str |
 
 
 def _convert(value: Any, kind: Any, source: str) -> Any:
-    """``value`` as the field's type; text from the environment is read by that type."""
+    """Return ``value`` converted to the type of its field.
+
+    :raises ConfigurationError: the value does not fit; the text names ``source``.
+    """
     try:
         return _converted(value, kind)
     except (TypeError, ValueError) as exc:
@@ -222,9 +230,9 @@ def _converted(value: Any, kind: Any) -> Any:
     if origin is tuple:
         parts = value.split(os.pathsep) if isinstance(value, str) else value
         return tuple(str(part) for part in parts if str(part))
-    if origin is not None:  # a mapping; not readable from the environment
+    if origin is not None:  # a mapping, which the environment cannot hold
         if not isinstance(value, Mapping):
-            raise TypeError("it must be a dictionary, set in the Celery configuration")
+            raise TypeError("it must be a dictionary; set it in the Celery configuration")
         return dict(value)
     if kind is bool:
         return _boolean(value)
@@ -233,7 +241,7 @@ def _converted(value: Any, kind: Any) -> Any:
             raise TypeError("it must be a number")
         number = kind(value)
         if number < 0:
-            raise ValueError("it must not be negative")
+            raise ValueError("it must be 0 or more")
         return number
     if not isinstance(value, (str, os.PathLike)):
         raise TypeError("it must be text")
@@ -259,6 +267,6 @@ def _boolean(value: Any) -> bool:
 
 
 def default_of(name: str) -> Any:
-    """The default of a setting, for documentation."""
+    """Return the default of a setting, for the documentation."""
     item = next(entry for entry in fields(Settings) if entry.name == name)
     return item.default if item.default_factory is MISSING else item.default_factory()

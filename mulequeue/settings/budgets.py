@@ -1,4 +1,4 @@
-"""Caps on money that are known before anything is enqueued."""
+"""The limit of generations per batch, checked before anything is enqueued."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from mulequeue.settings import Settings
 
 
 def check_batch(settings: Settings, model: str, size: int, profile: str | None = None) -> None:
-    """Refuse a batch that is larger than its profile, or its model, allows.
+    """Raise for a batch that exceeds ``max_per_batch`` of its profile or its model.
 
-    A process that does not know the profile leaves it to the workers, which look again.
+    A process without the profile's settings skips the check; the workers check again.
 
-    :param size: generations in the batch.
-    :raises BudgetExceeded: it is too large.
-    :raises ConfigurationError: a limit that makes no sense.
+    :param size: number of generations in the batch.
+    :raises BudgetExceeded: the batch is too large.
+    :raises ConfigurationError: a limit is invalid.
     """
     name = profile or "default"
     if name != "default" and name not in settings.profiles:
@@ -23,13 +23,13 @@ def check_batch(settings: Settings, model: str, size: int, profile: str | None =
         if limits.max_per_batch is not None and size > limits.max_per_batch:
             raise BudgetExceeded(
                 f"A batch of {size} is larger than max_per_batch of profile {name!r} or of its "
-                f"model allows: {limits.max_per_batch}. Nothing was sent. Make smaller batches, or "
-                "raise max_per_batch."
+                f"model: {limits.max_per_batch}. Nothing was sent. Make smaller batches, or raise "
+                "max_per_batch."
             )
 
 
 def _path(model: str) -> str:
     try:
         return catalog.find(model).api_path.removeprefix("/vendors/")
-    except InputError:  # said by the generations themselves
+    except InputError:  # the generation raises it
         return ""

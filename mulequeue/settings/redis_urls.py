@@ -1,4 +1,4 @@
-"""The ledger's Redis as Celery's own settings name it, when ``mulequeue_redis_url`` does not."""
+"""The URL of the ledger's Redis from Celery's settings, for ``mulequeue_redis_url`` unset."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ _CERT_REQS = {
 
 
 def ledger_url(conf: Mapping[str, Any]) -> str | None:
-    """The broker's Redis, else the result backend's, with its TLS settings; None: neither is one.
+    """Return the URL of the broker, else of the result backend, if it is a Redis.
 
     :param conf: the app's configuration.
-    :returns: a URL as :func:`mulequeue.ledger.connect` takes it.
+    :returns: a URL with its TLS settings, as :func:`mulequeue.ledger.connect` accepts it; None if
+        neither is a Redis.
     """
     for url_key, tls_key, options_key in _SOURCES:
         given = conf.get(url_key)
@@ -38,7 +39,7 @@ def ledger_url(conf: Mapping[str, Any]) -> str | None:
 
 
 def _sentinel_url(urls: list[str], options: Mapping[str, Any]) -> str:
-    """``sentinel://a;sentinel://b/0`` and a master's name in one URL."""
+    """Return ``sentinel://a;sentinel://b/0`` and the name of the master as one URL."""
     parts = [urlsplit(url) for url in urls]
     user, at, _ = parts[0].netloc.rpartition("@")
     hosts = ",".join(part.netloc.rpartition("@")[2] for part in parts)
@@ -54,7 +55,7 @@ def _sentinel_url(urls: list[str], options: Mapping[str, Any]) -> str:
 
 
 def _with_tls(url: str, tls: Any) -> str:
-    """The URL with what ``broker_use_ssl`` says: True, or a dictionary of ``ssl_…`` options."""
+    """Return the URL with TLS as in ``broker_use_ssl``: True, or a dictionary of ``ssl_…`` options."""
     if not tls:
         return url
     scheme, _, rest = url.partition("://")

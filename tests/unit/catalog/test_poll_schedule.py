@@ -57,7 +57,7 @@ def test_fixed_waits_stay_the_same() -> None:
 @pytest.mark.parametrize("seconds", [0, -1, math.nan, math.inf, "5"])
 def test_an_impossible_interval_is_refused(seconds: float) -> None:
     """An interval that is no number above zero is an error that says what to give."""
-    with pytest.raises(InputError, match="poll_interval is .*; it must be a number of seconds above 0"):
+    with pytest.raises(InputError, match="it must be a number of seconds above 0"):
         PollSchedule.fixed(seconds)
 
 

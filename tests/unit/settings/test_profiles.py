@@ -66,7 +66,7 @@ def test_limits_as_the_scripts_read_them() -> None:
 @pytest.mark.parametrize(
     ("given", "text"),
     [
-        ({"max_in_flight": 0}, "`mulequeue pause` stops submissions"),
+        ({"max_in_flight": 0}, "use `mulequeue pause` to stop submissions"),
         ({"submissions_per_second": 0}, "nothing would ever be submitted"),
         ({"submissions_per_second": 0.5}, "whole number"),
         ({"max_per_day": -1}, "whole number"),

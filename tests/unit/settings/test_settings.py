@@ -9,7 +9,7 @@ import pytest
 from celery import Celery
 
 from mulequeue.errors import ConfigurationError
-from mulequeue.settings import Profile, Settings, default_of, refuse_unknown
+from mulequeue.settings import Profile, Settings, check_setting_names, default_of
 
 KEY = "sk-mr-" + "a" * 64
 
@@ -103,7 +103,7 @@ def test_wrong_value_of_the_environment_names_the_variable() -> None:
 def test_unknown_setting_names_the_nearest(key: str) -> None:
     """A misspelled setting is refused with the name that was meant."""
     with pytest.raises(ConfigurationError, match="Did you mean mulequeue_fleet"):
-        refuse_unknown([key])
+        check_setting_names([key])
 
 
 def test_unknown_setting_of_an_app() -> None:
