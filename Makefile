@@ -36,8 +36,9 @@ NEWEST ?= $(shell for minor in 14 13 12; do \
 	for python in python3.$$minor $(HOME)/.pyenv/versions/3.$$minor.*/bin/python; do \
 	$$python -c 'import ensurepip' 2>/dev/null && echo $$python && break 2; done; done)
 # What depends on the interpreter: TLS, processes, event loops, what is read and printed.
-INTERPRETED := tests/integration/cli tests/integration/api tests/integration/tasks tests/integration/net \
-	tests/unit
+INTERPRETED := tests/integration/tasks/test_pools.py tests/integration/tasks/test_canvas.py \
+	tests/integration/cli/test_run.py tests/integration/cli/test_live_view.py tests/integration/local/test_demo.py \
+	tests/integration/api tests/integration/net tests/unit
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test suite test-oldest test-newest-python test-valkey test-all release-check lint format reference bench upgrade-fixture soak clean
