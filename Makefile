@@ -37,7 +37,7 @@ NEWEST ?= $(shell for minor in 14 13 12; do \
 	$$python -c 'import ensurepip' 2>/dev/null && echo $$python && break 2; done; done)
 # What depends on the interpreter: TLS, processes, event loops, what is read and printed.
 INTERPRETED := tests/integration/tasks/test_pools.py tests/integration/tasks/test_canvas.py \
-	tests/integration/cli/test_run.py tests/integration/cli/test_live_view.py tests/integration/local/test_demo.py \
+	tests/integration/cli/test_run.py tests/integration/cli/test_terminal.py tests/integration/local/test_demo.py \
 	tests/integration/api tests/integration/net tests/unit
 
 .DEFAULT_GOAL := help

@@ -13,7 +13,7 @@ from support.generations import MODEL
 from support.ledger_rates import fits
 from support.waiting import wait_until
 
-from mulequeue.tasks.canvases import generate_many
+from mulequeue.tasks.canvases import generate_many, pause, unpause
 
 OTHER = "alibaba/wan2.5-t2i-preview"
 PER_SECOND, IN_FLIGHT = 12, 10
@@ -78,16 +78,20 @@ def test_the_api_never_sees_one_too_many(make_fleet: Callable[..., Fleet]) -> No
 def test_a_small_batch_and_a_single_one_do_not_wait_for_a_large_batch(
     make_fleet: Callable[..., Fleet],
 ) -> None:
-    """With 200 waiting, ten that come later and one more are done while most of the 200 wait."""
+    """With 200 waiting, ten that came later and one more are done while most of the 200 wait."""
     fleet = make_fleet(min_seconds=0.0, max_seconds=0.1, env={"MULEQUEUE_MAX_IN_FLIGHT": "4"})
     fleet.app.set_current()
     fleet.worker("-c", "4")
-    start(fleet, MODEL, "large", 200)
-    wait_until(
-        lambda: fleet.ledger.queries.counts().get("waiting", 0) > 150, seconds=60, what="a line"
-    )
+    pause()  # until all of them wait: a slow machine may submit as fast as it enqueues
+    for name, count, waiting in (("large", 200, 200), ("small", 10, 210)):
+        start(fleet, MODEL, name, count)
+        wait_until(
+            lambda waiting=waiting: waiting == fleet.ledger.queries.counts().get("waiting"),
+            seconds=60,
+            what="a line",
+        )
 
-    start(fleet, MODEL, "small", 10)
+    unpause()
     wait_until(lambda: is_over(fleet, "small", 10), seconds=60, what="the small batch")
 
     order = [sent["body"]["prompt"].split()[0] for sent in fleet.emulator.creates()]
