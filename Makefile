@@ -11,6 +11,8 @@ define all_of
 		PYTHONSAFEPATH=1 $(BIN)/pytest $(1) -o cache_dir=$(VENV)/pytest --last-failed --maxfail 3; }
 endef
 MORE ?=
+# A run starts hundreds of processes: where a machine forbids bytecode, each compiles all it imports.
+export PYTHONDONTWRITEBYTECODE :=
 # Of the soak; SOAK takes more of its options (--without-webhooks, --keep, …).
 SEED ?= 1
 MINUTES ?= 10
