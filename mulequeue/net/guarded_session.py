@@ -50,7 +50,7 @@ class TransferSession:
 
     @property
     def is_reusable(self) -> bool:
-        """Return whether the connection is open and all its responses were read."""
+        """Return whether the connection is open and its last response was read completely."""
         return self._is_open() and self.was_read and not self.was_aborted
 
     def _is_open(self) -> bool:
