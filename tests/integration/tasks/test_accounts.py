@@ -57,7 +57,7 @@ def test_fleets_on_one_redis_do_not_meet(fleet: Fleet) -> None:
 
     ledgers = fleet.ledger, Ledger(fleet.redis.client, "blue")
     for ledger in ledgers:
-        wait_until(lambda held=ledger: held.counts().get("succeeded"), what="a success")
+        wait_until(lambda held=ledger: held.queries.counts().get("succeeded"), what="a success")
     assert ["a mule", "blue"] == [ledger.queries.record(task_id).label for ledger in ledgers]
     assert 2 == fleet.emulator.stats()["created"]
     assert [1, 1] == [ledger.queries.counts()["succeeded"] for ledger in ledgers]
