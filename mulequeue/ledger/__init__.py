@@ -1,35 +1,35 @@
-"""The ledger: what is known of every generation, and the only way it may change.
+"""The ledger: the record of every generation, and its transitions.
 
-Each transition is one Lua script, so it happens wholly or not at all, whichever process dies.
-The braces make one Redis Cluster slot of a fleet.
+Each transition is one Lua script, so it is atomic also if a process crashes. The braces put all keys of
+a fleet into one Redis Cluster slot.
 
 =============================================  ======  ==================================================
 ``mulequeue:{fleet}:due``                      zset    task id, ``transfer:<task id>`` or ``gate:<profile>``
 ``mulequeue:{fleet}:record:<task id>``         hash    state, epoch, remote id, deadline, …
 ``mulequeue:{fleet}:parked:<task id>``         string  the signature that wakes the task (:mod:`.serialization`)
-``mulequeue:{fleet}:outcome:<task id>``        string  JSON of what the API answered at the end
-``mulequeue:{fleet}:files:<task id>``          string  JSON of what ``download`` stored
+``mulequeue:{fleet}:outcome:<task id>``        string  JSON of the API's final answer
+``mulequeue:{fleet}:files:<task id>``          string  JSON of the files that ``download`` stored
 ``mulequeue:{fleet}:remote:<remote id>``       string  remote id -> task id, for webhooks
-``mulequeue:{fleet}:batch:<batch id>``         hash    size, and how many members are in which bucket
+``mulequeue:{fleet}:batch:<batch id>``         hash    size, and the number of members per bucket
 ``mulequeue:{fleet}:counts``                   hash    the same over the whole fleet
-``mulequeue:{fleet}:metrics``                  hash    what the exporter shows (:mod:`.metrics`)
-``mulequeue:{fleet}:pauses``                   hash    until when which gate was paused last
+``mulequeue:{fleet}:metrics``                  hash    counters of the exporter (:mod:`.metrics`)
+``mulequeue:{fleet}:pauses``                   hash    when each pause ends, or began by hand
 ``mulequeue:{fleet}:gate:<profile>``           hash    pause, probe and ramp of submissions; slots taken
-``mulequeue:{fleet}:groups:<profile>``         zset    where somebody waits: '' or a model with own limits
-``mulequeue:{fleet}:ring:<profile>:<group>``   zset    batches that wait there, by the turn they last had
-``mulequeue:{fleet}:lane:<profile>:…``         zset    of group and batch: task ids by when they came
-``mulequeue:{fleet}:rate:<profile>:…``         zset    of window and model: submissions by when they count no more
+``mulequeue:{fleet}:groups:<profile>``         zset    groups that are not empty: '' or a model with own limits
+``mulequeue:{fleet}:ring:<profile>:<group>``   zset    batches that wait there, by their last turn
+``mulequeue:{fleet}:lane:<profile>:…``         zset    of group and batch: task ids by time of arrival
+``mulequeue:{fleet}:rate:<profile>:…``         zset    of window and model: submissions by when their place is free
 ``mulequeue:{fleet}:day:<profile>:<day>``      hash    submissions of a UTC day: total, and by model
 ``mulequeue:{fleet}:pollgate:<profile>``       hash    pause and probe of status checks
-``mulequeue:{fleet}:poll``, ``…:sweep``        hash    the valid poll message; the sweep that runs
+``mulequeue:{fleet}:poll``, ``…:sweep``        hash    the valid poll message; the running sweep
 ``mulequeue:{fleet}:transfer:<task id>``       hash    lease of a download or notification
-``mulequeue:{fleet}:transfers``                hash    by task: which messages have overtaken others
-``mulequeue:{fleet}:done:<task id>``           string  what a download or notification came to
-``mulequeue:{fleet}:event:<event id>``         string  a webhook that was seen
-``mulequeue:{fleet}:early:<remote id>``        string  JSON of a webhook that came before the id
-``mulequeue:{fleet}:lives:<path>``             list    how long its latest generations lived
-``mulequeue:{fleet}:webhooks``                 hash    how many webhooks came
-``mulequeue:{fleet}:webhooks:<profile>``       string  when the last one came; gone when one missed
+``mulequeue:{fleet}:transfers``                hash    by task: the latest message that has begun
+``mulequeue:{fleet}:done:<task id>``           string  result of a download or notification
+``mulequeue:{fleet}:event:<event id>``         string  a webhook that has arrived
+``mulequeue:{fleet}:early:<remote id>``        string  JSON of a webhook that arrived before the id
+``mulequeue:{fleet}:lives:<path>``             list    durations of the model's latest generations
+``mulequeue:{fleet}:webhooks``                 hash    number of webhooks
+``mulequeue:{fleet}:webhooks:<profile>``       string  when the last one arrived; deleted if one is missed
 =============================================  ======  ==================================================
 """
 

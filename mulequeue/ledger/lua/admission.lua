@@ -1,29 +1,29 @@
--- May a submission leave now? First the whole profile is asked, then the model.
--- P .. 'pauses'          hash    for the exporter: gate:<profile> or pollgate:<profile> -> paused until then,
---                                 held:<profile> -> paused by hand since then
+-- Decide whether a submission may be sent now: by the limits of its profile, then of its model.
+-- P .. 'pauses'          hash    for the exporter: gate:<profile> or pollgate:<profile> -> time the pause ends,
+--                                 held:<profile> -> time it was paused by hand
 -- P .. 'gate:<profile>'  hash
---   slots   generations in flight       slots:<path>  of them, of one model
---   held    paused by hand since then   turn          submissions granted so far
---   until   paused until then           level         how often refused in a row
---   probe   a probe is under way until then         prober  which task it is
---   ramp    since when submissions ramp up again      used  granted since then
--- Limits come from the worker that asks: { own = {…}, models = { path = {…} } }, each with
---   in_flight, rates = { [seconds] = most }, day, batch; what is missing is without limit.
+--   slots   generations in flight             slots:<path>  the same of one model
+--   held    time it was paused by hand        turn          number of submissions granted
+--   until   time the pause ends               level         refusals in a row
+--   probe   time a probe ends at the latest   prober        task id of the probe
+--   ramp    time submissions began to ramp up            used  submissions granted since
+-- The calling worker passes the limits: { own = {…}, models = { path = {…} } }, each with
+--   in_flight, rates = { [seconds] = most }, day, batch; a missing value means no limit.
 
 local PROBE_SECONDS = 90
 local RAMP_SECONDS = 10
 
 local function gate_key(profile) return P .. 'gate:' .. profile end
 
--- Nobody leaves: when to ask again, or nil.
+-- Return the time until which submissions are blocked, or nil.
 local function paused_until_of(profile)
   local gate = redis.call('HMGET', gate_key(profile), 'until', 'held')
   if gate[2] then return now + RECHECK_SECONDS end
   return gate[1] and now < tonumber(gate[1]) and tonumber(gate[1]) or nil
 end
 
--- After a pause one probe finds out, then it ramps up. Answers when to ask again, or nil and what
--- the one that goes counts as.
+-- After a pause one probe is sent, then submissions ramp up. Return the time until which they are
+-- blocked, or nil and what the next submission counts as.
 local function ramp_blocked_until(profile, gate)
   if not gate.ramp then
     if gate.probe and now < tonumber(gate.probe) then return tonumber(gate.probe) end
@@ -39,7 +39,7 @@ local function ramp_blocked_until(profile, gate)
   return nil, 'ramp'
 end
 
--- At rest nothing is counted or reserved; what an older version did not give up is forgotten.
+-- With no slot taken, delete slots and reservations that an older version did not release.
 local function reset_idle_profile(profile)
   drop_reserved(profile)
   for _, field in ipairs(redis.call('HKEYS', gate_key(profile))) do
@@ -47,7 +47,7 @@ local function reset_idle_profile(profile)
   end
 end
 
--- The whole profile: when to ask again, or nil and what the one that goes counts as.
+-- Return the time until which the profile is blocked, or nil and what the next submission counts as.
 local function profile_blocked_until(profile, own)
   local shut = paused_until_of(profile)
   if shut then return shut end
@@ -61,7 +61,7 @@ local function profile_blocked_until(profile, own)
   return ramp_blocked_until(profile, { probe = found[3], ramp = found[4], used = found[5] })
 end
 
--- One model of it, by its own limits.
+-- Return the time until which the model is blocked by its own limits, or nil.
 local function model_blocked_until(profile, path, limits)
   if not limits then return nil end
   local slots = tonumber(redis.call('HGET', gate_key(profile), 'slots:' .. path) or 0)
@@ -75,8 +75,7 @@ local function occupy_slot(id, profile, path)
   if redis.call('HSETNX', record_key(id), 'slot', path) == 1 then count_slot(profile, path, 1) end
 end
 
--- Everything that a submission takes, in the call that found room for it. `turn`: its number, if it
--- had to wait for it.
+-- Reserve everything that a submission needs. `turn`: its number, if it has waited.
 local function reserve(id, profile, path, limits, counts_as, turn)
   occupy_slot(id, profile, path)
   local key, model = gate_key(profile), limits.models[path]
@@ -90,8 +89,8 @@ local function reserve(id, profile, path, limits, counts_as, turn)
   if counts_as == 'ramp' then redis.call('HINCRBY', key, 'used', 1) end
 end
 
--- The API took a create, or refused it for its content: submissions may ramp up again.
--- What is answered during the pause left before it, so it proves nothing.
+-- The API accepted a create, or rejected it for its content: submissions may ramp up again.
+-- An answer during the pause belongs to a create that was sent before it, so it proves nothing.
 local function begin_ramp(profile)
   local gate = redis.call('HMGET', gate_key(profile), 'level', 'ramp', 'until')
   if gate[1] and not gate[2] and now >= tonumber(gate[3] or 0) then
@@ -101,7 +100,7 @@ local function begin_ramp(profile)
   end
 end
 
--- Refused creates pause the profile. The many answers of one moment count as one refusal.
+-- Refused creates pause the profile. Refusals during a pause count as one.
 local function pause(key, seconds, first, ceiling)
   local gate = redis.call('HMGET', key, 'until', 'level')
   local level = tonumber(gate[2] or 0)

@@ -1,15 +1,15 @@
--- A delivery of `generate` asks what it is to do.
--- ARGV[3] task id   [4] marker: '' for a message that no wake published   [5] this run's own token
+-- Decide what a delivery of `generate` has to do, and write its intent.
+-- ARGV[3] task id   [4] marker: '' in a message from the user   [5] token of this run
 -- ARGV[6] epoch of a new record   [7] digest of model and input   [8] submit lease, seconds
 -- ARGV[9] limits of its profile, as JSON   [10] signature to park   [11] batch id, or ''   [12] its size
--- ARGV[13] JSON of a refusal that happened before anything was sent, or ''   [14] profile
+-- ARGV[13] JSON of the error of a call that cannot be sent, or ''   [14] profile
 -- ARGV[15…] the other fields of a new record, as name, value, …
 -- Answers { verdict, … }:
---   submit, now, look         the intent is written: POST, then say what came of it
---   deliver                   the outcome is there and this run has it; the record follows
---   parked, look              the ledger has the task: Ignore; then the time to look at it again
---   wake, signature, look     the ledger has the task and it is settled: Ignore and publish
---   duplicate, state, same    the same id enqueued twice, or a broker redelivery: Ignore
+--   submit, now, poll_by      the intent is written: send the create request and record its answer
+--   deliver, record, …        this run has to return the outcome
+--   parked, poll_by           the task waits in the ledger: Ignore
+--   wake, signature, poll_by  the task was settled at once: publish the wake and Ignore
+--   duplicate, state, same    the same id enqueued twice, or a redelivery by the broker: Ignore
 --   stale | busy | abandoned  Ignore
 
 local id, marker, token, epoch, digest = ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
@@ -28,7 +28,7 @@ local function submit()
   local spent = day_refusal(id, profile, own.path or '', limits)
   if spent then return settled('failed', spent) end
   set_state(id, 'submitting')
-  -- The account that is asked and paid is this worker's, whoever parked the task.
+  -- The create uses this worker's account, also if another worker parked the task.
   write(id, 'run', token, 'submitted', time_text(now), unpack(ARGV, 15))
   due(id, now + lease)
   local grant = redis.call('HGET', record_key(id), 'grant')
@@ -36,7 +36,7 @@ local function submit()
   return { 'submit', time_text(now), poll_by() }
 end
 
--- Others that go before it are woken by the next sweep.
+-- The next sweep wakes the others that may be sent before it.
 local function wait()
   set_state(id, 'waiting')
   enqueue(id, profile, group_of(own.path or '', limits))
@@ -92,7 +92,7 @@ if marker ~= '' then
 end
 
 if state and state ~= 'tombstone' then
-  if fields[2] == epoch then -- the same run asks again: its first answer was lost on the way
+  if fields[2] == epoch then -- the same run repeats its call: the first answer was lost
     if state == 'submitting' and fields[3] == token then return { 'submit', fields[8], '' } end
     if state == 'waiting' then return { 'parked', redis.call('ZSCORE', DUE, 'gate:' .. profile) or time_text(now) } end
     if state == 'settled' then return { 'wake', redis.call('GET', parked_key(id)), poll_by_after_wake() } end

@@ -1,5 +1,5 @@
--- Caps on money: most generations of a batch, and of a day (UTC, by Redis' clock). What they refuse is
--- settled before anything is sent: nobody wants to be surprised by it after midnight.
+-- Limits on generations per batch and per day (UTC, by Redis' clock). A generation beyond them is settled
+-- as failed before it is sent; it does not wait, because it would be paid unexpectedly after midnight.
 
 local DAYS_KEPT = 3 * 24 * 3600
 
@@ -7,7 +7,7 @@ local function refusal(title, detail)
   return cjson.encode({ error = { type = 'BudgetExceeded', title = title, detail = detail } })
 end
 
--- Of the whole profile, then of the model's own limits.
+-- The budgets of the profile, then those of the model.
 local function budgets(profile, path, limits)
   local model = limits.models[path] or {}
   return {
@@ -16,7 +16,7 @@ local function budgets(profile, path, limits)
   }
 end
 
--- The error of a member of a batch that is too large, or nil. Such a batch is refused as a whole.
+-- Return the error for a member of a batch that is too large, or nil. The whole batch is refused.
 local function batch_refusal(batch, size, profile, path, limits)
   local members = redis.call('HINCRBY', P .. 'batch:' .. batch, 'members', 1)
   for _, budget in ipairs(budgets(profile, path, limits)) do
@@ -28,12 +28,12 @@ local function batch_refusal(batch, size, profile, path, limits)
   end
 end
 
--- Counts it on today, once; the error when today's budget is spent, or nil.
+-- Count it on today's budget, once. Return the error if that is spent, or nil.
 local function day_refusal(id, profile, path, limits)
   local today = math.floor(now / 86400)
   local counted = redis.call('HGET', record_key(id), 'day')
   if counted == tostring(today) then return nil end
-  if counted then refund_day_budget(id) end -- it has waited over midnight
+  if counted then refund_day_budget(id) end -- it was counted on an earlier day
   local key = day_key(profile, today)
   for _, budget in ipairs(budgets(profile, path, limits)) do
     local spent = tonumber(redis.call('HGET', key, budget.counts) or 0)

@@ -1,8 +1,8 @@
--- A sweep takes what is due. Every state has its own thing to do.
--- ARGV[3] claim token   [4] most records to look at   [5] most wakes   [6] lease of the claim, seconds
--- ARGV[7] schema version this worker knows   [8] JSON: this worker's profiles with their limits
--- ARGV[9] chance in [0, 1), spreads what is put off   [10…] fingerprints this worker holds keys for
--- Answers { now, unknown fingerprint or '', polls as JSON, wakes, how many it looked at, profiles being probed }
+-- Take the due entries for a sweep. The action depends on the state of each.
+-- ARGV[3] claim token   [4] most entries to examine   [5] most wakes   [6] lease of the claim, seconds
+-- ARGV[7] schema version of this worker   [8] JSON: this worker's profiles with their limits
+-- ARGV[9] random number in [0, 1), spreads postponed checks   [10…] fingerprints of this worker's keys
+-- Answers { now, unknown fingerprint or '', polls as JSON, wakes, entries examined, profiles being probed }
 --   a poll: task id, remote id, path, profile, polls, errors, interval, submitted, started, deadline
 --   a wake: id, signature
 
@@ -10,13 +10,13 @@ local token, version = ARGV[3], tonumber(ARGV[7])
 local lapses = time_text(now + tonumber(ARGV[6]))
 local most_wakes = tonumber(ARGV[5])
 local limits = cjson.decode(ARGV[8])
-local affected_profiles = {} -- profiles whose lanes are looked at
+local affected_profiles = {} -- profiles whose wait queues are examined
 local known = {}
 for i = 10, #ARGV do known[ARGV[i]] = true end
 local polls, wakes, reopening, unknown = {}, {}, {}, ''
 local gates = {}
 
--- nil when a status check of this profile may go now, else when to look again.
+-- Return the time until which status checks of this profile are paused, or nil.
 local function polls_paused_until(profile)
   local gate = gates[profile]
   if not gate then
@@ -37,7 +37,7 @@ local function wake(id, signature)
   if signature then wakes[#wakes + 1] = { id, signature } end
 end
 
--- Again and again, ever more rarely, until a delivery answers it.
+-- A wake is repeated with doubling intervals until a delivery arrives.
 local function count_wake(id, key)
   local times = redis.call('HINCRBY', key, 'wakes', 1)
   if times > 1 then recovered('wake') end
@@ -52,7 +52,7 @@ end
 local function take_generating(id, record)
   local paused = polls_paused_until(record[4])
   if paused then
-    -- spread over ten seconds, so that what piled up does not return in one moment
+    -- spread over ten seconds, so that the backlog does not become due at once
     due(id, paused + 10 * ((tonumber(ARGV[9]) + #polls * 0.618 + tonumber(redis.sha1hex(id):sub(1, 4), 16) / 65536) % 1))
     return
   end
@@ -62,7 +62,7 @@ local function take_generating(id, record)
     record[10] or '', record[11], record[12], record[13] }
 end
 
--- Granted, its wake was lost or is still to come; or, in whatever way, it stands in no lane.
+-- It was granted a slot, and its wake was lost or not published yet; or it is in no wait queue.
 local function take_waiting(id, record)
   local fields = read(id, 'slot', 'path')
   if fields[1] then return wake_parked(id) end
@@ -72,7 +72,7 @@ end
 
 local function take_gate(name)
   local profile = string.sub(name, 6)
-  if not limits[profile] then return due(name, now + 5) end -- for a worker that knows it
+  if not limits[profile] then return due(name, now + 5) end -- left to a worker that has the profile
   affected_profiles[profile] = true
 end
 
@@ -87,7 +87,7 @@ local function wake_granted(profile)
   end
 end
 
--- On its way to its first worker, not overtaken, while others are being begun: it stands in a queue.
+-- A message that no later one has overtaken, while others begin, is in a queue with a backlog.
 local function is_queued(task, sent)
   local queue = redis.call('HMGET', P .. 'transfers', task, 'began:' .. task)
   return queue[1] and tonumber(sent) >= tonumber(queue[1]) and now < tonumber(queue[2]) + WAKE_RETRY_SECONDS
@@ -98,7 +98,7 @@ local function take_transfer(id)
   local fields = redis.call('HMGET', key, 'parked', 'run', 'task', 'sent', 'revoked')
   local state = read(string.sub(id, 10), 'state')[1]
   if fields[5] then wake(id, fields[1]) end
-  if not fields[1] or fields[5] or (state and state ~= 'tombstone') then -- once it arrived a generation has a record
+  if not fields[1] or fields[5] or (state and state ~= 'tombstone') then -- a generation has a record once its message arrived
     redis.call('DEL', key)
     return redis.call('ZREM', DUE, id)
   end
@@ -107,7 +107,7 @@ local function take_transfer(id)
     redis.call('HSET', key, 'sent', time_text(now))
     recovered('message')
   end
-  -- Its run may still be alive, and may end it as long as no other one has begun.
+  -- Its run may still be active: it may end the lease until another run begins.
   if fields[2] then
     redis.call('HSET', key, 'lapsed', fields[2])
     redis.call('HDEL', key, 'run')
@@ -120,12 +120,12 @@ end
 local function take(id)
   if string.sub(id, 1, 9) == 'transfer:' then return take_transfer(id) end
   if string.sub(id, 1, 5) == 'gate:' then return take_gate(id) end
-  -- At once what a status check needs too: a call more is a tenth of what it costs Redis.
+  -- Also reads the fields of a status check: another call would cost Redis a tenth more.
   local record = read(id, 'state', 'v', 'key', 'profile', 'cancel',
     'remote_id', 'path', 'polls', 'errors', 'interval', 'submitted', 'started', 'deadline')
   local state = record[1]
   if not state or state == 'delivered' or state == 'tombstone' then return redis.call('ZREM', DUE, id) end
-  -- Only what has to be sent needs the key; anybody may wake.
+  -- Only a request to the API needs the key; any worker may wake.
   local needs_key = state == 'generating' or state == 'waiting'
   local is_foreign = needs_key and not (known[record[3]] and (state ~= 'waiting' or limits[record[4]]))
   if tonumber(record[2] or 0) > version or is_foreign then return postpone(id, record[3]) end
@@ -147,10 +147,10 @@ for _, id in ipairs(ids) do
   if #wakes >= most_wakes then break end
   take(id)
 end
--- An older version drops from the due index what it does not know.
+-- An older version removes unknown entries from the due index.
 for profile in pairs(limits) do
   if not redis.call('ZSCORE', DUE, 'gate:' .. profile) and has_waiting(profile) then affected_profiles[profile] = true end
 end
 for profile in pairs(affected_profiles) do wake_granted(profile) end
--- The checks as one JSON text: redis-py takes 0.05 ms to read the ten parts of each one by one.
+-- The checks as one JSON text: redis-py takes 0.05 ms to read the ten fields of one check.
 return { time_text(now), unknown, #polls > 0 and cjson.encode(polls) or '[]', wakes, #ids, reopening }

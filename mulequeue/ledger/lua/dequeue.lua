@@ -1,15 +1,15 @@
--- Those who wait go, as far as there is room and in the order of the lanes.
+-- Grant waiting submissions as far as the limits allow, in the order of the wait queues.
 
-local MAX_SKIPPED = 500    -- entries of a lane that are no longer waiting, in one call
+local MAX_SKIPPED = 500    -- most entries per call that are no longer waiting
 
 local function group_of(path, limits) return limits.models[path] and path or '' end
 
--- Whether the first of a lane still stands there; if not, it has left it.
+-- Return whether the head of a queue still waits there; if not, remove it.
 local function is_first(id, fields, profile, group, batch, limits)
   local group_now = group_of(fields.path, limits)
   if fields.state ~= 'waiting' or fields.slot or fields.group ~= group then
     remove_from_queue(id, profile, group, batch)
-  elseif group_now ~= group then -- its model got, or lost, limits of its own
+  elseif group_now ~= group then -- its model got, or lost, own limits
     enqueue(id, profile, group_now)
   else
     return true
@@ -24,14 +24,14 @@ local function grant(id, fields, profile, group, batch, limits, counts_as)
   remove_from_queue(id, profile, group, batch)
 end
 
--- When there is room again for the first of a lane, or nil: now.
+-- Return the time until which the head of a queue is blocked by its model's limits, or nil.
 local function first_full_until(fields, group, limits, profile)
   return group ~= '' and model_blocked_until(profile, group, limits.models[group]) or nil
 end
 
--- Grants what may go, at most so many; answers their ids, reserved and out of their lanes.
--- known: fingerprints this worker holds keys for
--- postpone: what to do with one of another key; nil: leave it, and what is behind it, to a sweep
+-- Grant at most so many submissions; return their ids, reserved and out of their queues.
+-- known: fingerprints of this worker's keys
+-- postpone: called for a task of another key; nil: leave it, and those behind it, to a sweep
 local function dequeue(profile, limits, most, known, postpone)
   local granted, full, examined, again = {}, {}, 0, nil
   while true do

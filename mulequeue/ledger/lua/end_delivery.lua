@@ -1,7 +1,7 @@
--- Celery has dispatched what follows. ARGV[3] task id   [4] epoch   [5] seconds the record is kept
+-- Mark a record as delivered: Celery has dispatched what follows. ARGV[3] task id   [4] epoch   [5] seconds the record is kept
 local id = ARGV[3]
 
--- The counts of a batch outlive its last member, however long that takes.
+-- The counts of a batch expire only after its last member was delivered.
 local function has_under_way(batch)
   local counts = redis.call('HMGET', P .. 'batch:' .. batch, 'waiting', 'submitting', 'generating')
   return tonumber(counts[1] or 0) + tonumber(counts[2] or 0) + tonumber(counts[3] or 0) > 0

@@ -1,6 +1,6 @@
--- A submission whose input took long to read asks for its whole lease again: nothing has left yet.
+-- Restart the lease of a submission whose input took long to read: its create is not sent yet.
 -- ARGV[3] task id   [4] the run's token   [5] submit lease, seconds
--- Answers 1, or 0: the lease had ended and somebody settled it.
+-- Answers 1, or 0 if the lease had ended and the record was settled.
 
 local id, from = ARGV[3], now + tonumber(ARGV[5])
 local fields = read(id, 'state', 'run', 'grant', 'profile', 'path')

@@ -1,8 +1,8 @@
--- What download stored. ARGV[3] task id of the generation   [4] JSON list   [5] how many
+-- Record the files that download stored. ARGV[3] task id of the generation   [4] JSON list   [5] how many
 local id = ARGV[3]
 local key = P .. 'files:' .. id
 local fields = read(id, 'state', 'batch')
-if not fields[1] then return 0 end -- the record's time is over, and nothing would end this one's
+if not fields[1] then return 0 end -- the record has expired, and this key would never expire
 local batch = fields[2]
 local is_first = redis.call('EXISTS', key) == 0
 redis.call('SET', key, ARGV[4])

@@ -1,6 +1,6 @@
--- Submissions of a profile are paused, or go on, by hand.
+-- Pause or resume the submissions of a profile by hand.
 -- ARGV[3] hold | release   [4] profile
--- Answers { since when it has been paused, or '' when it is not; whether that is new; look }
+-- Answers { time it was paused, or ''; 1 if this call changed it; poll_by }
 
 local key = gate_key(ARGV[4])
 local paused_since = redis.call('HGET', key, 'held')
@@ -10,6 +10,6 @@ if ARGV[3] == 'hold' then
   return { paused_since or time_text(now), paused_since and 0 or 1, '' }
 end
 redis.call('HDEL', P .. 'pauses', 'held:' .. ARGV[4])
-redis.call('HDEL', key, 'held', 'probe', 'prober') -- a probe that was sent back finds out nothing
+redis.call('HDEL', key, 'held', 'probe', 'prober') -- a probe that was requeued proves nothing
 schedule_admission(ARGV[4], now)
 return { '', paused_since and 1 or 0, poll_by() }

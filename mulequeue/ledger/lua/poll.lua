@@ -1,12 +1,12 @@
--- One token says which poll message is the valid next one; one lease says that a sweep runs.
--- ARGV[3] what   [4] token   [5…] by what
--- Answers { token, due } of a message to publish, or { }
+-- Schedule the poll message, and lease the sweep that it starts. One token marks the valid message.
+-- ARGV[3] what   [4] token   [5…] depend on what
+-- Answers { token, due, countdown } of a message to publish, or { }
 
 local what, token = ARGV[3], ARGV[4]
-local GATE_GAP = 0.1      -- least seconds to a sweep that somebody waits for at a gate
-local FARTHEST = 60       -- no countdown above this: half of a visibility timeout of two minutes
+local GATE_GAP = 0.1      -- least seconds to a sweep that waiting submissions need
+local FARTHEST = 60       -- longest countdown: half of a visibility timeout of two minutes
 
--- The same call again (its first answer was lost on the way) gets the same answer.
+-- A repeated call (the first answer was lost) gets the same answer.
 local function is_published(by)
   return poll[1] == by and { by, poll[2], time_text(tonumber(poll[2]) - now) }
 end
@@ -22,12 +22,12 @@ local function first_due()
   return head[2] and tonumber(head[2])
 end
 
-if what == 'schedule' then     -- [5] when something is due that was just parked
+if what == 'schedule' then     -- [5] when something that was just parked is due
   if is_running then return {} end
   if is_published(token) then return is_published(token) end
   local at = tonumber(ARGV[5])
   if is_coming_by(at) then return {} end
-  -- what replaces a lost message must not come later than that one would have
+  -- a replacement of a lost message must not be later than that one was
   return publish(math.min(at, first_due() or at))
 elseif what == 'begin' then    -- [5] lease, seconds
   if poll[1] ~= token or is_running then return {} end
@@ -51,12 +51,12 @@ elseif what == 'end' then      -- [5] the next token   [6] least seconds to the 
   end
   token = ARGV[5]
   return publish(at)
-else                           -- watch: is something overdue that nobody will look at?
+else                           -- watch: is something overdue while no sweep runs?
   if is_published(token) then return is_published(token) end
   local at = first_due()
   if is_running or not at or at > now - OVERDUE then return {} end
   local missed = tonumber(poll[3] or 0)
-  -- a fleet without a free slot must not collect messages: 3 s, then doubling to 30 s
+  -- messages must not pile up in a fleet without a free slot: 3 s, then doubling to 30 s
   if poll[1] and tonumber(poll[2]) > now - math.min(30, OVERDUE * 2 ^ math.min(missed, 10)) then return {} end
   redis.call('HSET', POLL, 'missed', missed + 1)
   recovered('poll message')

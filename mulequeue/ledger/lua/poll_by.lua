@@ -1,6 +1,6 @@
--- Does somebody look at the ledger in time? A sweep that runs, or the poll message on its way.
--- P .. 'poll'   hash  token, due: the message on its way   missed: watchdog messages without a sweep
--- P .. 'sweep'  hash  token, until: the sweep that runs
+-- Find out whether a running sweep, or the published poll message, covers a due time.
+-- P .. 'poll'   hash  token, due: of the published message   missed: watchdog messages without a sweep
+-- P .. 'sweep'  hash  token, until: of the running sweep
 
 local POLL, SWEEP = P .. 'poll', P .. 'sweep'
 local OVERDUE = 3         -- seconds before a message counts as lost
@@ -14,7 +14,7 @@ local function is_coming_by(at)
   return coming <= at + 0.1 and coming > now - OVERDUE
 end
 
--- What Python needs to have something looked at then; '': it is seen to.
+-- Return the time by which a poll message is needed for something due then, or ''.
 local function poll_needed_by(at)
   if is_running or is_coming_by(at) then return '' end
   return time_text(at)

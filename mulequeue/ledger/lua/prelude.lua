@@ -1,19 +1,19 @@
--- Stands before every other script.
--- KEYS[1]   zset    P .. 'due': id scored by when the ledger wants something done with it
+-- The part that precedes every script.
+-- KEYS[1]   zset    P .. 'due': id scored by its due time
 -- ARGV[1]   P, the prefix of every key of this fleet
 -- ARGV[2]   the time in unix seconds, or '' for Redis' own clock
 --
 -- P .. 'record:<task id>'    hash    one generation; state, epoch, profile, …
 -- P .. 'parked:<task id>'    string  the signature that wakes its task
--- P .. 'outcome:<task id>'   string  JSON: what the API answered at the end
+-- P .. 'outcome:<task id>'   string  JSON: the API's final answer
 -- P .. 'files:<task id>'     string  JSON: what download stored
 -- P .. 'remote:<remote id>'  string  remote id -> task id
--- P .. 'batch:<batch id>'    hash    size, and how many members are in which bucket
+-- P .. 'batch:<batch id>'    hash    size, and the number of members per bucket
 -- P .. 'counts'              hash    the same over the whole fleet
--- P .. 'metrics'             hash    what the exporter shows: name, labels, separated by tabs
--- P .. 'lives:<path>'        list    how long its latest generations lived: settle.lua
--- P .. 'gate:<profile>'      hash    may submissions leave? held, until, level, probe, prober, ramp, used, slots, turn
--- P .. 'pollgate:<profile>'  hash    may status checks leave? until, level, probe
+-- P .. 'metrics'             hash    counters of the exporter: name and labels, separated by tabs
+-- P .. 'lives:<path>'        list    durations of the model's latest generations: settle.lua
+-- P .. 'gate:<profile>'      hash    pause, probe and ramp of submissions: held, until, level, probe, prober, ramp, used, slots, turn
+-- P .. 'pollgate:<profile>'  hash    pause and probe of status checks: until, level, probe
 
 local P = ARGV[1]
 local DUE = KEYS[1]
@@ -23,7 +23,7 @@ if not now then
   now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 end
 
-local WAKE_RETRY_SECONDS = 30      -- seconds until a wake that nobody answered is repeated, doubling
+local WAKE_RETRY_SECONDS = 30      -- seconds until an unanswered wake is repeated, doubling
 local WAKE_CEILING = 3600
 local DELIVER_LEASE = 30   -- seconds a second delivery may take before it is woken again
 local MAX_DELIVERIES = 5
@@ -40,7 +40,7 @@ local function is_under_way(state)
   return state == 'waiting' or state == 'submitting' or state == 'generating'
 end
 
--- What a record counts as: its state while it is under way, then what it came to.
+-- Return the bucket that counts a record: its state until it is settled, then its outcome.
 local function bucket(state, status)
   if is_under_way(state) then return state end
   return status
@@ -62,14 +62,14 @@ local function metric(amount, ...)
   redis.call('HINCRBY', METRICS, table.concat({ ... }, '\t'), amount)
 end
 
--- Records that an older version parked were never counted: less than nothing is nothing.
+-- Records that an older version parked were never counted, so the count may fall below 0.
 local function count_state(path, old, new)
   local name = 'in_flight\t' .. (path or '') .. '\t'
   if old and redis.call('HINCRBY', METRICS, name .. old, -1) <= 0 then redis.call('HDEL', METRICS, name .. old) end
   if new ~= 'delivered' then redis.call('HINCRBY', METRICS, name .. new, 1) end
 end
 
--- One observation of a histogram, in the first bucket that holds it.
+-- Count one observation of a histogram, in the first bucket that contains it.
 local GENERATION_SECONDS = { 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600 }
 local function observe_generation(path, seconds)
   local le = '+Inf'
@@ -80,5 +80,5 @@ local function observe_generation(path, seconds)
   redis.call('HINCRBYFLOAT', METRICS, 'generation_seconds_sum\t' .. path, string.format('%.3f', seconds))
 end
 
--- Something was left lying by who should have done it, and is taken up again.
+-- Count work that a process left unfinished and that is resumed.
 local function recovered(what) metric(1, 'recoveries', what) end

@@ -1,21 +1,21 @@
--- Rates as the API sees them: no stretch of a second or a minute ever holds one create too many.
--- A submission has a place from its reservation until one window after its answer was seen, or, if
--- none was, one window after its lease ended: its create arrived somewhere in between.
+-- Rates as the API sees them: no interval of a second or a minute contains one create too many.
+-- A submission holds a place from its reservation until one window after its answer, or, without an
+-- answer, one window after its lease ended: its create arrived at some time in between.
 -- P .. 'rate:<profile>:<seconds>'         zset  submission's number by when its place is free; '+inf':
---                                               nobody knows yet, because it has not left
+--                                               not known yet, because it is not sent
 -- P .. 'rate:<profile>:<seconds>:<path>'  zset  the same of one model
 -- The record's `grant` is the number of its submission.
 
 local WINDOWS = { 1, 60 }
-local SLEWED = 1.001                 -- a clock that is being corrected may run faster than the API's
-local PLACES_KEPT = 7 * 24 * 3600    -- only what nobody submits to any more lives that long
+local SLEWED = 1.001                 -- a clock that is being adjusted may run faster than the API's
+local PLACES_KEPT = 7 * 24 * 3600    -- reached only by a model without new submissions
 
 local function rate_key(profile, seconds, path)
   local key = P .. 'rate:' .. profile .. ':' .. seconds
   return path and key .. ':' .. path or key
 end
 
--- When one more fits into the windows of a scope, or nil: now. `path`: nil for the whole profile.
+-- Return the time until which the windows of a scope are full, or nil. `path`: nil for the profile.
 local function rates_full_until(profile, path, rates)
   local full
   for seconds, most in pairs(rates or {}) do
@@ -45,7 +45,7 @@ local function each_window(profile, path, act)
   end
 end
 
--- Its places are free one window after `from`. Answers the first moment one is, or nil: it had none.
+-- Free its places one window after `from`. Return the first such time, or nil if it had none.
 local function expire_in_windows_after(grant, profile, path, from)
   local first
   each_window(profile, path, function(key, seconds)
@@ -57,14 +57,14 @@ local function expire_in_windows_after(grant, profile, path, from)
   return first
 end
 
--- Nobody holds a slot: what is reserved all the same was left behind by a version that knew no places.
+-- With no slot taken, any reservation is a remainder of a version without places.
 local function drop_reserved(profile, path)
   for _, seconds in ipairs(WINDOWS) do
     redis.call('ZREMRANGEBYSCORE', rate_key(profile, seconds, path), '+inf', '+inf')
   end
 end
 
--- It never left.
+-- Its create was never sent.
 local function remove_from_windows(grant, profile, path)
   each_window(profile, path, function(key) redis.call('ZREM', key, grant) end)
 end

@@ -1,11 +1,10 @@
--- The API answered a create with an id. This never fails for a reason of state: a paid id is kept.
+-- Record the id that the API returned for a create. No state rejects it, because the id is paid.
 -- ARGV[3] task id   [4] epoch   [5] remote id   [6] signature without the input
 -- ARGV[7] seconds to the first status check   [8] seconds the generation may stay active
--- ARGV[9] token that holds the record at once (the answer is already terminal), or ''
--- ARGV[10] profile   [11] seconds until somebody has to look   [12…] the other fields of a record that
--- is no longer there
--- Answers { what, signature to publish, its look, look, 1 if a webhook has told its end already }, what:
--- generating | known | cancelled | attached (something was delivered: flagged for resume)
+-- ARGV[9] claim token (the answer is already terminal), or ''   [10] profile
+-- ARGV[11] seconds until a sweep is needed   [12…] the other fields of a record that no longer exists
+-- Answers { what, signature to publish, its poll_by, poll_by, 1 if a webhook has reported its end }, what:
+-- generating | known | cancelled | attached (an outcome was delivered: the id is kept for resume)
 
 local id, epoch, remote_id, token = ARGV[3], ARGV[4], ARGV[5], ARGV[9]
 local fields = read(id, 'state', 'epoch', 'status', 'cancel', 'profile', 'remote_id', 'late_remote_id')
@@ -26,10 +25,10 @@ if not state or state == 'tombstone' then
   write(id, unpack(fields))
   redis.call('PERSIST', record_key(id))
 elseif fields[6] == remote_id then
-  return recorded('known') -- the first answer to this call was lost on the way
+  return recorded('known') -- the first answer to this call was lost
 elseif fields[2] ~= epoch or fields[6] or not (state == 'waiting' or state == 'submitting'
     or (state == 'settled' and (status == 'submit_unknown' or status == 'cancelled'))) then
-  if fields[7] and fields[7] ~= remote_id then -- only a record that Redis lost once comes here
+  if fields[7] and fields[7] ~= remote_id then -- only after Redis lost the record once
     write(id, 'more_remote_ids', (redis.call('HGET', record_key(id), 'more_remote_ids') or '') .. fields[7] .. ' ')
   end
   write(id, 'late_remote_id', remote_id)

@@ -1,4 +1,4 @@
--- Checks that are still under way keep their claims.
+-- Renew the claims of checks that are still in progress.
 -- ARGV[3] claim token   [4] lease, seconds   [5…] ids
 
 for i = 5, #ARGV do

@@ -1,7 +1,8 @@
--- A create was not made (never sent, or refused as too many): back to waiting, submissions pause.
+-- Move a record whose create was not made (never sent, or refused as too many) back to waiting, and pause
+-- the profile's submissions.
 -- ARGV[3] task id   [4] the run's token   [5] seconds the API asked for, or ''
--- ARGV[6] first pause   [7] longest pause   [8] model's path when it has limits of its own, or ''
--- Answers { waiting, when to look } or { cancelled, signature, look } or { } when the record moved on.
+-- ARGV[6] first pause   [7] longest pause   [8] model's path if the model has own limits, or ''
+-- Answers { waiting, poll_by }, { cancelled, signature, poll_by }, or { } if the record has changed.
 
 local id = ARGV[3]
 local fields = read(id, 'state', 'run', 'cancel', 'profile')

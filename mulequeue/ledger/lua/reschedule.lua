@@ -1,10 +1,10 @@
--- Status checks that settled nothing: when to look again. A claim that lapsed changes nothing.
+-- Release records whose status check settled nothing. A lapsed claim changes nothing.
 -- ARGV[3] claim token   [4] JSON: a list of [id, due time, checks to add, errors in a row]
--- `seen` of a record: how old it was when a check found it still active, so that its end tells its life.
--- Answers how many were written.
+-- `seen` of a record: its age when a check last found it active, the lower bound of its duration.
+-- Answers the number of records written.
 
 local token, written = ARGV[3], 0
-local call = redis.call -- this runs at every check: what it saves pays for `seen`
+local call = redis.call -- this runs at every check: the saving pays for `seen`
 for _, row in ipairs(cjson.decode(ARGV[4])) do
   local id, errors = row[1], row[4]
   local key = record_key(id)

@@ -1,29 +1,29 @@
--- What a generation came to, written once.
--- ARGV[3] task id   [4] status   [5] JSON of what the API answered, or ''
--- ARGV[6] who may: 'claim' (a status check), 'run' (the submitter), 'any' (a verified webhook)
+-- Write the outcome of a generation, once.
+-- ARGV[3] task id   [4] status   [5] JSON of the API's answer, or ''
+-- ARGV[6] caller: 'claim' (a status check), 'run' (the submitter), 'any' (a verified webhook)
 -- ARGV[7] the token of a claim or run   [8] checks to add
 -- ARGV[9] seconds it took by the API's own times, or ''
--- P .. 'lives:<path>'  list  the latest lives, newest first: seconds no less, no more,
---                       how many such, when (unix seconds), the mean then
--- Answers { signature to publish, look } or { } when somebody else settled it or the claim lapsed.
+-- P .. 'lives:<path>'  list  the latest durations, newest first: least seconds, most seconds,
+--                       number of generations, time (unix seconds), mean duration at that time
+-- Answers { signature to publish, poll_by }, or { } if it was settled before or the claim lapsed.
 
 local id, who, token = ARGV[3], ARGV[6], ARGV[7]
 local MAX_DURATIONS = 100
 local APART = 1 / 25 -- of a mean duration: the list covers four of them or more
-local NO_NEWS = 0.2  -- seconds; told to have ended just now: an API that writes down when it was asked
+local NO_NEWS = 0.2  -- seconds; an end this close to now: an API that reports the time of the request
 
--- How long one lived: as the API tells it, where that fits what was seen; else a webhook comes at
--- once, and a check some time after the end.
+-- Return the bounds of a duration: by the API's times if those fit the checks; else a webhook arrives
+-- at the end, and a check some time after it.
 local function duration(started, seen, interval)
   local low, high, told = tonumber(seen or 0), now - tonumber(started), tonumber(ARGV[9])
   if told and low - 2 <= told and told <= high - NO_NEWS then return told, told end
   if who == 'any' then return high, high end
-  if not interval then return low, high end -- one that somebody chose may be too long to tell anything
+  if not interval then return low, high end -- an interval that the caller chose may be too long for useful bounds
 end
 
--- What ends at nearly the same time is one entry with a weight: the latest lives of a large
--- batch would be its longest, and the first checks of the next one far too late. How near is told by
--- the mean life, not by this one or the last: either would favour the short or the long.
+-- Generations that end at nearly the same time share one entry with a weight. Else the latest entries
+-- of a large batch would be its longest durations, and the first checks of the next batch too late.
+-- The mean duration decides what is near: a single one would favour short or long durations.
 local function record_duration(path, low, high)
   if not low then return end
   local durations, mean = P .. 'lives:' .. path, high
@@ -46,7 +46,7 @@ if who == 'run' and not (fields[1] == 'submitting' and fields[3] == token) then 
 if who == 'any' and fields[1] ~= 'generating' then return {} end
 if ARGV[8] ~= '0' then redis.call('HINCRBY', record_key(id), 'polls', ARGV[8]) end
 if who == 'run' then
-  if status ~= 'submit_unknown' then -- the API refused it: nothing is paid
+  if status ~= 'submit_unknown' then -- the API rejected it: nothing is paid
     begin_ramp(fields[5])
     release_grant(id)
     refund_day_budget(id)
@@ -54,7 +54,7 @@ if who == 'run' then
   if fields[4] then status = 'cancelled' end
 end
 local was_seen = who == 'any' or ARGV[8] ~= '0'
-local was_seen_to_begin = fields[6] and fields[8] and fields[7] ~= fields[8] -- else it was adopted
+local was_seen_to_begin = fields[6] and fields[8] and fields[7] ~= fields[8] -- false: another program created it
 if status == 'succeeded' and was_seen and was_seen_to_begin then
   record_duration(fields[6], duration(fields[8], fields[9], fields[10]))
 end

@@ -1,10 +1,10 @@
--- The lease of one download or notification: from before its message leaves until it has ended.
+-- The lease of one download or notification: from before its message is published until its end.
 -- P .. 'transfer:<task id>'  hash    parked (signature), run, lapsed (run), attempts, first, wakes, revoked;
---                                    while its first message is on its way also task, sent
--- P .. 'transfers'           hash    <task>: when that one was sent which is the latest of those begun
---                                    began:<task>: when one of them began last
--- P .. 'done:<task id>'      string  JSON of what it came to; a repeated message is ignored
--- ARGV[3] what   [4] task id   [5] the run's token   [6…] by what
+--                                    until its first message arrives also task, sent
+-- P .. 'transfers'           hash    <task>: latest sending time of those that have begun
+--                                    began:<task>: time the last one began
+-- P .. 'done:<task id>'      string  JSON of the result; a repeated message is ignored
+-- ARGV[3] what   [4] task id   [5] the run's token   [6…] depend on what
 
 local what, id, token = ARGV[3], ARGV[4], ARGV[5]
 local name = 'transfer:' .. id
@@ -16,7 +16,7 @@ local function forget()
   redis.call('DEL', key)
 end
 
--- What was sent before this one and has not begun was overtaken.
+-- Messages that were sent before this one and have not begun were overtaken.
 local function note_progress(sent, task)
   local latest = redis.call('HGET', P .. 'transfers', task)
   if not latest or tonumber(latest) < tonumber(sent) then redis.call('HSET', P .. 'transfers', task, sent) end
@@ -31,7 +31,7 @@ if what == 'expect' then       -- [6] signature   [7] seconds until it is overdu
 elseif what == 'forget' then
   forget()
   return { 'forgotten' }
-elseif what == 'revoke' then   -- one last wake, and no other: a worker writes REVOKED down
+elseif what == 'revoke' then   -- one last wake, so that a worker stores REVOKED
   if not fields[7] then return { 'unknown' } end
   redis.call('HSET', key, 'revoked', 1)
   if not fields[1] then due(name, now) end
@@ -60,7 +60,7 @@ elseif what == 'again' then    -- [6] seconds to the next attempt
   redis.call('HDEL', key, 'run', 'lapsed')
   due(name, now + tonumber(ARGV[6]))
   return { 'again', time_text(now + tonumber(ARGV[6])) }
-else                           -- end: [6] JSON of what it came to   [7] seconds it is kept
+else                           -- end: [6] JSON of the result   [7] seconds it is kept
   forget()
   redis.call('SET', P .. 'done:' .. id, ARGV[6], 'EX', ARGV[7])
   return { 'ended' }

@@ -1,4 +1,4 @@
--- How a record changes its state, and what it gives up by that: slot, places, lane, the day's budget.
+-- Change the state of a record, and release what the old state held: slot, places, queue, day's budget.
 -- P .. 'day:<profile>:<day>'  hash  submissions of that UTC day (days since 1970): total, and by path
 
 local function count(key, name, by)
@@ -14,7 +14,7 @@ end
 
 local function day_key(profile, day) return P .. 'day:' .. profile .. ':' .. day end
 
--- Nothing came of it that could be paid: the day has one more.
+-- Its create was not paid: give its share of the day's budget back.
 local function refund_day_budget(id)
   local fields = read(id, 'day', 'profile', 'path')
   if not fields[1] then return end
@@ -25,7 +25,7 @@ local function refund_day_budget(id)
   if fields[3] then redis.call('HINCRBY', key, fields[3], -1) end
 end
 
--- The API's answer was seen: the create had arrived by now.
+-- The API has answered, so the create has arrived by now.
 local function release_grant(id)
   local fields = read(id, 'grant', 'profile', 'path')
   if not fields[1] then return end
@@ -40,7 +40,7 @@ local function free_slot(id, profile, path)
   schedule_admission(profile, now)
 end
 
--- A probe that never leaves finds nothing out: the next one is asked instead.
+-- A probe that is not sent proves nothing: another one may be sent.
 local function release_probe(id, profile)
   local gate = P .. 'gate:' .. profile
   if redis.call('HGET', gate, 'prober') ~= id then return end
@@ -48,7 +48,7 @@ local function release_probe(id, profile)
   schedule_admission(profile, now)
 end
 
--- It waits no longer: it leaves its lane, and unless it submits now what it was granted is free.
+-- It stops waiting: remove it from its queue, and release its reservation unless it submits now.
 local function leave_wait_queue(id, fields, new_state)
   local batch, profile, group, grant, path = fields[3] or '', fields[4], fields[6], fields[7], fields[8]
   if group then remove_from_queue(id, profile, group, batch) end
@@ -62,7 +62,7 @@ local function leave_wait_queue(id, fields, new_state)
   if new_state ~= 'waiting' then refund_day_budget(id) end
 end
 
--- The one place where a state changes, so that counts and slots always agree with the records.
+-- Every change of a state goes through here, so that counts and slots agree with the records.
 local function set_state(id, new_state, new_status)
   local old = read(id, 'state', 'status', 'batch', 'profile', 'slot', 'group', 'grant', 'path')
   local old_state, old_bucket = old[1], nil
@@ -79,7 +79,7 @@ local function set_state(id, new_state, new_status)
   if old_state == 'waiting' then leave_wait_queue(id, old, new_state) end
 end
 
--- Outcome first, wake second: what comes back is the signature to publish.
+-- Store the outcome, and return the signature to publish.
 local function settle(id, status, outcome)
   local fields = read(id, 'path', 'started')
   metric(1, 'outcomes', fields[1] or '', status)

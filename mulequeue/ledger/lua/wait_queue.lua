@@ -1,16 +1,16 @@
--- Who waits stands in a lane: one a batch, and one before them all for those of no batch. Inside a
--- lane the first that came is the first that goes; between batches they go in turn. A model with
--- limits of its own has lanes of its own (a group), so that it holds up nobody else.
--- P .. 'groups:<profile>'                zset  groups in which somebody waits: '' or a model's path
--- P .. 'ring:<profile>:<group>'          zset  batches of a group by the turn they last had
--- P .. 'lane:<profile>:<group>:<batch>'  zset  task ids by when they came
--- due index, 'gate:<profile>'            when there may be room for the next one; as long as some wait
--- The record's `group` says in which group it stands; without it, it stands in no lane.
+-- Waiting submissions are in queues: one per batch, and a first one for those without a batch. A queue is
+-- first in, first out; the queues of batches take turns. A model with own limits has separate queues (a
+-- group), so that it does not block others.
+-- P .. 'groups:<profile>'                zset  groups that are not empty: '' or a model's path
+-- P .. 'ring:<profile>:<group>'          zset  batches of a group by their last turn
+-- P .. 'lane:<profile>:<group>:<batch>'  zset  task ids by time of arrival
+-- due index, 'gate:<profile>'            time the next one may be sent; as long as some wait
+-- The record's `group` names its group; a record without it is in no queue.
 
-local RECHECK_SECONDS = 30       -- seconds to the next look when nobody can say when there is room
-local FIRST = -1e12         -- added to the turns of the lane that goes before all batches
+local RECHECK_SECONDS = 30       -- seconds to the next attempt if the time of a free slot is not known
+local FIRST = -1e12         -- added to the turns of the queue that precedes all batches
 
-local admission_at = nil         -- when the next one may go, if this script made room
+local admission_at = nil         -- when the next one may be sent, if this script released something
 
 local function groups_key(profile) return P .. 'groups:' .. profile end
 local function rotation_key(profile, group) return P .. 'ring:' .. profile .. ':' .. group end
@@ -20,7 +20,7 @@ end
 
 local function has_waiting(profile) return redis.call('EXISTS', groups_key(profile)) == 1 end
 
--- There is room from `at` on: look then, if somebody waits.
+-- The next one may be sent from `at` on: make the profile due then, if some wait.
 local function schedule_admission(profile, at)
   if not has_waiting(profile) then return end
   local coming = tonumber(redis.call('ZSCORE', DUE, 'gate:' .. profile) or math.huge)
@@ -44,7 +44,7 @@ local function remove_from_queue(id, profile, group, batch)
   if redis.call('EXISTS', lane) == 0 then delete_queue_if_empty(profile, group, batch) end
 end
 
--- Behind those of its batch that came before it; a new batch goes behind those that had no turn yet.
+-- Append it to the queue of its batch; a new batch follows those that had no turn yet.
 local function enqueue(id, profile, group)
   local fields = read(id, 'batch', 'created', 'group')
   local batch = fields[1] or ''
@@ -54,11 +54,11 @@ local function enqueue(id, profile, group)
   local turn = tonumber(redis.call('HGET', P .. 'gate:' .. profile, 'turn') or 0)
   redis.call('ZADD', rotation_key(profile, group), 'NX', rotation_score(batch, turn), batch)
   redis.call('ZADD', groups_key(profile), 0, group)
-  -- Its lane is what wakes it. Should that be lost, it is found in the due index some time.
+  -- Its queue wakes it. If that entry is lost, the due index finds it later.
   due(id, now + 1800 + 3600 * tonumber(redis.sha1hex(id):sub(1, 4), 16) / 65536)
 end
 
--- The lane whose turn is longest ago: group, batch, or nil. Groups in `full` are left out.
+-- Return group and batch of the queue with the oldest turn, or nil. Groups in `full` are skipped.
 local function next_queue(profile, full)
   local first, group, batch
   for _, name in ipairs(redis.call('ZRANGE', groups_key(profile), 0, -1)) do

@@ -1,7 +1,7 @@
--- A verified webhook arrived: is it the first of its event, and whose generation does it tell of?
+-- Record a verified webhook, and find the generation that it reports.
 -- P .. 'event:<event id>'   string  seen; the API sends an event again under the same id
--- P .. 'early:<remote id>'  string  JSON of an end that was told before the id was recorded
--- P .. 'webhooks'           hash    how many came: known, early, other, repeated
+-- P .. 'early:<remote id>'  string  JSON of an end that was reported before the id was recorded
+-- P .. 'webhooks'           hash    number of events: known, early, other, repeated
 -- ARGV[3] event id   [4] remote id, or '' of an event that ends no generation
 -- ARGV[5] JSON of the end   [6] seconds an event id is remembered   [7] seconds an early end is kept
 -- Answers { repeated | other | early } or { known, task id }
