@@ -43,7 +43,7 @@ class RedisAvailability:
             self._since = time.monotonic()
         logger.warning(
             "the ledger's Redis does not answer: %s Start it, or correct mulequeue_redis_url (%s). "
-            "Nothing is lost: until then nothing is submitted or checked, then all goes on by itself",
+            "Nothing is lost: submissions and status checks resume when it answers",
             _sentence(exc),
             self._url,
         )

@@ -73,7 +73,7 @@ def _behind_sentinels(url: str, options: dict[str, Any]) -> Redis:
     one = f"{scheme}://{user}{at}host/{database or 0}?{parts.query}"
     found = dict(parse_url(_as_redis_py_reads_it(one)))
     del found["host"]
-    # The sentinels are asked over TLS too, but have a password of their own, if any.
+    # The sentinels are asked over TLS too, but with their own password, if they have one.
     own = {key: found.pop(f"sentinel_{key}", None) for key in ("username", "password")}
     tls = {key: value for key, value in found.items() if key.startswith("ssl_")}
     if found.pop("connection_class", None) is not None:

@@ -14,14 +14,14 @@ SCHEMA_VERSION = 1
 
 _TEXTS = {
     "submit_unknown": (
-        "The create request was sent and its answer lost",
-        "It may exist and may be paid; it is never sent again by itself. If its id is known from "
-        "elsewhere, take it up with adopt; else start a new one.",
+        "The create request was sent and its answer was lost",
+        "The generation may exist and may be paid; it is never sent again automatically. If you know its "
+        "id from another source, continue it with adopt; else start a new one.",
     ),
     "cancelled": ("Cancelled", None),
     "timed_out": (
         "Still active when max_wait had passed",
-        "It may still finish: take it up again with resume.",
+        "It may still finish: continue it with resume.",
     ),
     "failed": ("It failed", None),
 }
@@ -149,8 +149,8 @@ def _error_of(record: Record) -> ErrorInfo | None:
     if record.poisoned:
         return ErrorInfo(
             type="DeliveryFailed",
-            title=f"Handing it on failed {record.deliveries} times",
-            detail="What follows in the chain or chord could not be started; the assets are in the outcome.",
+            title=f"Delivering it failed {record.deliveries} times",
+            detail="The next task of the chain or chord could not be started; the assets are in the outcome.",
         )
     if given:
         return ErrorInfo(**given)
@@ -158,9 +158,7 @@ def _error_of(record: Record) -> ErrorInfo | None:
         return None
     title, detail = _TEXTS[record.status or "failed"]
     if record.status == "cancelled" and record.remote_id:
-        detail = (
-            "It was already accepted by the API and is probably paid; resume takes it up again."
-        )
+        detail = "The API had accepted it, so it is probably paid; resume continues it."
     elif record.status == "cancelled" and record.submitted:
         detail = "Its create request may have reached the API."
     kind = {

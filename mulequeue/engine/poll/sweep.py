@@ -159,7 +159,7 @@ class Poller:
             self._ctx.redis_availability.mark_down(exc)
         except Exception:
             # Records that were claimed and not written back are due again when the claim lapses.
-            logger.exception("a status check broke off")
+            logger.exception("a status check failed unexpectedly")
         finally:
             if queue not in self._left:
                 self._free += 1

@@ -111,8 +111,8 @@ async def _settle(
 def _unknown_error(answer: client.Unknown) -> dict[str, Any]:
     error: dict[str, Any] = {
         "type": "SubmitUnknown",
-        "title": "The create request was sent and its answer tells nothing",
-        "detail": f"{answer.reason}. It may exist and may be paid; it is never sent again by itself.",
+        "title": "The create request was sent and its answer is not conclusive",
+        "detail": f"{answer.reason}. The generation may exist and may be paid; it is never sent again automatically.",
     }
     if answer.status_code is not None:
         error["status_code"] = answer.status_code
@@ -135,7 +135,7 @@ async def _record_accepted(
     logger.info("generation submitted: %s", remote_id, extra=extra)
     if recorded.result is RecordIdResult.ATTACHED:
         logger.critical(
-            "an id arrived after its task had ended; take it up with resume", extra=extra
+            "an id arrived after its task had ended; continue it with resume", extra=extra
         )
         return recorded.effects
     settled = Effects()

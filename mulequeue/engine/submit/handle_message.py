@@ -79,7 +79,7 @@ def handle_message(
         ctx.redis_availability.mark_down(exc)
     except Exception:
         # When the lease of the intent ends it is settled as submit_unknown; nothing is sent again.
-        logger.exception("a submission broke off", extra={"task_id": intent.task_id})
+        logger.exception("a submission failed unexpectedly", extra={"task_id": intent.task_id})
     raise Parked(plan.model.name)
 
 
@@ -171,10 +171,10 @@ def _ignore(verdict: Verdict, intent: Intent) -> NoReturn:
     extra = {"task_id": intent.task_id, "state": verdict.state}
     if verdict.action is Action.DUPLICATE and not verdict.is_same_input:
         logger.warning(
-            "a task id was enqueued again with another input; the first one stands", extra=extra
+            "a task id was enqueued again with another input; the first input is kept", extra=extra
         )
     elif verdict.action is Action.ABANDONED:
-        logger.critical("an outcome could not be handed on; its record is kept", extra=extra)
+        logger.critical("an outcome could not be delivered; its record is kept", extra=extra)
     elif verdict.action not in (Action.PARKED, Action.WAKE):
         logger.info("nothing to do for this message: %s", verdict.action, extra=extra)
     raise Ignore(verdict.action.value)

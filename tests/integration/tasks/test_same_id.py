@@ -58,6 +58,6 @@ def test_same_id_with_another_input_warns(shared: Fleet) -> None:
 
     one(shared, "the second").apply_async(task_id=task_id)
 
-    log.wait_for("a task id was enqueued again with another input; the first one stands")
+    log.wait_for("a task id was enqueued again with another input; the first input is kept")
     sent = [create["body"]["prompt"] for create in shared.emulator.creates()]
     assert ["the first"] == sent
