@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
 from importlib.util import find_spec
 from threading import Event
-from typing import Any
 
 import click
 
@@ -27,12 +25,13 @@ def exporter_command(ctx: click.Context, host: str, port: int) -> None:
         raise click.ClickException(
             'The exporter needs prometheus_client: pip install "mulequeue[metrics]"'
         )
+    from mulequeue.ops.health.workers import required_queues
     from mulequeue.ops.metrics_server import queue_depths, start
 
     app = app_of(ctx)
     settings = settings_of(app)
     ledger = ledger_to_read(settings)
-    queues = dict.fromkeys([*_queues_of(app), settings.poll_queue, settings.wake_queue])
+    queues = required_queues(app, settings).values()
     try:
         bound, stop = start(ledger, host, port, queue_depths(app, queues))
     except OSError as exc:
@@ -43,11 +42,3 @@ def exporter_command(ctx: click.Context, host: str, port: int) -> None:
     click.echo(f"mulequeue exporter on http://{host}:{bound}/metrics")
     done.wait()
     stop()
-
-
-def _queues_of(app: Any) -> Iterator[str]:
-    """Return the queues to which the project's routes send users' tasks."""
-    for task in ("generate", "download", "notify"):
-        queue = app.amqp.router.route({}, f"mulequeue.{task}").get("queue")
-        if queue is not None:
-            yield getattr(queue, "name", queue)

@@ -9,7 +9,7 @@ from typing import Any
 
 from mulequeue.cli.preflight import name_of, settings_of
 from mulequeue.ledger import Ledger
-from mulequeue.ops.health.workers import queue_of
+from mulequeue.ops.health.workers import consumed_queues, unconsumed_queues
 
 REPLY_SECONDS = 1.5
 IDLE_SECONDS = 3.0
@@ -46,10 +46,10 @@ class WorkerHint:
 
     def _ask(self, app: Any) -> None:
         try:
-            replies = app.control.inspect(timeout=REPLY_SECONDS).active_queues() or {}
+            workers = consumed_queues(app, REPLY_SECONDS)
         except Exception:
             return  # the broker is away, which is reported elsewhere
-        consumed = {queue["name"] for queues in replies.values() for queue in queues}
+        consumed = {name for queues in workers.values() for name in queues}
         self._message = missing_workers(app, consumed, self._name)
 
 
@@ -59,7 +59,6 @@ def missing_workers(app: Any, consumed: set[str], name: str) -> str | None:
     :param consumed: names of the queues that workers consume.
     :param name: the task or batch that waits for a worker.
     """
-    settings = settings_of(app)
     command = f"celery -A {name_of(app)} worker"
     if not consumed:
         # Cancelled first, or it would be paid as well as the local run.
@@ -67,13 +66,7 @@ def missing_workers(app: Any, consumed: set[str], name: str) -> str | None:
             f"No worker answers. Start one in another terminal: {command}\n"
             f"Or run it without workers: mulequeue cancel {name}, then add --local."
         )
-    task_queues = [
-        queue_of(app, f"mulequeue.{task}") for task in ("generate", "download", "notify")
-    ]
-    needed = dict.fromkeys(
-        [task_queues[0], settings.poll_queue, settings.wake_queue, *task_queues[1:]]
-    )
-    missing = [queue for queue in needed if queue and queue not in consumed]
+    missing = unconsumed_queues(app, settings_of(app), consumed)
     if not missing:
         return None
     return (

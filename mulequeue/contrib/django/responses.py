@@ -1,7 +1,9 @@
-"""Responses for stored files, with range requests for videos, and for event streams::
+"""Responses for stored files and event streams.
 
-record = worker_context().ledger.queries.record(task_id)
-return file_response(request, record.files[0], worker_context().settings)
+A stored file, with range requests for videos::
+
+    record = worker_context().ledger.queries.record(task_id)
+    return file_response(request, record.files[0], worker_context().settings)
 """
 
 from __future__ import annotations

@@ -84,12 +84,12 @@ def consumed_queues(app: Any, timeout_seconds: float) -> dict[str, set[str]]:
 def required_queues(app: Any, settings: Settings) -> dict[str, str]:
     """Return the queues that some worker must consume, each under the id of its finding."""
     required = {
-        "task-queue": queue_of(app, "mulequeue.generate"),
+        "task-queue": _queue_of(app, "mulequeue.generate"),
         "poll-queue": settings.poll_queue,
         "wake-queue": settings.wake_queue,
     }
     for task in ("download", "notify"):
-        if (queue := queue_of(app, f"mulequeue.{task}")) not in required.values():
+        if (queue := _queue_of(app, f"mulequeue.{task}")) not in required.values():
             required[f"{task}-queue"] = queue
     return required
 
@@ -99,10 +99,11 @@ def unconsumed_queues(app: Any, settings: Settings, consumed: Collection[str]) -
 
     :param consumed: the queues of all workers.
     """
-    return [name for name in required_queues(app, settings).values() if name not in consumed]
+    required = dict.fromkeys(required_queues(app, settings).values())
+    return [name for name in required if name not in consumed]
 
 
-def queue_of(app: Any, task: str) -> str:
+def _queue_of(app: Any, task: str) -> str:
     """Return the queue to which the app's routes send a task."""
     queue = app.amqp.router.route({}, task).get("queue")
     return str(getattr(queue, "name", queue))
