@@ -17,7 +17,7 @@ from mulequeue import catalog, generate_many
 from mulequeue.contrib.progress import batch_json, generation_json
 from mulequeue.errors import MuleQueueError
 from mulequeue.ledger import Ledger
-from mulequeue.tasks.canvases import member_id
+from mulequeue.tasks.batch_ids import member_id
 
 PAGE = 60
 _SHORT = 110

@@ -16,7 +16,8 @@ import time
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
-from mulequeue.api import parsing
+from mulequeue.api.parsing.http_error import is_gone, read_error, retry_after_seconds
+from mulequeue.api.parsing.task_reply import TaskReply, read_task
 from mulequeue.net.raw_response import RawResponse, ResponseError
 from mulequeue.outcome import ErrorInfo, Kind
 
@@ -30,7 +31,7 @@ MAX_CHECK_PAUSE_SECONDS = 300.0
 class Accepted:
     """The generation exists under ``reply.remote_id``; it may already be final."""
 
-    reply: parsing.TaskReply
+    reply: TaskReply
     trace_id: str | None
 
 
@@ -92,7 +93,7 @@ class KeyCheck:
 
 
 Submitted = Accepted | NotSent | RetryLater | Unknown | Refused
-Fetched = parsing.TaskReply | NotFound | Transient
+Fetched = TaskReply | NotFound | Transient
 
 
 def read_check(response: RawResponse, kind: Kind | None) -> Fetched:
@@ -101,15 +102,15 @@ def read_check(response: RawResponse, kind: Kind | None) -> Fetched:
     if not 200 <= status < 300:
         error = _error(response)
         if status == 404:
-            return NotFound(error=error, is_gone=parsing.is_gone(status, error))
-        pause = parsing.retry_after_seconds(response.headers.get("Retry-After"), time.time())
+            return NotFound(error=error, is_gone=is_gone(status, error))
+        pause = retry_after_seconds(response.headers.get("Retry-After"), time.time())
         if pause is not None:
             pause = min(pause, MAX_CHECK_PAUSE_SECONDS)
         return transient(f"HTTP {status}: {error.detail or error.title}", status, pause)
     if not response.is_complete:
         return transient("the response is larger than 1 MiB", status)
     try:
-        return parsing.read_task(json.loads(response.decode(MAX_RESPONSE_BYTES)), kind=kind)
+        return read_task(json.loads(response.decode(MAX_RESPONSE_BYTES)), kind=kind)
     except (ValueError, RecursionError) as exc:
         return transient(f"the response is not readable: {exc}", status)
 
@@ -131,7 +132,7 @@ def classify_create(response: RawResponse, kind: Kind | None) -> Submitted:
     error = _error(response)
     retry_after = response.headers.get("Retry-After")
     if status == 429 or (status == 503 and retry_after is not None):
-        seconds = parsing.retry_after_seconds(retry_after, time.time())
+        seconds = retry_after_seconds(retry_after, time.time())
         return RetryLater(retry_after_seconds=seconds, error=error)
     if 400 <= status < 500:
         return Refused(error=error)
@@ -144,7 +145,7 @@ def _classify_success(response: RawResponse, kind: Kind | None) -> Submitted:
     if not response.is_complete:
         return Unknown(reason="the response is larger than 1 MiB", status_code=response.status)
     try:
-        reply = parsing.read_task(json.loads(response.decode(MAX_RESPONSE_BYTES)), kind=kind)
+        reply = read_task(json.loads(response.decode(MAX_RESPONSE_BYTES)), kind=kind)
     except (ValueError, RecursionError) as exc:
         return Unknown(reason=f"the response is not readable: {exc}", status_code=response.status)
     trace_id = response.headers.get("Traceparent")
@@ -173,4 +174,4 @@ def _error(response: RawResponse) -> ErrorInfo:
         body = response.decode(MAX_RESPONSE_BYTES)[:MAX_ERROR_BYTES]
     except ResponseError:
         body = b""
-    return parsing.read_error(response.status, response.headers, body)
+    return read_error(response.status, response.headers, body)

@@ -25,7 +25,8 @@ from mulequeue.cli.prompts import read_inputs
 from mulequeue.errors import ConfigurationError, InputError
 from mulequeue.ledger import Batch, Ledger, Record
 from mulequeue.settings.budgets import check_batch
-from mulequeue.tasks.canvases import generate_many, member_id
+from mulequeue.tasks.batch_ids import member_id
+from mulequeue.tasks.canvases import generate_many
 
 _MODEL_HELP = "Name or /vendors/… path."
 DEFAULT_MODEL = "alibaba/wan2.6-t2i"

@@ -14,7 +14,7 @@ from mulequeue.cli.output import json_keys, one_line, print_json, print_message
 from mulequeue.errors import InputError
 from mulequeue.ledger import Batch, Ledger, Record
 from mulequeue.outcome import OUTCOME_STATUSES
-from mulequeue.tasks.canvases import member_ids
+from mulequeue.tasks.batch_ids import member_ids
 
 _RECORD_KEYS = (
     "task_id",

@@ -9,7 +9,7 @@ from typing import Any
 from mulequeue.cli.results import read_all
 from mulequeue.cli.watch import BatchWatch
 from mulequeue.ledger import Ledger, Record
-from mulequeue.tasks.canvases import files_id, member_ids
+from mulequeue.tasks.batch_ids import files_id, member_ids
 
 IDLE_SECONDS = 30.0
 """Without a change for so long, the batch is checked for lost messages; the time then doubles."""

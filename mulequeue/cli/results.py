@@ -11,7 +11,7 @@ from mulequeue.cli.output import json_keys, print_json, print_message
 from mulequeue.cli.render import WORDS, describe_error, plural
 from mulequeue.ledger import Batch, Ledger, Record
 from mulequeue.outcome import OUTCOME_STATUSES, Outcome
-from mulequeue.tasks.canvases import member_ids
+from mulequeue.tasks.batch_ids import member_ids
 
 SUCCEEDED, FAILED, STILL_RUNNING = 0, 1, 2
 """The exit codes."""

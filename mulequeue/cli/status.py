@@ -22,7 +22,7 @@ from mulequeue.cli.view import view_for
 from mulequeue.cli.watch import BatchWatch, TaskWatch, WatchOptions, watch
 from mulequeue.errors import InputError
 from mulequeue.ledger import Batch, Ledger, Record, outcome_of
-from mulequeue.tasks.canvases import member_ids
+from mulequeue.tasks.batch_ids import member_ids
 
 MAX_FAILURES = 20
 """In a snapshot; ``mulequeue list`` shows all."""

@@ -16,7 +16,7 @@ from mulequeue.cli.render import Ending, done
 from mulequeue.cli.results import read_records
 from mulequeue.cli.view import Progress, View, batch_progress, task_progress
 from mulequeue.ledger import Batch, Ledger, Record
-from mulequeue.tasks.canvases import member_ids
+from mulequeue.tasks.batch_ids import member_ids
 
 REFRESH_SECONDS = 0.25
 """One or a few Redis commands each time."""

@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from mulequeue.api.parsing import TaskReply
+from mulequeue.api.parsing.task_reply import TaskReply
 from mulequeue.api.results import (
     Accepted,
     Fetched,

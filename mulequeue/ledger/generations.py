@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from mulequeue.ledger.encode_limits import encode_limits
 from mulequeue.ledger.keyspace import Keyspace, optional_time, texts
-from mulequeue.ledger.limits import limits_of
 from mulequeue.ledger.records import read_record
 from mulequeue.ledger.serialization import pack
 from mulequeue.ledger.types import (
@@ -47,7 +47,7 @@ class Generations:
             intent.epoch,
             intent.digest,
             submit_seconds + SUBMIT_MARGIN_SECONDS,
-            json.dumps(limits_of(intent.profile)),
+            json.dumps(encode_limits(intent.profile)),
             pack(dict(intent.signature)),
             intent.batch_id or "",
             intent.batch_size or 0,

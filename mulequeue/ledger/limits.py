@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from mulequeue.ledger.keyspace import Keyspace, optional_time, texts
 from mulequeue.ledger.types import Effects
-from mulequeue.settings.profiles import Limits, Profile
 
 _DAY_SECONDS = 86400
 
@@ -73,20 +71,3 @@ def _submission_status(
         today=today,
         has_waiting=has_waiting,
     )
-
-
-def limits_of(profile: Profile) -> dict[str, Any]:
-    """Return the limits of a profile as the scripts read them."""
-    models = {path: _limits(limits) for path, limits in profile.models.items()}
-    return {"own": _limits(profile), "models": models}
-
-
-def _limits(limits: Limits) -> dict[str, Any]:
-    rates = {"1": limits.submissions_per_second, "60": limits.submissions_per_minute}
-    found = {
-        "in_flight": limits.max_in_flight,
-        "rates": {window: most for window, most in rates.items() if most is not None} or None,
-        "day": limits.max_per_day,
-        "batch": limits.max_per_batch,
-    }
-    return {name: value for name, value in found.items() if value is not None}

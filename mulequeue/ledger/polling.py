@@ -6,11 +6,11 @@ import json
 import random
 from collections.abc import Iterable, Sequence
 
+from mulequeue.ledger.encode_limits import encode_limits
 from mulequeue.ledger.keyspace import Keyspace
-from mulequeue.ledger.limits import limits_of
 from mulequeue.ledger.records import SCHEMA_VERSION
 from mulequeue.ledger.types import Claim, Due, PollMessage, Wake, new_token
-from mulequeue.settings import Profile
+from mulequeue.settings.profiles import Profile
 
 SWEEP_LEASE_SECONDS = 5.0
 CLAIM_LEASE_SECONDS = 5.0
@@ -68,7 +68,7 @@ class Polling:
         """Take the records that are due, at most ``limit``; the claim lapses after its lease."""
         token = token or new_token()
         profiles = list(profiles)
-        limits = {profile.name: limits_of(profile) for profile in profiles}
+        limits = {profile.name: encode_limits(profile) for profile in profiles}
         now, unknown, polls, wakes, examined, reopening = self._keys.run(
             "claim",
             token,

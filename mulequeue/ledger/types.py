@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from mulequeue.ledger.records import SCHEMA_VERSION, Record
 from mulequeue.outcome import OUTCOME_STATUSES
-from mulequeue.settings import Profile
+from mulequeue.settings.profiles import Profile
 
 # Redis stores a small hash in half the memory if no value of it is longer.
 MAX_BYTES = 64

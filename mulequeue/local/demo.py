@@ -193,7 +193,7 @@ def _run_batch(fleet: DemoFleet, count: int, folder: Path, output: str, *, as_js
     from mulequeue.engine.worker_context import worker_context
     from mulequeue.local.demo_page import write_page
     from mulequeue.local.demo_prompts import prompts
-    from mulequeue.tasks.canvases import member_ids
+    from mulequeue.tasks.batch_ids import member_ids
 
     started = time.monotonic()
     watched = _watch_batch(fleet, count, started)

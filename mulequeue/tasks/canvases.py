@@ -11,6 +11,7 @@ from celery import Signature, chord
 from mulequeue.errors import InputError
 from mulequeue.settings import Settings
 from mulequeue.settings.budgets import check_batch
+from mulequeue.tasks.batch_ids import files_id, member_id, member_ids
 from mulequeue.tasks.definitions import (
     adopt,
     gather,
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from mulequeue.engine.worker_context import WorkerContext
     from mulequeue.ledger import Batch, Record
 
-MEMBER_DIGITS = 6
-
 
 def _context(app: Any) -> WorkerContext:
     from mulequeue.engine.worker_context import (
@@ -37,21 +36,6 @@ def _context(app: Any) -> WorkerContext:
     )
 
     return worker_context(app)
-
-
-def member_id(batch_id: str, index: int) -> str:
-    """The task id of a member, so that a batch enqueued twice is paid once."""
-    return f"{batch_id}-{index:0{MEMBER_DIGITS}d}"
-
-
-def files_id(task_id: str) -> str:
-    """The task id of a member's download."""
-    return f"{task_id}-files"
-
-
-def member_ids(batch: Batch) -> list[str]:
-    """The task ids of all members, in the order of the inputs."""
-    return [member_id(batch.batch_id, index) for index in range(batch.size)]
 
 
 def generate_many(

@@ -14,7 +14,7 @@ from mulequeue.engine.worker_context import worker_context
 from mulequeue.errors import GenerationError
 from mulequeue.ledger import Batch, outcome_of
 from mulequeue.outcome import Outcome, is_outcome
-from mulequeue.tasks.canvases import member_ids
+from mulequeue.tasks.batch_ids import member_ids
 
 _CHECK_SECONDS = 0.01
 

@@ -13,7 +13,8 @@ from typing import Any
 from support.fleet import Fleet
 from support.receiver import Receiver
 
-from mulequeue.tasks.canvases import generate_many, member_id
+from mulequeue.tasks.batch_ids import member_id
+from mulequeue.tasks.canvases import generate_many
 
 MODEL = "alibaba/wan2.6-t2i"
 UNSURE = "unsure"

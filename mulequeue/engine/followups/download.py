@@ -1,4 +1,4 @@
-"""The task ``download``, and the insertion of an asset into the next input."""
+"""The task ``download``."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from typing import Any
 
 from mulequeue.api import status_checks
 from mulequeue.api.parsing import TaskReply
-from mulequeue.catalog.inputs import insert_asset
 from mulequeue.engine.followups import attempts
+from mulequeue.engine.followups.previous_outcome import read_outcome
 from mulequeue.engine.worker_context import worker_context
 from mulequeue.errors import InputError, MuleQueueError
-from mulequeue.ledger import outcome_of
 from mulequeue.outcome import Asset, File, Outcome, is_outcome, is_reference
 from mulequeue.settings import Settings
 from mulequeue.signals import files_stored
@@ -82,22 +81,6 @@ def reference(outcome: Outcome, files: tuple[File, ...]) -> dict[str, Any]:
     }
 
 
-def read_outcome(app: Any, value: Mapping[str, Any]) -> Outcome:
-    """Return the full outcome; for a member's short form, read it from the ledger.
-
-    :raises InputError: the ledger no longer has it.
-    """
-    if not is_reference(value):
-        return Outcome.from_dict(value)
-    record = worker_context(app).ledger.queries.record(value["task_id"])
-    if record is None or record.status is None:
-        raise InputError(
-            f"The ledger has no outcome of task {value['task_id']}; records are kept "
-            "mulequeue_record_ttl_seconds."
-        )
-    return outcome_of(record)
-
-
 def _store(
     outcome: Outcome, settings: Settings, storage: str | None, path: str | None
 ) -> tuple[File, ...]:
@@ -121,20 +104,3 @@ def _refresh_assets(outcome: Outcome, settings: Settings) -> Outcome | None:
         return None
     kind = found.kind or outcome.kind or "image"
     return replace(outcome, assets=tuple(Asset(url=url, kind=kind) for url in found.urls))
-
-
-def with_asset(
-    task: Any, previous: Mapping[str, Any], input: Any, *, use: str, index: int
-) -> dict[str, Any]:
-    """Return the input with an asset of the previous outcome inserted.
-
-    :raises InputError: there is no such asset, or the input is no object.
-    """
-    if not isinstance(input, Mapping):
-        raise InputError(f"The input must be an object (a dict), not {type(input).__name__}.")
-    assets = read_outcome(task.app, previous).assets
-    if not -len(assets) <= index < len(assets):
-        raise InputError(
-            f"The previous generation has {len(assets)} asset(s); there is no index {index}."
-        )
-    return insert_asset(input, use, assets[index].url)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mulequeue.engine.followups import attempts
-from mulequeue.engine.followups.download import read_outcome
+from mulequeue.engine.followups.previous_outcome import read_outcome
 from mulequeue.engine.worker_context import worker_context
 from mulequeue.errors import InputError
 from mulequeue.ledger import outcome_of

@@ -23,7 +23,7 @@ PROMPT = {"prompt": "a mule"}
     [
         (("alibaba/wan2.6-t2x", PROMPT), {}, "InputError", "Did you mean"),
         (("/vendors/../x", PROMPT), {}, "InputError", "remove the '.' and '..'"),
-        ((7, PROMPT), {}, "InputError", "named by text"),
+        ((7, PROMPT), {}, "InputError", "must be text like"),
         ((MODEL, ["a", "list"]), {}, "InputError", "must be a dictionary"),
         ((MODEL, "text"), {}, "InputError", "must be a dictionary"),
         ((MODEL, {"image": {"$file": "/etc/hosts"}}), {}, "InputError", "mulequeue_input_roots"),

@@ -10,7 +10,8 @@ from support.generations import MODEL, Log, new_id, one, started
 from support.waiting import wait_until
 
 from mulequeue.errors import GenerationCancelled
-from mulequeue.tasks.canvases import cancel, generate_many, member_id
+from mulequeue.tasks.batch_ids import member_id
+from mulequeue.tasks.canvases import cancel, generate_many
 
 NEVER = {"lives": [{"end": "never"}]}
 

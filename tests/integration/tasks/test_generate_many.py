@@ -14,7 +14,8 @@ from support.raw_server import RawServer
 from support.waiting import wait_until
 
 from mulequeue.errors import InputError
-from mulequeue.tasks.canvases import generate_many, member_id
+from mulequeue.tasks.batch_ids import member_id
+from mulequeue.tasks.canvases import generate_many
 
 PROMPTS = ["one", "bad", "three", "four"]
 FAILING = {"lives": [{"contains": "bad", "end": "failed"}]}

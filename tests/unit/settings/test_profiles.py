@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mulequeue.errors import BudgetExceeded, ConfigurationError
-from mulequeue.ledger.limits import limits_of
+from mulequeue.ledger.encode_limits import encode_limits
 from mulequeue.settings import Settings
 from mulequeue.settings.budgets import check_batch
 from mulequeue.settings.profiles import Limits
@@ -60,7 +60,7 @@ def test_limits_as_the_scripts_read_them() -> None:
     assert {
         "own": {"rates": {"1": 2}},
         "models": {PATH: {"in_flight": 1}},
-    } == limits_of(profile)
+    } == encode_limits(profile)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,33 @@
+"""Task ids of the members of a batch. They depend only on the id of the batch.
+
+A batch that is enqueued twice therefore has the same tasks, and each generation is paid once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mulequeue.ledger import Batch
+
+MEMBER_DIGITS = 6
+
+
+def member_id(batch_id: str, index: int) -> str:
+    """Return the task id of the generation of ``inputs[index]``."""
+    return f"{batch_id}-{index:0{MEMBER_DIGITS}d}"
+
+
+def files_id(task_id: str) -> str:
+    """Return the task id of the download of a member."""
+    return f"{task_id}-files"
+
+
+def body_id(batch_id: str) -> str:
+    """Return the task id of the body of the batch's chord."""
+    return f"{batch_id}-body"
+
+
+def member_ids(batch: Batch) -> list[str]:
+    """Return the task ids of all members, in the order of the inputs."""
+    return [member_id(batch.batch_id, index) for index in range(batch.size)]
