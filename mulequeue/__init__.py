@@ -17,7 +17,8 @@ from mulequeue.errors import (
 from mulequeue.ops import worker_start as _checks  # noqa: F401  (connects a signal)
 from mulequeue.outcome import Asset, ErrorInfo, File, Outcome
 from mulequeue.tasks import worker_steps as _worker  # noqa: F401  (connects the worker's signals)
-from mulequeue.tasks.canvases import cancel, generate_many, pause, resume, status, unpause
+from mulequeue.tasks.canvases import generate_many, resume
+from mulequeue.tasks.control import cancel, pause, status, unpause
 from mulequeue.tasks.definitions import adopt, download, generate, generate_from, notify
 
 __version__ = "0.1.0"

@@ -49,10 +49,10 @@ def cancel_command(ctx: click.Context, name: str, as_json: bool) -> None:
 
     The API cannot cancel: a generation that was submitted continues there, and is paid.
     """
-    from mulequeue.tasks import canvases
+    from mulequeue.tasks import control
 
     app = _app_of(ctx)
-    states = canvases.cancel(name, app=app)
+    states = control.cancel(name, app=app)
     if as_json:
         print_json(states)
         return
@@ -131,10 +131,10 @@ def unpause_command(ctx: click.Context, profile: str, as_json: bool) -> None:
 
 def _set_paused(ctx: click.Context, profile: str, *, paused: bool, as_json: bool) -> bool:
     """Pause or resume a profile; return whether that changed anything."""
-    from mulequeue.tasks import canvases
+    from mulequeue.tasks import control
 
     app = _app_of(ctx)
-    changed = (canvases.pause if paused else canvases.unpause)(profile, app=app)
+    changed = (control.pause if paused else control.unpause)(profile, app=app)
     if as_json:
         print_json({"profile": profile, "paused": paused, "changed": changed})
     return changed

@@ -1,41 +1,19 @@
-"""Many generations at once, and what can be done with those that exist."""
+"""Canvases of generations: a chord for many inputs, and a signature that waits for one again."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from celery import Signature, chord
 
 from mulequeue.errors import InputError
 from mulequeue.settings import Settings
 from mulequeue.settings.budgets import check_batch
-from mulequeue.tasks.batch_ids import files_id, member_id, member_ids
-from mulequeue.tasks.definitions import (
-    adopt,
-    gather,
-    generate,
-)
-from mulequeue.tasks.definitions import (
-    download as download_task,
-)
-from mulequeue.tasks.definitions import (
-    notify as notify_task,
-)
+from mulequeue.tasks import definitions as tasks
+from mulequeue.tasks.batch_ids import body_id, files_id, member_id
 from mulequeue.transfer.path_template import check_template
-
-if TYPE_CHECKING:
-    from mulequeue.engine.worker_context import WorkerContext
-    from mulequeue.ledger import Batch, Record
-
-
-def _context(app: Any) -> WorkerContext:
-    from mulequeue.engine.worker_context import (
-        worker_context,  # with Redis and HTTP: only where it is used
-    )
-
-    return worker_context(app)
 
 
 def generate_many(
@@ -49,129 +27,82 @@ def generate_many(
     path: str | None = None,
     **call: Any,
 ) -> Signature:
-    """A chord over many inputs, to be started with ``.delay()``.
+    """Return a chord with one generation per input; start it with ``.delay()``.
 
-    Its members return ``{task_id, status, files}`` whatever came of them, so the body always runs;
-    the rest is read from the ledger by the task id.
+    Members return ``{task_id, status, files}`` for every outcome, so the body of the chord always
+    runs. The ledger has the rest of each outcome by task id.
 
+    :param model: as for ``generate``.
     :param inputs: one JSON object per generation.
-    :param download: store the files.
-    :param notify: URL that is told once all members are done.
-    :param batch_id: names the batch for ``status`` and ``cancel``; enqueued twice it is paid once.
-    :param storage: as for ``download``; so is ``path``.
-    :param call: other arguments of ``generate``.
-    :raises BudgetExceeded: more inputs than ``max_per_batch`` allows.
-    :raises InputError: no inputs at all, or one that the model does not take (the text names which).
-    :raises ConfigurationError: a path template that cannot be filled in.
+    :param download: whether to store the files.
+    :param notify: URL that receives one notification after all members have ended.
+    :param batch_id: id of the batch for ``status`` and ``cancel``. A batch that is enqueued twice with
+        the same id is paid once. None: a random id.
+    :param storage: as for ``download``.
+    :param path: as for ``download``.
+    :param call: the other arguments of ``generate``.
+    :raises BudgetExceeded: there are more inputs than ``max_per_batch`` allows.
+    :raises InputError: there is no input, or an input is invalid (the text has its index).
+    :raises ConfigurationError: the path template is invalid.
     """
     batch_id = batch_id or uuid.uuid4().hex[:12]
     inputs = list(inputs)
-    call = {"on_failure": "return", **{key: item for key, item in call.items() if item is not None}}
-    if not inputs:
-        raise InputError("generate_many needs at least one input.")
-    if path:
-        check_template(path)
-    check_batch(Settings.load(generate.app), model, len(inputs), call.get("profile"))
-    _validate_inputs(model, inputs, call.get("validate"))
-    where = {key: value for key, value in (("storage", storage), ("path", path)) if value}
+    options = {name: value for name, value in call.items() if value is not None}
+    _validate_batch(model, inputs, options, path)
+    options = {"on_failure": "return", **options, "batch_id": batch_id, "batch_size": len(inputs)}
+    target = {key: value for key, value in (("storage", storage), ("path", path)) if value}
     members = []
     for index, item in enumerate(inputs):
-        given = {**call, "batch_id": batch_id, "batch_size": len(inputs)}
-        # Not .s(): all inputs were checked, together.
-        member = generate.signature((model, item), given, task_id=member_id(batch_id, index))
+        task_id = member_id(batch_id, index)
+        # Not .s(), which would validate each input again.
+        member = tasks.generate.signature((model, item), dict(options), task_id=task_id)
         if download:
-            member |= download_task.s(**where).set(task_id=files_id(member_id(batch_id, index)))
+            member |= tasks.download.s(**target).set(task_id=files_id(task_id))
         members.append(member)
-    # All ids follow from the batch's: a batch enqueued twice, the first time only in part, is one
-    # chord all the same.
-    body = notify_task.s(notify) if notify else gather.s()
-    # The chord's own id becomes that of its header and its body; one set on the header gets lost.
-    body_id = f"{batch_id}-body"
-    return chord(members, body.set(task_id=body_id)).set(task_id=body_id)
+    body = tasks.notify.s(notify) if notify else tasks.gather.s()
+    # All ids depend on the batch's: a batch that is enqueued again after an interrupted first time is
+    # the same chord. The chord passes its own id to its header and body; an id set on the header is lost.
+    chord_id = body_id(batch_id)
+    return chord(members, body.set(task_id=chord_id)).set(task_id=chord_id)
 
 
-def _validate_inputs(model: str, inputs: list[Mapping[str, Any]], validate: str | None) -> None:
+def _validate_batch(
+    model: str, inputs: list[Mapping[str, Any]], options: Mapping[str, Any], path: str | None
+) -> None:
     from mulequeue.catalog.validation.calls import validate_calls
 
-    validate_calls(generate.app, model, inputs, validate=validate)
+    if not inputs:
+        raise InputError("generate_many needs at least one input; inputs is empty.")
+    if path:
+        check_template(path)
+    app = tasks.generate.app
+    check_batch(Settings.load(app), model, len(inputs), options.get("profile"))
+    validate_calls(app, model, inputs, validate=options.get("validate"))
 
 
 def resume(task_id: str, *, app: Any = None) -> Signature:
-    """A signature that takes up a generation again whose id is known.
+    """Return a signature of ``adopt`` that waits again for the generation of a task.
 
-    Other arguments of ``adopt`` (``max_wait``, ``on_failure``) are set on it with
-    ``.clone(kwargs=…)``; the poll interval is the one it had.
+    It uses the profile and the poll interval of the record. Set other arguments of ``adopt``
+    (``max_wait``, ``on_failure``) with ``.clone(kwargs=…)``.
 
-    :raises InputError: the ledger does not know the task, or it never got an id.
+    :param app: a Celery app; None: the current app.
+    :raises InputError: the ledger has no record of the task, or the API returned no id for it.
     """
-    record = _context(app).ledger.queries.record(task_id)
+    from mulequeue.engine.worker_context import worker_context
+
+    record = worker_context(app).ledger.queries.record(task_id)
     if record is None:
-        raise InputError(f"The ledger does not know task {task_id}.")
+        raise InputError(
+            f"The ledger has no record of task {task_id}. Check the id; records are kept "
+            "mulequeue_record_ttl_seconds after delivery."
+        )
     remote_id = record.late_remote_id or record.remote_id
     if remote_id is None:
         raise InputError(
-            f"Task {task_id} never got an id from the API ({record.status or record.state}), so "
-            "there is nothing to take up; start a new generation if you accept to pay for it."
+            f"Task {task_id} has no id from the API ({record.status or record.state}), so it cannot "
+            "be resumed. Start a new generation if you accept to pay for it."
         )
-    return adopt.s(
+    return tasks.adopt.s(
         record.api_path, remote_id, profile=record.profile, poll_interval=record.interval
     )
-
-
-def cancel(task_id_or_batch_id: str, *, app: Any = None) -> dict[str, str]:
-    """Cancel on our side; the API has no cancel, so what it was given goes on there and is paid.
-
-    :returns: ``{task id: the state it was in}``; ``unknown`` is remembered for when it arrives.
-    """
-    from mulequeue.ledger import Effects
-
-    ctx = _context(app)
-    batch = ctx.ledger.queries.batch(task_id_or_batch_id)
-    ttl = ctx.settings.record_ttl_seconds
-    if batch is None:
-        # It may be a batch all of whose members are still on their way to a worker.
-        ctx.ledger.generations.cancel_batch(task_id_or_batch_id, ttl_seconds=ttl)
-        task_ids = [task_id_or_batch_id]
-    else:
-        ctx.ledger.generations.cancel_batch(batch.batch_id)
-        task_ids = member_ids(batch)
-    states: dict[str, str] = {}
-    effects: list[Effects] = []
-    for task_id in task_ids:
-        state, settled = ctx.ledger.generations.cancel(task_id, ttl_seconds=ttl)
-        states[task_id] = state
-        effects.append(settled)
-    ctx.carry_out(Effects.merge(effects)).result()
-    return states
-
-
-def pause(profile: str = "default", *, app: Any = None) -> bool:
-    """Submit nothing more under a profile, on the whole fleet, until :func:`unpause`.
-
-    What waits keeps its place, what was submitted is polled and downloaded as ever.
-
-    :returns: False when it was paused already.
-    :raises ConfigurationError: no such profile.
-    """
-    ctx = _context(app)
-    ctx.settings.profile(profile, needs_key=False)
-    return ctx.ledger.limits.pause_submissions(profile)
-
-
-def unpause(profile: str = "default", *, app: Any = None) -> bool:
-    """Let the submissions of a profile go on.
-
-    :returns: False when it was not paused by hand.
-    :raises ConfigurationError: no such profile.
-    """
-    ctx = _context(app)
-    ctx.settings.profile(profile, needs_key=False)
-    was_paused, effects = ctx.ledger.limits.resume_submissions(profile)
-    ctx.carry_out(effects).result()
-    return was_paused
-
-
-def status(task_id_or_batch_id: str, *, app: Any = None) -> Record | Batch | None:
-    """What the ledger knows of a task or a batch; None when it knows neither."""
-    ledger = _context(app).ledger
-    return ledger.queries.batch(task_id_or_batch_id) or ledger.queries.record(task_id_or_batch_id)

@@ -1,4 +1,4 @@
-"""A worker's consumer that outlives a restart of Redis."""
+"""A consumer that keeps the worker running when Redis restarts."""
 
 from __future__ import annotations
 
@@ -13,40 +13,44 @@ logger = logging.getLogger("mulequeue")
 
 
 class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery publishes no types here
-    """Named by the Celery setting ``worker_consumer``.
+    """A consumer for the Celery setting ``worker_consumer``.
 
-    Celery 5.7 gives unacknowledged messages back while it closes a connection that is lost. While
-    Redis refuses connections that fails with an error nobody catches, and the whole worker ends; and
-    a worker that polls nearly always holds such a message, the one with the countdown. The message
-    is not lost: the broker gives it back after its visibility timeout. The same error comes from the
-    connection that was given up when a task ends later whose message came over it.
+    Celery 5.7 returns unacknowledged messages to the broker while it closes a lost connection. If Redis
+    refuses connections, this raises an error that Celery does not catch, and the worker exits. A worker
+    that polls nearly always holds such a message: the poll message with its countdown. No message is
+    lost, because the broker redelivers it after its visibility timeout. Acknowledging a message over the
+    lost connection, when its task ends later, raises the same error.
     """
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
+        """Close the lost connection, and log an error of closing it."""
         try:
             super().on_connection_error_after_connected(exc)
         except (AttributeError, AssertionError) as error:
-            logger.warning("the lost connection was not closed: %r", error)
+            logger.warning("a lost connection could not be closed: %r", error)
 
     def call_soon(self, p: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Acknowledgements come this way, before Celery 5.7."""
-        return super().call_soon(_outliving(p), *args, **kwargs)
+        """Acknowledge a message (Celery before 5.7)."""
+        return super().call_soon(_ignoring_lost_connection(p), *args, **kwargs)
 
     def call_soon_ack(self, p: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Acknowledgements come this way."""
-        return super().call_soon_ack(_outliving(p), *args, **kwargs)
+        """Acknowledge a message."""
+        return super().call_soon_ack(_ignoring_lost_connection(p), *args, **kwargs)
 
 
-def _outliving(settle: Callable[..., Any]) -> Callable[..., Any]:
-    """``settle``, which may be a message's ``ack_log_error`` or ``reject_log_error``."""
+def _ignoring_lost_connection(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that logs an error of a lost connection, if ``function`` is a message's method.
+
+    :param function: may be the ``ack_log_error`` or ``reject_log_error`` of a message.
+    """
 
     def call(*args: Any, **kwargs: Any) -> Any:
         try:
-            return settle(*args, **kwargs)
+            return function(*args, **kwargs)
         except (AttributeError, AssertionError) as error:
-            if not isinstance(getattr(settle, "__self__", None), Message):
+            if not isinstance(getattr(function, "__self__", None), Message):
                 raise
-            logger.warning("a message came over a connection that was lost: %r", error)
+            logger.warning("a message could not be acknowledged over a lost connection: %r", error)
             return None
 
     return call

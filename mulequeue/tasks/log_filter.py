@@ -1,4 +1,4 @@
-"""An idle worker's log stands still: what Celery says of each run of the poll loop is for DEBUG."""
+"""A log filter that shows Celery's lines about poll tasks at level DEBUG only."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ LOGGERS = ("celery.worker.strategy", "celery.app.trace")
 
 
 class QuietPoll(logging.Filter):
-    """The poll loop runs up to twice a second for days; errors of it are shown as ever."""
+    """Lower the level of INFO lines about poll tasks to DEBUG.
+
+    A poll task runs up to twice per second. Its errors keep their level.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        of = record.args.get("name") if isinstance(record.args, dict) else None
-        if of != "mulequeue.poll" or record.levelno != logging.INFO:
+        """Return False for a line about a poll task, unless the logger shows DEBUG."""
+        task_name = record.args.get("name") if isinstance(record.args, dict) else None
+        if task_name != "mulequeue.poll" or record.levelno != logging.INFO:
             return True
         record.levelno, record.levelname = logging.DEBUG, logging.getLevelName(logging.DEBUG)
         return logging.getLogger(record.name).isEnabledFor(logging.DEBUG)
@@ -23,6 +27,6 @@ _QUIET = QuietPoll()
 
 
 def quiet_poll() -> None:
-    """For this process, and for those that are forked from it."""
+    """Add the filter to Celery's loggers in this process and in its forks."""
     for name in LOGGERS:
         logging.getLogger(name).addFilter(_QUIET)

@@ -1,6 +1,6 @@
-"""Messages as a worker's main process holds them; only workers load this.
+"""Received messages in a worker's main process. Only workers load this module.
 
-Lines are made again here: whoever sends a task by its name has not loaded its class.
+``argsrepr`` and ``kwargsrepr`` are set again here, because a task that was sent by name has Celery's.
 """
 
 from __future__ import annotations
@@ -17,23 +17,26 @@ from mulequeue.engine.submit.park import MARKER, Parked
 
 
 class RedactedRequest(Request):  # type: ignore[misc]  # Celery publishes no types
-    """A received message of a :class:`ReadableTask`, in the worker's main process."""
+    """A received message of a :class:`~mulequeue.tasks.base.RedactedTask`."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if not is_ours(self.argsrepr):
-            shown = format_args(self.type, self.args, self.kwargs)
-            self._argsrepr, self._kwargsrepr = shown, format_kwargs(self.kwargs)
-            # The pool's process takes them from here for its log.
-            self._request_dict.update(argsrepr=shown, kwargsrepr=self._kwargsrepr)
+            self._argsrepr = format_args(self.type, self.args, self.kwargs)
+            self._kwargsrepr = format_kwargs(self.kwargs)
+            # The pool's process reads them from here for its log.
+            self._request_dict.update(argsrepr=self._argsrepr, kwargsrepr=self._kwargsrepr)
 
     def info(self, safe: bool = False) -> dict[str, Any]:
-        """What ``celery inspect`` and Flower's page of a worker show."""
+        """Return the message for ``celery inspect`` and Flower, with redacted arguments."""
         info: dict[str, Any] = super().info(safe=True)
         return info
 
     def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> Any:
-        """Celery's own; what parked is announced from here, where events leave many at a time."""
+        """Send the event ``task-generating`` if the task parked, then handle the failure.
+
+        The main process sends it, because it sends events in batches.
+        """
         exc = exc_info.exception
         exc = exc.exc if isinstance(exc, ExceptionWithTraceback) else exc
         if isinstance(exc, Parked):
@@ -41,14 +44,14 @@ class RedactedRequest(Request):  # type: ignore[misc]  # Celery publishes no typ
         return super().on_failure(exc_info, *args, **kwargs)
 
     def send_event(self, type: str, **fields: Any) -> None:
-        """An event of this task; a result is told as how it ended."""
+        """Send an event of this task, with the status in place of the result."""
         if isinstance(fields.get("result"), str):
             fields["result"] = format_result(fields["result"])
         super().send_event(type, **fields)
 
 
-class _Unlimited:
-    """A worker's consumer that has no rate limits."""
+class _UnlimitedConsumer:
+    """A worker's consumer without rate limits."""
 
     disable_rate_limits = True
 
@@ -60,13 +63,13 @@ class _Unlimited:
 
 
 def limit_submissions(task: Any, app: Any, consumer: Any, **options: Any) -> Callable[..., Any]:
-    """How a worker receives ``generate``: its rate limit counts a generation once.
+    """Return the strategy of ``generate``: the rate limit applies to the first message only.
 
-    The message that wakes it again passes: an outcome that is paid waits for nobody, and what waits
-    in a worker is sent again after a while, which would fill the limit with repetitions.
+    The message that wakes a parked task is not limited. Its outcome is paid and must not wait, and the
+    ledger sends a wake again after a while, so repeated wakes would use up the limit.
     """
     limited = default(task, app, consumer, **options)
-    free = default(task, app, _Unlimited(consumer), **options)
+    free = default(task, app, _UnlimitedConsumer(consumer), **options)
 
     def receive(message: Any, *args: Any, **kwargs: Any) -> Any:
         return (free if MARKER in (message.headers or {}) else limited)(message, *args, **kwargs)

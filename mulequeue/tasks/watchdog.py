@@ -1,4 +1,4 @@
-"""Every worker watches over the poll loop, and over tasks that are revoked while they are parked."""
+"""The watchdog of every worker: it restarts a lost poll loop and ends revoked parked tasks."""
 
 from __future__ import annotations
 
@@ -18,24 +18,27 @@ from mulequeue.transfer.storage import check_storage
 logger = logging.getLogger("mulequeue")
 
 WATCH_SECONDS = 2.0
-"""One Redis command per look: half a command a second for an idle worker."""
+"""Seconds between two runs. A run is one Redis command: half a command per second if idle."""
 
 
 def make_watchdog(app: Any) -> Callable[[], None] | None:
-    """What the worker's main process calls every :data:`WATCH_SECONDS`: no beat, no extra process.
+    """Return a function that the worker's main process calls every :data:`WATCH_SECONDS`.
 
-    It looks whether something is overdue that nobody looks at. None: this worker cannot.
+    It sends a poll message if a record is overdue and no sweep runs. Neither beat nor another process is
+    needed. Return None if the configuration of this worker is invalid.
     """
     try:
         ctx = worker_context(app)
     except ConfigurationError:
-        logger.exception("mulequeue does not run on this worker")
+        logger.exception(
+            "mulequeue does not run on this worker; fix its configuration and restart it"
+        )
         return None
 
     _warn_of_storage(ctx.settings)
     sync = RevocationSync(ctx)
 
-    def look() -> None:
+    def watch() -> None:
         try:
             message = ctx.ledger.polling.check_overdue()
             if message is not None:
@@ -44,15 +47,15 @@ def make_watchdog(app: Any) -> Callable[[], None] | None:
         except RedisError as exc:
             ctx.redis_availability.mark_down(exc)
         except Exception as exc:
-            logger.warning("the watchdog could not look: %r", exc)
+            logger.warning("the watchdog failed: %r", exc)
         else:
             ctx.redis_availability.mark_up()
 
-    return look
+    return watch
 
 
 def _warn_of_storage(settings: Settings) -> None:
-    """Said at start, before anything is paid that could not be stored."""
+    """Log an unusable storage at start, before anything is paid that could not be stored."""
     try:
         check_template(settings.storage_path)
         check_storage(settings.storage, settings.storage_options)
@@ -61,10 +64,10 @@ def _warn_of_storage(settings: Settings) -> None:
 
 
 class RevocationSync:
-    """Ends parked tasks that were revoked the Celery way.
+    """End parked tasks that were revoked through Celery.
 
-    Revoked ids live in the workers' main processes only, and a worker throws away every message of
-    such a task. One wake lets Celery write down REVOKED and fail what hangs on it.
+    Only the main processes of workers hold revoked ids, and a worker discards every message of a revoked
+    task. One wake lets Celery store the state REVOKED and fail the tasks that depend on it.
     """
 
     def __init__(self, ctx: WorkerContext) -> None:
@@ -73,10 +76,10 @@ class RevocationSync:
 
     def sync_revocations(self) -> None:
         """Copy newly revoked ids into the ledger."""
-        fresh = [task_id for task_id in state.revoked if task_id not in self._seen]
-        self._seen.update(fresh)
-        for task_id, record in zip(fresh, self._ctx.ledger.queries.records(fresh), strict=True):
-            if record is None:  # a download or a notification, maybe
+        new = [task_id for task_id in state.revoked if task_id not in self._seen]
+        self._seen.update(new)
+        for task_id, record in zip(new, self._ctx.ledger.queries.records(new), strict=True):
+            if record is None:  # possibly a download or a notification
                 self._ctx.ledger.leases.revoke(task_id)
             if record is None or record.state == "delivered":
                 continue

@@ -1,4 +1,4 @@
-"""What a worker does besides its tasks: load, take the internal queues, start the watchdog."""
+"""The setup of a worker: load modules, consume the internal queues, start the watchdog."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ logger = logging.getLogger("mulequeue")
 
 @signals.celeryd_after_setup.connect
 def load(**_: Any) -> None:
-    """Load what the tasks do before there is a pool.
+    """Load the modules of the tasks before the pool starts.
 
-    Prefork children share it, and greenlets never find a module that another one is just loading.
+    Prefork children share their memory, and greenlets do not import a partly loaded module.
     """
     for name in (
         "engine.submit.handle_message",
@@ -36,7 +36,7 @@ def load(**_: Any) -> None:
 
 @signals.celeryd_after_setup.connect
 def add_internal_queues(instance: Any = None, **_: Any) -> None:
-    """A worker started without ``-Q`` takes both internal queues; with ``-Q`` exactly what it says."""
+    """Consume both internal queues in a worker without ``-Q``; log those that ``-Q`` leaves out."""
     app = instance.app
     settings = Settings.load(app)
     internal = (settings.poll_queue, settings.wake_queue)
@@ -49,28 +49,30 @@ def add_internal_queues(instance: Any = None, **_: Any) -> None:
     missing = [name for name in internal if name not in queues.consume_from]
     if missing:
         logger.warning(
-            "this worker does not take %s (it was started with -Q); some worker of the fleet has "
-            "to: celery -A … worker -Q %s",
+            "this worker does not consume %s (its -Q does not list them); one worker of the fleet "
+            "must: celery -A … worker -Q %s",
             " and ".join(missing),
             ",".join(internal),
         )
 
 
 class DrainStep(StartStopStep):
-    """Before the pool is ended, by whatever kind of shutdown: no create under way is cut off."""
+    """Wait for running create requests before the pool stops, in a warm and in a cold shutdown."""
 
     requires = ("celery.worker.components:Pool",)
 
     def stop(self, parent: Any) -> None:
+        """Wait for running create requests."""
         drain_at_shutdown()
 
     terminate = stop
 
 
 class WatchdogStep(StartStopStep):
-    """The worker consumes: from now on it watches over the poll loop.
+    """Run the watchdog while the worker consumes.
 
-    With each connection to the broker anew: before Celery 5.6 a lost one ends all that is repeated.
+    It starts again with each connection to the broker: before Celery 5.6 a lost connection removes all
+    repeated calls.
     """
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
@@ -81,6 +83,7 @@ class WatchdogStep(StartStopStep):
         self._entry: Any = None
 
     def start(self, parent: Any) -> None:
+        """Schedule the watchdog on the worker's timer."""
         from mulequeue.tasks.watchdog import WATCH_SECONDS, make_watchdog
 
         self._watchdog = self._watchdog or make_watchdog(parent.app)
@@ -88,6 +91,7 @@ class WatchdogStep(StartStopStep):
             self._entry = parent.timer.call_repeatedly(WATCH_SECONDS, self._watchdog)
 
     def stop(self, parent: Any) -> None:
+        """Remove the watchdog from the timer."""
         if self._entry is not None:
             parent.timer.cancel(self._entry)
             self._entry = None
@@ -97,7 +101,7 @@ class WatchdogStep(StartStopStep):
 
 @signals.celeryd_init.connect
 def add_steps(instance: Any = None, **_: Any) -> None:
-    """Only the worker that is about to be set up knows which steps it has."""
+    """Add the boot steps to the worker that is being set up."""
     instance.app.steps["worker"].add(DrainStep)
     instance.app.steps["consumer"].add(WatchdogStep)
 
@@ -105,7 +109,7 @@ def add_steps(instance: Any = None, **_: Any) -> None:
 @signals.worker_process_shutdown.connect
 @signals.worker_shutdown.connect
 def drain_at_shutdown(**_: Any) -> None:
-    """A worker that is told to go loses neither a create under way nor its latest counts."""
+    """Finish running create requests and write the latest counts before the process exits."""
     from mulequeue.engine.worker_context import drain
 
     drain()

@@ -27,4 +27,4 @@ def test_every_command_of_the_page_works(terminals: Terminals) -> None:
     stored = [Path(urlsplit(line).path) for line in said[-1].split()]
     assert 2 == len(set(stored))
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in stored)
-    assert any("does not take mulequeue.poll and mulequeue.wake" in text for text in said)
+    assert any("does not consume mulequeue.poll and mulequeue.wake" in text for text in said)

@@ -14,7 +14,8 @@ from support.fleet import Fleet
 from support.generations import MODEL
 from support.waiting import wait_until
 
-from mulequeue.tasks.canvases import cancel, generate_many
+from mulequeue.tasks.canvases import generate_many
+from mulequeue.tasks.control import cancel
 
 IN_FLIGHT = 500
 DOWN_SECONDS = 6

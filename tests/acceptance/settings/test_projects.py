@@ -49,7 +49,7 @@ def test_workers_with_named_queues(project: Callable[..., Project], redis: Redis
     team.worker("-Q", "mulequeue.poll,mulequeue.wake", "-c", "1")
 
     team.check()
-    assert "this worker does not take mulequeue.poll and mulequeue.wake" in web.text
+    assert "this worker does not consume mulequeue.poll and mulequeue.wake" in web.text
     assert "worker -Q mulequeue.poll,mulequeue.wake" in web.text
 
 

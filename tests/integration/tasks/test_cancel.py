@@ -11,7 +11,8 @@ from support.waiting import wait_until
 
 from mulequeue.errors import GenerationCancelled
 from mulequeue.tasks.batch_ids import member_id
-from mulequeue.tasks.canvases import cancel, generate_many
+from mulequeue.tasks.canvases import generate_many
+from mulequeue.tasks.control import cancel
 
 NEVER = {"lives": [{"end": "never"}]}
 

@@ -12,7 +12,8 @@ from support.program import program_in
 from support.waiting import wait_until
 
 from mulequeue.errors import GenerationFailed
-from mulequeue.tasks.canvases import generate_many, pause, unpause
+from mulequeue.tasks.canvases import generate_many
+from mulequeue.tasks.control import pause, unpause
 
 PICTURES = [{"prompt": f"mule {number}"} for number in range(6)]
 
