@@ -92,23 +92,24 @@ def make_generation_request(
     if submits:
         validate_input(found, input, mode_of(validate, settings.validate))
     schedule = found.schedule if poll_interval is None else PollSchedule.fixed(poll_interval)
-    wait = next(
-        value
-        for value in (max_wait, settings.max_wait_seconds, found.max_wait_seconds)
-        if value is not None
-    )
-    if isinstance(wait, bool) or not isinstance(wait, (int, float)) or not 0 < wait < math.inf:
-        raise InputError(f"max_wait is {wait!r}; it must be a number of seconds above 0.")
     return GenerationRequest(
         model=found,
         input=input,
         profile=settings.profile(profile),
         schedule=schedule,
-        max_wait_seconds=min(float(wait), MAX_WAIT_CEILING_SECONDS),
+        max_wait_seconds=_max_wait(max_wait, settings.max_wait_seconds, found.max_wait_seconds),
         interval=None if poll_interval is None else float(poll_interval),
         batch_id=batch_id,
         batch_size=batch_size,
     )
+
+
+def _max_wait(*candidates: float | None) -> float:
+    """Return the first given number of seconds, at most ``MAX_WAIT_CEILING_SECONDS``."""
+    wait = next(value for value in candidates if value is not None)
+    if isinstance(wait, bool) or not isinstance(wait, (int, float)) or not 0 < wait < math.inf:
+        raise InputError(f"max_wait is {wait!r}; it must be a number of seconds above 0.")
+    return min(float(wait), MAX_WAIT_CEILING_SECONDS)
 
 
 def refusal_of(exc: Exception) -> dict[str, Any]:

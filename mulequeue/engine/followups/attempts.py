@@ -64,11 +64,7 @@ class Heartbeat:
 
 
 def transfer(
-    task: Any,
-    attempt: Callable[[], T],
-    *,
-    delays: Sequence[float],
-    most_seconds: float,
+    task: Any, attempt: Callable[[], T], *, delays: Sequence[float], most_seconds: float
 ) -> T:
     """Handle one delivery of a leased task: run an attempt, or leave it to the ledger.
 

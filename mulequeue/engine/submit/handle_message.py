@@ -68,6 +68,19 @@ def handle_message(
             ctx.ledger.generations.settle_submit(intent, "failed", refusal_of(plan))
         ).result()
         raise Ignore("refused")
+    _submit(task, ctx, plan, intent, slim_args, started)
+    raise Parked(plan.model.name)
+
+
+def _submit(
+    task: Any,
+    ctx: WorkerContext,
+    plan: GenerationRequest,
+    intent: Intent,
+    slim_args: Sequence[Any],
+    started: float,
+) -> None:
+    """Send the create request. No error leaves this function, because the intent is written."""
     try:
         _store_state(task, plan)
         slim = parked_signature(
@@ -80,7 +93,6 @@ def handle_message(
     except Exception:
         # When the lease of the intent ends it is settled as submit_unknown; nothing is sent again.
         logger.exception("a submission failed unexpectedly", extra={"task_id": intent.task_id})
-    raise Parked(plan.model.name)
 
 
 def _adopt(
