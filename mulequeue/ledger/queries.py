@@ -18,7 +18,7 @@ class Queries:
     """Plain Redis reads; nothing here writes."""
 
     def __init__(self, keys: Keyspace) -> None:
-        self.keys = keys
+        self._keys = keys
         self._redis, self._prefix = keys.redis, keys.prefix
 
     def record(self, task_id: str) -> Record | None:
@@ -99,7 +99,7 @@ class Queries:
 
     def now(self) -> float:
         """Return Redis' clock, in unix seconds."""
-        return self.keys.now()
+        return self._keys.now()
 
 
 def _counts_of(fields: Mapping[str, str]) -> dict[str, int]:

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from mulequeue.ledger.keyspace import Keyspace
-from mulequeue.ledger.queries import Queries
+from mulequeue.ledger import Ledger
 
 _FIELDS = (
     "state",
@@ -20,7 +19,7 @@ _FIELDS = (
     "remote_id",
     "late_remote_id",
 )
-_AT_ONCE = 500
+_CHUNK_SIZE = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,18 +40,17 @@ class RecordSummary:
     """Unix seconds of Redis' clock; None: the record is not in the due index."""
 
 
-def record_summaries(queries: Queries, most: int) -> Iterator[RecordSummary]:
+def record_summaries(ledger: Ledger, most: int) -> Iterator[RecordSummary]:
     """Iterate over the due records, the most overdue first, then over the others.
 
     :param most: read at most this many.
     """
-    keys = queries.keys
-    waiting = keys.redis.zrange(f"{keys.prefix}due", 0, most - 1)
+    waiting = ledger.redis.zrange(f"{ledger.prefix}due", 0, most - 1)
     others = ("transfer:", "gate:")
     ids = (text for key in waiting if not (text := _text(key)).startswith(others))
-    everything = islice(_once(ids, queries.task_ids()), most)
-    while part := list(islice(everything, _AT_ONCE)):
-        yield from _read(keys, part)
+    everything = islice(_once(ids, ledger.queries.task_ids()), most)
+    while part := list(islice(everything, _CHUNK_SIZE)):
+        yield from _read(ledger, part)
 
 
 def _text(key: Any) -> str:
@@ -68,11 +66,11 @@ def _once(*sources: Iterator[str]) -> Iterator[str]:
                 yield task_id
 
 
-def _read(keys: Keyspace, task_ids: list[str]) -> Iterator[RecordSummary]:
-    pipe = keys.redis.pipeline(transaction=False)
+def _read(ledger: Ledger, task_ids: list[str]) -> Iterator[RecordSummary]:
+    pipe = ledger.redis.pipeline(transaction=False)
     for task_id in task_ids:
-        pipe.hmget(f"{keys.prefix}record:{task_id}", _FIELDS)
-        pipe.zscore(f"{keys.prefix}due", task_id)
+        pipe.hmget(f"{ledger.prefix}record:{task_id}", _FIELDS)
+        pipe.zscore(f"{ledger.prefix}due", task_id)
     answers = pipe.execute()
     for task_id, raw, due in zip(task_ids, answers[::2], answers[1::2], strict=True):
         found = [None if value is None else value.decode() for value in raw]

@@ -34,7 +34,7 @@ def examine_records(app: Any, settings: Settings, ledger: Ledger, command: str) 
     now = ledger.queries.now()
     late_seconds = 0.0 if head is None else now - head
     found = [polls(size, late_seconds, f"{command} -Q {settings.poll_queue}")]
-    seen = list(record_summaries(ledger.queries, MAX_RECORDS))
+    seen = list(record_summaries(ledger, MAX_RECORDS))
     try:
         known = {profile.fingerprint for profile in settings.known_profiles()}
     except Exception:  # the check of the keys reports it

@@ -9,6 +9,7 @@ from redis import Redis
 from support.ledger_world import World
 
 from mulequeue.ledger import PollMessage
+from mulequeue.ledger.keyspace import Keyspace
 
 
 def scheduled(world: World, seconds: float) -> PollMessage:
@@ -231,7 +232,7 @@ def test_a_call_whose_answer_was_lost_gets_the_same_message(world: World, call: 
     """A repeated command publishes the message that the first one announced."""
     world.generating("t")
     message = scheduled(world, 3)
-    run = world.ledger.queries.keys.run
+    run = Keyspace(world.redis, "test", clock=lambda: world.clock).run
     if call == "end":
         world.ledger.polling.begin_sweep(message.token)
         arguments: tuple[object, ...] = ("end", message.token, "fresh", 0.5)

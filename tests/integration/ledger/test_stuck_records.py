@@ -25,7 +25,7 @@ COMMAND = "celery -A proj worker"
 
 
 def seen(world: World) -> list[RecordSummary]:
-    return list(record_summaries(world.ledger.queries, 1000))
+    return list(record_summaries(world.ledger, 1000))
 
 
 def found(world: World, key: str | None = "key") -> dict[str, Any]:
@@ -155,7 +155,7 @@ def test_a_large_ledger_is_looked_at_in_part_the_overdue_first(world: World) -> 
         world.ledger.generations.end_delivery(wake.task_id, marker_of(wake), ttl_seconds=TTL)
     world.generating("new")
 
-    first = [item.task_id for item in record_summaries(world.ledger.queries, 5)]
+    first = [item.task_id for item in record_summaries(world.ledger, 5)]
 
     assert 5 == len(first) == len(set(first))
     assert "new" == first[0]
