@@ -73,7 +73,7 @@ def test_a_pause_by_hand_stops_the_whole_fleet(shared: Fleet) -> None:
     [finding] = [item for item in doctor["findings"] if item["id"] == "paused"]
     assert "mulequeue unpause --profile default" in finding["fix"]
     said = program_in(shared)("unpause")
-    assert "go on" in said.stdout
+    assert "are resumed" in said.stdout
 
     assert 6 == len(result.get(timeout=30))
     assert 7 == shared.emulator.stats()["creates"]
