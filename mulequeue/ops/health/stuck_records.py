@@ -34,7 +34,7 @@ def examine_records(app: Any, settings: Settings, ledger: Ledger, command: str) 
     now = ledger.queries.now()
     late_seconds = 0.0 if head is None else now - head
     found = [polls(size, late_seconds, f"{command} -Q {settings.poll_queue}")]
-    seen = list(record_summaries(ledger, MAX_RECORDS))
+    summaries = list(record_summaries(ledger, MAX_RECORDS))
     try:
         known = {profile.fingerprint for profile in settings.known_profiles()}
     except Exception:  # the check of the keys reports it
@@ -43,16 +43,16 @@ def examine_records(app: Any, settings: Settings, ledger: Ledger, command: str) 
     stuck = [
         finding
         for finding in (
-            submitting(seen, now),
-            unknown_keys(seen, known, setting_name(app, "mulequeue_former_fingerprints")),
-            newer(seen),
-            retried(seen),
-            abandoned(seen, ledger.queries.task_of),
-            late_ids(seen, ledger.queries.task_of),
+            submitting(summaries, now),
+            unknown_keys(summaries, known, setting_name(app, "mulequeue_former_fingerprints")),
+            newer(summaries),
+            retried(summaries),
+            abandoned(summaries, ledger.queries.task_of),
+            late_ids(summaries, ledger.queries.task_of),
         )
         if finding is not None
     ]
-    return [*found, *(stuck or [none_stuck(len(seen))])]
+    return [*found, *(stuck or [none_stuck(len(summaries))])]
 
 
 def polls(size: int, late_seconds: float, command: str) -> Finding:
@@ -76,11 +76,11 @@ def none_stuck(number: int) -> Finding:
     return passed("records", f"None of {format_count(number, 'examined record')} is stuck{only}.")
 
 
-def submitting(seen: Iterable[RecordSummary], now: float) -> Finding | None:
+def submitting(summaries: Iterable[RecordSummary], now: float) -> Finding | None:
     """Report submissions whose worker crashed and that no sweep has settled."""
     late = [
         item.task_id
-        for item in seen
+        for item in summaries
         if item.state == "submitting" and item.due is not None and now - item.due > LATE_SECONDS
     ]
     if not late:
@@ -94,7 +94,7 @@ def submitting(seen: Iterable[RecordSummary], now: float) -> Finding | None:
 
 
 def unknown_keys(
-    seen: Iterable[RecordSummary], known: Collection[str], setting: str
+    summaries: Iterable[RecordSummary], known: Collection[str], setting: str
 ) -> Finding | None:
     """Report generations that no key of this machine can check.
 
@@ -103,7 +103,7 @@ def unknown_keys(
     """
     foreign = [
         item
-        for item in seen
+        for item in summaries
         if item.state in ("waiting", "generating") and item.fingerprint not in known
     ]
     if not foreign:
@@ -120,9 +120,9 @@ def unknown_keys(
     )
 
 
-def newer(seen: Iterable[RecordSummary]) -> Finding | None:
+def newer(summaries: Iterable[RecordSummary]) -> Finding | None:
     """Report records of a newer version of mulequeue, which this version does not process."""
-    found = [item.task_id for item in seen if item.version > SCHEMA_VERSION]
+    found = [item.task_id for item in summaries if item.version > SCHEMA_VERSION]
     if not found:
         return None
     return warning(
@@ -133,11 +133,11 @@ def newer(seen: Iterable[RecordSummary]) -> Finding | None:
     )
 
 
-def retried(seen: Iterable[RecordSummary]) -> Finding | None:
+def retried(summaries: Iterable[RecordSummary]) -> Finding | None:
     """Report outcomes that were delivered more than once and are not yet dispatched."""
     found = [
         item.task_id
-        for item in seen
+        for item in summaries
         if item.deliveries > 1 and item.state in ("settled", "delivering") and not item.is_abandoned
     ]
     if not found:
@@ -151,12 +151,12 @@ def retried(seen: Iterable[RecordSummary]) -> Finding | None:
 
 
 def abandoned(
-    seen: Iterable[RecordSummary], task_of: Callable[[str], str | None]
+    summaries: Iterable[RecordSummary], task_of: Callable[[str], str | None]
 ) -> Finding | None:
     """Report outcomes whose delivery was abandoned and that were not resumed."""
     found = [
         item
-        for item in seen
+        for item in summaries
         if item.is_abandoned and not _is_resumed(item, item.remote_id, task_of)
     ]
     if not found:
@@ -169,11 +169,13 @@ def abandoned(
     )
 
 
-def late_ids(seen: Iterable[RecordSummary], task_of: Callable[[str], str | None]) -> Finding | None:
+def late_ids(
+    summaries: Iterable[RecordSummary], task_of: Callable[[str], str | None]
+) -> Finding | None:
     """Report ids that arrived after another outcome was delivered and that were not resumed."""
     found = [
         item
-        for item in seen
+        for item in summaries
         if item.late_remote_id and not _is_resumed(item, item.late_remote_id, task_of)
     ]
     if not found:
