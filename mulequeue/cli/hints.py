@@ -33,7 +33,9 @@ class WorkerHint:
         self._started = time.monotonic()
         self._message: str | None = None
         self._is_finished = False
-        threading.Thread(target=self._ask, args=(app,), daemon=True).start()
+        # click's context, which knows the typed app, belongs to this thread
+        command = f"celery -A {name_of(app)} worker"
+        threading.Thread(target=self._ask, args=(app, command), daemon=True).start()
 
     def __call__(self) -> None:
         if self._is_finished:
@@ -44,22 +46,22 @@ class WorkerHint:
             self._is_finished = True
             self._note(self._message)
 
-    def _ask(self, app: Any) -> None:
+    def _ask(self, app: Any, command: str) -> None:
         try:
-            workers = consumed_queues(app, REPLY_SECONDS)
+            consumed = consumed_queues(app, REPLY_SECONDS)
         except Exception:
             return  # the broker is away, which is reported elsewhere
-        consumed = {name for queues in workers.values() for name in queues}
-        self._message = missing_workers(app, consumed, self._name)
+        queues = set().union(*consumed.values())
+        self._message = missing_workers(app, queues, command=command, name=self._name)
 
 
-def missing_workers(app: Any, consumed: set[str], name: str) -> str | None:
+def missing_workers(app: Any, consumed: set[str], *, command: str, name: str) -> str | None:
     """Return a message about the queues without a worker, or None if there is none.
 
     :param consumed: names of the queues that workers consume.
+    :param command: the command that starts a worker.
     :param name: the task or batch that waits for a worker.
     """
-    command = f"celery -A {name_of(app)} worker"
     if not consumed:
         # Cancelled first, or it would be paid as well as the local run.
         return (
