@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import click
@@ -12,6 +13,7 @@ from celery import signals
 
 from mulequeue import catalog
 from mulequeue.cli import preflight, results
+from mulequeue.cli.hints import PauseHint, WorkerHint
 from mulequeue.cli.options import (
     Call,
     check_seconds,
@@ -22,6 +24,9 @@ from mulequeue.cli.options import (
 )
 from mulequeue.cli.output import Interrupted, print_message
 from mulequeue.cli.prompts import read_inputs
+from mulequeue.cli.resend import Resender
+from mulequeue.cli.view import View, enqueue_progress, view_for
+from mulequeue.cli.watch import BatchWatch, watch
 from mulequeue.errors import ConfigurationError, InputError
 from mulequeue.ledger import Batch, Ledger, Record
 from mulequeue.settings.budgets import check_batch
@@ -103,51 +108,52 @@ def _run_on_workers(
     app: Any, call: Call, warnings: list[str], *, notify: str | None, given_id: str | None
 ) -> int:
     """Enqueue a batch, unless it exists, and watch it; return the exit code."""
-    from mulequeue.cli.hints import PauseHint, WorkerHint
-    from mulequeue.cli.resend import Resender
-    from mulequeue.cli.view import enqueue_progress, view_for
-    from mulequeue.cli.watch import BatchWatch, watch
-
     ledger = preflight.ledger_to_write(app)
     batch_id = given_id or uuid.uuid4().hex[:12]
     known = ledger.queries.batch(batch_id) if given_id else None
     if known is not None:
         _check_same(ledger, known, call)
     preflight.print_warnings(warnings)
-    started, size = time.monotonic(), len(call.inputs)
-    ends = None if call.max_wait is None else started + call.max_wait
-    watched = BatchWatch(ledger, batch_id, size)
+    started = time.monotonic()
+    watched = BatchWatch(ledger, batch_id, len(call.inputs))
     with view_for(f"{call.model.name} · batch {batch_id}", quiet=call.quiet) as view:
-
-        def enqueue() -> None:
-            def show(count: int) -> None:
-                view.show(enqueue_progress(count, size), at_once=count == size)
-
-            _enqueue(app, call, batch_id, notify, show)
-
+        enqueue = partial(_enqueue, app, call, batch_id, notify, view)
         if known is None or sum(known.counts.values()) < known.size:
             enqueue()
         else:
             view.note(f"Batch {batch_id} exists; nothing is enqueued again.")
-        is_over = watch(
-            watched,
-            view,
-            max_wait=None if ends is None else ends - time.monotonic(),
-            interrupted=f"Stopped watching; the workers continue. {results.continue_hint(batch_id)}",
-            checks=[
-                WorkerHint(app, view.note, lambda: watched.has_started, name=batch_id),
-                PauseHint(ledger, view.note),
-                Resender(
-                    app, ledger, watched, enqueue=enqueue, storage=call.storage, note=view.note
-                ),
-            ],
-        )
+        is_over = _watch(app, ledger, call, watched, view, enqueue, started)
     summary = results.summary_of(watched.batch, time.monotonic() - started)
     missing = results.missing_files(ledger, watched.batch) if is_over else 0
     code = results.print_summary(summary, call.storage, as_json=call.as_json, missing=missing)
     if not is_over:
         print_message(f"Still running. {results.continue_hint(batch_id)}")
     return code if is_over else results.STILL_RUNNING
+
+
+def _watch(
+    app: Any,
+    ledger: Ledger,
+    call: Call,
+    watched: BatchWatch,
+    view: View,
+    enqueue: Callable[[], None],
+    started: float,
+) -> bool:
+    """Watch a batch; return whether it was over before ``max_wait``, which includes enqueueing."""
+    batch_id, note = watched.batch.batch_id, view.note
+    return watch(
+        watched,
+        view,
+        max_wait=call.max_wait,
+        started=started,
+        interrupted=f"Stopped watching; the workers continue. {results.continue_hint(batch_id)}",
+        checks=[
+            WorkerHint(app, note, lambda: watched.has_started, name=batch_id),
+            PauseHint(ledger, note),
+            Resender(app, ledger, watched, enqueue=enqueue, storage=call.storage, note=note),
+        ],
+    )
 
 
 def _check_same(ledger: Ledger, known: Batch, call: Call) -> None:
@@ -171,21 +177,18 @@ def _differs(record: Record, call: Call) -> bool:
     return record.api_path != call.model.api_path or not prompt.startswith(record.label)
 
 
-def _enqueue(
-    app: Any, call: Call, batch_id: str, notify: str | None, show: Callable[[int], None]
-) -> None:
-    """Publish the chord of a batch.
+def _enqueue(app: Any, call: Call, batch_id: str, notify: str | None, view: View) -> None:
+    """Publish the chord of a batch, and show how many members are published.
 
-    :param show: called with the number of members that are published.
     :raises Interrupted: Ctrl-C; a part of it is enqueued.
     :raises ConfigurationError: the app has no result backend, which a chord needs.
     """
-    published = 0
+    size, published = len(call.inputs), 0
 
     def count(sender: Any = None, **_: Any) -> None:
         nonlocal published
         published += 1
-        show(published)
+        view.show(enqueue_progress(published, size), at_once=published == size)
 
     chord = generate_many(
         call.model.name,
@@ -195,15 +198,15 @@ def _enqueue(
         batch_id=batch_id,
         validate=call.validate,
     )
-    show(0)
+    view.show(enqueue_progress(0, size))
     signals.after_task_publish.connect(count, sender="mulequeue.generate", weak=False)
     try:
         with app.producer_or_acquire() as producer:
             chord.apply_async(producer=producer)
     except KeyboardInterrupt:
         raise Interrupted(
-            f"Stopped with {published} of {len(call.inputs)} enqueued; the workers run those. For the "
-            f"rest, repeat the command with --batch-id {batch_id} (nothing is paid twice). To cancel: "
+            f"Stopped with {published} of {size} enqueued; the workers run those. For the rest, "
+            f"repeat the command with --batch-id {batch_id} (nothing is paid twice). To cancel: "
             f"mulequeue cancel {batch_id}"
         ) from None
     except NotImplementedError as exc:

@@ -9,6 +9,7 @@ import click
 
 from mulequeue import catalog
 from mulequeue.cli import preflight, results
+from mulequeue.cli.hints import PauseHint, WorkerHint
 from mulequeue.cli.options import (
     Call,
     check_seconds,
@@ -20,7 +21,11 @@ from mulequeue.cli.options import (
     read_object,
 )
 from mulequeue.cli.output import one_line, print_message
+from mulequeue.cli.view import view_for
+from mulequeue.cli.watch import TaskWatch, watch
 from mulequeue.errors import InputError
+from mulequeue.ledger import outcome_of
+from mulequeue.tasks.definitions import download, generate
 
 _JSON_HELP = (
     f"With --json: the outcome, {results.OUTCOME_JSON}; with --no-wait {results.SUBMITTED_JSON}. "
@@ -91,10 +96,6 @@ def run_command(
 
 def _run_on_workers(app: Any, call: Call, warnings: list[str], *, no_wait: bool) -> int:
     """Enqueue one generation and watch it; return the exit code."""
-    from mulequeue.cli.hints import PauseHint, WorkerHint
-    from mulequeue.cli.view import view_for
-    from mulequeue.cli.watch import TaskWatch, watch
-
     ledger = preflight.ledger_to_write(app)
     preflight.print_warnings(warnings)
     task_id = str(uuid.uuid4())
@@ -117,8 +118,6 @@ def _run_on_workers(app: Any, call: Call, warnings: list[str], *, no_wait: bool)
 
 def _enqueue(call: Call, task_id: str) -> str:
     """Publish the generation and its download; return the download's task id."""
-    from mulequeue.tasks.definitions import download, generate
-
     download_id = f"{task_id}-download"
     member = generate.s(
         call.model.name,
@@ -132,10 +131,9 @@ def _enqueue(call: Call, task_id: str) -> str:
     return download_id
 
 
-def _report(watched: Any, task_id: str, *, as_json: bool, no_wait: bool) -> int:
-    from mulequeue.ledger import outcome_of
-
+def _report(watched: TaskWatch, task_id: str, *, as_json: bool, no_wait: bool) -> int:
     record = watched.record
+    assert record is not None
     if no_wait and record.remote_id and record.status in (None, "succeeded"):
         return results.print_submitted(record.api_path, record.remote_id, task_id, as_json=as_json)
     if watched.problem:

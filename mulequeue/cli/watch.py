@@ -65,16 +65,19 @@ def watch(
     view: View,
     *,
     max_wait: float | None,
+    started: float | None = None,
     interrupted: str | None = None,
     checks: Sequence[Callable[[], None]] = (),
 ) -> bool:
     """Show progress until it is over; return False when ``max_wait`` seconds passed before that.
 
+    :param started: ``time.monotonic()`` from which ``max_wait`` counts; None: now.
     :param interrupted: the message after Ctrl-C; None: KeyboardInterrupt is raised as it is.
     :param checks: called after every refresh.
     :raises Interrupted: Ctrl-C.
     """
-    ends = None if max_wait is None else time.monotonic() + max_wait
+    started = time.monotonic() if started is None else started
+    ends = None if max_wait is None else started + max_wait
     try:
         while True:
             with _outages_noted(view):
