@@ -203,14 +203,11 @@ def _effects_of(task_id: str, answer: Sequence[Any]) -> Effects:
 def _verdict_of(task_id: str, answer: Sequence[Any]) -> Verdict:
     action = Action(answer[0].decode())
     match action:
-        case Action.SUBMIT:
-            effects = Effects(poll_by=optional_time(answer[2]))
-            return Verdict(action=action, submitted=float(answer[1]), effects=effects)
         case Action.DELIVER:
             pairs = answer[1]
             fields = texts(dict(zip(pairs[::2], pairs[1::2], strict=True)))
             return Verdict(action=action, record=read_record(task_id, fields, answer[2], answer[3]))
-        case Action.PARKED:
+        case Action.SUBMIT | Action.PARKED:
             return Verdict(action=action, effects=Effects(poll_by=optional_time(answer[1])))
         case Action.WAKE:
             return Verdict(action=action, effects=_effects_of(task_id, answer[1:]))

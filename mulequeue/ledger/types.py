@@ -156,8 +156,6 @@ class Verdict:
     effects: Effects = Effects()
     record: Record | None = None
     """With ``deliver``."""
-    submitted: float | None = None
-    """With ``submit``: when the intent was written, unix seconds."""
     is_same_input: bool = True
     """With ``duplicate``."""
     state: str | None = None

@@ -5,7 +5,7 @@
 -- ARGV[13] JSON of the error of a call that cannot be sent, or ''   [14] profile
 -- ARGV[15…] the other fields of a new record, as name, value, …
 -- Answers { verdict, … }:
---   submit, now, poll_by      the intent is written: send the create request and record its answer
+--   submit, poll_by           the intent is written: send the create request and record its answer
 --   deliver, record, …        this run has to return the outcome
 --   parked, poll_by           the task waits in the ledger: Ignore
 --   wake, signature, poll_by  the task was settled at once: publish the wake and Ignore
@@ -15,7 +15,7 @@
 local id, marker, token, epoch, digest = ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
 local lease, limits, refusal = tonumber(ARGV[8]), cjson.decode(ARGV[9]), ARGV[13]
 local batch = ARGV[11] ~= '' and ARGV[11] or nil
-local fields = read(id, 'state', 'epoch', 'run', 'digest', 'deliveries', 'claim_until', 'profile', 'submitted')
+local fields = read(id, 'state', 'epoch', 'run', 'digest', 'deliveries', 'claim_until', 'profile')
 local state, profile = fields[1], fields[7] or ARGV[14]
 local own = {}
 for i = 15, #ARGV, 2 do own[ARGV[i]] = ARGV[i + 1] end
@@ -33,7 +33,7 @@ local function submit()
   due(id, now + lease)
   local grant = redis.call('HGET', record_key(id), 'grant')
   if grant then expire_in_windows_after(grant, profile, own.path, now + lease) end
-  return { 'submit', time_text(now), poll_by() }
+  return { 'submit', poll_by() }
 end
 
 -- The next sweep wakes the others that may be sent before it.
@@ -86,14 +86,14 @@ if marker ~= '' then
   if not state or fields[2] ~= marker then return { 'stale' } end
   if state == 'waiting' and refusal ~= '' then return settled('failed', refusal) end
   if state == 'waiting' then return submit_or_wait(redis.call('HEXISTS', record_key(id), 'slot') == 1) end
-  if state == 'submitting' and fields[3] == token then return { 'submit', fields[8], '' } end
+  if state == 'submitting' and fields[3] == token then return { 'submit', '' } end
   if state == 'settled' or state == 'delivering' then return deliver() end
   return { 'busy' }
 end
 
 if state and state ~= 'tombstone' then
   if fields[2] == epoch then -- the same run repeats its call: the first answer was lost
-    if state == 'submitting' and fields[3] == token then return { 'submit', fields[8], '' } end
+    if state == 'submitting' and fields[3] == token then return { 'submit', '' } end
     if state == 'waiting' then return { 'parked', redis.call('ZSCORE', DUE, 'gate:' .. profile) or time_text(now) } end
     if state == 'settled' then return { 'wake', redis.call('GET', parked_key(id)), poll_by_after_wake() } end
   end
