@@ -40,7 +40,7 @@ def working(fleet):
 
 
 def test_a_batch_is_followed_to_its_pictures(working):
-    """The stream ends with the batch; its members are told as JSON, and their files are served."""
+    """The stream ends with the batch; its members are JSON, and their files are served."""
     asked = []
     app = make_app(working, may_see=lambda name: not asked.append(name))
     inputs = [{"prompt": "a mule"}, {"prompt": "a fox"}]
@@ -120,7 +120,7 @@ def test_a_video_is_served_in_parts():
     ids=["no secret", "not signed", "signed"],
 )
 def test_webhooks_are_taken_when_they_are_signed(fleet, secret, headers, status):
-    """Without a session and whoever may see what."""
+    """A webhook needs a valid signature, but no session and no permission."""
     app = make_app(fleet, MULEQUEUE_WEBHOOK_SECRET=secret)
     body = event(ended("a-generation"))
 
@@ -132,7 +132,7 @@ def test_webhooks_are_taken_when_they_are_signed(fleet, secret, headers, status)
 
 
 def test_settings_come_from_the_apps_config():
-    """``CELERY`` is Celery's, ``MULEQUEUE_…`` is ours; a mistake is told at once."""
+    """``CELERY`` configures Celery, ``MULEQUEUE_…`` mulequeue; a wrong setting raises at once."""
     app = make_app(
         CELERY={"broker_url": "redis://broker.example/1", "task_default_queue": "studio"},
         MULEQUEUE_STORAGE="s3://pictures",

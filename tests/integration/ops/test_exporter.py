@@ -23,7 +23,7 @@ PRIVATE = {"MULEQUEUE_ALLOW_PRIVATE_ADDRESSES": "1"}
 def test_the_numbers_are_those_of_the_api_and_the_storage(
     make_fleet: Callable[..., Fleet],
 ) -> None:
-    """After real generations every counter says what the emulator, the storage and the receiver saw."""
+    """After real generations every counter equals the numbers of the emulator, storage and receiver."""
     fleet = make_fleet(env=PRIVATE)
     fleet.emulator.faults(
         creates=[{"do": "status", "status": 429, "retry_after": "1", "count": 1}],
@@ -103,7 +103,7 @@ def _late(exporter: Exporter) -> dict[str, Any] | None:
 
 
 def test_a_pause_by_hand_is_shown(fleet: Fleet) -> None:
-    """What `mulequeue pause` stopped is 1 until it goes on."""
+    """The gauge is 1 from `mulequeue pause` until `mulequeue unpause`."""
     with Exporter(fleet) as exporter:
         fleet.ledger.limits.pause_submissions("default")
         assert {("default",): 1} == exporter.values()["mulequeue_profile_held"]

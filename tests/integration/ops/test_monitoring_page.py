@@ -66,14 +66,14 @@ def promtool(*arguments: Any) -> None:
 
 
 def test_the_table_has_every_metric_and_its_type() -> None:
-    """What the exporter shows stands on the page, and nothing else."""
+    """The page lists exactly the metrics that the exporter shows."""
     rows = re.findall(r"^\| `(mulequeue_\w+)` \| (\w+)", TEXT, re.M)
     assert shown() == dict(rows)
     (recoveries,) = re.findall(r"`mulequeue_recoveries_total` .*taken over: (.*) \|", TEXT)
     assert list(RECOVERIES) == recoveries.split(", ")
 
 
-def test_every_alert_says_what_to_do_and_stands_on_the_page() -> None:
+def test_every_alert_has_an_action_and_a_row_of_the_page() -> None:
     """Each rule has a summary, a meaning and an action, a unit test, and a row of the page."""
     names = [rule["alert"] for rule in ALERTS]
     assert names == re.findall(r"^\| `(Mulequeue\w+)`", TEXT, re.M)
@@ -84,7 +84,7 @@ def test_every_alert_says_what_to_do_and_stands_on_the_page() -> None:
 
 
 def test_alerts_ask_for_metrics_that_exist() -> None:
-    """No rule waits for a name that nobody exposes."""
+    """Each metric in a rule is a metric of the exporter."""
     asked = {name for rule in ALERTS for name in re.findall(r"\bmulequeue_\w+", rule["expr"])}
     assert asked
     assert asked <= set(shown())

@@ -44,7 +44,7 @@ def test_it_takes_signed_webhooks_until_it_is_stopped(server) -> None:
 
 
 def test_it_does_not_start_without_a_secret() -> None:
-    """Without a secret it ends at once and says what to set."""
+    """Without a secret it exits immediately and names the setting."""
     done = subprocess.run([sys.executable, "-c", _RUN], env={}, capture_output=True, text=True)
 
     assert 1 == done.returncode

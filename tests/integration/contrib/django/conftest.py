@@ -51,7 +51,7 @@ def project(_running: DjangoProject) -> Iterator[DjangoProject]:
 
 @pytest.fixture
 def still_project(tmp_path: Path) -> DjangoProject:
-    """A project that nobody has started."""
+    """A project without running processes."""
     return DjangoProject(tmp_path, _SQLITE)
 
 

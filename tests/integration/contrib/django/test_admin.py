@@ -39,7 +39,7 @@ def test_a_link_that_has_ended_is_not_shown(project: DjangoProject) -> None:
 
 
 def test_rows_cannot_be_edited(project: DjangoProject, browser: Browser) -> None:
-    """Nobody adds, changes or deletes rows by hand."""
+    """The admin permits no adding, changing or deleting of rows."""
     task_id = stored(project, start(project))["task_id"]
 
     page = browser.get(f"mulequeue/generation/{task_id}/change/")
@@ -116,7 +116,7 @@ def test_generate_again_from_the_list(project: DjangoProject, browser: Browser) 
 
 
 def test_a_batch_is_cancelled_from_its_list(project: DjangoProject, browser: Browser) -> None:
-    """The action ends every member that is under way, and the list says where the batch stands."""
+    """The action cancels every unfinished member, and the list shows the counts."""
     project.fleet.emulator.faults(lives=[{"end": "never"}])
     batch_id = new_id("batch")
     project.shell(

@@ -35,7 +35,7 @@ def test_migrations_can_be_undone(still_project: DjangoProject) -> None:
 def test_check_finds_a_wrong_setting(
     still_project: DjangoProject, identity: str, more: str, hint: str
 ) -> None:
-    """``manage.py check`` names what is wrong by an id, and says what to change."""
+    """``manage.py check`` reports each fault with an id and its fix."""
     done = still_project.manage("check", more=more)
 
     assert f"(mulequeue.{identity})" in done.stderr
@@ -44,7 +44,7 @@ def test_check_finds_a_wrong_setting(
 
 
 def test_check_finds_a_forgotten_app(still_project: DjangoProject) -> None:
-    """A project whose package does not import its Celery app is told the line to add."""
+    """A project whose package does not import its Celery app gets an error with the line to add."""
     package = still_project.folder / "shop" / "__init__.py"
     text = package.read_text()
     package.write_text("")

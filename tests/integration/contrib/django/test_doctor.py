@@ -8,7 +8,7 @@ from support.django_project import DjangoProject
 
 
 def test_manage_py_calls_the_doctor(still_project: DjangoProject) -> None:
-    """It looks at the project's own app, and spells fixes as its settings are spelled."""
+    """It checks the project's app and spells settings as the project does."""
     done = still_project.manage("mulequeue", "doctor", "--json")
 
     found = {item["id"]: item for item in json.loads(done.stdout)["findings"]}

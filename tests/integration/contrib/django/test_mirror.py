@@ -1,4 +1,4 @@
-"""Rows say what the ledger says."""
+"""Rows agree with the ledger."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ on_all_databases = pytest.mark.parametrize("_running", DATABASES, indirect=True,
 
 @on_all_databases
 def test_a_generation_becomes_a_row(project: DjangoProject) -> None:
-    """A row has the whole input, where it stands, what it came to, and the stored files."""
+    """A row contains the complete input, the state, the outcome and the stored files."""
     prompt = "a mule on a very long way " * 8
 
     task_id = start(project, prompt)
@@ -31,7 +31,7 @@ def test_a_generation_becomes_a_row(project: DjangoProject) -> None:
 
 
 def test_a_generation_under_way_is_a_row(project: DjangoProject) -> None:
-    """While the API works on it, the row says so and knows the remote id."""
+    """While the API generates, the row has the state generating and the remote id."""
     project.fleet.emulator.faults(lives=[{"end": "never"}])
 
     task_id = start(project)
@@ -41,7 +41,7 @@ def test_a_generation_under_way_is_a_row(project: DjangoProject) -> None:
 
 
 def test_a_failure_is_a_row_with_its_reason(project: DjangoProject) -> None:
-    """What the API says about a failed generation stands in its row."""
+    """The row of a failed generation contains the API's reason."""
     project.fleet.emulator.faults(lives=[{"end": "failed", "code": 3001}])
 
     task_id = start(project)
@@ -72,7 +72,7 @@ def test_a_batch_is_a_row_with_members(project: DjangoProject) -> None:
 
 @on_all_databases
 def test_reconcile_mends_the_rows(project: DjangoProject) -> None:
-    """Rows that were deleted, changed, or lost their record come to say what the ledger says."""
+    """Rows that were deleted, changed, or have no record any more agree with the ledger afterwards."""
     gone, changed, ghost = start(project), start(project), new_id("ghost")
     stored(project, gone)
     stored(project, changed)

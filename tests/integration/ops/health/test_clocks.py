@@ -1,4 +1,4 @@
-"""What the doctor says of clocks: this machine's against Redis', and those of the workers."""
+"""The doctor's findings about the clocks of this machine and of the workers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_a_clock_that_is_wrong_is_told(redis_server: Any, seconds: int, level: s
 
 
 def test_a_worker_s_clock_is_heard_in_its_heartbeats(redis_server: Any) -> None:
-    """A heartbeat says what time it is over there; this machine's own error is taken out."""
+    """A heartbeat contains the worker's time; the error of this machine's clock is subtracted."""
     app = Celery("proj", broker=redis_server.url, set_as_current=False)
     over = threading.Event()
 

@@ -1,4 +1,4 @@
-"""What the doctor says of what was configured: the key, the storage, and settings that do not exist."""
+"""The doctor's findings about the key, the storage and unknown settings."""
 
 from __future__ import annotations
 

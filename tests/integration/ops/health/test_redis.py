@@ -1,4 +1,4 @@
-"""What the doctor says of real Redis servers that forget, or do not answer."""
+"""The doctor's findings about real Redis servers that lose data or do not answer."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_the_fix_of_a_redis_that_forgets_mends_it(redis_server: Any) -> None:
 
 
 def test_a_broker_that_forgets_is_told(tmp_path: Path, redis_server: Any) -> None:
-    """Where the broker is a Redis of its own; another database of the ledger's is no other Redis."""
+    """The check runs if the broker has a separate Redis server, not only another database."""
     with redis_with(tmp_path, "--maxmemory-policy", "allkeys-lru") as port:
         broker = f"redis://127.0.0.1:{port}"
         app = Celery("proj", broker=f"{broker}/1", set_as_current=False)
@@ -97,7 +97,7 @@ def test_snapshots_alone_are_a_warning(redis_server: Any) -> None:
 
 
 def test_redis_and_broker_that_do_not_answer(tmp_path: Path) -> None:
-    """Both are errors, exit code 1, in one report that goes on, and shows no password."""
+    """Both are errors in one complete report without passwords; the exit code is 1."""
     env = environment(
         {
             "MULEQUEUE_REDIS_URL": NOWHERE,

@@ -1,4 +1,4 @@
-"""What the doctor says of real workers, and what a worker says by itself when it starts."""
+"""The doctor's findings about real workers, and the warnings of a worker that starts."""
 
 from __future__ import annotations
 
