@@ -1,7 +1,7 @@
 """Send the create request of a generation, at most once.
 
 ``submit`` raises nothing for errors of the network or the API, because each of them decides whether
-the request may be repeated or was possibly paid: it returns a value of
+the request may be repeated or was possibly billed: it returns a value of
 :mod:`mulequeue.api.results`.
 """
 
@@ -135,7 +135,7 @@ async def _in_time(work: Coroutine[Any, Any, None], seconds: float) -> None:
     """Wait for ``work``, at most ``seconds`` in total.
 
     It waits twice. If the process is stopped (SIGSTOP) and the first wait has expired when it
-    continues, the second one reads the response that arrived meanwhile, with the id of a paid
+    continues, the second one reads the response that arrived meanwhile, with the id of a billed
     generation.
 
     :raises TimeoutError: it took longer.

@@ -6,7 +6,7 @@ Accepted     the generation exists
 NotSent      the request did not leave this machine: may be sent again
 RetryLater   the API is busy (429, or 503 with Retry-After): may be sent again
 Refused      the API rejected it: sending it again would change nothing
-Unknown      the generation may exist and be paid: must not be sent again automatically
+Unknown      the generation may exist and be billed: must not be sent again automatically
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class NotFound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transient:
-    """A status check without a result; it never fails a generation."""
+    """A status check without a result; it never causes a generation to fail."""
 
     reason: str
     status_code: int | None

@@ -57,7 +57,7 @@ class Model:
     """Path of the create request; status checks GET ``{api_path}/{remote_id}``."""
     kind: Kind | None
     """``image``, ``video`` or ``audio``; None for an unlisted path, where the key of the result in the
-    API's answer decides."""
+    API's response decides."""
     schedule: PollSchedule
     """Waits between status checks, within what the model's page asks for."""
     max_wait_seconds: float

@@ -117,7 +117,7 @@ def _walk(value: Any, where: str, on_file: Callable[[str, str], str], depth: int
         copy = {}
         for key, item in value.items():
             if not isinstance(key, str):
-                raise InputError(f"{where} has the key {key!r}. Use text for all keys.")
+                raise InputError(f"{where} has the key {key!r}. Keys must be strings.")
             _check_text(key, where)
             copy[key] = _walk(item, f"{where}[{key!r}]", on_file, depth + 1)
         return copy

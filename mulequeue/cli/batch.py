@@ -49,7 +49,11 @@ DEFAULT_MODEL = "alibaba/wan2.6-t2i"
 @click.option("--column", metavar="NAME", help="Column of a table.  [default: prompt]")
 @generation_options
 @click.option("--notify", metavar="URL", help="Send a signed notification when all are done.")
-@click.option("--batch-id", metavar="ID", help="Name the batch; the same name is paid once.")
+@click.option(
+    "--batch-id",
+    metavar="ID",
+    help="Name the batch; while its record is kept, reusing the ID never bills twice.",
+)
 @click.pass_context
 def batch_command(
     ctx: click.Context,
@@ -100,7 +104,7 @@ def batch_command(
     warnings = preflight.check_inputs(call.inputs, settings, found, validate=validate, where=file)
     preflight.check_notification(notify, settings)
     if batch_id is not None and not batch_id.strip():
-        raise InputError("--batch-id is empty: every run would be paid again. Give a name.")
+        raise InputError("--batch-id is empty: every run would be billed again. Give a name.")
     ctx.exit(_run_on_workers(app, call, warnings, notify=notify, given_id=batch_id))
 
 
@@ -206,7 +210,7 @@ def _enqueue(app: Any, call: Call, batch_id: str, notify: str | None, view: View
     except KeyboardInterrupt:
         raise Interrupted(
             f"Stopped with {published} of {size} enqueued; the workers run those. For the rest, "
-            f"repeat the command with --batch-id {batch_id} (nothing is paid twice). To cancel: "
+            f"repeat the command with --batch-id {batch_id} (nothing is billed twice). To cancel: "
             f"mulequeue cancel {batch_id}"
         ) from None
     except NotImplementedError as exc:

@@ -19,8 +19,8 @@ _profile_option = click.option("--profile", default="default", show_default=True
 _CANCELLED = {
     "unknown": "not known yet; will not be started when it arrives",
     "waiting": "cancelled before anything was sent",
-    "submitting": "cancelled while it was submitted; it may exist and be paid",
-    "generating": "cancelled; the API continues, and it is paid",
+    "submitting": "cancelled while it was submitted; it may exist and be billed",
+    "generating": "cancelled; the generation continues at the API, and it is billed",
 }
 
 
@@ -30,9 +30,9 @@ _CANCELLED = {
 @json_option
 @click.pass_context
 def resume_command(ctx: click.Context, task_id: str, output: str | None, as_json: bool) -> None:
-    """Resume a generation whose remote id is known: cancelled, timed out, or a late id.
+    """Resume a generation that was cancelled, timed out, or got its remote id late.
 
-    It gets a new task id. Nothing is submitted, and nothing is paid again.
+    It gets a new task id. Nothing is submitted, and nothing is billed again.
     """
     from mulequeue.tasks import canvases
 
@@ -45,9 +45,9 @@ def resume_command(ctx: click.Context, task_id: str, output: str | None, as_json
 @json_option
 @click.pass_context
 def cancel_command(ctx: click.Context, name: str, as_json: bool) -> None:
-    """Cancel a task or a batch on our side.
+    """Cancel a task or a batch here; the API keeps running it.
 
-    The API cannot cancel: a generation that was submitted continues there, and is paid.
+    The API cannot cancel: a generation that was submitted continues there, and is billed.
     """
     from mulequeue.tasks import control
 

@@ -17,7 +17,7 @@ def doctor_command(ctx: click.Context, as_json: bool) -> None:
     """Check the fleet, and print how to fix each problem.
 
     Checks Redis and its persistence, workers and their queues, clocks, the key, the storage,
-    Celery's settings, and overdue or stuck generations. Nothing is paid, and nothing is changed.
+    Celery's settings, and overdue or stuck generations. Nothing is billed, and nothing is changed.
 
     Exit code: 1 if there is an error; 0 if there are warnings only, or nothing is wrong.
     """

@@ -79,7 +79,7 @@ class Pace:
         return left * (at - since) / (now - before) if is_trusted else None
 
     def _by_share(self, left: int, running: int) -> float | None:
-        """Estimate from how many run at once, and how long each takes."""
+        """Estimate the time left from the number running and their usual duration."""
         if self.usual_seconds is None or not running:
             return None
         return left * self.usual_seconds / running

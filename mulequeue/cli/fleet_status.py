@@ -93,8 +93,8 @@ class FleetState:
         if self.overdue_seconds <= OVERDUE_SECONDS:
             return None
         return (
-            f"{self.due:,} checks are due, the first for {self.overdue_seconds:.0f} s: no worker "
-            "consumes the poll queue. Start one:\n  celery -A mulequeue worker"
+            f"{self.due:,} status checks are due, the oldest is {self.overdue_seconds:.0f} s overdue: "
+            "no worker consumes the poll queue. Start one:\n  celery -A mulequeue worker"
         )
 
 

@@ -63,7 +63,7 @@ def missing_workers(app: Any, consumed: set[str], *, command: str, name: str) ->
     :param name: the task or batch that waits for a worker.
     """
     if not consumed:
-        # Cancelled first, or it would be paid as well as the local run.
+        # Cancelled first, or it would be billed as well as the local run.
         return (
             f"No worker answers. Start one in another terminal: {command}\n"
             f"Or run it without workers: mulequeue cancel {name}, then add --local."

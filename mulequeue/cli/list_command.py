@@ -33,15 +33,15 @@ _JSON_HELP = (
     f"{json_keys(_BATCH_KEYS)}."
 )
 _CHOICES = [name for name in render.WORDS if name not in ("queued", "tombstone")]
-_STATUS_HELP = f"Only these: {', '.join(_CHOICES)}."
+_STATUS_HELP = f"Show only these: {', '.join(_CHOICES)}."
 
 
 @click.command("list", epilog=_JSON_HELP)
 @click.option("--status", type=click.Choice(_CHOICES), metavar="STATUS", help=_STATUS_HELP)
-@click.option("--batch", metavar="BATCH_ID", help="Only members of this batch.")
-@click.option("--batches", is_flag=True, help="The batches, instead of generations.")
-@click.option("--limit", default=50, show_default=True, metavar="N", help="The newest N.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON array on stdout.")
+@click.option("--batch", metavar="BATCH_ID", help="Show only members of this batch.")
+@click.option("--batches", is_flag=True, help="Show batches instead of generations.")
+@click.option("--limit", default=50, show_default=True, metavar="N", help="Show the newest N.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON array on stdout.")
 @click.pass_context
 def list_command(
     ctx: click.Context,
@@ -87,7 +87,7 @@ def _task_ids(ledger: Ledger, batch_id: str | None) -> list[str]:
         return sorted(set(ledger.queries.task_ids()))
     batch = ledger.queries.batch(batch_id)
     if batch is None:
-        raise InputError(f"The ledger knows no batch {batch_id}. See: mulequeue list --batches")
+        raise InputError(f"The ledger has no batch {batch_id}. See: mulequeue list --batches")
     return member_ids(batch)
 
 

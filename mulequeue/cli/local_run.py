@@ -29,7 +29,7 @@ _CONCURRENCY = 16
 def _prepare(
     call: Call, settings: Settings, max_wait: float | None = None
 ) -> tuple[Settings, list[GenerationRequest]]:
-    """Check the inputs, print warnings, and return settings that allow to read typed files."""
+    """Check the inputs, print warnings, and return settings that allow reading typed files."""
     settings = replace(settings, input_roots=(*settings.input_roots, *call.folders))
     warnings = preflight.check_inputs(call.inputs, settings, call.model, validate=call.validate)
     requests = [
@@ -97,8 +97,8 @@ def _submit(request: GenerationRequest, settings: Settings) -> str:
         return answer.reply.remote_id
     if isinstance(answer, client.Unknown):
         raise MuleQueueError(
-            "The create request was sent but its answer was lost. A generation may exist and may be "
-            f"paid, so the request is not repeated: {answer.reason}"
+            "The create request was sent but its response was lost. A generation may exist and may be "
+            f"billed, so the request is not repeated: {answer.reason}"
         )
     if isinstance(answer, client.NotSent):
         raise MuleQueueError(f"Nothing was sent to {request.profile.base_url}: {answer.reason}")
@@ -113,7 +113,7 @@ def _wait(request: GenerationRequest, settings: Settings, remote_id: str) -> Out
         outcome = generate_inline(request, settings, task_id=remote_id, remote_id=remote_id)
     except KeyboardInterrupt:
         raise Interrupted(
-            "Stopped watching; the API continues. Watch it:\n"
+            "Stopped watching; the generation continues at the API. Watch it:\n"
             f"  {results.status_command_for(f'{path} {remote_id}')}"
         ) from None
     return replace(outcome, api_path=path, remote_id=remote_id)
@@ -156,7 +156,7 @@ def _snapshot(
     )
     if isinstance(found, client.NotFound):
         raise InputError(
-            f"{request.profile.base_url} knows no generation {remote_id} at {path}. A generation is "
+            f"{request.profile.base_url} has no generation {remote_id} at {path}. A generation is "
             f"found only at the path where it was created: {render.describe_error(found.error)}"
         )
     if isinstance(found, client.Transient):
@@ -199,7 +199,7 @@ def run_batch_locally(call: Call, settings: Settings) -> int:
 
 
 class LocalBatch(Watched):
-    """Generations in threads. Leaving the context finishes those that are paid, and no others."""
+    """Generations in threads. Leaving the context finishes those that are billed, and no others."""
 
     def __init__(self, requests: list[GenerationRequest], settings: Settings, storage: str) -> None:
         self._settings, self._storage = settings, storage

@@ -82,7 +82,7 @@ def _facts(model: Model) -> dict[str, str]:
         "note": model.note,
         "rules": "; ".join(_rules(model)),
         "ignored": ", ".join(f"{name} (use {use})" for name, use in model.rules.ignored.items()),
-        "others": "may exist: no source lists all, so an unknown name is only a warning"
+        "others": "may exist: the list may be incomplete, so an unknown name is only a warning"
         if model.rules.is_open
         else "",
         "try": _try(model),
@@ -176,7 +176,7 @@ def _notes(parameter: Parameter) -> Iterator[str]:
     if parameter.default is not None:
         yield f"default {_value(parameter.default)}"
     for name, use in parameter.ignored.items():
-        yield f"{name} in here is ignored: use {use}"
+        yield f"{name} is ignored here: use {use}"
     if parameter.note:
         yield parameter.note
     if parameter.conflict:

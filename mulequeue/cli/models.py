@@ -17,8 +17,8 @@ from mulequeue.cli.options import complete_model
 
 @click.command("models")
 @click.argument("name", required=False, shell_complete=complete_model)
-@click.option("--kind", type=click.Choice(["image", "video", "audio"]), help="Only these.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON array (of NAME: object).")
+@click.option("--kind", type=click.Choice(["image", "video", "audio"]), help="Show only this kind.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON array (of NAME: object).")
 def models_command(name: str | None, kind: str | None, as_json: bool) -> None:
     """List the models and the parameters they require, or show all parameters of NAME."""
     if name is None:

@@ -53,9 +53,11 @@ def complete_model(ctx: click.Context, parameter: click.Parameter, incomplete: s
     return [model.name for model in catalog.all_models() if model.name.startswith(incomplete)]
 
 
-json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
-quiet_option = click.option("--quiet", is_flag=True, help="No progress.")
-output_option = click.option("--output", metavar="DIR", help="Folder or URL for the files.")
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object on stdout."
+)
+quiet_option = click.option("--quiet", is_flag=True, help="Hide progress.")
+output_option = click.option("--output", metavar="DIR", help="Store files in this folder or URL.")
 max_wait_option = click.option(
     "--max-wait", type=float, metavar="S", help="Stop watching after S seconds; exit code 2."
 )
@@ -69,7 +71,10 @@ def host_and_port(port: int) -> Callable[[Command], Command]:
 
     def add(command: Command) -> Command:
         command = click.option(
-            "--port", default=port, show_default=True, help="Port; 0: a free one."
+            "--port",
+            default=port,
+            show_default=True,
+            help="Port to listen on; 0 picks a free port.",
         )(command)
         return click.option(
             "--host", default="127.0.0.1", show_default=True, help="Address to listen on."
@@ -93,7 +98,7 @@ def generation_options(command: Command) -> Command:
             max_wait_option,
             click.option("--validate", type=click.Choice(MODES), help=_VALIDATE_HELP),
             click.option(
-                "--local", is_flag=True, help="Without workers and Redis: in this process."
+                "--local", is_flag=True, help="Run in this process, without workers or Redis."
             ),
             quiet_option,
             json_option,

@@ -20,7 +20,7 @@ class Resender:
 
     A Redis broker hands out a message before it records that a worker has it, so a worker that is
     killed at that moment loses the message. The ledger has no record of such a member (or of such a
-    download). It is published again under the same id, and so never paid twice.
+    download). It is published again under the same id, and so never billed twice.
 
     :param enqueue: publishes the whole batch again; workers ignore the members that the ledger has.
     :param note: prints a message.
@@ -58,7 +58,8 @@ class Resender:
         records = list(read_all(self._ledger, member_ids(self._watched.batch)))
         lost = records.count(None)
         if lost:
-            self._note(f"Messages lost by the broker: {lost}. They are published again, paid once.")
+            noun = "message" if lost == 1 else "messages"
+            self._note(f"The broker lost {lost} {noun}; republishing. Nothing is billed twice.")
             self._enqueue()
         for record in records:
             if record is not None and _has_lost_download(record):

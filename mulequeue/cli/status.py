@@ -30,7 +30,7 @@ _RUNNING_KEYS = ("task_id", "status", "remote_id", "model", "api_path", "polls")
 _FLEET_KEYS = ("fleet", "counts", "due", "overdue_seconds", "profiles", "learned")
 _JSON_HELP = (
     f"With --json: for the fleet {json_keys(_FLEET_KEYS)}; for a batch {results.SUMMARY_JSON}; for a "
-    "generation that is over the outcome, as `run`, and for one that is not "
+    "generation that is finished: the outcome, as with `run`; otherwise "
     f"{json_keys(_RUNNING_KEYS)}."
 )
 
@@ -168,7 +168,7 @@ def _show_task(ledger: Ledger, name: str, options: WatchOptions) -> int:
     is_over = watched.refresh()
     if watched.record is None:
         raise InputError(
-            f"The ledger knows no task, batch or remote id {name}. Records are kept for 7 days "
+            f"The ledger has no task, batch or remote id {name}. Records are kept for 7 days "
             "(mulequeue_record_ttl_seconds). At the API: mulequeue status API_PATH REMOTE_ID"
         )
     if options.is_waiting and not is_over:

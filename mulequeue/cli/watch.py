@@ -69,7 +69,9 @@ def watch(
     interrupted: str | None = None,
     checks: Sequence[Callable[[], None]] = (),
 ) -> bool:
-    """Show progress until it is over; return False when ``max_wait`` seconds passed before that.
+    """Show progress until finished; return False on timeout.
+
+    :param max_wait: seconds; None: no timeout.
 
     :param started: ``time.monotonic()`` from which ``max_wait`` counts; None: now.
     :param interrupted: the message after Ctrl-C; None: KeyboardInterrupt is raised as it is.

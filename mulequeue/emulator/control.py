@@ -120,7 +120,7 @@ class Control:
         asked = await _object(request, "kind", "count")
         kind, count = asked.get("kind"), asked.get("count")
         if kind not in (None, "creates", "polls", "downloads"):
-            raise ValueError(f"kind cannot be {kind!r}. Known: creates, polls, downloads.")
+            raise ValueError(f"kind must be one of creates, polls, downloads, not {kind!r}.")
         if count is not None and not isinstance(count, int):
             raise ValueError(f"count must be a whole number, not {count!r}")
         return json_reply({"released": self.state.release(kind, count)})
@@ -151,7 +151,7 @@ class Control:
         asked = await _object(request, "type", "data")
         event = asked.get("type", "balance.low")
         if event not in EVENTS:
-            raise ValueError(f"type cannot be {event!r}. Known: {', '.join(EVENTS)}.")
+            raise ValueError(f"type must be one of {', '.join(EVENTS)}, not {event!r}.")
         return json_reply({"id": self.webhooks.send(event, asked.get("data", LOW_BALANCE))})
 
     async def _reset(self, _: BaseRequest) -> Response:

@@ -47,7 +47,8 @@ def _value(kind: Any, value: Any, where: str) -> Any:
         return _value(next(part for part in parts if part is not type(None)), value, where)
     if origin is typing.Literal:
         if value not in parts or isinstance(value, bool):
-            raise ValueError(f"{where} cannot be {value!r}. Known: {', '.join(map(str, parts))}.")
+            choices = ", ".join(map(str, parts))
+            raise ValueError(f"{where} must be one of {choices}, not {value!r}.")
         return value
     if origin is list:
         if not isinstance(value, list):

@@ -12,7 +12,7 @@ burst that matches its prompt and has a count left::
 
     {"lives": [{"contains": "forbidden", "end": "failed", "code": 3001}, {"seconds": 0.5}]}
 
-The other keys select one of the answer formats that the API was observed to use.
+The other keys select one of the response formats that the API was observed to use.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ class Life:
     end: Literal["completed", "failed", "empty", "missing", "never"] = "completed"
     """``empty``: completed with an empty list of assets; ``missing``: completed without the list."""
     at_create: bool = False
-    """Whether the answer to the create is already terminal."""
+    """Whether the response to the create is already terminal."""
     code: int = 3001
     """Error code of ``failed``."""
     title: str | None = None
@@ -137,7 +137,7 @@ class Faults:
     unknown_fields: UnknownFields = "by_model"
     """Treatment of undeclared body fields; ``by_model``: as each model was observed to treat them."""
     gzip: Literal["never", "accepted", "always"] = "never"
-    """Compress the API's answers: never, for clients that accept gzip, or always."""
+    """Compress the API's responses: never, for clients that accept gzip, or always."""
     lives: list[Life] = field(default_factory=list)
     creates: list[Burst] = field(default_factory=list)
     polls: list[Burst] = field(default_factory=list)
@@ -145,7 +145,7 @@ class Faults:
     asset_seconds: float | None = None
     """How long an asset URL is valid; None: the model's retention."""
     asset_expired_status: Literal[403, 404, 410] = 403
-    """The answer to a GET of an expired URL."""
+    """The response to a GET of an expired URL."""
     asset_renewal: bool = True
     """Whether a poll after the expiry returns fresh URLs."""
     webhooks: list[Endpoint] = field(default_factory=list)
@@ -178,7 +178,7 @@ class Faults:
                 if burst.do not in fitting:
                     known = ", ".join(sorted(fitting))
                     raise ValueError(
-                        f"faults.{kind}[{i}].do cannot be {burst.do!r}. Known: {known}."
+                        f"faults.{kind}[{i}].do must be one of {known}, not {burst.do!r}."
                     )
 
     def take(self, kind: str, text: str, *, edge: bool) -> Burst | None:

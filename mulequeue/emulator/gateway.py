@@ -142,7 +142,7 @@ class Api:
         return await send_with_fault(request, reply, burst)
 
     async def _webhook_payload(self, generation: Generation, now: float) -> dict[str, Any]:
-        """Return the payload of a webhook: a poll's answer with asset URLs on the loopback address."""
+        """Return the payload of a webhook: a poll's response with asset URLs on the loopback address."""
         return await self._polled(generation, now, "127.0.0.1")
 
     async def _polled(self, generation: Generation, now: float, host: str) -> dict[str, Any]:

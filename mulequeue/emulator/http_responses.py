@@ -31,7 +31,7 @@ def problem_reply(request: BaseRequest, status: int, **parts: Any) -> Response:
 
 
 def unknown_route() -> Response:
-    """Return 404 without an error code, the gateway's answer to an unknown path."""
+    """Return 404 without an error code, the gateway's response to an unknown path."""
     return json_reply({"status": 404, "title": "Not Found"}, 404)
 
 

@@ -57,7 +57,7 @@ def is_speech(model: Model) -> bool:
 
 
 def extras(model: Model, body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return further top-level fields of a completed answer."""
+    """Return further top-level fields of a completed response."""
     if "/nano-banana" in model.api_path:
         return {"description": f"An image of: {prompt_of(body)}"}
     return {}

@@ -59,7 +59,7 @@ def refused_envelope(remote_id: str, now: float, refusal: dict[str, Any], faults
 
 
 def created(generation: Generation, now: float, faults: Faults) -> dict[str, Any]:
-    """Return the answer to a create that is not terminal."""
+    """Return the response to a create that is not terminal."""
     info = _task_info(generation, now, faults)
     if faults.create_id_field != "id":
         info = {faults.create_id_field: info.pop("id"), **info}
@@ -69,14 +69,14 @@ def created(generation: Generation, now: float, faults: Faults) -> dict[str, Any
 
 
 def initial_answer(generation: Generation, faults: Faults) -> dict[str, Any]:
-    """Return the answer of a poll right after the create, for any duration."""
+    """Return the response to a poll right after the create, for any duration."""
     info = _task_info(generation, generation.created, faults)
     word = _word(generation, "pending", faults)
     return {"task_info": {**info, "status": word, "updated_at": info["created_at"]}}
 
 
 def polled(generation: Generation, now: float, faults: Faults) -> dict[str, Any]:
-    """Return the answer to a poll, without assets."""
+    """Return the response to a poll, without assets."""
     info = _task_info(generation, now, faults)
     answer: dict[str, Any] = {"task_info": info}
     if generation.phase(now) == "failed":
@@ -90,7 +90,7 @@ def polled(generation: Generation, now: float, faults: Faults) -> dict[str, Any]
 
 
 def with_assets(answer: dict[str, Any], kind: str, assets: Sequence[str]) -> dict[str, Any]:
-    """Return the answer with its assets under ``images``, ``videos`` or ``audios``."""
+    """Return the response with its assets under ``images``, ``videos`` or ``audios``."""
     return {**answer, f"{kind}s": list(assets)}
 
 

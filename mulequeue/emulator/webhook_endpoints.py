@@ -28,7 +28,7 @@ class Endpoint:
 
     url: str
     secret: str = field(default_factory=new_secret)
-    """Unset: a new secret, which the answer contains."""
+    """Unset: a new secret, which the response contains."""
     events: list[Event] = field(default_factory=lambda: list(EVENTS))
     encoding: Literal["hex", "base64"] = "hex"
     """Encoding of the signature; the documentation does not specify it."""

@@ -40,7 +40,7 @@ class Delivery:
 class WebhookSender:
     """Sends webhooks on the emulator's event loop.
 
-    :param payload: returns the answer to a poll of a generation at a time in unix seconds.
+    :param payload: returns the response to a poll of a generation at a time in unix seconds.
     """
 
     def __init__(self, state: State, payload: Payload) -> None:

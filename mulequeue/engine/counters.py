@@ -80,11 +80,11 @@ class Meter:
     # -- events ----------------------------------------------------------------------------
 
     def count_submission(self, profile: str, answer: Submitted) -> None:
-        """Count the answer to a create request."""
+        """Count the response to a create request."""
         self.count("submit_answers", profile, *_outcome_label(answer))
 
     def count_check(self, profile: str, found: Fetched) -> None:
-        """Count the answer to a status check."""
+        """Count the response to a status check."""
         self.count("poll_answers", profile, _code(found))
 
     def count_stored(self, files: Sequence[File], seconds: float) -> None:
@@ -102,7 +102,7 @@ class Meter:
 
 
 def _outcome_label(answer: Submitted) -> tuple[str, str]:
-    """Return the meaning of the answer for the money, and its HTTP status or an empty text."""
+    """Return the result as a label, and its HTTP status or an empty text."""
     if isinstance(answer, Accepted):
         return "accepted", "2xx"
     if isinstance(answer, NotSent):

@@ -121,7 +121,7 @@ def _end_of(answer: client.Submitted) -> tuple[str, dict[str, Any]]:
     status = "submit_unknown" if isinstance(answer, client.Unknown) else "failed"
     kind = "SubmitUnknown" if status == "submit_unknown" else "ServerError"
     reason = getattr(answer, "reason", None)
-    return status, {"error": ErrorInfo(type=kind, title="No usable answer", detail=reason)}
+    return status, {"error": ErrorInfo(type=kind, title="No usable response", detail=reason)}
 
 
 def _outcome(

@@ -95,7 +95,7 @@ async def retry_forever(
 ) -> T:
     """Retry until Redis answers.
 
-    :param remote_id: a paid id; it is logged, so that it is known even if the machine is lost.
+    :param remote_id: a billed id; it is logged, so that it is known even if the machine is lost.
     """
     attempt = 0
     while True:
@@ -105,7 +105,7 @@ async def retry_forever(
             ctx.redis_availability.mark_down(exc)
             if remote_id and not attempt:
                 logger.critical(
-                    "remote id %s is not recorded yet, and paid: the ledger's Redis does not answer",
+                    "remote id %s is billed but not yet recorded: the ledger's Redis does not answer",
                     remote_id,
                     extra={"remote_id": remote_id, "error": repr(exc)},
                 )

@@ -75,8 +75,8 @@ def handle(
         )
         return Reply(exc.status_code, str(exc))
     except RedisError as exc:
-        logger.warning("webhook put off: %r", exc)
-        return Reply(503, "not now")
+        logger.warning("webhook deferred: %r", exc)
+        return Reply(503, "temporarily unavailable")
     return Reply(200, text)
 
 
@@ -127,7 +127,7 @@ def _take(ctx: WorkerContext, event: dict[str, Any], now: float) -> str:
             ctx.ledger.webhooks.forget_event(event_id)
             raise
         ctx.carry_out(effects).result()
-        return "settled" if effects.wakes else "known before"
+        return "settled" if effects.wakes else "already settled"
     if result is EventResult.EARLY:
         logger.info("a webhook reports an unknown generation", extra={"remote_id": remote_id})
     elif result is EventResult.OTHER and event["type"] == "balance.low":
@@ -139,7 +139,7 @@ def _take(ctx: WorkerContext, event: dict[str, Any], now: float) -> str:
 def _end_in(event: Mapping[str, Any]) -> tuple[str | None, dict[str, Any] | None]:
     """Return the id and the answer of a generation that has ended, or None twice if it is active.
 
-    An end without a file is left to a status check: the event may be shorter than the answer.
+    An end without a file is left to a status check: the event may be shorter than the response.
     """
     data = event.get("data")
     payload = data.get("payload") if isinstance(data, dict) else None

@@ -73,11 +73,11 @@ class Generations:
         poll_by_seconds: float | None = None,
         claim_token: str = "",
     ) -> Recorded:
-        """Record a paid id. The ledger never rejects it for a reason of state.
+        """Record a billed id. The ledger never rejects it for a reason of state.
 
         :param parked: the signature without the input.
         :param poll_by_seconds: until a sweep is needed; None: the first poll.
-        :param claim_token: claims the record if the answer is already terminal and is settled next.
+        :param claim_token: claims the record if the response is already terminal and is settled next.
         """
         result, signature, admission, poll_by, webhook_arrived = self._keys.run(
             "record_id",
@@ -119,7 +119,7 @@ class Generations:
     def settle_submit(
         self, intent: Intent, status: str, answer: Mapping[str, Any] | None
     ) -> Effects:
-        """Settle a create that ended without an id: rejected, or its answer is unknown."""
+        """Settle a create that ended without an id: rejected, or its response is unknown."""
         return self._settle(intent.task_id, status, answer, "run", intent.run)
 
     # -- the outcome -------------------------------------------------------------------------

@@ -14,8 +14,8 @@ SCHEMA_VERSION = 1
 
 _TEXTS = {
     "submit_unknown": (
-        "The create request was sent and its answer was lost",
-        "The generation may exist and may be paid; it is never sent again automatically. If you know its "
+        "The create request was sent and its response was lost",
+        "The generation may exist and may be billed; it is never sent again automatically. If you know its "
         "id from another source, continue it with adopt; else start a new one.",
     ),
     "cancelled": ("Cancelled", None),
@@ -53,7 +53,7 @@ class Record:
     remote_id: str | None = None
     """The API's id of the generation."""
     late_remote_id: str | None = None
-    """An id that arrived after another outcome was delivered: it is paid; ``resume`` continues it."""
+    """An id that arrived after another outcome was delivered: it is billed; ``resume`` continues it."""
     interval: float | None = None
     """The fixed poll interval the caller asked for, seconds."""
     polls: int = 0
@@ -158,7 +158,7 @@ def _error_of(record: Record) -> ErrorInfo | None:
         return None
     title, detail = _TEXTS[record.status or "failed"]
     if record.status == "cancelled" and record.remote_id:
-        detail = "The API had accepted it, so it is probably paid; resume continues it."
+        detail = "The API had accepted it, so it is probably billed; resume continues it."
     elif record.status == "cancelled" and record.submitted:
         detail = "Its create request may have reached the API."
     kind = {

@@ -75,7 +75,7 @@ class Action(StrEnum):
 
 
 class RecordIdResult(StrEnum):
-    """The result of recording a paid id."""
+    """The result of recording a billed id."""
 
     GENERATING = "generating"
     KNOWN = "known"
@@ -163,7 +163,7 @@ class Verdict:
 
 
 class Recorded(NamedTuple):
-    """The ledger's answer to a paid id."""
+    """The ledger's answer to a billed id."""
 
     result: RecordIdResult
     effects: Effects

@@ -10,7 +10,9 @@ from mulequeue.cli.results import SUMMARY_HELP
 
 @click.command("demo", epilog=SUMMARY_HELP)
 @click.option("--count", default=12, show_default=True, metavar="N", help="Number of images.")
-@click.option("--output", default="demo-output", show_default=True, metavar="DIR", help="Folder.")
+@click.option(
+    "--output", default="demo-output", show_default=True, metavar="DIR", help="Output folder."
+)
 @json_option
 @click.pass_context
 def demo_command(ctx: click.Context, count: int, output: str, as_json: bool) -> None:

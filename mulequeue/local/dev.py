@@ -58,7 +58,7 @@ def _redis(stack: ExitStack, settings: Settings) -> str:
     parts = urlsplit(url)
     if parts.hostname not in ("127.0.0.1", "localhost", "::1") or parts.password:
         raise ConfigurationError(
-            f"The Redis of the settings does not answer: {problem}. Start it. Or unset "
+            f"The configured Redis does not answer: {problem}. Start it. Or unset "
             "MULEQUEUE_REDIS_URL: this command then starts a Redis on this machine."
         )
     folder = Path(FOLDER).resolve()
@@ -144,7 +144,7 @@ def _print_environment(env: dict[str, str]) -> None:
     """Print the variables and the command for another terminal."""
     lines = [f"export {name}={value}" for name, value in env.items() if _is_exported(name, value)]
     if "MULEROUTER_BASE_URL" in env:
-        click.echo("No API key is set, so the API is an emulator and nothing is paid.")
+        click.echo("No API key is set, so the API is an emulator and nothing is billed.")
     click.echo("In another terminal:\n")
     for line in (*lines, 'mulequeue run alibaba/wan2.6-t2i "a mule at dawn"'):
         click.echo(f"  {line}")

@@ -55,7 +55,7 @@ class AddressGuard:
             )
         if parts.scheme == "http" and not self._allows_http(host):
             raise AddressRefused(
-                f"{redact_url(url)} is plain http, only https is used. {_HOW_TO_ALLOW}"
+                f"{redact_url(url)} uses http; only https is allowed. {_HOW_TO_ALLOW}"
             )
         literal = _parse_address(host)
         if literal is not None:

@@ -44,7 +44,7 @@ class RawResponse:
         """Return the body without its Content-Encoding.
 
         :param max_bytes: the largest result; a small body can expand to gigabytes.
-        :raises ResponseError: the result is larger, the body is damaged, or the encoding unknown.
+        :raises ResponseError: the result is larger, the body is malformed, or the encoding unknown.
         """
         if self.encoding is None:
             return self.body
@@ -57,7 +57,7 @@ class RawResponse:
             decompressor = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
             data = decompressor.decompress(self.body, max_bytes + 1)
         except zlib.error as exc:
-            raise ResponseError(f"damaged {encoding}: {exc}") from None
+            raise ResponseError(f"malformed {encoding}: {exc}") from None
         if len(data) > max_bytes:
             raise ResponseError(f"larger than {max_bytes} bytes after decompression")
         return data

@@ -47,7 +47,7 @@ class ResponseParser:
                 raise ResponseError("another protocol" if is_upgrade else str(exc)) from None
             self.is_reusable = False
         if self._transfer_encoding not in (None, b"chunked"):
-            raise ResponseError(f"its transfer-encoding is {self._transfer_encoding!r}")
+            raise ResponseError(f"unsupported Transfer-Encoding {self._transfer_encoding!r}")
         if self._head_bytes > MAX_HEAD_BYTES and self._is_head_too_large():
             raise ResponseError(f"its headers exceed {MAX_HEAD_BYTES} bytes")
         if len(response.body) > self._max_bytes:

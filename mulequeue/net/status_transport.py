@@ -45,5 +45,5 @@ class ProxyError(OSError):
     """
 
     def __init__(self, status: int) -> None:
-        super().__init__(f"the proxy answered {status} to CONNECT")
+        super().__init__(f"the proxy returned {status} to CONNECT")
         self.status = status

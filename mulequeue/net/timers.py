@@ -57,7 +57,7 @@ class Timers:
         return self._add(Timer(time.monotonic() + seconds, call, seconds))
 
     def cancel(self, timer: Timer) -> bool:
-        """Cancel a timer; return False if its call was already made or is being made."""
+        """Cancel a timer; return False if its callback has run or is running."""
         with self._changed:
             is_pending = timer in self._timers
             self._timers.discard(timer)

@@ -50,12 +50,12 @@ _COUNTERS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     ),
     "submit_answers": (
         "mulequeue_submit_answers",
-        "Create requests by result and by HTTP status (empty: no answer).",
+        "Create requests by result and by HTTP status (empty: no response).",
         ("profile", "answer", "code"),
     ),
     "poll_answers": (
         "mulequeue_poll_answers",
-        "Status checks by HTTP status (empty: no answer).",
+        "Status checks by HTTP status (empty: no response).",
         ("profile", "code"),
     ),
     "download_files": ("mulequeue_download_files", "Files that download stored.", ()),

@@ -20,7 +20,7 @@ from mulequeue.tasks.input_validation import validate_task_call
 
 _SIX_HOURS = 6 * 3600
 # Independent of the app's defaults: the message of a lost worker is redelivered, an ignored duplicate
-# writes no result, and a global time limit does not interrupt a submission that is being paid.
+# writes no result, and a global time limit does not interrupt a submission that is being billed.
 TASK_OPTIONS: dict[str, Any] = {
     "acks_late": True,
     "reject_on_worker_lost": True,
@@ -180,7 +180,7 @@ class OutboxTask(PinnedTask):
 
 
 class ChainedGenerateTask(GenerateTask, OutboxTask):
-    """A generating task whose input is the asset of a generation that was paid before."""
+    """A generating task whose input is the asset of a generation that was billed before."""
 
     abstract = True
 

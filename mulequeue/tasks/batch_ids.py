@@ -1,6 +1,6 @@
 """Task ids of the members of a batch. They depend only on the id of the batch.
 
-A batch that is enqueued twice therefore has the same tasks, and each generation is paid once.
+A batch that is enqueued twice therefore has the same tasks, and each generation is billed once.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ def generate_many(
     :param download: whether to store the files.
     :param notify: URL that receives one notification after all members have ended.
     :param batch_id: id of the batch for ``status`` and ``cancel``. A batch that is enqueued twice with
-        the same id is paid once. None: a random id.
+        the same id is billed once. None: a random id.
     :param storage: as for ``download``.
     :param path: as for ``download``.
     :param call: the other arguments of ``generate``.
@@ -95,13 +95,13 @@ def resume(task_id: str, *, app: Any = None) -> Signature:
     if record is None:
         raise InputError(
             f"The ledger has no record of task {task_id}. Check the id; records are kept "
-            "mulequeue_record_ttl_seconds after delivery."
+            "for mulequeue_record_ttl_seconds after delivery."
         )
     remote_id = record.late_remote_id or record.remote_id
     if remote_id is None:
         raise InputError(
             f"Task {task_id} has no id from the API ({record.status or record.state}), so it cannot "
-            "be resumed. Start a new generation if you accept to pay for it."
+            "be resumed. Start a new generation if you accept the cost."
         )
     return tasks.adopt.s(
         record.api_path, remote_id, profile=record.profile, poll_interval=record.interval

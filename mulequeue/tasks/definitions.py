@@ -35,7 +35,7 @@ def generate(
 ) -> Any:
     """Make one generation and return its outcome, without holding a worker while it runs.
 
-    The task id is the idempotency key: a second task with the same id is not paid again. Called
+    The task id is the idempotency key: a second task with the same id is not billed again. Called
     directly or eagerly, the task blocks until the generation ends and needs no Redis.
 
     :param model: ``vendor/model[/action]`` as ``mulequeue models`` lists them, or a ``/vendors/…`` path.

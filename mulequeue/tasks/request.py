@@ -65,7 +65,7 @@ class _UnlimitedConsumer:
 def limit_submissions(task: Any, app: Any, consumer: Any, **options: Any) -> Callable[..., Any]:
     """Return the strategy of ``generate``: the rate limit applies to the first message only.
 
-    The message that wakes a parked task is not limited. Its outcome is paid and must not wait, and the
+    The message that wakes a parked task is not limited. Its outcome is billed and must not wait, and the
     ledger sends a wake again after a while, so repeated wakes would use up the limit.
     """
     limited = default(task, app, consumer, **options)

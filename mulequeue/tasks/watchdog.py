@@ -55,7 +55,7 @@ def make_watchdog(app: Any) -> Callable[[], None] | None:
 
 
 def _warn_of_storage(settings: Settings) -> None:
-    """Log an unusable storage at start, before anything is paid that could not be stored."""
+    """Log an unusable storage at start, before anything is billed that could not be stored."""
     try:
         check_template(settings.storage_path)
         check_storage(settings.storage, settings.storage_options)

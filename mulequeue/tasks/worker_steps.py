@@ -49,7 +49,7 @@ def add_internal_queues(instance: Any = None, **_: Any) -> None:
     missing = [name for name in internal if name not in queues.consume_from]
     if missing:
         logger.warning(
-            "this worker does not consume %s (its -Q does not list them); one worker of the fleet "
+            "this worker does not consume %s (its -Q does not list them); at least one worker "
             "must: celery -A … worker -Q %s",
             " and ".join(missing),
             ",".join(internal),

@@ -15,7 +15,7 @@ class ScriptedEmulator(EmulatorProcess):
 
     emulator.script("a cat", fails=3001)            # fails with that code
     emulator.script("a dog", refused=402)           # no funds: never created
-    emulator.script("a fox", lost=True)             # created, but the answer is lost
+    emulator.script("a fox", lost=True)             # created, but the response is lost
     emulator.script("a mule", never=True)           # active at every status check
     """
 
@@ -46,7 +46,7 @@ class ScriptedEmulator(EmulatorProcess):
         :param empty: the generation completes without assets.
         :param refused: the create is rejected with this HTTP status (402, 429, 503, …).
         :param times: the number of creates that are rejected or lost; None: all.
-        :param lost: the generation is created, but the answer to the create does not arrive.
+        :param lost: the generation is created, but the response to the create does not arrive.
         """
         end = "failed" if fails is not None else "never" if never else "empty" if empty else None
         life = {"end": end, "code": fails, "detail": detail, "seconds": seconds, "polls": polls}

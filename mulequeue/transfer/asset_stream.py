@@ -65,14 +65,14 @@ class TransferCanceller:
 def asset_chunks(
     url: str, *, settings: Settings, canceller: TransferCanceller
 ) -> Iterator[Iterator[bytes]]:
-    """Provide the asset's content in chunks of at most 512 KiB.
+    """Stream the asset's content in chunks of at most 512 KiB.
 
     A URL is fetched without the API key; the address guard checks every redirect. ``hex:…`` and
     ``data:…`` are decoded.
 
     :param settings: total time, largest size, allowed addresses.
     :raises DownloadError: here or while iterating. Not retryable: a forbidden address, a 4xx, more
-        than ``download_max_bytes``, damaged inline data. All other errors are retryable.
+        than ``download_max_bytes``, malformed inline data. All other errors are retryable.
         :class:`~mulequeue.errors.AssetGone` if the URL is no longer valid.
     """
     if url.startswith(("hex:", "data:")):
@@ -115,7 +115,7 @@ def _check_status(response: requests.Response, url: str) -> None:
     status = response.status_code
     if status == 200:
         return
-    text = f"{redact_url(url)} answered {status}."
+    text = f"{redact_url(url)} returned {status}."
     if status in _GONE:
         raise AssetGone(text, retryable=False)
     raise DownloadError(text, retryable=status < 400 or status in _LATER or status >= 500)
@@ -195,7 +195,7 @@ def _decode_inline(url: str) -> bytes:
         return base64.b64decode(data, validate=True) if head.endswith(";base64") else data
     except (ValueError, binascii.Error) as exc:
         raise DownloadError(
-            f"The API's inline {scheme} data is damaged: {exc}.", retryable=False
+            f"The API's inline {scheme} data is malformed: {exc}.", retryable=False
         ) from None
 
 

@@ -175,13 +175,13 @@ def _check_status(status: int, target: str) -> None:
     host = _host(target)
     if status == 410:
         raise NotificationError(
-            f"{host} answered 410: it accepts no more notifications.", retryable=False
+            f"{host} returned 410: it accepts no more notifications.", retryable=False
         )
     if 300 <= status < 400:
         raise NotificationError(
-            f"{host} answered {status}; redirects are not followed. Give the final URL as target."
+            f"{host} returned {status}; redirects are not followed. Give the final URL as target."
         )
-    raise NotificationError(f"{host} answered {status}.")
+    raise NotificationError(f"{host} returned {status}.")
 
 
 def _host(target: str) -> str:

@@ -103,7 +103,7 @@ class Storage:
 
 
 def check_storage(url: str, options: Mapping[str, Any]) -> None:
-    """Check whether a storage can be used, without writing; call before a paid request.
+    """Check whether a storage can be used, without writing; call before a billed request.
 
     :param url: a folder or a URL of fsspec.
     :param options: of its file system.

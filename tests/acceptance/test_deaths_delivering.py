@@ -148,7 +148,7 @@ def test_killed_between_the_attempts_of_a_notification(make_fleet: Callable[...,
         notify = fleet.task("mulequeue.notify", receiver.url)
         result = (generate(fleet, "a mule") | notify | note(fleet, "after")).delay()
         receiver.wait(1)
-        wait_until(lambda: "next attempt in" in first.text, what="the attempt to be over")
+        wait_until(lambda: "failed; retrying in" in first.text, what="the attempt to be over")
 
         first.kill()
         fleet.worker()

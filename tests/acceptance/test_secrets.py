@@ -166,7 +166,7 @@ def test_what_goes_wrong_tells_no_secrets(fleet: Fleet) -> None:
         with suppress(Exception):
             refused.get(timeout=60)
         seen += [repr(refused.result), str(refused.traceback)]
-        wait_until(lambda: "submissions pause" in worker.text, what="the proxy's refusal")
+        wait_until(lambda: "submissions paused" in worker.text, what="the proxy's refusal")
 
     assert "401" in seen[0] or "key" in seen[0].lower()
     assert "notification_secret" in seen[2]

@@ -133,7 +133,7 @@ def _wait_for_states(fleet: Fleet, endpoint: Endpoint) -> None:
     fleet.wait_for_state("paused", "waiting")
     wait_until((fleet.folder / "stands-still").exists, what="a delivery to stand still")
     wait_until(lambda: "downloading" in endpoint.asked, what="the download to begin")
-    wait_until(lambda: "next attempt in" in fleet.logs, what="the notification to be put off")
+    wait_until(lambda: "failed; retrying in" in fleet.logs, what="the notification to be put off")
 
 
 def _state(fleet: Fleet, task_id: str) -> str:

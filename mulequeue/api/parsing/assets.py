@@ -22,7 +22,7 @@ def find_assets(
 ) -> tuple[str | None, Kind | None, tuple[str, ...]]:
     """Return the top-level key of the assets, their kind, and their URLs.
 
-    With a missed key a paid generation would count as empty, so all of these are searched: the key
+    With a missed key a billed generation would count as empty, so all of these are searched: the key
     of the declared kind, those of the other two, the singular forms, then the same in ``output``.
     """
     for key, kind in _KEYS[declared]:

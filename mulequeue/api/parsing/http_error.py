@@ -49,7 +49,7 @@ def read_error(status_code: int, headers: Mapping[str, str], body: bytes) -> Err
     if kind == "EdgeBlocked":
         title = _BLOCKED
     elif not title and not detail:
-        title = f"The API answered {status_code} without a reason"
+        title = f"The API returned {status_code} without a reason"
     return ErrorInfo(
         type=kind,
         code=code,

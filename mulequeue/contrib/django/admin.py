@@ -51,7 +51,7 @@ class ReadOnlyAdmin(ModelAdmin):
         return False
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
-        """Return whether the user may start paid generations and cancel them."""
+        """Return whether the user may start billed generations and cancel them."""
         return bool(request.user.has_perm("mulequeue.operate_generation"))
 
     def _do(

@@ -48,7 +48,7 @@ class Media:
     def __init__(self) -> None:
         if not all(importlib.util.find_spec(name) for name in ("PIL", "av")):
             raise ConfigurationError(
-                'The emulator draws with Pillow and PyAV. Install them: pip install "mulequeue[demo]"'
+                'The emulator needs Pillow and PyAV. Install them: pip install "mulequeue[demo]"'
             )
         # One thread, so that a status check waits for at most one picture.
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="emulator-media")

@@ -94,14 +94,14 @@ def transfer(
         if final is not None:
             raise final from final.__cause__
         logger.warning(
-            "%s did not work, next attempt in %.0f s: %s",
+            "%s failed; retrying in %.0f s: %s",
             task.name,
             delay,
             exc,
             extra={"task_id": task_id, "attempt": number},
         )
         _try_again(ctx, task_id, run, delay)
-    raise Ignore("tried again later")
+    raise Ignore("retrying later")
 
 
 def _final_error(exc: Exception, number: int, *, is_late: bool) -> Exception | None:

@@ -1,7 +1,7 @@
-"""Record the messages that follow a paid generation in the ledger before a worker publishes them.
+"""Record the messages that follow a billed generation in the ledger before a worker publishes them.
 
 A Redis broker delivers a message before it records the receiver: if the worker is killed in between, the
-message is lost, and with it a paid picture. A message in the ledger is published again. It still runs
+message is lost, and with it a billed picture. A message in the ledger is published again. It still runs
 once, because the task id is the same.
 """
 
@@ -89,7 +89,7 @@ def _record_expected(
         return call_with_retry(ctx, lambda: ctx.ledger.leases.expect(task_id, task.name, signature))
     except Exception as exc:
         logger.warning(
-            "%s is published without a lease; should the broker lose it, enqueue it again: %r",
+            "%s is published without a lease; if the broker loses it, re-enqueue it manually: %r",
             task.name,
             exc,
             extra={"task_id": task_id},

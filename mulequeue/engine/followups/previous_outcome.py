@@ -23,7 +23,7 @@ def read_outcome(app: Any, value: Mapping[str, Any]) -> Outcome:
     if record is None or record.status is None:
         raise InputError(
             f"The ledger has no outcome of task {value['task_id']}; records are kept "
-            "mulequeue_record_ttl_seconds."
+            "for mulequeue_record_ttl_seconds."
         )
     return outcome_of(record)
 

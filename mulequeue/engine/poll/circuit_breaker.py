@@ -28,7 +28,7 @@ class CircuitBreaker:
         self._reopening: set[str] = set()
 
     def half_open(self, reopening: Iterable[str]) -> None:
-        """Let the next answer decide whether the checks of these profiles resume."""
+        """Let the next response decide whether the checks of these profiles resume."""
         self._reopening.update(reopening)
 
     def paused_until(self, profile: str) -> float | None:
@@ -63,4 +63,4 @@ class CircuitBreaker:
             ceiling=PAUSE_CEILING_SECONDS,
         )
         extra = {"profile": profile, "reason": found.reason}
-        logger.warning("status checks pause: %s", found.reason, extra=extra)
+        logger.warning("status checks paused: %s", found.reason, extra=extra)

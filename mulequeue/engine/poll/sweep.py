@@ -139,7 +139,7 @@ class Poller:
         if claim.unknown_fingerprint not in self._warned_of:
             self._warned_of.add(claim.unknown_fingerprint)
             logger.warning(
-                "a generation is due that was submitted with another key; add its fingerprint to "
+                "a due generation was submitted with another API key; add its fingerprint to "
                 "mulequeue_former_fingerprints if the key was replaced, or start a worker that "
                 "has the key",
                 extra={"fingerprint": claim.unknown_fingerprint},
@@ -264,7 +264,7 @@ class Poller:
 def _warn_of_unknown_word(due: Due, found: Fetched) -> None:
     if isinstance(found, TaskReply) and not is_known_status(found.status):
         logger.warning(
-            "the API answered a status word that is not known; it counts as still active",
+            "the API returned an unknown status; treating it as active",
             extra={"status": found.status, "remote_id": due.remote_id},
         )
 

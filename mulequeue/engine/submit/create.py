@@ -1,6 +1,6 @@
-"""Send the create request of a generation, and record its answer.
+"""Send the create request of a generation, and record its response.
 
-All of it runs on the event loop: a time limit that interrupts the task does not keep a paid id from
+All of it runs on the event loop: a time limit that interrupts the task does not keep a billed id from
 being recorded.
 """
 
@@ -38,7 +38,7 @@ async def create(
     slim: dict[str, Any],
     started: float,
 ) -> None:
-    """Send the create request once, and record its answer.
+    """Send the create request once, and record its response.
 
     :param slim: the signature that wakes the task, without its input.
     :param started: steady clock, before the intent was written.
@@ -56,7 +56,7 @@ async def _create(
 ) -> Effects:
     generations = ctx.ledger.generations
     try:
-        # Not in the ledger's thread: a file system that hangs would delay recording paid ids.
+        # Not in the ledger's thread: a file system that hangs would delay recording billed ids.
         body = await asyncio.to_thread(plan.body, ctx.settings)
     except MuleQueueError as exc:
         refusal = refusal_of(exc)
@@ -69,7 +69,7 @@ async def _create(
             ctx, lambda: generations.extend_lease(intent, submit_seconds=seconds)
         ):
             logger.warning(
-                "an input took so long to read that its submission was given up; nothing was sent",
+                "gave up a submission: its input took too long to read; nothing was sent",
                 extra={"task_id": intent.task_id},
             )
             return Effects()
@@ -92,7 +92,7 @@ async def _create(
 async def _settle(
     ctx: WorkerContext, intent: Intent, answer: client.Refused | client.Unknown
 ) -> Effects:
-    """Settle a create that the API rejected, or whose answer is unknown."""
+    """Settle a create that the API rejected, or whose response is unknown."""
     if isinstance(answer, client.Refused):
         status, error = "failed", error_of(answer.error)
     else:
@@ -101,7 +101,7 @@ async def _settle(
         ctx, lambda: ctx.ledger.generations.settle_submit(intent, status, {"error": error})
     )
     logger.warning(
-        "generation not accepted: %s",
+        "create request not confirmed: %s",
         error.get("detail") or error.get("title"),
         extra={"task_id": intent.task_id, **error},
     )
@@ -111,8 +111,8 @@ async def _settle(
 def _unknown_error(answer: client.Unknown) -> dict[str, Any]:
     error: dict[str, Any] = {
         "type": "SubmitUnknown",
-        "title": "The create request was sent and its answer is not conclusive",
-        "detail": f"{answer.reason}. The generation may exist and may be paid; it is never sent again automatically.",
+        "title": "The create request was sent and its response is inconclusive",
+        "detail": f"{answer.reason}. The generation may exist and may be billed; it is never sent again automatically.",
     }
     if answer.status_code is not None:
         error["status_code"] = answer.status_code
@@ -126,7 +126,7 @@ async def _record_accepted(
     slim: dict[str, Any],
     reply: TaskReply,
 ) -> Effects:
-    """Record a paid id, and its end if that is known already."""
+    """Record a billed id, and its end if that is known already."""
     remote_id = reply.remote_id
     assert remote_id is not None
     claim_token = "" if reply.state == "active" else new_token()
@@ -135,13 +135,13 @@ async def _record_accepted(
     logger.info("generation submitted: %s", remote_id, extra=extra)
     if recorded.result is RecordIdResult.ATTACHED:
         logger.critical(
-            "an id arrived after its task had ended; continue it with resume", extra=extra
+            "the API returned an id after the task had ended; run 'mulequeue resume'", extra=extra
         )
         return recorded.effects
     settled = Effects()
     if claim_token and recorded.result is not RecordIdResult.CANCELLED:
         settled = await _settle_terminal(ctx, plan, intent.task_id, claim_token, reply)
-    elif recorded.webhook_arrived and not recorded.effects.wakes:  # it was faster than this answer
+    elif recorded.webhook_arrived and not recorded.effects.wakes:  # faster than the response
         settled = await retry_forever(ctx, lambda: settle_early(ctx, intent.task_id, remote_id))
     return Effects.merge([recorded.effects, settled])
 
@@ -175,7 +175,7 @@ async def _record_id(
 async def _settle_terminal(
     ctx: WorkerContext, plan: GenerationRequest, task_id: str, claim_token: str, reply: TaskReply
 ) -> Effects:
-    """Settle a generation whose end is in the answer to the create."""
+    """Settle a generation whose end is in the response to the create."""
     end = answer_of(
         reply,
         kind=plan.model.kind,
@@ -205,7 +205,7 @@ async def _requeue(
     )
     extra = {"profile": intent.profile.name, "reason": reason}
     # The reason names what has to be fixed (a proxy, a CA bundle), so the line itself contains it.
-    logger.warning("submissions pause: %s", reason, extra=extra)
+    logger.warning("submissions paused: %s", reason, extra=extra)
     return effects
 
 

@@ -215,8 +215,8 @@ def _return_outcome(task: Any, record: Record, epoch: str, *, on_failure: str) -
         return outcome.to_dict()
     if task.request.chord:
         logger.warning(
-            "a generation that did not succeed fails its whole chord; with on_failure='return' "
-            "the outcome is a value and the body runs",
+            "a generation that did not succeed fails its whole chord; set "
+            "on_failure='return' to pass the outcome to the body",
             extra={"task_id": record.task_id, "status": outcome.status},
         )
     raise generation_error(outcome.to_dict())

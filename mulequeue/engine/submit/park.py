@@ -11,7 +11,7 @@ from mulequeue.engine.display import format_args
 
 MARKER = "mulequeue_epoch"
 
-# A paid generation's follow-up waits longer for the broker: Celery's default gives up after 0.6 s.
+# A billed generation's follow-up waits longer for the broker: Celery's default gives up after 0.6 s.
 _RETRY_POLICY = {"max_retries": 60, "interval_start": 0.2, "interval_step": 0.2, "interval_max": 2}
 
 

@@ -119,13 +119,13 @@ def persistence(facts: Facts) -> Finding:
     if facts.save:
         return warning(
             "persistence",
-            "Redis makes snapshots only. A restart loses all generations since the last one, paid or "
+            "Redis makes snapshots only. A restart loses all generations since the last one, billed or "
             "not.",
             f"{_ENABLE_AOF}, also in redis.conf:\n{command}",
         )
     return error(
         "persistence",
-        "Redis does not persist its data. A restart loses every generation, paid or not.",
+        "Redis does not persist its data. A restart loses every generation, billed or not.",
         f"{_ENABLE_AOF}, also in redis.conf:\n{command}",
     )
 

@@ -88,7 +88,7 @@ def submitting(summaries: Iterable[RecordSummary], now: float) -> Finding | None
     return error(
         "submitting",
         f"A worker stopped while it submitted {format_count(len(late), 'generation')}: {format_list(late)}. "
-        "Each may exist and may be paid.",
+        "Each may exist and may be billed.",
         "Start a worker: the poll loop settles them as submit_unknown. They are never sent again.",
     )
 
@@ -183,7 +183,7 @@ def late_ids(
     return warning(
         "late-ids",
         f"The API accepted {format_count(len(found), 'generation')} after another outcome had been "
-        f"delivered: {format_list([item.task_id for item in found])}. They are paid.",
+        f"delivered: {format_list([item.task_id for item in found])}. They are billed.",
         f"To get their files:\n{_resume(found)}",
     )
 

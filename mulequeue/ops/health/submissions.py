@@ -49,7 +49,7 @@ def paused(status: SubmissionStatus, command: str) -> Finding | None:
 
 
 def refused(status: SubmissionStatus) -> Finding | None:
-    """Report a pause that follows from the API's answer 429."""
+    """Report a pause that follows from the API's response 429."""
     if status.paused_until is None:
         return None
     return warning(

@@ -30,7 +30,7 @@ _CONSEQUENCES = {
     "task-queue": "no generation is started",
     "poll-queue": "no generation is checked",
     "wake-queue": "no outcome is returned to its task",
-    "download-queue": "no file is stored, and the URLs of paid files expire within hours",
+    "download-queue": "no file is stored, and the URLs of billed files expire within hours",
     "notify-queue": "no notification is sent",
 }
 
@@ -82,7 +82,7 @@ def consumed_queues(app: Any, timeout_seconds: float) -> dict[str, set[str]]:
 
 
 def required_queues(app: Any, settings: Settings) -> dict[str, str]:
-    """Return the queues that some worker must consume, each under the id of its finding."""
+    """Return the queues that at least one worker must consume, keyed by the id of the finding."""
     required = {
         "task-queue": _queue_of(app, "mulequeue.generate"),
         "poll-queue": settings.poll_queue,
@@ -177,7 +177,7 @@ def worker_presence(survey: WorkerSurvey, command: str, internal: str) -> Findin
 
 
 def queue_consumer(id: str, queue: str, is_consumed: bool, command: str) -> Finding:
-    """Check that some worker consumes a queue."""
+    """Check that at least one worker consumes a queue."""
     if is_consumed:
         return passed(id, f"A worker consumes the queue {queue}.")
     return error(

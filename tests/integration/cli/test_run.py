@@ -67,8 +67,8 @@ def test_status_of_an_unknown_id(fleet: Fleet, cli: Run) -> None:
     there = cli("status", MODEL, "nobody")
 
     assert (1, 1) == (ctx.returncode, there.returncode)
-    assert "knows no task, batch or remote id nobody" in ctx.stderr
-    assert "knows no generation nobody" in there.stderr
+    assert "has no task, batch or remote id nobody" in ctx.stderr
+    assert "has no generation nobody" in there.stderr
 
 
 def test_cancel_resume_and_list(fleet: Fleet, cli: Run) -> None:
@@ -86,7 +86,7 @@ def test_cancel_resume_and_list(fleet: Fleet, cli: Run) -> None:
     fleet.emulator.finish(generation["remote_id"])
     waited = cli("status", task_id, "--wait")
 
-    assert "the API continues" in cancelled.stdout
+    assert "the generation continues at the API" in cancelled.stdout
     assert ["long"] == [item["task_id"] for item in json.loads(listed.stdout)]
     assert 0 == waited.returncode, waited.stderr
     assert 1 == fleet.emulator.stats()["creates"]

@@ -159,7 +159,9 @@ def test_unknown_faults_and_questions_are_refused(emulator):
         emulator.wait(pols=1)
     with pytest.raises(ValueError, match="No generation 'x'"):
         emulator.finish("x")
-    with pytest.raises(ValueError, match="kind cannot be 'poll'"):
+    with pytest.raises(
+        ValueError, match="kind must be one of creates, polls, downloads, not 'poll'"
+    ):
         emulator.release("poll")
 
 

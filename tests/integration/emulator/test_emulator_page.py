@@ -131,7 +131,10 @@ def test_the_page_names_everything_that_a_scenario_knows(kind):
         ('{"lives": [', "Expecting value: line 1 column 12"),
         ('["lives"]', "faults must be a JSON object"),
         ('{"livs": []}', "faults has no key 'livs'. Known: vocabulary, error_position"),
-        ('{"polls": [{"do": "explode"}]}', "faults.polls[0].do cannot be 'explode'. Known: status"),
+        (
+            '{"webhooks": [{"url": "http://x", "key": "hex"}]}',
+            "faults.webhooks[0].key must be one of as_given, decoded, not 'hex'.",
+        ),
         ('{"lives": [{"seconds": "2"}]}', "faults.lives[0].seconds must be a number, not '2'"),
         ('{"webhooks": [{"url": "x"}]}', "faults.webhooks[0].url must start with http"),
     ],

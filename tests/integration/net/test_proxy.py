@@ -140,9 +140,9 @@ def test_without_the_ca_nothing_is_sent(make_fleet: Any, ca: PrivateCA) -> None:
         worker = ctx.fleet.worker()
 
         task_id = start_chain(ctx.fleet).parent.parent.id
-        wait_until(lambda: "submissions pause" in worker.text, what="the reason in the log")
+        wait_until(lambda: "submissions paused" in worker.text, what="the reason in the log")
 
-        line = next(line for line in worker.text.splitlines() if "submissions pause" in line)
+        line = next(line for line in worker.text.splitlines() if "submissions paused" in line)
         assert "SSL_CERT_FILE name a CA bundle" in line
         assert "waiting" == ctx.fleet.ledger.queries.record(task_id).state
         assert [] == ctx.servers[API].requests

@@ -25,7 +25,7 @@ def test_record_of_another_key_is_left_alone(fleet: Fleet) -> None:
 
     fleet.env["MULEROUTER_API_KEY"] = OTHER_KEY
     without_key = fleet.worker(*QUICK)
-    log.wait_for("a generation is due that was submitted with another key")
+    log.wait_for("a due generation was submitted with another API key")
     assert polls == fleet.emulator.stats()["polls"]
     assert "generating" == fleet.ledger.queries.record(task_id).state
     without_key.stop()

@@ -24,14 +24,14 @@ def error_of(result: Any) -> GenerationCancelled:
 
 
 def test_cancel_while_the_api_works(shared: Fleet) -> None:
-    """A cancelled generation ends at once, and says that it is probably paid."""
+    """A cancelled generation ends at once, and says that it is probably billed."""
     shared.emulator.faults(**NEVER)
     task_id = started(shared)
 
     assert {task_id: "generating"} == cancel(task_id, app=shared.app)
 
     exc = error_of(shared.app.AsyncResult(task_id))
-    assert "probably paid" in str(exc)
+    assert "probably billed" in str(exc)
     assert exc.outcome["remote_id"]
 
 

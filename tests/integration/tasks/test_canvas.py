@@ -67,7 +67,7 @@ def test_chord_fails_with_one_generation(shared: Fleet) -> None:
 
     with pytest.raises(Exception, match="a bad mule"):
         result.get(timeout=30)
-    log.wait_for("with on_failure='return' the outcome is a value and the body runs")
+    log.wait_for("set on_failure='return' to pass the outcome to the body")
     assert f"user.collect[{result.id}]" not in log.text
 
 

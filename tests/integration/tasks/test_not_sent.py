@@ -29,7 +29,7 @@ def test_refused_connection_waits(make_fleet: Callable[..., Fleet]) -> None:
 
     result = one(fleet, profile="later").apply_async(task_id=task_id)
     fleet.wait_for_state(task_id, "waiting")
-    log.wait_for("submissions pause")
+    log.wait_for("submissions paused")
 
     with EmulatorProcess(min_seconds=0, max_seconds=0, port=port) as api:
         assert "succeeded" == result.get(timeout=30)["status"]

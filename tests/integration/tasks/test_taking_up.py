@@ -85,7 +85,7 @@ def test_resume_without_an_id(shared: Fleet) -> None:
     result = one(shared, on_failure="return").apply_async(task_id=new_id())
     result.get(timeout=30)
 
-    with pytest.raises(InputError, match="Start a new generation if you accept to pay"):
+    with pytest.raises(InputError, match="Start a new generation if you accept the cost"):
         resume(result.id, app=shared.app)
 
 

@@ -76,7 +76,7 @@ def test_revoked_download_has_no_other_attempt(shared: Fleet) -> None:
     task_id, log = new_id(), Log(shared)
     download = shared.task("mulequeue.download", one(shared).delay().get(timeout=30))
     result = download.apply_async(task_id=task_id)
-    log.wait_for("mulequeue.download did not work, next attempt in")
+    log.wait_for("mulequeue.download failed; retrying in")
 
     shared.app.control.revoke(task_id)
 
@@ -152,7 +152,7 @@ def test_failed_attempt_is_repeated(shared: Fleet) -> None:
     outcome = (one(shared) | shared.task("mulequeue.download")).delay().get(timeout=30)
 
     assert outcome["files"]
-    log.wait_for("mulequeue.download did not work, next attempt in")
+    log.wait_for("mulequeue.download failed; retrying in")
 
 
 def test_refused_target_fails_at_once(shared: Fleet) -> None:

@@ -130,7 +130,7 @@ def test_a_webhook_after_a_status_check_changes_nothing(shared: Fleet, post: Pos
 
     reply = post(event(ended(before.remote_id, "failed"), kind="task.failed"))
 
-    assert (200, "known before") == (reply.status_code, reply.text)
+    assert (200, "already settled") == (reply.status_code, reply.text)
     assert before == shared.ledger.queries.record(task_id)
 
 
@@ -191,7 +191,7 @@ def test_an_id_that_came_late_does_not_end_its_record(shared: Fleet, post: Post)
 
     reply = post(event(ended(other)))
 
-    assert "known before" == reply.text
+    assert "already settled" == reply.text
     assert "generating" == shared.ledger.queries.record(task_id).state
 
 

@@ -110,7 +110,7 @@ def test_a_record_under_way_has_no_outcome() -> None:
         ({"status": "failed"}, "GenerationFailed", "None"),
         ({"status": "cancelled"}, "GenerationCancelled", "None"),
         ({"status": "cancelled", "submitted": 1.0}, "GenerationCancelled", "may have reached"),
-        ({"status": "cancelled", "remote_id": "r"}, "GenerationCancelled", "probably paid"),
+        ({"status": "cancelled", "remote_id": "r"}, "GenerationCancelled", "probably billed"),
         ({"status": "failed", "poisoned": True, "deliveries": 5}, "DeliveryFailed", "assets"),
     ],
 )

@@ -60,8 +60,8 @@ def test_row_03_an_unknown_route_has_no_number() -> None:
         (b'"Model is off"', "Model is off"),
         (b"<html><style>p{}</style><h1>502</h1>\n<p>Bad <b>gateway</b></html>", "502 Bad gateway"),
         (b'{"detail": [{"loc": ["size"], "msg": "wrong"}]}', '"msg": "wrong"'),
-        (b"", "The API answered 502 without a reason"),
-        (b"{}", "The API answered 502 without a reason"),
+        (b"", "The API returned 502 without a reason"),
+        (b"{}", "The API returned 502 without a reason"),
         (b"\xff\xfe", "\ufffd"),
     ],
 )

@@ -147,7 +147,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
 WARNED: list[tuple[str, dict[str, Any], str]] = [
     (T2V, {"size": "832*480"}, "documentation and clients differ about '832*480' for 'size'"),
     (T2V, {"multi_shots": True}, "documentation and clients differ about 'multi_shots'"),
-    (T2I, {}, "by default 4 pictures are made and paid"),
+    (T2I, {}, "by default 4 pictures are made and billed"),
     ("alibaba/wan2.6-i2v", {"image": URL, "prompt": "(left out)"}, "calls it required"),
     ("alibaba/qwen-image-max", {"prompt": "m" * 801}, "documentation and clients differ: at most 800 or 2000"),
     ("google/veo-3.1", {"duration": "8"}, "documentation and clients differ about '8'"),

@@ -21,7 +21,7 @@ class Command(BaseCommand):
             help="Check the fleet and print how to fix problems. Exit code 1 if there is an error; "
             "0 if there are warnings only, or nothing is wrong.",
         )
-        doctor.add_argument("--json", action="store_true", help="One JSON object on stdout.")
+        doctor.add_argument("--json", action="store_true", help="Print one JSON object on stdout.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["command"] == "doctor":
