@@ -1,6 +1,10 @@
-# Everything runs in .venv, made on first use. PYTHON names the interpreter (3.11 or newer).
+# Everything runs in .venv, made on first use. PYTHON names the interpreter (3.11 or newer); another one
+# than python3 gets an environment under its own name.
 PYTHON ?= python3
-VENV := .venv
+VENV := .venv$(if $(filter-out python3,$(PYTHON)),-$(notdir $(PYTHON)))
+# Where pyenv's python3.13 is a shim that refuses to run, the program behind it.
+INTERPRETER = $(shell $(PYTHON) -c 'import sys; print(sys.executable)' 2>/dev/null || \
+	{ found=$$(ls -d $(HOME)/.pyenv/versions/*/bin/$(PYTHON) 2>/dev/null | tail -n 1); echo $${found:-$(PYTHON)}; })
 BIN := $(VENV)/bin
 # Tests of processes mostly wait: two of them share a core.
 JOBS ?= $(shell expr 2 '*' $$(nproc 2>/dev/null || echo 2))
@@ -49,9 +53,9 @@ help: ## Show what there is
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/base: 
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	@$(INTERPRETER) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "mulequeue needs Python 3.11 or newer; name one: make PYTHON=python3.12 …"; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	$(INTERPRETER) -m venv $(VENV)
 	@touch $@
 
 $(VENV)/demo: $(VENV)/base pyproject.toml
@@ -126,4 +130,4 @@ soak: $(VENV)/dev ## Random troubles against a real fleet; SEED=1 MINUTES=10 BRO
 	PYTHONPATH=tests $(BIN)/python -m soak --seed $(SEED) --minutes $(MINUTES) --broker $(BROKER) $(SOAK)
 
 clean: ## Remove what the other targets made
-	rm -rf $(VENV) .venv-newest .venv-oldest .venv-wheel .venv-peers build dist demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* build dist demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis
