@@ -32,7 +32,6 @@ ELSEWHERE = {
 """Pages that have a test of their own, which runs all their commands."""
 
 NOT_RUN = {
-    (README, 'pip install "mulequeue[demo]" && mulequeue demo'): "run from the quickstart",
     (README, "python examples/flask_gallery/run.py"): "acceptance/browser starts both galleries",
     (README, "honcho start"): "acceptance/test_procfile.py starts it",
     (README, "make "): "they are what runs these tests, and the demo again",
