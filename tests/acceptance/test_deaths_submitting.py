@@ -112,7 +112,7 @@ def test_redis_dies_amid_a_submission(make_told_fleet: Callable[..., Fleet]) -> 
     fleet.emulator.release("creates")
     fleet.emulator.wait(created=1)
     remote_id = fleet.emulator.generations()[0]["remote_id"]
-    said = f"remote id {remote_id} is not recorded yet"
+    said = f"remote id {remote_id} is billed but not yet recorded"
     wait_until(lambda: said in worker.text, seconds=60, what="the id in the log")
     fleet.redis.start()
 

@@ -22,7 +22,7 @@ def test_paid_id_is_recorded_when_redis_is_back(make_fleet: Callable[..., Fleet]
 
     fleet.redis.kill()
     fleet.emulator.release()
-    log.wait_for(f"remote id {generation['remote_id']} is not recorded yet")
+    log.wait_for(f"remote id {generation['remote_id']} is billed but not yet recorded")
     assert "CRITICAL" in log.text
     fleet.redis.start()
     log.wait_for("generation submitted")
