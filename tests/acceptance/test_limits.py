@@ -13,7 +13,8 @@ from support.generations import MODEL
 from support.ledger_rates import fits
 from support.waiting import wait_until
 
-from mulequeue.tasks.canvases import generate_many, pause, unpause
+from mulequeue.tasks.canvases import generate_many
+from mulequeue.tasks.control import pause, unpause
 
 OTHER = "alibaba/wan2.5-t2i-preview"
 PER_SECOND, IN_FLIGHT = 12, 10
