@@ -68,10 +68,9 @@ def _quantiles(samples: Sequence[DurationSample], shares: Sequence[float]) -> li
 
     :param shares: in ascending order.
     """
+    # Weights are added undivided: thirds would round, and not alike on all versions of Python.
     points = sorted(
-        (low + part * (high - low), weight / len(_PARTS))
-        for low, high, weight in samples
-        for part in _PARTS
+        (low + part * (high - low), weight) for low, high, weight in samples for part in _PARTS
     )
     total, reached, at = sum(weight for _, weight in points), 0.0, 0
     found = []
