@@ -12,8 +12,8 @@ from typing import Any, Self
 import redis
 
 from support.private_ca import private_ca
-from support.programs import missing
 from support.redis_server import free_port, redis_binary
+from support.tls_front import tls_in_front_of
 from support.waiting import wait_until
 
 PASSWORD = "pass-1234"
@@ -50,17 +50,27 @@ def _listens(port: int) -> bool:
     return True
 
 
-def tls_options(folder: Path, *, ca: str) -> tuple[list[str], Path]:
-    """Options of a Redis that speaks TLS only, as ``localhost``, and the CA that clients need.
+@contextmanager
+def redis_with_tls(folder: Path, *, ca: str) -> Iterator[tuple[int, Path]]:
+    """A Redis that speaks TLS as ``localhost``: its port, and the CA bundle that clients need.
+
+    A program that was built without TLS, as the embedded Valkey, gets it put in front.
 
     :param ca: the CA's extensions.
     """
-    if b"SSL_CTX_new" not in Path(redis_binary()).read_bytes():
-        missing("the Redis program was built without TLS (apt install redis-server)")
     authority = private_ca(folder, "localhost", ca=ca)
+    if b"SSL_CTX_new" not in Path(redis_binary()).read_bytes():
+        with (
+            redis_with(folder) as plain,
+            tls_in_front_of(plain, authority.cert, authority.key) as port,
+        ):
+            yield port, authority.bundle
+        return
     options = ["--port", "0", "--tls-port", str(free_port()), "--tls-auth-clients", "no"]
     options += ["--tls-cert-file", str(authority.cert), "--tls-key-file", str(authority.key)]
-    return [*options, "--tls-ca-cert-file", str(authority.bundle)], authority.bundle
+    options += ["--tls-ca-cert-file", str(authority.bundle)]
+    with redis_with(folder, *options) as port:
+        yield port, authority.bundle
 
 
 class Sentinels:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support.private_ca import CA, WHOLE_CA
 from support.project import Project
-from support.redis_kinds import PASSWORD, Sentinels, redis_with, tls_options
+from support.redis_kinds import PASSWORD, Sentinels, redis_with, redis_with_tls
 from support.redis_server import RedisServer
 
 
@@ -81,8 +81,8 @@ def test_tls(how: str, servers: ExitStack, project: Callable[..., Project], tmp_
     """
     if how == "flags" and int(version("redis").partition(".")[0]) < 7:
         pytest.skip("redis-py 7 and newer know ssl_exclude_verify_flags")
-    options, ca = tls_options(tmp_path, ca=CA if how == "flags" else WHOLE_CA)
-    port = servers.enter_context(redis_with(tmp_path, *options))
+    served = redis_with_tls(tmp_path, ca=CA if how == "flags" else WHOLE_CA)
+    port, ca = servers.enter_context(served)
     url = f"rediss://localhost:{port}/0"
     if how == "url":
         url += f"?ssl_cert_reqs=required&ssl_ca_certs={ca}"

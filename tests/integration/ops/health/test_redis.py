@@ -12,7 +12,7 @@ from support.findings import NOWHERE, levels
 from support.fleet import KEY, environment
 from support.private_ca import WHOLE_CA
 from support.program import runs_in
-from support.redis_kinds import redis_with, tls_options
+from support.redis_kinds import redis_with, redis_with_tls
 from support.redis_server import type_redis_cli
 from support.waiting import wait_until
 
@@ -127,8 +127,7 @@ def test_a_hasty_client_asks_once(redis_server: Any) -> None:
 
 def test_a_redis_that_is_not_trusted_is_told_as_such(tmp_path: Path) -> None:
     """The reason is TLS: the fix names the CA bundle instead of starting another server."""
-    options, _ = tls_options(tmp_path, ca=WHOLE_CA)
-    with redis_with(tmp_path, *options) as port:
+    with redis_with_tls(tmp_path, ca=WHOLE_CA) as (port, _):
         url = f"rediss://localhost:{port}/0"
         with probe_connection(url, 5) as client, pytest.raises(redis.ConnectionError) as failed:
             client.ping()
