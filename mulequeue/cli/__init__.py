@@ -48,7 +48,7 @@ SECTIONS: dict[str, dict[str, Entry]] = {
     "Control": {
         "resume": Entry("mulequeue.cli.control", "Resume a cancelled or timed out generation."),
         "cancel": Entry(
-            "mulequeue.cli.control", "Cancel a task or a batch here; the API keeps running it."
+            "mulequeue.cli.control", "Cancel a task or a batch; what the API accepted continues."
         ),
         "adopt": Entry("mulequeue.cli.control", "Wait for a generation that exists at the API."),
         "pause": Entry("mulequeue.cli.control", "Pause submissions on the whole fleet."),

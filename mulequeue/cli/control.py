@@ -45,7 +45,7 @@ def resume_command(ctx: click.Context, task_id: str, output: str | None, as_json
 @json_option
 @click.pass_context
 def cancel_command(ctx: click.Context, name: str, as_json: bool) -> None:
-    """Cancel a task or a batch here; the API keeps running it.
+    """Cancel a task or a batch; what the API accepted continues.
 
     The API cannot cancel: a generation that was submitted continues there, and is billed.
     """
