@@ -12,11 +12,11 @@ import json
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
-import aiohttp
 from yarl import URL
 
 from mulequeue.api.request_options import PROXY_LOGIN, describe_error, endpoint_url, request_headers
 from mulequeue.api.results import (
+    FROM_THE_NETWORK,
     MAX_RESPONSE_BYTES,
     Accepted,
     Fetched,
@@ -30,16 +30,9 @@ from mulequeue.api.results import (
     Unknown,
     classify_create,
 )
-from mulequeue.errors import ConfigurationError
-from mulequeue.net.aiohttp_session import (
-    FreshConnector,
-    TooLate,
-    fresh_session,
-    receive,
-    translate_errors,
-)
-from mulequeue.net.environment import CONNECT_TIMEOUT_SECONDS, proxy_for
-from mulequeue.net.raw_response import RawResponse
+from mulequeue.net.environment import ca_bundle, proxy_for, tls_context
+from mulequeue.net.post_connection import PostConnection, request_head
+from mulequeue.net.raw_response import RawResponse, ResponseError, read_leniently
 from mulequeue.net.run_blocking import run_blocking
 from mulequeue.outcome import ErrorInfo, Kind
 from mulequeue.settings import Profile, Settings
@@ -58,6 +51,13 @@ __all__ = [
     "submit",
     "submit_once",
 ]
+
+REST_SECONDS = 1.0
+"""Time to receive the rest of a response that contains no id so far."""
+
+
+class TooLate(Exception):
+    """The connection is open, but the request must no longer be sent."""
 
 
 async def submit(
@@ -79,56 +79,70 @@ async def submit(
     :param not_after: called when the connection is established, before the first byte is sent; if
         it returns True, nothing is sent. (The process may have been stopped in the meantime.)
     """
-    response = RawResponse()
     try:
         data = json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError) as exc:
         return Refused(error=_input_error(exc))
+    attempt = _Attempt(not_after)
     try:
-        headers = {
-            **request_headers(profile),
-            "Content-Type": "application/json",
-            "Connection": "close",
-        }
-        connector = FreshConnector(_last_check(not_after))
-    except ConfigurationError as exc:
-        return NotSent(reason=str(exc))
-    session = fresh_session(connector, headers)
-    try:
-        await _in_time(
-            _post(session, profile, api_path, data, response), settings.submit_timeout_seconds
-        )
+        await _in_time(attempt.run(profile, api_path, data), settings.submit_timeout_seconds)
     except Exception as exc:
-        if not connector.was_connected:
-            return NotSent(reason=describe_error(exc, profile))
-        # A 4xx is final, even if its body did not arrive.
-        if not response.status or 200 <= response.status < 300:
-            return Unknown(reason=describe_error(exc, profile), status_code=response.status or None)
+        if not attempt.was_sent:
+            is_too_late = isinstance(exc, TooLate)
+            return NotSent(reason=describe_error(exc, profile), is_too_late=is_too_late)
+        attempt.error = exc
     finally:
-        await session.close()
-    if response.status == 407:  # from a proxy, which did not forward the request
-        return NotSent(reason=PROXY_LOGIN)
-    return classify_create(response, kind)
+        attempt.connection.close()
+    status = attempt.response.status
+    if status in FROM_THE_NETWORK:  # the request was not forwarded
+        login = PROXY_LOGIN if status == 407 else f"the network asks for a login ({status})"
+        return NotSent(reason=login)
+    return attempt.result(profile, kind)
 
 
-async def _post(
-    session: aiohttp.ClientSession,
-    profile: Profile,
-    api_path: str,
-    data: bytes,
-    response: RawResponse,
-) -> None:
-    url = endpoint_url(profile.base_url, api_path)
-    timeout = aiohttp.ClientTimeout(total=None, connect=CONNECT_TIMEOUT_SECONDS)
-    with translate_errors():
-        async with session.post(
-            URL(url, encoded=True),
-            data=data,
-            proxy=proxy_for(url),
-            timeout=timeout,
-            allow_redirects=False,
-        ) as incoming:
-            await receive(incoming, response, max_bytes=MAX_RESPONSE_BYTES)
+class _Attempt:
+    """One create request.
+
+    :param not_after: see :func:`submit`.
+    """
+
+    def __init__(self, not_after: Callable[[], bool] | None) -> None:
+        self.connection = PostConnection(MAX_RESPONSE_BYTES)
+        self.was_sent = False
+        """True from the moment at which bytes of the request may have been sent."""
+        self.response = RawResponse()
+        self.error: Exception | None = None
+        self._not_after = not_after
+
+    async def run(self, profile: Profile, api_path: str, data: bytes) -> None:
+        """Connect, send the request, and receive the response."""
+        url = URL(endpoint_url(profile.base_url, api_path), encoded=True)
+        proxy = URL(found) if (found := proxy_for(str(url))) else None
+        headers = {**request_headers(profile), "Content-Type": "application/json"}
+        head = request_head(url, proxy, headers, len(data))
+        await self.connection.connect(url, proxy, tls_context(ca_bundle()))
+        if self._not_after is not None and self._not_after():
+            raise TooLate("too much time has passed since the decision to send this request")
+        self.was_sent = True
+        try:
+            self.response = await self.connection.response(head + data)
+        except ResponseError as exc:
+            self.error = exc
+        if isinstance(classify_create(self.response, None), Unknown):
+            # The id may follow: a server can declare too small a length.
+            await self.connection.wait_for_end(REST_SECONDS)
+
+    def result(self, profile: Profile, kind: Kind | None) -> Submitted:
+        """Classify what was received, even if the request ended with an error."""
+        result = classify_create(self.response, kind)
+        if not isinstance(result, Unknown):
+            return result
+        response = read_leniently(bytes(self.connection.received))
+        result = classify_create(response, kind) if response.status else result
+        if isinstance(result, Unknown) and self.error is not None:
+            reason = describe_error(self.error, profile)
+            return Unknown(reason=reason, status_code=response.status or None)
+        return result
 
 
 async def _in_time(work: Coroutine[Any, Any, None], seconds: float) -> None:
@@ -155,14 +169,6 @@ async def _in_time(work: Coroutine[Any, Any, None], seconds: float) -> None:
 def _input_error(exc: Exception) -> ErrorInfo:
     title = "The input cannot be written as JSON; nothing was sent"
     return ErrorInfo(type="InputError", title=title, detail=str(exc)[:500])
-
-
-def _last_check(not_after: Callable[[], bool] | None) -> Callable[[], None]:
-    def check() -> None:
-        if not_after is not None and not_after():
-            raise TooLate("too much time has passed since the decision to send this request")
-
-    return check
 
 
 def submit_once(

@@ -10,7 +10,7 @@ from yarl import URL
 
 from mulequeue.errors import ConfigurationError
 from mulequeue.net.environment import COMMON_HEADERS
-from mulequeue.net.status_transport import ProxyError
+from mulequeue.net.status_transport import NotConnected, ProxyError
 from mulequeue.settings import Profile
 
 PROXY_LOGIN = (
@@ -47,7 +47,7 @@ def endpoint_path(base_url: str, api_path: str) -> str:
 
 def quote_id(remote_id: str) -> str:
     """Percent-encode an id into one segment of a path."""
-    quoted = quote(remote_id, safe="")
+    quoted = quote(remote_id, safe="", errors="replace")
     return quoted.replace(".", "%2E") if quoted in (".", "..") else quoted
 
 
@@ -55,6 +55,10 @@ def describe_error(exc: Exception, profile: Profile) -> str:
     """Describe an exception in one line, without the key or a proxy's password."""
     if isinstance(exc, ProxyError):
         return PROXY_LOGIN if exc.status == 407 else str(exc)
+    if isinstance(exc, NotConnected) and isinstance(exc.__cause__, Exception):
+        exc = exc.__cause__
+        if isinstance(exc, TimeoutError):
+            return f"{type(exc).__name__}: no connection in time"
     if isinstance(exc, TimeoutError):
         return f"{type(exc).__name__}: {str(exc) or 'no response in time'}"
     text = f"{type(exc).__name__}: {exc}"

@@ -4,27 +4,43 @@ A create request ends as one of:
 
 Accepted     the generation exists
 NotSent      the request did not leave this machine: may be sent again
-RetryLater   the API is busy (429, or 503 with Retry-After): may be sent again
+RetryLater   the API is busy (429, or 503 with Retry-After), or the key or the balance has to be fixed
+             (401, 402): may be sent again
 Refused      the API rejected it: sending it again would change nothing
 Unknown      the generation may exist and be billed: must not be sent again automatically
 """
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass, replace
+from json import JSONDecodeError
 from urllib.parse import urlsplit
 
-from mulequeue.api.parsing.http_error import is_gone, read_error, retry_after_seconds
+from mulequeue.api.parsing.find_task import find_task
+from mulequeue.api.parsing.http_error import (
+    is_gone,
+    page_text,
+    read_error,
+    retry_after_seconds,
+)
+from mulequeue.api.parsing.json_body import read_json
 from mulequeue.api.parsing.task_reply import TaskReply, read_task
-from mulequeue.net.raw_response import RawResponse, ResponseError
+from mulequeue.errors import ConfigurationError
+from mulequeue.net.raw_response import BodyTooLarge, RawResponse, ResponseError
+from mulequeue.net.status_transport import NotConnected
 from mulequeue.outcome import ErrorInfo, Kind
 
 MAX_RESPONSE_BYTES = 1024**2
+MAX_INLINE_BYTES = 32 * 1024**2
+"""Limit of a status check's response that contains the asset itself. Speech arrives as hex digits unless
+URLs are asked for: 10,000 characters, the longest prompt that the API documents, are 11 minutes or 21 MB."""
 MAX_ERROR_BYTES = 64 * 1024
 MAX_CHECK_PAUSE_SECONDS = 300.0
 """Longest pause of status checks, also if ``Retry-After`` is longer: some asset URLs expire after an hour."""
+
+FROM_THE_NETWORK = (407, 511)
+"""A proxy, or the network's login page, answers in place of the API."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,14 +56,21 @@ class NotSent:
     """Nothing was sent: the connection failed, or it was too late to send."""
 
     reason: str
+    is_too_late: bool = False
+    """There was a connection, but the request must no longer be sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryLater:
-    """The API accepts the request only later: 429, or 503 with Retry-After."""
+    """The API accepts the request only later: 429, 503 with Retry-After, 401 or 402."""
 
     retry_after_seconds: float | None
     error: ErrorInfo
+
+    @property
+    def needs_fix(self) -> bool:
+        """Return whether waiting alone does not help: the key or the balance has to be fixed."""
+        return self.error.type != "RateLimited"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +102,13 @@ class Transient:
     """A status check without a result; it never causes a generation to fail."""
 
     reason: str
-    status_code: int | None
-    retry_after_seconds: float | None
+    status_code: int | None = None
+    retry_after_seconds: float | None = None
+    is_local: bool = False
+    """This host alone may be the cause: see :func:`is_local_fault`. The same is true of a response of a
+    proxy, of a network's login page, or of the edge in front of the API."""
+    is_too_large: bool = False
+    """The API's answer exceeds every limit, so asking again does not help."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,8 +124,13 @@ Submitted = Accepted | NotSent | RetryLater | Unknown | Refused
 Fetched = TaskReply | NotFound | Transient
 
 
-def read_check(response: RawResponse, kind: Kind | None) -> Fetched:
-    """Read the response to a status check."""
+def read_check(
+    response: RawResponse, kind: Kind | None, max_bytes: int = MAX_RESPONSE_BYTES
+) -> Fetched:
+    """Read the response to a status check.
+
+    :param max_bytes: limit of its body after decompression.
+    """
     status = response.status
     if not 200 <= status < 300:
         error = _error(response)
@@ -106,32 +139,52 @@ def read_check(response: RawResponse, kind: Kind | None) -> Fetched:
         pause = retry_after_seconds(response.headers.get("Retry-After"), time.time())
         if pause is not None:
             pause = min(pause, MAX_CHECK_PAUSE_SECONDS)
-        return transient(f"HTTP {status}: {error.detail or error.title}", status, pause)
-    if not response.is_complete:
-        return transient("the response is larger than 1 MiB", status)
+        reason = f"HTTP {status}: {error.detail or error.title}"
+        return Transient(
+            reason=reason,
+            status_code=status,
+            retry_after_seconds=pause,
+            is_local=status in FROM_THE_NETWORK or error.type == "EdgeBlocked",
+        )
+    body: bytes | bytearray = b""
     try:
-        return read_task(json.loads(response.decode(MAX_RESPONSE_BYTES)), kind=kind)
+        if not response.is_complete:
+            raise BodyTooLarge
+        body = response.decode(max_bytes)
+        return read_task(read_json(body), kind=kind)
+    except JSONDecodeError:
+        reason = f"the response is not JSON: {page_text(body) or 'it is empty'}"
+        return Transient(reason=reason, status_code=status)
+    except BodyTooLarge:
+        reason = f"the response is larger than {max_bytes // 1024**2} MiB"
+        return Transient(reason=reason, status_code=status, is_too_large=True)
     except (ValueError, RecursionError) as exc:
-        return transient(f"the response is not readable: {exc}", status)
+        return Transient(reason=f"the response is not readable: {exc}", status_code=status)
 
 
-def transient(
-    reason: str, status_code: int | None = None, retry_after_seconds: float | None = None
-) -> Transient:
-    """Return the result of a status check that must be repeated."""
-    return Transient(
-        reason=reason, status_code=status_code, retry_after_seconds=retry_after_seconds
-    )
+def is_local_fault(exc: Exception) -> bool:
+    """Return whether this host may be the cause, so that another one may reach the API.
+
+    There was no connection (DNS, route, proxy, certificate), or the key or CA bundle is unusable.
+    An API that is down has the same effect: it is this host's fault only if others are answered.
+    """
+    return isinstance(exc, (NotConnected, ConfigurationError))
 
 
 def classify_create(response: RawResponse, kind: Kind | None) -> Submitted:
-    """Classify the response to a create request."""
+    """Classify the response to a create request. An id in it is never dropped."""
     status = response.status
+    reply = _find_reply(response, kind)
+    if reply is not None and not (reply.state == "failed" and 400 <= status < 500):
+        if reply.error is not None and reply.error.type == "NoAssets":
+            # A create response may be final and name no files yet: a status check follows.
+            reply = reply._replace(state="active", error=None)
+        return Accepted(reply=reply, trace_id=response.headers.get("Traceparent"))
     if 200 <= status < 300:
         return _classify_success(response, kind)
     error = _error(response)
     retry_after = response.headers.get("Retry-After")
-    if status == 429 or (status == 503 and retry_after is not None):
+    if status in (401, 402, 429) or (status == 503 and retry_after is not None):
         seconds = retry_after_seconds(retry_after, time.time())
         return RetryLater(retry_after_seconds=seconds, error=error)
     if 400 <= status < 500:
@@ -141,22 +194,30 @@ def classify_create(response: RawResponse, kind: Kind | None) -> Submitted:
     return Unknown(reason=f"HTTP {status}: {error.detail or error.title}", status_code=status)
 
 
+def _find_reply(response: RawResponse, kind: Kind | None) -> TaskReply | None:
+    """Return the reply if the response contains an id, in any encoding and any condition."""
+    for body in response.readings(MAX_RESPONSE_BYTES):
+        found = find_task(body, is_success=200 <= response.status < 300)
+        if found is not None:
+            return read_task(found, kind=kind)
+    return None
+
+
 def _classify_success(response: RawResponse, kind: Kind | None) -> Submitted:
+    """Classify a response that reports success without an id."""
+    status = response.status
     if not response.is_complete:
-        return Unknown(reason="the response is larger than 1 MiB", status_code=response.status)
+        is_large = len(response.body) >= MAX_RESPONSE_BYTES
+        reason = "the response is larger than 1 MiB" if is_large else "the response is incomplete"
+        return Unknown(reason=reason, status_code=status)
     try:
-        reply = read_task(json.loads(response.decode(MAX_RESPONSE_BYTES)), kind=kind)
+        reply = read_task(read_json(response.decode(MAX_RESPONSE_BYTES)), kind=kind)
     except (ValueError, RecursionError) as exc:
-        return Unknown(reason=f"the response is not readable: {exc}", status_code=response.status)
-    trace_id = response.headers.get("Traceparent")
-    if reply.remote_id:
-        if reply.error is not None and reply.error.type == "NoAssets":
-            # A create response may be final and name no files yet: a status check follows.
-            reply = reply._replace(state="active", error=None)
-        return Accepted(reply=reply, trace_id=trace_id)
+        return Unknown(reason=f"the response is not readable: {exc}", status_code=status)
     if reply.error is not None and reply.error.type == "GenerationFailed":
-        return Refused(error=replace(reply.error, trace_id=trace_id, status_code=response.status))
-    return Unknown(reason="the response contains no id", status_code=response.status)
+        trace_id = response.headers.get("Traceparent")
+        return Refused(error=replace(reply.error, trace_id=trace_id, status_code=status))
+    return Unknown(reason="the response contains no id", status_code=status)
 
 
 def _with_redirect(response: RawResponse, error: ErrorInfo) -> ErrorInfo:
@@ -171,7 +232,7 @@ def _with_redirect(response: RawResponse, error: ErrorInfo) -> ErrorInfo:
 
 def _error(response: RawResponse) -> ErrorInfo:
     try:
-        body = response.decode(MAX_RESPONSE_BYTES)[:MAX_ERROR_BYTES]
+        body = bytes(response.decode(MAX_RESPONSE_BYTES)[:MAX_ERROR_BYTES])
     except ResponseError:
         body = b""
     return read_error(response.status, response.headers, body)

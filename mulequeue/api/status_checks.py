@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Callable
 from typing import Self
@@ -9,13 +10,14 @@ from typing import Self
 from mulequeue.api.parsing import TaskReply
 from mulequeue.api.request_options import describe_error, endpoint_path, quote_id, request_headers
 from mulequeue.api.results import (
+    MAX_INLINE_BYTES,
     MAX_RESPONSE_BYTES,
     Fetched,
     KeyCheck,
     NotFound,
     Transient,
+    is_local_fault,
     read_check,
-    transient,
 )
 from mulequeue.errors import ConfigurationError
 from mulequeue.net.aiohttp_transport import AiohttpTransport
@@ -26,6 +28,9 @@ from mulequeue.net.status_connections import StatusConnectionPool
 from mulequeue.net.status_transport import StatusTransport
 from mulequeue.outcome import Kind
 from mulequeue.settings import Profile, Settings
+
+INLINE_FACTOR = 4
+"""A check whose response contains the asset itself may take this many times longer than others."""
 
 
 def open_transport(profile: Profile, limit: int) -> StatusTransport:
@@ -66,6 +71,7 @@ class StatusClient:
     ) -> None:
         self._limit, self._connect = limit, connect
         self._transports: dict[Profile, StatusTransport] = {}
+        self._inline = asyncio.Lock()
 
     async def fetch(
         self,
@@ -85,15 +91,30 @@ class StatusClient:
             transport = self._transports.get(profile) or self._open(profile)
             target = f"{endpoint_path(profile.base_url, api_path)}/{quote_id(remote_id)}"
             found = read_check(await transport.get(target, seconds=timeout_seconds), kind)
-            if isinstance(found, TaskReply) and found.remote_id not in (None, remote_id):
+            if isinstance(found, TaskReply) and found.remote_id == remote_id:
+                return found
+            if isinstance(found, Transient) and found.is_too_large:
+                seconds = INLINE_FACTOR * timeout_seconds
+                found = await self._fetch_inline(transport, target, seconds, kind)
+            elif _is_of_another(found, remote_id):
                 # The responses of a reused connection may be one behind, those of a new one not.
                 response = await transport.get(target, seconds=timeout_seconds, fresh=True)
                 found = read_check(response, kind)
+            if _is_of_another(found, remote_id):
+                return Transient(reason="the response is about another generation")
             return found
         except ResponseError as exc:
-            return transient(f"the response is not readable: {exc}")
+            return Transient(reason=f"the response is not readable: {exc}")
         except (OSError, ConfigurationError) as exc:
-            return transient(describe_error(exc, profile))
+            return Transient(reason=describe_error(exc, profile), is_local=is_local_fault(exc))
+
+    async def _fetch_inline(
+        self, transport: StatusTransport, target: str, seconds: float, kind: Kind | None
+    ) -> Fetched:
+        """Check again with the limit of inline assets, one at a time: that bounds the memory."""
+        async with asyncio.timeout(seconds), self._inline:
+            response = await transport.get(target, seconds=seconds, max_bytes=MAX_INLINE_BYTES)
+            return read_check(response, kind, MAX_INLINE_BYTES)
 
     def _open(self, profile: Profile) -> StatusTransport:
         transport = self._transports[profile] = self._connect(profile, self._limit)
@@ -111,6 +132,27 @@ class StatusClient:
         await self.close()
 
 
+def _is_of_another(found: Fetched, remote_id: str) -> bool:
+    """Return whether a response names another generation; a UUID may be spelled differently."""
+    if not isinstance(found, TaskReply) or found.remote_id in (None, remote_id):
+        return False
+    return _spelling(found.remote_id or "") != _spelling(remote_id)
+
+
+def _spelling(remote_id: str) -> str:
+    return remote_id.replace("-", "").casefold()
+
+
+def unused_id() -> str:
+    """Return an id that no generation has. An API that works answers that there is none: free of charge."""
+    return str(uuid.uuid4())
+
+
+def is_unknown_id(found: Fetched) -> bool:
+    """Return whether that is the answer to a check of :func:`unused_id`."""
+    return isinstance(found, NotFound) and found.is_gone
+
+
 async def check_key(
     client: StatusClient, profile: Profile, api_path: str, *, timeout_seconds: float = 15.0
 ) -> KeyCheck:
@@ -118,12 +160,8 @@ async def check_key(
 
     (A create request proves nothing: the API validates the body before the key.)
     """
-    found = await client.fetch(
-        profile, api_path, str(uuid.uuid4()), timeout_seconds=timeout_seconds
-    )
-    if isinstance(found, NotFound):
-        if found.is_gone:
-            return KeyCheck(works=True, reason="the key works")
+    found = await client.fetch(profile, api_path, unused_id(), timeout_seconds=timeout_seconds)
+    if isinstance(found, NotFound) and not found.is_gone:
         return KeyCheck(works=None, reason=f"{profile.base_url} knows no path {api_path}")
     if isinstance(found, Transient):
         refused = found.status_code == 401

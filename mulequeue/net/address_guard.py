@@ -23,7 +23,14 @@ _HOW_TO_ALLOW = (
 
 
 class AddressRefused(MuleQueueError):
-    """A URL leads to a forbidden address; nothing was sent."""
+    """A URL leads to a forbidden address; nothing was sent.
+
+    :param is_resolved: the URL holds a name, which another machine may resolve to another address.
+    """
+
+    def __init__(self, message: str, *, is_resolved: bool = False) -> None:
+        super().__init__(message)
+        self.is_resolved = is_resolved
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +84,12 @@ class AddressGuard:
         if ip is None or not (
             is_public(ip) or (self.allow_loopback and _embedded_ipv4(ip).is_loopback)
         ):
+            is_resolved = (
+                host is not None and _parse_address(host) is None and not is_loopback(host)
+            )
             name = f"{host} ({address})" if host and host != address else address
-            raise AddressRefused(f"{name} is not a public address. {_HOW_TO_ALLOW}")
+            text = f"{name} is not a public address. {_HOW_TO_ALLOW}"
+            raise AddressRefused(text, is_resolved=is_resolved)
 
     def _allows_http(self, host: str) -> bool:
         return self.allow_private or (self.allow_loopback and is_loopback(host))

@@ -1,17 +1,15 @@
-"""aiohttp for requests to the API: sessions, the connection of a create request, and errors."""
+"""aiohttp for status checks through a proxy: sessions, responses, and errors."""
 
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
 import aiohttp
 
-from mulequeue.net.environment import ca_bundle, tls_context
 from mulequeue.net.raw_response import MAX_HEAD_BYTES, RawResponse, ResponseError
-from mulequeue.net.status_transport import ProxyError
+from mulequeue.net.status_transport import NotConnected, ProxyError
 
 
 def keepalive_session(
@@ -28,50 +26,6 @@ def keepalive_session(
         resolver=aiohttp.ThreadedResolver(),
         keepalive_timeout=60,
     )
-    return _session(connector, headers)
-
-
-def fresh_session(connector: FreshConnector, headers: Mapping[str, str]) -> aiohttp.ClientSession:
-    """Return a session for one request over a new connection."""
-    return _session(connector, headers)
-
-
-class TooLate(Exception):
-    """The connection is open, but the request must no longer be sent."""
-
-
-class FreshConnector(aiohttp.TCPConnector):
-    """Connects for one request and records whether the connection was established.
-
-    :param before_request: called when the connection is established; may raise to send nothing.
-    """
-
-    def __init__(self, before_request: Callable[[], None]) -> None:
-        super().__init__(
-            limit=1,
-            force_close=True,
-            ssl=tls_context(ca_bundle()),
-            resolver=aiohttp.ThreadedResolver(),
-        )
-        self._before_request = before_request
-        self.was_connected = False
-        """True from the moment at which bytes of the request may have been sent."""
-
-    async def connect(self, *args: Any, **kwargs: Any) -> Any:
-        """Connect (DNS, TCP, proxy, TLS), then call ``before_request``."""
-        if self.was_connected:
-            raise TooLate("this connector is for one request")
-        connection = await super().connect(*args, **kwargs)
-        try:
-            self._before_request()
-        except BaseException:
-            connection.close()
-            raise
-        self.was_connected = True
-        return connection
-
-
-def _session(connector: aiohttp.TCPConnector, headers: Mapping[str, str]) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -84,15 +38,13 @@ def _session(connector: aiohttp.TCPConnector, headers: Mapping[str, str]) -> aio
     )
 
 
-async def receive(
-    incoming: aiohttp.ClientResponse, response: RawResponse, *, max_bytes: int
-) -> RawResponse:
-    """Fill ``response`` with up to ``max_bytes`` of the body; an error leaves what arrived in it."""
-    response.status, response.raw_headers = incoming.status, incoming.raw_headers
+async def receive(incoming: aiohttp.ClientResponse, *, max_bytes: int) -> RawResponse:
+    """Return the response with up to ``max_bytes`` of its body."""
+    response = RawResponse(status=incoming.status, raw_headers=incoming.raw_headers)
     response.encoding = incoming.headers.get("Content-Encoding")
     content = incoming.content
     while not content.at_eof():
-        response.body += await content.readany()
+        response.append(await content.readany())
         if len(response.body) > max_bytes:
             response.body = response.body[:max_bytes]
             incoming.close()
@@ -108,6 +60,8 @@ def translate_errors() -> Iterator[None]:
         yield
     except aiohttp.ClientHttpProxyError as exc:
         raise ProxyError(exc.status) from None
+    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as exc:
+        raise NotConnected(str(exc)) from exc
     except TimeoutError as exc:
         raise TimeoutError(*exc.args) from None
     except (aiohttp.ClientPayloadError, aiohttp.ClientResponseError) as exc:

@@ -41,16 +41,19 @@ class AiohttpTransport:
         self._proxy = URL(proxy) if proxy else None
         self._session = self._open_session(limit)
 
-    async def get(self, target: str, *, seconds: float, fresh: bool = False) -> RawResponse:
+    async def get(
+        self, target: str, *, seconds: float, fresh: bool = False, max_bytes: int | None = None
+    ) -> RawResponse:
         """Send one GET request; see :class:`~mulequeue.net.status_transport.StatusTransport`."""
+        limit = max_bytes or self._max_bytes
         with translate_errors():
             if not fresh:
-                return await self._get(self._session, target, seconds)
+                return await self._get(self._session, target, seconds, limit)
             async with self._open_session(1) as session:
-                return await self._get(session, target, seconds)
+                return await self._get(session, target, seconds, limit)
 
     async def _get(
-        self, session: aiohttp.ClientSession, target: str, seconds: float
+        self, session: aiohttp.ClientSession, target: str, seconds: float, max_bytes: int
     ) -> RawResponse:
         async with session.get(
             URL(self._origin + target, encoded=True),
@@ -58,7 +61,7 @@ class AiohttpTransport:
             timeout=_timeout(seconds),
             allow_redirects=False,
         ) as incoming:
-            return await receive(incoming, RawResponse(), max_bytes=self._max_bytes)
+            return await receive(incoming, max_bytes=max_bytes)
 
     def _open_session(self, limit: int) -> aiohttp.ClientSession:
         return keepalive_session(self._headers, ssl_context=self._ssl_context, limit=limit)
@@ -70,4 +73,6 @@ class AiohttpTransport:
 
 @lru_cache(maxsize=32)
 def _timeout(seconds: float) -> aiohttp.ClientTimeout:
-    return aiohttp.ClientTimeout(total=seconds, sock_connect=min(seconds, CONNECT_TIMEOUT_SECONDS))
+    # Connecting times out first, so that it is distinguished from a late response.
+    connect = min(0.9 * seconds, CONNECT_TIMEOUT_SECONDS)
+    return aiohttp.ClientTimeout(total=seconds, sock_connect=connect)

@@ -176,6 +176,11 @@ class _GuardedAdapter(HTTPAdapter):
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = self._classes
 
+    def request_url(self, request: requests.PreparedRequest, proxies: Any) -> str:
+        url = super().request_url(request, proxies)
+        # requests before 2.34 removes a slash from a path that begins with two.
+        return request.path_url if url.startswith("/") else url
+
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
         if proxy.lower().startswith("socks"):
             return super().proxy_manager_for(proxy, **kwargs)

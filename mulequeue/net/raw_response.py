@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from multidict import CIMultiDict
@@ -17,6 +18,10 @@ class ResponseError(ValueError):
     """The bytes received are not a readable HTTP response."""
 
 
+class BodyTooLarge(ResponseError):
+    """The body is larger than the limit, or becomes so when it is decompressed."""
+
+
 @dataclass(eq=False, slots=True)
 class RawResponse:
     """The part of a response that was received."""
@@ -24,7 +29,7 @@ class RawResponse:
     status: int = 0
     """0 until the status line is received."""
     raw_headers: Sequence[tuple[bytes, bytes]] = ()
-    body: bytes = b""
+    body: bytes | bytearray = b""
     """Still encoded. Of a body larger than the limit, the beginning."""
     is_complete: bool = False
     """The whole body was received."""
@@ -40,11 +45,21 @@ class RawResponse:
             joined[name] = f"{joined[name]}, {text}" if name in joined else text
         return joined
 
-    def decode(self, max_bytes: int) -> bytes:
+    def append(self, data: bytes) -> None:
+        """Append to the body, in linear time: a large one arrives in hundreds of parts."""
+        if not self.body:
+            self.body = data
+        elif isinstance(self.body, bytes):
+            self.body = bytearray(self.body) + data
+        else:
+            self.body += data
+
+    def decode(self, max_bytes: int) -> bytes | bytearray:
         """Return the body without its Content-Encoding.
 
         :param max_bytes: the largest result; a small body can expand to gigabytes.
-        :raises ResponseError: the result is larger, the body is malformed, or the encoding unknown.
+        :raises BodyTooLarge: the result is larger.
+        :raises ResponseError: the body is malformed, or the encoding unknown.
         """
         if self.encoding is None:
             return self.body
@@ -59,5 +74,83 @@ class RawResponse:
         except zlib.error as exc:
             raise ResponseError(f"malformed {encoding}: {exc}") from None
         if len(data) > max_bytes:
-            raise ResponseError(f"larger than {max_bytes} bytes after decompression")
+            raise BodyTooLarge(f"larger than {max_bytes} bytes after decompression")
         return data
+
+    def readings(self, max_bytes: int) -> Iterator[bytes]:
+        """Yield the body in each way in which it can be read, also if it is cut or mislabelled.
+
+        :param max_bytes: limit of each result; the rest is dropped.
+        """
+        body = bytes(self.body)
+        yield body
+        if self.encoding is not None or body.startswith(b"\x1f\x8b"):
+            for wbits in (zlib.MAX_WBITS | 32, -zlib.MAX_WBITS):  # gzip or zlib; raw deflate
+                yield _inflate_prefix(body, wbits, max_bytes)
+
+
+def _inflate_prefix(data: bytes, wbits: int, max_bytes: int) -> bytes:
+    """Decompress as far as the data is intact, up to ``max_bytes``."""
+    decompressor, size, result = zlib.decompressobj(wbits), 1024, b""
+    start = 0
+    while start < len(data) and len(result) < max_bytes:
+        saved = decompressor.copy()
+        try:
+            result += decompressor.decompress(data[start : start + size], max_bytes - len(result))
+            start += size
+        except zlib.error:
+            # zlib drops the output of the call that fails: repeat it byte by byte, then stop.
+            if size == 1:
+                break
+            decompressor, size = saved, 1
+    return result
+
+
+_STATUS_LINE = re.compile(rb"HTTP/\d(?:\.\d)? +(\d{3})\b")
+_HEAD_END = re.compile(rb"\r?\n\r?\n")
+_CHUNK_HEAD = re.compile(rb"\s*([0-9a-fA-F]{1,8})[^\r\n]*\r?\n")
+
+
+def read_leniently(data: bytes) -> RawResponse:
+    """Read a response that is cut or breaks the rules of HTTP; its status is 0 if it has none.
+
+    The length that it declares is ignored, and its body is what follows the headers.
+    """
+    while True:
+        head, separator, rest = _partition_head(data)
+        line, *rows = head.splitlines() or [b""]
+        found = _STATUS_LINE.match(line)
+        if found is None:
+            return RawResponse()
+        status = int(found[1])
+        if status >= 200 or not separator:
+            break
+        data = rest  # an interim response; the final one follows
+    pairs = (row.partition(b":")[::2] for row in rows)
+    response = RawResponse(
+        status=status, raw_headers=[(name.strip(), value.strip()) for name, value in pairs]
+    )
+    headers = response.headers
+    is_chunked = "chunked" in headers.get("Transfer-Encoding", "").lower()
+    response.body = _join_chunks(rest) if is_chunked else rest
+    response.encoding = headers.get("Content-Encoding")
+    return response
+
+
+def _partition_head(data: bytes) -> tuple[bytes, bytes, bytes]:
+    found = _HEAD_END.search(data)
+    return (
+        (data, b"", b"")
+        if found is None
+        else (data[: found.start()], found[0], data[found.end() :])
+    )
+
+
+def _join_chunks(data: bytes) -> bytes:
+    """Return the content of the chunks, also if the last one is cut."""
+    parts, start = [], 0
+    while (found := _CHUNK_HEAD.match(data, start)) is not None and int(found[1], 16):
+        end = found.end() + int(found[1], 16)
+        parts.append(data[found.end() : end])
+        start = end
+    return b"".join(parts) or data

@@ -103,7 +103,7 @@ class ResponseParser:
     def on_body(self, data: bytes) -> None:
         response = self.response
         if not response.is_complete and len(response.body) <= self._max_bytes:
-            response.body = response.body + data if response.body else data
+            response.append(data)
 
     def on_message_complete(self) -> None:
         self.response.is_complete = bool(self.response.status)

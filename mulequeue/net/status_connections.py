@@ -15,6 +15,7 @@ from yarl import URL
 
 from mulequeue.net.raw_response import RawResponse, ResponseError
 from mulequeue.net.response_parser import ResponseParser
+from mulequeue.net.status_transport import NotConnected
 
 IDLE_SECONDS = 60.0
 """A connection that was idle for longer is not used again."""
@@ -27,24 +28,24 @@ class ConnectionClosed(ConnectionError):
 class StatusConnection(asyncio.Protocol):
     """One connection, for one request at a time."""
 
-    def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
+    def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._parser: ResponseParser | None = None
         self._response: asyncio.Future[RawResponse] | None = None
         self.is_open = False
         self.idle_since = 0.0
 
-    async def send(self, request: bytes) -> RawResponse:
+    async def send(self, request: bytes, max_bytes: int) -> RawResponse:
         """Send a request and return its response.
 
+        :param max_bytes: limit of its body.
         :raises ConnectionClosed: the connection was closed before the response began.
         :raises ResponseError: the response is not readable.
         :raises OSError: the connection failed.
         """
         if not self.is_open:
             raise ConnectionClosed("the connection was closed")
-        self._parser = ResponseParser(self._max_bytes)
+        self._parser = ResponseParser(max_bytes)
         self._response = self._loop.create_future()
         self._transport.write(request)
         try:
@@ -163,8 +164,11 @@ class StatusConnectionPool:
         self._loop = asyncio.get_running_loop()
         self._deadlines = Deadlines()
 
-    async def get(self, target: str, *, seconds: float, fresh: bool = False) -> RawResponse:
+    async def get(
+        self, target: str, *, seconds: float, fresh: bool = False, max_bytes: int | None = None
+    ) -> RawResponse:
         """Send one GET request; see :class:`~mulequeue.net.status_transport.StatusTransport`."""
+        limit = max_bytes or self._max_bytes
         request = b"GET " + target.encode("ascii") + self._after_target
         deadline = self._loop.time() + seconds
         if fresh:
@@ -172,19 +176,17 @@ class StatusConnectionPool:
         connection = self._reusable()
         if connection is not None:
             try:
-                return await self._send(connection, request, deadline)
+                return await self._send(connection, request, deadline, limit)
             except ConnectionClosed:  # while it was idle
                 pass
-        async with asyncio.timeout_at(deadline):
-            connection = await self._connect()
-        return await self._send(connection, request, deadline)
+        return await self._send(await self._connect(deadline), request, deadline, limit)
 
     async def _send(
-        self, connection: StatusConnection, request: bytes, deadline: float
+        self, connection: StatusConnection, request: bytes, deadline: float, max_bytes: int
     ) -> RawResponse:
         self._deadlines.set(connection, deadline)
         try:
-            return await connection.send(request)
+            return await connection.send(request, max_bytes)
         finally:
             self._deadlines.clear(connection)
             if connection.is_open:
@@ -200,19 +202,23 @@ class StatusConnectionPool:
             connection.close()
         return None
 
-    async def _connect(self) -> StatusConnection:
+    async def _connect(self, deadline: float) -> StatusConnection:
         # Try the next address after 0.25 s instead of after a timeout; uvloop has no such option.
         options: dict[str, Any] = (
             {"happy_eyeballs_delay": 0.25} if isinstance(self._loop, BaseEventLoop) else {}
         )
-        _, connection = await self._loop.create_connection(
-            lambda: StatusConnection(self._max_bytes),
-            self._host,
-            self._port,
-            ssl=self._ssl,
-            server_hostname=self._host if self._ssl else None,
-            **options,
-        )
+        try:
+            async with asyncio.timeout_at(deadline):
+                _, connection = await self._loop.create_connection(
+                    StatusConnection,
+                    self._host,
+                    self._port,
+                    ssl=self._ssl,
+                    server_hostname=self._host if self._ssl else None,
+                    **options,
+                )
+        except OSError as exc:
+            raise NotConnected(str(exc)) from exc
         return connection
 
     async def close(self) -> None:

@@ -19,7 +19,9 @@ from mulequeue.net.raw_response import RawResponse
 class StatusTransport(Protocol):
     """Keep-alive connections to one origin, used on one event loop."""
 
-    async def get(self, target: str, *, seconds: float, fresh: bool = False) -> RawResponse:
+    async def get(
+        self, target: str, *, seconds: float, fresh: bool = False, max_bytes: int | None = None
+    ) -> RawResponse:
         """Send one GET request and return its response; follow no redirect.
 
         If the server closes the connection before it answers, the request may be sent once more
@@ -28,9 +30,10 @@ class StatusTransport(Protocol):
         :param target: path and query, percent-encoded.
         :param seconds: total time, from connecting to the last byte.
         :param fresh: use a new connection instead of an idle one.
+        :param max_bytes: limit of this response's body; None: the transport's own.
+        :raises NotConnected: there was no connection to send it over.
         :raises TimeoutError: the response was not complete in time.
-        :raises OSError: the connection failed, or closed before the headers were complete;
-            :class:`ProxyError` if the proxy refused it.
+        :raises OSError: the connection failed or closed before the headers were complete.
         :raises ResponseError: the response is not valid HTTP, or its body is incomplete.
         """
 
@@ -38,7 +41,14 @@ class StatusTransport(Protocol):
         """Close all connections."""
 
 
-class ProxyError(OSError):
+class NotConnected(OSError):
+    """No connection was established, so nothing was sent.
+
+    Its cause is the error of the resolver, the network, the proxy or TLS.
+    """
+
+
+class ProxyError(NotConnected):
     """The proxy refused the connection.
 
     :param status: the HTTP status of its response.

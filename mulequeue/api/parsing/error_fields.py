@@ -60,7 +60,6 @@ def one_line(value: Any) -> str | None:
         return None
     # Cut first, because the text may be large; four times, because white space is removed next.
     text = _UNPRINTABLE.sub(" ", value[: 4 * MAX_TEXT]).strip()
-    text = text.encode("utf-8", "replace").decode()
     text = _API_KEY.sub(r"\1…", text)
     return (text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 1]}…") or None
 

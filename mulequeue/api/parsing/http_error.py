@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import email.utils
-import json
 import re
 from collections.abc import Mapping
 from datetime import UTC
 from typing import Any
 
 from mulequeue.api.parsing.error_fields import one_line, read_reason
+from mulequeue.api.parsing.json_body import read_json
 from mulequeue.outcome import ErrorInfo
 
 _TYPES = {
@@ -41,7 +41,7 @@ def read_error(status_code: int, headers: Mapping[str, str], body: bytes) -> Err
         status_code, is_json=data is not None, has_retry_after="retry-after" in given
     )
     if data is None:
-        title, detail, code = None, one_line(_text_of_page(body)), None
+        title, detail, code = None, page_text(body), None
     else:
         info = data.get("task_info")
         error = info.get("error") if isinstance(info, dict) else None
@@ -103,13 +103,14 @@ def _error_type(status_code: int, *, is_json: bool, has_retry_after: bool) -> st
 
 def _parse_object(body: bytes) -> dict[str, Any] | None:
     try:
-        data = json.loads(body) if len(body) <= _MAX_JSON else None
+        data = read_json(body) if len(body) <= _MAX_JSON else None
     except (ValueError, RecursionError):
         return None
     return data if isinstance(data, dict) else None
 
 
-def _text_of_page(body: bytes) -> str:
+def page_text(body: bytes | bytearray) -> str | None:
+    """Return the beginning of a page's text in one line; None if it has none."""
     text = body[:_MAX_PAGE].decode("utf-8", "replace")
     text = re.sub(r"(?is)<(script|style)\b.*?(</\1>|$)", " ", text)
-    return re.sub(r"<[^<>]*>", " ", text)
+    return one_line(re.sub(r"<[^<>]*>", " ", text))

@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 from mulequeue.api.parsing.assets import find_assets
 from mulequeue.api.parsing.error_fields import one_line, quote_value, read_reason
+from mulequeue.api.parsing.find_task import remote_id_of
 from mulequeue.outcome import ErrorInfo, Kind
 
 State = Literal["active", "succeeded", "failed"]
@@ -74,7 +75,7 @@ def read_task(body: Any, *, kind: Kind | None = None) -> TaskReply:
     elif state == "failed":
         error = _failure_of(info, body)
     return TaskReply(
-        _remote_id(info),
+        remote_id_of(info),
         state,
         status,
         kind,
@@ -102,14 +103,6 @@ def _failure_of(info: Mapping[str, Any], body: Mapping[str, Any]) -> ErrorInfo:
     reason = read_reason(info.get("error"), body.get("error"))
     title = reason.title or (None if reason.detail else _NO_REASON)
     return ErrorInfo(type="GenerationFailed", code=reason.code, title=title, detail=reason.detail)
-
-
-def _remote_id(info: Mapping[str, Any]) -> str | None:
-    """Return the id; one page of the API's documentation shows ``task_id`` instead of ``id``."""
-    value = info.get("id") or info.get("task_id")
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    return _as_string(value) or None
 
 
 def _as_string(value: Any) -> str | None:

@@ -86,6 +86,15 @@ def test_a_proxy_is_used_and_no_proxy_obeyed(monkeypatch):
     assert 1 == len(server.requests)
 
 
+def test_a_network_that_asks_for_a_login_did_not_forward_it():
+    """A 511 comes from the network of this machine, so nothing was created."""
+    with raw_server(http("511 Network Authentication Required", "<html>")) as server:
+        result = submit(server.url)
+
+    assert isinstance(result, client.NotSent)
+    assert "login" in result.reason
+
+
 def test_it_is_not_sent_when_it_is_too_late():
     """If ``not_after`` returns True once the connection is established, no byte is sent."""
     with raw_server(http("202 Accepted", PENDING)) as server:

@@ -7,7 +7,7 @@ import json
 
 import pytest
 from support.api_calls import GONE, ID, KEY, PATH, PENDING, PROBLEM
-from support.raw_server import drip, http, raw_server, say_and_close, say_nothing
+from support.raw_server import drip, flood, http, raw_server, say_and_close, say_nothing
 
 from mulequeue.api import client, parsing
 
@@ -41,7 +41,7 @@ NO_NEWS = {
     "not JSON": http("200 OK", "<html>"),
     "other JSON": http("200 OK", "[1]"),
     "nested to death": http("200 OK", "[" * 200_000),
-    "oversized": http("200 OK", " " * 2**20 + PENDING),
+    "oversized": http("200 OK", " " * 32 * 2**20 + PENDING),
     "gzip bomb": http("200 OK", gzip.compress(b" " * 50 * 1024**2), Content_Encoding="gzip"),
     "cut short": http("200 OK", PENDING[:9], Content_Length="90"),
     "cut in the headers": b"HTTP/1.1 200 OK\r\nX: y\r\n",
@@ -57,6 +57,73 @@ def test_no_answer_of_a_status_check_fails_a_generation(fetch, answer):
 
     assert isinstance(result, client.Transient), result
     assert KEY not in repr(result)
+
+
+def speech(digits: int, **more: str) -> str:
+    """Return the response for a finished speech that is inline, as that many hex digits."""
+    return json.dumps(
+        {"task_info": {"id": ID, "status": "completed", **more}, "audio": "f" * digits}
+    )
+
+
+@pytest.mark.parametrize("is_packed", [False, True], ids=["plain", "gzip"])
+def test_a_speech_of_eleven_minutes_is_taken_inline(fetch, is_packed):
+    """The longest documented prompt, as hex digits of 128 kbit/s, is read."""
+    digits = 2 * 11 * 60 * 16_000
+    answer = http("200 OK", speech(digits))
+    if is_packed:
+        packed = gzip.compress(speech(digits).encode())
+        answer = http("200 OK", packed, Content_Encoding="gzip")
+    with raw_server(answer) as server:
+        result = fetch(server.url)
+
+    assert "succeeded" == result.state
+    assert [digits] == [len(url.removeprefix("hex:")) for url in result.urls]
+    assert 2 == len(server.requests)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        http("200 OK", speech(2**25)),
+        http("200 OK", gzip.compress(b" " * 2**26), Content_Encoding="gzip"),
+        flood(b"HTTP/1.1 200 OK\r\n\r\n"),
+    ],
+    ids=["plain", "gzip", "endless"],
+)
+def test_a_larger_response_is_told_apart(fetch, answer):
+    """What exceeds the limit of inline assets names the limit."""
+    with raw_server(answer) as server:
+        result = fetch(server.url)
+
+    assert result.is_too_large
+    assert "larger than 32 MiB" in result.reason
+
+
+def test_an_error_page_is_never_read_to_its_end(fetch):
+    """Of an error only the beginning is read, whatever its size."""
+    with raw_server(flood(b"HTTP/1.1 500 Internal Server Error\r\n\r\n")) as server:
+        result = fetch(server.url)
+
+    assert (500, False) == (result.status_code, result.is_too_large)
+    assert 1 == len(server.requests)
+
+
+@pytest.mark.parametrize(
+    ("named", "is_taken"),
+    [(ID.upper(), True), (ID.replace("-", ""), True), (None, True), ("another", False)],
+)
+def test_only_an_answer_about_this_generation_is_taken(fetch, named, is_taken):
+    """An answer that names another id, also over a new connection, tells nothing."""
+    info = {"id": named, "status": "completed"}
+    answer = http("200 OK", json.dumps({"task_info": info, "images": ["https://a/b.png"]}))
+    with raw_server(answer) as server:
+        result = fetch(server.url)
+
+    assert isinstance(result, parsing.TaskReply if is_taken else client.Transient)
+    if not is_taken:
+        assert "another generation" in result.reason
+        assert 2 == server.connections
 
 
 @pytest.mark.parametrize(("asked", "kept"), [("12", 12.0), ("300", 300.0), ("3600", 300.0)])

@@ -32,7 +32,8 @@ from mulequeue.errors import DownloadError
 from mulequeue.net.address_guard import AddressGuard, AddressRefused
 from mulequeue.net.session_pool import SessionPool
 from mulequeue.settings import Settings
-from mulequeue.transfer.asset_stream import TransferCanceller, asset_chunks
+from mulequeue.transfer.asset_stream import asset_chunks
+from mulequeue.transfer.control import TransferControl
 
 pytestmark = pytest.mark.usefixtures("plain_network")
 
@@ -43,7 +44,7 @@ ASSET = http("200 OK", b"\x89PNG" * 5000)
 def fetch(url: str, **limits: Any) -> bytes:
     """Read a whole asset as ``download`` does."""
     settings = Settings(allow_private_addresses=True, **limits)
-    with asset_chunks(url, settings=settings, canceller=TransferCanceller()) as chunks:
+    with asset_chunks(url, settings=settings, control=TransferControl()) as chunks:
         return b"".join(chunks)
 
 
@@ -156,9 +157,7 @@ def test_a_consumer_that_stops_early_leaves_no_connection() -> None:
     body = http("200 OK", b" " * 9_000_000)
     with raw_server(body) as server:
         for _ in range(2):
-            with asset_chunks(
-                server.url, settings=settings, canceller=TransferCanceller()
-            ) as chunks:
+            with asset_chunks(server.url, settings=settings, control=TransferControl()) as chunks:
                 next(chunks)
 
     assert 2 == server.connections
@@ -269,11 +268,12 @@ FORKING = """
     import os, sys
     from mulequeue.errors import DownloadError
     from mulequeue.settings import Settings
-    from mulequeue.transfer.asset_stream import TransferCanceller, asset_chunks
+    from mulequeue.transfer.asset_stream import asset_chunks
+    from mulequeue.transfer.control import TransferControl
 
     def fetch(path, seconds=30):
         settings = Settings(allow_private_addresses=True, download_timeout_seconds=seconds)
-        with asset_chunks(sys.argv[1] + path, settings=settings, canceller=TransferCanceller()) as chunks:
+        with asset_chunks(sys.argv[1] + path, settings=settings, control=TransferControl()) as chunks:
             return b"".join(chunks)
 
     fetch("/parent")

@@ -28,7 +28,7 @@ from mulequeue.net.aiohttp_transport import AiohttpTransport
 from mulequeue.net.environment import ca_bundle, tls_context
 from mulequeue.net.raw_response import RawResponse, ResponseError
 from mulequeue.net.status_connections import StatusConnectionPool
-from mulequeue.net.status_transport import ProxyError, StatusTransport
+from mulequeue.net.status_transport import NotConnected, ProxyError, StatusTransport
 
 pytestmark = pytest.mark.usefixtures("plain_network")
 
@@ -223,6 +223,17 @@ def test_the_deadline_is_total(connect: Connect, answer: Any) -> None:
         run(connect, server.url, use)
 
 
+def test_a_connection_that_is_not_made_in_time_is_told_apart(connect: Connect) -> None:
+    """A server that never completes the TLS handshake raises NotConnected at the deadline."""
+
+    async def use(transport: StatusTransport) -> None:
+        with pytest.raises(NotConnected):
+            await transport.get("/", seconds=0.3)
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        run(connect, f"https://127.0.0.1:{silent.getsockname()[1]}", use)
+
+
 def test_a_request_is_repeated_if_the_idle_connection_was_closed(connect: Connect) -> None:
     """If the server closes a reused connection instead of answering, a new one is used."""
     answered = []
@@ -251,10 +262,11 @@ def test_a_server_that_closes_without_a_response_is_an_os_error(
     """If each connection closes before the headers are complete, that is an OSError."""
     with (
         raw_server(answer) as server,
-        pytest.raises(OSError, match=r"closed|disconnected|reset"),
+        pytest.raises(OSError, match=r"closed|disconnected|reset") as caught,
     ):
         get(connect, server.url, "/a")
 
+    assert not isinstance(caught.value, NotConnected)
     assert len(server.requests) <= 2
 
 
@@ -282,25 +294,26 @@ def refusing_port() -> Iterator[int]:
         yield bound.getsockname()[1]
 
 
-def test_a_refused_connection_is_an_os_error(connect: Connect, refusing_port: int) -> None:
-    """A port without a server raises OSError at once."""
-    with pytest.raises(OSError, match="Connect call failed"):
+def test_a_refused_connection_is_told_apart(connect: Connect, refusing_port: int) -> None:
+    """A port without a server raises NotConnected at once."""
+    with pytest.raises(NotConnected, match="Connect call failed"):
         get(connect, f"http://127.0.0.1:{refusing_port}", "/")
 
 
-def test_an_unknown_host_is_an_os_error(connect: Connect) -> None:
-    """A name without an address raises OSError."""
-    with pytest.raises(OSError, match=r"not known|resol"):
+def test_an_unknown_host_is_told_apart(connect: Connect) -> None:
+    """A name without an address raises NotConnected."""
+    with pytest.raises(NotConnected, match=r"not known|resol"):
         get(connect, "http://nowhere.invalid", "/")
 
 
 def test_tls_is_verified(connect: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An unknown CA raises SSLError before the request is sent; a CA in the bundle is accepted."""
+    """An unknown CA raises NotConnected before the request is sent; a CA in the bundle is accepted."""
     context, bundle = certificate(tmp_path)
     with raw_server(http("200 OK", BODY), tls=context) as server:
         url = f"https://127.0.0.1:{server.port}"
-        with pytest.raises(ssl.SSLError):
+        with pytest.raises(NotConnected) as caught:
             get(connect, url, "/refused")
+        assert isinstance(caught.value.__cause__, ssl.SSLError)
         monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
         found = get(connect, url, "/a", "/b")
 
