@@ -17,10 +17,11 @@ from typing import Any
 from mulequeue.catalog.lookup import path_problem, unknown_model_text
 from mulequeue.catalog.parameters import Parameter, Rules, parameters_in, rules_in
 from mulequeue.catalog.poll_schedule import PollSchedule
+from mulequeue.catalog.prices import Price, read_prices
 from mulequeue.errors import InputError
 from mulequeue.outcome import Kind
 
-__all__ = ["Model", "Parameter", "Rules", "all_models", "find", "name_of"]
+__all__ = ["Model", "Parameter", "Price", "Rules", "all_models", "find", "name_of"]
 
 # Few images finish within 5 s. For durations of 5 to 60 s this schedule notices the end a second
 # earlier than waits that grow faster, with about as many checks (simulated for uniform and lognormal
@@ -41,6 +42,7 @@ _MAX_WAIT_SECONDS: Mapping[Kind | None, float] = {
 }
 # The shortest retention that any page of the documentation states; most pages state none.
 _RETENTION_SECONDS = 3600
+_PRICES = "prices.toml"
 _INPUT_KEYS = frozenset(
     {"groups_of_file", "groups", "parameters", "note", "is_open", "ignored"}
     | {"any_of", "apart", "needs", "when", "together", "sums"}
@@ -72,8 +74,15 @@ class Model:
     """By name, required parameters first; empty for an unlisted path."""
     rules: Rules = field(default_factory=Rules, compare=False, repr=False)
     """Rules between parameters."""
+    prices: tuple[Price, ...] = field(default=(), compare=False, repr=False)
+    """Prices that a source states; empty: the price is unknown."""
     note: str = ""
     """Advice for users, as one or two sentences."""
+
+    @property
+    def path(self) -> str:
+        """Return the api_path as records and limits name it, without ``/vendors/``."""
+        return self.api_path.removeprefix("/vendors/")
 
     @property
     def is_known(self) -> bool:
@@ -136,12 +145,19 @@ def _entries() -> tuple[Mapping[str, Any], ...]:
     """Read the entries of all files; each gets the groups of its file and the input of its ``like``."""
     entries: list[dict[str, Any]] = []
     for file in resources.files(__name__).iterdir():
-        if file.name.endswith(".toml"):
+        if file.name.endswith(".toml") and file.name != _PRICES:
             vendor = tomllib.loads(file.read_text("utf-8"))
             groups = vendor.get("groups", {})
             entries += ({"groups_of_file": groups, **entry} for entry in vendor["models"])
     by_path = {path: entry for entry in entries for path in entry["api_paths"]}
     return tuple({**e, **_input_of(by_path[e["like"]])} if "like" in e else e for e in entries)
+
+
+@cache
+def _prices() -> Mapping[str, tuple[Price, ...]]:
+    """Return the prices of the catalog by path."""
+    text = (resources.files(__name__) / _PRICES).read_text("utf-8")
+    return {path: read_prices(path, entries) for path, entries in tomllib.loads(text).items()}
 
 
 def _input_of(entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -164,5 +180,6 @@ def _model(api_path: str, entry: Mapping[str, Any]) -> Model:
         prompt_field=prompt_field,
         parameters=parameters_in(entry, entry.get("groups_of_file", {}), required, prompt_field),
         rules=rules_in(entry),
+        prices=_prices().get(api_path, ()),
         note=entry.get("note", ""),
     )

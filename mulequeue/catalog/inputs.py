@@ -13,13 +13,14 @@ import math
 import mimetypes
 import os
 import stat
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import filetype
 
 from mulequeue.catalog.parameters import FILE_KEY, LIST_FIELDS
+from mulequeue.catalog.valid_text import valid_text
 from mulequeue.errors import InputError
 
 _MAX_DEPTH = 100
@@ -77,6 +78,18 @@ def resolve_input(
     return resolved
 
 
+def has_files(input: Mapping[str, Any]) -> bool:
+    """Return whether :func:`resolve_input` would read a file."""
+    paths: list[str] = []
+
+    def note(path: str, where: str) -> str:
+        paths.append(path)
+        return path
+
+    _walk(_mapping(input), "input", note)
+    return bool(paths)
+
+
 def input_digest(model: str, input: Mapping[str, Any]) -> str:
     """Return a short hash of a model and its input, to detect one task id used for two inputs.
 
@@ -84,6 +97,12 @@ def input_digest(model: str, input: Mapping[str, Any]) -> str:
     """
     text = json.dumps([model, input], sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def batch_digest(model: str, inputs: Iterable[Mapping[str, Any]]) -> str:
+    """Return a short hash of a model and the inputs of a batch, in their order."""
+    digests = [input_digest(model, item) for item in inputs]
+    return hashlib.sha256("".join(digests).encode()).hexdigest()[:16]
 
 
 def insert_asset(input: Mapping[str, Any], use: str, url: str) -> dict[str, Any]:
@@ -118,12 +137,13 @@ def _walk(value: Any, where: str, on_file: Callable[[str, str], str], depth: int
         for key, item in value.items():
             if not isinstance(key, str):
                 raise InputError(f"{where} has the key {key!r}. Keys must be strings.")
-            _check_text(key, where)
-            copy[key] = _walk(item, f"{where}[{key!r}]", on_file, depth + 1)
+            copy[valid_text(key)] = _walk(item, f"{where}[{key!r}]", on_file, depth + 1)
         return copy
     if isinstance(value, (list, tuple)):
         items = enumerate(value)
         return [_walk(item, f"{where}[{i}]", on_file, depth + 1) for i, item in items]
+    if isinstance(value, str):
+        return valid_text(value)
     _check_scalar(value, where)
     return value
 
@@ -134,16 +154,14 @@ def _file_reference(value: dict[Any, Any], where: str, on_file: Callable[[str, s
         raise InputError(
             f"{where} must be exactly {{{FILE_KEY!r}: path or URL}}; use mulequeue.file(path)."
         )
-    _check_text(path, where)
+    _check_path(path, where)
     if path.lower().startswith(("http://", "https://")):
         return path
     return on_file(path, where)
 
 
 def _check_scalar(value: Any, where: str) -> None:
-    if isinstance(value, str):
-        _check_text(value, where)
-    elif isinstance(value, float) and not math.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):
         raise InputError(f"{where} is {value}, which JSON cannot express. Use a finite number.")
     elif value is not None and not isinstance(value, (bool, int, float)):
         raise InputError(
@@ -152,12 +170,12 @@ def _check_scalar(value: Any, where: str) -> None:
         )
 
 
-def _check_text(text: str, where: str) -> None:
+def _check_path(text: str, where: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:
         raise InputError(
-            f"{where} contains a lone surrogate, which is not valid text. Remove it."
+            f"{where}: the path contains a lone surrogate, which is not valid text. Remove it."
         ) from None
 
 
@@ -214,13 +232,23 @@ def _check_stat(found: os.stat_result, path: str, where: str, max_bytes: int | N
 def _read(path: str, roots: Sequence[str], max_bytes: int, where: str) -> bytes:
     real, _ = _allowed(path, roots, where)
     try:
-        # O_NONBLOCK: a FIFO that has replaced the file must not block.
-        handle = os.open(real, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        data = _read_open(real, path, roots, max_bytes, where)
     except OSError as exc:
         raise InputError(
-            f"{where}: {path!r} cannot be read: {exc.strerror}. "
+            f"{where}: {path!r} cannot be read: {exc.strerror or exc}. Nothing was sent. "
             "Make it readable for the worker's user."
         ) from None
+    if len(data) > max_bytes:
+        raise InputError(
+            f"{where}: {path!r} grew beyond {max_bytes} bytes while it was read. Send it when it is complete."
+        )
+    return data
+
+
+def _read_open(real: str, path: str, roots: Sequence[str], max_bytes: int, where: str) -> bytes:
+    """Open and read a file whose path was checked before; any part may raise OSError."""
+    # O_NONBLOCK: a FIFO that has replaced the file must not block.
+    handle = os.open(real, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
         found = os.fstat(handle)
         _check_stat(found, path, where, max_bytes)
@@ -229,14 +257,9 @@ def _read(path: str, roots: Sequence[str], max_bytes: int, where: str) -> bytes:
                 f"{where}: {path!r} was moved out of mulequeue_input_roots. Move it back."
             )
         with open(handle, "rb", closefd=False) as opened:
-            data = opened.read(max_bytes + 1)
+            return opened.read(max_bytes + 1)
     finally:
         os.close(handle)
-    if len(data) > max_bytes:
-        raise InputError(
-            f"{where}: {path!r} grew beyond {max_bytes} bytes while it was read. Send it when it is complete."
-        )
-    return data
 
 
 def _real_path_of(handle: int, found: os.stat_result, real: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from mulequeue import catalog
 from mulequeue.catalog import Model
+from mulequeue.catalog.defaults import with_defaults
 from mulequeue.catalog.validation import Finding, check
 from mulequeue.errors import ConfigurationError, InputError
 
@@ -32,10 +33,10 @@ def mode_of(given: str | None, setting: str | None) -> str:
     """
     mode = given or setting or MODES[0]
     if mode not in MODES:
-        source = "validate" if given else "mulequeue_validate"
+        start = f"validate is {mode!r}; it" if given else "mulequeue_validate"
         near = difflib.get_close_matches(str(mode), MODES, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
-        text = f"{source} is {mode!r}; it must be 'strict', 'warn' or 'off'.{hint}"
+        text = f"{start} must be 'strict', 'warn' or 'off'.{hint}"
         raise (InputError if given else ConfigurationError)(text)
     return str(mode)
 
@@ -96,7 +97,8 @@ def validate_call(app: Any, model: Any, input: Any, *, validate: str | None = No
         return
     found = _find(app, model, validate)
     if found is not None and check(found, input):
-        validate_input(found, input, mode_of(validate, _setting(app)))
+        whole = with_defaults(app.conf.get("mulequeue_defaults"), found, input) if app else input
+        validate_input(found, whole, mode_of(validate, _setting(app)))
 
 
 def validate_calls(

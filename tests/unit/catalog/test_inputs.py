@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import errno
 import os
 import threading
 
 import pytest
 
-from mulequeue.catalog.inputs import check_input, file, input_digest, resolve_input
+from mulequeue.catalog.inputs import check_input, file, has_files, input_digest, resolve_input
 from mulequeue.errors import InputError
 
 PNG = base64.b64decode(
@@ -194,7 +195,7 @@ def test_a_file_that_is_too_large_is_refused(root):
         ({"x": [1, {"y": b"bytes"}]}, r"input\['x'\]\[1\]\['y'\]"),
         ({"x": {1: 2}}, "key 1"),
         ({"x": float("inf")}, "JSON cannot express"),
-        ({"x": "\ud800"}, "surrogate"),
+        ({"x": {"$file": "\ud800"}}, "surrogate"),
         ({"x": {"$file": "a", "other": 1}}, "exactly"),
         ({"x": {"$file": 7}}, "exactly"),
         ({"$file": ["a"]}, "exactly"),
@@ -204,6 +205,34 @@ def test_what_is_no_json_is_refused_with_its_place(given, where):
     """An input that JSON cannot carry is refused, and the error says where it is."""
     with pytest.raises(InputError, match=where):
         check_input(given, [])
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"prompt": "a mule"}, False),
+        ({"image": file("https://a.test/b.png")}, False),
+        ({"image": file("b.png")}, True),
+        ({"elements": [{"images": [file("b.png")]}]}, True),
+    ],
+)
+def test_an_input_with_files_is_told_apart(given, expected):
+    """Only a path on this machine is read; a URL is sent as it is."""
+    assert expected == has_files(given)
+
+
+def test_half_an_emoji_is_sent_as_a_replacement_character():
+    """A prompt that was cut in the middle of a surrogate pair is sent as valid text."""
+    given = {"prompt": "a mule \ud83d", "\udc34": ["\U0001f434", {"x": "\ud83d\ud83d"}], "n": 1}
+
+    check_input(given, [])
+    sent = resolve_input(given, roots=[], max_bytes=1)
+
+    assert {
+        "prompt": "a mule \ufffd",
+        "\ufffd": ["\U0001f434", {"x": "\ufffd\ufffd"}],
+        "n": 1,
+    } == sent
 
 
 def test_bottomless_inputs_are_refused():
@@ -226,3 +255,17 @@ def test_the_digest_knows_inputs_apart():
 
     assert 1 == len(same)
     assert 3 == len(others - same)
+
+
+def test_a_disk_error_is_an_input_error(tmp_path, monkeypatch):
+    """A file that is there but cannot be read is named, with the reason."""
+    path = tmp_path / "photo.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n")
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("mulequeue.catalog.inputs.open", fail, raising=False)
+
+    with pytest.raises(InputError, match=r"photo\.png' cannot be read: Input/output error"):
+        resolve_input({"image": file(str(path))}, roots=[str(tmp_path)], max_bytes=100)

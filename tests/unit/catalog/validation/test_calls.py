@@ -135,7 +135,7 @@ def test_a_mode_that_is_none_is_named() -> None:
     """A misspelt mode is an error of the call or of the configuration, not a silent default."""
     with pytest.raises(InputError, match="validate is 'of'"):
         validate_call(app(), MODEL, WRONG, validate="of")
-    with pytest.raises(ConfigurationError, match="mulequeue_validate is 'of'"):
+    with pytest.raises(ConfigurationError, match="mulequeue_validate must be"):
         validate_call(app(mulequeue_validate="of"), MODEL, WRONG)
 
 
