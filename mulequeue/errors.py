@@ -2,7 +2,8 @@
 MuleQueueError
 ├─ ConfigurationError             a setting is missing or wrong; the text says which and how to set it
 ├─ InputError                     an argument or the input of a generation is invalid; nothing was sent
-├─ BudgetExceeded                 more generations than max_per_batch or max_per_day; nothing was sent
+├─ BudgetExceeded                 a limit on generations or US dollars is exceeded; nothing was sent
+├─ Expired                        ``expires`` of the task passed while it waited; nothing was sent
 ├─ APIError                       .status_code .error
 │  ├─ AuthenticationError         401, 403
 │  ├─ EdgeBlocked                 a 403 that is not JSON: from the edge in front of the API
@@ -13,7 +14,8 @@ MuleQueueError
 ├─ AddressRefused                 an address that is not public (:mod:`mulequeue.net.address_guard`)
 ├─ TransferError                  a download or a notification failed        .retryable
 │  ├─ DownloadError
-│  │  └─ AssetGone                the URL has expired, or the asset was deleted
+│  │  ├─ AssetGone                the URL answers, but without the file
+│  │  └─ StorageError             the storage did not take the file
 │  └─ NotificationError
 └─ GenerationError                a generation did not succeed      .outcome .error .reason
    ├─ GenerationFailed
@@ -34,6 +36,7 @@ __all__ = [
     "ConfigurationError",
     "DownloadError",
     "EdgeBlocked",
+    "Expired",
     "GenerationCancelled",
     "GenerationError",
     "GenerationFailed",
@@ -45,6 +48,7 @@ __all__ = [
     "NotificationError",
     "RateLimited",
     "ServerError",
+    "StorageError",
     "SubmitUnknown",
     "TransferError",
     "generation_error",
@@ -64,7 +68,11 @@ class InputError(MuleQueueError):
 
 
 class BudgetExceeded(MuleQueueError):
-    """A batch exceeds ``max_per_batch``, or a day ``max_per_day``; nothing was sent."""
+    """A batch or a day exceeds a limit on generations or US dollars; nothing was sent."""
+
+
+class Expired(MuleQueueError):
+    """``expires`` of a task passed while it waited for its turn to be submitted; nothing was sent."""
 
 
 class APIError(MuleQueueError):
@@ -122,10 +130,15 @@ class DownloadError(TransferError):
 
 
 class AssetGone(DownloadError):
-    """The URL returns 401, 403, 404 or 410: it has expired or the asset was deleted.
+    """The URL answers without the file: 404 or another 4xx, a page, or nothing.
 
-    The API may have a new URL for it.
+    The file may not be there yet, the URL may have expired, or the asset may be deleted. The API may have a
+    new URL for it.
     """
+
+
+class StorageError(DownloadError):
+    """The storage did not take the file."""
 
 
 class NotificationError(TransferError):

@@ -4,22 +4,47 @@ A value is read from ``app.conf`` (``mulequeue_…``; in Django ``CELERY_MULEQUE
 environment (``MULEQUEUE_…``), else the default is used. The key, the base URL and the site are also
 read from the variables of the official client (``MULEROUTER_API_KEY``, ``MULEROUTER_BASE_URL``,
 ``MULEROUTER_SITE``).
+
+A secret can also be in a file, which a variable with the ending ``_FILE`` names:
+``MULEROUTER_API_KEY_FILE=/run/secrets/key``. If both variables are set, the one without it is used.
 """
 
 from __future__ import annotations
 
 import os
-import types
+import re
 import typing
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from mulequeue.errors import ConfigurationError
-from mulequeue.settings.profiles import LIMITS, SITES, Profile, read_profile, unknown
+from mulequeue.settings.environment import FILE_SUFFIX, read_variable
+from mulequeue.settings.prices import check_usd_limits, read_own_prices
+from mulequeue.settings.profiles import (
+    PROFILE_LIMITS,
+    SITES,
+    Profile,
+    read_profile,
+    read_value,
+    unknown,
+)
 from mulequeue.settings.redis_urls import ledger_url
+from mulequeue.settings.values import (
+    BaseUrl,
+    Between,
+    Budget,
+    Count,
+    FleetName,
+    QueueName,
+    RedisUrl,
+    Site,
+    Usd,
+    allowed,
+)
 
-__all__ = ["SITES", "Profile", "Settings", "default_of", "check_setting_names"]
+__all__ = ["SITES", "Profile", "Settings", "allowed_values", "default_of", "check_setting_names"]
 
 DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
 _OFFICIAL = {
@@ -27,6 +52,18 @@ _OFFICIAL = {
     "base_url": "MULEROUTER_BASE_URL",
     "site": "MULEROUTER_SITE",
 }
+_OTHER_VARIABLES = (
+    "MULEQUEUE_BROKER_URL",
+    "MULEQUEUE_RESULT_BACKEND",
+    "MULEQUEUE_TRANSFER_QUEUE",
+    "MULEQUEUE_LIVENESS_FILE",
+    "MULEQUEUE_REPOSITORY",
+)
+"""Read by :mod:`mulequeue.recommended`; then by :mod:`mulequeue.ops.liveness` and by the build."""
+# Kubernetes sets these for each service; its name may be mulequeue.
+_OF_A_SERVICE = r"_SERVICE_(HOST|PORT(_\w+)?)$|_PORT(_\d+_[A-Z]+(_\w+)?)?$"
+_MAY_BE_EMPTY = ("api_key", "base_url", "site", "notification_secret", "webhook_secret")
+"""Set from the environment in a settings module, empty where it has none: the value is not set."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,9 +72,9 @@ class Settings:
 
     api_key: str | None = field(default=None, repr=False)
     """The API key (also MULEROUTER_API_KEY). Only workers need it."""
-    base_url: str | None = None
+    base_url: BaseUrl | None = None
     """URL of the API's host (also MULEROUTER_BASE_URL). It overrides ``site``."""
-    site: str = "mulerouter"
+    site: Site = "mulerouter"
     """``mulerouter`` or ``mulerun`` (also MULEROUTER_SITE)."""
     profiles: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
     """More accounts: ``{name: {"api_key": …, "base_url" or "site": …}}``. Each takes its own limits
@@ -45,70 +82,98 @@ class Settings:
     former_fingerprints: tuple[str, ...] = ()
     """Fingerprints of replaced keys of the same account. Generations that were submitted with these
     keys continue with the current key."""
-    max_in_flight: int | None = None
+    max_in_flight: Count | None = None
     """Maximum of generations in flight at once in the whole fleet, for the profile ``default``; more
     wait. None: no limit."""
-    submissions_per_second: int | None = None
+    submissions_per_second: Count | None = None
     """Maximum of create requests within any second, for the profile ``default``; more wait. None: no
     limit."""
-    submissions_per_minute: int | None = None
+    submissions_per_minute: Count | None = None
     """Maximum of create requests within any minute, for the profile ``default``; more wait. None: no
     limit."""
-    max_per_day: int | None = None
+    max_per_day: Budget | None = None
     """Maximum of generations per day (UTC), for the profile ``default``. More are not sent; their
     outcome is ``failed`` with an error of type ``BudgetExceeded``."""
-    max_per_batch: int | None = None
+    max_per_batch: Budget | None = None
     """Maximum of generations per batch, for the profile ``default``. A larger batch raises
     ``BudgetExceeded`` and nothing of it is sent."""
-    models: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    max_usd_per_day: Usd | None = None
+    """Maximum of US dollars per day (UTC), by the estimated cost of each generation, for the profile
+    ``default``. More are not sent; their outcome is ``failed`` with an error of type
+    ``BudgetExceeded``, as that of a generation whose price is unknown."""
+    max_usd_per_batch: Usd | None = None
+    """Maximum of US dollars per batch, by the estimated cost of each generation, for the profile
+    ``default``. A batch that costs more, or whose price is unknown, raises ``BudgetExceeded`` and
+    nothing of it is sent."""
+    max_in_flight_per_fair_key: Count | None = None
+    """Maximum of generations in flight at once of each ``fair_key``, for the profile ``default``; more
+    wait. Generations without a fair key are not limited by it. None: no limit."""
+    max_usd_per_day_per_fair_key: Usd | None = None
+    """Maximum of US dollars per day (UTC) of each ``fair_key``, by the estimated cost of each generation,
+    for the profile ``default``. More are not sent, as with ``max_usd_per_day``. Generations without a
+    fair key are not limited by it. None: no limit."""
+    models: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """Limits of single models within the profile ``default``:
-    ``{"vendor/model": {"max_in_flight": 2}}``, with the five names above."""
+    ``{"vendor/model": {"max_in_flight": 2}}``, with the names above."""
 
-    fleet: str = "default"
+    prices: Mapping[str, Any] = field(default_factory=dict)
+    """Prices in US dollars that add to those of the catalog or override them:
+    ``{"vendor/model": {"unit": "image", "usd": 0.03}}``, or a list of such prices with ``when``."""
+    defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Default inputs of models: ``{"vendor/model": {"n": 1}}``. They are added to every input that lacks
+    the field; None in an input keeps a default out."""
+    confirm_above: Budget = 100
+    """``mulequeue batch`` on a terminal asks before it enqueues more generations than this."""
+    confirm_above_usd: Usd = 10.0
+    """``mulequeue batch`` on a terminal asks before it enqueues generations whose estimated cost in US
+    dollars is higher than this."""
+
+    fleet: FleetName = "default"
     """Name of the ledger. Fleets that share a Redis need different names."""
-    redis_url: str = field(default=DEFAULT_REDIS_URL, repr=False)
+    redis_url: RedisUrl = field(default=DEFAULT_REDIS_URL, repr=False)
     """URL of the ledger's Redis, as :func:`mulequeue.ledger.connect` accepts it. If it is not set, the
     ledger uses the Redis of the broker or of the result backend, with its TLS settings and sentinels."""
-    poll_queue: str = "mulequeue.poll"
+    poll_queue: QueueName = "mulequeue.poll"
     """Queue of the poll message."""
-    wake_queue: str = "mulequeue.wake"
+    wake_queue: QueueName = "mulequeue.wake"
     """Queue of the messages that wake parked tasks."""
 
-    submit_timeout_seconds: float = 60.0
+    submit_timeout_seconds: Annotated[float, Between(0.1, 90)] = 60.0
     """Seconds for one create request, until the last byte of its response; at most 90."""
-    poll_timeout_seconds: float = 15.0
+    poll_timeout_seconds: Annotated[float, Between(0.1, 60)] = 15.0
     """Seconds for one status check, until the last byte of its response."""
-    poll_concurrency: int = 64
+    poll_concurrency: Annotated[int, Between(1, 10_000)] = 64
     """Maximum of concurrent status checks in one sweep. Checks that hang are not counted."""
     learn_cadence: bool = True
     """True: the durations of the model's latest generations decide when status checks are made.
     False: the model's own intervals are used."""
-    not_found_grace_seconds: float = 60.0
-    """Seconds after submission in which a 404 on a status check means "not visible yet"."""
-    max_wait_seconds: float | None = None
+    not_found_grace_seconds: Annotated[float, Between(0, 86_400)] = 60.0
+    """Seconds after submission in which a 404 on a status check means "not visible yet". A generation
+    that completed without files is checked again for this long, at most 60."""
+    max_wait_seconds: Annotated[float, Between(1, 86_400)] | None = None
     """Seconds that a generation may stay active before it is settled ``timed_out``; at most 86400.
     None: the model's own limit."""
-    record_ttl_seconds: int = 7 * 24 * 3600
+    record_ttl_seconds: Annotated[int, Between(1, 10 * 365 * 86_400)] = 7 * 24 * 3600
     """Seconds that the record of a delivered generation is kept."""
 
     storage: str = "mulequeue-files"
-    """Where ``download`` stores files: a folder, or a URL of fsspec (``s3://bucket/prefix``)."""
+    """Where ``download`` stores files: a folder, or a URL (``s3://bucket/prefix``)."""
     storage_path: str = "{model}/{date}/{remote_id}/{index}.{ext}"
     """Template of the path within the storage. ``{task_id}`` and ``{kind}`` are available as well."""
     storage_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    """Options passed to the fsspec file system."""
-    download_timeout_seconds: float = 900.0
+    """Options of an object store or of the fsspec file system."""
+    download_timeout_seconds: Annotated[float, Between(0.1, 5 * 3600)] = 900.0
     """Seconds for the download of one asset."""
-    download_max_bytes: int = 5 * 1024**3
+    download_max_bytes: Annotated[int, Between(1, 1024**5)] = 5 * 1024**3
     """Size in bytes of the largest asset that is stored."""
-    downloads_at_once: int = 4
+    downloads_at_once: Annotated[int, Between(1, 64)] = 4
     """Maximum of assets of one generation that are downloaded concurrently."""
 
     notification_secret: str | None = field(default=None, repr=False)
     """Secret that signs notifications (``whsec_`` and base64). Without it no notification is sent."""
-    notification_timeout_seconds: float = 20.0
+    notification_timeout_seconds: Annotated[float, Between(0.1, 300)] = 20.0
     """Seconds for one attempt to send a notification."""
-    notification_max_seconds: float = 24 * 3600.0
+    notification_max_seconds: Annotated[float, Between(0, 30 * 86_400)] = 24 * 3600.0
     """Seconds after which a notification that its target does not accept is given up."""
 
     webhook_secret: tuple[str, ...] = field(default=(), repr=False)
@@ -120,7 +185,7 @@ class Settings:
     invalid and logs a warning for a doubtful one, ``warn`` only logs, ``off`` skips the validation."""
     input_roots: tuple[str, ...] = ()
     """Folders on the worker that ``mulequeue.file(path)`` may read from. By default there are none."""
-    input_max_bytes: int = 20 * 1024**2
+    input_max_bytes: Annotated[int, Between(1, 1024**3)] = 20 * 1024**2
     """Size in bytes of the largest file in an input."""
     allow_private_addresses: bool = False
     """True: downloads and notifications may use http and private, loopback and link-local addresses."""
@@ -130,23 +195,30 @@ class Settings:
         """Return the settings from a Celery app, the environment and the defaults, in this order.
 
         :param app: a Celery app; None reads the environment alone.
-        :raises ConfigurationError: a ``mulequeue_…`` key is unknown, or a value has the wrong type.
+        :raises ConfigurationError: a ``mulequeue_…`` key or a ``MULEQUEUE_…`` variable is unknown, or a
+            value is not allowed.
         """
         conf = app.conf if app is not None else {}
-        given = {name: conf.get(f"mulequeue_{name}") for name in _NAMES}
         if app is not None:
             check_setting_names(_keys(app))
-        types_ = typing.get_type_hints(cls)
+        check_variable_names(name for name, value in environ.items() if value)
         values: dict[str, Any] = {}
-        for item in fields(cls):
-            value = given[item.name]
-            source = f"mulequeue_{item.name}"
-            if value is None:
-                source, value = _from_environment(item.name, environ)
+        for name in _NAMES:
+            source, value = f"mulequeue_{name}", conf.get(f"mulequeue_{name}")
+            if value is None or (value == "" and name in _MAY_BE_EMPTY):
+                source, value = _from_environment(name, environ)
             if value is not None:
-                values[item.name] = _convert(value, types_[item.name], source)
+                values[name] = read_value(value, _HINTS[name], source)
         values.setdefault("redis_url", ledger_url(conf) or DEFAULT_REDIS_URL)
-        return cls(**values)
+        settings = cls(**values)
+        read_own_prices(settings.prices)
+        if settings.defaults:
+            from mulequeue.catalog.defaults import check_defaults
+
+            check_defaults(settings.defaults)
+        for name in ("default", *settings.profiles):
+            check_usd_limits(settings.prices, settings.profile(name, needs_key=False))
+        return settings
 
     def profile(self, name: str | None = None, *, needs_key: bool = True) -> Profile:
         """Return a profile (None: ``default``).
@@ -159,24 +231,48 @@ class Settings:
             return read_profile(name, self.profiles[name], needs_key=needs_key)
         if name != "default":
             raise ConfigurationError(unknown("profile", name, ["default", *self.profiles]))
-        own = ("api_key", "base_url", "site", *LIMITS, "models")
+        own = ("api_key", "base_url", "site", *PROFILE_LIMITS, "models")
         given = {key: getattr(self, key) for key in own}
         return read_profile(name, given, needs_key=needs_key)
 
-    def known_profiles(self) -> list[Profile]:
-        """Return every profile that this process has a key for."""
+    def all_profiles(self) -> list[Profile]:
+        """Return every profile, also those that this process has no key for."""
         names = dict.fromkeys(["default", *self.profiles])
+        return [self.profile(name, needs_key=False) for name in names]
+
+    def profile_of(self, name: str, base_url: str | None) -> Profile:
+        """Return the profile of an earlier generation: if it was renamed, the only one of its host.
+
+        :raises ConfigurationError: as :meth:`profile`.
+        """
+        same_host = [found for found in self.known_profiles() if found.base_url == base_url]
+        is_renamed = name != "default" and name not in self.profiles
+        return same_host[0] if is_renamed and len(same_host) == 1 else self.profile(name)
+
+    def known_profiles(self) -> list[Profile]:
+        """Return every profile that this process can use; :meth:`profile_errors` has the others."""
         found = []
-        for name in names:
-            try:
+        for name in ("default", *self.profiles):
+            with suppress(ConfigurationError):
                 found.append(self.profile(name))
-            except ConfigurationError:
-                if name != "default":
-                    raise
-        return found
+        return list(dict.fromkeys(found))
+
+    def profile_errors(self) -> dict[str, ConfigurationError]:
+        """Return the configured profiles that this process cannot use, with the reason.
+
+        The profile ``default`` may lack a key, because only workers need one.
+        """
+        errors = {}
+        for name in ("default", *self.profiles):
+            try:
+                self.profile(name, needs_key=name in self.profiles)
+            except ConfigurationError as exc:
+                errors[name] = exc
+        return errors
 
 
 _NAMES = tuple(item.name for item in fields(Settings))
+_HINTS = typing.get_type_hints(Settings, include_extras=True)
 
 
 def check_setting_names(keys: Iterable[str]) -> None:
@@ -199,71 +295,28 @@ def _keys(app: Any) -> list[str]:
     return keys
 
 
+def check_variable_names(names: Iterable[str]) -> None:
+    """Raise ConfigurationError for an unknown ``MULEQUEUE_…`` variable; the text has similar names."""
+    known = [f"MULEQUEUE_{name.upper()}" for name in _NAMES] + list(_OTHER_VARIABLES)
+    for name in names:
+        is_known = name in known or name.removesuffix(FILE_SUFFIX) in known
+        is_ours = name.upper().startswith("MULEQUEUE_") and not is_known
+        if is_ours and not re.search(_OF_A_SERVICE, name):
+            raise ConfigurationError(unknown("environment variable", name, known))
+
+
 def _from_environment(name: str, environ: Mapping[str, str]) -> tuple[str, str | None]:
-    variable = f"MULEQUEUE_{name.upper()}"
-    if environ.get(variable):
-        return variable, environ[variable]
-    official = _OFFICIAL.get(name, "")
-    return official, environ.get(official) or None
+    variables = [f"MULEQUEUE_{name.upper()}", *filter(None, [_OFFICIAL.get(name)])]
+    for variable in variables:
+        value = read_variable(variable, environ)
+        if value is not None:
+            return variable, value
+    return variables[-1], None
 
 
-def _convert(value: Any, kind: Any, source: str) -> Any:
-    """Return ``value`` converted to the type of its field.
-
-    :raises ConfigurationError: the value does not fit; the text names ``source``.
-    """
-    try:
-        return _converted(value, kind)
-    except (TypeError, ValueError) as exc:
-        raise ConfigurationError(f"{source} cannot be {value!r}: {exc}") from None
-
-
-def _converted(value: Any, kind: Any) -> Any:
-    origin = typing.get_origin(kind)
-    if origin in (typing.Union, types.UnionType):
-        kind = next(part for part in typing.get_args(kind) if part is not type(None))
-        origin = typing.get_origin(kind)
-    if origin is typing.Literal:
-        if value not in typing.get_args(kind):
-            raise ValueError(f"it must be {' or '.join(map(repr, typing.get_args(kind)))}")
-        return value
-    if origin is tuple:
-        parts = value.split(os.pathsep) if isinstance(value, str) else value
-        return tuple(str(part) for part in parts if str(part))
-    if origin is not None:  # a mapping, which the environment cannot hold
-        if not isinstance(value, Mapping):
-            raise TypeError("it must be a dictionary; set it in the Celery configuration")
-        return dict(value)
-    if kind is bool:
-        return _boolean(value)
-    if kind in (int, float):
-        if isinstance(value, bool):
-            raise TypeError("it must be a number")
-        number = kind(value)
-        if number < 0:
-            raise ValueError("it must be 0 or more")
-        return number
-    if not isinstance(value, (str, os.PathLike)):
-        raise TypeError("it must be text")
-    return str(value)
-
-
-def _boolean(value: Any) -> bool:
-    if isinstance(value, bool):
-        return value
-    words = {
-        "1": True,
-        "true": True,
-        "yes": True,
-        "on": True,
-        "0": False,
-        "false": False,
-        "no": False,
-        "off": False,
-    }
-    if str(value).lower() not in words:
-        raise ValueError("it must be true or false")
-    return words[str(value).lower()]
+def allowed_values(name: str) -> str:
+    """Return in words what a setting allows, for the documentation."""
+    return allowed(_HINTS[name])
 
 
 def default_of(name: str) -> Any:

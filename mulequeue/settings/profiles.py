@@ -6,14 +6,19 @@ import difflib
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, get_type_hints
 
 from mulequeue.errors import ConfigurationError, InputError
+from mulequeue.settings.values import BaseUrl, Budget, Count, Site, Usd, convert
 
 SITES = {"mulerouter": "https://api.mulerouter.ai", "mulerun": "https://api.mulerun.com"}
-_NO_KEY = (
+NO_KEY = (
     "No API key for profile {name!r}. Set MULEROUTER_API_KEY, "
     "or mulequeue_api_key in your Celery configuration."
+)
+_NO_KEY_OF_NAMED = (
+    "No API key for profile {name!r}. Set its api_key in mulequeue_profiles, "
+    "on each worker that is to use it."
 )
 
 
@@ -21,20 +26,26 @@ _NO_KEY = (
 class Limits:
     """Limits for the whole fleet; None: no limit.
 
-    Generations above ``max_in_flight`` or a rate wait. Generations above ``max_per_day`` or
-    ``max_per_batch`` are rejected before anything is sent, with an error of type ``BudgetExceeded``.
+    Generations above ``max_in_flight`` or a rate wait. Generations above one of the others, the
+    budgets, are rejected before anything is sent, with an error of type ``BudgetExceeded``.
     """
 
-    max_in_flight: int | None = None
+    max_in_flight: Count | None = None
     """Maximum of generations in flight at once, from before the create request to the outcome."""
-    submissions_per_second: int | None = None
+    submissions_per_second: Count | None = None
     """Maximum of create requests within any second, as the API receives them."""
-    submissions_per_minute: int | None = None
+    submissions_per_minute: Count | None = None
     """Maximum of create requests within any minute, as the API receives them."""
-    max_per_day: int | None = None
+    max_per_day: Budget | None = None
     """Maximum of generations per day. A day begins at 00:00 UTC by Redis' clock."""
-    max_per_batch: int | None = None
+    max_per_batch: Budget | None = None
     """Maximum of generations per batch; a larger batch is rejected completely."""
+    max_usd_per_day: Usd | None = None
+    """Maximum of US dollars per day, by the estimate of each generation. A generation whose price is
+    unknown is rejected."""
+    max_usd_per_batch: Usd | None = None
+    """Maximum of US dollars per batch, by the estimate of each generation. A generation whose price is
+    unknown is rejected."""
 
     @property
     def window_seconds(self) -> float | None:
@@ -45,8 +56,13 @@ class Limits:
 
 
 LIMITS = tuple(item.name for item in fields(Limits))
-_BUDGETS = ("max_per_day", "max_per_batch")
-_KEYS = ("api_key", "base_url", "site", *LIMITS, "models")
+USD_LIMITS = ("max_usd_per_day", "max_usd_per_batch")
+_LIMIT_HINTS = get_type_hints(Limits, include_extras=True)
+_KEY_HINTS = {"max_in_flight_per_fair_key": Count, "max_usd_per_day_per_fair_key": Usd}
+PROFILE_LIMITS = (*LIMITS, *_KEY_HINTS)
+"""The limits of a profile: those that a model may have too, and those of each fair key."""
+_HINTS = {"api_key": str, "base_url": BaseUrl, "site": Site, **_LIMIT_HINTS, **_KEY_HINTS}
+_KEYS = (*_HINTS, "models")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +73,10 @@ class Profile(Limits):
     base_url: str
     """Without a trailing slash."""
     api_key: str = field(repr=False)
+    max_in_flight_per_fair_key: Count | None = None
+    """Maximum of generations in flight at once of each fair key; more wait."""
+    max_usd_per_day_per_fair_key: Usd | None = None
+    """Maximum of US dollars per day of each fair key, as ``max_usd_per_day``."""
     models: Mapping[str, Limits] = field(default_factory=dict, hash=False)
     """Additional limits of single models, by api_path without ``/vendors/``."""
 
@@ -82,21 +102,23 @@ class Profile(Limits):
 def read_profile(name: str, given: Mapping[str, Any], *, needs_key: bool = True) -> Profile:
     """Return the profile that these settings describe.
 
-    :param given: ``api_key``, ``base_url`` or ``site``, the names of :class:`Limits`, and
+    :param given: ``api_key``, ``base_url`` or ``site``, the names in :data:`PROFILE_LIMITS`, and
         ``models``: ``{"vendor/model": {limits}}``.
     :param needs_key: False accepts a profile without an API key.
     :raises ConfigurationError: a key is unknown, a value is invalid, or the API key is missing.
     """
     _check_names(f"key of profile {name!r}:", given, _KEYS)
-    key = str(given.get("api_key") or "").strip()
-    if needs_key and not key:
-        raise ConfigurationError(_NO_KEY.format(name=name))
+    values = _converted(f"profile {name!r}", given, _HINTS)
+    if needs_key and "api_key" not in values:
+        text = NO_KEY if name == "default" else _NO_KEY_OF_NAMED
+        raise ConfigurationError(text.format(name=name))
+    site = values.pop("site", "mulerouter")
     return Profile(
         name=name,
-        base_url=_base_url(given),
-        api_key=key,
+        base_url=values.pop("base_url", SITES[site]).rstrip("/"),
+        api_key=values.pop("api_key", ""),
         models=_models(name, given.get("models") or {}),
-        **_limits(f"profile {name!r}", given),
+        **values,
     )
 
 
@@ -110,47 +132,37 @@ def _models(profile: str, given: Any) -> dict[str, Limits]:
     found = {}
     for name, limits in given.items():
         try:
-            path = catalog.find(name).api_path.removeprefix("/vendors/")
+            path = catalog.find(name).path
         except InputError as exc:
             raise ConfigurationError(f"models of profile {profile!r}: {exc}") from None
         whose = f"model {name!r} in profile {profile!r}"
         if not isinstance(limits, Mapping):
             raise ConfigurationError(f"The limits of {whose} must be a dictionary.")
         _check_names(f"limit of {whose}:", limits, LIMITS)
-        found[path] = Limits(**_limits(whose, limits))
+        found[path] = Limits(**_converted(whose, limits, _LIMIT_HINTS))
     return found
 
 
-def _limits(whose: str, given: Mapping[str, Any]) -> dict[str, int]:
-    """Return the limits that are set.
+def _converted(whose: str, given: Mapping[str, Any], hints: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values that are set. Empty text, as from an empty variable, is not."""
+    return {
+        name: read_value(given[name], hint, f"{name} of {whose}")
+        for name, hint in hints.items()
+        if given.get(name) is not None and given[name] != ""
+    }
 
-    :raises ConfigurationError: a limit is not a whole number, or a rate is 0.
+
+def read_value(value: Any, hint: Any, source: str) -> Any:
+    """Return a value converted to the type of its setting.
+
+    :param source: the setting, variable or key that the value is from.
+    :raises ConfigurationError: the text names the source and what is allowed. It never contains the
+        value, which may be a secret under the wrong name.
     """
-    found = {name: given[name] for name in LIMITS if given.get(name) is not None}
-    for name, value in found.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise ConfigurationError(f"{name} of {whose} is {value!r}; it must be a whole number.")
-        if value == 0 and name not in _BUDGETS:
-            raise ConfigurationError(
-                f"{name} of {whose} is 0, so nothing would ever be submitted. Remove it for no limit; "
-                "use `mulequeue pause` to stop submissions."
-            )
-    return found
-
-
-def _base_url(given: Mapping[str, Any]) -> str:
-    url = given.get("base_url")
-    if url is None:
-        site = given.get("site") or "mulerouter"
-        if site not in SITES:
-            raise ConfigurationError(unknown("site", str(site), list(SITES)))
-        url = SITES[site]
-    url = str(url).rstrip("/")
-    if not url.startswith(("https://", "http://")):
-        raise ConfigurationError(
-            f"The base URL {url!r} must start with https://, or with http:// for an emulator."
-        )
-    return url
+    try:
+        return convert(value, hint)
+    except ValueError as exc:
+        raise ConfigurationError(f"{source} is invalid. It must be {exc}") from None
 
 
 def _check_names(what: str, given: Iterable[str], known: Iterable[str]) -> None:
@@ -162,6 +174,9 @@ def _check_names(what: str, given: Iterable[str], known: Iterable[str]) -> None:
 def unknown(what: str, name: str, known: Iterable[str]) -> str:
     """Return the text of an error for an unknown name, with similar names."""
     known = list(known)
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    folded = {item.lower(): item for item in known}
+    near = [
+        folded[item] for item in difflib.get_close_matches(name.lower(), folded, n=3, cutoff=0.5)
+    ]
     hint = f"Did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(known)}."
     return f"Unknown {what} {name!r}. {hint}"

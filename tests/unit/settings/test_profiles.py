@@ -92,7 +92,7 @@ def test_no_money_at_all_is_a_budget() -> None:
 def test_limits_are_known_without_a_key() -> None:
     """A web process has no key, and refuses a batch that is too large all the same."""
     with pytest.raises(BudgetExceeded, match=r"A batch of 4 .* 3\. Nothing was sent"):
-        check_batch(Settings(max_per_batch=3), IMAGE, 4)
+        check_batch(Settings(max_per_batch=3), IMAGE, [{}] * 4)
 
 
 def test_a_batch_keeps_the_cap_of_its_model() -> None:
@@ -100,15 +100,15 @@ def test_a_batch_keeps_the_cap_of_its_model() -> None:
     settings = Settings(max_per_batch=100, models={IMAGE: {"max_per_batch": 3}})
 
     with pytest.raises(BudgetExceeded, match="3"):
-        check_batch(settings, IMAGE, 4)
-    check_batch(settings, "alibaba/wan2.6-t2v", 100)
+        check_batch(settings, IMAGE, [{}] * 4)
+    check_batch(settings, "alibaba/wan2.6-t2v", [{}] * 100)
 
 
 def test_what_is_not_known_here_is_left_to_the_workers() -> None:
     """A profile or a model that only the workers know is checked by them."""
-    check_batch(Settings(max_per_batch=1), IMAGE, 9, profile="theirs")
+    check_batch(Settings(max_per_batch=1), IMAGE, [{}] * 9, profile="theirs")
     with pytest.raises(BudgetExceeded):
-        check_batch(Settings(max_per_batch=1), "no/such-model", 9)
+        check_batch(Settings(max_per_batch=1), "no/such-model", [{}] * 9)
 
 
 def test_generate_many_refuses_before_anything_is_enqueued(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,6 +84,18 @@ def test_a_url_that_cannot_be_used_says_what_to_set(url: str) -> None:
         connect(url)
 
 
+@pytest.mark.parametrize(
+    "url", ["redis://:hunter2/x@h/0", "redis+sentinel://a:hunter2/m", "redis://[hunter2", "hunter2"]
+)
+def test_a_url_that_cannot_be_read_is_not_shown(url: str) -> None:
+    """The parsers' own errors quote what they cannot read, which may be a part of a password."""
+    with pytest.raises(ConfigurationError) as caught:
+        connect(url)
+
+    assert "hunter2" not in str(caught.value)
+    assert caught.value.__suppress_context__
+
+
 def test_sentinels_are_asked_with_their_own_password_over_tls() -> None:
     """User and password of the URL are the master's; the sentinels' own stand in its query."""
     client = connect("rediss+sentinel://me:pw@a:1,b/m/2?sentinel_password=s&ssl_ca_certs=ca.pem")

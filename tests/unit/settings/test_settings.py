@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -44,9 +45,9 @@ def test_validate_is_one_of_three_words() -> None:
     """A word that is none of the three is an error of the configuration, from wherever it comes."""
     assert "warn" == load(app(mulequeue_validate="warn")).validate
     for wrong in ("strickt", True, 1):
-        with pytest.raises(ConfigurationError, match="it must be 'strict' or 'warn' or 'off'"):
+        with pytest.raises(ConfigurationError, match="It must be 'strict', 'warn' or 'off'"):
             load(app(mulequeue_validate=wrong))
-    with pytest.raises(ConfigurationError, match="MULEQUEUE_VALIDATE cannot be 'of'"):
+    with pytest.raises(ConfigurationError, match="MULEQUEUE_VALIDATE is invalid"):
         load(MULEQUEUE_VALIDATE="of")
 
 
@@ -76,23 +77,6 @@ def test_lists_of_the_environment() -> None:
     assert ("/a", "/b") == load(MULEQUEUE_INPUT_ROOTS="/a::/b").input_roots
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("mulequeue_poll_timeout_seconds", "soon"),
-        ("mulequeue_poll_timeout_seconds", -1),
-        ("mulequeue_poll_concurrency", True),
-        ("mulequeue_allow_private_addresses", "perhaps"),
-        ("mulequeue_storage_options", "text"),
-        ("mulequeue_fleet", 7),
-    ],
-)
-def test_wrong_value_names_the_setting(name: str, value: Any) -> None:
-    """A value of the wrong type is an error that names the setting."""
-    with pytest.raises(ConfigurationError, match=name):
-        load(app(**{name: value}))
-
-
 def test_wrong_value_of_the_environment_names_the_variable() -> None:
     """The variable is named when the value came from there."""
     with pytest.raises(ConfigurationError, match="MULEQUEUE_POLL_CONCURRENCY"):
@@ -104,6 +88,81 @@ def test_unknown_setting_names_the_nearest(key: str) -> None:
     """A misspelled setting is refused with the name that was meant."""
     with pytest.raises(ConfigurationError, match="Did you mean mulequeue_fleet"):
         check_setting_names([key])
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("MULEQUEUE_FLET", "MULEQUEUE_FLEET"),
+        ("MULEQUEUE_API_KYE", "MULEQUEUE_API_KEY"),
+        ("MULEQUEUE_BROKER_URI", "MULEQUEUE_BROKER_URL"),
+        ("MULEQUEUE_TRANSFER_QUEUES", "MULEQUEUE_TRANSFER_QUEUE"),
+        ("mulequeue_fleet", "MULEQUEUE_FLEET"),
+    ],
+)
+def test_unknown_variable_names_the_nearest(name: str, meant: str) -> None:
+    """A misspelt variable is an error with the name that was meant, and without the value."""
+    with pytest.raises(
+        ConfigurationError, match=f"variable '{name}'. Did you mean {meant}"
+    ) as caught:
+        load(**{name: "hunter2"})
+
+    assert "hunter2" not in str(caught.value)
+
+
+def test_variables_of_others_are_left_alone() -> None:
+    """Those of the recommended settings, empty ones, and what Kubernetes sets for a service."""
+    service = {
+        "SERVICE_HOST": "h",
+        "SERVICE_PORT": "1",
+        "SERVICE_PORT_HTTP": "1",
+        "PORT": "tcp://h",
+    }
+    service |= {"PORT_80_TCP": "t", "PORT_80_TCP_PROTO": "tcp", "PORT_80_TCP_ADDR": "h"}
+    named = {
+        f"{prefix}_{key}": value
+        for key, value in service.items()
+        for prefix in ("MULEQUEUE", "MULEQUEUE_WEB")
+    }
+    names = ("BROKER_URL", "RESULT_BACKEND", "TRANSFER_QUEUE", "LIVENESS_FILE", "REPOSITORY")
+    ours = dict.fromkeys(names, "x")
+
+    load(**named, **{f"MULEQUEUE_{key}": value for key, value in ours.items()}, MULEQUEUE_EMPTY="")
+
+
+def test_every_secret_is_read_from_a_file(tmp_path: Path) -> None:
+    """Each secret that a variable can hold may be in a file that ``NAME_FILE`` names."""
+    secrets = {item.name for item in fields(Settings) if not item.repr}
+    values = {
+        "api_key": KEY,
+        "redis_url": "redis://:hunter2@redis:6379/3",
+        "notification_secret": "whsec_bXVsZQ==",
+        "webhook_secret": "whsec_bXVsZQ==",
+    }
+    assert secrets - {"profiles", "storage_options"} == set(values)  # dictionaries, in Python only
+
+    for name, value in values.items():
+        file = tmp_path / name
+        file.write_text(f"{value}\n")
+        plain = load(**{f"MULEQUEUE_{name.upper()}": value})
+        assert plain == load(**{f"MULEQUEUE_{name.upper()}_FILE": str(file)})
+    official = load(MULEROUTER_API_KEY_FILE=str(tmp_path / "api_key"))
+    assert official.api_key == KEY
+
+
+def test_a_file_that_cannot_be_the_value_is_an_error(tmp_path: Path) -> None:
+    """A missing file is an error that names the variable; an empty one is not set."""
+    (tmp_path / "empty").write_text("\n")
+    missing = str(tmp_path / "missing")
+
+    assert load(MULEQUEUE_API_KEY_FILE=str(tmp_path / "empty")).api_key is None
+    with pytest.raises(
+        ConfigurationError, match=r"MULEQUEUE_API_KEY_FILE .*No such file.*readable"
+    ):
+        load(MULEQUEUE_API_KEY_FILE=missing)
+    assert load(MULEQUEUE_API_KEY=KEY, MULEQUEUE_API_KEY_FILE=missing).api_key == KEY
+    with pytest.raises(ConfigurationError, match="Did you mean MULEQUEUE_FLEET"):
+        load(MULEQUEUE_FLET_FILE=missing)
 
 
 def test_unknown_setting_of_an_app() -> None:
@@ -138,7 +197,7 @@ def test_profiles() -> None:
     ("profiles", "text"),
     [
         ({"x": {"api_key": "k", "hots": "h"}}, "hots"),
-        ({"x": {"api_key": "k", "site": "mars"}}, "mars"),
+        ({"x": {"api_key": "k", "site": "mars"}}, "site of profile 'x' is invalid"),
         ({"x": {"api_key": "k", "base_url": "ftp://h"}}, "https://"),
         ({"x": {}}, "No API key for profile 'x'"),
     ],
@@ -147,6 +206,36 @@ def test_wrong_profile_says_what_is_wrong(profiles: dict[str, Any], text: str) -
     """A wrong profile is an error that names the wrong part."""
     with pytest.raises(ConfigurationError, match=text):
         Settings(profiles=profiles).profile("x")
+
+
+def test_a_profile_that_cannot_be_used_leaves_the_others() -> None:
+    """What one profile lacks here is an error of that profile alone."""
+    profiles = {"no key": {}, "typo": {"api_key": "k", "hots": "h"}, "good": {"api_key": "k"}}
+
+    settings = Settings(api_key=KEY, profiles=profiles)
+
+    assert ["default", "good"] == [profile.name for profile in settings.known_profiles()]
+    assert ["no key", "typo"] == list(settings.profile_errors())
+    assert "mulequeue_profiles" in str(settings.profile_errors()["no key"])
+    assert {} == Settings().profile_errors()
+    assert ["default"] == list(Settings(base_url="ftp://h").profile_errors())
+
+
+def test_an_earlier_profile_is_found_by_its_host() -> None:
+    """After a profile was renamed, the only one of its host is taken; by its name it is always found."""
+    there, other = "https://there.example", "https://other.example"
+    profiles = {
+        "new": {"api_key": "k", "base_url": there},
+        "a": {"api_key": "k", "base_url": other},
+        "b": {"api_key": "l", "base_url": other},
+    }
+    settings = Settings(api_key=KEY, profiles=profiles)
+
+    assert "new" == settings.profile_of("old", there).name
+    assert "a" == settings.profile_of("a", there).name
+    assert "default" == settings.profile_of("default", there).name
+    with pytest.raises(ConfigurationError, match="old"):
+        settings.profile_of("old", other)
 
 
 def test_row_13_host_and_key_form_one_profile() -> None:
