@@ -7,25 +7,36 @@ a fleet into one Redis Cluster slot.
 ``mulequeue:{fleet}:due``                      zset    task id, ``transfer:<task id>`` or ``gate:<profile>``
 ``mulequeue:{fleet}:record:<task id>``         hash    state, epoch, remote id, deadline, …
 ``mulequeue:{fleet}:parked:<task id>``         string  the signature that wakes the task (:mod:`.serialization`)
+``mulequeue:{fleet}:call:<task id>``           string  the same with its input, while it may be retried
+``mulequeue:{fleet}:again:<task id>``          string  the signature of a member's ``each`` that was given up
+``mulequeue:{fleet}:continuations:<task id>``  hash    further canvases of a task id: what follows -> epoch
 ``mulequeue:{fleet}:outcome:<task id>``        string  JSON of the API's final answer
 ``mulequeue:{fleet}:files:<task id>``          string  JSON of the files that ``download`` stored
 ``mulequeue:{fleet}:remote:<remote id>``       string  remote id -> task id, for webhooks
-``mulequeue:{fleet}:batch:<batch id>``         hash    size, and the number of members per bucket
+``mulequeue:{fleet}:batch:<batch id>``         hash    size, digest, and the number of members per bucket
 ``mulequeue:{fleet}:counts``                   hash    the same over the whole fleet
 ``mulequeue:{fleet}:metrics``                  hash    counters of the exporter (:mod:`.metrics`)
 ``mulequeue:{fleet}:pauses``                   hash    when each pause ends, or began by hand
 ``mulequeue:{fleet}:gate:<profile>``           hash    pause, probe and ramp of submissions; slots taken
+``mulequeue:{fleet}:gate:<profile>:<scope>``   hash    the same of one model, key or worker
+``mulequeue:{fleet}:scopes``                   zset    profile and scope by the time the pause ends
 ``mulequeue:{fleet}:groups:<profile>``         zset    groups that are not empty: '' or a model with own limits
-``mulequeue:{fleet}:ring:<profile>:<group>``   zset    batches that wait there, by their last turn
-``mulequeue:{fleet}:lane:<profile>:…``         zset    of group and batch: task ids by time of arrival
+``mulequeue:{fleet}:ring:<profile>:<group>``   zset    batches and fair keys that wait there, by their last turn
+``mulequeue:{fleet}:ring:<profile>:…``         zset    of group and fair key: its batches, by their last turn
+``mulequeue:{fleet}:full:<profile>:<group>``   zset    fair keys at their limit in flight, by their last turn
+``mulequeue:{fleet}:keys:<profile>``           hash    fair key -> its generations in flight
+``mulequeue:{fleet}:lane:<profile>:…``         zset    of group, fair key and batch: task ids by time of arrival
 ``mulequeue:{fleet}:rate:<profile>:…``         zset    of window and model: submissions by when their place is free
 ``mulequeue:{fleet}:day:<profile>:<day>``      hash    submissions of a UTC day: total, and by model
 ``mulequeue:{fleet}:pollgate:<profile>``       hash    pause and probe of status checks
+``mulequeue:{fleet}:answered:<profile>``       zset    processes by when the API last answered them
 ``mulequeue:{fleet}:poll``, ``…:sweep``        hash    the valid poll message; the running sweep
-``mulequeue:{fleet}:transfer:<task id>``       hash    lease of a download or notification
+``mulequeue:{fleet}:transfer:<task id>``       hash    lease of a download, a notification or a batch's task
+``mulequeue:{fleet}:transfer:<epoch>:…``       hash    of a task id: a further canvas, and the lease of its delivery
 ``mulequeue:{fleet}:transfers``                hash    by task: the latest message that has begun
 ``mulequeue:{fleet}:done:<task id>``           string  result of a download or notification
 ``mulequeue:{fleet}:event:<event id>``         string  a webhook that has arrived
+``mulequeue:{fleet}:enqueued:<id>``            string  a task or batch that a web app has enqueued
 ``mulequeue:{fleet}:early:<remote id>``        string  JSON of a webhook that arrived before the id
 ``mulequeue:{fleet}:lives:<path>``             list    durations of the model's latest generations
 ``mulequeue:{fleet}:webhooks``                 hash    number of webhooks
@@ -40,20 +51,26 @@ from typing import Self
 
 from redis import Redis
 
+from mulequeue.ledger.batches import Batches
 from mulequeue.ledger.connection import connect
+from mulequeue.ledger.enqueued import Enqueued
 from mulequeue.ledger.generations import Generations
 from mulequeue.ledger.keyspace import Keyspace
 from mulequeue.ledger.leases import Leases
-from mulequeue.ledger.limits import SubmissionLimits, SubmissionStatus
+from mulequeue.ledger.limits import ScopePause, SubmissionLimits, SubmissionStatus
 from mulequeue.ledger.metrics import MetricsStore
 from mulequeue.ledger.polling import MAX_CLAIMED, Polling
+from mulequeue.ledger.problem import Problem
 from mulequeue.ledger.queries import Queries
 from mulequeue.ledger.records import Record, outcome_of
+from mulequeue.ledger.retries import Retries
 from mulequeue.ledger.serialization import pack, unpack
 from mulequeue.ledger.types import (
     Action,
     Batch,
+    BatchState,
     Begun,
+    CancelScope,
     Claim,
     Due,
     DurationSample,
@@ -61,9 +78,14 @@ from mulequeue.ledger.types import (
     EventResult,
     Intent,
     LeaseResult,
+    Pause,
     PollMessage,
     Recorded,
     RecordIdResult,
+    Reschedule,
+    Retry,
+    RetryReason,
+    Scope,
     Verdict,
     Wake,
     new_token,
@@ -75,6 +97,8 @@ __all__ = [
     "MAX_CLAIMED",
     "Action",
     "Batch",
+    "BatchState",
+    "CancelScope",
     "Begun",
     "Claim",
     "Due",
@@ -84,10 +108,17 @@ __all__ = [
     "Intent",
     "LeaseResult",
     "Ledger",
+    "Pause",
     "PollMessage",
+    "Problem",
     "Record",
     "RecordIdResult",
     "Recorded",
+    "Reschedule",
+    "Retry",
+    "RetryReason",
+    "Scope",
+    "ScopePause",
     "SubmissionStatus",
     "Verdict",
     "Wake",
@@ -113,11 +144,14 @@ class Ledger:
         keys = Keyspace(redis, fleet, clock=clock)
         self.redis, self.prefix = keys.redis, keys.prefix
         self.generations = Generations(keys)
+        self.retries = Retries(keys)
         self.polling = Polling(keys)
         self.limits = SubmissionLimits(keys)
         self.leases = Leases(keys)
+        self.batches = Batches(keys)
         self.webhooks = Webhooks(keys)
         self.queries = Queries(keys)
+        self.enqueued = Enqueued(keys)
         self.metrics = MetricsStore(keys)
 
     @classmethod

@@ -36,17 +36,17 @@ def connect(url: str) -> Redis:
         "retry": Retry(ExponentialBackoff(cap=0.5, base=0.05), 2),
         "retry_on_error": [RedisConnectionError, RedisTimeoutError],
     }
-    if urlsplit(url).scheme in _SENTINEL:
-        return _behind_sentinels(url, options)
-    url = _as_redis_py_reads_it(url)
-    if url.startswith("unix://"):
-        options.pop("socket_connect_timeout")
     try:
+        if urlsplit(url).scheme in _SENTINEL:
+            return _behind_sentinels(url, options)
+        url = _as_redis_py_reads_it(url)
+        if url.startswith("unix://"):
+            options.pop("socket_connect_timeout")
         client: Redis = Redis.from_url(url, **options)
-    except ValueError as exc:
+    except ValueError:  # its text may quote a password
         raise ConfigurationError(
-            f"The ledger's Redis cannot be reached by this URL: {exc} "
-            "Set mulequeue_redis_url (MULEQUEUE_REDIS_URL)."
+            "The URL of the ledger's Redis cannot be read. Set mulequeue_redis_url (MULEQUEUE_REDIS_URL) "
+            "to one like redis://:password@host:6379/0; write special characters of a password as %xx."
         ) from None
     return client
 

@@ -8,13 +8,16 @@ from dataclasses import asdict
 from typing import Any
 
 from mulequeue.ledger.encode_limits import encode_limits
-from mulequeue.ledger.keyspace import Keyspace, optional_time, texts
+from mulequeue.ledger.keyspace import Keyspace, optional_time
+from mulequeue.ledger.packed import pack_record, unpack_record
 from mulequeue.ledger.records import read_record
 from mulequeue.ledger.serialization import pack
 from mulequeue.ledger.types import (
     Action,
+    CancelScope,
     Effects,
     Intent,
+    Pause,
     Recorded,
     RecordIdResult,
     Verdict,
@@ -22,8 +25,12 @@ from mulequeue.ledger.types import (
 )
 from mulequeue.outcome import File
 
+CANCEL_SLICE = 1000
+"""Generations that one call to Redis cancels: it takes about 20 ms, in which Redis does nothing else."""
 SUBMIT_MARGIN_SECONDS = 15.0
 """The lease of a submission is this much longer than the deadline of its create request."""
+MAX_REASON = 300
+"""Characters of a reason that the ledger keeps."""
 
 
 class Generations:
@@ -53,6 +60,9 @@ class Generations:
             intent.batch_size or 0,
             json.dumps(intent.refusal) if intent.refusal else "",
             intent.profile.name,
+            intent.worker,
+            intent.fault[:MAX_REASON],
+            intent.price_line if intent.usd_micros is None else intent.usd_micros,
             *intent.fields(),
         )
         return _verdict_of(intent.task_id, answer)
@@ -72,12 +82,14 @@ class Generations:
         max_wait_seconds: float,
         poll_by_seconds: float | None = None,
         claim_token: str = "",
+        api_trace: str = "",
     ) -> Recorded:
         """Record a billed id. The ledger never rejects it for a reason of state.
 
         :param parked: the signature without the input.
         :param poll_by_seconds: until a sweep is needed; None: the first poll.
         :param claim_token: claims the record if the response is already terminal and is settled next.
+        :param api_trace: the API's ``Traceparent``, if it is kept.
         """
         result, signature, admission, poll_by, webhook_arrived = self._keys.run(
             "record_id",
@@ -90,6 +102,7 @@ class Generations:
             claim_token,
             intent.profile.name,
             first_poll_seconds if poll_by_seconds is None else poll_by_seconds,
+            api_trace,
             "digest",
             intent.digest,
             *intent.fields(),
@@ -98,29 +111,38 @@ class Generations:
         effects = Effects.merge([settled, Effects(poll_by=optional_time(poll_by))])
         return Recorded(RecordIdResult(result.decode()), effects, bool(webhook_arrived))
 
-    def requeue(
-        self, intent: Intent, *, retry_after_seconds: float | None, first: float, ceiling: float
-    ) -> Effects:
-        """Move a record whose create was not made back to waiting; pause the profile's submissions.
+    def requeue(self, intent: Intent, pause: Pause | None = None) -> Effects:
+        """Move a record whose create was not made back to waiting.
 
-        :param retry_after_seconds: as the API asked; None: ``first``, doubled per refusal in a row
-            up to ``ceiling``.
-        :returns: also the wake of a generation that was cancelled meanwhile.
+        :param pause: None: it was too late to send it, which no pause follows.
+        :returns: also the wake of a generation that was cancelled meanwhile, or has expired.
         """
-        seconds = "" if retry_after_seconds is None else retry_after_seconds
-        group = intent.path if intent.path in intent.profile.models else ""
-        answer = self._keys.run(
-            "requeue", intent.task_id, intent.run, seconds, first, ceiling, group
-        )
+        args: tuple[Any, ...] = ("", "", 0, 0, "")
+        if pause is not None:
+            reason = pause.reason[:MAX_REASON]
+            args = (pause.scope, pause.seconds, pause.first, pause.ceiling, reason)
+        has_limits = int(intent.path in intent.profile.models)
+        answer = self._keys.run("requeue", intent.task_id, intent.run, has_limits, *args)
         if answer and answer[0] == b"waiting":
             return Effects(poll_by=float(answer[1]))
         return _effects_of(intent.task_id, answer[1:])
 
     def settle_submit(
-        self, intent: Intent, status: str, answer: Mapping[str, Any] | None
+        self,
+        intent: Intent,
+        status: str,
+        answer: Mapping[str, Any] | None,
+        *,
+        is_answered: bool = False,
     ) -> Effects:
-        """Settle a create that ended without an id: rejected, or its response is unknown."""
-        return self._settle(intent.task_id, status, answer, "run", intent.run)
+        """Settle a create that ended without an id: rejected, not sent, or its response is unknown.
+
+        :param is_answered: the API rejected it, so it accepts requests.
+        """
+        error = (answer or {}).get("error", {})
+        reason = str(error.get("detail") or error.get("title") or "")[:MAX_REASON]
+        more = (reason, int(is_answered))
+        return self._settle(intent.task_id, status, answer, "run", intent.run, 0, None, *more)
 
     # -- the outcome -------------------------------------------------------------------------
 
@@ -153,43 +175,104 @@ class Generations:
         token: str,
         polls: int = 0,
         duration: float | None = None,
+        reason: str = "",
+        is_answered: int = 0,
     ) -> Effects:
         text = json.dumps(answer, ensure_ascii=False) if answer else ""
-        found = self._keys.run("settle", task_id, status, text, by, token, polls, duration)
+        found = self._keys.run(
+            "settle", task_id, status, text, by, token, polls, duration, reason, is_answered
+        )
         return _effects_of(task_id, found)
+
+    def record_dispatch(self, task_id: str, epoch: str, tail: str) -> None:
+        """Record that a delivery of the outcome published what follows the task.
+
+        :param tail: digest of what follows; a later delivery of it is not published again.
+        """
+        self._keys.run("dispatched", task_id, epoch, tail, "")
+
+    def retry_delivery(self, task_id: str, epoch: str, *, seconds: float) -> None:
+        """Deliver the outcome again after that many seconds: its result could not be stored."""
+        self._keys.run("dispatched", task_id, epoch, "", seconds)
+
+    def keep_delivery(self, task_id: str, epoch: str, run: str) -> bool:
+        """Renew the claim of a delivery; False if another run has it, or it has ended."""
+        return bool(self._keys.run("keep_delivery", task_id, epoch, run))
 
     def end_delivery(self, task_id: str, epoch: str, *, ttl_seconds: int) -> bool:
         """Mark the record as delivered: Celery has dispatched what follows the task."""
         return bool(self._keys.run("end_delivery", task_id, epoch, ttl_seconds))
 
-    def record_files(self, task_id: str, files: Sequence[File]) -> None:
-        """Record the files that ``download`` stored of a generation."""
+    def compact(self, task_id: str) -> bool:
+        """Store the record of a delivered generation that succeeded in its packed form.
+
+        :returns: False if it is not over, its files could not be stored, or it has changed meanwhile.
+        """
+        pipe = self._keys.redis.pipeline(transaction=False)
+        pipe.hgetall(f"{self._keys.prefix}record:{task_id}")
+        pipe.mget([f"{self._keys.prefix}{kind}:{task_id}" for kind in ("outcome", "files")])
+        fields, (answer, files) = pipe.execute()
+        is_over = fields.get(b"state") == b"delivered" and fields.get(b"status") == b"succeeded"
+        packed = pack_record(fields, answer, files) if is_over else None
+        if packed is None or b"file_error" in fields:
+            return False
+        flat = [part for pair in (*fields.items(), *packed.items()) for part in pair]
+        return bool(self._keys.run("compact", task_id, answer, files, len(fields), *flat))
+
+    def record_files(
+        self, task_id: str, files: Sequence[File], *, error: str | None = None
+    ) -> Effects:
+        """Record that the download of a generation has ended.
+
+        :param error: why files could not be stored.
+        """
         text = json.dumps([asdict(item) for item in files], ensure_ascii=False)
-        self._keys.run("files", task_id, text, len(files))
+        poll_by = self._keys.run("files", task_id, text, len(files), error)
+        return Effects(poll_by=optional_time(poll_by))
 
     # -- cancelling: on this side only, because the API has no cancel --------------------------
 
-    def cancel(self, task_id: str, *, ttl_seconds: int) -> tuple[str, Effects]:
+    def cancel(
+        self, task_id: str, *, ttl_seconds: int, which: CancelScope = CancelScope.ALL
+    ) -> tuple[str, Effects]:
         """Cancel a generation, or leave a tombstone for one that has no record yet.
 
         :param ttl_seconds: how long a tombstone is kept.
         :returns: the state it was in (``unknown`` without a record), and the effects.
         """
-        state, *settled = self._keys.run("cancel", task_id, ttl_seconds)
-        return state.decode(), _effects_of(task_id, settled)
+        [state], effects = self._cancel("", [task_id], ttl_seconds, which)
+        return state, effects
 
-    def cancel_batch(self, batch_id: str, *, ttl_seconds: int | None = None) -> None:
-        """Keep members of a batch that have not begun from beginning.
+    def cancel_batch(
+        self,
+        batch_id: str,
+        task_ids: Sequence[str] = (),
+        *,
+        ttl_seconds: int,
+        which: CancelScope = CancelScope.ALL,
+    ) -> tuple[list[str], Effects]:
+        """Cancel generations of a batch, and keep members that have not begun from beginning.
 
         :param ttl_seconds: how long that is kept for a batch without a record; a known batch is
             kept as long as its members.
+        :param which: those whose create request was sent may go on.
+        :returns: the states they were in, and the effects.
         """
-        key = f"{self._keys.prefix}batch:{batch_id}"
-        pipe = self._keys.redis.pipeline()
-        pipe.hset(key, "stopped", 1)
-        if ttl_seconds is not None:
-            pipe.expire(key, ttl_seconds)
-        pipe.execute()
+        parts = [
+            self._cancel(batch_id, task_ids[start : start + CANCEL_SLICE], ttl_seconds, which)
+            for start in range(0, len(task_ids) or 1, CANCEL_SLICE)
+        ]
+        states = [state for found, _ in parts for state in found]
+        return states, Effects.merge(effects for _, effects in parts)
+
+    def _cancel(
+        self, batch_id: str, task_ids: Sequence[str], ttl_seconds: int, which: CancelScope
+    ) -> tuple[list[str], Effects]:
+        given = (ttl_seconds, batch_id, str(which), *task_ids)
+        poll_by, *found = self._keys.run("cancel", *given)
+        states = [state.decode() for state in found[::2]]
+        wakes = (Wake(*pair) for pair in zip(task_ids, found[1::2], strict=True) if pair[1])
+        return states, Effects(tuple(wakes), optional_time(poll_by))
 
 
 def _effects_of(task_id: str, answer: Sequence[Any]) -> Effects:
@@ -205,9 +288,12 @@ def _verdict_of(task_id: str, answer: Sequence[Any]) -> Verdict:
     match action:
         case Action.DELIVER:
             pairs = answer[1]
-            fields = texts(dict(zip(pairs[::2], pairs[1::2], strict=True)))
-            return Verdict(action=action, record=read_record(task_id, fields, answer[2], answer[3]))
-        case Action.SUBMIT | Action.PARKED:
+            whole = unpack_record(dict(zip(pairs[::2], pairs[1::2], strict=True)), *answer[2:])
+            return Verdict(action=action, record=read_record(task_id, *whole))
+        case Action.SUBMIT:
+            effects = Effects(poll_by=optional_time(answer[1]))
+            return Verdict(action=action, effects=effects, seconds=optional_time(answer[2]))
+        case Action.PARKED:
             return Verdict(action=action, effects=Effects(poll_by=optional_time(answer[1])))
         case Action.WAKE:
             return Verdict(action=action, effects=_effects_of(task_id, answer[1:]))

@@ -21,14 +21,19 @@ class Keyspace:
         self._clock = clock
         self._scripts: dict[str, Any] = {}
 
-    def run(self, script: str, *args: Any) -> Any:
-        """Run a script of ``lua/`` with the fleet's prefix and the time before ``args``."""
+    def run(self, script: str, *args: Any, pipe: Any = None) -> Any:
+        """Run a script of ``lua/`` with the fleet's prefix and the time before ``args``.
+
+        :param pipe: a pipeline that runs it later.
+        """
         registered = self._scripts.get(script)
         if registered is None:
             registered = self._scripts[script] = self.redis.register_script(source(script))
         now: Any = "" if self._clock is None else repr(self._clock())
         texts = [b"" if arg is None else arg for arg in args]
-        return registered(keys=[f"{self.prefix}due"], args=[self.prefix, now, *texts])
+        return registered(
+            keys=[f"{self.prefix}due"], args=[self.prefix, now, *texts], client=pipe or self.redis
+        )
 
     def now(self) -> float:
         """Return Redis' clock, in unix seconds."""

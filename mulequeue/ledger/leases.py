@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mulequeue.ledger.keyspace import Keyspace, optional_time
 from mulequeue.ledger.serialization import pack
-from mulequeue.ledger.types import Begun, Effects, LeaseResult
+from mulequeue.ledger.types import Begun, Effects, LeaseResult, RetryReason
 
 TRANSFER_LEASE_SECONDS = 20.0
 EXPECTED_SECONDS = 25.0
 """A message that no worker has begun by then is published again, unless its queue has a backlog."""
+MAX_ERROR_LENGTH = 500
 
 
 class Leases:
@@ -21,15 +23,37 @@ class Leases:
     def __init__(self, keys: Keyspace) -> None:
         self._keys = keys
 
-    def expect(self, task_id: str, task: str, signature: Mapping[str, Any]) -> bool:
+    def expect(
+        self, task_id: str, task: str, signature: Mapping[str, Any], *, tail: str = ""
+    ) -> bool:
         """Record a message before it is published; if the broker loses it, a sweep repeats it.
 
         :param task: its task's name; messages of one task are begun in the order they were sent.
+        :param tail: digest of what follows the task.
         :returns: False if it has a lease already, or has ended.
         """
-        packed = pack(dict(signature))
-        answer = self._run("expect", task_id, "", packed, EXPECTED_SECONDS, task)
-        return bool(answer[0] == b"expected")
+        return bool(self._expect(task_id, task, signature, tail)[0] == b"expected")
+
+    def expect_all(self, messages: Iterable[tuple[str, str, Mapping[str, Any], str]]) -> set[str]:
+        """Record messages before they are published.
+
+        :param messages: the task id, the task's name, the signature and the tail of each.
+        :returns: the task ids that are new: they have no lease, have not begun and have not ended.
+        """
+        pipe, task_ids = self._keys.redis.pipeline(transaction=False), []
+        for task_id, task, signature, tail in messages:
+            task_ids.append(task_id)
+            self._expect(task_id, task, signature, tail, pipe=pipe)
+        answers = pipe.execute()
+        return {
+            name for name, (what,) in zip(task_ids, answers, strict=True) if what == b"expected"
+        }
+
+    def _expect(
+        self, task_id: str, task: str, signature: Mapping[str, Any], tail: str, pipe: Any = None
+    ) -> Any:
+        given = (pack(dict(signature)), EXPECTED_SECONDS, task, tail)
+        return self._run("expect", task_id, "", *given, pipe=pipe)
 
     def forget(self, task_id: str) -> None:
         """Drop the lease of a message that could not be serialized."""
@@ -39,37 +63,139 @@ class Leases:
         """Wake a task that Celery revoked once more, so that a worker stores REVOKED."""
         return bool(self._run("revoke", task_id, "")[0] == b"revoked")
 
-    def begin(self, task_id: str, run: str, signature: Mapping[str, Any]) -> Begun:
+    def begin(
+        self, task_id: str, run: str, signature: Mapping[str, Any], *, tail: str = ""
+    ) -> Begun:
         """Take the lease, for one attempt.
 
         :param run: the token of the attempt.
+        :param tail: digest of what follows the task, if tasks of one id may be followed by others.
         """
         packed = pack(dict(signature))
-        answer = self._run("begin", task_id, run, packed, TRANSFER_LEASE_SECONDS)
+        answer = self._run("begin", task_id, run, packed, TRANSFER_LEASE_SECONDS, tail)
         result = LeaseResult(answer[0].decode())
-        if result is not LeaseResult.RUN:
+        if result not in (LeaseResult.RUN, LeaseResult.ABANDONED):
             return Begun(result)
-        effects = Effects(poll_by=optional_time(answer[3]))
-        return Begun(result, int(answer[1]), float(answer[2]), effects)
+        attempt, elapsed, poll_by, dispatched, *rest = answer[1:]
+        deliveries, verdict, elsewhere, cause, returned = rest
+        return Begun(
+            result,
+            attempt=int(attempt),
+            elapsed_seconds=float(elapsed),
+            effects=Effects(poll_by=optional_time(poll_by)),
+            is_dispatched=bool(dispatched),
+            deliveries=int(deliveries),
+            verdict=json.loads(verdict) if verdict else None,
+            elsewhere=int(elsewhere),
+            cause=cause.decode(),
+            returned=int(returned),
+        )
+
+    def record_dispatch(self, task_id: str, run: str) -> None:
+        """Record that what follows the task was published: a later run does not publish it again."""
+        self._run("dispatched", task_id, run)
+
+    def wait(
+        self, task_id: str, run: str, batch_id: str, signature: Mapping[str, Any], *, seconds: float
+    ) -> Effects:
+        """Park the task until the batch is over.
+
+        :param signature: wakes the task.
+        :param seconds: the task is woken after this time in any case.
+        """
+        answer = self._run("wait", task_id, run, batch_id, pack(dict(signature)), seconds)
+        return Effects(poll_by=optional_time(answer[1])) if answer[0] == b"waits" else Effects()
+
+    def held(self, task_ids: Sequence[str]) -> set[str]:
+        """Return those of the ids that have a lease."""
+        pipe = self._keys.redis.pipeline(transaction=False)
+        for task_id in task_ids:
+            pipe.exists(f"{self._keys.prefix}transfer:{task_id}")
+        return {name for name, found in zip(task_ids, pipe.execute(), strict=True) if found}
 
     def keep(self, task_id: str, run: str) -> bool:
         """Renew the lease; False if another run has it."""
         return bool(self._run("keep", task_id, run, TRANSFER_LEASE_SECONDS)[0] == b"kept")
 
-    def retry(self, task_id: str, run: str, seconds: float) -> Effects:
-        """Schedule the next attempt after that many seconds."""
-        answer = self._run("again", task_id, run, seconds)
+    def decide(
+        self, task_id: str, run: str, verdict: Mapping[str, Any], *, is_dispatching: bool
+    ) -> Effects:
+        """Store how the attempts ended: later messages dispatch it and make no attempt.
+
+        :param is_dispatching: False: this run cannot, so the next message is due at once.
+        """
+        lease = TRANSFER_LEASE_SECONDS if is_dispatching else ""
+        answer = self._run("decide", task_id, run, json.dumps(verdict), lease)
+        return Effects(poll_by=optional_time(answer[1])) if answer[0] == b"decided" else Effects()
+
+    def retry(
+        self,
+        task_id: str,
+        run: str,
+        seconds: float,
+        *,
+        how: RetryReason = RetryReason.FAILED,
+        cause: str = "",
+    ) -> Effects:
+        """Schedule the next attempt after that many seconds.
+
+        :param cause: why, for people.
+        """
+        answer = self._run("again", task_id, run, seconds, how.value, cause)
         return Effects(poll_by=float(answer[1])) if answer[0] == b"again" else Effects()
 
-    def end(self, task_id: str, run: str, result: Mapping[str, Any], *, ttl_seconds: int) -> bool:
-        """Store the result, so that repeated messages are ignored; False if the lease was lost."""
-        answer = self._run("end", task_id, run, json.dumps(result), ttl_seconds)
+    def end(
+        self,
+        task_id: str,
+        run: str,
+        result: Mapping[str, Any],
+        *,
+        ttl_seconds: int,
+        generation: str | None = None,
+        error_field: str = "",
+    ) -> bool:
+        """Store the result, so that repeated messages are ignored; False if the lease was lost.
+
+        :param generation: task id of the generation that it follows; its record gets the error.
+        :param error_field: the field of the record.
+        """
+        error = str(result.get("error") or "")[:MAX_ERROR_LENGTH]
+        known = {name: value for name, value in result.items() if value is not None}
+        text = json.dumps(known, separators=(",", ":"))  # Redis keeps 44 bytes in one block
+        answer = self._run("end", task_id, run, text, ttl_seconds, generation, error_field, error)
         return bool(answer[0] == b"ended")
+
+    def given_up(self, generations: Sequence[str]) -> list[bytes | None]:
+        """Return the signature of each generation's ``each`` that was given up; None: it is not kept."""
+        keys = [f"{self._keys.prefix}again:{task_id}" for task_id in generations]
+        found: list[bytes | None] = self._keys.redis.mget(keys) if keys else []  # type: ignore[assignment]
+        return found
+
+    def repeat(self, task_id: str, signature: bytes, *, generation: str) -> Effects | None:
+        """Begin a task again that was given up; None: it has run, or runs.
+
+        :param signature: as :meth:`given_up` returned it.
+        """
+        answer = self._run("repeat", task_id, "", signature, generation)
+        return Effects(poll_by=float(answer[1])) if answer[0] == b"repeated" else None
+
+    def waiting(self, most: int) -> Counter[str]:
+        """Return why the last attempts did not succeed, of those in the due index, and how many.
+
+        :param most: entries of the due index that are read.
+        """
+        redis, prefix = self._keys.redis, self._keys.prefix
+        due: list[bytes] = redis.zrange(f"{prefix}due", 0, most - 1)  # type: ignore[assignment]
+        pipe = redis.pipeline(transaction=False)
+        for name in due:
+            if name.startswith(b"transfer:"):
+                pipe.hget(f"{prefix}{name.decode()}", "cause")
+        return Counter(cause.decode() for cause in pipe.execute() if cause)
 
     def result(self, task_id: str) -> dict[str, Any] | None:
         """Return the result of a download or notification that has ended."""
         text = self._keys.redis.get(f"{self._keys.prefix}done:{task_id}")
         return None if text is None else json.loads(text)
 
-    def _run(self, *args: Any) -> Any:
-        return self._keys.run("transfer", *args)
+    def _run(self, *args: Any, pipe: Any = None) -> Any:
+        return self._keys.run("transfer", *args, pipe=pipe)

@@ -4,11 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
+from mulequeue.catalog.usd import usd_of_micros
 from mulequeue.ledger.keyspace import Keyspace, optional_time, texts
+from mulequeue.ledger.metrics import split_scope
 from mulequeue.ledger.types import Effects
 
 _DAY_SECONDS = 86400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScopePause:
+    """A pause of one model, one key or one worker in a profile."""
+
+    scope: str
+    """The model's api_path without ``/vendors/``, ``key <fingerprint>`` or ``worker <name>``."""
+    until: float
+    """Unix seconds of Redis' clock."""
+    reason: str
+
+    @property
+    def kind(self) -> str:
+        """Return ``model``, ``key`` or ``worker``."""
+        return scope_kind(self.scope)
+
+
+def scope_kind(scope: str) -> str:
+    """Return what a scope consists of: ``model``, ``key`` or ``worker``."""
+    kind, separator, _ = scope.partition(" ")
+    return kind if separator else "model"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,12 +44,31 @@ class SubmissionStatus:
     paused_since: float | None
     """Paused by hand since then; None: not paused by hand."""
     paused_until: float | None
-    """The API rejected creates as too many: none is sent until then. None: not paused."""
+    """The API rejected creates, or did not answer: none is sent until then. None: not paused."""
+    reason: str | None
+    """The reason of that pause."""
+    scopes: tuple[ScopePause, ...]
+    """The pauses of parts of the profile."""
     in_flight: int
     today: int
     """Generations that count on today's budget."""
+    today_usd: Decimal
+    """Their estimated cost in US dollars, as far as prices are known."""
     has_waiting: bool
     """Generations wait to be submitted."""
+    in_flight_by_key: tuple[int, ...] = ()
+    """Generations in flight of each fair key that has any."""
+
+    def reasons(self, path: str | None = None) -> list[str]:
+        """Return why submissions are paused, except by hand; empty if they are not.
+
+        :param path: of a model: without the pauses of other models; None: all pauses.
+        """
+        found = [self.reason or ""] if self.paused_until is not None else []
+        for pause in self.scopes:
+            if path is None or pause.kind != "model" or pause.scope == path:
+                found.append(f"{pause.reason} ({pause.scope})")
+        return list(dict.fromkeys(found))
 
 
 class SubmissionLimits:
@@ -43,31 +87,75 @@ class SubmissionLimits:
         return bool(answer[1]), Effects(poll_by=optional_time(answer[2]))
 
     def submission_statuses(self, profiles: Sequence[str]) -> list[SubmissionStatus]:
-        """Return the state of these profiles, in that order; one round trip."""
+        """Return the state of these profiles, in that order; two round trips."""
         now, prefix = self._keys.now(), self._keys.prefix
+        scopes = self._scopes(now)
         pipe = self._keys.redis.pipeline(transaction=False)
         for name in profiles:
             pipe.hgetall(f"{prefix}gate:{name}")
-            pipe.hget(f"{prefix}day:{name}:{int(now // _DAY_SECONDS)}", "total")
+            pipe.hmget(f"{prefix}day:{name}:{int(now // _DAY_SECONDS)}", ["total", "usd"])
             pipe.exists(f"{prefix}groups:{name}")
+            pipe.hvals(f"{prefix}keys:{name}")
         answers = pipe.execute()
         return [
-            _submission_status(name, texts(gate), int(today or 0), bool(waiting), now)
-            for name, gate, today, waiting in zip(
-                profiles, answers[::3], answers[1::3], answers[2::3], strict=True
-            )
+            _submission_status(name, now, scopes.get(name, ()), *answers[4 * index : 4 * index + 4])
+            for index, name in enumerate(profiles)
         ]
+
+    def all_reasons(self) -> list[str]:
+        """Return why submissions of any profile are paused."""
+        prefix, now = self._keys.prefix, self._keys.now()
+        pauses = texts(self._keys.redis.hgetall(f"{prefix}pauses"))
+        found = [
+            "an operator has paused submissions" for name in pauses if name.startswith("held:")
+        ]
+        profiles = [name.removeprefix("gate:") for name in pauses if name.startswith("gate:")]
+        profiles += self._scopes(now)
+        for status in self.submission_statuses(list(dict.fromkeys(profiles))):
+            found += status.reasons()
+        return list(dict.fromkeys(found))
+
+    def _scopes(self, now: float) -> dict[str, tuple[ScopePause, ...]]:
+        """Return the pauses of models, keys and workers, by profile."""
+        prefix, redis = self._keys.prefix, self._keys.redis
+        members: list[tuple[bytes, float]] = redis.zrangebyscore(  # type: ignore[assignment]
+            f"{prefix}scopes", now, "+inf", withscores=True
+        )
+        if not members:
+            return {}
+        names = [split_scope(member) for member, _ in members]
+        pipe = redis.pipeline(transaction=False)
+        for profile, scope in names:
+            pipe.hget(f"{prefix}gate:{profile}:{scope}", "reason")
+        found: dict[str, tuple[ScopePause, ...]] = {}
+        for (profile, scope), (_, until), reason in zip(
+            names, members, pipe.execute(), strict=True
+        ):
+            pause = ScopePause(scope=scope, until=until, reason=(reason or b"").decode())
+            found[profile] = (*found.get(profile, ()), pause)
+        return found
 
 
 def _submission_status(
-    name: str, fields: dict[str, str], today: int, has_waiting: bool, now: float
+    name: str,
+    now: float,
+    scopes: tuple[ScopePause, ...],
+    gate: dict[bytes, bytes],
+    today: Sequence[bytes | None],
+    waiting: int,
+    by_key: Sequence[bytes],
 ) -> SubmissionStatus:
+    fields = texts(gate)
     until = float(fields.get("until", 0))
     return SubmissionStatus(
         profile=name,
         paused_since=float(fields["held"]) if "held" in fields else None,
         paused_until=until if until > now else None,
+        reason=fields.get("reason"),
+        scopes=scopes,
         in_flight=int(fields.get("slots", 0)),
-        today=today,
-        has_waiting=has_waiting,
+        today=int(today[0] or 0),
+        today_usd=usd_of_micros(int(today[1] or 0)),
+        has_waiting=bool(waiting),
+        in_flight_by_key=tuple(map(int, by_key)),
     )

@@ -31,6 +31,8 @@ class Snapshot:
     """Events by result: known, early, other, repeated."""
     pauses: Mapping[str, float]
     """``gate:<profile>`` (submissions) or ``pollgate:<profile>`` (status checks) -> seconds left."""
+    scopes: Mapping[tuple[str, str], float]
+    """Profile and scope of a pause of a part of its submissions -> seconds left."""
     held: frozenset[str]
     """Profiles whose submissions were paused by hand."""
     due: int
@@ -74,11 +76,12 @@ class MetricsStore:
         pipe = self._redis.pipeline(transaction=False)
         for name in ("metrics", "counts", "webhooks", "pauses"):
             pipe.hgetall(f"{self._prefix}{name}")
+        pipe.zrange(f"{self._prefix}scopes", 0, -1, withscores=True)
         pipe.zcard(due)
         pipe.zrange(due, 0, 0, withscores=True)
         for late in LATE_SECONDS:
             pipe.zcount(due, "-inf", now - late)
-        counted, counts, webhooks, pauses, size, head, *late_counts = pipe.execute()
+        counted, counts, webhooks, pauses, scopes, size, head, *late_counts = pipe.execute()
         return Snapshot(
             counted=_series(texts(counted)),
             counts={name: int(value) for name, value in texts(counts).items()},
@@ -88,6 +91,7 @@ class MetricsStore:
                 for name, until in texts(pauses).items()
                 if not name.startswith(_HELD)
             },
+            scopes={split_scope(member): max(float(until) - now, 0.0) for member, until in scopes},
             held=frozenset(
                 name.removeprefix(_HELD) for name in texts(pauses) if name.startswith(_HELD)
             ),
@@ -95,6 +99,12 @@ class MetricsStore:
             lateness_seconds=max(now - float(head[0][1]), 0.0) if head else 0.0,
             late=dict(zip(LATE_SECONDS, map(int, late_counts), strict=True)),
         )
+
+
+def split_scope(member: bytes) -> tuple[str, str]:
+    """Return the profile and the scope in a member of the set ``scopes``."""
+    profile, _, scope = member.decode().partition(SEPARATOR)
+    return profile, scope
 
 
 def _series(fields: Mapping[str, str]) -> dict[str, Series]:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from mulequeue.ledger.encode_limits import encode_limits
-from mulequeue.ledger.keyspace import Keyspace
+from mulequeue.ledger.keyspace import Keyspace, texts
 from mulequeue.ledger.records import SCHEMA_VERSION
-from mulequeue.ledger.types import Claim, Due, PollMessage, Wake, new_token
+from mulequeue.ledger.types import Claim, Due, PollMessage, Reschedule, Wake, new_token
 from mulequeue.settings.profiles import Profile
 
 SWEEP_LEASE_SECONDS = 5.0
 CLAIM_LEASE_SECONDS = 5.0
 MAX_CLAIMED = 250
 MAX_WAKES = 200
+ANSWERED_SECONDS = 120
 
 
 class Polling:
@@ -60,15 +61,25 @@ class Polling:
         profiles: Iterable[Profile],
         *,
         token: str | None = None,
+        checks: Mapping[str, int] | None = None,
         former_fingerprints: Sequence[str] = (),
         limit: int = MAX_CLAIMED,
         wake_limit: int = MAX_WAKES,
         chance: float | None = None,
     ) -> Claim:
-        """Take the records that are due, at most ``limit``; the claim lapses after its lease."""
+        """Take the records that are due, at most ``limit``; the claim lapses after its lease.
+
+        :param checks: by profile, the most status checks to take; those beyond are left to other
+            workers. None, or a profile that is missing: no limit.
+        """
         token = token or new_token()
         profiles = list(profiles)
-        limits = {profile.name: encode_limits(profile) for profile in profiles}
+        limits = {p.name: encode_limits(p) for p in profiles}
+        for profile in profiles:
+            if profile.api_key:
+                limits[profile.name]["key"] = profile.fingerprint
+        for name, most in (checks or {}).items():
+            limits[name]["checks"] = most
         now, unknown, polls, wakes, examined, reopening = self._keys.run(
             "claim",
             token,
@@ -78,21 +89,21 @@ class Polling:
             SCHEMA_VERSION,
             json.dumps(limits),
             random.random() if chance is None else chance,
-            *(p.fingerprint for p in profiles),
+            *(p.fingerprint for p in profiles if p.api_key),
             *former_fingerprints,
         )
         return Claim(
             token=token,
             now=float(now),
-            unknown_fingerprint=unknown.decode(),
+            unknown_key=unknown.decode(),
             polls=[_due_of(row) for row in json.loads(polls)],
             wakes=[Wake(row[0].decode().removeprefix("transfer:"), row[1]) for row in wakes],
             examined=examined,
             reopening=[name.decode() for name in reopening],
         )
 
-    def reschedule(self, token: str, rows: Iterable[tuple[str, float, int, int]]) -> int:
-        """Release checked records: (task id, due, checks to add, errors in a row)."""
+    def reschedule(self, token: str, rows: Iterable[Reschedule]) -> int:
+        """Release checked records."""
         rows = list(rows)
         return int(self._keys.run("reschedule", token, json.dumps(rows))) if rows else 0
 
@@ -103,18 +114,50 @@ class Polling:
 
     # -- outages -------------------------------------------------------------------------------
 
-    def trip(self, profile: str, *, seconds: float | None, first: float, ceiling: float) -> float:
+    def trip(
+        self,
+        profile: str,
+        *,
+        seconds: float | None,
+        first: float,
+        ceiling: float,
+        reason: str = "",
+        probe_seconds: float | None = None,
+    ) -> float:
         """Pause the status checks of a profile; return until when.
 
         :param seconds: as the API asked; None: ``first``, doubled per pause in a row up to
             ``ceiling``.
+        :param probe_seconds: after this time a generation without errors is checked as a probe; None:
+            no check before the pause ends.
         """
-        given = "" if seconds is None else seconds
-        return float(self._keys.run("circuit_breaker", "trip", profile, given, first, ceiling))
+        args = (profile, seconds, first, ceiling, reason, probe_seconds)
+        return float(self._keys.run("circuit_breaker", "trip", *args))
 
     def recover(self, profile: str) -> None:
         """Resume the status checks of a profile."""
         self._keys.run("circuit_breaker", "recover", profile, "", 0, 0)
+
+    def pause_of(self, profile: str) -> tuple[float, str] | None:
+        """Return until when the status checks of a profile are paused, and why; None: they are not."""
+        found = texts(self._keys.redis.hgetall(f"{self._keys.prefix}pollgate:{profile}"))
+        until = float(found.get("until", 0))
+        return (until, found.get("reason", "")) if until > self._keys.now() else None
+
+    def record_answer(self, profile: str, process: str) -> None:
+        """Record that a profile's API answered a process now."""
+        key, now = f"{self._keys.prefix}answered:{profile}", self._keys.now()
+        pipe = self._keys.redis.pipeline(transaction=False)
+        pipe.zadd(key, {process: now})
+        pipe.zremrangebyscore(key, "-inf", now - ANSWERED_SECONDS)
+        pipe.expire(key, ANSWERED_SECONDS)
+        pipe.execute()
+
+    def answered_since(self, profile: str, since: float) -> list[str]:
+        """Return the processes that a profile's API has answered after ``since`` (unix seconds)."""
+        key = f"{self._keys.prefix}answered:{profile}"
+        found: list[bytes] = self._keys.redis.zrangebyscore(key, since, "+inf")  # type: ignore[assignment]
+        return [process.decode() for process in found]
 
 
 def _poll_message_of(answer: Sequence[bytes]) -> PollMessage | None:
@@ -124,7 +167,19 @@ def _poll_message_of(answer: Sequence[bytes]) -> PollMessage | None:
 
 
 def _due_of(row: Sequence[str]) -> Due:
-    task_id, remote_id, path, profile, polls, errors, interval, submitted, started, deadline = row
+    (
+        task_id,
+        remote_id,
+        path,
+        profile,
+        polls,
+        errors,
+        interval,
+        submitted,
+        started,
+        deadline,
+        problem,
+    ) = row
     return Due(
         task_id,
         remote_id,
@@ -136,4 +191,5 @@ def _due_of(row: Sequence[str]) -> Due:
         float(submitted or 0),
         float(started or 0),
         float(deadline or 0),
+        problem,
     )

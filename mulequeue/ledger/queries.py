@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from mulequeue.catalog.usd import usd_of_micros
 from mulequeue.ledger.keyspace import Keyspace, texts
+from mulequeue.ledger.packed import unpack_record
 from mulequeue.ledger.records import Record, read_record
-from mulequeue.ledger.types import Batch, DurationSample
-from mulequeue.outcome import OUTCOME_STATUSES
+from mulequeue.ledger.types import BUCKETS, Batch, DurationSample
 
-_BUCKETS = ("waiting", "submitting", "generating", *OUTCOME_STATUSES)
-"""Every record is counted in one of these."""
+_SLICE = 200
+"""Records per round trip."""
 
 
 class Queries:
@@ -27,6 +28,10 @@ class Queries:
 
     def records(self, task_ids: Sequence[str]) -> list[Record | None]:
         """Return the records of those generations, in that order; None where there is none."""
+        slices = range(0, len(task_ids), _SLICE)
+        return [item for at in slices for item in self._slice(task_ids[at : at + _SLICE])]
+
+    def _slice(self, task_ids: Sequence[str]) -> list[Record | None]:
         pipe = self._redis.pipeline(transaction=False)
         for task_id in task_ids:
             pipe.hgetall(f"{self._prefix}record:{task_id}")
@@ -36,22 +41,27 @@ class Queries:
         found: list[Record | None] = []
         for index, task_id in enumerate(task_ids):
             fields, answer, files = answers[3 * index : 3 * index + 3]
-            found.append(read_record(task_id, texts(fields), answer, files) if fields else None)
+            whole = unpack_record(fields, answer, files)
+            found.append(read_record(task_id, *whole) if fields else None)
         return found
 
-    def task_ids(self) -> Iterator[str]:
-        """Iterate over the task ids of all records, in no order; an id may occur twice."""
-        return self._names("record:")
+    def task_ids(self, start: str = "") -> Iterator[str]:
+        """Iterate over the task ids of all records with that start, in no order; one may occur twice."""
+        return self._names("record:", start)
 
-    def batch_ids(self) -> Iterator[str]:
-        """Iterate over the ids of all batches, in no order; an id may occur twice."""
-        return self._names("batch:")
+    def batch_ids(self, start: str = "") -> Iterator[str]:
+        """Iterate over the ids of all batches with that start, in no order; one may occur twice."""
+        return self._names("batch:", start)
 
-    def _names(self, kind: str) -> Iterator[str]:
-        start = f"{self._prefix}{kind}"
-        pattern = re.sub(r"([\\*?\[\]])", r"\\\1", start) + "*"
+    def remote_ids(self, start: str) -> Iterator[str]:
+        """Iterate over the remote ids with that start, in no order; one may occur twice."""
+        return self._names("remote:", start)
+
+    def _names(self, kind: str, start: str) -> Iterator[str]:
+        before = f"{self._prefix}{kind}"
+        pattern = re.sub(r"([\\*?\[\]])", r"\\\1", before + start) + "*"
         for key in self._redis.scan_iter(pattern, count=1000):
-            yield bytes(key).decode().removeprefix(start)
+            yield bytes(key).decode().removeprefix(before)
 
     def task_of(self, remote_id: str) -> str | None:
         """Return the task id of a remote id."""
@@ -73,14 +83,19 @@ class Queries:
             return None
         size, counts = int(fields["size"]), _counts_of(fields)
         if "stopped" in fields:  # members that have not reached a worker are never submitted
-            missing = size - sum(counts.get(name, 0) for name in _BUCKETS)
+            missing = size - sum(counts.get(name, 0) for name in BUCKETS)
             counts["cancelled"] = counts.get("cancelled", 0) + max(missing, 0)
         return Batch(
             batch_id=batch_id,
             size=size,
             counts=counts,
             files=int(fields.get("files", 0)),
+            usd=usd_of_micros(int(fields.get("usd", 0))),
             downloaded=int(fields.get("downloaded", 0)),
+            downloads="downloads" in fields,
+            digest=fields.get("digest"),
+            expires=float(fields["expires"]) if "expires" in fields else None,
+            sent=_sent_of(fields),
             is_cancelled="stopped" in fields,
             created=float(fields["created"]),
         )
@@ -102,8 +117,14 @@ class Queries:
         return self._keys.now()
 
 
+def _sent_of(fields: Mapping[str, str]) -> int | None:
+    if "sent" in fields:
+        return int(fields["sent"])
+    return 0 if "digest" in fields and "published" not in fields else None
+
+
 def _counts_of(fields: Mapping[str, str]) -> dict[str, int]:
-    names = (*_BUCKETS, "files", "downloaded")
+    names = (*BUCKETS, "files", "downloaded")
     return {name: int(fields.get(name, 0)) for name in names if name in fields}
 
 

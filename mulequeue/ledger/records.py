@@ -6,11 +6,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
+from mulequeue.catalog.usd import json_usd, usd_of_micros
+from mulequeue.ledger.problem import Problem
 from mulequeue.outcome import Asset, ErrorInfo, File, Outcome
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""A worker leaves records of a later version to newer workers. 2: the epoch is in the body of a wake."""
 
 _TEXTS = {
     "submit_unknown": (
@@ -44,6 +48,10 @@ class Record:
     """``vendor/model[/action]``; None for a path that the catalog does not know."""
     label: str = ""
     """The first characters of the prompt, for display."""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    """The caller's own data, as the call gave it."""
+    fair_key: str = ""
+    """What it takes turns by while it waits; empty: its batch."""
     path: str = ""
     """The api_path without ``/vendors/``."""
     kind: str | None = None
@@ -54,14 +62,26 @@ class Record:
     """The API's id of the generation."""
     late_remote_id: str | None = None
     """An id that arrived after another outcome was delivered: it is billed; ``resume`` continues it."""
+    usd: int | None = None
+    """Its estimated cost in millionths of a US dollar; None: its price is unknown."""
+    day: int | None = None
+    """The day (UTC, since 1970) whose budget counts it; None: the API charges nothing for it."""
     interval: float | None = None
     """The fixed poll interval the caller asked for, seconds."""
     polls: int = 0
     """Status checks so far."""
     errors: int = 0
-    """Failed status checks in a row."""
+    """Status checks in a row without a usable answer."""
+    problem: Problem | None = None
+    """Why it does not end, if the last status check shows it."""
+    key: str = ""
+    """The fingerprint of host and key that it was submitted with."""
     deliveries: int = 0
     """Attempts to deliver its outcome."""
+    retries: int = 0
+    """How often it was retried."""
+    returned: int = 0
+    """Retries before which its failure was returned to its canvas."""
     created: float = 0.0
     """When its message first reached a worker."""
     submitted: float | None = None
@@ -72,25 +92,56 @@ class Record:
     """When its outcome was recorded."""
     deadline: float | None = None
     """A status check after this time that finds it active settles it as ``timed_out``."""
+    times: str = ""
+    """Moments without a separate field: :func:`~mulequeue.ledger.timeline.steps_of` reads them."""
+    requeues: int = 0
+    """Create requests that were not made: the API refused them for now, or they were not sent."""
+    trace: str = ""
+    """The W3C ``traceparent`` of its first delivery, if a library traces it."""
+    api_trace: str = ""
+    """The API's ``Traceparent`` of the accepted create request, if it is traced."""
     poisoned: bool = False
     """Delivering its outcome failed so often that the outcome became a failure."""
+    dispatched: str | None = None
+    """Digest of what followed the latest delivery: it was published."""
     abandoned: bool = False
     """Delivering that failure failed too; the record is kept."""
+    each_error: str = ""
+    """Why the task of ``each`` was not completed, if it was given up."""
+    notify_error: str = ""
+    """Why its notification was not sent, if one was given up."""
     answer: Mapping[str, Any] = field(default_factory=dict)
     """The API's final answer: assets, error, created_at, updated_at, extra, kind."""
     files: tuple[File, ...] = ()
+    is_downloaded: bool = False
+    """Its download has ended, with files or with ``file_error``."""
+    file_error: str | None = None
+    """The reason why its files could not be stored."""
 
     @property
     def is_over(self) -> bool:
         return self.status is not None
 
     @property
+    def estimated_usd(self) -> Decimal | None:
+        """Return its estimated cost in US dollars: 0 if nothing is charged; None: its price is unknown."""
+        if self.day is None:
+            return Decimal(0)
+        return None if self.usd is None else usd_of_micros(self.usd)
+
+    @property
+    def is_under_way(self) -> bool:
+        """Return whether its outcome is not delivered yet."""
+        return self.state not in ("delivered", "tombstone")
+
+    @property
     def api_path(self) -> str:
-        return f"/vendors/{self.path}"
+        """The path at the API; empty for a generation that was rejected at once."""
+        return f"/vendors/{self.path}" if self.path else ""
 
 
 _FLOATS = ("interval", "created", "submitted", "started", "finished", "deadline")
-_INTS = ("polls", "errors", "deliveries")
+_INTS = ("polls", "errors", "deliveries", "requeues", "usd", "day", "retries", "returned")
 
 
 def read_record(
@@ -110,11 +161,16 @@ def read_record(
             known[name] = int(known[name])
     for name in ("poisoned", "abandoned"):
         known[name] = known.get(name) == "1"
+    if "metadata" in known:
+        known["metadata"] = json.loads(known["metadata"])
+    if "problem" in known:
+        known["problem"] = Problem.parse(known["problem"])
     stored = json.loads(files) if files else []
     return Record(
         **{**known, "task_id": task_id},
         answer=json.loads(answer) if answer else {},
         files=tuple(File(**item) for item in stored),
+        is_downloaded=bool(files),
     )
 
 
@@ -129,7 +185,7 @@ def outcome_of(record: Record) -> Outcome:
         remote_id=record.remote_id or record.late_remote_id,
         model=record.model,
         profile=record.profile,
-        api_path=record.api_path if record.path else None,
+        api_path=record.api_path or None,
         base_url=record.base_url,
         kind=answer.get("kind") or record.kind,  # type: ignore[arg-type]
         assets=tuple(Asset(**item) for item in answer.get("assets", ())),
@@ -141,6 +197,8 @@ def outcome_of(record: Record) -> Outcome:
         polls=record.polls,
         extra=dict(answer.get("extra", {})),
         files=record.files,
+        metadata=dict(record.metadata),
+        estimated_usd=json_usd(record.estimated_usd),
     )
 
 
@@ -155,7 +213,7 @@ def _error_of(record: Record) -> ErrorInfo | None:
     if given:
         return ErrorInfo(**given)
     if record.status == "succeeded":
-        return None
+        return files_error(record.file_error) if record.file_error else None
     title, detail = _TEXTS[record.status or "failed"]
     if record.status == "cancelled" and record.remote_id:
         detail = "The API had accepted it, so it is probably billed; resume continues it."
@@ -169,6 +227,11 @@ def _error_of(record: Record) -> ErrorInfo | None:
     return ErrorInfo(
         type=kind.get(record.status or "", "GenerationFailed"), title=title, detail=detail
     )
+
+
+def files_error(reason: str) -> ErrorInfo:
+    """Return the error of an outcome that succeeded, and whose files could not be stored."""
+    return ErrorInfo(type="DownloadError", title="Its files could not be stored", detail=reason)
 
 
 def iso(at: float | None) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -14,6 +15,11 @@ from mulequeue.settings.profiles import Profile
 
 # Redis stores a small hash in half the memory if no value of it is longer.
 MAX_BYTES = 64
+
+
+_UNDER_WAY = ("waiting", "submitting", "generating")
+BUCKETS = (*_UNDER_WAY, *OUTCOME_STATUSES)
+"""Every record is counted in one of these."""
 
 
 def new_token() -> str:
@@ -63,9 +69,13 @@ class Action(StrEnum):
     PARKED = "parked"
     """Ignore: the task waits in the ledger."""
     WAKE = "wake"
-    """Ignore: the task was settled at once."""
+    """Ignore: there is an outcome already, and the task was woken at once."""
     DUPLICATE = "duplicate"
     """Ignore: a second message of the same task id, or a redelivery by the broker."""
+    ATTACHED = "attached"
+    """Ignore: other tasks follow this message; it is woken when the first one is."""
+    FULL = "full"
+    """Ignore: too many messages with other tasks behind them have the same task id."""
     STALE = "stale"
     """Ignore: the message belongs to an earlier epoch of the record."""
     BUSY = "busy"
@@ -86,11 +96,50 @@ class RecordIdResult(StrEnum):
 
 
 class LeaseResult(StrEnum):
-    """The permission of an attempt of a download or notification."""
+    """The answer to a message of a download or notification."""
 
     RUN = "run"
+    ABANDONED = "abandoned"
+    """Take the lease to fail the task: it was delivered too often without an end."""
     DONE = "done"
     BUSY = "busy"
+    """Another run has the lease."""
+    EARLY = "early"
+    """A repeated message: the next attempt is not due yet."""
+    OTHER = "other"
+    """The lease belongs to a task of the same id that other tasks follow."""
+
+
+class RetryReason(StrEnum):
+    """Why a download or notification is tried again."""
+
+    FAILED = "failed"
+    ELSEWHERE = "elsewhere"
+    """This worker could not make the attempt, so it does not count: another worker may."""
+    UNDISPATCHED = "undispatched"
+    """Celery could not dispatch what follows."""
+
+
+class BatchState(StrEnum):
+    """The state of a batch that is opened."""
+
+    OPENED = "opened"
+    PUBLISHED = "published"
+    """All its members have been published."""
+    STOPPED = "stopped"
+    """It was cancelled: its members never begin."""
+    OTHER = "other"
+    """It was made from other inputs."""
+
+
+class CancelScope(StrEnum):
+    """Which generations a cancel ends."""
+
+    ALL = ""
+    WAITING = "waiting"
+    """Those whose create request was not sent."""
+    EXPIRED = "expired"
+    """The same, and they fail with the reason of their wait, because their batch has expired."""
 
 
 class EventResult(StrEnum):
@@ -129,6 +178,26 @@ class Intent:
     batch_id: str | None = None
     batch_size: int | None = None
     interval: float | None = None
+    metadata: str = ""
+    """JSON of the caller's own data, or an empty text."""
+    fair_key: str = ""
+    """What it takes turns by while it waits; empty: its batch."""
+    tail: str | None = None
+    """Digest of what follows the task, or an empty text; None in the message of a wake."""
+    expires: float | None = None
+    """Unix seconds after which it must not be submitted; None: it does not expire."""
+    worker: str = ""
+    """Name of the worker that runs this delivery."""
+    usd_micros: int | None = None
+    """The estimated cost in millionths of a US dollar; None: unknown."""
+    price_line: str = ""
+    """The line of the configuration that sets the price of the model."""
+    fault: str = ""
+    """Why this worker cannot submit for the profile; other workers may."""
+    queued_seconds: float | None = None
+    """How long the message was in the broker, by the clocks of sender and worker; None: not known."""
+    trace: str = ""
+    """The W3C ``traceparent`` of this delivery; empty if it is not traced, and in the message of a wake."""
     refusal: Mapping[str, Any] | None = None
     """``{"error": {…}}`` of an input that cannot be sent: the record is settled at once."""
 
@@ -143,9 +212,46 @@ class Intent:
             "kind": self.kind,
             "label": self.label.encode()[:MAX_BYTES].decode(errors="ignore"),
             "batch": self.batch_id,
+            "tail": None if self.tail is None else self.tail or "none",
+            "metadata": self.metadata,
+            "fair_key": self.fair_key,
             "interval": None if self.interval is None else repr(self.interval),
+            "times": _queued_text(self.queued_seconds),
+            "trace": self.trace,
+            "expires": None if self.expires is None else f"{self.expires:.3f}",
         }
         return [part for name, value in values.items() if value for part in (name, value)]
+
+
+def _queued_text(seconds: float | None) -> str | None:
+    """Return the first moment of a timeline (:mod:`.timeline`): how long the message was in the broker."""
+    return None if seconds is None else f"q{max(0, round(seconds * 1000)):x}"
+
+
+class Scope(StrEnum):
+    """The part of a profile's submissions that a refusal pauses."""
+
+    MODEL = "model"
+    """Those of the model: 429, 402. If a second model is refused, those of the profile."""
+    KEY = "key"
+    """Those of workers with the same API key: 401."""
+    GENERATION = "generation"
+    """Only this one: its input cannot be prepared now."""
+    WORKER = "worker"
+    """Those of this worker, which has no connection to the API."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """The pause that follows a create request that was not accepted."""
+
+    scope: Scope
+    reason: str
+    """A text for people that names the refusal and the fix."""
+    seconds: float | None = None
+    """As the API asked; None: ``first``, doubled per refusal in a row up to ``ceiling``."""
+    first: float
+    ceiling: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +266,8 @@ class Verdict:
     """With ``duplicate``."""
     state: str | None = None
     """With ``duplicate``: the record's state."""
+    seconds: float | None = None
+    """With ``submit``: seconds until it expires; None: it does not."""
 
 
 class Recorded(NamedTuple):
@@ -171,6 +279,24 @@ class Recorded(NamedTuple):
     """A webhook has already reported the end of this generation."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """A generation that runs again."""
+
+    record: Record
+    """As it was read; the retry changes nothing if it has changed since."""
+    epoch: str
+    message: bytes
+    """The signature with the input, of that epoch."""
+    profile: str
+
+    def arguments(self) -> tuple[str | bytes, ...]:
+        """Return the arguments of the script, up to the time that ids are kept."""
+        known = self.record
+        seen = (known.task_id, known.epoch, known.status or "", known.remote_id or "")
+        return (*seen, self.epoch, self.message, self.profile)
+
+
 class Begun(NamedTuple):
     """The ledger's answer to an attempt of a download or notification."""
 
@@ -180,6 +306,18 @@ class Begun(NamedTuple):
     elapsed_seconds: float = 0.0
     """Since the first attempt began."""
     effects: Effects = Effects()
+    is_dispatched: bool = False
+    """An earlier run has published what follows the task."""
+    deliveries: int = 1
+    """To a worker, since an attempt last ended."""
+    verdict: Mapping[str, Any] | None = None
+    """How the attempts ended: it only has to be dispatched."""
+    elsewhere: int = 0
+    """Attempts in a row that were left to other workers."""
+    cause: str = ""
+    """Why the last attempt or dispatch did not succeed."""
+    returned: int = 0
+    """How often the task of a batch ended before a member was retried."""
 
 
 # -- polling -----------------------------------------------------------------------------------
@@ -198,6 +336,13 @@ class Due(NamedTuple):
     submitted: float
     started: float
     deadline: float
+    problem: str = ""
+    """A :class:`~mulequeue.ledger.problem.Problem` as its record keeps it; empty: none."""
+
+
+Reschedule = tuple[str, float, int, int] | tuple[str, float, int, int, str]
+"""The result of a status check that settled nothing: task id, due time, checks to add, errors in a
+row, and the problem if it has changed."""
 
 
 class DurationSample(NamedTuple):
@@ -217,14 +362,15 @@ class Claim:
     token: str
     now: float
     """Redis' clock."""
-    unknown_fingerprint: str
-    """Of a due record whose key this worker does not have, or empty."""
+    unknown_key: str
+    """Fingerprint and profile of a due record that this worker does not have, separated by a space; or
+    empty."""
     polls: list[Due]
     wakes: list[Wake]
     examined: int
     """Entries of the due index that the claim read."""
     reopening: list[str]
-    """Profiles whose checks were paused: the result of this claim's one check resumes them."""
+    """Profiles whose checks are paused: the claimed ones are probes, and one answer resumes the checks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,16 +392,36 @@ class Batch:
     batch_id: str
     size: int
     """Members."""
-    counts: Mapping[str, int]
+    counts: Mapping[str, int] = field(default_factory=dict)
     """Members that are waiting, submitting, generating, or have each outcome."""
-    files: int
+    files: int = 0
     """Stored assets."""
-    downloaded: int
+    usd: Decimal = Decimal(0)
+    """Estimated cost of its members in US dollars, as far as prices are known."""
+    downloaded: int = 0
     """Members whose download is done."""
-    is_cancelled: bool
+    is_cancelled: bool = False
     """Members that have not begun yet never will."""
-    created: float
-    """When the first member reached a worker; unix seconds of Redis' clock."""
+    created: float = 0.0
+    """When it reached a worker; unix seconds of Redis' clock."""
+    downloads: bool = False
+    """A member is over only after its download; known of a batch that ``generate_many`` sent."""
+    digest: str | None = None
+    """Of its inputs; None: its members were sent one by one."""
+    expires: float | None = None
+    """Unix seconds, after which no member begins."""
+    sent: int | None = None
+    """Members that have been published; None: not known, because they were sent one by one."""
+
+    @property
+    def begun(self) -> int:
+        """Members that a worker has received."""
+        return sum(self.counts.get(name, 0) for name in BUCKETS)
+
+    @property
+    def under_way(self) -> int:
+        """Members that have begun and have no outcome."""
+        return sum(self.counts.get(name, 0) for name in _UNDER_WAY)
 
     @property
     def over(self) -> int:

@@ -1,106 +1,144 @@
--- Decide whether a submission may be sent now: by the limits of its profile, then of its model.
--- P .. 'pauses'          hash    for the exporter: gate:<profile> or pollgate:<profile> -> time the pause ends,
---                                 held:<profile> -> time it was paused by hand
--- P .. 'gate:<profile>'  hash
+-- Decide whether a submission may be sent now: by the limits and pauses of its profile, then of its model.
+-- P .. 'pauses'                  hash    for the exporter: gate:<profile> or pollgate:<profile> -> time the
+--                                        pause ends, held:<profile> -> time it was paused by hand
+-- P .. 'scopes'                  zset    '<profile><tab><scope>' by the time the pause of the scope ends
+-- P .. 'gate:<profile>'          hash
 --   slots   generations in flight             slots:<path>  the same of one model
 --   held    time it was paused by hand        turn          number of submissions granted
+--   key_limit  key_in_flight by which fair keys were last set aside
+--   bounced   time until which nothing is granted, because workers that cannot submit returned it
+--   bounces   how often in a row
+--   able      time a worker that can submit was last seen after some   and the fields of a pause:
+-- P .. 'gate:<profile>:<scope>'  hash    scope: '<path>' of a model, 'key <fingerprint>' or 'worker <node>'
 --   until   time the pause ends               level         refusals in a row
 --   probe   time a probe ends at the latest   prober        task id of the probe
 --   ramp    time submissions began to ramp up            used  submissions granted since
+--   reason  text                              unknowns      creates in a row with an unknown result
+--   refused   since the last accepted create: of a profile the model, of a model the task that was refused
+--   accepted  of a model: time of the last accepted create
 -- The calling worker passes the limits: { own = {…}, models = { path = {…} } }, each with
---   in_flight, rates = { [seconds] = most }, day, batch; a missing value means no limit.
+--   in_flight, rates = { [seconds] = most }, day, batch; a missing value means no limit. `own` also has
+--   key_in_flight and key_usd_day, of each fair key.
 
-local PROBE_SECONDS = 90
+local PROBE_SECONDS = 20          -- seconds after which a probe without an answer blocks no other
 local RAMP_SECONDS = 10
+local MOST_UNKNOWN = 3            -- creates in a row with an unknown result: each may be billed and lost
+local UNKNOWN_FIRST, UNKNOWN_CEILING = 2, 60
+local BOUNCE_CEILING = 10
+local ABLE_SECONDS, ABLE_CEILING = 300, 1 -- while a worker that can submit was seen so lately
+local MIXED_SECONDS = 30          -- seconds after a bounce in which few submissions are granted at once
+local SCOPE_KEPT = 24 * 3600
+local SCOPES = P .. 'scopes'
 
-local function gate_key(profile) return P .. 'gate:' .. profile end
-
--- Return the time until which submissions are blocked, or nil.
-local function paused_until_of(profile)
-  local gate = redis.call('HMGET', gate_key(profile), 'until', 'held')
-  if gate[2] then return now + RECHECK_SECONDS end
-  return gate[1] and now < tonumber(gate[1]) and tonumber(gate[1]) or nil
+local function read_gate(key)
+  return redis.call('HMGET', key, 'level', 'until', 'probe', 'ramp', 'used', 'held', 'slots', 'bounces')
 end
 
--- After a pause one probe is sent, then submissions ramp up. Return the time until which they are
--- blocked, or nil and what the next submission counts as.
-local function ramp_blocked_until(profile, gate)
-  if not gate.ramp then
-    if gate.probe and now < tonumber(gate.probe) then return tonumber(gate.probe) end
+-- Return the time until which submissions of a profile are paused, or nil. `gate`: of the profile, if it was read
+local function paused_until_of(profile, gate)
+  gate = gate or read_gate(gate_key(profile))
+  if gate[6] then return now + RECHECK_SECONDS end
+  return gate[2] and now < tonumber(gate[2]) and tonumber(gate[2]) or nil
+end
+
+local function pause_end(key) return tonumber(redis.call('HGET', key, 'until') or 0) end
+
+-- Return the time until which a gate is closed, or nil and what the next submission counts as. After a
+-- pause one probe is sent, then submissions ramp up.
+local function closed_until(key, gate)
+  gate = gate or read_gate(key)
+  if not gate[1] then return nil end
+  local paused_until, probe, ramp = tonumber(gate[2] or 0), tonumber(gate[3] or 0), tonumber(gate[4])
+  if now < paused_until then return paused_until end
+  if not ramp then
+    if now < probe then return probe end
     return nil, 'probe'
   end
-  local elapsed = now - tonumber(gate.ramp)
+  local elapsed = now - ramp
   if elapsed >= RAMP_SECONDS then
-    redis.call('HDEL', gate_key(profile), 'until', 'level', 'probe', 'prober', 'ramp', 'used')
+    redis.call('HDEL', key, 'until', 'level', 'probe', 'prober', 'ramp', 'used', 'reason')
     return nil
   end
   -- 2 in the first second, then doubling: 2, 4, 8, … 1024
-  if tonumber(gate.used or 0) >= 2 ^ (math.floor(elapsed) + 2) - 2 then return now + 0.5 end
+  if tonumber(gate[5] or 0) >= 2 ^ (math.floor(elapsed) + 2) - 2 then return now + 0.5 end
   return nil, 'ramp'
+end
+
+local function pass_gate(key, id, counts_as)
+  if counts_as == 'probe' then redis.call('HSET', key, 'probe', time_text(now + PROBE_SECONDS), 'prober', id) end
+  if counts_as == 'ramp' then redis.call('HINCRBY', key, 'used', 1) end
 end
 
 -- With no slot taken, delete slots and reservations that an older version did not release.
 local function reset_idle_profile(profile)
   drop_reserved(profile)
+  if redis.call('DEL', keys_key(profile)) == 1 then restore_all(profile) end
   for _, field in ipairs(redis.call('HKEYS', gate_key(profile))) do
     if string.sub(field, 1, 6) == 'slots:' then redis.call('HDEL', gate_key(profile), field) end
   end
 end
 
 -- Return the time until which the profile is blocked, or nil and what the next submission counts as.
-local function profile_blocked_until(profile, own)
-  local shut = paused_until_of(profile)
+local function profile_blocked_until(profile, own, gate)
+  gate = gate or read_gate(gate_key(profile))
+  local shut = paused_until_of(profile, gate)
   if shut then return shut end
-  local found = redis.call('HMGET', gate_key(profile), 'slots', 'level', 'probe', 'ramp', 'used')
-  local slots = tonumber(found[1] or 0)
+  local slots = tonumber(gate[7] or 0)
   if slots <= 0 then reset_idle_profile(profile) end
   if own.in_flight and slots >= own.in_flight then return now + RECHECK_SECONDS end
   local full = rates_full_until(profile, nil, own.rates)
   if full then return math.min(full, now + RECHECK_SECONDS) end
-  if not found[2] then return nil end
-  return ramp_blocked_until(profile, { probe = found[3], ramp = found[4], used = found[5] })
+  return closed_until(gate_key(profile), gate)
 end
 
--- Return the time until which the model is blocked by its own limits, or nil.
+-- The same for a model, by its pause and by its own limits.
 local function model_blocked_until(profile, path, limits)
-  if not limits then return nil end
+  if path == '' then return nil end
+  local closed, counts_as = closed_until(gate_key(profile, path))
+  if closed then return closed end
+  if not limits then return nil, counts_as end
   local slots = tonumber(redis.call('HGET', gate_key(profile), 'slots:' .. path) or 0)
   if slots <= 0 then drop_reserved(profile, path) end
   if limits.in_flight and slots >= limits.in_flight then return now + RECHECK_SECONDS end
   local full = rates_full_until(profile, path, limits.rates)
-  return full and math.min(full, now + RECHECK_SECONDS)
+  if full then return math.min(full, now + RECHECK_SECONDS) end
+  return nil, counts_as
+end
+
+-- Return whether a fair key (its name in a rotation; '': none) has as many generations in flight as it may have.
+local function is_key_full(profile, key, own)
+  if key == '' or not own.key_in_flight then return false end
+  return tonumber(redis.call('HGET', keys_key(profile), string.sub(key, 2)) or 0) >= own.key_in_flight
+end
+
+-- A model that is paused, or has own limits, has separate queues.
+local function group_of(profile, path, has_limits)
+  if path == '' then return '' end
+  return (has_limits or redis.call('HEXISTS', gate_key(profile, path), 'level') == 1) and path or ''
 end
 
 local function occupy_slot(id, profile, path)
-  if redis.call('HSETNX', record_key(id), 'slot', path) == 1 then count_slot(profile, path, 1) end
+  local fields = read(id, 'slot', 'fair_key')
+  if fields[1] then return end
+  write(id, 'slot', path)
+  count_slot(profile, path, fields[2], 1)
 end
 
 -- Reserve everything that a submission needs. `turn`: its number, if it has waited.
-local function reserve(id, profile, path, limits, counts_as, turn)
+local function reserve(id, profile, path, limits, counts_as, model_counts_as, turn)
   occupy_slot(id, profile, path)
-  local key, model = gate_key(profile), limits.models[path]
+  local model = limits.models[path]
   if limits.own.rates or (model and model.rates) then
-    turn = turn or redis.call('HINCRBY', key, 'turn', 1)
+    turn = turn or redis.call('HINCRBY', gate_key(profile), 'turn', 1)
     write(id, 'grant', turn)
     add_to_windows(turn, profile, nil, limits.own.rates)
     add_to_windows(turn, profile, path, model and model.rates)
   end
-  if counts_as == 'probe' then redis.call('HSET', key, 'probe', time_text(now + PROBE_SECONDS), 'prober', id) end
-  if counts_as == 'ramp' then redis.call('HINCRBY', key, 'used', 1) end
+  pass_gate(gate_key(profile), id, counts_as)
+  pass_gate(gate_key(profile, path), id, model_counts_as)
 end
 
--- The API accepted a create, or rejected it for its content: submissions may ramp up again.
--- An answer during the pause belongs to a create that was sent before it, so it proves nothing.
-local function begin_ramp(profile)
-  local gate = redis.call('HMGET', gate_key(profile), 'level', 'ramp', 'until')
-  if gate[1] and not gate[2] and now >= tonumber(gate[3] or 0) then
-    redis.call('HSET', gate_key(profile), 'ramp', time_text(now), 'used', 0)
-    redis.call('HDEL', gate_key(profile), 'probe', 'prober')
-    schedule_admission(profile, now)
-  end
-end
-
--- Refused creates pause the profile. Refusals during a pause count as one.
+-- Refused creates pause the gate. Refusals during a pause count as one.
 local function pause(key, seconds, first, ceiling)
   local gate = redis.call('HMGET', key, 'until', 'level')
   local level = tonumber(gate[2] or 0)
@@ -113,6 +151,129 @@ local function pause(key, seconds, first, ceiling)
   paused_until = math.max(paused_until, now + wait)
   redis.call('HSET', key, 'until', time_text(paused_until))
   redis.call('HDEL', key, 'probe', 'prober', 'ramp', 'used')
-  redis.call('HSET', P .. 'pauses', string.sub(key, #P + 1), time_text(paused_until))
   return paused_until
+end
+
+-- List the pause of a scope, for people.
+local function list_scope(profile, scope, at, reason)
+  local key = gate_key(profile, scope)
+  redis.call('HSET', key, 'reason', reason)
+  redis.call('EXPIRE', key, SCOPE_KEPT)
+  redis.call('ZADD', SCOPES, time_text(at), profile .. '\t' .. scope)
+  redis.call('ZREMRANGEBYSCORE', SCOPES, '-inf', time_text(now - SCOPE_KEPT))
+end
+
+-- Pause the submissions of a scope; '': of the whole profile. Return the time until which they are paused.
+local function pause_submissions(profile, scope, reason, seconds, first, ceiling)
+  local key = gate_key(profile, scope)
+  local at = pause(key, seconds, first, ceiling)
+  if scope ~= '' then
+    list_scope(profile, scope, at, reason)
+  else
+    redis.call('HSET', key, 'reason', reason)
+    redis.call('HSET', P .. 'pauses', 'gate:' .. profile, time_text(at))
+  end
+  return at
+end
+
+-- The API accepted a create, or rejected it for its content: submissions may ramp up again.
+-- An answer during the pause belongs to a create that was sent before it, so it proves nothing.
+local function begin_ramp(key)
+  local gate = redis.call('HMGET', key, 'level', 'ramp', 'until')
+  if not gate[1] or gate[2] or now < tonumber(gate[3] or 0) then return false end
+  redis.call('HSET', key, 'ramp', time_text(now), 'used', 0)
+  redis.call('HDEL', key, 'probe', 'prober')
+  return true
+end
+
+-- `is_accepted`: the API created the generation, so that no quota was exhausted.
+local function note_answer(id, profile, path, is_accepted)
+  local begins, keys, has_more = false, gates_of(id, profile, path)
+  for _, key in ipairs(keys) do
+    begins = begin_ramp(key) or begins
+    redis.call('HDEL', key, 'unknowns', unpack(is_accepted and { 'refused' } or {}))
+  end
+  local model = gate_key(profile, path)
+  if is_accepted and path ~= '' and has_more and redis.call('EXISTS', model) == 1 then
+    redis.call('HSET', model, 'accepted', time_text(now))
+  end
+  if begins then schedule_admission(profile, now) end
+end
+
+-- A create with an unknown result may be billed, so a few in a row pause submissions: those of the model if
+-- all of them belong to it. A probe with an unknown result has failed.
+local function note_unknown(id, profile, path, reason)
+  local own = path ~= '' and redis.call('HINCRBY', gate_key(profile, path), 'unknowns', 1)
+  local all = redis.call('HINCRBY', gate_key(profile), 'unknowns', 1)
+  if own then redis.call('EXPIRE', gate_key(profile, path), SCOPE_KEPT) end
+  local is_probe = false
+  for _, scope in ipairs({ '', path }) do
+    if redis.call('HGET', gate_key(profile, scope), 'prober') == id then
+      is_probe = true
+      pause_submissions(profile, scope, reason, nil, UNKNOWN_FIRST, UNKNOWN_CEILING)
+    end
+  end
+  if is_probe or all < MOST_UNKNOWN then return end
+  local scope = own and own >= all and path or ''
+  pause_submissions(profile, scope, reason, nil, UNKNOWN_FIRST, UNKNOWN_CEILING)
+end
+
+-- A worker that cannot submit returned it: grant again soon, then less and less often, until a worker that
+-- can submit appears. The interval varies by half: a Redis broker serves the worker that waits longest, which
+-- at a fixed interval can be the same one each time.
+-- `opens`: when the worker that returned it can, or nil. Return the time.
+local function bounce(profile, opens)
+  local gate = redis.call('HMGET', gate_key(profile), 'bounced', 'bounces', 'able')
+  local at, bounces = tonumber(gate[1] or 0), tonumber(gate[2] or 0)
+  local ceiling = now < tonumber(gate[3] or 0) + ABLE_SECONDS and ABLE_CEILING or BOUNCE_CEILING
+  if now >= at then
+    local part = tonumber(string.sub(redis.sha1hex(time_text(now)), 1, 4), 16) / 65536
+    at = now + math.min(ceiling, 0.1 * 2 ^ math.min(bounces, 10)) * (0.5 + part / 2)
+    redis.call('HSET', gate_key(profile), 'bounces', bounces + 1)
+  end
+  at = math.max(now, math.min(at, opens or at))
+  redis.call('HSET', gate_key(profile), 'bounced', time_text(at))
+  return at
+end
+
+-- A worker that can submit has appeared.
+local function end_bounces(profile)
+  if redis.call('HDEL', gate_key(profile), 'bounces') == 0 then return end
+  redis.call('HSET', gate_key(profile), 'bounced', time_text(now), 'able', time_text(now))
+  schedule_admission(profile, now)
+end
+
+-- Return why submissions wait, as a sentence.
+local function waiting_reason(profile, path, fair_key)
+  if redis.call('HEXISTS', gate_key(profile), 'held') == 1 then return 'An operator has paused submissions' end
+  local scopes = { '', path }
+  for _, member in ipairs(redis.call('ZRANGEBYSCORE', SCOPES, time_text(now - RECHECK_SECONDS), '+inf')) do
+    local scope = string.match(member, '\t(.* .*)$')
+    if scope and member == profile .. '\t' .. scope then scopes[#scopes + 1] = scope end
+  end
+  for _, scope in ipairs(scopes) do
+    local reason = redis.call('HGET', gate_key(profile, scope), 'reason')
+    if reason then return reason end
+  end
+  for _, group in ipairs(fair_key and { '', path } or {}) do
+    if redis.call('ZSCORE', full_key(profile, group), turn_of(fair_key)) then
+      return 'max_in_flight_per_fair_key is reached for ' .. fair_key
+    end
+  end
+  return 'The limits of its profile or model are reached'
+end
+
+-- Return the error of a generation that expires before it was sent.
+local function expired_error(id)
+  local fields = read(id, 'profile', 'path', 'fair_key')
+  return cjson.encode({ error = {
+    type = 'Expired', title = 'It expired before it could be submitted; nothing was sent',
+    detail = waiting_reason(fields[1] or '', fields[2] or '', fields[3]),
+  } })
+end
+
+-- Return the same if its time is over, or nil.
+local function expiry(id)
+  local expires = tonumber(read(id, 'expires')[1])
+  return expires and now >= expires and expired_error(id) or nil
 end

@@ -2,14 +2,19 @@
 -- ARGV[3] task id   [4] marker: '' in a message from the user   [5] token of this run
 -- ARGV[6] epoch of a new record   [7] digest of model and input   [8] submit lease, seconds
 -- ARGV[9] limits of its profile, as JSON   [10] signature to park   [11] batch id, or ''   [12] its size
--- ARGV[13] JSON of the error of a call that cannot be sent, or ''   [14] profile
--- ARGV[15…] the other fields of a new record, as name, value, …
+-- ARGV[13] JSON of the error of a call that cannot be sent, or ''   [14] profile   [15] name of the worker
+-- ARGV[16] why this worker cannot submit for the profile, or ''
+-- ARGV[17] estimated cost in millionths of a US dollar, or, if it is unknown, the line that sets the price
+-- ARGV[18…] the other fields of a new record, as name, value, …
 -- Answers { verdict, … }:
---   submit, poll_by           the intent is written: send the create request and record its answer
+--   submit, poll_by, seconds  the intent is written: send the create request, within these seconds (or '')
+--                             if the task expires, and record its answer
 --   deliver, record, …        this run has to return the outcome
 --   parked, poll_by           the task waits in the ledger: Ignore
---   wake, signature, poll_by  the task was settled at once: publish the wake and Ignore
+--   wake, signature, poll_by  there is an outcome already: publish the wake and Ignore
 --   duplicate, state, same    the same id enqueued twice, or a redelivery by the broker: Ignore
+--   attached                  another canvas of the same id: it is woken with the first one: Ignore
+--   full                      the id has too many canvases: Ignore
 --   stale | busy | abandoned  Ignore
 
 local id, marker, token, epoch, digest = ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
@@ -17,60 +22,140 @@ local lease, limits, refusal = tonumber(ARGV[8]), cjson.decode(ARGV[9]), ARGV[13
 local batch = ARGV[11] ~= '' and ARGV[11] or nil
 local fields = read(id, 'state', 'epoch', 'run', 'digest', 'deliveries', 'claim_until', 'profile')
 local state, profile = fields[1], fields[7] or ARGV[14]
+local node, fault, cost = ARGV[15], ARGV[16], ARGV[17]
 local own = {}
-for i = 15, #ARGV, 2 do own[ARGV[i]] = ARGV[i + 1] end
+for i = 18, #ARGV, 2 do own[ARGV[i]] = ARGV[i + 1] end
 
 local MAX_DEQUEUED = 50
 
+-- Its message has arrived: if a worker published it, it need not be repeated.
+local function drop_expected()
+  local key = P .. 'transfer:' .. id
+  local sent = redis.call('HMGET', key, 'sent', 'task')
+  if not sent[1] then return end
+  note_progress(sent[1], sent[2])
+  redis.call('DEL', key)
+  redis.call('ZREM', DUE, 'transfer:' .. id)
+end
+
 local function settled(status, answer) return { 'wake', settle(id, status, answer), poll_by_after_wake() } end
 
+-- The gates of this worker and of its key. Only a worker passes them: a grant does not know which worker takes it.
+local worker_gate = gate_key(profile, 'worker ' .. node)
+local key_gate = gate_key(profile, 'key ' .. (own.key or ''))
+local model_gate = gate_key(profile, own.path or '')
+local has_gates = nil -- whether its worker, its key or its model has one
+
+local function is_gated()
+  if has_gates == nil then has_gates = redis.call('EXISTS', worker_gate, key_gate, model_gate) > 0 end
+  return has_gates
+end
+
+local function submission()
+  local expires = tonumber(read(id, 'expires')[1])
+  return { 'submit', poll_by(), expires and time_text(expires - now) or '' }
+end
+
 local function submit()
-  local spent = day_refusal(id, profile, own.path or '', limits)
+  local path, is_retried = own.path or '', read(id, 'retries')[1]
+  local spent = is_retried and batch
+    and (size_refusal(batch, ARGV[12]) or batch_refusal(batch, tonumber(ARGV[12]), profile, path, limits, 0))
+    or budget_refusal(id, profile, path, limits, cost)
   if spent then return settled('failed', spent) end
   set_state(id, 'submitting')
   -- The create uses this worker's account, also if another worker parked the task.
-  write(id, 'run', token, 'submitted', time_text(now), unpack(ARGV, 15))
+  write(id, 'run', token, 'submitted', time_text(now), 'node', node, unpack(ARGV, 18))
+  for _, gate in ipairs(is_gated() and { worker_gate, key_gate } or {}) do
+    local _, counts_as = closed_until(gate)
+    pass_gate(gate, id, counts_as)
+  end
   due(id, now + lease)
-  local grant = redis.call('HGET', record_key(id), 'grant')
+  local grant = read(id, 'grant')[1]
   if grant then expire_in_windows_after(grant, profile, own.path, now + lease) end
-  return { 'submit', poll_by() }
+  return submission()
+end
+
+local function group() return group_of(profile, own.path or '', limits.models[own.path or '']) end
+
+-- Return the letter of why it waits.
+local function wait_reason()
+  if redis.call('HEXISTS', gate_key(profile), 'held') == 1 then return 'H' end
+  local path = own.path or ''
+  local is_paused = paused_until_of(profile) or (path ~= '' and now < pause_end(gate_key(profile, path)))
+  return is_paused and 'P' or 'L'
 end
 
 -- The next sweep wakes the others that may be sent before it.
 local function wait()
   set_state(id, 'waiting')
-  enqueue(id, profile, group_of(own.path or '', limits))
+  enqueue(id, profile, group())
   local goes = false
-  local known = { [own.key or ''] = true, [redis.call('HGET', record_key(id), 'key') or ''] = true }
-  for _, name in ipairs(dequeue(profile, limits, MAX_DEQUEUED, known)) do
+  for _, name in ipairs(dequeue(profile, limits, MAX_DEQUEUED)) do
     if name == id then goes = true else due(name, now) admission_at = now end
   end
   if goes then return submit() end
+  note_time(id, 'w', wait_reason())
+  return { 'parked', poll_by() }
+end
+
+-- This worker cannot submit: leave the task to another one.
+local function leave(opens)
+  set_state(id, 'waiting')
+  note_time(id, 'w', 'W')
+  enqueue(id, profile, group())
+  if fault ~= '' then list_scope(profile, 'worker ' .. node, now + RECHECK_SECONDS, fault) end
+  admission_at = bounce(profile, opens)
+  due('gate:' .. profile, admission_at)
   return { 'parked', poll_by() }
 end
 
 local function submit_or_wait(is_granted)
-  redis.call('HDEL', record_key(id), 'wakes')
-  if is_granted and not paused_until_of(profile) then return submit() end
+  drop(id, 'wakes')
+  local expired = expiry(id)
+  if expired then
+    refund_budgets(id)
+    return settled('failed', expired)
+  end
+  local opens = is_gated() and (closed_until(worker_gate) or closed_until(key_gate))
+  if fault ~= '' or opens then return leave(opens) end
+  local path, gate = own.path or '', read_gate(gate_key(profile))
+  if gate[8] then end_bounces(profile) end
+  local is_paused = paused_until_of(profile, gate) or (path ~= '' and is_gated() and now < pause_end(model_gate))
+  if is_granted and not is_paused then return submit() end
   if is_granted or has_waiting(profile) then return wait() end
-  local path = own.path or ''
-  local closed, counts_as = profile_blocked_until(profile, limits.own)
-  if closed or model_blocked_until(profile, path, limits.models[path]) then return wait() end
-  reserve(id, profile, path, limits, counts_as)
+  local closed, counts_as = profile_blocked_until(profile, limits.own, gate)
+  if closed then return wait() end
+  local shut, model_counts_as
+  if is_gated() or limits.models[path] then shut, model_counts_as = model_blocked_until(profile, path, limits.models[path]) end
+  if shut or is_key_full(profile, turn_of(own.fair_key), limits.own) then return wait() end
+  reserve(id, profile, path, limits, counts_as, model_counts_as)
   return submit()
+end
+
+local function record_with(...)
+  local fields = { ... }
+  for name, value in pairs(fields_of(id)) do
+    table.insert(fields, 1, value)
+    table.insert(fields, 1, name)
+  end
+  local kept = redis.call('MGET', outcome_key(id), P .. 'files:' .. id)
+  return { 'deliver', fields, kept[1] or '', kept[2] or '' }
 end
 
 local function deliver()
   if state == 'delivering' and fields[3] ~= token and now < tonumber(fields[6] or 0) then return { 'busy' } end
   if fields[3] ~= token or state ~= 'delivering' then
-    local deliveries = redis.call('HINCRBY', record_key(id), 'deliveries', 1)
-    if deliveries > 2 * MAX_DELIVERIES then
+    local deliveries = increase(id, 'deliveries')
+    local found = read(id, 'dispatched', 'status', 'poisoned')
+    if deliveries == 1 then note_time(id, 'v') end
+    local is_dispatched = found[1] -- only its result is missing in the result backend
+    if deliveries > 2 * MAX_DELIVERIES and not is_dispatched then
       set_state(id, 'delivered')
       write(id, 'abandoned', 1)
       redis.call('ZREM', DUE, id)
       return { 'abandoned' }
     end
-    if deliveries >= MAX_DELIVERIES and not redis.call('HGET', record_key(id), 'poisoned') then
+    if deliveries >= MAX_DELIVERIES and found[2] == 'succeeded' and not (is_dispatched or found[3]) then
       write(id, 'poisoned', 1)
       set_state(id, state, 'failed')
     end
@@ -78,45 +163,98 @@ local function deliver()
   set_state(id, 'delivering')
   write(id, 'run', token, 'claim_until', time_text(now + DELIVER_LEASE))
   due(id, now + DELIVER_LEASE)
-  return { 'deliver', redis.call('HGETALL', record_key(id)),
-    redis.call('GET', outcome_key(id)) or '', redis.call('GET', P .. 'files:' .. id) or '' }
+  return record_with()
+end
+
+-- The message of another canvas: it gets the outcome under a separate lease.
+local function deliver_to_continuation()
+  local name = continuation_name(id, marker)
+  local lease = redis.call('HMGET', P .. name, 'parked', 'run', 'attempts', 'dispatched')
+  if not lease[1] then return { 'stale' } end
+  if not state then
+    end_continuation(id, marker)
+    return { 'stale' }
+  end
+  local score = redis.call('ZSCORE', DUE, name)
+  local is_leased = lease[2] and lease[2] ~= token and score and now < tonumber(score)
+  if is_leased or is_under_way(state) then return { 'busy' } end
+  local attempts = lease[2] == token and tonumber(lease[3]) or redis.call('HINCRBY', P .. name, 'attempts', 1)
+  if attempts > 2 * MAX_DELIVERIES and not lease[4] then
+    end_continuation(id, marker)
+    return { 'abandoned' }
+  end
+  redis.call('HSET', P .. name, 'run', token)
+  redis.call('HDEL', P .. name, 'wakes', 'lapsed')
+  due(name, now + DELIVER_LEASE)
+  local own_fields = { 'deliveries', tostring(attempts), 'dispatched', lease[4] or '' }
+  if attempts < MAX_DELIVERIES or lease[4] or read(id, 'status')[1] ~= 'succeeded' then
+    return record_with(unpack(own_fields))
+  end
+  return record_with('status', 'failed', 'poisoned', '1', unpack(own_fields))
+end
+
+-- Park the message of another canvas beside the first one. Return nil for a message that is known: the
+-- same tasks follow it, or none.
+local function attach()
+  local first = read(id, 'tail')[1]
+  if not first or not own.tail or own.tail == 'none' or own.tail == first then return nil end
+  local key, name = continuations_key(id), continuation_name(id, epoch)
+  local known = redis.call('HGET', key, own.tail)
+  if known and known ~= epoch then return nil end
+  if not known and redis.call('HLEN', key) >= MAX_CONTINUATIONS then return { 'full' } end
+  redis.call('HSET', key, own.tail, epoch)
+  redis.call('HSET', P .. name, 'tail', own.tail, 'parked', ARGV[10])
+  if is_under_way(state) then return { 'attached' } end
+  for _, kept in ipairs({ key, record_key(id), outcome_key(id), P .. 'files:' .. id }) do redis.call('PERSIST', kept) end
+  redis.call('HSET', P .. name, 'wakes', 1)
+  due(name, now + WAKE_RETRY_SECONDS)
+  return { 'wake', ARGV[10], poll_by_after_wake() }
 end
 
 if marker ~= '' then
-  if not state or fields[2] ~= marker then return { 'stale' } end
+  if not state or fields[2] ~= marker then return deliver_to_continuation() end
   if state == 'waiting' and refusal ~= '' then return settled('failed', refusal) end
-  if state == 'waiting' then return submit_or_wait(redis.call('HEXISTS', record_key(id), 'slot') == 1) end
-  if state == 'submitting' and fields[3] == token then return { 'submit', '' } end
+  if state == 'waiting' then return submit_or_wait(read(id, 'slot')[1]) end
+  if state == 'submitting' and fields[3] == token then return submission() end
   if state == 'settled' or state == 'delivering' then return deliver() end
   return { 'busy' }
 end
 
 if state and state ~= 'tombstone' then
   if fields[2] == epoch then -- the same run repeats its call: the first answer was lost
-    if state == 'submitting' and fields[3] == token then return { 'submit', '' } end
+    if state == 'submitting' and fields[3] == token then return submission() end
     if state == 'waiting' then return { 'parked', redis.call('ZSCORE', DUE, 'gate:' .. profile) or time_text(now) } end
     if state == 'settled' then return { 'wake', redis.call('GET', parked_key(id)), poll_by_after_wake() } end
   end
-  return { 'duplicate', state, fields[4] == digest and 1 or 0 }
+  drop_expected()
+  local is_same = fields[4] == digest
+  return is_same and attach() or { 'duplicate', state, is_same and 1 or 0 }
 end
 
+local mismatch = batch and size_refusal(batch, ARGV[12])
+if mismatch then batch = nil end -- it is not counted there
 local fields = { 'epoch', epoch, 'digest', digest, 'profile', profile, 'created', time_text(now) }
-for i = 15, #ARGV do fields[#fields + 1] = ARGV[i] end
-write(id, unpack(fields))
-redis.call('PERSIST', record_key(id))
-redis.call('SET', parked_key(id), ARGV[10])
-local batch_key = batch and P .. 'batch:' .. batch
-if batch then
-  if redis.call('HSETNX', batch_key, 'created', time_text(now)) == 1 then
-    redis.call('HSET', batch_key, 'size', ARGV[12])
+for i = 18, #ARGV, 2 do
+  if batch or ARGV[i] ~= 'batch' then
+    fields[#fields + 1] = ARGV[i]
+    fields[#fields + 1] = ARGV[i + 1]
   end
 end
-if state == 'tombstone' or (batch and redis.call('HEXISTS', batch_key, 'stopped') == 1) then
+write(id, unpack(fields))
+if state then redis.call('PERSIST', record_key(id)) end
+redis.call('SET', parked_key(id), ARGV[10])
+drop_expected()
+local known = batch and redis.call('HMGET', batch_key(batch), 'size', 'stopped') or {}
+if batch and not known[1] then
+  redis.call('HSET', batch_key(batch), 'size', ARGV[12], 'created', time_text(now))
+end
+if state == 'tombstone' or known[2] then
   return settled('cancelled')
 end
+if mismatch then return settled('failed', mismatch) end
 if refusal == '' and batch then
-  refusal = batch_refusal(batch, tonumber(ARGV[12]), profile, own.path or '', limits) or ''
+  refusal = batch_refusal(batch, tonumber(ARGV[12]), profile, own.path or '', limits, 1) or ''
 end
-if refusal == '' then refusal = day_refusal(id, profile, own.path or '', limits) or '' end
+if refusal == '' then refusal = budget_refusal(id, profile, own.path or '', limits, cost) or '' end
 if refusal ~= '' then return settled('failed', refusal) end
 return submit_or_wait(false)

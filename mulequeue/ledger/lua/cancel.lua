@@ -1,15 +1,67 @@
--- ARGV[3] task id   [4] seconds a tombstone is kept
--- Answers { the state it was in, signature to publish or false, poll_by }
-local id = ARGV[3]
-local state = redis.call('HGET', record_key(id), 'state')
-if not state then
+-- Cancel generations on this side; the API has no cancel.
+-- ARGV[3] seconds a tombstone is kept   [4] the batch that may not go on, or ''
+-- ARGV[5] which: '' all   'waiting' only those whose create request was not sent
+--         'expired' the same, and they fail, because their batch has expired   [6…] task ids
+-- Answers { poll_by or '', state, signature or false, state, signature or false, … }; the states they were in
+
+local batch = ARGV[4] ~= '' and ARGV[4] or nil
+local is_known = batch and redis.call('HEXISTS', batch_key(batch), 'size') == 1
+local answer = { '' }
+
+-- Its message will find it. Members of a known batch find that the batch is stopped.
+local function leave_tombstone(id)
+  if is_known then return end
   write(id, 'state', 'tombstone', 'created', time_text(now))
-  redis.call('EXPIRE', record_key(id), ARGV[4])
-  return { 'unknown', false }
+  write_records()
+  redis.call('EXPIRE', record_key(id), ARGV[3])
 end
-if state == 'waiting' or state == 'generating' then
-  return { state, settle(id, 'cancelled'), poll_by_after_wake() }
+
+local is_expired, is_waiting_only = ARGV[5] == 'expired', ARGV[5] == 'waiting'
+
+local function cancel(id)
+  local state = read(id, 'state')[1]
+  if not state then
+    leave_tombstone(id)
+    return 'unknown', false
+  end
+  if is_expired then
+    if state ~= 'waiting' then return state, false end
+    local signature = settle(id, 'failed', expired_error(id))
+    answer[1] = poll_by_after_wake()
+    return state, signature
+  end
+  if state == 'waiting' or (state == 'generating' and not is_waiting_only) then
+    local signature = settle(id, 'cancelled')
+    answer[1] = poll_by_after_wake()
+    return state, signature
+  end
+  -- A create request is in progress: its id is recorded first, then the record is settled. One that only
+  -- may be cancelled while it was not sent is settled if the request is refused, and would wait again.
+  if state == 'submitting' then write(id, is_waiting_only and 'cancel_unsent' or 'cancel', 1) end
+  return state, false
 end
--- A create request is in progress: its id is recorded first, then the record is settled.
-if state == 'submitting' then write(id, 'cancel', 1) end
-return { state, false }
+
+-- Cancelling a batch changes nothing if its members all have outcomes, or none of them waits.
+local function is_finished()
+  if not is_known then return false end
+  local counts = redis.call('HMGET', batch_key(batch), 'size', 'succeeded', 'failed', 'timed_out', 'submit_unknown', 'cancelled',
+    'submitting', 'generating')
+  local over = 0
+  for i = 2, is_waiting_only and 8 or 6 do over = over + tonumber(counts[i] or 0) end
+  return over >= tonumber(counts[1])
+end
+
+if batch and not is_finished() then
+  redis.call('HSET', batch_key(batch), 'stopped', 1)
+  if not is_known then redis.call('EXPIRE', batch_key(batch), ARGV[3]) end
+end
+for i = 6, #ARGV do
+  local state, signature = cancel(ARGV[i])
+  answer[#answer + 1] = state
+  answer[#answer + 1] = signature
+end
+if batch then
+  wake_if_over(batch)
+  if answer[1] == '' then answer[1] = poll_by() end
+end
+return answer

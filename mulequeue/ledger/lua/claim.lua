@@ -1,9 +1,12 @@
 -- Take the due entries for a sweep. The action depends on the state of each.
 -- ARGV[3] claim token   [4] most entries to examine   [5] most wakes   [6] lease of the claim, seconds
--- ARGV[7] schema version of this worker   [8] JSON: this worker's profiles with their limits
+-- ARGV[7] schema version of this worker   [8] JSON: this worker's profiles with their limits, and of each
+--   `key` its fingerprint, if this worker has the key   `checks` the most status checks this worker takes; missing: no limit
 -- ARGV[9] random number in [0, 1), spreads postponed checks   [10…] fingerprints of this worker's keys
--- Answers { now, unknown fingerprint or '', polls as JSON, wakes, entries examined, profiles being probed }
---   a poll: task id, remote id, path, profile, polls, errors, interval, submitted, started, deadline
+-- Answers { now, 'fingerprint profile' that this worker does not have, or '', polls as JSON, wakes,
+--   entries examined, profiles being probed }
+--   a poll: task id, remote id, path, this worker's profile, polls, errors, interval, submitted, started,
+--     deadline, problem
 --   a wake: id, signature
 
 local token, version = ARGV[3], tonumber(ARGV[7])
@@ -11,26 +14,61 @@ local lapses = time_text(now + tonumber(ARGV[6]))
 local most_wakes = tonumber(ARGV[5])
 local limits = cjson.decode(ARGV[8])
 local affected_profiles = {} -- profiles whose wait queues are examined
-local known = {}
+local known, by_key = {}, {}
 for i = 10, #ARGV do known[ARGV[i]] = true end
+for name, profile in pairs(limits) do
+  local key = profile.key
+  if key and (not by_key[key] or name < by_key[key]) then by_key[key] = name end
+end
 local polls, wakes, reopening, unknown = {}, {}, {}, ''
 local gates = {}
+local LEFT_TO_OTHERS = 1   -- seconds until a check is due again that this worker leaves to others
+local PROBE_WINDOW, MAX_PROBES = 5, 16  -- seconds, and probes of generations without errors
+local RECHECK_PAUSE = 15   -- seconds until it is due again, while a probe of others may end a pause early
+local PROBE_LEAD = 2       -- seconds that workers which can connect have for the probe
 
--- Return the time until which status checks of this profile are paused, or nil.
-local function polls_paused_until(profile)
+-- Return this worker's profile for a record, or nil. The key decides, because a profile may be renamed;
+-- a former key, which no profile has, belongs to the profile of the same name.
+local function profile_of(key, name)
+  local own = limits[name] and limits[name].key
+  if own and (own == key or not by_key[key]) then return name end
+  return by_key[key]
+end
+
+local function gate_of(profile)
   local gate = gates[profile]
   if not gate then
-    local read_gate = redis.call('HMGET', P .. 'pollgate:' .. profile, 'until', 'level', 'probe')
-    gate = { paused = tonumber(read_gate[1] or 0), level = read_gate[2], probe = tonumber(read_gate[3] or 0) }
+    local found = redis.call('HMGET', P .. 'pollgate:' .. profile, 'until', 'level', 'probe', 'used', 'early')
+    gate = { paused = tonumber(found[1] or 0), level = found[2], probe = tonumber(found[3] or 0),
+      used = tonumber(found[4] or 0), is_early = found[5] }
     gates[profile] = gate
   end
-  if now < gate.paused then return gate.paused end
+  return gate
+end
+
+-- Take one of the probes of a window that ends at `probe`; answer whether there was one left.
+local function take_probe(profile, gate, has_errors)
+  if now >= gate.probe then
+    gate.probe, gate.used = now + PROBE_WINDOW, 0
+  elseif has_errors or not gate.is_early or gate.used >= MAX_PROBES then
+    return false
+  end
+  if not gate.is_listed then reopening[#reopening + 1] = profile end
+  gate.is_listed, gate.used = true, gate.used + 1
+  redis.call('HSET', P .. 'pollgate:' .. profile, 'probe', time_text(gate.probe), 'used', gate.used)
+  return true
+end
+
+-- Return the time until which this check is paused, or nil; a check that may pass is a probe.
+-- A generation with errors may fail whatever the API does. So it is a probe only after the pause, while the
+-- others may also end a pause that the API did not ask for.
+local function check_paused_until(profile, gate, has_errors)
   if not gate.level then return nil end
-  if now < gate.probe then return math.max(gate.probe, now + 1) end
-  gate.probe = now + 5
-  reopening[#reopening + 1] = profile
-  redis.call('HSET', P .. 'pollgate:' .. profile, 'probe', time_text(gate.probe))
-  return nil
+  if now < gate.paused and (has_errors or not gate.is_early) then
+    return gate.is_early and math.min(gate.paused, now + RECHECK_PAUSE) or gate.paused
+  end
+  if take_probe(profile, gate, has_errors) then return nil end
+  return math.max(gate.probe, now + 1)
 end
 
 local function wake(id, signature)
@@ -38,36 +76,62 @@ local function wake(id, signature)
 end
 
 -- A wake is repeated with doubling intervals until a delivery arrives.
-local function count_wake(id, key)
-  local times = redis.call('HINCRBY', key, 'wakes', 1)
+local function count_wake(id, times)
   if times > 1 then recovered('wake') end
-  due(id, now + math.min(WAKE_CEILING, WAKE_RETRY_SECONDS * 2 ^ math.min(times - 1, 20)))
+  due_waiting(id, now + math.min(WAKE_CEILING, WAKE_RETRY_SECONDS * 2 ^ math.min(times - 1, 20)))
+end
+
+-- A message may be in a queue with a backlog while messages of any task that were sent before it begin:
+-- tasks can share a queue.
+local function is_queued(sent)
+  local fields, queue = redis.call('HGETALL', P .. 'transfers'), {}
+  for i = 1, #fields, 2 do queue[fields[i]] = tonumber(fields[i + 1]) end
+  for task, latest in pairs(queue) do
+    local began = queue['began:' .. task]
+    if began and tonumber(sent) >= latest and now < began + WAKE_RETRY_SECONDS then return true end
+  end
+  return false
+end
+
+-- The message of a member that is downloaded waits in the queue of the downloads.
+local function is_in_backlog(id)
+  local fields = read(id, 'state', 'batch', 'finished')
+  if fields[1] ~= 'settled' or not fields[2] then return false end
+  return redis.call('HEXISTS', batch_key(fields[2]), 'downloads') == 1 and is_queued(fields[3])
 end
 
 local function wake_parked(id)
-  count_wake(id, record_key(id))
+  if is_in_backlog(id) then return due(id, now + WAKE_RETRY_SECONDS) end
+  count_wake(id, increase(id, 'wakes'))
   wake(id, redis.call('GET', parked_key(id)))
 end
 
-local function take_generating(id, record)
-  local paused = polls_paused_until(record[4])
+local function take_generating(id, record, profile)
+  local checks, gate, paused = limits[profile].checks, gate_of(profile), nil
+  if checks and now < gate.paused then
+    paused = math.min(gate.paused, now + RECHECK_PAUSE)
+  elseif checks == 0 or checks and gate.level and now < gate.paused + PROBE_LEAD then
+    return due(id, now + LEFT_TO_OTHERS)
+  else
+    paused = check_paused_until(profile, gate, record[9])
+  end
   if paused then
     -- spread over ten seconds, so that the backlog does not become due at once
     due(id, paused + 10 * ((tonumber(ARGV[9]) + #polls * 0.618 + tonumber(redis.sha1hex(id):sub(1, 4), 16) / 65536) % 1))
     return
   end
-  if write(id, 'claim', token) == 0 then recovered('claim') end
+  if checks then limits[profile].checks = checks - 1 end
+  if redis.call('HSET', record_key(id), 'claim', token) == 0 then recovered('claim') end
   redis.call('ZADD', DUE, lapses, id)
-  polls[#polls + 1] = { id, record[6], record[7], record[4], record[8] or '0', record[9] or '0',
-    record[10] or '', record[11], record[12], record[13] }
+  polls[#polls + 1] = { id, record[6], record[7], profile, record[8] or '0', record[9] or '0',
+    record[10] or '', record[11], record[12], record[13], record[14] or '' }
 end
 
 -- It was granted a slot, and its wake was lost or not published yet; or it is in no wait queue.
-local function take_waiting(id, record)
-  local fields = read(id, 'slot', 'path')
-  if fields[1] then return wake_parked(id) end
-  enqueue(id, record[4], group_of(fields[2] or '', limits[record[4]]))
-  affected_profiles[record[4]] = true
+local function take_waiting(id, profile, path)
+  if read(id, 'slot')[1] then return wake_parked(id) end
+  enqueue(id, profile, group_of(profile, path, limits[profile].models[path]))
+  affected_profiles[profile] = true
 end
 
 local function take_gate(name)
@@ -76,34 +140,27 @@ local function take_gate(name)
   affected_profiles[profile] = true
 end
 
-local function postpone(id, fingerprint)
-  unknown = fingerprint or ''
+local function postpone(id, fingerprint, profile)
+  unknown = (fingerprint or '') .. ' ' .. (profile or '')
   due(id, now + 5)
 end
 
 local function wake_granted(profile)
-  for _, id in ipairs(dequeue(profile, limits[profile], most_wakes - #wakes, known, postpone)) do
+  for _, id in ipairs(dequeue(profile, limits[profile], most_wakes - #wakes)) do
     wake_parked(id)
   end
-end
-
--- A message that no later one has overtaken, while others begin, is in a queue with a backlog.
-local function is_queued(task, sent)
-  local queue = redis.call('HMGET', P .. 'transfers', task, 'began:' .. task)
-  return queue[1] and tonumber(sent) >= tonumber(queue[1]) and now < tonumber(queue[2]) + WAKE_RETRY_SECONDS
 end
 
 local function take_transfer(id)
   local key = P .. id
   local fields = redis.call('HMGET', key, 'parked', 'run', 'task', 'sent', 'revoked')
-  local state = read(string.sub(id, 10), 'state')[1]
   if fields[5] then wake(id, fields[1]) end
-  if not fields[1] or fields[5] or (state and state ~= 'tombstone') then -- a generation has a record once its message arrived
+  if not fields[1] or fields[5] then
     redis.call('DEL', key)
     return redis.call('ZREM', DUE, id)
   end
   if fields[4] then
-    if is_queued(fields[3], fields[4]) then return due(id, now + WAKE_RETRY_SECONDS) end
+    if is_queued(fields[4]) then return due(id, now + WAKE_RETRY_SECONDS) end
     redis.call('HSET', key, 'sent', time_text(now))
     recovered('message')
   end
@@ -113,7 +170,7 @@ local function take_transfer(id)
     redis.call('HDEL', key, 'run')
     recovered('transfer')
   end
-  count_wake(id, key)
+  count_wake(id, redis.call('HINCRBY', key, 'wakes', 1))
   wake(id, fields[1])
 end
 
@@ -121,16 +178,23 @@ local function take(id)
   if string.sub(id, 1, 9) == 'transfer:' then return take_transfer(id) end
   if string.sub(id, 1, 5) == 'gate:' then return take_gate(id) end
   -- Also reads the fields of a status check: another call would cost Redis a tenth more.
-  local record = read(id, 'state', 'v', 'key', 'profile', 'cancel',
-    'remote_id', 'path', 'polls', 'errors', 'interval', 'submitted', 'started', 'deadline')
+  local record = redis.call('HMGET', record_key(id), 'state', 'v', 'key', 'profile', 'cancel',
+    'remote_id', 'path', 'polls', 'errors', 'interval', 'submitted', 'started', 'deadline', 'problem')
   local state = record[1]
   if not state or state == 'delivered' or state == 'tombstone' then return redis.call('ZREM', DUE, id) end
-  -- Only a request to the API needs the key; any worker may wake.
-  local needs_key = state == 'generating' or state == 'waiting'
-  local is_foreign = needs_key and not (known[record[3]] and (state ~= 'waiting' or limits[record[4]]))
-  if tonumber(record[2] or 0) > version or is_foreign then return postpone(id, record[3]) end
-  if state == 'generating' then return take_generating(id, record) end
-  if state == 'waiting' then return take_waiting(id, record) end
+  if tonumber(record[2] or 0) > version then return due(id, now + 5) end
+  -- Only a status check needs the key. Any worker may wake; a grant needs the limits of the profile.
+  if state == 'generating' then
+    local profile = known[record[3]] and profile_of(record[3], record[4])
+    if not profile then return postpone(id, record[3], record[4]) end
+    return take_generating(id, record, profile)
+  end
+  if state == 'waiting' then
+    local expired = expiry(id)
+    if expired then return wake(id, settle(id, 'failed', expired)) end
+    if not limits[record[4]] then return postpone(id, record[3], record[4]) end
+    return take_waiting(id, record[4], record[7] or '')
+  end
   if state == 'submitting' then
     recovered('submission')
     return wake(id, settle(id, record[5] and 'cancelled' or 'submit_unknown'))

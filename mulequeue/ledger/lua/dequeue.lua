@@ -1,15 +1,14 @@
 -- Grant waiting submissions as far as the limits allow, in the order of the wait queues.
 
 local MAX_SKIPPED = 500    -- most entries per call that are no longer waiting
-
-local function group_of(path, limits) return limits.models[path] and path or '' end
+local MAX_MIXED = 5        -- most grants per call while some workers cannot submit: they return their share
 
 -- Return whether the head of a queue still waits there; if not, remove it.
-local function is_first(id, fields, profile, group, batch, limits)
-  local group_now = group_of(fields.path, limits)
+local function is_first(id, fields, profile, group, key, batch, limits)
+  local group_now = group_of(profile, fields.path, limits.models[fields.path])
   if fields.state ~= 'waiting' or fields.slot or fields.group ~= group then
-    remove_from_queue(id, profile, group, batch)
-  elseif group_now ~= group then -- its model got, or lost, own limits
+    remove_from_queue(id, profile, group, key, batch)
+  elseif group_now ~= group then -- its model got, or lost, own limits or a pause
     enqueue(id, profile, group_now)
   else
     return true
@@ -17,46 +16,62 @@ local function is_first(id, fields, profile, group, batch, limits)
   return false
 end
 
-local function grant(id, fields, profile, group, batch, limits, counts_as)
-  local turn = redis.call('HINCRBY', gate_key(profile), 'turn', 1)
-  reserve(id, profile, fields.path, limits, counts_as, turn)
-  redis.call('ZADD', rotation_key(profile, group), rotation_score(batch, turn), batch)
-  remove_from_queue(id, profile, group, batch)
+-- Return group, fair key and batch of the queue whose turn it is, or nil. Fair keys at their limit are set aside.
+local function next_open_queue(profile, full, own)
+  while true do
+    local group, key, batch = next_queue(profile, full)
+    if not group or not is_key_full(profile, key, own) then return group, key, batch end
+    set_aside(profile, group, key)
+    redis.call('HSET', gate_key(profile), 'key_limit', own.key_in_flight)
+  end
 end
 
--- Return the time until which the head of a queue is blocked by its model's limits, or nil.
-local function first_full_until(fields, group, limits, profile)
-  return group ~= '' and model_blocked_until(profile, group, limits.models[group]) or nil
+-- Fair keys that were set aside by another limit return to the rotation.
+local function restore_by_limit(profile, own)
+  local known = redis.call('HGET', gate_key(profile), 'key_limit')
+  if not known or tonumber(known) == own.key_in_flight then return end
+  restore_all(profile)
+  redis.call('HDEL', gate_key(profile), 'key_limit')
+end
+
+local function grant(id, fields, profile, group, key, batch, limits, counts_as, model_counts_as)
+  local turn = redis.call('HINCRBY', gate_key(profile), 'turn', 1)
+  reserve(id, profile, fields.path, limits, counts_as, model_counts_as, turn)
+  redis.call('ZADD', rotation_key(profile, group .. key), rotation_score(batch, turn), batch)
+  if key ~= '' then redis.call('ZADD', rotation_key(profile, group), turn, key) end
+  remove_from_queue(id, profile, group, key, batch)
+end
+
+-- Return the time until which nothing is granted, or nil and the most grants of this call.
+local function grants_blocked_until(profile, most)
+  local bounced = tonumber(redis.call('HGET', gate_key(profile), 'bounced') or 0)
+  if now < bounced then return bounced end
+  return nil, now < bounced + MIXED_SECONDS and math.min(most, MAX_MIXED) or most
 end
 
 -- Grant at most so many submissions; return their ids, reserved and out of their queues.
--- known: fingerprints of this worker's keys
--- postpone: called for a task of another key; nil: leave it, and those behind it, to a sweep
-local function dequeue(profile, limits, most, known, postpone)
+local function dequeue(profile, limits, most)
   local granted, full, examined, again = {}, {}, 0, nil
-  while true do
+  again, most = grants_blocked_until(profile, most)
+  restore_by_limit(profile, limits.own)
+  while not again do
     examined = examined + 1
     if #granted >= most or examined > most + MAX_SKIPPED then again = now break end
     local closed, counts_as = profile_blocked_until(profile, limits.own)
     if closed then again = closed break end
-    local group, batch = next_queue(profile, full)
+    local group, key, batch = next_open_queue(profile, full, limits.own)
     if not group then break end
-    local id = redis.call('ZRANGE', queue_key(profile, group, batch), 0, 0)[1]
-    local found = read(id or '', 'state', 'slot', 'group', 'path', 'key')
+    local id = redis.call('ZRANGE', queue_key(profile, group .. key, batch), 0, 0)[1]
+    local found = read(id or '', 'state', 'slot', 'group', 'path')
     local fields = { state = found[1], slot = found[2], group = found[3], path = found[4] or '' }
     if not id then
-      delete_queue_if_empty(profile, group, batch)
-    elseif is_first(id, fields, profile, group, batch, limits) then
-      if not known[found[5]] then
-        if not postpone then again = now break end
-        remove_from_queue(id, profile, group, batch)
-        postpone(id, found[5])
-      else
-        full[group] = first_full_until(fields, group, limits, profile)
-        if not full[group] then
-          grant(id, fields, profile, group, batch, limits, counts_as)
-          granted[#granted + 1] = id
-        end
+      delete_queue_if_empty(profile, group, key, batch)
+    elseif is_first(id, fields, profile, group, key, batch, limits) then
+      local shut, model_counts_as = model_blocked_until(profile, group, limits.models[group])
+      full[group] = shut
+      if not shut then
+        grant(id, fields, profile, group, key, batch, limits, counts_as, model_counts_as)
+        granted[#granted + 1] = id
       end
     end
   end

@@ -1,17 +1,22 @@
--- Record the files that download stored. ARGV[3] task id of the generation   [4] JSON list   [5] how many
+-- Record that the download of a generation has ended. ARGV[3] task id of the generation   [4] JSON list of its files
+-- ARGV[5] how many   [6] why they could not be stored, or ''
+-- Answers poll_by, or '': if it was the last one of a batch, the tasks that wait for the batch are due.
 local id = ARGV[3]
 local key = P .. 'files:' .. id
-local fields = read(id, 'state', 'batch')
-if not fields[1] then return 0 end -- the record has expired, and this key would never expire
+local fields = read(id, 'state', 'batch', 'stored') -- `stored`: of a packed record, the number of its files
+if not fields[1] then return '' end -- the record has expired, and this key would never expire
 local batch = fields[2]
-local is_first = redis.call('EXISTS', key) == 0
-redis.call('SET', key, ARGV[4])
+local before = redis.call('GET', key)
+local count = before and #cjson.decode(before) or tonumber(fields[3])
+if count and count > 0 and ARGV[6] ~= '' then return '' end -- a repeated download failed: its files are there
+local more = tonumber(ARGV[5]) - (count or 0) -- a late file comes after the end
+if ARGV[6] ~= '' then write(id, 'file_error', ARGV[6]) else drop(id, 'file_error') end
 local ttl = redis.call('TTL', record_key(id))
-if ttl > 0 then redis.call('EXPIRE', key, ttl) end
-if is_first then
-  for _, name in ipairs({ P .. 'counts', batch and P .. 'batch:' .. batch or nil }) do
-    redis.call('HINCRBY', name, 'files', ARGV[5])
-    redis.call('HINCRBY', name, 'downloaded', 1)
-  end
+redis.call('SET', key, ARGV[4], unpack(ttl > 0 and { 'EX', ttl } or {}))
+if not before then note_time(id, 'o') end
+for _, name in ipairs({ P .. 'counts', batch and batch_key(batch) or nil }) do
+  if more ~= 0 then redis.call('HINCRBY', name, 'files', more) end
+  if not count then redis.call('HINCRBY', name, 'downloaded', 1) end
 end
-return is_first and 1 or 0
+if batch and not count then wake_if_over(batch) end
+return batch_due and time_text(batch_due) or ''

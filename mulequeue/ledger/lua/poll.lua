@@ -2,6 +2,7 @@
 -- ARGV[3] what   [4] token   [5…] depend on what
 -- Answers { token, due, countdown } of a message to publish, or { }
 
+read_poll()
 local what, token = ARGV[3], ARGV[4]
 local GATE_GAP = 0.1      -- least seconds to a sweep that waiting submissions need
 local FARTHEST = 60       -- longest countdown: half of a visibility timeout of two minutes

@@ -4,9 +4,13 @@
 
 local POLL, SWEEP = P .. 'poll', P .. 'sweep'
 local OVERDUE = 3         -- seconds before a message counts as lost
-local sweep = redis.call('HMGET', SWEEP, 'token', 'until')
-local is_running = sweep[1] and now < tonumber(sweep[2])
-local poll = redis.call('HMGET', POLL, 'token', 'due', 'missed')
+local sweep, is_running, poll
+
+local function read_poll()
+  sweep = redis.call('HMGET', SWEEP, 'token', 'until')
+  is_running = sweep[1] and now < tonumber(sweep[2])
+  poll = redis.call('HMGET', POLL, 'token', 'due', 'missed')
+end
 
 local function is_coming_by(at)
   if not poll[1] then return false end
@@ -16,6 +20,7 @@ end
 
 -- Return the time by which a poll message is needed for something due then, or ''.
 local function poll_needed_by(at)
+  read_poll()
   if is_running or is_coming_by(at) then return '' end
   return time_text(at)
 end

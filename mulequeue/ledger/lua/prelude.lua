@@ -5,15 +5,20 @@
 --
 -- P .. 'record:<task id>'    hash    one generation; state, epoch, profile, …
 -- P .. 'parked:<task id>'    string  the signature that wakes its task
+-- P .. 'call:<task id>'      string  the signature with its input, of a generation that may be retried
 -- P .. 'outcome:<task id>'   string  JSON: the API's final answer
 -- P .. 'files:<task id>'     string  JSON: what download stored
 -- P .. 'remote:<remote id>'  string  remote id -> task id
--- P .. 'batch:<batch id>'    hash    size, and the number of members per bucket
+-- P .. 'batch:<batch id>'    hash    number of members per bucket; size, digest (of the inputs), created, stopped,
+--                                    downloads (its members are downloaded), files, downloaded,
+--                                    sent, published (all members), waiters (ids of leases, one per line),
+--                                    reopened (how often one of them waited again),
+--                                    expires (time after which no member begins)
 -- P .. 'counts'              hash    the same over the whole fleet
 -- P .. 'metrics'             hash    counters of the exporter: name and labels, separated by tabs
 -- P .. 'lives:<path>'        list    durations of the model's latest generations: settle.lua
 -- P .. 'gate:<profile>'      hash    pause, probe and ramp of submissions: held, until, level, probe, prober, ramp, used, slots, turn
--- P .. 'pollgate:<profile>'  hash    pause and probe of status checks: until, level, probe
+-- P .. 'pollgate:<profile>'  hash    pause and probe of status checks: until, level, reason; probe, used, early
 
 local P = ARGV[1]
 local DUE = KEYS[1]
@@ -26,15 +31,90 @@ end
 local WAKE_RETRY_SECONDS = 30      -- seconds until an unanswered wake is repeated, doubling
 local WAKE_CEILING = 3600
 local DELIVER_LEASE = 30   -- seconds a second delivery may take before it is woken again
+local RESULT_LEASE = 120   -- seconds that storing the result of a task may take
 local MAX_DELIVERIES = 5
 
 local function time_text(at) return string.format('%.6f', at) end
 local function record_key(id) return P .. 'record:' .. id end
 local function parked_key(id) return P .. 'parked:' .. id end
+local function call_key(id) return P .. 'call:' .. id end
 local function outcome_key(id) return P .. 'outcome:' .. id end
+local function batch_key(batch) return P .. 'batch:' .. batch end
 local function due(id, at) redis.call('ZADD', DUE, time_text(at), id) end
-local function read(id, ...) return redis.call('HMGET', record_key(id), ...) end
-local function write(id, ...) return redis.call('HSET', record_key(id), ...) end
+
+-- A record is read once, and what a script changes in it is written when the script ends (scripts.py).
+local records, changes = {}, {}
+
+local function fields_of(id)
+  if not records[id] then
+    local flat, fields = redis.call('HGETALL', record_key(id)), {}
+    for i = 1, #flat, 2 do fields[flat[i]] = flat[i + 1] end
+    records[id], changes[id] = fields, {}
+  end
+  return records[id]
+end
+
+local function read(id, ...)
+  local fields, found = fields_of(id), {}
+  for i, name in ipairs({ ... }) do found[i] = fields[name] or false end
+  return found
+end
+
+local function write(id, ...)
+  local fields, given = fields_of(id), { ... }
+  for i = 1, #given, 2 do
+    fields[given[i]] = tostring(given[i + 1])
+    changes[id][given[i]] = true
+  end
+end
+
+local function drop(id, ...)
+  local fields = fields_of(id)
+  for _, name in ipairs({ ... }) do
+    if fields[name] then
+      fields[name] = nil
+      changes[id][name] = true
+    end
+  end
+end
+
+local function increase(id, name)
+  local value = tonumber(fields_of(id)[name] or 0) + 1
+  write(id, name, value)
+  return value
+end
+
+local function write_records()
+  for id, changed in pairs(changes) do
+    local kept, dropped = {}, {}
+    for name in pairs(changed) do
+      local value = records[id][name]
+      if value then
+        kept[#kept + 1], kept[#kept + 2] = name, value
+      else
+        dropped[#dropped + 1] = name
+      end
+    end
+    if #kept > 0 then redis.call('HSET', record_key(id), unpack(kept)) end
+    if #dropped > 0 then redis.call('HDEL', record_key(id), unpack(dropped)) end
+    changes[id] = {}
+  end
+end
+
+-- Append a moment to `times` of a record: a letter, milliseconds since it was created, and a reason (timeline.py).
+-- A reason is noted once. Redis stores a record compactly while no field has more than 64 bytes.
+local function note_time(id, letter, reason)
+  local fields = read(id, 'created', 'times')
+  local times = fields[2] or ''
+  if not fields[1] or (reason and string.find(times, reason, 1, true)) then return end
+  -- Rounded up, so that it is not before a moment that a field has with microseconds.
+  local elapsed = math.max(0, math.ceil((now - tonumber(fields[1])) * 1000 - 0.001))
+  times = times .. letter .. string.format('%x', elapsed) .. (reason or '')
+  if #times <= 64 then write(id, 'times', times) end
+end
+
+-- A packed record (packed.py) has few separate fields.
+local function is_packed(id) return read(id, '0')[1] end
 
 local function is_under_way(state)
   return state == 'waiting' or state == 'submitting' or state == 'generating'
@@ -46,15 +126,68 @@ local function bucket(state, status)
   return status
 end
 
+-- Return whether every member of a batch has an outcome, and its files if the batch is downloaded, and the tasks
+-- that wait for it.
+local function is_batch_over(batch)
+  local fields = redis.call('HMGET', batch_key(batch), 'waiting', 'submitting', 'generating',
+    'succeeded', 'failed', 'timed_out', 'submit_unknown', 'cancelled', 'size', 'stopped', 'downloads', 'downloaded', 'waiters')
+  local waiters = fields[13]
+  local function sum(from, to)
+    local total = 0
+    for i = from, to do total = total + tonumber(fields[i] or 0) end
+    return total
+  end
+  if sum(1, 3) > 0 then return false end
+  local is_stopped = fields[10] -- members that have not begun never will
+  if sum(4, 8) < sum(9, 9) and not is_stopped then return false end
+  return not fields[11] or sum(4, 4) <= sum(12, 12), waiters
+end
+
+local batch_due = nil -- the time at which tasks that wait for a batch are due, if this script ended it
+
+-- Wake the tasks that wait for a batch, if it is over. One that runs checks the batch itself.
+local function wake_if_over(batch)
+  local is_over, waiters = is_batch_over(batch)
+  if not is_over or not waiters then return end
+  for id in string.gmatch(waiters, '[^\n]+') do
+    local lease = redis.call('HMGET', P .. 'transfer:' .. id, 'parked', 'run')
+    if lease[1] and not lease[2] then
+      due('transfer:' .. id, now)
+      batch_due = now
+    end
+  end
+end
+
+local REOPENED_SECONDS = 300 -- until a task that waits again for its batch is woken in any case
+
+-- A member of a batch runs again. The tasks that waited for the batch, and have returned its outcomes, wait
+-- again; one that runs now does so when it ends, unless it finds the batch open.
+-- P .. 'call:<lease>'  string  the signature that wakes such a task
+local function reopen(batch)
+  for id in string.gmatch(redis.call('HGET', batch_key(batch), 'waiters') or '', '[^\n]+') do
+    local key, signature = P .. 'transfer:' .. id, redis.call('GET', call_key(id))
+    if signature then
+      local done = redis.call('GET', P .. 'done:' .. id)
+      redis.call('DEL', call_key(id), P .. 'done:' .. id)
+      redis.call('HSET', key, 'parked', signature, 'batch', batch, 'first', time_text(now),
+        'tail', done and cjson.decode(done).tail or '', 'returned', redis.call('HINCRBY', batch_key(batch), 'reopened', 1))
+      due('transfer:' .. id, now + REOPENED_SECONDS)
+    elseif redis.call('HEXISTS', key, 'run') == 1 then
+      redis.call('HSET', key, 'reopened', 1)
+    end
+  end
+end
+
 local function tally(batch, old, new)
   if old == new then return end
   local keys = { P .. 'counts' }
-  if batch then keys[2] = P .. 'batch:' .. batch end
+  if batch then keys[2] = batch_key(batch) end
   for _, key in ipairs(keys) do
     if old then redis.call('HINCRBY', key, old, -1) end
     if new then redis.call('HINCRBY', key, new, 1) end
   end
-  if batch and is_under_way(new) then redis.call('PERSIST', keys[2]) end
+  if not batch then return end
+  if not is_under_way(new) then wake_if_over(batch) elseif not old or not is_under_way(old) then redis.call('PERSIST', keys[2]) end
 end
 
 local METRICS = P .. 'metrics'

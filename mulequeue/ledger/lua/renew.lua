@@ -2,6 +2,6 @@
 -- ARGV[3] claim token   [4] lease, seconds   [5…] ids
 
 for i = 5, #ARGV do
-  local fields = read(ARGV[i], 'state', 'claim')
+  local fields = redis.call('HMGET', record_key(ARGV[i]), 'state', 'claim')
   if fields[1] == 'generating' and fields[2] == ARGV[3] then due(ARGV[i], now + tonumber(ARGV[4])) end
 end

@@ -1,20 +1,83 @@
--- Move a record whose create was not made (never sent, or refused as too many) back to waiting, and pause
--- the profile's submissions.
--- ARGV[3] task id   [4] the run's token   [5] seconds the API asked for, or ''
--- ARGV[6] first pause   [7] longest pause   [8] model's path if the model has own limits, or ''
--- Answers { waiting, poll_by }, { cancelled, signature, poll_by }, or { } if the record has changed.
+-- Move a record whose create was not made back to waiting, and pause what the refusal concerns.
+-- ARGV[3] task id   [4] the run's token   [5] 1 if the model has own limits
+-- ARGV[6] what is paused: 'model' (429, 402), 'key' (401), 'worker' (no connection), 'generation' (its input
+--   is not ready), or '' (it was too late to send it)
+-- ARGV[7] seconds the API asked for, or ''   [8] first pause   [9] longest pause   [10] reason
+-- Answers { waiting, poll_by }, { settled, signature, poll_by }, or { } if the record has changed.
+-- Record: requeues, refusals of this generation, and refused: time of the first one
 
-local id = ARGV[3]
-local fields = read(id, 'state', 'run', 'cancel', 'profile')
+local id, what, reason = ARGV[3], ARGV[6], ARGV[10]
+local seconds, first, ceiling = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
+local fields = read(id, 'state', 'run', 'cancel', 'profile', 'path', 'key', 'node', 'refused',
+  'cancel_unsent')
 if fields[1] ~= 'submitting' or fields[2] ~= ARGV[4] then return {} end
-local again = pause(gate_key(fields[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]))
+local profile, path = fields[4], fields[5] or ''
+local key_scope, worker_scope = 'key ' .. (fields[6] or ''), 'worker ' .. (fields[7] or '')
+
+-- Others of its model were accepted since it was first refused, and none was refused since then.
+local function is_alone(model)
+  local gate = redis.call('HMGET', model, 'accepted', 'refused')
+  local was_accepted = fields[8] and tonumber(gate[1] or 0) > tonumber(fields[8])
+  return was_accepted and (not gate[2] or gate[2] == id)
+end
+
+-- The refusal concerns the model; a second model that is refused before any create is accepted: the profile.
+local function pause_model()
+  local at = pause_submissions(profile, path, reason, seconds, first, ceiling)
+  local other = redis.call('HGET', gate_key(profile), 'refused')
+  if path ~= '' and other and other ~= path then
+    at = math.max(at, pause_submissions(profile, '', reason, seconds, first, ceiling))
+  end
+  redis.call('HSET', gate_key(profile), 'refused', path)
+  return at
+end
+
+-- Return the time until which it waits by itself, outside of the queues.
+local function alone_until()
+  local refusals = tonumber(read(id, 'refusals')[1])
+  return now + math.max(seconds or 0, math.min(ceiling, first * 2 ^ math.min(refusals - 1, 20)))
+end
+
+-- Return when it may be tried again, and whether it waits by itself until then.
+local function refuse()
+  local model = gate_key(profile, path)
+  local alone = is_alone(model)
+  if not fields[8] then write(id, 'refused', time_text(now)) end
+  local at = alone and alone_until() or pause_model()
+  redis.call('HSET', model, 'refused', id)
+  return at, alone
+end
+
+local at, is_aside = now, false
+if what == 'model' or what == 'generation' then increase(id, 'refusals') end
+if what == 'generation' then
+  at, is_aside = alone_until(), true
+elseif what == 'worker' then
+  at = bounce(profile, pause_submissions(profile, worker_scope, reason, seconds, first, ceiling))
+elseif what ~= '' then
+  for _, key in ipairs(gates_of(id, profile, path)) do redis.call('HDEL', key, 'unknowns') end
+  begin_ramp(gate_key(profile, worker_scope))
+  if what == 'key' then
+    at = bounce(profile, pause_submissions(profile, key_scope, reason, seconds, first, ceiling))
+  else
+    begin_ramp(gate_key(profile, key_scope))
+    at, is_aside = refuse()
+  end
+end
 release_grant(id)
-if fields[3] then
-  refund_day_budget(id)
-  return { 'cancelled', settle(id, 'cancelled'), poll_by() }
+local is_cancelled, expired = fields[3] or fields[9], expiry(id)
+if is_cancelled or expired then
+  refund_budgets(id)
+  return { 'settled', settle(id, is_cancelled and 'cancelled' or 'failed', expired or ''), poll_by() }
 end
 set_state(id, 'waiting')
-redis.call('HDEL', record_key(id), 'run', 'submitted')
-enqueue(id, fields[4], ARGV[8])
-due('gate:' .. fields[4], again)
-return { 'waiting', time_text(again) }
+increase(id, 'requeues')
+note_time(id, 'w', 'R')
+drop(id, 'run', 'submitted')
+if is_aside then
+  due_waiting(id, at)
+else
+  enqueue(id, profile, group_of(profile, path, ARGV[5] == '1'))
+  due('gate:' .. profile, at)
+end
+return { 'waiting', time_text(math.min(at, tonumber(read(id, 'expires')[1]) or at)) }

@@ -1,5 +1,6 @@
 -- Release records whose status check settled nothing. A lapsed claim changes nothing.
--- ARGV[3] claim token   [4] JSON: a list of [id, due time, checks to add, errors in a row]
+-- ARGV[3] claim token   [4] JSON: a list of [id, due time, checks to add, errors in a row], and if it has
+--   changed, the problem ('': none)
 -- `seen` of a record: its age when a check last found it active, the lower bound of its duration.
 -- Answers the number of records written.
 
@@ -20,6 +21,7 @@ for _, row in ipairs(cjson.decode(ARGV[4])) do
       if errors == 0 then call('HDEL', key, 'errors')
       else call('HSET', key, 'errors', errors) end
     end
+    if row[5] == '' then call('HDEL', key, 'problem') elseif row[5] then call('HSET', key, 'problem', row[5]) end
     call('ZADD', DUE, time_text(row[2]), id)
     written = written + 1
   end

@@ -2,7 +2,7 @@
 -- ARGV[3] task id   [4] status   [5] JSON of the API's answer, or ''
 -- ARGV[6] caller: 'claim' (a status check), 'run' (the submitter), 'any' (a verified webhook)
 -- ARGV[7] the token of a claim or run   [8] checks to add
--- ARGV[9] seconds it took by the API's own times, or ''
+-- ARGV[9] seconds it took by the API's own times, or ''   [10] why the result of a create is unknown, or ''
 -- P .. 'lives:<path>'  list  the latest durations, newest first: least seconds, most seconds,
 --                       number of generations, time (unix seconds), mean duration at that time
 -- Answers { signature to publish, poll_by }, or { } if it was settled before or the claim lapsed.
@@ -44,12 +44,14 @@ local status = ARGV[4]
 if who == 'claim' and not (fields[1] == 'generating' and fields[2] == token) then return {} end
 if who == 'run' and not (fields[1] == 'submitting' and fields[3] == token) then return {} end
 if who == 'any' and fields[1] ~= 'generating' then return {} end
-if ARGV[8] ~= '0' then redis.call('HINCRBY', record_key(id), 'polls', ARGV[8]) end
+if ARGV[8] ~= '0' then write(id, 'polls', (read(id, 'polls')[1] or 0) + ARGV[8]) end
 if who == 'run' then
-  if status ~= 'submit_unknown' then -- the API rejected it: nothing is paid
-    begin_ramp(fields[5])
+  if status == 'submit_unknown' then
+    note_unknown(id, fields[5], fields[6] or '', ARGV[10])
+  else -- the API rejected it, or it was not sent: nothing is paid
+    if ARGV[11] == '1' then note_answer(id, fields[5], fields[6] or '', false) end
     release_grant(id)
-    refund_day_budget(id)
+    refund_budgets(id)
   end
   if fields[4] then status = 'cancelled' end
 end
@@ -58,4 +60,5 @@ local was_seen_to_begin = fields[6] and fields[8] and fields[7] ~= fields[8] -- 
 if status == 'succeeded' and was_seen and was_seen_to_begin then
   record_duration(fields[6], duration(fields[8], fields[9], fields[10]))
 end
+note_time(id, (who == 'any' and 'h') or (ARGV[8] ~= '0' and 'k') or 'n')
 return { settle(id, status, ARGV[5]), poll_by() }

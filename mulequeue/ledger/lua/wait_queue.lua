@@ -1,18 +1,30 @@
 -- Waiting submissions are in queues: one per batch, and a first one for those without a batch. A queue is
--- first in, first out; the queues of batches take turns. A model with own limits has separate queues (a
--- group), so that it does not block others.
--- P .. 'groups:<profile>'                zset  groups that are not empty: '' or a model's path
--- P .. 'ring:<profile>:<group>'          zset  batches of a group by their last turn
--- P .. 'lane:<profile>:<group>:<batch>'  zset  task ids by time of arrival
+-- first in, first out; the queues of batches take turns. The queues of a fair key take one turn together, and
+-- take turns among themselves within it. A model with separate limits or a separate pause has separate queues (a
+-- group), so that it does not block others. A task that was refused again waits in a queue of such tasks, which
+-- takes turns with the batches.
+-- P .. 'groups:<profile>'                      zset  groups that are not empty: '' or a model's path
+-- P .. 'ring:<profile>:<group>'                zset  batches and '<tab><fair key>' of a group by their last turn
+-- P .. 'ring:<profile>:<group><tab><key>'      zset  batches of a fair key by their last turn
+-- P .. 'lane:<profile>:<group>:<batch>'        zset  task ids by time of arrival
+-- P .. 'lane:<profile>:<group><tab><key>:<batch>'  zset  the same of a fair key
+-- P .. 'full:<profile>:<group>'                zset  '<tab><fair key>' of a group by their last turn: at their limit
+--   in flight, so that they are not in the rotation until one of their generations ends
 -- due index, 'gate:<profile>'            time the next one may be sent; as long as some wait
--- The record's `group` names its group; a record without it is in no queue.
+-- The record's `group` names its group; a record without it is in no queue. Its `fair_key` never changes.
 
 local RECHECK_SECONDS = 30       -- seconds to the next attempt if the time of a free slot is not known
 local FIRST = -1e12         -- added to the turns of the queue that precedes all batches
 
+local REFUSED = '\nrefused'  -- name of the queue of tasks that were refused again
+
 local admission_at = nil         -- when the next one may be sent, if this script released something
 
 local function groups_key(profile) return P .. 'groups:' .. profile end
+-- The name of a fair key in the rotation of a group; '' without one. A key has no control characters.
+local function turn_of(fair_key) return fair_key and '\t' .. fair_key or '' end
+
+-- The batches of a fair key rotate, and have their queues, in a group of their own: `group .. turn_of(fair_key)`.
 local function rotation_key(profile, group) return P .. 'ring:' .. profile .. ':' .. group end
 local function queue_key(profile, group, batch)
   return P .. 'lane:' .. profile .. ':' .. group .. ':' .. batch
@@ -30,42 +42,87 @@ end
 
 local function rotation_score(batch, turn) return batch == '' and FIRST + turn or turn end
 
-local function delete_queue_if_empty(profile, group, batch)
-  redis.call('ZREM', rotation_key(profile, group), batch)
-  if redis.call('EXISTS', rotation_key(profile, group)) == 1 then return end
+local function full_key(profile, group) return P .. 'full:' .. profile .. ':' .. group end
+
+-- Take a fair key out of the rotation of a group; it keeps its last turn.
+local function set_aside(profile, group, key)
+  redis.call('ZADD', full_key(profile, group), redis.call('ZSCORE', rotation_key(profile, group), key), key)
+  redis.call('ZREM', rotation_key(profile, group), key)
+end
+
+-- Return a fair key to the rotations that it was taken out of.
+local function restore(profile, key)
+  for _, group in ipairs(redis.call('ZRANGE', groups_key(profile), 0, -1)) do
+    local turn = redis.call('ZSCORE', full_key(profile, group), key)
+    if turn then
+      redis.call('ZREM', full_key(profile, group), key)
+      redis.call('ZADD', rotation_key(profile, group), turn, key)
+    end
+  end
+end
+
+local function restore_all(profile)
+  for _, group in ipairs(redis.call('ZRANGE', groups_key(profile), 0, -1)) do
+    for _, key in ipairs(redis.call('ZRANGE', full_key(profile, group), 0, -1)) do restore(profile, key) end
+  end
+end
+
+local function delete_queue_if_empty(profile, group, key, batch)
+  redis.call('ZREM', rotation_key(profile, group .. key), batch)
+  if redis.call('EXISTS', rotation_key(profile, group .. key)) == 1 then return end
+  if key ~= '' then
+    redis.call('ZREM', rotation_key(profile, group), key)
+    redis.call('ZREM', full_key(profile, group), key)
+  end
+  if redis.call('EXISTS', rotation_key(profile, group), full_key(profile, group)) > 0 then return end
   redis.call('ZREM', groups_key(profile), group)
   if not has_waiting(profile) then redis.call('ZREM', DUE, 'gate:' .. profile) end
 end
 
-local function remove_from_queue(id, profile, group, batch)
-  redis.call('HDEL', record_key(id), 'group')
-  local lane = queue_key(profile, group, batch)
+local function was_refused_again(refusals) return tonumber(refusals or 0) > 1 end
+
+-- The name of a task's queue in its group.
+local function queue_of(batch, refusals) return was_refused_again(refusals) and REFUSED or batch or '' end
+
+local function remove_from_queue(id, profile, group, key, batch)
+  drop(id, 'group')
+  local lane = queue_key(profile, group .. key, batch)
   redis.call('ZREM', lane, id)
-  if redis.call('EXISTS', lane) == 0 then delete_queue_if_empty(profile, group, batch) end
+  if redis.call('EXISTS', lane) == 0 then delete_queue_if_empty(profile, group, key, batch) end
 end
 
--- Append it to the queue of its batch; a new batch follows those that had no turn yet.
+-- A waiting task is also due when it expires.
+local function due_waiting(id, at)
+  due(id, math.min(at, tonumber(read(id, 'expires')[1]) or math.huge))
+end
+
+-- Append it to its queue; a new queue follows those that had no turn yet.
 local function enqueue(id, profile, group)
-  local fields = read(id, 'batch', 'created', 'group')
-  local batch = fields[1] or ''
-  if fields[3] and fields[3] ~= group then remove_from_queue(id, profile, fields[3], batch) end
+  local fields = read(id, 'batch', 'created', 'group', 'refusals', 'fair_key')
+  local queue, key = queue_of(fields[1], fields[4]), turn_of(fields[5])
+  if fields[3] and fields[3] ~= group then remove_from_queue(id, profile, fields[3], key, queue) end
   write(id, 'group', group)
-  redis.call('ZADD', queue_key(profile, group, batch), fields[2] or time_text(now), id)
+  local arrived = not was_refused_again(fields[4]) and fields[2] or time_text(now)
+  redis.call('ZADD', queue_key(profile, group .. key, queue), arrived, id)
   local turn = tonumber(redis.call('HGET', P .. 'gate:' .. profile, 'turn') or 0)
-  redis.call('ZADD', rotation_key(profile, group), 'NX', rotation_score(batch, turn), batch)
+  redis.call('ZADD', rotation_key(profile, group .. key), 'NX', rotation_score(queue, turn), queue)
+  if key ~= '' and not redis.call('ZSCORE', full_key(profile, group), key) then
+    redis.call('ZADD', rotation_key(profile, group), 'NX', turn, key)
+  end
   redis.call('ZADD', groups_key(profile), 0, group)
   -- Its queue wakes it. If that entry is lost, the due index finds it later.
-  due(id, now + 1800 + 3600 * tonumber(redis.sha1hex(id):sub(1, 4), 16) / 65536)
+  due_waiting(id, now + 1800 + 3600 * tonumber(redis.sha1hex(id):sub(1, 4), 16) / 65536)
 end
 
--- Return group and batch of the queue with the oldest turn, or nil. Groups in `full` are skipped.
+-- Return group, fair key and batch of the queue with the oldest turn, or nil. Groups in `full` are skipped.
 local function next_queue(profile, full)
-  local first, group, batch
-  for _, name in ipairs(redis.call('ZRANGE', groups_key(profile), 0, -1)) do
-    local head = not full[name] and redis.call('ZRANGE', rotation_key(profile, name), 0, 0, 'WITHSCORES')
+  local first, group, name
+  for _, found in ipairs(redis.call('ZRANGE', groups_key(profile), 0, -1)) do
+    local head = not full[found] and redis.call('ZRANGE', rotation_key(profile, found), 0, 0, 'WITHSCORES')
     if head and head[1] and (not first or tonumber(head[2]) < first) then
-      first, group, batch = tonumber(head[2]), name, head[1]
+      first, group, name = tonumber(head[2]), found, head[1]
     end
   end
-  return group, batch
+  if not group or string.sub(name, 1, 1) ~= '\t' then return group, '', name end
+  return group, name, redis.call('ZRANGE', rotation_key(profile, group .. name), 0, 0)[1] or ''
 end

@@ -1,4 +1,4 @@
-"""The one thread of a process that asks the ledger waits for nobody else."""
+"""What hangs in one thread of a process holds up no other one."""
 
 from __future__ import annotations
 
@@ -38,4 +38,23 @@ def test_a_broker_that_hangs_holds_up_no_ledger_call(redis: Redis) -> None:
         return was_waiting
 
     assert asyncio.run(run())
+    ctx.close()
+
+
+def test_files_that_hang_hold_up_no_name_resolution(redis: Redis) -> None:
+    """Status checks and creates resolve the API's name while all threads for files wait."""
+    port = redis.connection_pool.connection_kwargs["port"]
+    settings = Settings(api_key="key", redis_url=f"redis://127.0.0.1:{port}")
+    ctx = WorkerContext(Celery(set_as_current=False), settings)
+    goes_on = threading.Event()
+
+    async def run() -> bool:
+        reads = [asyncio.ensure_future(ctx.read_file(goes_on.wait, 30)) for _ in range(8)]
+        found = await asyncio.get_running_loop().getaddrinfo("localhost", 443)
+        is_resolved_first = bool(found) and not any(read.done() for read in reads)
+        goes_on.set()
+        await asyncio.gather(*reads)
+        return is_resolved_first
+
+    assert ctx.run(run())
     ctx.close()

@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
+from support.ledger_line import KLING, PATH, VEO
 from support.ledger_world import World
 
-from mulequeue.cli.hints import PAUSE_SECONDS, PauseHint
+from mulequeue.cli.hints import note_pause
+from mulequeue.ledger import Pause, Scope
 
 
-def test_a_pause_is_reported_once(world: World) -> None:
-    """Once per pause, with the command that ends it; Redis is read every two seconds at most."""
+def test_a_pause_is_reported(world: World) -> None:
+    """While a profile is paused by hand, with the command that ends it; otherwise nothing is."""
     said: list[str] = []
-    hint = PauseHint(world.ledger, said.append, clock=lambda: world.clock)
+    note_pause(world.ledger, said.append, PATH)
+    assert [] == said
 
-    def look() -> int:
-        world.clock += PAUSE_SECONDS
-        hint()
-        hint()
-        return len(said)
-
-    assert 0 == look()
     world.ledger.limits.pause_submissions("default")
-    hint()  # too early to look again
-    assert [0, 1, 1] == [len(said), look(), look()]
-    assert "mulequeue unpause --profile default" in said[0]
-
+    note_pause(world.ledger, said.append, PATH)
     world.ledger.limits.resume_submissions("default")
-    look()
-    world.ledger.limits.pause_submissions("default")
-    assert 2 == look()
+    note_pause(world.ledger, said.append, PATH)
+
+    [text] = said
+    assert "mulequeue unpause --profile default" in text
+
+
+def test_a_pause_of_another_model_is_not_reported(world: World) -> None:
+    """Who watches a model is told why it waits, with what to fix, and nothing of the other models."""
+    said: list[str] = []
+    for path in (PATH, VEO):
+        intent = world.submit(path, path=path)
+        reason = f"the balance is too low for {path}. Top it up"
+        pause = Pause(scope=Scope.MODEL, reason=reason, first=5, ceiling=60)
+        world.ledger.generations.requeue(intent, pause)
+        world.record_id(world.submit(f"{path}-2", path=KLING), f"remote-{path}")
+
+    note_pause(world.ledger, said.append, VEO)
+
+    assert [f"Submissions are paused: the balance is too low for {VEO}. Top it up ({VEO})"] == said

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from celery import Celery
@@ -12,9 +14,14 @@ from support.ledger_world import World
 from support.raw_server import RawServer, http, raw_server
 
 import mulequeue.tasks  # noqa: F401  # the app's poll task
-from mulequeue.engine.generation_request import GenerationRequest, make_generation_request
+from mulequeue.engine.generation_request import (
+    GenerationRequest,
+    HostFault,
+    make_generation_request,
+)
 from mulequeue.engine.submit.create import LATEST_START_SECONDS, create, steady_clock
 from mulequeue.engine.worker_context import WorkerContext
+from mulequeue.errors import AssetGone, InputError
 from mulequeue.ledger import Intent
 from mulequeue.settings import Settings
 
@@ -82,6 +89,62 @@ def test_what_was_settled_meanwhile_is_not_sent(
 
     runtime.run(create(runtime, plan, intent, {}, began))
 
+    assert [] == api.requests
+
+
+@pytest.mark.parametrize("is_local", [True, False])
+def test_asset_of_the_input_cannot_be_read_again(
+    runtime: WorkerContext, plan: GenerationRequest, api: RawServer, is_local: bool
+) -> None:
+    """A fault of this host leaves the generation to others, another one fails it; nothing is sent."""
+
+    def refresh_input(settings: Settings) -> dict[str, str]:
+        raise (HostFault if is_local else AssetGone)("the API does not answer")
+
+    plan = replace(plan, refresh_input=refresh_input)
+    intent = submitting(runtime, plan)
+
+    runtime.run(create(runtime, plan, intent, {}, steady_clock()))
+
+    record = runtime.ledger.queries.record("t")
+    assert record is not None
+    found = (record.state, record.status, record.answer.get("error", {}).get("title"))
+    failed = ("settled", "failed", "the API does not answer")
+    assert found == (("waiting", None, None) if is_local else failed)
+    assert [] == api.requests
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.EIO, "Input/output error"),
+        FileNotFoundError(errno.ENOENT, "No such file"),
+        PermissionError(errno.EACCES, "Permission denied"),
+        MemoryError(),
+        InputError("the file is gone"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_input_that_cannot_be_read_is_refused_at_once(
+    runtime: WorkerContext,
+    plan: GenerationRequest,
+    api: RawServer,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+) -> None:
+    """Nothing was sent, so the outcome is a failure, and not one that may be billed."""
+    intent = submitting(runtime, plan)
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(GenerationRequest, "body", fail)
+    runtime.run(create(runtime, plan, intent, {}, steady_clock()))
+
+    record = runtime.ledger.queries.record("t")
+    assert record is not None
+    assert ("settled", "failed") == (record.state, record.status)
+    assert "InputError" == record.answer["error"]["type"]
     assert [] == api.requests
 
 

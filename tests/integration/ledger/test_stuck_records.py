@@ -9,18 +9,27 @@ import pytest
 from celery import Celery
 from support.ledger_world import SUBMIT_LEASE, TTL, World, marker_of
 
+from mulequeue.ledger import Problem
 from mulequeue.ledger.record_summary import RecordSummary, record_summaries
 from mulequeue.ops.health.stuck_records import (
     abandoned,
     examine_records,
+    failing_checks,
     late_ids,
     newer,
+    not_called,
+    not_notified,
+    not_stored,
     retried,
+    retries,
     submitting,
     unknown_keys,
+    unknown_profiles,
+    unknown_statuses,
 )
 from mulequeue.settings import Profile, Settings
 
+SIGNATURE = {"task": "mulequeue.download", "args": [], "kwargs": {}, "options": {}}
 COMMAND = "celery -A proj worker"
 
 
@@ -91,6 +100,56 @@ def test_a_generation_under_another_key_is_told(today: World) -> None:
     assert unknown_keys(seen(today), {other.fingerprint}, "x") is None
 
 
+def test_a_renamed_profile_is_told_where_no_key_finds_it(today: World) -> None:
+    """A former key has no profile, and a waiting submission needs the name; else the key is enough."""
+    renamed = Profile(name="old name", base_url="https://api.example", api_key="key")
+    former = Profile(name="older name", base_url="https://api.example", api_key="old")
+    today.generating("found", profile=renamed)
+    assert "unknown-profiles" not in found(today)
+    today.generating("lost", profile=former)
+    today.requeue(today.submit("waits", profile=renamed))
+
+    finding = unknown_profiles(
+        seen(today), {renamed.fingerprint}, {former.fingerprint}, ["default"], "mulequeue_profiles"
+    )
+
+    assert finding is not None
+    assert "2 generations" in finding.text
+    assert "mulequeue_profiles = {'old name': …}" in finding.fix
+
+
+def test_checks_without_an_answer_are_told(today: World) -> None:
+    """From the third error in a row, with the last reason; a good answer ends it."""
+    today.generating("t")
+
+    def checked(errors: int, problem: str) -> None:
+        token = today.claim(5).token
+        today.ledger.polling.reschedule(token, [("t", today.clock, 1, errors, problem)])
+
+    checked(2, Problem(today.clock, "error", "HTTP 500").dump())
+    assert failing_checks(seen(today)) is None
+    checked(3, Problem(today.clock, "error", "HTTP 502").dump())
+    finding = failing_checks(seen(today))
+    assert finding is not None
+    assert "3 checks: HTTP 502" in finding.text
+    assert "  mulequeue status t" in finding.fix
+    checked(0, "")
+    assert failing_checks(seen(today)) is None
+
+
+def test_an_unknown_status_is_told(today: World) -> None:
+    """With the word, as long as the API reports it."""
+    today.generating("t")
+    problem = Problem(today.clock, "status", "moderated").dump()
+    today.ledger.polling.reschedule(today.claim(5).token, [("t", today.clock, 1, 0, problem)])
+
+    finding = unknown_statuses(seen(today))
+
+    assert finding is not None
+    assert "(moderated)" in finding.text
+    assert failing_checks(seen(today)) is None
+
+
 def test_a_record_of_a_newer_mulequeue_is_told(world: World) -> None:
     """It is left alone until this side is upgraded."""
     world.generating("t")
@@ -145,6 +204,69 @@ def test_a_late_id_is_told_until_it_is_resumed(world: World) -> None:
     assert ("warning", True) == (finding.level, "  mulequeue resume t" in finding.fix)
     world.record_id(world.intent("again"), "r")
     assert late_ids(seen(world), world.ledger.queries.task_of) is None
+
+
+def give_up(world: World, field: str, error: str | None) -> None:
+    """A download or notification of the generation ``t`` ends."""
+    leases, task_id = world.ledger.leases, f"{field}-{error}"
+    leases.begin(task_id, "run", SIGNATURE)
+    end = {"ttl_seconds": TTL, "generation": "t", "error_field": field}
+    assert leases.end(task_id, "run", {"error": error}, **end)
+
+
+def test_a_file_that_is_not_stored_is_told_until_it_is(world: World) -> None:
+    """A download that was given up is reported until one succeeds, or the generation is resumed."""
+    world.settled("t", remote_id="r")
+    give_up(world, "file_error", "no file.")
+
+    finding = not_stored(seen(world), world.ledger.queries.task_of)
+
+    assert finding is not None
+    assert ("error", True) == (finding.level, "first reason: no file." in finding.text)
+    assert "  mulequeue resume t" in finding.fix
+    give_up(world, "file_error", None)
+    assert not_stored(seen(world), world.ledger.queries.task_of) is None
+    give_up(world, "file_error", "no file again.")
+    world.record_id(world.intent("again"), "r")
+    assert not_stored(seen(world), world.ledger.queries.task_of) is None
+
+
+def test_a_notification_that_was_given_up_is_told(world: World) -> None:
+    """It names the generation and the reason."""
+    world.settled("t", remote_id="r")
+    give_up(world, "notify_error", "me returned 500.")
+
+    finding = not_notified(seen(world))
+
+    assert finding is not None
+    assert ("warning", True) == (finding.level, "me returned 500." in finding.text)
+
+
+def test_a_task_of_each_that_was_given_up_is_told(world: World) -> None:
+    """It names the generation and the reason."""
+    world.settled("t", remote_id="r")
+    give_up(world, "each_error", "ValueError: no row.")
+
+    finding = not_called(seen(world))
+
+    assert finding is not None
+    assert ("warning", True) == (finding.level, "ValueError: no row." in finding.text)
+    assert not_notified(seen(world)) is None
+
+
+def test_what_waits_for_another_attempt_is_told_with_its_reason(world: World) -> None:
+    """Attempts that failed or were left to other workers are counted by reason, the others are not."""
+    for number, cause in enumerate(["no secret", "500", "no secret", None]):
+        world.ledger.leases.begin(f"d{number}", "run", SIGNATURE)
+        if cause:
+            world.ledger.leases.retry(f"d{number}", "run", 300, cause=cause)
+
+    finding = retries(world.ledger.leases.waiting(100))
+
+    assert finding is not None
+    assert "another attempt: 3." in finding.text
+    assert "(2): no secret" in finding.text
+    assert retries({}) is None
 
 
 def test_a_large_ledger_is_looked_at_in_part_the_overdue_first(world: World) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from support.ledger_world import SUBMIT_LEASE, TTL, World, marker_of
 
+from mulequeue.ledger import Problem
 from mulequeue.settings import Profile
 
 
@@ -154,20 +155,27 @@ def test_wakes_are_bounded_and_nothing_is_skipped(world: World) -> None:
     assert 5 == len({wake.task_id for wake in first.wakes + second.wakes})
 
 
-@pytest.mark.parametrize("state", ["waiting", "generating"])
-def test_what_a_worker_has_no_key_for_it_leaves(world: World, state: str) -> None:
-    """Without the key a record is neither checked nor woken to submit; it stays for others."""
-    intent = world.submit("t")
-    world.requeue(intent, 1) if state == "waiting" else world.record_id(intent, "r")
+def test_what_a_worker_has_no_key_for_it_leaves(world: World) -> None:
+    """Without the key a generation is not checked; it stays for others."""
+    world.generating("t")
     stranger = Profile(name="default", base_url="https://other.example", api_key="other")
     world.clock += 5
 
     sweep = world.ledger.polling.claim([stranger])
 
     assert ([], []) == (sweep.polls, sweep.wakes)
-    assert world.profile.fingerprint == sweep.unknown_fingerprint
-    mine = world.claim(6)
-    assert 1 == len(mine.polls) + len(mine.wakes)
+    assert world.profile.fingerprint == sweep.unknown_key.split()[0]
+    assert 1 == len(world.claim(6).polls)
+
+
+@pytest.mark.parametrize("key", ["other", ""])
+def test_what_waits_needs_the_profile_and_not_the_key(world: World, key: str) -> None:
+    """After a key was replaced, and by a worker without one, what was not sent yet is granted."""
+    world.requeue(world.submit("t"), 1)
+    today = Profile(name="default", base_url="https://other.example", api_key=key)
+    world.clock += 5
+
+    assert ["t"] == [wake.task_id for wake in world.ledger.polling.claim([today]).wakes]
 
 
 def test_a_replaced_key_is_still_known(world: World) -> None:
@@ -178,6 +186,77 @@ def test_a_replaced_key_is_still_known(world: World) -> None:
     world.clock += 5
 
     assert 1 == len(world.ledger.polling.claim([today], former_fingerprints=[former]).polls)
+
+
+def named(name: str, key: str = "key") -> Profile:
+    return Profile(name=name, base_url="https://api.example", api_key=key)
+
+
+@pytest.mark.parametrize(
+    ("profiles", "checked_as"),
+    [
+        ([named("new")], "new"),
+        ([named("old"), named("new")], "old"),
+        ([named("old", "other key"), named("new")], "new"),
+        ([named("b"), named("a")], "a"),
+    ],
+)
+def test_the_key_finds_the_profile(world: World, profiles: list[Profile], checked_as: str) -> None:
+    """A renamed profile, or another one under its name: the record is checked with its own key."""
+    world.generating("t", profile=named("old"))
+    world.clock += 5
+
+    (due,) = world.ledger.polling.claim(profiles).polls
+
+    assert checked_as == due.profile
+
+
+def test_a_former_key_of_no_profile_is_left(world: World) -> None:
+    """Which profile a former key belongs to, only the name says; without it others have to know."""
+    world.generating("t", profile=named("old"))
+    former = named("old").fingerprint
+    world.clock += 5
+
+    sweep = world.ledger.polling.claim([named("new", "new")], former_fingerprints=[former])
+
+    assert ([], f"{former} old") == (sweep.polls, sweep.unknown_key)
+
+
+def test_a_profile_without_a_key_checks_nothing(world: World) -> None:
+    """Also if the key of the record is known as a former one."""
+    world.generating("t", profile=named("old"))
+    former = named("old").fingerprint
+    world.clock += 5
+
+    sweep = world.ledger.polling.claim([named("old", "")], former_fingerprints=[former])
+
+    assert ([], f"{former} old") == (sweep.polls, sweep.unknown_key)
+
+
+def test_a_worker_may_leave_a_profile_to_others(world: World) -> None:
+    """It takes no more checks of it than it says; the rest is due again a second later."""
+    for name in "abc":
+        world.generating(name)
+
+    assert [] == world.claim(5, checks={"default": 0}).polls
+    assert [] == world.claim(0.5).polls
+    assert 1 == len(world.claim(1, checks={"default": 1}).polls)
+    assert 2 == len(world.claim(1).polls)
+
+
+def test_a_problem_is_kept_until_it_is_over(world: World) -> None:
+    """The reason comes with the next check, stays if nothing new is told of it, and can be removed."""
+    world.generating("t")
+    problem = Problem(world.clock, "error", "HTTP 500")
+    seen = []
+
+    for row in ((1, problem.dump()), (2,), (0, "")):
+        sweep = world.claim(5)
+        seen.append(sweep.polls[0].problem)
+        world.ledger.polling.reschedule(sweep.token, [("t", world.clock, 1, *row)])
+
+    assert ["", problem.dump(), problem.dump()] == seen
+    assert world.ledger.queries.record("t").problem is None
 
 
 def test_anybody_may_wake_what_is_settled(world: World) -> None:
@@ -239,6 +318,42 @@ def test_one_check_finds_out_whether_the_outage_is_over(world: World) -> None:
 
     sweep = world.claim(20)
     assert (20, []) == (len(sweep.polls), sweep.reopening)
+
+
+def test_only_some_without_errors_may_end_a_pause_early(world: World) -> None:
+    """During a pause that the API did not ask for sixteen of them are checked in five seconds."""
+    names = ["failing", *map(str, range(40))]
+    for name in names:
+        world.generating(name)
+    world.redis.hset(world.key("record:failing"), "errors", 1)
+    world.ledger.polling.trip("default", seconds=None, first=60, ceiling=60, probe_seconds=2)
+    probes = []
+
+    for seconds in (1, 1.5, 4, 1.5):
+        world.redis.zadd(world.key("due"), dict.fromkeys(names, world.clock))
+        probes.append({due.task_id for due in world.claim(seconds).polls})
+
+    assert [0, 16, 0, 16] == [len(found) for found in probes]
+    assert "failing" not in probes[1] | probes[3]
+
+
+def test_a_worker_that_may_be_at_fault_leaves_the_probe_to_others(world: World) -> None:
+    """After a pause it waits two more seconds than a worker that can connect."""
+    world.generating("t")
+    world.ledger.polling.trip("default", seconds=4, first=2, ceiling=60)
+    world.clock += 5
+
+    assert [] == world.claim(checks={"default": 1}).polls
+    assert ["t"] == [due.task_id for due in world.claim(1).polls]
+
+
+def test_the_reason_of_a_pause_is_known(world: World) -> None:
+    """Until the pause ends."""
+    assert world.ledger.polling.pause_of("default") is None
+    until = world.ledger.polling.trip(
+        "default", seconds=3600, first=2, ceiling=60, reason="HTTP 502"
+    )
+    assert (until, "HTTP 502") == world.ledger.polling.pause_of("default")
 
 
 def test_an_outage_is_no_reason_to_time_out(world: World) -> None:

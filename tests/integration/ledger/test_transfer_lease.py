@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from support.ledger_world import World
+from support.ledger_world import TTL, World
 
-from mulequeue.ledger import Effects, unpack
+from mulequeue.ledger import Effects, RetryReason, unpack
 
 SIGNATURE = {"task": "mulequeue.download", "args": [], "kwargs": {}, "options": {"task_id": "d"}}
 
 
-def begin(world: World, run: str) -> tuple[str, int, float]:
-    return world.ledger.leases.begin("d", run, SIGNATURE)[:3]
+def begin(world: World, run: str, task_id: str = "d") -> tuple[str, int, float]:
+    return world.ledger.leases.begin(task_id, run, SIGNATURE)[:3]
 
 
 def test_one_run_at_a_time(world: World) -> None:
@@ -78,6 +78,133 @@ def test_between_attempts_nobody_holds_it(world: World) -> None:
     assert [] == world.claim(299).wakes
     assert 1 == len(world.claim(2).wakes)
     assert ("run", 2) == begin(world, "second")[:2]
+
+
+def test_a_repeated_message_begins_no_attempt_early(world: World) -> None:
+    """Between two attempts a message is ignored until the next one is due; then any message begins it."""
+    begin(world, "first")
+    world.ledger.leases.retry("d", "first", 300)
+
+    for _ in range(3):
+        assert "early" == begin(world, "repeated")[0]
+    world.clock += 301
+    assert ("run", 2) == begin(world, "repeated")[:2]
+
+
+def test_the_messages_of_one_wake_are_one_attempt(world: World) -> None:
+    """A wake that was published twice begins one attempt, and its second message none after it failed."""
+    begin(world, "first")
+    world.ledger.leases.retry("d", "first", 300)
+    assert 1 == len(world.claim(301).wakes)
+    assert 1 == len(world.claim(31).wakes)
+
+    assert ("run", 2) == begin(world, "woken")[:2]
+    world.ledger.leases.retry("d", "woken", 300)
+
+    assert "early" == begin(world, "woken again")[0]
+
+
+def test_an_attempt_that_another_worker_can_make_does_not_count(world: World) -> None:
+    """Attempts that are left to other workers are counted apart."""
+    for number in range(3):
+        assert ("run", 1) == begin(world, f"poor{number}")[:2]
+        world.ledger.leases.retry(
+            "d", f"poor{number}", 1, how=RetryReason.ELSEWHERE, cause="no key"
+        )
+        world.claim(1.1)
+
+    begun = world.ledger.leases.begin("d", "rich", SIGNATURE)
+
+    assert (1, 3, "no key") == (begun.attempt, begun.elsewhere, begun.cause)
+
+
+def test_what_was_decided_is_kept_until_it_is_dispatched(world: World) -> None:
+    """After an attempt that ended no other is made: its value goes to every later delivery."""
+    begin(world, "first")
+    decide = world.ledger.leases.decide
+    assert not decide("d", "first", {"value": 7}, is_dispatching=True)
+    assert "busy" == begin(world, "second")[0]
+
+    world.claim(21)  # its worker was killed
+    begun = world.ledger.leases.begin("d", "second", SIGNATURE)
+
+    assert ({"value": 7}, 1, 2) == (begun.verdict, begun.attempt, begun.deliveries)
+    assert not decide("d", "first", {"value": 8}, is_dispatching=True)
+
+
+def test_what_was_decided_without_its_task_is_delivered_at_once(world: World) -> None:
+    """An attempt that its task did not wait for makes the next delivery due."""
+    begin(world, "first")
+
+    effects = world.ledger.leases.decide("d", "first", {"value": 7}, is_dispatching=False)
+
+    assert Effects(poll_by=world.clock) == effects
+    assert ["d"] == [wake.task_id for wake in world.claim().wakes]
+    begun = world.ledger.leases.begin("d", "second", SIGNATURE)
+    assert ({"value": 7}, 1) == (begun.verdict, begun.deliveries)
+
+
+@pytest.mark.parametrize("is_decided", [False, True])
+def test_deliveries_without_an_end_are_bounded(world: World, is_decided: bool) -> None:
+    """The sixth delivery of what kills its workers, or cannot be dispatched, has to fail the task."""
+    for number in range(5):
+        assert "run" == begin(world, f"run{number}")[0]
+        if is_decided and not number:
+            world.ledger.leases.decide("d", "run0", {"value": 7}, is_dispatching=True)
+        world.claim(21)
+
+    assert "abandoned" == begin(world, "last")[0]
+    assert world.ledger.leases.end("d", "last", {"error": "given up"}, ttl_seconds=60)
+    assert "done" == begin(world, "repeated")[0]
+
+
+def test_an_error_that_cannot_be_dispatched_either_is_final(world: World) -> None:
+    """A seventh delivery is ignored, and the result names the last cause."""
+    for number in range(6):
+        begin(world, f"run{number}")
+        world.ledger.leases.retry(
+            "d", f"run{number}", 20, how=RetryReason.UNDISPATCHED, cause="no such queue"
+        )
+        world.claim(21)
+
+    assert "done" == begin(world, "last")[0]
+    assert world.due("transfer:d") is None
+    assert {"error": "given up: no such queue", "tail": ""} == world.ledger.leases.result("d")
+    assert 0 < world.redis.ttl(world.key("done:d")) <= TTL
+
+
+def test_an_attempt_that_ends_starts_the_count_again(world: World) -> None:
+    """Only deliveries in a row count: a failed attempt shows that its worker lives."""
+    for number in range(20):
+        assert ("run", number + 1) == begin(world, f"run{number}")[:2]
+        world.ledger.leases.retry("d", f"run{number}", 1)
+        world.claim(1.1)
+
+
+def test_a_repeated_call_counts_once(world: World) -> None:
+    """A begin whose answer was lost is repeated by the same run, and counts as one delivery."""
+    for _ in range(10):
+        assert ("run", 1) == begin(world, "first")[:2]
+    world.claim(21)
+
+    begun = world.ledger.leases.begin("d", "second", SIGNATURE)
+
+    assert (2, 2) == (begun.attempt, begun.deliveries)
+
+
+def test_its_generation_shows_why_it_was_given_up(world: World) -> None:
+    """The record names the error of its download until a download of it succeeds."""
+    world.settled("g")
+    errors = []
+    for error in ("no file", None):
+        begin(world, "run", task_id := f"d{error}")
+        end = {"ttl_seconds": 60, "generation": "g", "error_field": "file_error"}
+        assert world.ledger.leases.end(task_id, "run", {"error": error}, **end)
+        record = world.ledger.queries.record("g")
+        assert record is not None
+        errors.append(record.file_error)
+
+    assert ["no file", None] == errors
 
 
 def test_an_unanswered_wake_is_repeated_ever_more_rarely(world: World) -> None:
@@ -164,7 +291,7 @@ def test_a_message_in_a_queue_is_not_repeated(world: World) -> None:
         world.clock += 0.1
 
     for number in range(10):
-        world.ledger.leases.begin(f"d{number}", f"run{number}", SIGNATURE)
+        begin(world, f"run{number}", f"d{number}")
         world.ledger.leases.end(f"d{number}", f"run{number}", {}, ttl_seconds=60)
         assert [] == world.claim(26).wakes
 
@@ -175,7 +302,7 @@ def test_an_overtaken_message_is_lost(world: World) -> None:
     world.clock += 1
     expect(world, "later")
     world.clock += 23
-    world.ledger.leases.begin("later", "run", SIGNATURE)
+    begin(world, "run", "later")
 
     (wake,) = world.claim(1.5).wakes
 
@@ -187,7 +314,7 @@ def test_a_queue_that_stands_still_is_no_excuse(world: World) -> None:
     expect(world, "first")
     world.clock += 1
     expect(world, "second")
-    world.ledger.leases.begin("first", "run", SIGNATURE)
+    begin(world, "run", "first")
     world.ledger.leases.end("first", "run", {}, ttl_seconds=60)
 
     assert [] == world.claim(26).wakes

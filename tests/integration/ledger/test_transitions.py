@@ -6,6 +6,7 @@ import pytest
 from support.ledger_world import SUBMIT_LEASE, TTL, World, marker_of
 
 from mulequeue.ledger import unpack
+from mulequeue.outcome import File
 
 STATES = ("waiting", "submitting", "generating", "settled", "delivering", "delivered")
 
@@ -218,3 +219,34 @@ def test_files_count_once_and_leave_nothing_behind(world: World) -> None:
 
     assert 1 == world.ledger.queries.counts()["downloaded"]
     assert not world.redis.exists(world.key("files:gone"))
+
+
+def test_files_stay_recorded_when_a_repeated_download_fails(world: World) -> None:
+    """The files of an earlier download are there, whatever came of the next one."""
+    world.settled("t")
+    file = File(url="file:///a.png", kind="image", media_type="image/png", bytes=7)
+    world.ledger.generations.record_files("t", [file])
+
+    world.ledger.generations.record_files("t", (), error="no file")
+
+    record = world.ledger.queries.record("t")
+    assert record is not None
+    assert ((file,), None) == (record.files, record.file_error)
+    assert 1 == world.ledger.queries.counts()["files"]
+
+
+def test_a_delivery_is_renewed_while_it_publishes(world: World) -> None:
+    """The claim of a running delivery lasts as long as its run renews it, and no longer."""
+    wake = world.settled("t")
+    run = world.intent("t", marker=marker_of(wake))
+    assert "deliver" == world.ask(run).action
+
+    for _ in range(5):
+        world.clock += 25
+        assert world.ledger.generations.keep_delivery("t", run.epoch, run.run)
+        assert "busy" == world.deliver(wake).action
+
+    assert not world.ledger.generations.keep_delivery("t", run.epoch, "another run")
+    assert ["t"] == [found.task_id for found in world.claim(31).wakes]
+    assert "deliver" == world.deliver(wake).action
+    assert not world.ledger.generations.keep_delivery("t", run.epoch, run.run)

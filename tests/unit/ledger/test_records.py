@@ -23,6 +23,8 @@ FIELDS = {
     "kind": "image",
     "remote_id": "r",
     "polls": "3",
+    "usd": "75000",
+    "day": "20833",
     "created": "1800000000.000000",
     "submitted": "1800000001.250000",
     "finished": "1800000060.999900",
@@ -63,7 +65,7 @@ def test_a_record_without_anything_else_is_read() -> None:
 
 
 def test_the_outcome_holds_what_the_api_answered() -> None:
-    """Assets, times and the API's other fields are in the outcome, with our own times in UTC."""
+    """Assets, times, the API's other fields and the estimate are in the outcome; own times are in UTC."""
     answer = (
         '{"kind": "image", "created_at": "c", "updated_at": "u", "extra": {"description": "d"},'
         ' "assets": [{"url": "https://a/1.png", "kind": "image", "expires_at": "x"}]}'
@@ -86,6 +88,7 @@ def test_the_outcome_holds_what_the_api_answered() -> None:
         finished_at="2027-01-15T08:01:00.999Z",
         polls=3,
         extra={"description": "d"},
+        estimated_usd=0.075,
     )
 
 

@@ -1,0 +1,47 @@
+-- Put a generation that did not succeed back to waiting. It keeps its task id, its batch and its message.
+-- ARGV[3] task id   [4] its epoch   [5] its status   [6] its remote id, or ''   [7] the new epoch
+-- ARGV[8] the message with its input, which wakes the new epoch   [9] profile
+-- ARGV[10] seconds the former remote id is kept
+-- Answers { 1, poll_by }, or { 0 } if it has changed since it was read.
+-- Record: retries, returned (failures of it that were returned to its canvas), more_remote_ids,
+--   billed: a line for each former attempt that may be billed: day, submitted, usd or '-', status, remote id or '-'
+--
+-- It is the same record, and not a new task id, because the epoch then decides everything: messages, runs and
+-- claims of the former epoch change nothing, wherever they come from and however late, and the id that a
+-- former create request got after all is attached. The state and the epoch change in one step, so a second
+-- retry, or one that is repeated after a crash, finds another epoch. One create request follows each step.
+
+local id, profile = ARGV[3], ARGV[9]
+local fields = read(id, 'state', 'epoch', 'status', 'remote_id', 'late_remote_id', 'deliveries', 'batch', 'more_remote_ids')
+local remote_id, batch = fields[4], fields[7]
+local was_returned = fields[1] == 'delivered'
+local is_over = was_returned or (fields[1] == 'settled' and not fields[6])
+local is_same = fields[2] == ARGV[4] and fields[3] == ARGV[5] and (remote_id or '') == ARGV[6]
+if not (is_over and is_same) or fields[5] or fields[3] == 'succeeded' then return { 0 } end
+
+if not remote_id and fields[3] == 'failed' then refund_budgets(id) end
+local cost = read(id, 'day', 'submitted', 'usd', 'billed')
+if cost[1] and cost[2] then
+  local line = table.concat({ cost[1], cost[2], cost[3] or '-', fields[3], remote_id or '-' }, ' ')
+  write(id, 'billed', (cost[4] or '') .. line .. '\n')
+end
+set_state(id, 'waiting')
+drop(id, 'status', 'finished', 'run', 'claim', 'claim_until', 'wakes', 'errors', 'problem',
+  'deliveries', 'dispatched', 'abandoned', 'remote_id', 'submitted', 'started', 'deadline', 'polls', 'seen',
+  'refusals', 'refused', 'cancel', 'cancel_unsent', 'day', 'usd', 'expires', 'notify_error', 'each_error', 'api_trace', 'times')
+note_time(id, 'r')
+write(id, 'epoch', ARGV[7], 'profile', profile)
+increase(id, 'retries')
+if was_returned then increase(id, 'returned') end
+if remote_id then -- it was billed
+  write(id, 'more_remote_ids', (fields[8] or '') .. remote_id .. ' ')
+  redis.call('EXPIRE', P .. 'remote:' .. remote_id, ARGV[10])
+end
+redis.call('SET', parked_key(id), ARGV[8])
+redis.call('DEL', call_key(id), outcome_key(id), P .. 'again:' .. id)
+redis.call('PERSIST', record_key(id))
+redis.call('PERSIST', continuations_key(id))
+enqueue(id, profile, '') -- from where it moves to the queue of its model, if that has one
+schedule_admission(profile, now)
+if batch then reopen(batch) end
+return { 1, poll_by() }
