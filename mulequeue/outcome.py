@@ -89,6 +89,11 @@ class Outcome:
     """All other top-level fields of the API's response (``description``, ``audio_length``, …)."""
     files: tuple[File, ...] = ()
     """Files that ``download`` stored; empty before."""
+    metadata: dict[str, Any] = field(default_factory=dict)
+    """The caller's own data, as the call gave it."""
+    estimated_usd: float | None = None
+    """Estimated cost in US dollars: 0 if nothing was created; None: the price is unknown. Whether the API
+    charges a failed generation is unknown, and one that is ``submit_unknown`` may have been charged."""
 
     @property
     def succeeded(self) -> bool:
@@ -114,6 +119,11 @@ class Outcome:
         return cls(**known)
 
 
+OPTIONAL = ("error", "metadata")
+"""Fields that the short form of an outcome has unless they are empty."""
+_SHORT_FORM = ("task_id", "status", "files", *OPTIONAL)
+
+
 def is_outcome(value: Any) -> bool:
     """Return True for an outcome, and for the short form that members of a batch return."""
     return isinstance(value, Mapping) and "task_id" in value and "status" in value
@@ -121,7 +131,13 @@ def is_outcome(value: Any) -> bool:
 
 def is_reference(value: Mapping[str, Any]) -> bool:
     """Return True for the short form of an outcome; the ledger has the rest."""
-    return set(value) <= {"task_id", "status", "files", "error"}
+    return set(value) <= set(_SHORT_FORM)
+
+
+def short_form(outcome: Outcome) -> dict[str, Any]:
+    """Return the fields of an outcome that a batch returns of each member, without what is empty."""
+    data = outcome.to_dict()
+    return {name: data[name] for name in _SHORT_FORM if data[name] or name not in OPTIONAL}
 
 
 def _part(cls: type[Any], data: Mapping[str, Any]) -> Any:

@@ -12,23 +12,17 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mulequeue import catalog
+from mulequeue.catalog.valid_text import valid_text
+from mulequeue.engine.call_arguments import arguments_by_name
 from mulequeue.errors import InputError
 from mulequeue.net.address_guard import redact_url
 
 PROMPT_LENGTH = 60
 _WORD_LENGTH = 100
-_POSITIONS: dict[str, tuple[str, ...]] = {
-    "mulequeue.generate": ("model", "input"),
-    "mulequeue.generate_from": ("previous", "model", "input"),
-    "mulequeue.adopt": ("api_path", "remote_id"),
-    "mulequeue.download": ("outcome",),
-    "mulequeue.notify": ("value", "target"),
-    "mulequeue.gather": ("results",),
-}
 # No other keyword argument is shown.
 _OPTIONS = (
     *("profile", "max_wait", "poll_interval", "on_failure", "batch_id"),
-    *("use", "index", "storage", "path"),
+    *("use", "index", "storage", "path", "pk"),
 )
 _STATUS = re.compile(r"'status': '(\w+)'")
 
@@ -38,10 +32,8 @@ def format_args(task_name: str, args: Any, kwargs: Any) -> str:
 
     :param args, kwargs: of the message; any sender may have made it, so any type is accepted.
     """
-    names = _POSITIONS.get(task_name, ())
     values = args if isinstance(args, Sequence) and not isinstance(args, str) else ()
-    by_name = dict(kwargs) if isinstance(kwargs, Mapping) else {}
-    given = dict(zip(names, values, strict=False)) | by_name
+    given = arguments_by_name(task_name, values, kwargs if isinstance(kwargs, Mapping) else {})
     show = _LINES.get(task_name)
     return show(given) if show is not None else "…"
 
@@ -92,9 +84,26 @@ def _download(given: Mapping[str, Any]) -> str:
     return _whose(given.get("outcome"))
 
 
+def _attach(given: Mapping[str, Any]) -> str:
+    field = ".".join(_word(given.get(name)) for name in ("model", "field"))
+    return f"{_whose(given.get('outcome'))} → {field}"
+
+
+def _each(given: Mapping[str, Any]) -> str:
+    call = given.get("call")
+    name = call.get("task") if isinstance(call, Mapping) else None
+    return f"{_whose(given.get('outcome'))} → {_word(name)}"
+
+
 def _notify(given: Mapping[str, Any]) -> str:
     target = given.get("target")
     return f"{_whose(given.get('value'))} → {_host(target)}"
+
+
+def _generate_many(given: Mapping[str, Any]) -> str:
+    inputs = given.get("inputs")
+    size = f": {len(inputs)} inputs" if isinstance(inputs, (list, tuple)) else ""
+    return f"{_word(given.get('model'))}{size}"
 
 
 def _gather(given: Mapping[str, Any]) -> str:
@@ -106,7 +115,10 @@ _LINES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "mulequeue.generate_from": _generate_from,
     "mulequeue.adopt": _adopt,
     "mulequeue.download": _download,
+    "mulequeue.attach": _attach,
+    "mulequeue.each": _each,
     "mulequeue.notify": _notify,
+    "mulequeue.generate_many": _generate_many,
     "mulequeue.gather": _gather,
     "mulequeue.poll": lambda given: "one for all that is due",
 }
@@ -150,4 +162,5 @@ def _word(value: Any) -> str:
 
 
 def _cut(text: str, length: int) -> str:
+    text = valid_text(text)
     return text if len(text) <= length else text[: length - 1] + "…"

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import random
 import time
-from datetime import UTC, datetime
 from typing import Any
 
 from mulequeue.api import client, status_checks
-from mulequeue.api.terminal_answer import answer_of
+from mulequeue.api.results import Fetched
+from mulequeue.api.status_checks import is_unknown_id, unused_id
+from mulequeue.api.terminal_answer import answer_of, error_of
 from mulequeue.catalog.poll_schedule import backoff_seconds
 from mulequeue.engine.generation_request import GenerationRequest
-from mulequeue.engine.poll.decide import PollAgain, decide
-from mulequeue.ledger.records import iso
+from mulequeue.engine.poll.decide import PollAgain, decide, is_unanswered
+from mulequeue.engine.poll.problem_log import ProblemLog
+from mulequeue.ledger.records import Record, outcome_of
 from mulequeue.ledger.types import Due
-from mulequeue.outcome import Asset, ErrorInfo, Outcome
+from mulequeue.outcome import ErrorInfo, Outcome
 from mulequeue.settings import Settings
 
 
@@ -42,6 +44,7 @@ def generate_inline(
         if isinstance(answer, client.RetryLater):
             wait = max(wait, answer.retry_after_seconds or 0)
         is_final = isinstance(answer, (client.Refused, client.Unknown))
+        is_final = is_final or (isinstance(answer, client.RetryLater) and answer.needs_fix)
         if is_final or time.monotonic() + wait > gives_up:
             return _outcome(plan, task_id, *_end_of(answer), submitted=submitted)
         time.sleep(wait)
@@ -73,11 +76,10 @@ def _poll(
 ) -> Outcome:
     due = _first_check(plan, task_id, remote_id, submitted)
     wait = plan.schedule.seconds(0, random.random())
+    problems = ProblemLog()
     while True:
         time.sleep(wait)
-        found = status_checks.fetch_once(
-            plan.profile, plan.model.api_path, remote_id, settings=settings, kind=plan.model.kind
-        )
+        found = _fetch(plan, settings, remote_id)
         now = time.time()
         decision = decide(
             due,
@@ -85,6 +87,8 @@ def _poll(
             now=now,
             chance=random.random(),
             grace_seconds=settings.not_found_grace_seconds,
+            answers_others=is_unanswered(due, found, now)
+            and is_unknown_id(_fetch(plan, settings, unused_id())),
         )
         if not isinstance(decision, PollAgain):
             return _outcome(
@@ -96,8 +100,15 @@ def _poll(
                 remote_id=remote_id,
                 polls=due.polls + 1,
             )
-        due = due._replace(polls=due.polls + 1, errors=decision.errors)
+        problems.again(due, decision)
+        due = due._replace(polls=due.polls + 1, errors=decision.errors, problem=decision.problem)
         wait = max(decision.due - now, 0.0)
+
+
+def _fetch(plan: GenerationRequest, settings: Settings, remote_id: str) -> Fetched:
+    return status_checks.fetch_once(
+        plan.profile, plan.model.api_path, remote_id, settings=settings, kind=plan.model.kind
+    )
 
 
 def _first_check(plan: GenerationRequest, task_id: str, remote_id: str, submitted: float) -> Due:
@@ -117,11 +128,12 @@ def _first_check(plan: GenerationRequest, task_id: str, remote_id: str, submitte
 
 def _end_of(answer: client.Submitted) -> tuple[str, dict[str, Any]]:
     if isinstance(answer, (client.Refused, client.RetryLater)):
-        return "failed", {"error": answer.error}
+        return "failed", {"error": error_of(answer.error)}
     status = "submit_unknown" if isinstance(answer, client.Unknown) else "failed"
     kind = "SubmitUnknown" if status == "submit_unknown" else "ServerError"
     reason = getattr(answer, "reason", None)
-    return status, {"error": ErrorInfo(type=kind, title="No usable response", detail=reason)}
+    error = ErrorInfo(type=kind, title="No usable response", detail=reason)
+    return status, {"error": error_of(error)}
 
 
 def _outcome(
@@ -134,24 +146,26 @@ def _outcome(
     remote_id: str | None = None,
     polls: int = 0,
 ) -> Outcome:
-    error = answer.get("error")
-    if error is None and status == "timed_out":
-        error = ErrorInfo(type="GenerationTimedOut", title="Still active when max_wait had passed")
-    return Outcome(
-        task_id=task_id,
-        status=status,  # type: ignore[arg-type]
-        remote_id=remote_id,
-        model=plan.model_name,
-        profile=plan.profile.name,
-        api_path=plan.model.api_path,
-        base_url=plan.profile.base_url,
-        kind=answer.get("kind") or plan.model.kind,
-        assets=tuple(Asset(**item) for item in answer.get("assets", ())),
-        error=ErrorInfo(**error) if isinstance(error, dict) else error,
-        created_at=answer.get("created_at"),
-        updated_at=answer.get("updated_at"),
-        submitted_at=iso(submitted),
-        finished_at=iso(datetime.now(UTC).timestamp()),
-        polls=polls,
-        extra=answer.get("extra", {}),
+    if status == "timed_out":  # without a ledger there is no record to resume
+        error = {"type": "GenerationTimedOut", "title": "Still active when max_wait had passed"}
+        answer = {"error": error, **answer}
+    return outcome_of(
+        Record(
+            task_id=task_id,
+            state="delivered",
+            status=status,
+            remote_id=remote_id,
+            model=plan.model_name,
+            profile=plan.profile.name,
+            path=plan.path,
+            base_url=plan.profile.base_url,
+            kind=plan.model.kind,
+            metadata=plan.metadata,
+            usd=plan.usd_micros,
+            day=int(submitted // 86400) if remote_id or status == "submit_unknown" else None,
+            submitted=submitted,
+            finished=time.time(),
+            polls=polls,
+            answer=answer,
+        )
     )

@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from mulequeue import catalog
 from mulequeue.api.terminal_answer import error_of
-from mulequeue.catalog.inputs import check_input, input_digest, resolve_input
+from mulequeue.catalog.defaults import with_defaults
+from mulequeue.catalog.inputs import check_input, has_files, input_digest, resolve_input
 from mulequeue.catalog.poll_schedule import MAX_WAIT_CEILING_SECONDS, PollSchedule
+from mulequeue.catalog.valid_text import valid_text
 from mulequeue.catalog.validation.calls import mode_of, validate_input
-from mulequeue.errors import InputError
+from mulequeue.engine.fair_key import check_fair_key
+from mulequeue.engine.generation_call import CallOptions, GenerationCall
+from mulequeue.engine.metadata import check_metadata
+from mulequeue.errors import InputError, MuleQueueError
 from mulequeue.outcome import ErrorInfo
 from mulequeue.settings import Profile, Settings
+from mulequeue.settings.costs import micros_of_input
 
 OnFailure = Literal["raise", "return"]
 LABEL_BYTES = 60  # Redis keeps a hash compact while no value is longer than 64 bytes
+
+
+class HostFault(MuleQueueError):
+    """Raised for an input that this host cannot make; the generation waits for another host."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,11 +43,19 @@ class GenerationRequest:
     """The fixed poll interval that the caller asked for."""
     batch_id: str | None = None
     batch_size: int | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    """The caller's own data, which the record keeps."""
+    fair_key: str | None = None
+    """What its submission takes turns by; None: its batch."""
+    usd_micros: int | None = None
+    """The estimated cost in millionths of a US dollar; None: unknown. A generation that exists costs 0."""
+    refresh_input: Callable[[Settings], Mapping[str, Any]] | None = None
+    """Returns the input just before it is sent, or raises HostFault; None: :attr:`input`."""
 
     @property
     def path(self) -> str:
         """The api_path as records store it."""
-        return self.model.api_path.removeprefix("/vendors/")
+        return self.model.path
 
     @property
     def model_name(self) -> str | None:
@@ -49,59 +67,92 @@ class GenerationRequest:
         text = self.input.get(self.model.prompt_field)
         if not isinstance(text, str):
             return ""
-        line = " ".join(text.split()).encode(errors="ignore")
+        line = valid_text(" ".join(text.split())).encode()
         return line[:LABEL_BYTES].decode(errors="ignore")
 
     @property
     def digest(self) -> str:
         return input_digest(self.model.api_path, self.input)
 
+    @property
+    def is_body_slow(self) -> bool:
+        """True if :meth:`body` reads files or sends requests."""
+        return self.refresh_input is not None or has_files(self.input)
+
     def body(self, settings: Settings) -> dict[str, Any]:
         """Return the JSON object to send: the input with its files read and encoded."""
-        return resolve_input(
-            self.input, roots=settings.input_roots, max_bytes=settings.input_max_bytes
-        )
+        input = self.input
+        if self.refresh_input is not None:
+            input = {**input, **self.refresh_input(settings)}  # the defaults are in the first
+        return resolve_input(input, roots=settings.input_roots, max_bytes=settings.input_max_bytes)
 
 
 def make_generation_request(
     settings: Settings,
     model: str,
     input: Any,
+    options: CallOptions | None = None,
     *,
-    profile: str | None = None,
-    max_wait: float | None = None,
-    poll_interval: float | None = None,
-    on_failure: str = "raise",
-    batch_id: str | None = None,
-    batch_size: int | None = None,
-    validate: str | None = None,
     submits: bool = True,
+    is_new: bool = True,
+    needs_key: bool = True,
 ) -> GenerationRequest:
     """Check a call of ``generate``.
 
-    :param validate: ``strict``, ``warn`` or ``off``; None: the setting ``mulequeue_validate``.
-    :param submits: whether the input is sent; if not, its parameters are not checked.
+    :param submits: whether the input is sent; if not, it gets no defaults.
+    :param is_new: False for a wake: its parameters were checked before.
+    :param needs_key: False accepts a profile without an API key: another worker may have it.
     :raises InputError: unknown model, malformed path, an input that is no object or that the model
-        rejects, a ``$file`` that may not be read, a number out of range.
+        rejects, a ``$file`` that may not be read, a number out of range, metadata over its size, a
+        fair key that is no short text.
     :raises ConfigurationError: unknown profile, or no key for it.
     """
-    if on_failure not in ("raise", "return"):
-        raise InputError(f"on_failure is {on_failure!r}; it must be 'raise' or 'return'.")
+    options = options or CallOptions()
+    if options.on_failure not in ("raise", "return"):
+        raise InputError(f"on_failure is {options.on_failure!r}; it must be 'raise' or 'return'.")
+    batch_id, batch_size = options.batch
+    metadata, fair_key = check_metadata(options.metadata), check_fair_key(options.fair_key)
     found = catalog.find(model)
-    check_input(input, settings.input_roots, max_bytes=settings.input_max_bytes)
     if submits:
-        validate_input(found, input, mode_of(validate, settings.validate))
-    schedule = found.schedule if poll_interval is None else PollSchedule.fixed(poll_interval)
+        input = with_defaults(settings.defaults, found, input)
+    check_input(input, settings.input_roots, max_bytes=settings.input_max_bytes)
+    if submits and is_new:
+        validate_input(found, input, mode_of(options.validate, settings.validate))
+    interval = options.poll_interval
     return GenerationRequest(
         model=found,
         input=input,
-        profile=settings.profile(profile),
-        schedule=schedule,
-        max_wait_seconds=_max_wait(max_wait, settings.max_wait_seconds, found.max_wait_seconds),
-        interval=None if poll_interval is None else float(poll_interval),
+        profile=settings.profile(options.profile, needs_key=needs_key),
+        schedule=found.schedule if interval is None else PollSchedule.fixed(interval),
+        max_wait_seconds=_max_wait(
+            options.max_wait, settings.max_wait_seconds, found.max_wait_seconds
+        ),
+        interval=None if interval is None else float(interval),
         batch_id=batch_id,
         batch_size=batch_size,
+        metadata=metadata,
+        fair_key=fair_key,
+        usd_micros=micros_of_input(settings, found, input) if submits else 0,
     )
+
+
+def request_of(
+    call: GenerationCall, settings: Settings, *, is_new: bool = True, needs_key: bool = True
+) -> GenerationRequest:
+    """Check a call as :func:`make_generation_request` does.
+
+    :param is_new: whether the user sent its message. A wake has the input until that was sent.
+    """
+    request = make_generation_request(
+        settings,
+        call.model,
+        call.make_input(),
+        call.options,
+        submits=call.remote_id is None,
+        is_new=is_new,
+        needs_key=needs_key,
+    )
+    return replace(request, refresh_input=call.refresh_input)
 
 
 def _max_wait(*candidates: float | None) -> float:
@@ -114,4 +165,7 @@ def _max_wait(*candidates: float | None) -> float:
 
 def refusal_of(exc: Exception) -> dict[str, Any]:
     """Return the error of an outcome for an input that cannot be sent."""
-    return {"error": error_of(ErrorInfo(type=type(exc).__name__, title=str(exc)))}
+    if isinstance(exc, MuleQueueError):
+        return {"error": error_of(ErrorInfo(type=type(exc).__name__, title=str(exc)))}
+    title = f"It failed before it was sent: {type(exc).__name__}: {exc}"
+    return {"error": error_of(ErrorInfo(type="InputError", title=title[:500]))}

@@ -1,4 +1,4 @@
-"""Declare the two internal queues alike in every process, and delay messages in them."""
+"""Declare the two internal queues alike in every process, delay messages, and put new generations last."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from typing import Any
 from celery.utils.quorum_queues import detect_quorum_queues
 
 QUORUM_COUNTDOWN_SECONDS = 2.0
+CREATE_PRIORITY = 3
+"""On a Redis broker the priority of messages of new generations: behind those without one (0)."""
+_CREATING = ("mulequeue.generate", "mulequeue.generate_many")
 
 
 class _NullDispatcher:
@@ -44,3 +47,28 @@ def countdown(app: Any, seconds: float) -> dict[str, Any]:
     eta = datetime.now(UTC) + timedelta(seconds=min(seconds, QUORUM_COUNTDOWN_SECONDS))
     # As a header: Celery would log a warning about direct exchanges with every such message.
     return {"headers": {"eta": eta.isoformat()}}
+
+
+def create_priority(task: Any) -> dict[str, Any]:
+    """Return options of ``apply_async`` that put new generations behind the other messages of their queue.
+
+    The files of the first ones, and the user's own tasks, would else wait for the last create request of
+    thousands. Elsewhere than on Redis, a message without a priority has the lowest one, or queues have none.
+
+    :param task: other tasks than ``generate`` and ``generate_many`` get no options.
+    """
+    conf = task.app.conf
+    is_given = task.priority is not None or conf.task_default_priority is not None
+    if task.name not in _CREATING or is_given or not _is_redis(task.app):
+        return {}
+    return {"priority": CREATE_PRIORITY}
+
+
+def wake_priority(task: Any, priority: int | None) -> int | None:
+    """Return the priority of the message that wakes a task: that of its first one, unless it is ours."""
+    is_ours = priority == CREATE_PRIORITY and create_priority(task)
+    return 0 if is_ours else priority
+
+
+def _is_redis(app: Any) -> bool:
+    return bool(app.pool.connection.get_transport_cls().driver_type == "redis")

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from redis.exceptions import RedisError
+from redis.exceptions import DataError, RedisError
 
 from mulequeue.catalog.poll_schedule import backoff_seconds
 
@@ -65,6 +65,8 @@ def call_or_requeue(ctx: WorkerContext, task: Any, function: Callable[[], T]) ->
     """
     try:
         return call_with_retry(ctx, function)
+    except DataError:  # an argument that Redis cannot store
+        raise
     except RedisError as exc:
         raise task.retry(exc=exc, countdown=30, max_retries=None) from None
 
@@ -79,6 +81,8 @@ def call_with_retry(ctx: WorkerContext, function: Callable[[], T]) -> T:
     while True:
         try:
             answer = function()
+        except DataError:
+            raise
         except RedisError as exc:
             ctx.redis_availability.mark_down(exc)
             if time.monotonic() > ends:

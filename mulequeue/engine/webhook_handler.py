@@ -2,7 +2,7 @@
 
 Independent of web frameworks: a view passes the headers and the raw body, and sends the reply::
 
-    reply = webhooks.handle(request.headers, request.body)
+    reply = webhook_handler.handle(request.headers, request.body)
     return Response(reply.text, status=reply.status_code)
 
 It never calls the API. An event that arrives before the id is recorded is kept for an hour. A repeated
@@ -11,7 +11,6 @@ event, or one that arrives after a status check, changes nothing.
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Mapping
@@ -24,6 +23,7 @@ from mulequeue import catalog
 from mulequeue.api import parsing
 from mulequeue.api.terminal_answer import answer_of, reported_duration
 from mulequeue.api.webhook_signature import SignatureError, check_signature
+from mulequeue.engine import tracing
 from mulequeue.engine.worker_context import WorkerContext, worker_context
 from mulequeue.ledger import Effects, EventResult, Record
 from mulequeue.signals import balance_low
@@ -34,6 +34,10 @@ logger = logging.getLogger("mulequeue")
 
 MAX_BODY_BYTES = 1024**2
 _MAX_ID_CHARACTERS = 200
+_CONSUMED = (
+    "the body is incomplete: code that runs before this view has read the request's stream; there, use "
+    "the call that keeps the body (request.body in Django, request.get_data() in Flask)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,7 @@ class Reply:
     """The response of the view."""
 
     status_code: int
-    """200: accepted, or seen before. 4xx: rejected, nothing changed. 503: the API sends it again."""
+    """200: accepted, or seen before. 4xx: rejected, nothing changed. 5xx: the API sends it again."""
     text: str
 
 
@@ -101,9 +105,11 @@ def _verified(
     try:
         check_signature(headers, body, secrets=secrets, now=now)
     except SignatureError as exc:
+        if len(body) < _content_length(headers):
+            raise Refused(500, _CONSUMED) from None
         raise Refused(401, str(exc)) from None
     try:
-        event = json.loads(body)
+        event = parsing.read_json(body)
     except (ValueError, RecursionError):
         raise Refused(400, "not JSON") from None
     if not isinstance(event, dict) or not isinstance(event.get("type"), str):
@@ -112,6 +118,11 @@ def _verified(
     if not isinstance(event_id, str) or not 0 < len(event_id) <= _MAX_ID_CHARACTERS:
         raise Refused(400, "no event with an id")
     return event
+
+
+def _content_length(headers: Mapping[str, str]) -> int:
+    length = {name.lower(): value for name, value in headers.items()}.get("content-length", "")
+    return int(length) if length.isdecimal() else 0
 
 
 def _take(ctx: WorkerContext, event: dict[str, Any], now: float) -> str:
@@ -169,7 +180,8 @@ def _settle(
     )
     if effects.wakes:
         extra = {"task_id": task_id, "remote_id": remote_id, "status": status}
-        logger.info("generation finished, reported by webhook", extra=extra)
+        with tracing.continued_wake(effects.wakes[0]):
+            logger.info("generation finished, reported by webhook", extra=extra)
     return effects
 
 

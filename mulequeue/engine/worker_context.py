@@ -12,14 +12,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from celery import current_app
 from kombu.exceptions import EncodeError
 from redis.exceptions import RedisError
 
+from mulequeue.engine import tracing
 from mulequeue.engine.counters import Meter
+from mulequeue.engine.current_app import current_app
+from mulequeue.engine.elsewhere import MAX_ELSEWHERE, elsewhere_delay
 from mulequeue.engine.queues import NULL_DISPATCHER, countdown, internal_queue
 from mulequeue.engine.redis_retry import RedisAvailability
-from mulequeue.errors import MuleQueueError
+from mulequeue.engine.submit.park import upgrade_signature
+from mulequeue.errors import ConfigurationError, MuleQueueError
 from mulequeue.ledger import Effects, Ledger, PollMessage, Wake, unpack
 from mulequeue.settings import Settings
 from mulequeue.settings.redaction import redact
@@ -56,6 +59,8 @@ class WorkerContext:
         # One thread for the ledger's calls: each additional one allocates its own memory (40 MiB at 10,000).
         # Not the loop's executor: there a DNS query that hangs would block ledger calls.
         self._ledger_thread = ThreadPoolExecutor(1, "mulequeue-ledger")
+        # Not in either of them: a file system that hangs would delay DNS queries or billed ids.
+        self._file_threads = ThreadPoolExecutor(4, "mulequeue-files")
         # One thread: wakes are published in order, by one producer, outside of any task's context.
         self._publisher = ThreadPoolExecutor(1, thread_name_prefix="mulequeue-publish")
 
@@ -87,17 +92,26 @@ class WorkerContext:
         that interrupt tasks of other pools must not wait here, where that could block the event
         loop (gevent): their worker waits before it ends (:meth:`drain`).
         """
-        future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
-        self._unfinished.add(future)
-        future.add_done_callback(self._unfinished.discard)
+        future = self.start(coroutine)
         try:
             return future.result()
         except SystemExit:
             wait([future])
             raise
 
+    def start(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
+        """Run a coroutine on the loop; the process does not end before it (:meth:`drain`)."""
+        future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+        self.track(future)
+        return future
+
+    def track(self, future: Future[Any]) -> None:
+        """Have :meth:`drain` wait for a future."""
+        self._unfinished.add(future)
+        future.add_done_callback(self._unfinished.discard)
+
     def drain(self) -> None:
-        """Wait for the coroutines of :meth:`finish`, and write the counts to the ledger."""
+        """Wait for the tracked futures, and write the counts to the ledger."""
         wait(list(self._unfinished), timeout=self.settings.submit_timeout_seconds + 30)
         self.meter.flush()
 
@@ -154,13 +168,16 @@ class WorkerContext:
         Log a message that cannot be made, so that the wakes after it are published.
         """
         try:
-            signature = self.app.signature(unpack(wake.signature))
-            signature.apply_async(
-                producer=producer,
-                retry_policy=_RETRY_ONCE,
-                add_to_parent=False,
-                event_dispatcher=NULL_DISPATCHER,
-            )
+            signature = self.app.signature(upgrade_signature(unpack(wake.signature)))
+            headers = signature.options.get("headers")
+            with tracing.continued(headers):
+                signature.apply_async(
+                    headers=tracing.nested(headers),
+                    producer=producer,
+                    retry_policy=_RETRY_ONCE,
+                    add_to_parent=False,
+                    event_dispatcher=NULL_DISPATCHER,
+                )
         except (TypeError, ValueError, EncodeError, MuleQueueError) as exc:
             logger.error("a task cannot be woken: %r", exc, extra={"task_id": wake.task_id})
 
@@ -175,13 +192,14 @@ class WorkerContext:
             return
         task = self.app.tasks["mulequeue.poll"]
         try:
-            task.apply_async(
-                (message.token,),
-                queue=self.settings.poll_queue,
-                add_to_parent=False,
-                retry_policy=_RETRY_ONCE,
-                **countdown(self.app, message.countdown),
-            )
+            with tracing.continued(None):
+                task.apply_async(
+                    (message.token,),
+                    queue=self.settings.poll_queue,
+                    add_to_parent=False,
+                    retry_policy=_RETRY_ONCE,
+                    **countdown(self.app, message.countdown),
+                )
         except Exception as exc:
             # The watchdog of any worker publishes another one when something is overdue.
             logger.warning("could not publish a poll message: %r", exc)
@@ -192,6 +210,10 @@ class WorkerContext:
         """Make a ledger call from the loop without blocking it."""
         work = partial(function, *args, **kwargs)
         return await asyncio.get_running_loop().run_in_executor(self._ledger_thread, work)
+
+    async def read_file(self, function: Callable[..., T], *args: Any) -> T:
+        """Call a function that reads files from the loop without blocking it."""
+        return await asyncio.get_running_loop().run_in_executor(self._file_threads, function, *args)
 
     def close(self) -> None:
         """Stop the loop and its connections."""
@@ -210,11 +232,11 @@ _guard = threading.Lock()
 
 
 def worker_context(app: Any = None) -> WorkerContext:
-    """Return this process' context for a Celery app (None: the current one).
+    """Return this process' context for a Celery app (None: that of :func:`current_app`).
 
-    :raises ConfigurationError: a setting is wrong.
+    :raises ConfigurationError: a setting is wrong, or there is no current app.
     """
-    app = app or current_app
+    app = app or current_app()
     if hasattr(app, "_get_current_object"):  # a proxy cannot be a key
         app = app._get_current_object()
     with _guard:
@@ -222,6 +244,21 @@ def worker_context(app: Any = None) -> WorkerContext:
         if found is None or found.pid != os.getpid():
             found = _contexts[app] = WorkerContext(app, Settings.load(app))
         return found
+
+
+def context_of(task: Any) -> WorkerContext:
+    """Return this process' context for the running task.
+
+    A worker whose settings are wrong leaves the message to others, for an hour.
+
+    :raises celery.exceptions.Retry: the message is delivered again.
+    :raises ConfigurationError: no worker could take it.
+    """
+    try:
+        return worker_context(task.app)
+    except ConfigurationError as exc:
+        countdown = elsewhere_delay(task.request.retries + 1)
+        raise task.retry(exc=exc, countdown=countdown, max_retries=MAX_ELSEWHERE) from None
 
 
 def drain() -> None:

@@ -6,143 +6,108 @@ on any broker, and waiting for the next attempt needs neither a worker slot nor 
 
 from __future__ import annotations
 
-import logging
-import random
-from collections.abc import Callable, Sequence
-from types import TracebackType
-from typing import Any, TypeVar
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 from celery.exceptions import Ignore
-from redis.exceptions import RedisError
 
+from mulequeue.engine.dispatch import replace_result, skip_dispatch, tail_of
+from mulequeue.engine.followups.judge import MAX_ATTEMPTS, Policy, abandoned_error, value_of
+from mulequeue.engine.followups.leased_run import Attempt, BatchIsOpen, LeasedRun, own_queue
 from mulequeue.engine.redis_retry import call_or_requeue
 from mulequeue.engine.submit.park import parked_signature
-from mulequeue.engine.worker_context import WorkerContext, worker_context
-from mulequeue.errors import MuleQueueError, TransferError
-from mulequeue.ledger import LeaseResult, new_token
-from mulequeue.net.timers import Timers
+from mulequeue.engine.worker_context import WorkerContext, context_of
+from mulequeue.ledger import Begun, LeaseResult, new_token
 
-logger = logging.getLogger("mulequeue")
-T = TypeVar("T")
+__all__ = [
+    "MAX_ATTEMPTS",
+    "Attempt",
+    "BatchIsOpen",
+    "Policy",
+    "on_end",
+    "own_queue",
+    "record_dispatch",
+    "release",
+    "run_leased",
+]
 
-MAX_ATTEMPTS = 50
-MAX_UNEXPECTED_ERRORS = 5
-HEARTBEAT_SECONDS = 6.0
-_RUN = "mulequeue_transfer"
-# Apart from the deadlines, which a Redis that does not answer would delay.
-_leases = Timers("mulequeue-leases")
+# The run of each thread: after an error of the dispatch, Celery reports it without the task's request.
+_current = threading.local()
 
 
-class Heartbeat:
-    """Renews a transfer's lease while the block runs.
+def run_leased(task: Any, make: Callable[[Attempt], Any], policy: Policy) -> Any:
+    """Handle one delivery of a leased task: make an attempt, or leave it to the ledger.
 
-    :param seconds: between two renewals.
+    :param make: makes the attempt; its JSON-ready value is kept until what follows is dispatched.
+    :returns: the value, of this attempt or of an earlier one.
+    :raises Ignore: another worker has it, it is done, it is retried later, or it continues in a thread.
+    :raises MuleQueueError: it is given up.
     """
-
-    def __init__(
-        self, ctx: WorkerContext, task_id: str, run: str, *, seconds: float = HEARTBEAT_SECONDS
-    ) -> None:
-        self._ctx, self._task_id, self._run = ctx, task_id, run
-        self._seconds = seconds
-
-    def _beat(self) -> None:
-        try:
-            self._ctx.ledger.leases.keep(self._task_id, self._run)
-        except RedisError as exc:
-            self._ctx.redis_availability.mark_down(exc)
-        except Exception as exc:
-            logger.warning("a transfer's lease was not renewed: %r", exc)
-
-    def __enter__(self) -> Heartbeat:
-        self._alarm = _leases.every(self._seconds, self._beat)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
-    ) -> None:
-        _leases.cancel(self._alarm)
-
-
-def transfer(
-    task: Any, attempt: Callable[[], T], *, delays: Sequence[float], most_seconds: float
-) -> T:
-    """Handle one delivery of a leased task: run an attempt, or leave it to the ledger.
-
-    :param delays: seconds between attempts; the last one repeats.
-    :param most_seconds: it is given up when this time has passed since the first attempt.
-    :raises Ignore: another worker has it, it is done, or it is retried later.
-    :raises TransferError: it is given up.
-    """
-    ctx = worker_context(task.app)
-    task_id, run = task.request.id, new_token()
-    signature = parked_signature(task, queue=_own_queue(task), epoch="")
-    begun = call_or_requeue(ctx, task, lambda: ctx.ledger.leases.begin(task_id, run, signature))
-    number = begun.attempt
-    if begun.result is not LeaseResult.RUN:
-        raise Ignore(begun.result.value)
-    setattr(task.request, _RUN, run)
+    ctx = context_of(task)
+    lease, token, begun = _begin(ctx, task)
+    run = _current.run = LeasedRun(ctx, task, lease, token, begun, policy)
+    if begun.is_dispatched:
+        skip_dispatch(task)
+    ctx.carry_out(begun.effects).result()
+    if begun.result is LeaseResult.ABANDONED:
+        raise abandoned_error(begun)
+    if begun.verdict is not None:
+        return value_of(begun.verdict)
     try:
-        ctx.carry_out(begun.effects).result()
-        with Heartbeat(ctx, task_id, run):
-            result = attempt()
-        ctx.meter.count_attempt(task.name, "done")
-        return result
-    except Exception as exc:
-        delay = delays[min(number, len(delays)) - 1] * random.uniform(0.8, 1.2)
-        final = _final_error(exc, number, is_late=begun.elapsed_seconds + delay > most_seconds)
-        ctx.meter.count_attempt(task.name, "retried" if final is None else "given_up")
-        if final is not None:
-            raise final from final.__cause__
-        logger.warning(
-            "%s failed; retrying in %.0f s: %s",
-            task.name,
-            delay,
-            exc,
-            extra={"task_id": task_id, "attempt": number},
-        )
-        _try_again(ctx, task_id, run, delay)
-    raise Ignore("retrying later")
+        value = run.attempt(make)
+    except Ignore:
+        _current.run = None
+        raise
+    if begun.returned:
+        replace_result(task, begun.returned, has_run=True)
+    return value
 
 
-def _final_error(exc: Exception, number: int, *, is_late: bool) -> Exception | None:
-    """Return the error to give up with, or None to retry.
+def _begin(ctx: WorkerContext, task: Any) -> tuple[str, str, Begun]:
+    """Take the lease of the running task: its own, if other tasks follow another message of its id.
 
-    An unexpected error (a full disk, Redis unavailable, a defect) is retried too: raised here it would
-    fail the chord permanently.
+    Return its name, the token of this run, and the answer.
+
+    :raises Ignore: another worker has it, it is done, or its next attempt is not due.
     """
-    if isinstance(exc, TransferError):
-        return exc if not exc.retryable or number >= MAX_ATTEMPTS or is_late else None
-    if isinstance(exc, MuleQueueError):
-        return exc
-    if number < MAX_UNEXPECTED_ERRORS:
-        return None
-    error = TransferError(f"{type(exc).__name__}: {exc}", retryable=False)
-    error.__cause__ = exc
-    return error
+    token, tail = new_token(), tail_of(task)
+    signature = parked_signature(task, queue=own_queue(task))
+    for name in (task.request.id, f"{task.request.id}.{tail}"):
+        begin = partial(ctx.ledger.leases.begin, name, token, signature, tail=tail)
+        begun = call_or_requeue(ctx, task, begin)
+        if begun.result in (LeaseResult.RUN, LeaseResult.ABANDONED):
+            return name, token, begun
+        if begun.result is not LeaseResult.OTHER:
+            break
+    raise Ignore(begun.result.value)
 
 
-def _try_again(ctx: WorkerContext, task_id: str, run: str, delay: float) -> None:
-    try:
-        ctx.carry_out(ctx.ledger.leases.retry(task_id, run, delay)).result()
-    except RedisError as exc:  # the task is woken when the lease lapses
-        ctx.redis_availability.mark_down(exc)
+def record_dispatch(task: Any) -> None:
+    """Record that what follows the task was published."""
+    run = _run_of(task.request.id)
+    if run is not None:
+        run.record_dispatch()
 
 
-def _own_queue(task: Any) -> str | None:
-    """Return the queue that this message came from; None: Celery's routing finds it."""
-    info = task.request.delivery_info or {}
-    return info.get("routing_key") if info.get("exchange") in ("", None) else None
+def release(task: Any) -> None:
+    """Have a task that cannot end now delivered again."""
+    run = _run_of(task.request.id)
+    if run is not None:
+        _current.run = None
+        run.release()
 
 
-def on_end(task: Any, exc: BaseException | None = None) -> None:
-    """End the lease, so that repeated messages are ignored. Celery calls this after it dispatched what
-    follows the task.
+def on_end(task_id: str, exc: BaseException | None = None) -> None:
+    """End the lease of a task. Celery calls this after it dispatched what follows the task."""
+    run = _run_of(task_id)
+    if run is not None:
+        _current.run = None
+        run.end(exc)
 
-    After an error of another kind the lease stays, so that the task is repeated.
-    """
-    run = getattr(task.request, _RUN, None)
-    if run is None or not (exc is None or isinstance(exc, MuleQueueError)):
-        return
-    ctx = worker_context(task.app)
-    result = {"task": task.name, "error": None if exc is None else str(exc)}
-    ctx.ledger.leases.end(task.request.id, run, result, ttl_seconds=ctx.settings.record_ttl_seconds)
+
+def _run_of(task_id: str) -> LeasedRun | None:
+    """Return this thread's run, if it is of that task."""
+    run: LeasedRun | None = getattr(_current, "run", None)
+    return run if run is not None and run.task_id == task_id else None

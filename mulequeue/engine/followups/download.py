@@ -4,62 +4,197 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, replace
+from functools import cached_property, partial
 from typing import Any
+from urllib.parse import urlsplit
+
+from celery.exceptions import Ignore
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
 from mulequeue.api import status_checks
 from mulequeue.api.parsing import TaskReply
-from mulequeue.engine.followups import attempts
+from mulequeue.api.results import Fetched, NotFound
+from mulequeue.engine.call_arguments import normalize_arguments
+from mulequeue.engine.dispatch import feeds_user_task
+from mulequeue.engine.followups.attempts import (
+    MAX_ATTEMPTS,
+    Attempt,
+    Policy,
+    own_queue,
+    release,
+    run_leased,
+)
 from mulequeue.engine.followups.previous_outcome import read_outcome
-from mulequeue.engine.worker_context import worker_context
-from mulequeue.errors import InputError, MuleQueueError
-from mulequeue.outcome import Asset, File, Outcome, is_outcome, is_reference
+from mulequeue.engine.redis_retry import call_with_retry
+from mulequeue.engine.worker_context import context_of
+from mulequeue.errors import (
+    AssetGone,
+    ConfigurationError,
+    DownloadError,
+    InputError,
+    MuleQueueError,
+)
+from mulequeue.ledger.records import files_error
+from mulequeue.outcome import Asset, File, Outcome, is_outcome, is_reference, short_form
 from mulequeue.settings import Settings
 from mulequeue.signals import files_stored
 from mulequeue.transfer.download_assets import download_assets
+from mulequeue.transfer.path_template import check_template
 
 logger = logging.getLogger("mulequeue")
 
-DELAYS_SECONDS = (2, 5, 15, 30, 60, 120, 300)
-MAX_SECONDS = 24 * 3600.0
+DELAYS_SECONDS = (2, 10, 20, 40, 80, 160, 270)
+"""Together with ``MAX_ATTEMPTS``, a URL that answers without the file is given up after about an hour."""
+MEMBER_ATTEMPTS = 3
+"""After as many attempts a batch continues without such a file, which another task stores when it comes."""
+INLINE_RETRIES = 5
+_LATE = "-late"
+MAX_SECONDS = 48 * 3600.0
+"""The longest time that the API keeps an asset; a storage may be away for as long."""
 
 
-def download(
-    task: Any, value: Mapping[str, Any], *, storage: str | None, path: str | None
-) -> dict[str, Any]:
-    """Handle one delivery of ``download``."""
+Store = Callable[[Outcome, Settings, Attempt | None], tuple[File, ...]]
+"""Stores the assets of an outcome; without an attempt in the calling process."""
+
+
+def download(task: Any, value: Mapping[str, Any], store: Store) -> dict[str, Any]:
+    """Handle one delivery of ``download``, or of another task that stores the assets."""
     if task.request.called_directly or task.request.is_eager:
         if not _is_good(value):
             return dict(value)
-        settings = Settings.load(task.app)
-        outcome = Outcome.from_dict(value)
-        files = _store(outcome, settings, storage, path)
-        return replace(outcome, files=files).to_dict()
-    ctx = worker_context(task.app)
+        outcome, settings = Outcome.from_dict(value), Settings.load(task.app)
+        return replace(outcome, files=_store_inline(outcome, settings, store)).to_dict()
+    return Delivery(task, value, store).handle()
 
-    def attempt() -> dict[str, Any]:
-        if not _is_good(value):
-            return dict(value)
-        outcome = read_outcome(task.app, value)
-        started = time.monotonic()
-        files = _store(outcome, ctx.settings, storage, path)
-        ctx.meter.count_stored(files, time.monotonic() - started)
-        ctx.ledger.generations.record_files(outcome.task_id, files)
-        files_stored.send(sender=task, task_id=outcome.task_id, files=files)
-        if is_reference(value):
-            return reference(outcome, files)
-        return replace(outcome, files=files).to_dict()
 
-    try:
-        return attempts.transfer(task, attempt, delays=DELAYS_SECONDS, most_seconds=MAX_SECONDS)
-    except MuleQueueError as exc:
-        if not is_reference(value):
-            raise
-        # A missing file must not fail the chord of a whole batch.
-        logger.error("a file could not be stored: %s", exc, extra={"task_id": value["task_id"]})
-        ctx.ledger.generations.record_files(value["task_id"], ())
-        return {**dict(value), "files": [], "error": str(exc)}
+class Delivery:
+    """One delivery of ``download`` to a worker."""
+
+    def __init__(self, task: Any, value: Mapping[str, Any], store: Store) -> None:
+        self._ctx = context_of(task)
+        self._task, self._value, self._store = task, value, store
+        self._is_member = is_outcome(value) and is_reference(value)
+        self._is_late = task.request.id.endswith(_LATE)
+
+    def handle(self) -> dict[str, Any]:
+        """Store the files; return the outcome with them, or of a member of a batch why there are none."""
+        try:
+            stored = run_leased(self._task, self._make, self._policy())
+        except MuleQueueError as exc:
+            return self._without_files(exc)
+        if stored is None:
+            return self._result()
+        files, task_id = tuple(File(**item) for item in stored), self._value["task_id"]
+        self._record(files)
+        files_stored.send(sender=self._task, task_id=task_id, files=files)
+        return self._result(files=files)
+
+    def _result(self, **changes: Any) -> dict[str, Any]:
+        """Return the outcome; in a batch the short form, unless a task of the user gets it."""
+        is_short = is_reference(self._value) and not feeds_user_task(self._task)
+        if not changes and (is_short or not is_reference(self._value)):
+            return dict(self._value)
+        if is_short:
+            return short_form(replace(Outcome.from_dict(self._value), **changes))
+        try:
+            return replace(read_outcome(self._task.app, self._value), **changes).to_dict()
+        except InputError:  # the ledger no longer has it
+            return dict(self._value)
+
+    @cached_property
+    def _outcome(self) -> Outcome | None:
+        return read_outcome(self._task.app, self._value) if _is_good(self._value) else None
+
+    def _policy(self) -> Policy:
+        waits_for_batch = self._is_member and not self._is_late
+        # The record of a member is written here.
+        is_own_record = is_outcome(self._value) and not self._is_member
+        return Policy(
+            delays=DELAYS_SECONDS,
+            max_seconds=MAX_SECONDS,
+            max_attempts=MEMBER_ATTEMPTS if waits_for_batch else MAX_ATTEMPTS,
+            host=lambda: asset_host(self._outcome),
+            generation=self._value["task_id"] if is_outcome(self._value) else None,
+            error_field="file_error" if is_own_record else "",
+        )
+
+    def _make(self, attempt: Attempt) -> list[dict[str, Any]] | None:
+        if self._outcome is None:
+            return None
+        started, settings = time.monotonic(), self._ctx.settings
+        if self._is_member:  # the delivery that returned its outcome may have left part of a file
+            attempt = replace(attempt, is_repeated=True)
+        files = self._store(self._outcome, settings, attempt)
+        self._ctx.meter.count_stored(files, time.monotonic() - started)
+        return [asdict(file) for file in files]
+
+    def _without_files(self, exc: MuleQueueError) -> dict[str, Any]:
+        """Return why a member of a batch has no files: that does not fail the others.
+
+        :raises MuleQueueError: it is no member of a batch.
+        """
+        if not self._is_member:
+            # A program that reads the result may know the public classes only.
+            raise DownloadError(str(exc), retryable=False) if isinstance(exc, AssetGone) else exc
+        task_id, error = self._value["task_id"], str(exc)
+        logger.error("a file could not be stored: %s", exc, extra={"task_id": task_id})
+        if isinstance(exc, AssetGone) and not self._is_late:
+            self._continue_later()
+        self._record((), error=error)
+        return self._result(files=(), error=files_error(error))
+
+    def _continue_later(self) -> None:
+        """Enqueue a download of the same files, which the batch does not wait for.
+
+        What follows this one waits for it, unless it is a chord.
+        """
+        request = self._task.request
+        args, kwargs = normalize_arguments(self._task.name, request.args, request.kwargs)
+        with suppress(OperationalError):  # it is in the ledger, and published when it is overdue
+            self._task.apply_async(
+                args,
+                kwargs,
+                task_id=f"{request.id}{_LATE}",
+                queue=own_queue(self._task),
+                ignore_result=True,
+                chain=request.chain,
+            )
+        request.chain = None
+
+    def _record(self, files: tuple[File, ...], *, error: str | None = None) -> None:
+        """Record the end of the download.
+
+        :raises Ignore: the ledger does not answer; the lease lapses, and the task is delivered again.
+        """
+        record = self._ctx.ledger.generations.record_files
+        change = partial(record, self._value["task_id"], files, error=error)
+        try:
+            self._ctx.carry_out(call_with_retry(self._ctx, change)).result()
+        except RedisError:
+            release(self._task)
+            raise Ignore("the ledger does not answer") from None
+
+
+def download_inline(
+    outcome: Outcome, settings: Settings, *, storage: str | None = None, path: str | None = None
+) -> tuple[File, ...]:
+    """Store the assets in this process, without a worker. What may pass is tried again for a minute."""
+    return _store_inline(outcome, settings, store_in(storage, path))
+
+
+def _store_inline(outcome: Outcome, settings: Settings, store: Store) -> tuple[File, ...]:
+    for delay in DELAYS_SECONDS[:INLINE_RETRIES]:
+        try:
+            return store(outcome, settings, None)
+        except DownloadError as exc:
+            if not exc.retryable:
+                raise
+        time.sleep(delay)
+    return store(outcome, settings, None)
 
 
 def _is_good(value: Any) -> bool:
@@ -72,35 +207,71 @@ def _is_good(value: Any) -> bool:
     return bool(value["status"] == "succeeded")
 
 
-def reference(outcome: Outcome, files: tuple[File, ...]) -> dict[str, Any]:
-    """Return the short form that members of a batch return."""
-    return {
-        "task_id": outcome.task_id,
-        "status": outcome.status,
-        "files": [item.url for item in files],
-    }
+def _check_path(path: str) -> None:
+    """Raise InputError for a template that no worker could fill in."""
+    try:
+        check_template(path)
+    except ConfigurationError as exc:
+        raise InputError(str(exc)) from None
 
 
-def _store(
-    outcome: Outcome, settings: Settings, storage: str | None, path: str | None
-) -> tuple[File, ...]:
-    return download_assets(
-        outcome,
-        settings=settings,
-        storage=storage,
-        path=path,
-        refresh=lambda: _refresh_assets(outcome, settings),
-    )
+def asset_host(outcome: Outcome | None) -> str | None:
+    """Return the host of the assets, or None if nothing is fetched."""
+    assets = outcome.assets if outcome is not None else ()
+    try:
+        return next((host for item in assets if (host := urlsplit(item.url).netloc)), None)
+    except ValueError:
+        return None  # the attempt reports that it is no URL
 
 
-def _refresh_assets(outcome: Outcome, settings: Settings) -> Outcome | None:
-    """Return the outcome with fresh URLs from the API, or None."""
+def store_in(storage: str | None, path: str | None) -> Store:
+    """Return the function that stores assets in a folder or under a URL.
+
+    :param storage: None: the setting ``mulequeue_storage``.
+    :param path: template of the path within it; None: ``mulequeue_storage_path``.
+    """
+
+    def store(outcome: Outcome, settings: Settings, attempt: Attempt | None) -> tuple[File, ...]:
+        if path and attempt is not None:
+            _check_path(path)
+        return download_assets(
+            outcome,
+            settings=settings,
+            storage=storage,
+            path=path,
+            refresh=lambda: refresh_assets(outcome, settings),
+            control=None if attempt is None else attempt.control,
+            is_repeated=attempt is not None and attempt.is_repeated,
+        )
+
+    return store
+
+
+def refresh_assets(outcome: Outcome, settings: Settings) -> Outcome | None:
+    """Return the outcome with the URLs that the API gives now; None if it cannot be asked.
+
+    :raises AssetGone: the API has no asset any more.
+    :raises DownloadError: it does not answer.
+    """
+    found = check_again(outcome, settings)
+    return None if found is None else with_assets(outcome, found)
+
+
+def check_again(outcome: Outcome, settings: Settings) -> Fetched | None:
+    """Return the result of a status check of the generation; None if it cannot be asked."""
     if outcome.api_path is None or outcome.remote_id is None:
         return None
-    found = status_checks.fetch_once(
-        settings.profile(outcome.profile), outcome.api_path, outcome.remote_id, settings=settings
-    )
-    if not isinstance(found, TaskReply) or found.state != "succeeded":
-        return None
+    profile = settings.profile_of(outcome.profile, outcome.base_url)
+    return status_checks.fetch_once(profile, outcome.api_path, outcome.remote_id, settings=settings)
+
+
+def with_assets(outcome: Outcome, found: Fetched) -> Outcome:
+    """Return the outcome with the URLs of a status check; errors as of :func:`refresh_assets`."""
+    if isinstance(found, NotFound) and found.is_gone:
+        raise AssetGone("the API does not know the generation any more.", retryable=False)
+    if not isinstance(found, TaskReply) or found.state == "active":
+        raise DownloadError(f"no usable answer ({getattr(found, 'reason', 'not finished')}).")
+    if found.error is not None and found.error.type != "NoAssets":
+        raise AssetGone("it has failed since.", retryable=False)
     kind = found.kind or outcome.kind or "image"
     return replace(outcome, assets=tuple(Asset(url=url, kind=kind) for url in found.urls))

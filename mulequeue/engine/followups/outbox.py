@@ -8,19 +8,25 @@ once, because the task id is the same.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 from typing import Any
 
+from celery import Signature
 from kombu.exceptions import OperationalError
 
+from mulequeue.engine import tracing
+from mulequeue.engine.dispatch import tail_of_message
+from mulequeue.engine.queues import create_priority
 from mulequeue.engine.redis_retry import call_with_retry
-from mulequeue.engine.submit.park import MARKER
+from mulequeue.engine.submit.park import EPOCH
 from mulequeue.engine.worker_context import WorkerContext, worker_context
 
 logger = logging.getLogger("mulequeue")
 
-# Options of one call, not of the message.
-_NOT_KEPT = ("add_to_parent", "connection", "producer", "publisher", "router")
+_SLICE = 100
+NOT_KEPT = ("add_to_parent", "connection", "producer", "publisher", "router")
+"""Options of one call, not of the message."""
 
 
 def publish(
@@ -38,18 +44,32 @@ def publish(
     :param send: Celery's ``apply_async``.
     """
     ctx, task_id = worker_context(task.app), options["task_id"]
-    is_expected = _record_expected(
-        ctx, task, _signature(task, sender, args, kwargs, options), task_id
-    )
+    is_expected = _record_expected(ctx, _signature(task, sender, args, kwargs, options), sender)
     try:
         return send(args, kwargs, **options)
-    except OperationalError:
-        raise  # it is published when it is overdue
-    except Exception:
-        # An error in this message would occur in every repetition too.
-        if is_expected:
-            ctx.ledger.leases.forget(task_id)
+    except Exception as exc:
+        # A download is published when it is overdue. A billed task is left to the caller, who may
+        # repeat it under another id. Other errors are of the message, so they would occur again.
+        if is_expected and (task.is_billed or not isinstance(exc, OperationalError)):
+            call_with_retry(ctx, lambda: ctx.ledger.leases.forget(task_id))
         raise
+
+
+def publish_all(sender: Any, signatures: Iterable[Signature]) -> None:
+    """Record messages in the ledger, then publish those that are new.
+
+    :param sender: the running task.
+    :param signatures: with their task, root and parent ids.
+    :raises redis.exceptions.RedisError: the ledger does not answer; nothing of the rest is published.
+    :raises kombu.exceptions.OperationalError: the same of the broker.
+    """
+    leases, rest = worker_context(sender.app).ledger.leases, iter(signatures)
+    with sender.app.producer_or_acquire() as producer:
+        while part := list(islice(rest, _SLICE)):
+            new = leases.expect_all([_expected(item, sender) for item in part])
+            for signature in part:
+                if signature.id in new:
+                    signature.apply_async(producer=producer, add_to_parent=False)
 
 
 def applies(task: Any, sender: Any, options: Mapping[str, Any]) -> bool:
@@ -67,30 +87,41 @@ def applies(task: Any, sender: Any, options: Mapping[str, Any]) -> bool:
 
 def _signature(
     task: Any, sender: Any, args: Any, kwargs: Any, options: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Return the message as a signature; outside of its sender it has to name its parent and root.
-
-    It is marked like a wake, so that a worker validates its input, not the process that repeats it.
-    """
+) -> Signature:
+    """Return the message as a signature; outside of its sender it has to name its parent and root."""
     family = {
         "parent_id": sender.request.id,
         "root_id": sender.request.root_id or sender.request.id,
     }
-    headers = {**(options.get("headers") or {}), MARKER: ""}
-    given = {k: v for k, v in options.items() if v is not None and k not in _NOT_KEPT}
-    return dict(task.signature(args, kwargs, **{**family, **given, "headers": headers}))
+    given = {k: v for k, v in options.items() if v is not None and k not in NOT_KEPT}
+    return task.signature(args, kwargs, **{**family, **given})
 
 
-def _record_expected(
-    ctx: WorkerContext, task: Any, signature: dict[str, Any], task_id: str
-) -> bool:
+def _expected(signature: Signature, sender: Any) -> tuple[str, str, dict[str, Any], str]:
+    """Return a message as the ledger records it: with the signature that repeats it.
+
+    A rate limit does not delay a repetition, so an empty epoch marks it like a wake.
+    """
+    headers = tracing.with_context(signature.options.get("headers"), sender.request)
+    repetition = dict(signature)
+    if headers:
+        repetition["options"] = {**signature.options, "headers": headers}
+    if signature.type.is_billed:
+        repetition["kwargs"] = {**signature.kwargs, EPOCH: ""}
+        repetition["options"] = {**create_priority(signature.type), **repetition["options"]}
+    return signature.id, signature.task, repetition, tail_of_message(signature.options)
+
+
+def _record_expected(ctx: WorkerContext, signature: Signature, sender: Any) -> bool:
     """Return whether the message is recorded now; it is published in any case."""
+    task_id, task, repetition, tail = _expected(signature, sender)
     try:
-        return call_with_retry(ctx, lambda: ctx.ledger.leases.expect(task_id, task.name, signature))
+        expect = ctx.ledger.leases.expect
+        return call_with_retry(ctx, lambda: expect(task_id, task, repetition, tail=tail))
     except Exception as exc:
         logger.warning(
             "%s is published without a lease; if the broker loses it, re-enqueue it manually: %r",
-            task.name,
+            task,
             exc,
             extra={"task_id": task_id},
         )

@@ -7,8 +7,10 @@ from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from mulequeue.engine.poll.decide import Terminal
-from mulequeue.ledger import Due
+from mulequeue.engine.poll.decide import PollAgain, Terminal
+from mulequeue.ledger import Due, Reschedule
+
+LARGE_CHARACTERS = 100_000
 
 
 @dataclass(slots=True, eq=False)
@@ -19,8 +21,25 @@ class ClaimBatch:
     remaining: int
     """Records that are not checked yet."""
     in_progress: dict[str, Due] = field(default_factory=dict)
-    rescheduled: list[tuple[str, float, int, int]] = field(default_factory=list)
+    rescheduled: list[Reschedule] = field(default_factory=list)
     settled: list[tuple[str, Terminal]] = field(default_factory=list)
+    is_large: bool = False
+    """An end that is not written yet contains an asset itself, so it occupies memory."""
+
+    def repeat(self, due: Due, decision: PollAgain) -> None:
+        """Add the result of a check that is repeated."""
+        self.remaining -= 1
+        row = (due.task_id, decision.due, 1, decision.errors)
+        # A new problem is rare, so it is written only if it has changed.
+        is_same = decision.problem == due.problem
+        self.rescheduled.append(row if is_same else (*row, decision.problem))
+
+    def end(self, due: Due, decision: Terminal) -> None:
+        """Add the result of a check that found the end."""
+        self.remaining -= 1
+        self.settled.append((due.task_id, decision))
+        urls = (asset["url"] for asset in decision.answer.get("assets", ()))
+        self.is_large = self.is_large or sum(map(len, urls)) > LARGE_CHARACTERS
 
     def release(self, due: Due, at: float) -> None:
         """Release a record without a check: it is due again at that time."""

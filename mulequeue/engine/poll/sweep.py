@@ -10,13 +10,12 @@ from contextlib import suppress
 
 from redis.exceptions import RedisError
 
-from mulequeue.api.parsing import TaskReply, is_known_status
-from mulequeue.api.results import Fetched
 from mulequeue.api.terminal_answer import reported_duration
-from mulequeue.engine.poll.circuit_breaker import CircuitBreaker
+from mulequeue.engine import tracing
+from mulequeue.engine.poll.checker import Checker
+from mulequeue.engine.poll.circuit_breaker import LEFT_TO_OTHERS_SECONDS, CircuitBreaker
 from mulequeue.engine.poll.claim_queue import ClaimBatch, ClaimQueue
-from mulequeue.engine.poll.decide import PollAgain, Terminal, decide
-from mulequeue.engine.poll.durations import DurationCache
+from mulequeue.engine.poll.decide import PollAgain, Terminal
 from mulequeue.engine.worker_context import WorkerContext
 from mulequeue.ledger import MAX_CLAIMED, Claim, Due, Effects, PollMessage
 from mulequeue.settings import Profile
@@ -47,14 +46,13 @@ class Poller:
         self._ledger = ctx.ledger
         self._settings = ctx.settings
         self._profiles: dict[str, Profile] = {p.name: p for p in ctx.settings.known_profiles()}
+        self._all_profiles = ctx.settings.all_profiles()  # a grant needs no key
         self._free = ctx.settings.poll_concurrency
         self._most_hanging = self._free // 4
         self._left: set[ClaimQueue] = set()
         self._hanging: set[str] = set()
-        self._breaker = CircuitBreaker(ctx, self._now)
-        self._with_webhooks: set[str] = set()
-        self._durations = DurationCache.of(ctx)
-        self._background: set[asyncio.Task[None]] = set()
+        self._breaker = CircuitBreaker(ctx, self._now, ctx.settings.poll_timeout_seconds)
+        self._checker = Checker(ctx, self._profiles, self._breaker, self._now)
         self._clock_offset = 0.0
         self._warned_of = {""}
 
@@ -75,14 +73,17 @@ class Poller:
             return None
         keeper = asyncio.create_task(self._keep_lease(token))
         try:
-            self._with_webhooks = await call(ledger.webhooks.working_profiles, self._profiles)
+            self._checker.with_webhooks = await call(
+                ledger.webhooks.working_profiles, self._profiles
+            )
             is_behind = await self._check_due(began + SWEEP_SECONDS)
         finally:
             keeper.cancel()
         took = self._loop.time() - began
         # If records are left, the next sweep starts after the tasks that wait for this worker slot.
         gap = 0.0 if is_behind else max(GAP_SECONDS - took, GAP_SECONDS / 5)
-        return await call(ledger.polling.end_sweep, token, gap_seconds=gap, profiles=self._profiles)
+        names = [profile.name for profile in self._all_profiles]
+        return await call(ledger.polling.end_sweep, token, gap_seconds=gap, profiles=names)
 
     async def _keep_lease(self, token: str) -> None:
         while True:
@@ -102,10 +103,12 @@ class Poller:
             _, slow = await asyncio.wait(workers, timeout=left)
             for batch, due in queue.drain():  # not started in time: the next sweep checks them
                 batch.release(due, self._now())
+                self._breaker.forget(due)
             for batch in queue.batches:
                 await self._write_back(batch)
             if slow:
-                self._finish_later(queue, slow)
+                # Also by a pool process that ends after its task (worker_max_tasks_per_child).
+                self._ctx.start(self._finish(queue, slow))
         return is_behind and self._free > 0
 
     async def _claim_into(
@@ -130,21 +133,37 @@ class Poller:
     async def _claim(self) -> Claim:
         claim = await self._ctx.call(
             self._ledger.polling.claim,
-            self._profiles.values(),
+            self._all_profiles,
+            checks=self._breaker.most_checks(),
             former_fingerprints=self._settings.former_fingerprints,
         )
         self._clock_offset = claim.now - self._loop.time()
         self._hanging = self._find_stalled()
-        self._breaker.half_open(claim.reopening)
-        if claim.unknown_fingerprint not in self._warned_of:
-            self._warned_of.add(claim.unknown_fingerprint)
-            logger.warning(
-                "a due generation was submitted with another API key; add its fingerprint to "
-                "mulequeue_former_fingerprints if the key was replaced, or start a worker that "
-                "has the key",
-                extra={"fingerprint": claim.unknown_fingerprint},
-            )
+        self._breaker.begin(claim)
+        if claim.unknown_key not in self._warned_of:
+            self._warned_of.add(claim.unknown_key)
+            self._warn_of_key(*claim.unknown_key.split(" ", 1))
         return claim
+
+    def _warn_of_key(self, fingerprint: str, profile: str) -> None:
+        """Log that this worker cannot check a due generation."""
+        extra = {"fingerprint": fingerprint, "profile": profile}
+        if fingerprint in self._settings.former_fingerprints:
+            logger.warning(
+                "a due generation was submitted under profile %s, which this worker does not have; configure "
+                "a profile of that name, or start a worker that has it",
+                profile,
+                extra=extra,
+            )
+            return
+        logger.warning(
+            "a due generation of profile %s was submitted with an API key that this worker does not have; "
+            "add its fingerprint %s to mulequeue_former_fingerprints if the key was replaced, or start a "
+            "worker that has the key",
+            profile,
+            fingerprint,
+            extra=extra,
+        )
 
     # -- one status check ------------------------------------------------------------------------
 
@@ -153,67 +172,41 @@ class Poller:
             while (taken := await queue.get()) is not None:
                 batch, due = taken
                 await self._check(batch, due)
-                if batch.remaining == 0 or len(batch.rescheduled) >= SLICE:
+                if batch.remaining == 0 or len(batch.rescheduled) >= SLICE or batch.is_large:
                     await self._write_back(batch)
         except RedisError as exc:
             self._ctx.redis_availability.mark_down(exc)
         except Exception:
             # Records that were claimed and not written back are due again when the claim lapses.
-            logger.exception("a status check failed unexpectedly")
+            logger.exception("a sweep failed unexpectedly")
         finally:
             if queue not in self._left:
                 self._free += 1
 
     async def _check(self, batch: ClaimBatch, due: Due) -> None:
-        profile = self._profiles.get(due.profile)
-        paused_until = self._breaker.paused_until(due.profile)
-        if profile is None or paused_until is not None or due.profile in self._hanging:
-            batch.release(due, (paused_until or self._now()) + 10 * random.random())
+        released_until = self._breaker.released_until(due)
+        if released_until is None and due.profile in self._hanging:
+            released_until = self._now() + 10 * random.random()
+        if released_until is not None:
+            batch.release(due, released_until)
             return
         batch.in_progress[due.task_id] = due
-        found = await self._ctx.checks().fetch(
-            profile,
-            f"/vendors/{due.path}",
-            due.remote_id,
-            timeout_seconds=self._settings.poll_timeout_seconds,
-        )
-        self._ctx.meter.count_check(due.profile, found)
-        await self._breaker.record(due.profile, found)
-        decision = decide(
-            due,
-            found,
-            now=self._now(),
-            chance=random.random(),
-            grace_seconds=self._settings.not_found_grace_seconds,
-            has_webhooks=due.profile in self._with_webhooks,
-            poll_plan=self._durations.plan(due.path),
-        )
+        decision = await self._checker.check(due)
         del batch.in_progress[due.task_id]
-        batch.remaining -= 1
-        if isinstance(decision, PollAgain):
-            batch.rescheduled.append((due.task_id, decision.due, 1, decision.errors))
-            if due.polls == 0:
-                _warn_of_unknown_word(due, found)
+        if decision is None:
+            batch.release(due, self._now() + LEFT_TO_OTHERS_SECONDS)
+        elif isinstance(decision, PollAgain):
+            batch.repeat(due, decision)
         else:
-            batch.settled.append((due.task_id, decision))
-            await self._record_missing_webhook(due.profile, found)
-
-    async def _record_missing_webhook(self, profile: str, found: Fetched) -> None:
-        """Return to usual intervals until the next webhook: a check found an end before any webhook did."""
-        if profile in self._with_webhooks and isinstance(found, TaskReply):
-            self._with_webhooks.discard(profile)
-            await self._ctx.call(self._ledger.webhooks.record_missed_webhook, profile)
+            batch.end(due, decision)
 
     # -- results ---------------------------------------------------------------------------------
 
-    def _finish_later(self, queue: ClaimQueue, slow: set[asyncio.Task[None]]) -> None:
-        """Continue slow checks in the background, and free the worker slot."""
-        task = asyncio.create_task(self._finish(queue, slow))
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
-
     async def _finish(self, queue: ClaimQueue, slow: set[asyncio.Task[None]]) -> None:
-        """Wait for slow checks and renew their claims; stalled ones stop counting as in progress."""
+        """Continue slow checks without a worker slot, and renew their claims.
+
+        Stalled ones stop counting as in progress.
+        """
         while slow:
             _, slow = await asyncio.wait(slow, timeout=STALLED_AFTER_SECONDS)
             if slow and queue not in self._left:
@@ -237,7 +230,7 @@ class Poller:
 
     async def _write_back(self, batch: ClaimBatch) -> None:
         again, batch.rescheduled = batch.rescheduled, []
-        settled, batch.settled = batch.settled, []
+        settled, batch.settled, batch.is_large = batch.settled, [], False
         if again:
             await self._ctx.call(self._ledger.polling.reschedule, batch.token, again)
         if settled:
@@ -256,17 +249,11 @@ class Poller:
                 polls=1,
             )
             if effects.wakes:
-                logger.info("generation finished", extra={"task_id": task_id, "status": end.status})
+                with tracing.continued_wake(effects.wakes[0]):
+                    extra = {"task_id": task_id, "status": end.status}
+                    logger.info("generation finished", extra=extra)
             found.append(effects)
         return Effects.merge(found)
-
-
-def _warn_of_unknown_word(due: Due, found: Fetched) -> None:
-    if isinstance(found, TaskReply) and not is_known_status(found.status):
-        logger.warning(
-            "the API returned an unknown status; treating it as active",
-            extra={"status": found.status, "remote_id": due.remote_id},
-        )
 
 
 async def _sweep(ctx: WorkerContext, token: str) -> PollMessage | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 import time
 from typing import Any
@@ -15,18 +16,31 @@ from typing import Any
 from mulequeue.api import client
 from mulequeue.api.parsing import TaskReply
 from mulequeue.api.terminal_answer import answer_of, error_of
-from mulequeue.engine.generation_request import GenerationRequest, refusal_of
+from mulequeue.engine import tracing
+from mulequeue.engine.generation_request import GenerationRequest, HostFault, refusal_of
 from mulequeue.engine.poll.durations import first_wait
+from mulequeue.engine.reachability import Reachability
 from mulequeue.engine.redis_retry import retry_forever
 from mulequeue.engine.webhook_handler import settle_early
 from mulequeue.engine.worker_context import WorkerContext
 from mulequeue.errors import MuleQueueError
-from mulequeue.ledger import Effects, Intent, Recorded, RecordIdResult, new_token
+from mulequeue.ledger import (
+    Effects,
+    Intent,
+    Pause,
+    Recorded,
+    RecordIdResult,
+    Scope,
+    new_token,
+)
+from mulequeue.settings import Profile
 
 logger = logging.getLogger("mulequeue")
 
 RETRY_LATER_FIRST_SECONDS, RETRY_LATER_CEILING_SECONDS = 5.0, 300.0
-NOT_SENT_FIRST_SECONDS, NOT_SENT_CEILING_SECONDS = 2.0, 60.0
+FIX_CEILING_SECONDS = 60.0
+"""Longest pause after 401 and 402: a probe is free, and a fixed key or balance should be noticed soon."""
+NOT_SENT_FIRST_SECONDS, NOT_SENT_CEILING_SECONDS = 2.0, 30.0
 LATEST_START_SECONDS = 10.0
 """A create request is sent within this time after its intent, or not at all."""
 
@@ -37,13 +51,16 @@ async def create(
     intent: Intent,
     slim: dict[str, Any],
     started: float,
+    expires_seconds: float | None = None,
 ) -> None:
     """Send the create request once, and record its response.
 
     :param slim: the signature that wakes the task, without its input.
     :param started: steady clock, before the intent was written.
+    :param expires_seconds: after ``started``, when it must no longer be sent; None: it does not expire.
     """
-    effects = await _create(ctx, plan, intent, slim, started)
+    expires = None if expires_seconds is None else started + expires_seconds
+    effects = await _create(ctx, plan, intent, slim, started, expires)
     await asyncio.wrap_future(ctx.carry_out(effects))
 
 
@@ -53,16 +70,20 @@ async def _create(
     intent: Intent,
     slim: dict[str, Any],
     started: float,
+    expires: float | None,
 ) -> Effects:
     generations = ctx.ledger.generations
     try:
-        # Not in the ledger's thread: a file system that hangs would delay recording billed ids.
-        body = await asyncio.to_thread(plan.body, ctx.settings)
-    except MuleQueueError as exc:
-        refusal = refusal_of(exc)
-        return await retry_forever(
-            ctx, lambda: generations.settle_submit(intent, "failed", refusal)
+        # A file system that hangs delays only inputs with files.
+        body = (
+            await ctx.read_file(plan.body, ctx.settings)
+            if plan.is_body_slow
+            else plan.body(ctx.settings)
         )
+    except Exception as exc:
+        if isinstance(exc, HostFault):
+            return await _pause(ctx, intent, _own_pause(str(exc)))
+        return await refuse(ctx, intent, exc)
     if steady_clock() - started > LATEST_START_SECONDS / 2:
         started, seconds = steady_clock(), ctx.settings.submit_timeout_seconds
         if not await retry_forever(
@@ -73,20 +94,31 @@ async def _create(
                 extra={"task_id": intent.task_id},
             )
             return Effects()
+    latest = min(started + LATEST_START_SECONDS, math.inf if expires is None else expires)
     answer = await client.submit(
         plan.profile,
         plan.model.api_path,
         body,
         settings=ctx.settings,
         kind=plan.model.kind,
-        not_after=lambda: steady_clock() - started > LATEST_START_SECONDS,
+        not_after=lambda: steady_clock() > latest,
     )
     ctx.meter.count_submission(plan.profile.name, answer)
     if isinstance(answer, client.Accepted):
-        return await _record_accepted(ctx, plan, intent, slim, answer.reply)
+        return await _record_accepted(ctx, plan, intent, slim, answer)
     if isinstance(answer, (client.NotSent, client.RetryLater)):
         return await _requeue(ctx, intent, answer)
     return await _settle(ctx, intent, answer)
+
+
+async def refuse(ctx: WorkerContext, intent: Intent, exc: Exception) -> Effects:
+    """Settle a create that failed before any byte of it was sent."""
+    refusal = refusal_of(exc)
+    if not isinstance(exc, MuleQueueError):
+        logger.error("a submission failed before it was sent: %r", exc, exc_info=exc)
+    return await retry_forever(
+        ctx, lambda: ctx.ledger.generations.settle_submit(intent, "failed", refusal)
+    )
 
 
 async def _settle(
@@ -97,8 +129,12 @@ async def _settle(
         status, error = "failed", error_of(answer.error)
     else:
         status, error = "submit_unknown", _unknown_error(answer)
+    is_answered = isinstance(answer, client.Refused) and answer.error.status_code is not None
     effects = await retry_forever(
-        ctx, lambda: ctx.ledger.generations.settle_submit(intent, status, {"error": error})
+        ctx,
+        lambda: ctx.ledger.generations.settle_submit(
+            intent, status, {"error": error}, is_answered=is_answered
+        ),
     )
     logger.warning(
         "create request not confirmed: %s",
@@ -124,13 +160,15 @@ async def _record_accepted(
     plan: GenerationRequest,
     intent: Intent,
     slim: dict[str, Any],
-    reply: TaskReply,
+    answer: client.Accepted,
 ) -> Effects:
     """Record a billed id, and its end if that is known already."""
+    reply = answer.reply
     remote_id = reply.remote_id
     assert remote_id is not None
     claim_token = "" if reply.state == "active" else new_token()
-    recorded = await _record_id(ctx, plan, intent, slim, remote_id, claim_token)
+    recorded = await _record_id(ctx, plan, intent, slim, answer, claim_token)
+    await Reachability.of(ctx).record_answer(plan.profile.name)
     extra = {"task_id": intent.task_id, "remote_id": remote_id, "model": plan.model.name}
     logger.info("generation submitted: %s", remote_id, extra=extra)
     if recorded.result is RecordIdResult.ATTACHED:
@@ -151,10 +189,12 @@ async def _record_id(
     plan: GenerationRequest,
     intent: Intent,
     slim: dict[str, Any],
-    remote_id: str,
+    answer: client.Accepted,
     claim_token: str,
 ) -> Recorded:
     """Record the id in the ledger, for as long as that takes."""
+    remote_id = answer.reply.remote_id
+    assert remote_id is not None
     first = first_wait(ctx, plan, random.random())
     waits = [30 if claim_token else first, plan.profile.next_place_seconds(plan.path)]
 
@@ -167,6 +207,7 @@ async def _record_id(
             max_wait_seconds=plan.max_wait_seconds,
             poll_by_seconds=min(wait for wait in waits if wait is not None),
             claim_token=claim_token,
+            api_trace=tracing.api_traceparent(answer.trace_id),
         )
 
     return await retry_forever(ctx, record, remote_id=remote_id)
@@ -190,23 +231,68 @@ async def _settle_terminal(
 async def _requeue(
     ctx: WorkerContext, intent: Intent, answer: client.NotSent | client.RetryLater
 ) -> Effects:
-    """Move the record back to waiting; the profile's submissions pause, fleet-wide."""
-    if isinstance(answer, client.RetryLater):
-        asked, reason = answer.retry_after_seconds, answer.error.detail or answer.error.title
-        first, ceiling = RETRY_LATER_FIRST_SECONDS, RETRY_LATER_CEILING_SECONDS
-    else:
-        asked, reason = None, answer.reason
-        first, ceiling = NOT_SENT_FIRST_SECONDS, NOT_SENT_CEILING_SECONDS
-    effects = await retry_forever(
-        ctx,
-        lambda: ctx.ledger.generations.requeue(
-            intent, retry_after_seconds=asked, first=first, ceiling=ceiling
-        ),
-    )
-    extra = {"profile": intent.profile.name, "reason": reason}
-    # The reason names what has to be fixed (a proxy, a CA bundle), so the line itself contains it.
-    logger.warning("submissions paused: %s", reason, extra=extra)
+    """Move the record back to waiting, and pause what the answer concerns."""
+    if isinstance(answer, client.NotSent) and answer.is_too_late:
+        logger.warning("a create request was not sent: %s", answer.reason)
+        return await retry_forever(ctx, lambda: ctx.ledger.generations.requeue(intent))
+    return await _pause(ctx, intent, _pause_after(intent.profile, answer))
+
+
+_WHERE = {
+    Scope.WORKER: " (on this worker; other workers continue)",
+    Scope.GENERATION: " (for one generation; others continue)",
+}
+
+
+async def _pause(ctx: WorkerContext, intent: Intent, pause: Pause) -> Effects:
+    effects = await retry_forever(ctx, lambda: ctx.ledger.generations.requeue(intent, pause))
+    # The reason names what has to be fixed (a proxy, a CA bundle, the key), so the line contains it.
+    extra = {"profile": intent.profile.name, "reason": pause.reason}
+    text = pause.reason + _WHERE.get(pause.scope, "")
+    logger.warning("submissions paused: %s", text, extra=extra)
     return effects
+
+
+def _own_pause(reason: str) -> Pause:
+    """Return the pause of a generation whose input cannot be prepared now."""
+    return Pause(
+        scope=Scope.GENERATION,
+        reason=reason,
+        first=NOT_SENT_FIRST_SECONDS,
+        ceiling=NOT_SENT_CEILING_SECONDS,
+    )
+
+
+def _pause_after(profile: Profile, answer: client.NotSent | client.RetryLater) -> Pause:
+    """Return the pause that follows a create request that was not made."""
+    if isinstance(answer, client.NotSent):
+        return Pause(
+            scope=Scope.WORKER,
+            reason=f"{profile.base_url} cannot be reached: {answer.reason}",
+            first=NOT_SENT_FIRST_SECONDS,
+            ceiling=NOT_SENT_CEILING_SECONDS,
+        )
+    is_key = answer.error.status_code == 401
+    return Pause(
+        scope=Scope.KEY if is_key else Scope.MODEL,
+        reason=_reason(answer),
+        seconds=answer.retry_after_seconds,
+        first=RETRY_LATER_FIRST_SECONDS,
+        ceiling=FIX_CEILING_SECONDS if answer.needs_fix else RETRY_LATER_CEILING_SECONDS,
+    )
+
+
+_FIXES = {
+    401: "the API rejects the API key: {}. Give the workers a valid key and restart them",
+    402: "the balance of the account is too low: {}. Top it up",
+}
+
+
+def _reason(answer: client.RetryLater) -> str:
+    """Return why a create request was not made, and what to fix."""
+    detail = answer.error.detail or answer.error.title or ""
+    text = _FIXES.get(answer.error.status_code or 0, "the API rejects more create requests: {}")
+    return text.format(detail.rstrip("."))
 
 
 def steady_clock() -> float:

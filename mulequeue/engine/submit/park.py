@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Mapping
 from typing import Any
 
 from celery.exceptions import Ignore
+from celery.utils.time import maybe_iso8601, maybe_make_aware
 
+from mulequeue.engine import tracing
+from mulequeue.engine.call_arguments import normalize_arguments
 from mulequeue.engine.display import format_args
+from mulequeue.engine.queues import wake_priority
 
-MARKER = "mulequeue_epoch"
+EPOCH = "mulequeue_epoch"
+"""The keyword argument by which the ledger recognizes a message that it published.
+
+It is in the body of the message: libraries that trace tasks rename, nest and drop headers.
+"""
+
+ENQUEUED = "mulequeue_enqueued"
+"""The header with the unix milliseconds at which a message was sent; only people read it."""
 
 # A billed generation's follow-up waits longer for the broker: Celery's default gives up after 0.6 s.
 _RETRY_POLICY = {"max_retries": 60, "interval_start": 0.2, "interval_step": 0.2, "interval_max": 2}
@@ -26,41 +38,84 @@ class Parked(Ignore):  # type: ignore[misc]  # Celery publishes no types
         self.model = model
 
 
+def epoch_of(kwargs: Mapping[str, Any] | None, headers: Mapping[str, Any] | None) -> str | None:
+    """Return the epoch in a message, or None for a message that the ledger did not publish.
+
+    :param headers: version 0.1.0 wrote the epoch here.
+    """
+    epoch = (kwargs or {}).get(EPOCH)
+    return (headers or {}).get(EPOCH) if epoch is None else epoch
+
+
 def marker_of(request: Any) -> str:
     """Return the epoch that a wake wrote into this message, or an empty text for a user's message."""
-    return str((request.headers or {}).get(MARKER) or "")
+    return str(epoch_of(request.kwargs, request.headers) or "")
 
 
-def is_new(request: Any) -> bool:
-    """Return whether the user sent the message: the input of a woken one was checked before."""
-    return not marker_of(request)
+def queued_seconds(request: Any) -> float | None:
+    """Return how long ago a message was sent, by the clocks of the sender and of this machine, or None."""
+    sent = (request.headers or {}).get(ENQUEUED)
+    return time.time() - sent / 1000 if isinstance(sent, int) else None
+
+
+def expires_at(task: Any) -> float | None:
+    """Return the time (unix seconds) at which the running task's message expires, or None."""
+    given = task.request.expires
+    if given is None:
+        return None
+    moment = maybe_make_aware(maybe_iso8601(given), task.app.timezone)
+    return float(moment.timestamp())
 
 
 def parked_signature(
-    task: Any, *, queue: str | None, epoch: str, args: Sequence[Any] | None = None
+    task: Any, *, queue: str | None, epoch: str | None = None, **replaced: Any
 ) -> dict[str, Any]:
     """Return the running task's message as a signature: same id, chain, chord, links and stamps.
 
     :param queue: where a wake publishes it; None: where this message came from. (The exchange and
         routing key of the message would override a queue that is set later.)
-    :param epoch: marks every message made from the signature.
-    :param args: other positional arguments; the input is dropped after it was sent.
+    :param epoch: marks every message made from the signature; None: no mark.
+    :param replaced: other values of arguments; the input is dropped after it was sent.
     """
     request = task.request
-    headers = {**(request.headers or {}), MARKER: epoch}
+    if epoch is not None:
+        replaced[EPOCH] = epoch
+    args, kwargs = normalize_arguments(task.name, request.args, request.kwargs, **replaced)
     signature = task.signature_from_request(
-        request, args=args, queue=queue, expires=None, eta=None, headers=headers
+        request, args=args, kwargs=kwargs, queue=queue, expires=None, eta=None
     )
     options = signature["options"]
     options.pop("eta", None)
+    if epoch is not None or queue != (request.delivery_info or {}).get("routing_key"):
+        options["priority"] = wake_priority(task, options.get("priority"))
+    headers = {k: v for k, v in (options.get("headers") or {}).items() if k != ENQUEUED}
+    options["headers"] = tracing.with_context(headers, request)
+    options.setdefault("ignore_result", request.ignore_result)  # Celery before 5.7 drops it
     shown = request.get("argsrepr")
-    if shown and shown != format_args(task.name, signature["args"], signature["kwargs"]):
+    if shown and shown != format_args(task.name, args, kwargs):
         # The prompt is dropped with the input; Flower keeps showing the original line.
         options["argsrepr"] = shown
     chain = options.get("chain") or []
     for follower in [*chain[-1:], *(options.get("link") or []), options.get("chord")]:
         _set_retry_policy(follower)
     return dict(signature)
+
+
+def upgrade_signature(signature: dict[str, Any]) -> dict[str, Any]:
+    """Return a stored signature as :func:`parked_signature` makes it now.
+
+    Version 0.1.0 stored the epoch as a header, and gave arguments twice that the caller had passed by
+    keyword.
+    """
+    headers = dict(signature["options"].get("headers") or {})
+    epoch = headers.pop(EPOCH, None)
+    if not epoch:
+        return signature
+    args, kwargs = normalize_arguments(
+        signature["task"], signature["args"], signature["kwargs"], **{EPOCH: epoch}
+    )
+    options = {**signature["options"], "headers": headers}
+    return {**signature, "args": args, "kwargs": kwargs, "options": options}
 
 
 def _set_retry_policy(signature: Any) -> None:

@@ -1,0 +1,180 @@
+"""The tasks that follow a task: their ids, whether they were published, and the stored result.
+
+Celery publishes what follows a task, and then stores the result. If the result backend does not answer,
+the task is delivered again, and only stores its result.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from celery.utils.functional import maybe_list
+from kombu.utils import json
+
+logger = logging.getLogger("mulequeue")
+MAX_RESULT_ATTEMPTS = 20
+"""Deliveries after which a result that cannot be stored is given up: about half a day."""
+_DELAYS_SECONDS = (30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
+_LEASED = ("mulequeue.download", "mulequeue.each", "mulequeue.notify")
+_MISSING = "mulequeue_result_missing"
+_OPTIONS = ("task_id", "chord", "link", "link_error")
+
+
+def tail_of(task: Any) -> str:
+    """Return a digest of the tasks that follow the running task, or an empty text if none does.
+
+    A message that the broker delivers again has the same digest. So has a call that is repeated with the
+    ids of all tasks behind it.
+    """
+    request = task.request
+    # The backend rpc:// sends each result to the process that made the call.
+    is_rpc = type(task.app.backend).__module__ == "celery.backends.rpc"
+    return _digest(
+        [request.chain, request.callbacks, request.errbacks, request.chord],
+        # Celery makes a task that retries its own parent.
+        parent_id=None if request.parent_id == request.id else request.parent_id,
+        member=[request.group, request.group_index],
+        reply_to=request.reply_to if is_rpc else None,
+    )
+
+
+def tail_of_message(options: Mapping[str, Any]) -> str:
+    """Return the same for a message that is published with these options of ``apply_async``."""
+    return _digest(
+        [
+            options.get("chain"),
+            maybe_list(options.get("link")),
+            maybe_list(options.get("link_error")),
+            options.get("chord"),
+        ],
+        parent_id=options.get("parent_id"),
+        member=[options.get("group_id"), options.get("group_index")],
+    )
+
+
+def _digest(
+    following: Sequence[Any],
+    *,
+    parent_id: str | None,
+    member: Sequence[Any],
+    reply_to: str | None = None,
+) -> str:
+    if not any(following) and not reply_to:
+        return ""
+    is_member = following[-1] is not None
+    text = json.dumps(
+        [_identity(following), parent_id, member if is_member else None, reply_to], sort_keys=True
+    )
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _identity(value: Any) -> Any:
+    """Return a copy in which signatures have only the options that identify them.
+
+    The others depend on the process that publishes them (``reply_to``), or are added on the way. Celery
+    gives a group or a chord an id per call; its members identify it.
+    """
+    if isinstance(value, (list, tuple)):
+        return [_identity(item) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    copy = {key: _identity(item) for key, item in value.items()}
+    options = copy.get("options")
+    if "task" in copy and isinstance(options, Mapping):
+        names = _OPTIONS[1:] if copy.get("subtask_type") in ("group", "chord") else _OPTIONS
+        copy["options"] = {key: options[key] for key in names if options.get(key)}
+    return copy
+
+
+def feeds_user_task(task: Any) -> bool:
+    """Return whether a task that is not ours gets the result of the running task by itself."""
+    following = [*(task.request.chain or [])[-1:], *(task.request.callbacks or [])]
+    return any(not item["task"].startswith("mulequeue.") for item in following)
+
+
+def feeds_leased_task(task: Any) -> bool:
+    """Return whether a task of ours follows that ends under a lease, and changes the record then."""
+    following = [*(task.request.chain or [])[-1:], *(task.request.callbacks or [])]
+    return any(item["task"] in _LEASED for item in following)
+
+
+def skip_dispatch(task: Any) -> None:
+    """Keep Celery from publishing what follows the running task."""
+    task.request.chain = task.request.callbacks = None
+
+
+def follower_id(task_id: str, returned: int) -> str:
+    """Return the id of a task that follows another one, after that one has returned so often.
+
+    The tasks that followed the earlier result have run under their ids, and a message with one of these
+    ids, also a late one, is ignored.
+    """
+    return f"{task_id}-again-{returned}" if returned else task_id
+
+
+def replace_result(task: Any, returned: int, *, has_run: bool) -> None:
+    """Have the result of the running task take the place of the one that it returned before.
+
+    Its chord has counted the earlier result, and cannot count another one.
+
+    :param returned: how often it has returned before.
+    :param has_run: whether the tasks that follow it have run; otherwise its error callbacks have.
+    """
+    request = task.request
+    try:
+        task.backend.forget(request.id)  # Celery keeps a result that is stored as a success
+    except Exception as exc:
+        logger.warning("the former result of %s is still stored: %r", task.name, exc)
+    request.chord = None
+    request.errbacks = _followers(request.errbacks, returned)
+    following = returned if has_run else 0
+    request.chain = _followers(request.chain, following)
+    request.callbacks = _followers(request.callbacks, following)
+
+
+def _followers(signatures: Sequence[Any] | None, returned: int) -> list[Any]:
+    found = []
+    for signature in maybe_list(signatures) or ():
+        copy = dict(_renamed(signature, returned))
+        copy["options"] = {k: v for k, v in copy["options"].items() if k != "chord"}
+        found.append(copy)
+    return found
+
+
+def _renamed(value: Any, returned: int) -> Any:
+    """Return a copy in which every signature has the id of a later follower."""
+    if isinstance(value, (list, tuple)):
+        return [_renamed(item, returned) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    copy = {key: _renamed(item, returned) for key, item in value.items()}
+    if "task" in copy and isinstance(copy.get("options"), dict):
+        for name in ("task_id", "group_id"):
+            if copy["options"].get(name):
+                copy["options"][name] = follower_id(copy["options"][name], returned)
+    return copy
+
+
+def mark_result_missing(task: Any, exc: Exception) -> None:
+    """Record that the result of the running task could not be stored."""
+    setattr(task.request, _MISSING, True)
+    logger.warning(
+        "the result of %s could not be stored: %r. It is stored later; what follows the task is not "
+        "published again",
+        task.name,
+        exc,
+        extra={"task_id": task.request.id},
+    )
+
+
+def result_delay(number: int) -> float:
+    """Return the seconds until the result is stored again, after that many deliveries."""
+    return _DELAYS_SECONDS[min(number, len(_DELAYS_SECONDS)) - 1]
+
+
+def is_result_missing(task: Any) -> bool:
+    """Return whether the result of the running task could not be stored."""
+    return bool(getattr(task.request, _MISSING, False))

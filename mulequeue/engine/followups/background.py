@@ -1,0 +1,109 @@
+"""Run attempts in threads, so that one whose host does not answer can be left behind.
+
+A receiver or an asset host that hangs would otherwise hold a worker's slots until its timeouts, and with
+them the status checks and create requests that wait for a slot.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
+from contextlib import contextmanager
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from mulequeue.transfer.control import TransferControl
+
+if TYPE_CHECKING:
+    from mulequeue.engine.worker_context import WorkerContext
+
+T = TypeVar("T")
+
+STALL_SECONDS = 2.0
+"""An attempt that received nearly nothing for so long does not hold a worker's slot any longer."""
+CROWDED_STALL_SECONDS = 0.2
+"""The same while another attempt at its host was left behind."""
+MIN_BYTES_PER_SECOND = 10_000
+MAX_LEFT_PER_HOST = 4
+"""With as many left behind in this process, no other attempt at the host is started. On pools of threads
+or greenlets it is as many as the process has made at once."""
+_CLEANUP_SECONDS = 2.0
+
+
+class Background:
+    """The attempts of one process that were left behind, by host."""
+
+    def __init__(self) -> None:
+        self._left: Counter[str] = Counter()
+        self._running = self._most_running = 0
+        self._lock = threading.Lock()
+
+    @classmethod
+    def of(cls, ctx: WorkerContext) -> Background:
+        """Return that of this process."""
+        found: Background = ctx.state.setdefault("background", cls())
+        return found
+
+    def is_crowded(self, host: str) -> bool:
+        return self._left[host] >= max(MAX_LEFT_PER_HOST, self._most_running)
+
+    def stall_seconds(self, host: str) -> float:
+        return CROWDED_STALL_SECONDS if self._left[host] else STALL_SECONDS
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Count an attempt that holds a slot while the block runs."""
+        with self._lock:
+            self._running += 1
+            self._most_running = max(self._most_running, self._running)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running -= 1
+
+    def leave(self, host: str, future: Future[Any]) -> None:
+        """Count an attempt until it ends."""
+        self._add(host, 1)
+        future.add_done_callback(lambda _: self._add(host, -1))
+
+    def _add(self, host: str, number: int) -> None:
+        with self._lock:
+            self._left[host] += number
+            if not self._left[host]:
+                del self._left[host]
+
+
+def start(function: Callable[[], T]) -> Future[T]:
+    """Call a function in a new thread, which does not keep the process alive. It inherits the trace."""
+    future: Future[T] = Future()
+    context = copy_context()
+
+    def work() -> None:
+        try:
+            future.set_result(context.run(function))
+        except BaseException as exc:
+            future.set_exception(exc)
+
+    threading.Thread(target=work, name="mulequeue-attempt", daemon=True).start()
+    return future
+
+
+def is_stalled(future: Future[Any], control: TransferControl, seconds: float) -> bool:
+    """Wait for an attempt while it receives data; return whether it received nearly nothing for a time.
+
+    An interrupted wait (a time limit, a signal) aborts the attempt.
+    """
+    try:
+        while not future.done():
+            before = control.received
+            wait([future], seconds)
+            if not future.done() and control.received - before < seconds * MIN_BYTES_PER_SECOND:
+                return True
+        return False
+    except BaseException:
+        control.cancel()
+        wait([future], _CLEANUP_SECONDS)
+        raise

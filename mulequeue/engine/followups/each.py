@@ -1,0 +1,61 @@
+"""The task ``each``: call a task of the user with the outcome of a batch's member.
+
+It runs in the process of this task, under its lease: a worker that is killed meanwhile, or an error, has
+it called again, as a download is repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from celery.exceptions import Ignore
+
+from mulequeue.engine.followups.attempts import MAX_ATTEMPTS, Attempt, Policy, run_leased
+from mulequeue.engine.followups.previous_outcome import read_outcome
+from mulequeue.errors import ConfigurationError
+from mulequeue.outcome import is_reference
+
+DELAYS_SECONDS = (5, 15, 60, 300, 900, 1800, 3600)
+MAX_SECONDS = 24 * 3600.0
+
+
+def each(task: Any, value: Mapping[str, Any], call: Mapping[str, Any]) -> None:
+    """Handle one delivery of ``each``.
+
+    :param value: the outcome, or its short form.
+    :param call: ``task``, ``args`` and ``kwargs`` of the user's task.
+    """
+    if task.request.called_directly or task.request.is_eager:
+        _call(task.app, value, call)
+        return
+
+    def make(attempt: Attempt) -> None:
+        _call(task.app, value, call)
+
+    policy = Policy(
+        delays=DELAYS_SECONDS,
+        max_seconds=MAX_SECONDS,
+        max_unexpected_errors=MAX_ATTEMPTS,
+        generation=value["task_id"],
+        error_field="each_error",
+    )
+    run_leased(task, make, policy)
+
+
+def _call(app: Any, value: Mapping[str, Any], call: Mapping[str, Any]) -> None:
+    """Call the user's task with the whole outcome.
+
+    :raises ConfigurationError: this worker has no such task; another one may.
+    """
+    name = call["task"]
+    if name not in app.tasks:
+        raise ConfigurationError(
+            f"each names the task {name}, which this worker has not registered. Import its module in "
+            "every worker that takes its queue."
+        )
+    outcome = read_outcome(app, value).to_dict() if is_reference(value) else dict(value)
+    try:
+        app.tasks[name](outcome, *call["args"], **call["kwargs"])
+    except Ignore:
+        return  # the user's way to end it

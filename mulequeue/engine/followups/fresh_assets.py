@@ -1,0 +1,127 @@
+"""Insert an asset of an earlier generation into an input, just before the input is billed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from mulequeue.api.results import Transient
+from mulequeue.catalog.inputs import insert_asset
+from mulequeue.engine.followups.download import check_again, with_assets
+from mulequeue.engine.followups.previous_outcome import read_outcome
+from mulequeue.engine.generation_request import HostFault
+from mulequeue.errors import AssetGone, ConfigurationError, DownloadError
+from mulequeue.outcome import Asset, Outcome
+from mulequeue.settings import Settings
+from mulequeue.transfer.asset_stream import asset_chunks
+from mulequeue.transfer.control import TransferControl
+
+PROBE_SECONDS = 10.0
+WAITS_SECONDS = (1.0, 2.0, 4.0, 8.0)
+"""Between the checks of a URL that has not expired: the asset host may not have a new file yet."""
+
+
+def with_fresh_asset(
+    app: Any,
+    previous: Mapping[str, Any],
+    input: Mapping[str, Any],
+    settings: Settings,
+    *,
+    use: str,
+    index: int,
+) -> dict[str, Any]:
+    """Return the input with an asset of the previous outcome, whose URL works now.
+
+    A generation may wait for hours before it is submitted, and the API is billed for a URL that it cannot
+    fetch.
+
+    :raises AssetGone: the API gives no working URL.
+    :raises HostFault: the URL is gone, and this host cannot ask the API for another one.
+    """
+    outcome = read_outcome(app, previous)
+    url = working_url(
+        outcome,
+        index,
+        is_gone=partial(_is_gone, settings=settings),
+        refresh=partial(_refresh, outcome, settings),
+    )
+    return insert_asset(input, use, url)
+
+
+def working_url(
+    outcome: Outcome,
+    index: int,
+    *,
+    is_gone: Callable[[str], bool],
+    refresh: Callable[[], Outcome | None],
+    sleep: Callable[[float], None] = time.sleep,
+) -> str:
+    """Return a URL of an asset that is not gone: the outcome's, or the one that the API gives now.
+
+    :param is_gone: returns whether a URL is no longer valid.
+    :param refresh: reads the outcome from the API again, as :func:`refresh_assets` does.
+    """
+    asset = outcome.assets[index]
+    if not is_gone(asset.url):
+        return asset.url
+    reason = "it has no asset of this index."
+    for wait in (*WAITS_SECONDS, None):
+        try:
+            fresh = refresh()
+        except DownloadError as exc:
+            reason = str(exc)
+            if not exc.retryable:
+                break
+        else:
+            if fresh is None or not -len(fresh.assets) <= index < len(fresh.assets):
+                break
+            url, reason = fresh.assets[index].url, "its URL does not work."
+            if not is_gone(url):
+                return url
+            if _has_expired(asset) and url == asset.url:
+                break
+        if wait is not None:
+            sleep(wait)
+    raise AssetGone(
+        f"The asset of task {outcome.task_id} has expired, or was removed, and the API gives no new URL: "
+        f"{reason} Nothing was sent. Generate it again.",
+        retryable=False,
+    )
+
+
+def _refresh(outcome: Outcome, settings: Settings) -> Outcome | None:
+    """Read the outcome from the API again.
+
+    :raises HostFault: another host may be able to.
+    """
+    try:
+        found = check_again(outcome, settings)
+    except ConfigurationError as exc:
+        raise HostFault(str(exc)) from None
+    if isinstance(found, Transient) and found.is_local:
+        raise HostFault(found.reason)
+    return None if found is None else with_assets(outcome, found)
+
+
+def _is_gone(url: str, settings: Settings) -> bool:
+    """Return whether the asset host rejects a URL. An error of another kind does not show that."""
+    limited = replace(settings, download_timeout_seconds=PROBE_SECONDS)
+    try:
+        with asset_chunks(url, settings=limited, control=TransferControl()):
+            return False
+    except AssetGone:
+        return True
+    except (DownloadError, ConfigurationError):
+        return False
+
+
+def _has_expired(asset: Asset) -> bool:
+    """Return whether the documented retention is over; also if it is not known."""
+    try:
+        return datetime.fromisoformat(asset.expires_at or "") < datetime.now(UTC)
+    except (ValueError, TypeError):
+        return True

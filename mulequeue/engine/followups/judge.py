@@ -1,0 +1,136 @@
+"""Decide what follows a failed attempt of a download or notification: another one, or an error.
+
+A passing error is retried for as long as it can matter. An error of this worker alone (its configuration)
+is left to other workers and does not count as an attempt.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from mulequeue import errors
+from mulequeue.engine.elsewhere import MAX_ELSEWHERE, elsewhere_delay
+from mulequeue.errors import (
+    AssetGone,
+    ConfigurationError,
+    DownloadError,
+    MuleQueueError,
+    NotificationError,
+    TransferError,
+)
+from mulequeue.ledger import Begun, RetryReason
+
+MAX_ATTEMPTS = 20
+"""After as many attempts a URL that answers without the file is given up (``AssetGone``)."""
+MAX_UNEXPECTED_ERRORS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """The rules by which a task's attempts are made and repeated."""
+
+    delays: Sequence[float]
+    """Seconds between attempts; the last one repeats."""
+    max_seconds: float
+    """It is given up when this time has passed since the first attempt."""
+    max_attempts: int = MAX_ATTEMPTS
+    """After as many attempts a URL that answers without the file is given up."""
+    max_unexpected_errors: int = MAX_UNEXPECTED_ERRORS
+    """Attempts that may end with an error of unknown kind."""
+    host: Callable[[], str | None] = lambda: None
+    """Returns the host that an attempt depends on; None: it runs in the task's thread."""
+    keeps_value: bool = True
+    """False: an attempt has no effect, so it is made again for a repeated dispatch."""
+    generation: str | None = None
+    """Task id of the generation that it follows."""
+    error_field: str = ""
+    """The field of its record that shows why it was given up; empty: none."""
+
+
+class HostBusy(TransferError):
+    """Earlier attempts of this process at a host have no answer yet."""
+
+
+def judge(
+    exc: Exception, begun: Begun, policy: Policy
+) -> tuple[float, RetryReason, Exception | None]:
+    """Return the seconds until the next attempt, its reason, and the error to give up with, if any."""
+    is_elsewhere = isinstance(exc, (ConfigurationError, HostBusy))
+    delay = elsewhere_delay(begun.elsewhere + 1) if is_elsewhere else _delay(begun, policy)
+    ends = begun.elapsed_seconds + delay
+    how = RetryReason.ELSEWHERE if is_elsewhere else RetryReason.FAILED
+    is_over = _is_over(exc, begun, policy, ends)
+    return delay, how, _final_error(exc, begun) if is_over else None
+
+
+def _delay(begun: Begun, policy: Policy) -> float:
+    delays = policy.delays
+    return delays[min(begun.attempt, len(delays)) - 1] * random.uniform(0.8, 1.2)
+
+
+def _is_over(exc: Exception, begun: Begun, policy: Policy, ends: float) -> bool:
+    """Return whether an error is final.
+
+    :param ends: seconds from the first attempt to the next one.
+
+    An unexpected error (a defect) is retried too: raised it would fail the chord permanently. Redis or a
+    broker that does not answer is waited for.
+    """
+    if isinstance(exc, ConfigurationError):
+        # Other workers were merely busy if the last one gave another reason.
+        return begun.elsewhere >= MAX_ELSEWHERE and begun.cause == str(exc)
+    if isinstance(exc, AssetGone) and begun.attempt >= policy.max_attempts:
+        return True
+    if isinstance(exc, TransferError):
+        return not exc.retryable or ends > policy.max_seconds
+    if isinstance(exc, (RedisError, OperationalError)):
+        return False
+    return isinstance(exc, MuleQueueError) or begun.attempt >= policy.max_unexpected_errors
+
+
+def _final_error(exc: Exception, begun: Begun) -> Exception:
+    """Return the error to give up with."""
+    if isinstance(exc, ConfigurationError):
+        return ConfigurationError(f"No worker could do it. The last one: {exc}")
+    if not isinstance(exc, MuleQueueError):
+        error = TransferError(f"{type(exc).__name__}: {exc}", retryable=False)
+        error.__cause__ = exc
+        return error
+    if not isinstance(exc, TransferError):
+        return exc
+    text = str(exc)
+    if exc.retryable:
+        text += f" Given up after {begun.attempt} attempts in {begun.elapsed_seconds:.0f} s."
+    # AssetGone: the file may still come. The other subclasses are for us alone.
+    kinds = (AssetGone, DownloadError, NotificationError)
+    return next((kind for kind in kinds if isinstance(exc, kind)), TransferError)(
+        text, retryable=False
+    )
+
+
+def abandoned_error(begun: Begun) -> TransferError:
+    """Return the error of a task that was delivered too often without an end."""
+    cause = begun.cause or "the workers that ran it stopped"
+    text = f"Given up after {begun.deliveries - 1} deliveries to a worker: {cause}."
+    return TransferError(text, retryable=False)
+
+
+def verdict_of(error: Exception) -> dict[str, Any]:
+    """Return a final error as it is stored until its task raises it."""
+    return {"error": str(error), "type": type(error).__name__}
+
+
+def value_of(verdict: Mapping[str, Any]) -> Any:
+    """Return the value of an attempt that ended before, or raise its error."""
+    if "error" not in verdict:
+        return verdict["value"]
+    kind = getattr(errors, verdict["type"], TransferError)
+    raise kind(
+        verdict["error"], **({"retryable": False} if issubclass(kind, TransferError) else {})
+    )

@@ -1,0 +1,105 @@
+"""Store the files of a batch's member in the delivery that returns its outcome.
+
+The download of a member would be one more message, with a lease of its own. It is sent only if the files
+cannot be stored here at once, or if a worker was killed meanwhile: it has attempts, and other workers.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from mulequeue.engine.followups.background import Background, is_stalled, start
+from mulequeue.engine.followups.download import asset_host, store_in
+from mulequeue.engine.followups.leased_run import Attempt
+from mulequeue.engine.redis_retry import call_with_retry
+from mulequeue.ledger import Record
+from mulequeue.outcome import File, Outcome
+from mulequeue.signals import files_stored
+from mulequeue.transfer.control import TransferControl
+
+if TYPE_CHECKING:
+    from mulequeue.engine.worker_context import WorkerContext
+
+logger = logging.getLogger("mulequeue")
+_DOWNLOAD = "mulequeue.download"
+
+
+def wake_queue(task: Any, ctx: WorkerContext) -> str:
+    """Return the queue of the message that returns the outcome of the running task.
+
+    That of a member which is downloaded is the queue of its download: a process that takes wakes has no
+    slot for transfers.
+    """
+    step = _download_of(task)
+    if step is None:
+        return ctx.settings.wake_queue
+    options = {name: step["options"].get(name) for name in ("queue", "exchange", "routing_key")}
+    given = {name: value for name, value in options.items() if value}
+    queue = task.app.amqp.router.route(given, _DOWNLOAD, step["args"], step["kwargs"]).get("queue")
+    return str(getattr(queue, "name", queue)) if queue else ctx.settings.wake_queue
+
+
+def store_files(
+    task: Any, ctx: WorkerContext, record: Record, outcome: Outcome
+) -> tuple[File, ...] | None:
+    """Store the files of a member, and keep Celery from publishing its download.
+
+    :returns: None if its download has to store them.
+    :raises redis.exceptions.RedisError: the files are stored, and the ledger does not answer.
+    """
+    step = _download_of(task)
+    # A worker that was killed meanwhile may be killed again by these files.
+    is_first = record.deliveries == 1 and not record.returned
+    queue = (task.request.delivery_info or {}).get("routing_key")
+    if step is None or not (is_first and outcome.succeeded) or queue == ctx.settings.wake_queue:
+        return None
+    files = _store(ctx, outcome, step["kwargs"])
+    if files is None:
+        return None
+    change = partial(ctx.ledger.generations.record_files, record.task_id, files)
+    ctx.carry_out(call_with_retry(ctx, change)).result()
+    files_stored.send(sender=task, task_id=record.task_id, files=files)
+    task.request.chain = task.request.chain[:-1]
+    return files
+
+
+def _store(
+    ctx: WorkerContext, outcome: Outcome, options: Mapping[str, Any]
+) -> tuple[File, ...] | None:
+    """Make one attempt; return None if it fails, or if the host of the assets does not answer."""
+    host, background = asset_host(outcome) or "", Background.of(ctx)
+    if background.is_crowded(host):
+        return None
+    control, started = TransferControl(), time.monotonic()
+    store = store_in(options.get("storage"), options.get("path"))
+    with background.running():
+        attempt = Attempt(number=1, control=control)
+        future = start(partial(store, outcome, ctx.settings, attempt))
+        if is_stalled(future, control, background.stall_seconds(host)):
+            control.cancel()
+            background.leave(host, future)
+            return None
+    try:
+        files = future.result()
+    except Exception as exc:
+        logger.info("files are left to a download: %s", exc, extra={"task_id": outcome.task_id})
+        return None
+    ctx.meter.count_stored(files, time.monotonic() - started)
+    ctx.meter.count_attempt(_DOWNLOAD, "done")
+    return files
+
+
+def _download_of(task: Any) -> Mapping[str, Any] | None:
+    """Return the download that ``generate_many`` has put behind the running task, or None."""
+    step: Mapping[str, Any] | None = (task.request.chain or [None])[-1]
+    if step is None or step["task"] != _DOWNLOAD or not task.request.kwargs.get("batch_id"):
+        return None
+    options = step["options"]
+    # A batch of 0.1.0 is a chord, which counts the downloads.
+    is_awaited = not options.get("ignore_result") or options.get("chord") or options.get("link")
+    is_member = options.get("task_id") == f"{task.request.id}-files"
+    return step if is_member and not is_awaited else None

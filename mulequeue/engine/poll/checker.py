@@ -1,0 +1,106 @@
+"""Check the status of one generation, and decide what follows."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable, Mapping
+
+from redis.exceptions import RedisError
+
+from mulequeue.api.parsing import TaskReply
+from mulequeue.api.results import Fetched
+from mulequeue.api.status_checks import is_unknown_id, unused_id
+from mulequeue.engine.poll.circuit_breaker import CircuitBreaker
+from mulequeue.engine.poll.decide import (
+    PollAgain,
+    Terminal,
+    again_after_error,
+    decide,
+    is_unanswered,
+)
+from mulequeue.engine.poll.durations import DurationCache
+from mulequeue.engine.poll.problem_log import ProblemLog
+from mulequeue.engine.worker_context import WorkerContext
+from mulequeue.ledger import Due, Problem
+from mulequeue.settings import Profile
+
+logger = logging.getLogger("mulequeue")
+
+
+class Checker:
+    """The status checks of one process, one generation at a time; use it on the event loop.
+
+    :param profiles: by name. :param now: Redis' clock.
+    """
+
+    def __init__(
+        self,
+        ctx: WorkerContext,
+        profiles: Mapping[str, Profile],
+        breaker: CircuitBreaker,
+        now: Callable[[], float],
+    ) -> None:
+        self._ctx, self._settings = ctx, ctx.settings
+        self._profiles, self._breaker, self._now = profiles, breaker, now
+        self._problems = ProblemLog()
+        self._durations = DurationCache.of(ctx)
+        self.with_webhooks: set[str] = set()
+        """Profiles that webhooks arrive for."""
+
+    async def check(self, due: Due) -> PollAgain | Terminal | None:
+        """Check a generation; return what follows, or None if it is left to other workers."""
+        try:
+            decision = await self._check(due)
+        except RedisError:
+            raise
+        except Exception as exc:  # the other checks of the sweep continue
+            logger.exception("a status check failed unexpectedly", extra={"task_id": due.task_id})
+            reason = f"{type(exc).__name__}: {exc}"
+            decision = again_after_error(due, reason, self._now(), random.random())
+        if isinstance(decision, PollAgain):
+            self._problems.again(due, decision)
+        return decision
+
+    async def _check(self, due: Due) -> PollAgain | Terminal | None:
+        found = await self._fetch(due, due.remote_id)
+        self._ctx.meter.count_check(due.profile, found)
+        if not await self._breaker.record(due, found):
+            return None
+        now = self._now()
+        decision = decide(
+            due,
+            found,
+            now=now,
+            chance=random.random(),
+            grace_seconds=self._settings.not_found_grace_seconds,
+            has_webhooks=due.profile in self.with_webhooks,
+            poll_plan=self._durations.plan(due.path),
+            answers_others=is_unanswered(due, found, now) and await self._answers_others(due),
+        )
+        if isinstance(decision, Terminal):
+            await self._on_end(due, found, decision)
+        return decision
+
+    async def _on_end(self, due: Due, found: Fetched, decision: Terminal) -> None:
+        if not isinstance(found, TaskReply):
+            self._problems.end(due, decision)
+        elif due.profile in self.with_webhooks:
+            # A check found the end before a webhook did: the usual intervals until the next webhook.
+            self.with_webhooks.discard(due.profile)
+            await self._ctx.call(self._ctx.ledger.webhooks.record_missed_webhook, due.profile)
+
+    async def _fetch(self, due: Due, remote_id: str) -> Fetched:
+        return await self._ctx.checks().fetch(
+            self._profiles[due.profile],
+            f"/vendors/{due.path}",
+            remote_id,
+            timeout_seconds=self._settings.poll_timeout_seconds,
+        )
+
+    async def _answers_others(self, due: Due) -> bool:
+        """Return whether the API answers about other generations of the profile."""
+        known = Problem.parse(due.problem)
+        if known is not None and self._breaker.has_answered_since(due.profile, known.since):
+            return True
+        return is_unknown_id(await self._fetch(due, unused_id()))

@@ -1,0 +1,52 @@
+"""Keep a generation in one trace, if the process uses OpenTelemetry or Sentry.
+
+A worker publishes a wake outside of any task, so instrumentation of Celery would start a new trace there.
+The ledger keeps the headers of the parked message, and the wake is published in the trace that they name.
+
+mulequeue loads neither library. An error of one never keeps a message from being published.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from typing import Any
+
+from mulequeue.engine.tracing import opentelemetry, sentry
+from mulequeue.engine.tracing.opentelemetry import (
+    api_traceparent,
+    current_traceparent,
+    record_generation,
+    with_context,
+)
+from mulequeue.engine.tracing.sentry import nested
+from mulequeue.ledger import Wake, unpack
+
+__all__ = [
+    "api_traceparent",
+    "continued",
+    "continued_wake",
+    "current_traceparent",
+    "nested",
+    "record_generation",
+    "with_context",
+]
+
+
+@contextmanager
+def continued(headers: Mapping[str, Any] | None) -> Iterator[None]:
+    """Run the block in the trace that message headers name, nested or not, or else in a new one."""
+    nested = (headers or {}).get("headers")
+    carrier = {**(nested if isinstance(nested, Mapping) else {}), **(headers or {})}
+    with ExitStack() as stack:
+        for library in (opentelemetry, sentry):
+            if library.is_loaded():
+                with suppress(Exception):
+                    stack.enter_context(library.continued(carrier))
+        yield
+
+
+def continued_wake(wake: Wake) -> AbstractContextManager[None]:
+    """Run the block in the trace of the task that a wake re-enqueues."""
+    is_traced = opentelemetry.is_loaded() or sentry.is_loaded()
+    return continued(unpack(wake.signature)["options"].get("headers") if is_traced else None)
