@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from urllib.parse import unquote_to_bytes, urljoin
+from urllib.parse import quote, unquote_to_bytes, urljoin
 
 import requests
 import urllib3
@@ -19,51 +18,21 @@ from mulequeue.net.environment import CONNECT_TIMEOUT_SECONDS
 from mulequeue.net.guarded_session import TransferSession, describe
 from mulequeue.net.session_pool import session_pool
 from mulequeue.settings import Settings
-from mulequeue.transfer.guard import guard_for
+from mulequeue.transfer.control import TransferControl
+from mulequeue.transfer.guard import guard_for, refusal_error
 
 CHUNK_BYTES = 512 * 1024  # a third less CPU time than with 1 MiB, for files of 2 MiB
-_MAX_REDIRECTS = 5
+_MAX_REDIRECTS = 20
 _READ_TIMEOUT_SECONDS = 60.0
 _REDIRECTS = (301, 302, 303, 307, 308)
-_GONE = (401, 403, 404, 410)
+_ASCII = bytes(range(0x21, 0x7F))
+_STANDARD = bytes.maketrans(b"-_", b"+/")  # from the alphabet for URLs
 _LATER = (408, 425, 429)
-
-
-class TransferCanceller:
-    """Aborts all running transfers from another thread."""
-
-    def __init__(self) -> None:
-        self._sessions: set[TransferSession] = set()
-        self._lock = threading.Lock()
-        self.is_cancelled = False
-
-    def cancel(self) -> None:
-        """Abort the running transfers, and reject new ones."""
-        with self._lock:
-            self.is_cancelled = True
-            for session in self._sessions:
-                session.abort()
-
-    @contextmanager
-    def attach(self, session: TransferSession) -> Iterator[None]:
-        """Abort ``session`` if the transfers are cancelled in this context.
-
-        :raises DownloadError: they were already cancelled.
-        """
-        with self._lock:
-            if self.is_cancelled:
-                raise DownloadError("The transfer was stopped.")
-            self._sessions.add(session)
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._sessions.discard(session)
 
 
 @contextmanager
 def asset_chunks(
-    url: str, *, settings: Settings, canceller: TransferCanceller
+    url: str, *, settings: Settings, control: TransferControl
 ) -> Iterator[Iterator[bytes]]:
     """Stream the asset's content in chunks of at most 512 KiB.
 
@@ -71,32 +40,33 @@ def asset_chunks(
     ``data:…`` are decoded.
 
     :param settings: total time, largest size, allowed addresses.
-    :raises DownloadError: here or while iterating. Not retryable: a forbidden address, a 4xx, more
-        than ``download_max_bytes``, malformed inline data. All other errors are retryable.
-        :class:`~mulequeue.errors.AssetGone` if the URL is no longer valid.
+    :raises DownloadError: here or while iterating. Not retryable: a forbidden address, more than
+        ``download_max_bytes``, malformed inline data. All other errors are retryable.
+        :class:`~mulequeue.errors.AssetGone` if the URL answers, but without the file.
+    :raises ConfigurationError: this process cannot make the request.
     """
-    if url.startswith(("hex:", "data:")):
+    if url[:5].lower().startswith(("hex:", "data:")):
         yield _limit_size(_split(_decode_inline(url)), settings.download_max_bytes)
         return
     deadline = time.monotonic() + settings.download_timeout_seconds
     for _ in range(_MAX_REDIRECTS + 1):
-        with _open(url, settings, canceller, deadline) as (session, response):
-            target = response.headers.get("Location")
-            if response.status_code not in _REDIRECTS or not target:
+        with _open(url, settings, control, deadline) as (session, response):
+            target = _redirect_target(response, url)
+            if target is None:
                 _check_status(response, url)
                 _check_size(response, settings.download_max_bytes)
-                chunks = _stream(response, url, session, settings)
+                chunks = _stream(response, url, session, settings, control)
                 yield _limit_size(chunks, settings.download_max_bytes)
                 return
             if response.headers.get("Content-Length") == "0":  # reading it takes no time
                 session.was_read = not response.raw.read()
-        url = urljoin(url, target)
+        url = target
     raise DownloadError(f"{redact_url(url)}: more than {_MAX_REDIRECTS} redirects.")
 
 
 @contextmanager
 def _open(
-    url: str, settings: Settings, canceller: TransferCanceller, deadline: float
+    url: str, settings: Settings, control: TransferControl, deadline: float
 ) -> Iterator[tuple[TransferSession, requests.Response]]:
     """Send one GET and provide the response; its body is not read yet."""
     timeout = (CONNECT_TIMEOUT_SECONDS, _READ_TIMEOUT_SECONDS)
@@ -104,11 +74,25 @@ def _open(
     with ExitStack() as stack:
         with _translate_errors(url, None, settings):
             session = stack.enter_context(session_pool.borrow(url, guard_for(settings)))
-        stack.enter_context(canceller.attach(session))
+        stack.enter_context(control.attach(session))
         stack.enter_context(session.total_deadline(deadline - time.monotonic()))
         with _translate_errors(url, session, settings):
             response = session.get(url, headers=headers, timeout=timeout)
         yield session, stack.enter_context(response)
+
+
+def _redirect_target(response: requests.Response, url: str) -> str | None:
+    """Return the URL that a response redirects to, read as browsers read it, or None."""
+    locations: list[str] = response.raw.headers.getlist("Location")
+    if response.status_code not in _REDIRECTS or not (locations and locations[0].strip()):
+        return None
+    raw = locations[0].strip().encode("latin-1")  # as http.client decoded it
+    try:
+        location = raw.decode()
+    except UnicodeDecodeError:
+        location = quote(raw, safe=_ASCII)
+    path, mark, query = location.partition("?")
+    return urljoin(url, path.replace("\\", "/") + mark + query)
 
 
 def _check_status(response: requests.Response, url: str) -> None:
@@ -116,9 +100,8 @@ def _check_status(response: requests.Response, url: str) -> None:
     if status == 200:
         return
     text = f"{redact_url(url)} returned {status}."
-    if status in _GONE:
-        raise AssetGone(text, retryable=False)
-    raise DownloadError(text, retryable=status < 400 or status in _LATER or status >= 500)
+    is_passing = status >= 500 or status in _LATER
+    raise DownloadError(text) if is_passing else AssetGone(text)
 
 
 def _check_size(response: requests.Response, max_bytes: int) -> None:
@@ -128,13 +111,18 @@ def _check_size(response: requests.Response, max_bytes: int) -> None:
 
 
 def _stream(
-    response: requests.Response, url: str, session: TransferSession, settings: Settings
+    response: requests.Response,
+    url: str,
+    session: TransferSession,
+    settings: Settings,
+    control: TransferControl,
 ) -> Iterator[bytes]:
     with _translate_errors(url, session, settings):
         # urllib3 raises if the connection ends before the last chunk, and from 2.0 on also if it
         # ends before the announced length. Decoding copies every byte, even with no encoding.
         is_packed = "Content-Encoding" in response.headers
         while chunk := response.raw.read(CHUNK_BYTES, decode_content=is_packed):
+            control.count(len(chunk))
             yield chunk
         if session.was_aborted:  # without an announced length this looks like a complete body
             raise _timeout_error(url, settings)
@@ -151,7 +139,7 @@ def _translate_errors(
     try:
         yield
     except AddressRefused as exc:
-        raise DownloadError(str(exc), retryable=False) from None
+        raise refusal_error(exc, DownloadError) from None
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as exc:
         if session is not None and session.was_aborted:
             raise _timeout_error(url, settings) from None
@@ -183,19 +171,26 @@ def _size_error(max_bytes: int) -> DownloadError:
 
 
 def _decode_inline(url: str) -> bytes:
-    """Decode ``hex:…`` or ``data:…``."""
+    """Decode ``hex:…``, or ``data:…`` in the spellings that browsers read.
+
+    Those are percent-encoded or base64 text, the latter with white space, without padding, or in the
+    alphabet for URLs.
+    """
     scheme, _, rest = url.partition(":")
     try:
-        if scheme == "hex":
+        if scheme.lower() == "hex":
             return bytes.fromhex(rest)
         head, comma, text = rest.partition(",")
         if not comma:
             raise ValueError("no comma")
         data = unquote_to_bytes(text)
-        return base64.b64decode(data, validate=True) if head.endswith(";base64") else data
+        if head.rpartition(";")[2].strip().lower() != "base64":
+            return data
+        digits = b"".join(data.partition(b"#")[0].split()).rstrip(b"=").translate(_STANDARD)
+        return base64.b64decode(digits + b"=" * (-len(digits) % 4), validate=True)
     except (ValueError, binascii.Error) as exc:
         raise DownloadError(
-            f"The API's inline {scheme} data is malformed: {exc}.", retryable=False
+            f"The API's inline {scheme.lower()} data is malformed: {exc}.", retryable=False
         ) from None
 
 

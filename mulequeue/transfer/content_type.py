@@ -1,36 +1,128 @@
-"""Detect the media type of a file by its first bytes: an HTML error page is not a video."""
+"""Detect the media type of a file by its first bytes: an HTML error page is not a video.
+
+The kind that the API declared decides where bytes alone do not: raw PCM has no header, a short signature
+occurs in it by chance, and containers such as MP4 hold pictures, video or sound.
+"""
 
 from __future__ import annotations
 
 import filetype
 
-from mulequeue.errors import DownloadError
+from mulequeue.errors import AssetGone
 from mulequeue.outcome import Kind
 
 HEAD_BYTES = 8192
+
+_AVIF, _HEIC = ("image/avif", "avif"), ("image/heic", "heic")
+# Major brands of ISO media files; all others are video, or sound if the API declared sound.
+_BRANDS = {
+    **dict.fromkeys((b"avif", b"avis"), _AVIF),
+    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"), _HEIC),
+    **dict.fromkeys((b"mif1", b"msf1"), ("image/heif", "heif")),
+    **dict.fromkeys((b"M4A ", b"M4B ", b"M4P "), ("audio/mp4", "m4a")),
+    b"qt  ": ("video/quicktime", "mov"),
+}
+# Unknown to filetype.
+_SIGNATURES = (
+    (b"\0\0\0\x0cJXL ", ("image/jxl", "jxl")),
+    (b"RF64", ("audio/x-wav", "wav")),
+    (b"caff", ("audio/x-caf", "caf")),
+    (b".snd", ("audio/basic", "au")),
+)
+_AS_AUDIO = {
+    "video/webm": ("audio/webm", "webm"),
+    "video/x-matroska": ("audio/x-matroska", "mka"),
+}
+# These signatures are so long that raw audio never begins with them by chance.
+_CERTAIN = frozenset({"image/png", "image/apng", "image/gif", "image/webp"})
+# filetype compares two bytes of these.
+_FRAMED = frozenset({"audio/mpeg", "audio/aac"})
+_MIN_FRAME_BYTES = 24
+_PACKET_BYTES = 188
 
 
 def detect_media_type(head: bytes, kind: Kind) -> tuple[str, str]:
     """Return the media type and the extension (without a dot).
 
     :param head: the first bytes of the file; up to ``HEAD_BYTES`` of them are used.
-    :param kind: the kind of the asset by the API's response; decides for audio without a header.
-    :raises DownloadError: not an image, a video or audio. Retryable, because an error page may be
-        temporary.
+    :param kind: the kind of the asset by the API's response.
+    :raises AssetGone: not an image, a video or audio. Retryable, because an error page may be temporary.
     """
-    found = filetype.guess(head[:HEAD_BYTES])
-    if found is not None and found.mime.startswith(("image/", "video/", "audio/")):
-        return found.mime, found.extension
-    if found is None and head[4:8] == b"ftyp":  # a brand that filetype does not know
-        return "video/mp4", "mp4"
-    if found is None and kind == "audio" and not _is_text(head):
+    head = head[:HEAD_BYTES]
+    found = _identify(head, kind)
+    if found is not None:
+        return found
+    if kind == "audio" and not _is_document(head):
         return "audio/pcm", "pcm"  # the API's format "pcm" has no header
-    actual = found.mime if found else ("text" if _is_text(head) else "unknown data")
-    raise DownloadError(f"is {actual}, not {kind}: {_quote_start(head)}", retryable=True)
+    raise AssetGone(f"is {_describe(head)}, not {kind}: {_quote_start(head)}")
+
+
+def _identify(head: bytes, kind: Kind) -> tuple[str, str] | None:
+    if head[4:8] == b"ftyp":
+        return _by_brand(head, kind)
+    if _has_audio_frames(head):
+        return ("audio/aac", "aac") if head[1] & 0x06 == 0 else ("audio/mpeg", "mp3")
+    for signature, media in _SIGNATURES:
+        if head.startswith(signature):
+            return media
+    if kind == "image" and head.startswith(b"\xff\x0a"):
+        return "image/jxl", "jxl"
+    if kind == "video" and len(head) > _PACKET_BYTES and set(head[::_PACKET_BYTES]) == {0x47}:
+        return "video/mp2t", "ts"
+    return _by_signature(head, kind)
+
+
+def _by_brand(head: bytes, kind: Kind) -> tuple[str, str]:
+    """Return the type of an ISO media file (MP4, MOV, M4A, AVIF, HEIC)."""
+    size = int.from_bytes(head[:4], "big")
+    compatible = head[16 : min(size, 128)]
+    media = _BRANDS.get(head[8:12])
+    if media == ("image/heif", "heif"):
+        return _AVIF if b"avif" in compatible else _HEIC if b"hei" in compatible else media
+    return media or (("audio/mp4", "m4a") if kind == "audio" else ("video/mp4", "mp4"))
+
+
+def _by_signature(head: bytes, kind: Kind) -> tuple[str, str] | None:
+    found = filetype.guess(head)
+    if found is None or (found.mime in _FRAMED and not head.startswith(b"ID3")):
+        return None
+    family = found.mime.partition("/")[0]
+    if family == "audio":
+        is_video = kind == "video" and found.mime == "audio/ogg"
+        return ("video/ogg", "ogv") if is_video else (found.mime, found.extension)
+    if kind == "audio":
+        as_audio = _AS_AUDIO.get(found.mime)
+        return as_audio or ((found.mime, found.extension) if found.mime in _CERTAIN else None)
+    return (found.mime, found.extension) if family in ("image", "video") else None
+
+
+def _has_audio_frames(head: bytes) -> bool:
+    """Return whether the bytes are frames of MPEG audio or ADTS, each of which repeats its first bytes."""
+    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
+        return False
+    if head[1] & 0xF6 == 0xF0:  # ADTS
+        is_valid = head[2] >> 2 & 0x0F < 13  # sampling rate
+    else:  # version, layer, bit rate and sampling rate: two soft samples of raw audio look like Layer I
+        is_valid = head[1] & 0x18 != 0x08 and head[1] & 0x06 in (0x02, 0x04)
+        is_valid = is_valid and 0 < head[2] >> 4 < 15 and head[2] & 0x0C != 0x0C
+    second = head.find(head[:2], 2)
+    if second < 0:
+        return is_valid and len(head) < 2048  # a single frame is no longer than that
+    return is_valid and second >= _MIN_FRAME_BYTES
+
+
+def _is_document(head: bytes) -> bool:
+    """Return whether the bytes are text, or a document or an archive that filetype knows."""
+    found = filetype.guess(head)
+    return _is_text(head) or (found is not None and found.mime.startswith("application/"))
+
+
+def _describe(head: bytes) -> str:
+    found = filetype.guess(head)
+    return found.mime if found else ("text" if _is_text(head) else "unknown data")
 
 
 def _is_text(head: bytes) -> bool:
-    head = head[:HEAD_BYTES]
     if b"\0" in head:
         return False
     try:

@@ -7,12 +7,14 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
-from mulequeue.errors import AssetGone, DownloadError
-from mulequeue.outcome import File, Outcome
+from mulequeue.errors import AssetGone, ConfigurationError, DownloadError, StorageError
+from mulequeue.outcome import Asset, File, Outcome
 from mulequeue.settings import Settings
-from mulequeue.transfer.asset_stream import TransferCanceller, asset_chunks
+from mulequeue.transfer.asset_stream import asset_chunks
 from mulequeue.transfer.content_type import HEAD_BYTES, detect_media_type
+from mulequeue.transfer.control import TransferControl
 from mulequeue.transfer.path_template import check_template, file_path
 from mulequeue.transfer.storage import Storage, open_storage
 
@@ -24,25 +26,30 @@ def download_assets(
     storage: str | None = None,
     path: str | None = None,
     refresh: Callable[[], Outcome | None] | None = None,
+    control: TransferControl | None = None,
+    is_repeated: bool = False,
 ) -> tuple[File, ...]:
     """Store all assets of an outcome, ``settings.downloads_at_once`` in parallel.
 
     :param storage: a folder or URL; None: ``settings.storage``.
     :param path: template of the paths in it; None: ``settings.storage_path``.
-    :param refresh: reads the outcome from the API again; called at most once, if a URL answers 401,
-        403, 404 or 410.
+    :param refresh: reads the outcome from the API again; called at most once, if a URL answers without
+        the file, or has expired. It raises a DownloadError if the API cannot say, or has no asset any more.
+    :param control: aborts the transfers and counts their bytes.
+    :param is_repeated: an earlier attempt may have been killed: remove what it left.
     :raises DownloadError: ``retryable`` if a later attempt may succeed. Assets that were stored
         remain.
-    :raises ConfigurationError: the storage or the path template cannot be used.
+    :raises ConfigurationError: this process cannot use the storage or the path template.
     """
-    canceller = TransferCanceller()
+    control = control or TransferControl()
     download = _Download(
         outcome,
         settings,
         storage=open_storage(storage, settings),
         template=check_template(path or settings.storage_path),
         fresh=_FreshUrls(refresh),
-        canceller=canceller,
+        control=control,
+        is_repeated=is_repeated,
     )
     count = len(outcome.assets)
     if count <= 1:
@@ -53,7 +60,7 @@ def download_assets(
         try:
             wait(futures)
         except BaseException:  # a time limit, a signal
-            canceller.cancel()
+            control.cancel()
             pool.shutdown(wait=True, cancel_futures=True)
             raise
     return _collect(futures)
@@ -76,21 +83,28 @@ class _FreshUrls:
         self._is_read = False
         self._outcome: Outcome | None = None
 
-    def url(self, index: int, gone: AssetGone) -> str:
-        """Return the new URL of one asset.
+    def url(self, index: int, reason: DownloadError) -> str | None:
+        """Return the URL that the API gives for an asset now, or None.
 
-        :raises DownloadError: the API gives no new URL, or the request failed.
+        :param reason: why it is asked.
+        :raises DownloadError: the API has no asset any more, or does not answer (retryable, of the class
+            of the reason).
+        :raises ConfigurationError: this process cannot ask.
         """
         with self._lock:
             if not self._is_read and self._refresh is not None:
                 try:
                     self._outcome = self._refresh()
+                except ConfigurationError:
+                    raise
                 except Exception as exc:
-                    raise DownloadError(f"{gone} Asking the API again failed: {exc}") from exc
+                    text = f"{reason} Asking the API again: {exc}"
+                    if not getattr(exc, "retryable", True):
+                        raise DownloadError(text, retryable=False) from exc
+                    raise type(reason)(text) from exc
                 self._is_read = True
         if self._outcome is None or index >= len(self._outcome.assets):
-            text = f"{gone} The asset has expired, or was removed, and the API gives no new URL."
-            raise DownloadError(text, retryable=False)
+            return None
         return self._outcome.assets[index].url
 
 
@@ -103,27 +117,55 @@ class _Download:
     storage: Storage
     template: str
     fresh: _FreshUrls
-    canceller: TransferCanceller
+    control: TransferControl
+    is_repeated: bool
 
     def store(self, index: int) -> File:
-        """Store one asset; if its URL is no longer valid, from a new one."""
+        """Store one asset; if its URL does not give the file, from the one that the API gives now."""
+        asset = self.outcome.assets[index]
+        is_expired = _is_expired(asset)
         try:
-            return self._store(index, self.outcome.assets[index].url)
-        except AssetGone as exc:
-            return self._store(index, self.fresh.url(index, exc))
+            return self._store(index, asset.url)
+        except StorageError:
+            raise
+        except DownloadError as exc:
+            if not (isinstance(exc, AssetGone) or (is_expired and exc.retryable)):
+                raise
+            url = self.fresh.url(index, exc)
+            if url is None or url == asset.url:
+                raise _expired_error(exc, asset) if is_expired else exc from None
+        return self._store(index, url)
 
     def _store(self, index: int, url: str) -> File:
         kind = self.outcome.assets[index].kind
-        with asset_chunks(url, settings=self.settings, canceller=self.canceller) as chunks:
+        with asset_chunks(url, settings=self.settings, control=self.control) as chunks:
             head = b""
             while len(head) < HEAD_BYTES and (chunk := next(chunks, b"")):
                 head += chunk
             if not head:
-                raise DownloadError(f"Asset {index} is empty.")
+                raise AssetGone(f"Asset {index} is empty.")
             try:
                 media_type, extension = detect_media_type(head, kind)
-            except DownloadError as exc:
-                raise DownloadError(f"Asset {index} {exc}", retryable=exc.retryable) from None
+            except AssetGone as exc:
+                raise AssetGone(f"Asset {index} {exc}") from None
             path = file_path(self.template, self.outcome, index, extension)
-            size = self.storage.write(path, itertools.chain([head], chunks))
+            try:
+                size = self.storage.write(path, itertools.chain([head], chunks))
+            finally:
+                if self.is_repeated:  # also if the disk is full, so that the next attempt has room
+                    self.storage.remove_leftovers(path)
         return File(url=self.storage.url_of(path), kind=kind, media_type=media_type, bytes=size)
+
+
+def _is_expired(asset: Asset) -> bool:
+    """Return whether the time has passed during which the API keeps an asset."""
+    try:
+        ends = datetime.fromisoformat(asset.expires_at or "")
+    except ValueError:
+        return False
+    return ends.tzinfo is not None and ends < datetime.now(UTC)
+
+
+def _expired_error(exc: DownloadError, asset: Asset) -> DownloadError:
+    text = f"{exc} Its URL expired at {asset.expires_at}, and the API gives no new one."
+    return DownloadError(text, retryable=False)

@@ -1,10 +1,11 @@
-"""Build the address guard of transfers from the settings."""
+"""Build the address guard of transfers from the settings, and judge what it refuses."""
 
 from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from mulequeue.net.address_guard import AddressGuard, is_loopback
+from mulequeue.errors import ConfigurationError, MuleQueueError, TransferError
+from mulequeue.net.address_guard import AddressGuard, AddressRefused, is_loopback
 from mulequeue.settings import Settings
 
 
@@ -15,3 +16,8 @@ def guard_for(settings: Settings) -> AddressGuard:
         allow_private=settings.allow_private_addresses,
         allow_loopback=any(is_loopback(urlsplit(str(url)).hostname or "") for url in hosts if url),
     )
+
+
+def refusal_error(exc: AddressRefused, kind: type[TransferError]) -> MuleQueueError:
+    """Return the error of a refused address: final, unless another worker may resolve the name otherwise."""
+    return ConfigurationError(str(exc)) if exc.is_resolved else kind(str(exc), retryable=False)

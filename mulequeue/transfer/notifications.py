@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,9 +28,10 @@ from mulequeue.errors import ConfigurationError, InputError, NotificationError
 from mulequeue.net.address_guard import AddressRefused
 from mulequeue.net.environment import CONNECT_TIMEOUT_SECONDS
 from mulequeue.net.guarded_session import TransferSession, describe
-from mulequeue.outcome import OUTCOME_STATUSES
+from mulequeue.outcome import OPTIONAL, OUTCOME_STATUSES
 from mulequeue.settings import Settings
-from mulequeue.transfer.guard import guard_for
+from mulequeue.transfer.control import TransferControl
+from mulequeue.transfer.guard import guard_for, refusal_error
 
 _MAX_ANSWER_BYTES = 64 * 1024
 _PREFIX = "whsec_"
@@ -59,10 +61,10 @@ def build_notification(
 
     One outcome: ``{"type": "generation.<status>", "timestamp": finished_at, "data": outcome}``.
     A list: ``{"type": "batch.finished", "timestamp": the last finished_at or null,
-    "data": {"generations": [{task_id, status, files}], "counts": {status: number}}}``.
+    "data": {"generations": [{task_id, status, files, error, metadata}], "counts": {status: number},
+    "estimated_usd": sum or null}}``; ``error`` and ``metadata`` unless they are empty.
 
-    :param value: an outcome as a dictionary, or a list of outcomes or of their
-        ``{task_id, status, files}``.
+    :param value: an outcome as a dictionary, or a list of outcomes or of their short forms.
     :raises InputError: ``value`` is neither of them.
     """
     if isinstance(value, Mapping):
@@ -80,18 +82,24 @@ def build_notification(
 
 
 def send_notification(
-    notification: Notification, *, settings: Settings, timestamp: datetime
+    notification: Notification,
+    *,
+    settings: Settings,
+    timestamp: datetime,
+    control: TransferControl | None = None,
 ) -> None:
     """Sign a notification and send it once.
 
     :param timestamp: the current time; receivers reject signatures that are some minutes old.
+    :param control: aborts the request.
     :raises NotificationError: not accepted. Not retryable: 410, or a forbidden address.
-    :raises ConfigurationError: the secret is missing or invalid.
+    :raises ConfigurationError: the secret is missing or invalid, or this process cannot send it.
     """
     target = notification.target
     headers = _headers(notification, settings, timestamp)
     with (
         TransferSession(guard_for(settings)) as session,
+        (control or TransferControl()).attach(session),
         session.total_deadline(settings.notification_timeout_seconds),
     ):
         try:
@@ -100,26 +108,26 @@ def send_notification(
                 target, data=notification.body, headers=headers, timeout=timeout
             )
         except AddressRefused as exc:
-            raise NotificationError(str(exc), retryable=False) from None
+            raise refusal_error(exc, NotificationError) from None
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as exc:
             reason = "no response in time" if session.was_aborted else describe(exc)
-            raise NotificationError(f"{_host(target)} was not reached: {reason}") from None
+            raise NotificationError(f"{target_host(target)} was not reached: {reason}") from None
         with response:
             _drain(response)
     _check_status(response.status_code, target)
 
 
-def check_target(url: str, settings: Settings) -> None:
+def check_target(url: str, settings: Settings, *, resolve: bool = True) -> None:
     """Check whether notifications may be sent to a URL; send nothing.
 
-    :raises ConfigurationError: not an http(s) URL, credentials in it, or an address that is not
-        public (see ``mulequeue_allow_private_addresses``). A name that does not resolve is
-        accepted.
+    :param resolve: also check the addresses of its host. A name that does not resolve is accepted.
+    :raises InputError: not an http(s) URL, credentials in it, or an address that is not public (see
+        ``mulequeue_allow_private_addresses``).
     """
     try:
-        guard_for(settings).check_url(url, resolve=True)
+        guard_for(settings).check_url(url, resolve=resolve)
     except AddressRefused as exc:
-        raise ConfigurationError(f"The target of a notification is refused: {exc}") from None
+        raise InputError(f"The target of a notification is refused: {exc}") from None
 
 
 def check_secret(settings: Settings) -> None:
@@ -172,7 +180,7 @@ def _drain(response: requests.Response) -> None:
 def _check_status(status: int, target: str) -> None:
     if 200 <= status < 300:
         return
-    host = _host(target)
+    host = target_host(target)
     if status == 410:
         raise NotificationError(
             f"{host} returned 410: it accepts no more notifications.", retryable=False
@@ -184,9 +192,12 @@ def _check_status(status: int, target: str) -> None:
     raise NotificationError(f"{host} returned {status}.")
 
 
-def _host(target: str) -> str:
+def target_host(target: str) -> str:
     """Return the receiver's host for a message; the path of a target is often secret."""
-    return urlsplit(target).hostname or "the target"
+    try:
+        return urlsplit(target).hostname or "the target"
+    except (ValueError, TypeError, AttributeError):  # the check of the target reports it
+        return "the target"
 
 
 # The content
@@ -213,11 +224,19 @@ def _summarize_batch(members: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
                 "task_id": member["task_id"],
                 "status": member["status"],
                 "files": list(member.get("files") or ()),
+                **{name: member[name] for name in OPTIONAL if member.get(name)},
             }
             for member in members
         ],
         "counts": {status: counts[status] for status in OUTCOME_STATUSES},
+        "estimated_usd": _sum_of([member.get("estimated_usd") for member in members]),
     }
+
+
+def _sum_of(amounts: Sequence[float | None]) -> float | None:
+    """Add US dollars, exactly; return None if all of them are unknown."""
+    known = [Decimal(str(amount)) for amount in amounts if amount is not None]
+    return float(sum(known)) if known else None
 
 
 def _timestamp(members: Sequence[Mapping[str, Any]]) -> str | None:

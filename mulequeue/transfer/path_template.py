@@ -6,6 +6,7 @@ The path depends only on the outcome and on the asset, so a repeated download ov
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from string import Formatter
 
@@ -14,6 +15,8 @@ from mulequeue.outcome import Outcome
 
 NAMES = ("model", "date", "remote_id", "task_id", "index", "kind", "ext")
 _MAX_BYTES = 120
+# Shows nothing: the path is unique without the id, because it was compared with those of its batch.
+_UNIQUE = "{task_id:.0}"
 _KEPT = frozenset(" ._-+=@,()~")
 
 
@@ -49,17 +52,50 @@ def check_template(template: str) -> str:
     try:
         used = _fields(template)
         _render(template, dict.fromkeys(NAMES, "1") | {"index": 1})
-    except (ValueError, KeyError, IndexError, AttributeError) as exc:
+    except (ValueError, KeyError, IndexError, AttributeError):
         raise ConfigurationError(
-            f"mulequeue_storage_path {template!r} cannot be filled in ({exc}). "
-            f"Known names: {', '.join(f'{{{name}}}' for name in NAMES)}."
+            "mulequeue_storage_path cannot be filled in. It may contain "
+            f"{', '.join(f'{{{name}}}' for name in NAMES)}, and no other braces."
         ) from None
     if not {"remote_id", "task_id"} & set(used):
         raise ConfigurationError(
-            f"mulequeue_storage_path {template!r} would give two generations one path. "
+            "mulequeue_storage_path would give two generations one path. "
             "Put {remote_id} or {task_id} into it."
         )
     return template
+
+
+def member_templates(path: str | Sequence[str] | None, count: int) -> list[str]:
+    """Return the template of each member of a batch, as :func:`check_template` accepts it.
+
+    :param path: one template for all, or one per member.
+    :param count: the number of members.
+    :returns: an empty list without a template.
+    :raises ConfigurationError: a template is invalid, there are not as many as members, or two members
+        would have the same path.
+    """
+    if not path:
+        return []
+    if isinstance(path, str):
+        return [check_template(path)] * count
+    if len(path) != count:
+        raise ConfigurationError(
+            f"There are {len(path)} paths for {count} inputs. Give one template, or one per input."
+        )
+    known: dict[str, int] = {}
+    for index, template in enumerate(path):
+        first = known.setdefault(template.casefold(), index)  # some file systems ignore the case
+        if first != index:
+            raise ConfigurationError(
+                f"path[{first}] and path[{index}] are both {template!r}, so one file would replace "
+                "the other. Make them different."
+            )
+    return [check_template(template + _UNIQUE) for template in path]
+
+
+def path_part(text: str) -> str:
+    """Return text as a safe name of a file or folder, and as a part of a template."""
+    return _sanitize(text)
 
 
 def _fields(template: str) -> list[str]:

@@ -1,7 +1,9 @@
-"""Write files into a folder or a file system of fsspec.
+"""Write files into a folder, an object store, or another file system of fsspec.
 
 An incomplete file never has its final name. On file systems it is written under a temporary name
-and renamed; in object stores an object appears only when it is complete.
+and renamed; in object stores an object appears only when it is complete. In a folder a file has its
+final name only after its bytes are on the disk: a power cut would else leave an empty file, and its URL
+may have expired.
 """
 
 from __future__ import annotations
@@ -12,23 +14,31 @@ import re
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import fsspec
 from fsspec.core import split_protocol, url_to_fs
 
-from mulequeue.errors import ConfigurationError, DownloadError
+from mulequeue.errors import ConfigurationError, DownloadError, StorageError
 from mulequeue.settings import Settings
+from mulequeue.transfer.folder_sync import sync_folders
 
-__all__ = ["Storage", "check_storage", "open_storage"]
+__all__ = ["Storage", "check_storage", "open_filesystem", "open_storage"]
 
 # In these a file appears when it is closed; a temporary name would only cost a copy.
 _OBJECT_STORES = frozenset(
     {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss", "oci", "django"}
 )
-_PACKAGES = {"s3": "mulequeue[s3]", "s3a": "mulequeue[s3]", "gs": "gcsfs", "gcs": "gcsfs"}
-_PACKAGES |= dict.fromkeys(("abfs", "abfss", "az", "adl"), "adlfs")
+# Those that obstore serves, and the extra that installs it.
+_EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs"}
+_EXTRAS |= dict.fromkeys(("abfs", "abfss", "az", "adl"), "azure")
+_PART = ".part"
+IDLE_PART_SECONDS = 10.0
+"""A temporary file of the same file that was not written to for so long is of a killed attempt."""
+OLD_PART_SECONDS = 24 * 3600.0
 _BLOCK_BYTES = 8 * 1024**2  # of a multipart upload; by default s3fs buffers 50 MiB per asset
 
 
@@ -39,13 +49,14 @@ class Storage:
         """:raises ConfigurationError: unknown protocol, missing package, wrong options."""
         self.protocol = split_protocol(url)[0] or "file"
         self.is_local = self.protocol in ("file", "local")
-        self.fs, root = _open_filesystem(url, self.protocol, options)
+        self.fs, root = open_filesystem(url, options)
         self.root = root if self.is_local else root.rstrip("/")
 
     def write(self, path: str, chunks: Iterator[bytes]) -> int:
         """Write a file, which appears when it is complete; return its size in bytes.
 
-        :raises DownloadError: the storage failed (retryable), or ``chunks`` raised it.
+        :raises StorageError: the storage failed; another worker's may work.
+        :raises DownloadError: ``chunks`` raised it.
         """
         final = self._full_path(path)
         try:
@@ -55,7 +66,7 @@ class Storage:
         except DownloadError:
             raise
         except Exception as exc:
-            raise DownloadError(f"{self.url_of(path)} cannot be written: {exc}") from exc
+            raise StorageError(f"{self.url_of(path)} cannot be written: {exc}") from exc
 
     def url_of(self, path: str) -> str:
         full = self._full_path(path)
@@ -64,18 +75,36 @@ class Storage:
     def _full_path(self, path: str) -> str:
         return posixpath.join(self.root, path)
 
+    def remove_leftovers(self, path: str) -> None:
+        """Remove temporary files of killed attempts: of this file, and old ones of others in its folder."""
+        folder, name = posixpath.split(self._full_path(path))
+        with suppress(Exception):  # they take space, and do no other harm
+            for found in self.fs.ls(folder, detail=False):
+                part = posixpath.basename(found)
+                if not (part.startswith(".") and part.endswith(_PART)):
+                    continue
+                is_own = part.startswith(f".{name}.")
+                age = datetime.now(UTC) - self.fs.modified(found)
+                if age.total_seconds() > (IDLE_PART_SECONDS if is_own else OLD_PART_SECONDS):
+                    self.fs.rm_file(found)
+
     def _write_file(self, final: str, chunks: Iterator[bytes]) -> int:
-        folder = posixpath.dirname(final)
+        folder, name = posixpath.split(final)
         self.fs.makedirs(folder, exist_ok=True)
-        part = posixpath.join(folder, f".{uuid.uuid4().hex}.part")
+        part = posixpath.join(folder, f".{name}.{uuid.uuid4().hex}{_PART}")
         try:
             with self.fs.open(part, "wb") as file:
                 size = _copy(chunks, file)
+                if self.is_local:
+                    file.flush()
+                    os.fsync(file.fileno())
             self._rename(part, final)
         except BaseException:
             with suppress(Exception):
                 self.fs.rm_file(part)
             raise
+        if self.is_local:
+            sync_folders(folder, self.root)
         return size
 
     def _rename(self, part: str, final: str) -> None:
@@ -89,6 +118,8 @@ class Storage:
             self.fs.mv(part, final)
 
     def _write_object(self, final: str, chunks: Iterator[bytes]) -> int:
+        if hasattr(self.fs, "write_object"):
+            return int(self.fs.write_object(final, chunks, _BLOCK_BYTES))
         file = self.fs.open(final, "wb", block_size=_BLOCK_BYTES)
         try:
             size = _copy(chunks, file)
@@ -139,14 +170,23 @@ def open_storage(storage: str | None, settings: Settings) -> Storage:
     return Storage(url, settings.storage_options if same else {})
 
 
-def _open_filesystem(url: str, protocol: str, options: Mapping[str, Any]) -> tuple[Any, str]:
+def open_filesystem(url: str, options: Mapping[str, Any]) -> tuple[Any, str]:
+    """Return the file system of a URL, as fsspec has them, and the path in it.
+
+    Object stores are served by obstore if it is installed, else by the package that fsspec names.
+
+    :raises ConfigurationError: unknown protocol, missing package, wrong options.
+    """
+    protocol = split_protocol(url)[0] or "file"
     if protocol in ("file", "local") and "://" not in url:
         url = os.path.expanduser(url)
     try:
+        if protocol in _EXTRAS and find_spec("obstore"):
+            return _open_object_store(url, protocol, options)
         return url_to_fs(url, **options)  # type: ignore[no-any-return]
     except ImportError as exc:
-        package = _PACKAGES.get(protocol)
-        how = f'pip install "{package}"' if package else str(exc)
+        extra = _EXTRAS.get(protocol)
+        how = f'pip install "mulequeue[{extra}]"' if extra else str(exc)
         raise ConfigurationError(f"The storage {_redact(url)} needs a package: {how}.") from None
     except ValueError as exc:
         known = ", ".join(["a folder", "file://", "s3://", "memory://"])
@@ -160,6 +200,13 @@ def _open_filesystem(url: str, protocol: str, options: Mapping[str, Any]) -> tup
             f"The storage {_redact(url)} cannot be opened with mulequeue_storage_options "
             f"{sorted(options)}: {type(exc).__name__}. Check them against its file system."
         ) from None
+
+
+def _open_object_store(url: str, protocol: str, options: Mapping[str, Any]) -> tuple[Any, str]:
+    from mulequeue.transfer.object_store import ObjectStore
+
+    path = url.partition("://")[2]
+    return ObjectStore(protocol, path.partition("/")[0], options), path
 
 
 def _redact(url: str) -> str:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import gc
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
 import threading
 import uuid
+from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote
 
 import fsspec
 import pytest
@@ -26,7 +30,7 @@ from support.raw_server import (  # noqa: F401
 )
 from support.waiting import wait_until
 
-from mulequeue.errors import DownloadError
+from mulequeue.errors import AssetGone, ConfigurationError, DownloadError, StorageError
 from mulequeue.outcome import Asset, Outcome
 from mulequeue.settings import Settings
 from mulequeue.transfer.download_assets import download_assets
@@ -140,19 +144,44 @@ def test_an_outcome_without_assets_has_no_files(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
-        "hex:" + (b"ID3\x04" + b"\0" * 100).hex(),
-        "data:audio/mpeg;base64,SUQzBAAAAAAAAAAA",
-        "data:audio/mpeg,ID3%04%00%00%00",
-    ],
-)
-def test_inline_audio_is_decoded(url, tmp_path):
-    """Audio inside the API's JSON becomes a file like any other."""
+SOUND = b"ID3\x04" + bytes(range(256)) + b"\xfb\xff\xfe~"  # + and / in base64
+BASE64 = base64.b64encode(SOUND).decode()
+INLINE = {
+    "hex": f"hex:{SOUND.hex()}",
+    "hex in capitals": f"hex:{SOUND.hex().upper()}",
+    "base64": f"data:audio/mpeg;base64,{BASE64}",
+    "no padding": f"data:audio/mpeg;base64,{BASE64.rstrip('=')}",
+    "too much padding": f"data:audio/mpeg;base64,{BASE64}==",
+    "for URLs": f"data:audio/mpeg;base64,{base64.urlsafe_b64encode(SOUND).decode()}",
+    "lines": f"data:audio/mpeg;base64,{textwrap.fill(BASE64, 76)}\r\n",
+    "encoded base64": f"data:audio/mpeg;base64,{quote(BASE64, safe='')}",
+    "encoded white space": f"data:audio/mpeg;base64,{BASE64[:8]}%0A%20{BASE64[8:]}",
+    "capitals": f"DATA:Audio/MPEG;BASE64,{BASE64}",
+    "parameters": f"data:audio/mpeg;charset=utf-8;name=a;base64,{BASE64}",
+    "a space before base64": f"data:audio/mpeg; base64 ,{BASE64}",
+    "no media type": f"data:;base64,{BASE64}",
+    "nothing but the data": f"data:,{quote(SOUND)}",
+    "a fragment": f"data:audio/mpeg;base64,{BASE64}#t=1",
+    "percent": f"data:audio/mpeg,{quote(SOUND)}",
+    "every byte as percent": "data:audio/mpeg," + "".join(f"%{byte:02x}" for byte in SOUND),
+}
+
+
+@pytest.mark.parametrize("url", INLINE.values(), ids=INLINE.keys())
+def test_inline_data_is_read_in_every_usual_spelling(url, tmp_path):
+    """Data inside the API's JSON becomes a file like any other."""
     (file,) = download(outcome_of(url, kind="audio"), tmp_path)
 
-    assert ("audio/mpeg", True) == (file.media_type, file.url.endswith("/0.mp3"))
+    assert ("audio/mpeg", len(SOUND)) == (file.media_type, file.bytes)
+    assert SOUND == Path(file.url.removeprefix("file://")).read_bytes()
+
+
+def test_a_minute_of_speech_in_hex_is_stored(tmp_path):
+    """Inline data may be as large as any other asset."""
+    sound = b"ID3\x04" + bytes(6 * 1024**2)
+    (file,) = download(outcome_of(f"hex:{sound.hex()}", kind="audio"), tmp_path)
+
+    assert len(sound) == file.bytes
 
 
 def test_chunked_answers_and_ends_by_closing_are_read(tmp_path):
@@ -169,22 +198,60 @@ def test_chunked_answers_and_ends_by_closing_are_read(tmp_path):
         assert len(PNG) == file.bytes
 
 
-def test_redirects_are_followed(tmp_path):
-    """Redirects are followed, also relative ones."""
+REDIRECTS = {
+    "absolute": (b"{url}/b.png", "/b.png"),
+    "with a path": (b"/b.png", "/b.png"),
+    "relative": (b"b.png", "/dir/b.png"),
+    "dots": (b"../b.png?c=d", "/b.png?c=d"),
+    "query alone": (b"?c=d", "/dir/a?c=d"),
+    "without scheme": (b"//{host}/b.png", "/b.png"),
+    "UTF-8": ("/mémé 猫.png?q=é".encode(), "/m%C3%A9m%C3%A9%20%E7%8C%AB.png?q=%C3%A9"),
+    "Latin-1": ("/mémé.png".encode("latin-1"), "/m%E9m%E9.png"),
+    "encoded": (b"/m%C3%A9%2Fx.png?a=b%26c", "/m%C3%A9%2Fx.png?a=b%26c"),
+    "spaces around": (b"  /b c.png  ", "/b%20c.png"),
+    "fragment": (b"/b.png#page=1", "/b.png"),
+    "two slashes": (b"{url}//b//c.png", "//b//c.png"),
+    "backslashes": (rb"\b\c.png?d=\e", "/b/c.png?d=%5Ce"),
+    "scheme in capitals": (b"HTTP://{host}/b.png", "/b.png"),
+}
+
+
+@pytest.mark.parametrize(("location", "expected"), REDIRECTS.values(), ids=REDIRECTS.keys())
+def test_a_redirect_is_read_as_browsers_read_it(location, expected, tmp_path):
+    """A Location leads to the address that a browser would ask for."""
 
     def answer(connection, request, state):
-        hops = {"GET / ": "/a", "GET /a ": f"{state.url}/b"}
-        for line, target in hops.items():
-            if request.line.startswith(line):
-                connection.sendall(http("302 Found", Location=target))
-                return
-        connection.sendall(IMAGE)
+        if request.line.startswith("GET /dir/a "):
+            host = state.url.removeprefix("http://").encode()
+            to = location.replace(b"{url}", state.url.encode()).replace(b"{host}", host)
+            connection.sendall(
+                b"HTTP/1.1 302 Found\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n" % to
+            )
+        else:
+            connection.sendall(IMAGE)
 
     with raw_server(answer) as server:
-        (file,) = download(outcome_of(server.url + "/"), tmp_path)
+        (file,) = download(outcome_of(f"{server.url}/dir/a"), tmp_path)
 
     assert len(PNG) == file.bytes
-    assert 3 == len(server.requests)
+    assert [f"GET {expected} HTTP/1.1"] == [request.line for request in server.requests[1:]]
+
+
+def test_twenty_redirects_are_followed(tmp_path):
+    """As many redirects as browsers allow lead to the file, without cookies or credentials."""
+
+    def answer(connection, request, state):
+        hop = int(request.line.split()[1].strip("/") or 0)
+        to = http("302 Found", Location=f"/{hop + 1}", Set_Cookie="a=b")
+        connection.sendall(IMAGE if hop == 20 else to)
+
+    with raw_server(answer) as server:
+        (file,) = download(outcome_of(f"{server.url}/"), tmp_path)
+
+    assert len(PNG) == file.bytes
+    assert 21 == len(server.requests)
+    for request in server.requests:
+        assert not {"authorization", "cookie"} & set(request.headers)
 
 
 # What does not
@@ -224,8 +291,9 @@ FAILURES = {
     "429": (http("429 Too Many Requests"), True),
     "500": (http("500 Internal Server Error"), True),
     "503": (http("503 Service Unavailable"), True),
-    "400": (http("400 Bad Request"), False),
-    "404": (http("404 Not Found"), False),
+    "400": (http("400 Bad Request"), True),
+    "404": (http("404 Not Found"), True),
+    "302 without address": (http("302 Found"), True),
     "redirects without end": (loop, True),
     "redirect to a private address": (http("302 Found", Location="https://10.0.0.1/x"), False),
     "redirect to metadata": (http("302 Found", Location="http://169.254.169.254/"), False),
@@ -251,7 +319,15 @@ def test_a_failed_download_leaves_nothing(answer, retryable, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "url", ["hex:00zz", "data:audio/mpeg;base64,%%%", "data:audio/mpeg", "http://[::1", "nonsense"]
+    "url",
+    [
+        "hex:00zz",
+        "data:audio/mpeg;base64,%%%",
+        "data:;base64,SUQzB",
+        "data:audio/mpeg",
+        "http://[::1",
+        "nonsense",
+    ],
 )
 def test_damaged_urls_are_final(url, tmp_path):
     """Inline data that cannot be decoded, and an invalid URL, are final errors."""
@@ -286,7 +362,8 @@ def test_one_bad_asset_leaves_the_good_ones(tmp_path):
     """Stored assets remain, and a final error takes precedence over a retryable one."""
 
     def answer(connection, request, state):
-        answers = {"GET /0": IMAGE, "GET /1": http("500 Oops"), "GET /2": http("400 Bad Request")}
+        forbidden = http("302 Found", Location="https://10.0.0.1/x")
+        answers = {"GET /0": IMAGE, "GET /1": http("500 Oops"), "GET /2": forbidden}
         connection.sendall(answers[request.line[:6]])
 
     with raw_server(answer) as server, pytest.raises(DownloadError) as failed:
@@ -305,19 +382,34 @@ def test_a_storage_that_takes_no_file_may_take_it_later(tmp_path):
     assert no.value.retryable
 
 
-# Expired URLs
+# URLs without the file
+
+PASSING = {
+    "401": http("401 No"),
+    "403": http("403 Forbidden"),
+    "404": http("404 Not Found"),
+    "410": http("410 Gone"),
+    "400": http("400 Bad Request"),
+    "page": http("200 OK", "<html>expired</html>", Content_Type="image/png"),
+    "nothing": http("200 OK"),
+    "no content": b"HTTP/1.1 204 No Content\r\n\r\n",
+}
+OLD, YOUNG = "2020-01-01T00:00:00Z", "2999-01-01T00:00:00Z"
 
 
-@pytest.mark.parametrize("status", ["401 No", "403 Forbidden", "404 Not Found", "410 Gone"])
-def test_an_expired_url_is_read_again_from_the_api_once(status, tmp_path):
-    """Expired URLs of one outcome are read from the API once, and the new ones are used."""
+def expiring(outcome, at):
+    return replace(outcome, assets=tuple(replace(item, expires_at=at) for item in outcome.assets))
+
+
+@pytest.mark.parametrize("answer", PASSING.values(), ids=PASSING.keys())
+def test_the_api_is_asked_once_for_other_urls(answer, tmp_path):
+    """URLs without the file are read from the API once per attempt, and the new ones are used."""
     asked = []
 
-    def answer(connection, request, state):
-        new = request.line.startswith("GET /new")
-        connection.sendall(IMAGE if new else http(status))
+    def serve(connection, request, state):
+        connection.sendall(IMAGE if request.line.startswith("GET /new") else answer)
 
-    with raw_server(answer) as server:
+    with raw_server(serve) as server:
 
         def refresh():
             asked.append(1)
@@ -330,37 +422,121 @@ def test_an_expired_url_is_read_again_from_the_api_once(status, tmp_path):
     assert [1] == asked
 
 
-@pytest.mark.parametrize("fresh", [None, outcome_of()])
-def test_an_asset_without_a_new_url_is_final(fresh, tmp_path):
-    """If the API gives no new URL, the error is final."""
-    with (
-        raw_server(http("410 Gone")) as server,
-        pytest.raises(DownloadError, match="expired") as no,
-    ):
-        download(outcome_of(server.url), tmp_path, refresh=lambda: fresh)
-
-    assert not no.value.retryable
+def answers_of_the_api(old):
+    """What the API may say that is no other URL."""
+    return [None, outcome_of(), old]
 
 
-def test_a_rejected_new_url_is_final(tmp_path):
-    """If the new URL is rejected too, the error is final."""
-    with raw_server(http("403 Forbidden")) as server, pytest.raises(DownloadError) as no:
-        download(outcome_of(server.url), tmp_path, refresh=lambda: outcome_of(server.url))
+@pytest.mark.parametrize("answer", PASSING.values(), ids=PASSING.keys())
+def test_a_young_url_without_its_file_is_tried_again(answer, tmp_path):
+    """While the URL lives, an answer without the file is retryable."""
+    with raw_server(answer) as server:
+        old = expiring(outcome_of(server.url), YOUNG)
+        for fresh in answers_of_the_api(old):
+            with pytest.raises(AssetGone) as no:
+                download(old, tmp_path, refresh=lambda fresh=fresh: fresh)
+            assert no.value.retryable
 
-    assert not no.value.retryable
+
+@pytest.mark.parametrize("at", [None, "2020-01-01", "soon"])
+def test_a_url_of_unknown_age_is_taken_for_young(at, tmp_path):
+    """Without a time in UTC that has passed, nothing has expired."""
+    with raw_server(http("404 Not Found")) as server:
+        old = expiring(outcome_of(server.url), at)
+        with pytest.raises(AssetGone) as no:
+            download(old, tmp_path)
+
+    assert no.value.retryable
+
+
+@pytest.mark.parametrize("answer", [*PASSING.values(), http("503 Away"), hang_up])
+def test_an_expired_url_is_final(answer, tmp_path):
+    """When its time is over and the API gives no other URL, the error is final, with the reason."""
+    with raw_server(answer) as server:
+        old = expiring(outcome_of(server.url), OLD)
+        for fresh in answers_of_the_api(old):
+            with pytest.raises(DownloadError, match="expired at 2020") as no:
+                download(old, tmp_path, refresh=lambda fresh=fresh: fresh)
+            assert not no.value.retryable
+
+
+@pytest.mark.parametrize("at", [OLD, YOUNG])
+def test_a_new_url_that_does_not_work_yet_is_tried_again(at, tmp_path):
+    """A URL that was just made is young, however old the generation is."""
+    with raw_server(http("403 Forbidden")) as server:
+        old, new = expiring(outcome_of(f"{server.url}/old"), at), outcome_of(f"{server.url}/new")
+        with pytest.raises(AssetGone) as no:
+            download(old, tmp_path, refresh=lambda: new)
+
+    assert no.value.retryable
     assert 2 == len(server.requests)
 
 
-def test_an_api_that_cannot_be_asked_makes_it_retryable(tmp_path):
-    """If reading the new URL fails, the error is retryable."""
+@pytest.mark.parametrize("at", [OLD, YOUNG])
+@pytest.mark.parametrize("is_final", [True, False])
+def test_the_word_of_the_api_decides(is_final, at, tmp_path):
+    """What the API says of its asset is final; if it says nothing, the error is retryable."""
 
     def refresh():
+        if is_final:
+            raise DownloadError("it is gone", retryable=False)
         raise RuntimeError("the API is away")
 
     with raw_server(http("403 Forbidden")) as server, pytest.raises(DownloadError) as no:
-        download(outcome_of(server.url), tmp_path, refresh=refresh)
+        download(expiring(outcome_of(server.url), at), tmp_path, refresh=refresh)
+
+    assert is_final is not no.value.retryable
+
+
+@pytest.mark.parametrize("answer", [http("503 Away"), hang_up, http("429 Slow down")])
+def test_a_host_that_is_away_costs_the_api_nothing(answer, tmp_path):
+    """While the URL lives, the API is not asked because of its host."""
+    with raw_server(answer) as server, pytest.raises(DownloadError) as no:
+        download(expiring(outcome_of(server.url), YOUNG), tmp_path, refresh=pytest.fail)
 
     assert no.value.retryable
+
+
+def test_a_storage_that_fails_costs_the_api_nothing(tmp_path):
+    """A disk that is full says nothing about an URL, also about one that has expired meanwhile."""
+    (tmp_path / "alibaba").write_text("a file where a folder should be")
+    with raw_server(IMAGE) as server, pytest.raises(StorageError) as no:
+        download(expiring(outcome_of(server.url), OLD), tmp_path, refresh=pytest.fail)
+
+    assert no.value.retryable
+
+
+# What this process cannot do
+
+
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"])
+def test_a_missing_ca_bundle_is_a_fault_of_this_process(variable, tmp_path, monkeypatch):
+    """A CA bundle that does not exist is an error of the configuration, not of the asset."""
+    monkeypatch.setenv(variable, "/not/there.pem")
+    with raw_server(IMAGE) as server, pytest.raises(ConfigurationError, match=variable):
+        download(outcome_of(server.url), tmp_path)
+
+
+def test_a_profile_without_key_is_a_fault_of_this_process(tmp_path):
+    """An attempt that cannot ask the API for lack of a key is left to other processes."""
+
+    def refresh():
+        raise ConfigurationError("No API key")
+
+    with raw_server(http("404 Not Found")) as server, pytest.raises(ConfigurationError):
+        download(outcome_of(server.url), tmp_path, refresh=refresh)
+
+
+def test_a_name_that_leads_into_a_private_network_is_a_fault_of_this_process(tmp_path, monkeypatch):
+    """Another machine may resolve a name to another address; nothing is sent to this one."""
+    with raw_server(IMAGE) as server:
+        monkeypatch.setattr(
+            socket, "getaddrinfo", lambda *_, **__: [(2, 1, 6, "", ("127.0.0.1", server.port))]
+        )
+        with pytest.raises(ConfigurationError, match=r"assets\.example"):
+            download(outcome_of("https://assets.example/a.png"), tmp_path, base_url=None)
+
+    assert [] == server.requests
 
 
 # Around it

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from datetime import UTC, datetime
 
 import pytest
@@ -17,7 +18,7 @@ from support.raw_server import (  # noqa: F401
     say_nothing,
 )
 
-from mulequeue.errors import ConfigurationError, NotificationError
+from mulequeue.errors import ConfigurationError, InputError, NotificationError
 from mulequeue.settings import Settings
 from mulequeue.transfer.notifications import (
     Notification,
@@ -145,7 +146,7 @@ def test_an_endless_answer_is_left(answer):
 )
 def test_a_target_is_refused_early(target):
     """Other schemes, credentials, plain http and private addresses are rejected before any task."""
-    with pytest.raises(ConfigurationError) as refused:
+    with pytest.raises(InputError) as refused:
         check_target(target, Settings())
 
     assert "hunter2" not in str(refused.value)
@@ -158,6 +159,27 @@ def test_a_refused_address_is_final():
 
     assert not refused.value.retryable
     assert "mulequeue_allow_private_addresses" in str(refused.value)
+    assert [] == server.requests
+
+
+def test_a_name_that_leads_into_a_private_network_is_a_fault_of_this_process(monkeypatch):
+    """Another machine may resolve the receiver's name to another address; nothing is sent to this one."""
+    with raw_server(http("200 OK")) as server:
+        monkeypatch.setattr(
+            socket, "getaddrinfo", lambda *_, **__: [(2, 1, 6, "", ("127.0.0.1", server.port))]
+        )
+        with pytest.raises(ConfigurationError, match=r"receiver\.example"):
+            send("https://receiver.example/hook", base_url=None)
+
+    assert [] == server.requests
+
+
+def test_a_missing_ca_bundle_is_a_fault_of_this_process(monkeypatch):
+    """A CA bundle that does not exist is an error of the configuration, and nothing is sent."""
+    monkeypatch.setenv("SSL_CERT_FILE", "/not/there.pem")
+    with raw_server(http("200 OK")) as server, pytest.raises(ConfigurationError):
+        send(server.url)
+
     assert [] == server.requests
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mulequeue.errors import ConfigurationError
 from mulequeue.outcome import Asset, Outcome
 from mulequeue.settings import default_of
-from mulequeue.transfer.path_template import check_template, file_path
+from mulequeue.transfer.path_template import check_template, file_path, member_templates
 
 TEMPLATE = default_of("storage_path")
 
@@ -119,3 +119,31 @@ def test_a_template_that_cannot_work_is_refused(bad):
 def test_the_default_template_is_accepted():
     """The default passes its own check."""
     assert TEMPLATE == check_template(TEMPLATE)
+
+
+def test_each_member_of_a_batch_may_have_its_own_template():
+    """Templates that differ need no id; download accepts them, and no id is seen in the name."""
+    first, second = member_templates(["a.{ext}", "b/{index}.{ext}"], 2)
+
+    assert "a.png" == file_path(check_template(first), outcome(), 0, "png")
+    assert ["a-0.png", "a-1.png"] == [file_path(first, outcome(2), n, "png") for n in (0, 1)]
+    assert "b/1.png" == file_path(check_template(second), outcome(2), 1, "png")
+    assert ["{task_id}.{ext}"] * 3 == member_templates("{task_id}.{ext}", 3)
+    assert [] == member_templates(None, 3)
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        (["a.{ext}", "A.{ext}"], "path[0] and path[1]"),
+        (["a.{ext}"], "1 paths for 2 inputs"),
+        (["a.{ext}", "{nothing}"], "cannot be filled in"),
+        ("a.{ext}", "would give two generations one path"),
+    ],
+)
+def test_templates_of_a_batch_that_could_share_a_file_are_refused(path, says):
+    """Also where only the case differs."""
+    with pytest.raises(ConfigurationError) as caught:
+        member_templates(path, 2)
+
+    assert says in str(caught.value)
