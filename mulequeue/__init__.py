@@ -16,10 +16,12 @@ from mulequeue.errors import (
 )
 from mulequeue.ops import worker_start as _checks  # noqa: F401  (connects a signal)
 from mulequeue.outcome import Asset, ErrorInfo, File, Outcome
+from mulequeue.settings.costs import Estimate, estimate
 from mulequeue.tasks import worker_steps as _worker  # noqa: F401  (connects the worker's signals)
 from mulequeue.tasks.canvases import generate_many, resume
 from mulequeue.tasks.control import cancel, pause, status, unpause
 from mulequeue.tasks.definitions import adopt, download, generate, generate_from, notify
+from mulequeue.tasks.retry import Retried, retry
 
 __version__ = "0.1.0"
 
@@ -29,6 +31,7 @@ __all__ = [
     "ConfigurationError",
     "DownloadError",
     "ErrorInfo",
+    "Estimate",
     "File",
     "GenerationCancelled",
     "GenerationError",
@@ -38,10 +41,12 @@ __all__ = [
     "MuleQueueError",
     "NotificationError",
     "Outcome",
+    "Retried",
     "SubmitUnknown",
     "adopt",
     "cancel",
     "download",
+    "estimate",
     "file",
     "generate",
     "generate_from",
@@ -49,6 +54,7 @@ __all__ = [
     "notify",
     "pause",
     "resume",
+    "retry",
     "status",
     "unpause",
 ]

@@ -6,17 +6,28 @@ sends tasks loads no HTTP client, no storage and no Redis client, and starts in 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
 from typing import Any, ClassVar
 
 from celery import Task
+from celery.states import SUCCESS
 from celery.utils import uuid
+from kombu.exceptions import OperationalError
 
 from mulequeue.engine.display import format_args, format_kwargs
-from mulequeue.engine.queues import NULL_DISPATCHER
-from mulequeue.engine.submit.park import MARKER
+from mulequeue.engine.ids import check_task_id, id_text
+from mulequeue.engine.queues import NULL_DISPATCHER, create_priority
+from mulequeue.engine.submit.park import ENQUEUED, EPOCH
 from mulequeue.errors import GenerationError, TransferError
+from mulequeue.tasks.batch_ids import body_id
 from mulequeue.tasks.input_validation import validate_task_call
+from mulequeue.tasks.result_store import ResultStore
+
+logger = logging.getLogger("mulequeue")
 
 _SIX_HOURS = 6 * 3600
 # Independent of the app's defaults: the message of a lost worker is redelivered, an ignored duplicate
@@ -31,6 +42,7 @@ TASK_OPTIONS: dict[str, Any] = {
     "time_limit": _SIX_HOURS,
     "soft_time_limit": _SIX_HOURS - 60,
 }
+_GENERATE = "mulequeue.generate"
 _CANVAS_OPTIONS = ("group_id", "chord", "chain")
 
 
@@ -38,15 +50,34 @@ class RedactedTask(Task):
     """A task whose messages show no input, no outcome and no path of a notification URL."""
 
     abstract = True
+    is_billed: ClassVar[bool] = False
     Request = "mulequeue.tasks.request:RedactedRequest"
 
-    def apply_async(self, args: Any = None, kwargs: Any = None, *rest: Any, **options: Any) -> Any:
-        """Send the task with ``argsrepr`` and ``kwargsrepr``, unless the caller sets them."""
+    def apply_async(
+        self, args: Any = None, kwargs: Any = None, task_id: Any = None, *rest: Any, **options: Any
+    ) -> Any:
+        """Send the task with ``argsrepr`` and ``kwargsrepr``, unless the caller sets them.
+
+        :raises InputError: the task id is neither text nor a UUID, or the ledger uses it.
+        """
         if options.get("argsrepr") is None:
             options["argsrepr"] = format_args(self.name, args, kwargs)
         if options.get("kwargsrepr") is None:
             options["kwargsrepr"] = format_kwargs(kwargs)
-        return super().apply_async(args, kwargs, *rest, **options)
+        if task_id:
+            # Celery sends what follows a billed generation: a canvas refuses other ids where it is called.
+            task_id = str(task_id) if options.get("parent_id") else self._check_id(task_id)
+        return super().apply_async(args, kwargs, task_id, *rest, **options)
+
+    def AsyncResult(self, task_id: Any, **options: Any) -> Any:
+        """Return the result of a task. A canvas calls it for each of its steps before it is sent.
+
+        :raises InputError: the task id is neither text nor a UUID, or the ledger uses it.
+        """
+        return super().AsyncResult(self._check_id(task_id), **options)
+
+    def _check_id(self, task_id: Any) -> str:
+        return check_task_id(task_id) if self.is_billed else id_text(task_id)
 
 
 class EventlessTask(RedactedTask):
@@ -126,35 +157,96 @@ class ValidatingTask(RedactedTask):
 
         :raises InputError: the input is invalid, and the user made this call.
         """
-        if self._is_direct_call(options):
-            validate_task_call(self, args or (), kwargs or {})
+        kwargs = kwargs or {}
+        if self._is_direct_call(kwargs, options):
+            validate_task_call(self, args or (), kwargs)
         return super().apply_async(args, kwargs, *rest, **options)
 
-    def _is_direct_call(self, options: Mapping[str, Any]) -> bool:
+    def _is_direct_call(self, kwargs: Mapping[str, Any], options: Mapping[str, Any]) -> bool:
         """Return True if the user sends this task alone.
 
         Running tasks send the next step of a canvas, workers send parked tasks again, and a canvas
         sends its parts one by one: an error there would leave the other parts without this one.
         """
-        is_wake = MARKER in (options.get("headers") or {}) or options.get("add_to_parent") is False
+        is_wake = EPOCH in kwargs or options.get("add_to_parent") is False
         is_part = any(options.get(name) for name in _CANVAS_OPTIONS)
         return not (is_wake or is_part or self._get_app().current_worker_task)
 
 
-class GenerateTask(ValidatingTask, PinnedTask):
+class RecordedTask(PinnedTask):
+    """A task whose end is recorded in the ledger after Celery has dispatched what follows it.
+
+    Until then its message is repeated.
+    """
+
+    abstract = True
+
+    @property
+    def backend(self) -> Any:
+        """Return the result backend; one that does not answer fails no running task."""
+        backend = super().backend
+        request = self.request_stack.top
+        if request is None or request.called_directly or request.is_eager:
+            return backend
+        return ResultStore(self, backend)
+
+    @backend.setter
+    def backend(self, value: Any) -> None:
+        self._backend = value
+
+    def record_dispatch(self) -> None:
+        """Record that Celery has published the tasks that follow."""
+        from mulequeue.engine.followups import attempts
+        from mulequeue.engine.submit import handle_message
+
+        _unless_away(self, handle_message.record_dispatch, attempts.record_dispatch)
+
+    def on_success(self, retval: Any, task_id: str, args: Any, kwargs: Any) -> None:
+        """Record the end; later messages of the task are ignored."""
+        self._record_end(task_id)
+
+    def on_failure(self, exc: Any, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
+        """Record the end; later messages of the task are ignored."""
+        self._record_end(task_id, exc)
+
+    def _record_end(self, task_id: str, exc: Exception | None = None) -> None:
+        from mulequeue.engine.followups import attempts
+        from mulequeue.engine.submit import handle_message
+
+        _unless_away(
+            self,
+            lambda task: handle_message.on_dispatched(task, task_id, exc),
+            lambda task: attempts.on_end(task_id, exc),
+        )
+
+
+class GenerateTask(ValidatingTask, RecordedTask):
     """A task that parks in the ledger and returns an outcome."""
 
     abstract = True
+    is_billed = True
     throws = (GenerationError,)
     Strategy = "mulequeue.tasks.request:limit_submissions"
 
-    def on_success(self, retval: Any, task_id: str, args: Any, kwargs: Any) -> None:
-        """Record that Celery dispatched the tasks that follow."""
-        _record_dispatch(self)
+    def apply_async(
+        self, args: Any = None, kwargs: Any = None, task_id: Any = None, *rest: Any, **options: Any
+    ) -> Any:
+        """Send the task. If that fails, its message is not billed beside a repetition of the call.
 
-    def on_failure(self, exc: Any, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
-        """Record that Celery dispatched the tasks that follow."""
-        _record_dispatch(self, exc)
+        :raises kombu.exceptions.OperationalError: the broker does not confirm the message.
+        """
+        known = task_id or uuid()
+        if EPOCH not in (kwargs or {}):
+            sent = {ENQUEUED: int(time.time() * 1000)}
+            options["headers"] = {**(options.get("headers") or {}), **sent}
+            options = {**create_priority(self), **options}
+        try:
+            return super().apply_async(args, kwargs, known, *rest, **options)
+        except OperationalError as exc:
+            from mulequeue.engine.submit.withdraw import withdraw
+
+            withdraw(self.app, str(known), exc, is_repeatable=bool(task_id))
+            raise
 
 
 class OutboxTask(PinnedTask):
@@ -166,14 +258,16 @@ class OutboxTask(PinnedTask):
 
     abstract = True
 
-    def apply_async(self, args: Any = None, kwargs: Any = None, *rest: Any, **options: Any) -> Any:
+    def apply_async(
+        self, args: Any = None, kwargs: Any = None, task_id: Any = None, *rest: Any, **options: Any
+    ) -> Any:
         """Send the task, through the outbox if a task of a worker sends it."""
         sender = self._get_app().current_worker_task
         if sender is None or rest:
-            return super().apply_async(args, kwargs, *rest, **options)
+            return super().apply_async(args, kwargs, task_id, *rest, **options)
         from mulequeue.engine.followups import outbox
 
-        options["task_id"] = options.get("task_id") or uuid()
+        options["task_id"] = str(task_id or uuid())
         if not outbox.applies(self, sender, options):
             return super().apply_async(args, kwargs, **options)
         return outbox.publish(self, sender, args, kwargs, options, super().apply_async)
@@ -185,25 +279,84 @@ class ChainedGenerateTask(GenerateTask, OutboxTask):
     abstract = True
 
 
-class LeasedTask(OutboxTask):
+class LeasedTask(RecordedTask, OutboxTask):
     """A task that holds a lease while it runs and between its attempts."""
 
     abstract = True
     throws = (TransferError,)
 
+
+class BatchTask(LeasedTask):
+    """The task of a batch. It is routed like ``generate``, unless it has a route.
+
+    It is in the ledger before its message is published, also if no worker sends it.
+    """
+
+    abstract = True
+
+    def apply_async(
+        self, args: Any = None, kwargs: Any = None, task_id: Any = None, *rest: Any, **options: Any
+    ) -> Any:
+        """Send the task."""
+        if not any(options.get(name) for name in ("exchange", "queue", "routing_key")):
+            route = partial(self._get_app().amqp.router.lookup_route, args=args, kwargs=kwargs)
+            if not route(self.name):
+                options = {**(route(_GENERATE) or {}), **options}
+        send = super().apply_async
+        if self._get_app().current_worker_task or rest:
+            return send(args, kwargs, task_id, *rest, **options)
+        from mulequeue.engine.followups import caller_outbox
+
+        try:
+            return caller_outbox.publish(self, args, kwargs, {**options, "task_id": task_id}, send)
+        except OperationalError as exc:
+            if task_id:
+                self._withdraw(kwargs or {}, str(task_id), exc)
+            raise
+
+    def _withdraw(self, kwargs: Mapping[str, Any], task_id: str, exc: Exception) -> None:
+        """Cancel a batch whose message the broker did not confirm: it may have taken the message.
+
+        A batch with an id of the caller is not cancelled, because its call can be repeated.
+        """
+        batch_id = kwargs.get("batch_id")
+        if batch_id is None:
+            from mulequeue.engine.worker_context import worker_context
+
+            with suppress(Exception):
+                ctx = worker_context(self.app)
+                ttl = ctx.settings.record_ttl_seconds
+                ctx.ledger.generations.cancel_batch(task_id, ttl_seconds=ttl)
+                return
+        exc.add_note(
+            "The broker may have taken the message. Repeat the call with "
+            f"batch_id={batch_id or task_id!r}: it is then billed once."
+        )
+
     def on_success(self, retval: Any, task_id: str, args: Any, kwargs: Any) -> None:
-        """Record that Celery dispatched the tasks that follow."""
-        _record_dispatch(self)
+        """Store the result under a name made of the batch id, too, and record the end."""
+        if not self.request.ignore_result:
+            with suppress(Exception):  # the result itself is stored
+                body = body_id(kwargs.get("batch_id") or task_id)
+                self.app.backend.forget(body)  # of before a member was retried
+                self.app.backend.store_result(body, retval, SUCCESS)
+        super().on_success(retval, task_id, args, kwargs)
 
-    def on_failure(self, exc: Any, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
-        """Record that Celery dispatched the tasks that follow."""
-        _record_dispatch(self, exc)
 
+def _unless_away(task: Task, *steps: Callable[[Task], None]) -> None:
+    """Run the steps; if the ledger does not answer, the task is repeated, and its end recorded then.
 
-def _record_dispatch(task: Task, exc: Exception | None = None) -> None:
-    """Mark the record and the lease of a task as delivered; later messages of it are ignored."""
-    from mulequeue.engine.followups import attempts
-    from mulequeue.engine.submit import handle_message
+    Celery before 5.7 would record an error here as a failure of the task.
+    """
+    from redis.exceptions import RedisError
 
-    handle_message.on_dispatched(task, exc)
-    attempts.on_end(task, exc)
+    try:
+        for step in steps:
+            step(task)
+    except RedisError as exc:
+        logger.warning(
+            "the end of %s was not recorded, so it is repeated: %r",
+            task.name,
+            exc,
+            extra={"task_id": task.request.id},
+        )

@@ -18,14 +18,31 @@ def member_id(batch_id: str, index: int) -> str:
     return f"{batch_id}-{index:0{MEMBER_DIGITS}d}"
 
 
+def split_member_id(task_id: str) -> tuple[str, int] | None:
+    """Return batch id and index of a task id that :func:`member_id` may have made, else None."""
+    batch_id, _, index = task_id.rpartition("-")
+    is_member = batch_id and len(index) >= MEMBER_DIGITS and index.isdecimal()
+    return (batch_id, int(index)) if is_member else None
+
+
 def files_id(task_id: str) -> str:
     """Return the task id of the download of a member."""
     return f"{task_id}-files"
 
 
+def each_id(task_id: str) -> str:
+    """Return the task id of what ``each`` calls for a member."""
+    return f"{task_id}-each"
+
+
 def body_id(batch_id: str) -> str:
     """Return the task id of the body of the batch's chord."""
     return f"{batch_id}-body"
+
+
+def batch_task_ids(batch: Batch) -> list[str]:
+    """Return the ids that the task of a batch has, unless its caller gave it another one."""
+    return [batch.batch_id, *([f"{batch.batch_id}-{batch.digest[:8]}"] if batch.digest else ())]
 
 
 def member_ids(batch: Batch) -> list[str]:

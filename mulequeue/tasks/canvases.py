@@ -1,19 +1,24 @@
-"""Canvases of generations: a chord for many inputs, and a signature that waits for one again."""
+"""Signatures of generations: many inputs as one batch, and one generation that is resumed."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from celery import Signature, chord
+from celery import Signature
 
+from mulequeue import catalog
+from mulequeue.catalog.defaults import with_defaults
+from mulequeue.engine.ids import check_task_id, id_text
+from mulequeue.engine.metadata import member_metadata
 from mulequeue.errors import InputError
 from mulequeue.settings import Settings
 from mulequeue.settings.budgets import check_batch
 from mulequeue.tasks import definitions as tasks
-from mulequeue.tasks.batch_ids import body_id, files_id, member_id
-from mulequeue.transfer.path_template import check_template
+from mulequeue.tasks.batches import check_batch_call, digest_of
+from mulequeue.tasks.each_calls import each_call
+from mulequeue.transfer.path_template import member_templates
 
 
 def generate_many(
@@ -22,68 +27,86 @@ def generate_many(
     *,
     download: bool = True,
     notify: str | None = None,
-    batch_id: str | None = None,
+    batch_id: str | uuid.UUID | None = None,
     storage: str | None = None,
-    path: str | None = None,
+    path: str | Sequence[str] | None = None,
+    each: Signature | None = None,
     **call: Any,
 ) -> Signature:
-    """Return a chord with one generation per input; start it with ``.delay()``.
+    """Return a signature that makes one generation per input; start it with ``.delay()``.
 
-    Members return ``{task_id, status, files}`` for every outcome, so the body of the chord always
-    runs. The ledger has the rest of each outcome by task id.
+    It is one task, in a chain, a group or a chord too, and it takes no result of a task before it. Its
+    result is a list of ``{task_id, status, files}`` in the order of the inputs, whatever came of each
+    member: the outcome without what the ledger has by task id, and with ``error`` and ``metadata`` if
+    there are any. It ends when the ledger has counted the last member.
 
     :param model: as for ``generate``.
     :param inputs: one JSON object per generation.
     :param download: whether to store the files.
     :param notify: URL that receives one notification after all members have ended.
     :param batch_id: id of the batch for ``status`` and ``cancel``. A batch that is enqueued twice with
-        the same id is billed once. None: a random id.
+        the same id is billed once while its records are kept (seven days); with other inputs, the
+        second one fails with an InputError and nothing of it is sent. None: a random id.
     :param storage: as for ``download``.
-    :param path: as for ``download``.
-    :param call: the other arguments of ``generate``.
-    :raises BudgetExceeded: there are more inputs than ``max_per_batch`` allows.
-    :raises InputError: there is no input, or an input is invalid (the text has its index).
-    :raises ConfigurationError: the path template is invalid.
+    :param path: as for ``download``; or one template per input, which must be different.
+    :param each: the signature of a task of yours, such as ``save.s(7)``. It is called per member with the
+        outcome as its first argument, as soon as the files of the member are stored, or the member has
+        failed. A worker that is killed meanwhile, or an error in it, has it called again, so that to run it
+        twice must change nothing.
+    :param call: the other arguments of ``generate``; ``metadata`` may be a list with one object per input.
+    :raises BudgetExceeded: the batch exceeds ``max_per_batch`` or a limit in US dollars, or such a limit
+        applies and the price of an input is unknown.
+    :raises InputError: there is no input, an input is invalid (the text has its index), an argument does
+        not exist, the task of ``each`` is not registered, or the batch id is neither text nor a UUID, or
+        the ledger uses it.
+    :raises ConfigurationError: a path template is invalid, or two of them are the same.
     """
-    batch_id = batch_id or uuid.uuid4().hex[:12]
-    inputs = list(inputs)
+    if batch_id:
+        batch_id = check_task_id(batch_id, "batch_id")
+    inputs = _with_defaults(model, inputs)
     options = {name: value for name, value in call.items() if value is not None}
     _validate_batch(model, inputs, options, path)
-    options = {"on_failure": "return", **options, "batch_id": batch_id, "batch_size": len(inputs)}
-    target = {key: value for key, value in (("storage", storage), ("path", path)) if value}
-    members = []
-    for index, item in enumerate(inputs):
-        task_id = member_id(batch_id, index)
-        # Not .s(), which would validate each input again.
-        member = tasks.generate.signature((model, item), dict(options), task_id=task_id)
-        if download:
-            member |= tasks.download.s(**target).set(task_id=files_id(task_id))
-        members.append(member)
-    body = tasks.notify.s(notify) if notify else tasks.gather.s()
-    # All ids depend on the batch's: a batch that is enqueued again after an interrupted first time is
-    # the same chord. The chord passes its own id to its header and body; an id set on the header is lost.
-    chord_id = body_id(batch_id)
-    return chord(members, body.set(task_id=chord_id)).set(task_id=chord_id)
+    named = (("batch_id", batch_id), ("storage", storage), ("path", path))
+    options |= {"download": download, **{name: value for name, value in named if value}}
+    if each is not None:
+        options["each"] = each_call(tasks.generate.app, each)
+    # The id depends on the inputs too: a call with others, which is refused, has a separate result.
+    task_id = f"{batch_id}-{digest_of(model, inputs)[:8]}" if batch_id else uuid.uuid4().hex[:12]
+    batch = tasks.generate_many.si(model, inputs, **options).set(task_id=task_id)
+    if notify is None:
+        return batch
+    return batch | tasks.notify.s(notify).set(task_id=f"{task_id}-notify")
+
+
+def _with_defaults(model: str, inputs: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the inputs as they are sent, so that the batch is made from whole inputs."""
+    defaults = Settings.load(tasks.generate.app).defaults
+    if not defaults:
+        return list(inputs)
+    found = catalog.find(model)
+    return [with_defaults(defaults, found, item) for item in inputs]
 
 
 def _validate_batch(
-    model: str, inputs: list[Mapping[str, Any]], options: Mapping[str, Any], path: str | None
+    model: str,
+    inputs: list[Mapping[str, Any]],
+    options: Mapping[str, Any],
+    path: str | Sequence[str] | None,
 ) -> None:
     from mulequeue.catalog.validation.calls import validate_calls
 
-    if not inputs:
-        raise InputError("generate_many needs at least one input; inputs is empty.")
-    if path:
-        check_template(path)
+    check_batch_call(inputs, options)
+    member_templates(path, len(inputs))
+    member_metadata(options.get("metadata"), len(inputs))
     app = tasks.generate.app
-    check_batch(Settings.load(app), model, len(inputs), options.get("profile"))
+    check_batch(Settings.load(app), model, inputs, options.get("profile"), options.get("fair_key"))
     validate_calls(app, model, inputs, validate=options.get("validate"))
 
 
-def resume(task_id: str, *, app: Any = None) -> Signature:
+def resume(task_id: str | uuid.UUID, *, app: Any = None) -> Signature:
     """Return a signature of ``adopt`` that waits again for the generation of a task.
 
-    It uses the profile and the poll interval of the record. Set other arguments of ``adopt``
+    It uses the profile, the poll interval and the metadata of the record. Set other arguments of ``adopt``
     (``max_wait``, ``on_failure``) with ``.clone(kwargs=…)``.
 
     :param app: a Celery app; None: the current app.
@@ -91,7 +114,8 @@ def resume(task_id: str, *, app: Any = None) -> Signature:
     """
     from mulequeue.engine.worker_context import worker_context
 
-    record = worker_context(app).ledger.queries.record(task_id)
+    ctx, task_id = worker_context(app), id_text(task_id)
+    record = ctx.ledger.queries.record(task_id)
     if record is None:
         raise InputError(
             f"The ledger has no record of task {task_id}. Check the id; records are kept "
@@ -103,6 +127,8 @@ def resume(task_id: str, *, app: Any = None) -> Signature:
             f"Task {task_id} has no id from the API ({record.status or record.state}), so it cannot "
             "be resumed. Start a new generation if you accept the cost."
         )
-    return tasks.adopt.s(
-        record.api_path, remote_id, profile=record.profile, poll_interval=record.interval
-    )
+    # Of that app: tasks.adopt belongs to the current one.
+    options: dict[str, Any] = {"profile": record.profile, "poll_interval": record.interval}
+    if record.metadata:
+        options["metadata"] = dict(record.metadata)
+    return ctx.app.tasks["mulequeue.adopt"].s(record.api_path, remote_id, **options)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
+from mulequeue.engine.ids import id_text
+from mulequeue.errors import InputError
 from mulequeue.tasks.batch_ids import member_ids
+from mulequeue.tasks.known_ids import known_name, unknown_id
 
 if TYPE_CHECKING:
     from mulequeue.engine.worker_context import WorkerContext
@@ -18,35 +22,47 @@ def _context(app: Any) -> WorkerContext:
     return worker_context(app)
 
 
-def cancel(task_id_or_batch_id: str, *, app: Any = None) -> dict[str, str]:
-    """Cancel a task or all members of a batch.
+def cancel(
+    task_id_or_batch_id: str | UUID,
+    *,
+    waiting: bool = False,
+    in_advance: bool = False,
+    app: Any = None,
+) -> dict[str, str]:
+    """Cancel a task or all members of a batch. What has an outcome is not changed.
 
     The API has no cancel, so generations that were submitted continue there and are billed.
 
+    :param waiting: only those whose create request was not sent; the others continue, and their files
+        are stored.
+    :param in_advance: take an id that the ledger does not know: its message is in the broker's queue, or will
+        come. Such a task is cancelled when its message arrives.
     :param app: a Celery app; None: the current app.
-    :returns: ``{task id: its previous state}``. A task in state ``unknown`` has no record yet; it is
-        cancelled when its message arrives.
+    :returns: ``{task id: its previous state}``. A task in state ``unknown`` has no record yet.
+    :raises InputError: the id is neither text nor a UUID, or the ledger does not know it; nothing is
+        changed.
     """
-    from mulequeue.ledger import Effects
+    from mulequeue.ledger import CancelScope
 
+    name = id_text(task_id_or_batch_id, "task_id_or_batch_id")
     ctx = _context(app)
-    batch = ctx.ledger.queries.batch(task_id_or_batch_id)
-    ttl = ctx.settings.record_ttl_seconds
-    if batch is None:
-        # It may be a batch of which no message has reached a worker yet.
-        ctx.ledger.generations.cancel_batch(task_id_or_batch_id, ttl_seconds=ttl)
-        task_ids = [task_id_or_batch_id]
-    else:
-        ctx.ledger.generations.cancel_batch(batch.batch_id)
-        task_ids = member_ids(batch)
-    states: dict[str, str] = {}
-    effects: list[Effects] = []
-    for task_id in task_ids:
-        state, settled = ctx.ledger.generations.cancel(task_id, ttl_seconds=ttl)
-        states[task_id] = state
-        effects.append(settled)
-    ctx.carry_out(Effects.merge(effects)).result()
-    return states
+    found = known_name(ctx.ledger, name)
+    if found is None and not in_advance:
+        raise InputError(
+            f"{unknown_id(name)} If its message is in a queue, or will come: in_advance=True."
+        )
+    name = found or name
+    batch = ctx.ledger.queries.batch(name)
+    # Without a record, it may be a batch that no worker has begun.
+    task_ids = [name] if batch is None else member_ids(batch)
+    states, effects = ctx.ledger.generations.cancel_batch(
+        name,
+        task_ids,
+        ttl_seconds=ctx.settings.record_ttl_seconds,
+        which=CancelScope.WAITING if waiting else CancelScope.ALL,
+    )
+    ctx.carry_out(effects).result()
+    return dict(zip(task_ids, states, strict=True))
 
 
 def pause(profile: str = "default", *, app: Any = None) -> bool:
@@ -77,12 +93,14 @@ def unpause(profile: str = "default", *, app: Any = None) -> bool:
     return was_paused
 
 
-def status(task_id_or_batch_id: str, *, app: Any = None) -> Record | Batch | None:
+def status(task_id_or_batch_id: str | UUID, *, app: Any = None) -> Record | Batch | None:
     """Return what the ledger has about a task or a batch.
 
     :param app: a Celery app; None: the current app.
     :returns: a :class:`~mulequeue.ledger.Batch`, a :class:`~mulequeue.ledger.Record`, or None if the id
         is unknown.
+    :raises InputError: the id is neither text nor a UUID.
     """
+    task_id_or_batch_id = id_text(task_id_or_batch_id, "task_id_or_batch_id")
     queries = _context(app).ledger.queries
     return queries.batch(task_id_or_batch_id) or queries.record(task_id_or_batch_id)

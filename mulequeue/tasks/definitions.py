@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from celery import shared_task
+from celery.utils import uuid
 
+from mulequeue.engine.generation_call import CallOptions, GenerationCall
+from mulequeue.engine.ids import check_remote_id, check_task_id
+from mulequeue.errors import InputError, TransferError
 from mulequeue.tasks.base import (
     TASK_OPTIONS,
+    BatchTask,
     ChainedGenerateTask,
     GenerateTask,
     LeasedTask,
     PollTask,
 )
+from mulequeue.tasks.batches import BatchCall, run_batch
 from mulequeue.tasks.run import run_chained, run_generation, run_once
+from mulequeue.tasks.shared_task import shared_task
 
-__all__ = ["adopt", "download", "gather", "generate", "generate_from", "notify", "poll"]
+__all__ = [
+    "adopt",
+    "download",
+    "each",
+    "gather",
+    "generate",
+    "generate_from",
+    "generate_many",
+    "notify",
+    "poll",
+]
 
 
 @shared_task(bind=True, base=GenerateTask, name="mulequeue.generate", **TASK_OPTIONS)
@@ -32,38 +48,52 @@ def generate(
     batch_id: str | None = None,
     batch_size: int | None = None,
     validate: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    fair_key: str | None = None,
+    mulequeue_epoch: str | None = None,
 ) -> Any:
     """Make one generation and return its outcome, without holding a worker while it runs.
 
-    The task id is the idempotency key: a second task with the same id is not billed again. Called
-    directly or eagerly, the task blocks until the generation ends and needs no Redis.
+    The task id is the idempotency key: a second task with the same id is not billed again while the
+    record of the first is kept (``mulequeue_record_ttl_seconds``, seven days). Called directly or
+    eagerly, the task blocks until the generation ends and needs no Redis.
 
     :param model: ``vendor/model[/action]`` as ``mulequeue models`` lists them, or a ``/vendors/…`` path.
     :param input: the JSON object for the API, sent unchanged; files by :func:`mulequeue.file`.
     :param profile: name of a profile; None: ``default``.
     :param max_wait: seconds that the generation may stay active before its outcome is ``timed_out``;
         None: the setting ``mulequeue_max_wait_seconds``, else the model's own limit.
-    :param poll_interval: seconds between status checks; None: the intervals of the model.
+    :param poll_interval: seconds between status checks; None: webhooks, the durations of the model's
+        latest generations and the intervals of the model decide.
     :param on_failure: ``raise`` a GenerationError, or ``return`` the outcome, as a chord needs it.
     :param batch_id: id of its batch; ``generate_many`` sets it.
     :param batch_size: number of generations in the batch; ``generate_many`` sets it.
     :param validate: ``strict``, ``warn`` or ``off``: validation of the input against the parameters of
         the model; None: the setting ``mulequeue_validate``.
+    :param metadata: your own data of the generation, a JSON object of at most 1,024 bytes. It is in the
+        outcome, in notifications, in ``mulequeue list``, and in the admin; the API does not receive it.
+    :param fair_key: what waiting generations take turns by, such as the id of a customer: all with one key
+        take one turn, however many batches they are in. Printable text of at most 64 bytes; None: its batch.
     :returns: the outcome as a dict, see :class:`mulequeue.outcome.Outcome`. A member of a batch returns
-        ``{task_id, status, files}``; the ledger has the rest.
+        its short form ``{task_id, status, files}`` to a chord; the ledger has the rest.
     :raises InputError: in the calling process; the model is unknown or the input is invalid.
     :raises GenerationError: the generation failed, timed out, was cancelled or may have been created.
     """
-    options = {
-        "profile": profile,
-        "max_wait": max_wait,
-        "poll_interval": poll_interval,
-        "on_failure": on_failure,
-        "batch_id": batch_id,
-        "batch_size": batch_size,
-        "validate": validate,
-    }
-    return run_generation(self, model, lambda: input, options, slim_args=(model, {}))
+    options = CallOptions(
+        profile=profile,
+        max_wait=max_wait,
+        poll_interval=poll_interval,
+        on_failure=on_failure,
+        batch_id=batch_id,
+        batch_size=batch_size,
+        validate=validate,
+        metadata=metadata,
+        fair_key=fair_key,
+    )
+    call = GenerationCall(
+        model=model, make_input=lambda: input, options=options, replaced={"input": {}}
+    )
+    return run_generation(self, call)
 
 
 @shared_task(bind=True, base=ChainedGenerateTask, name="mulequeue.generate_from", **TASK_OPTIONS)
@@ -75,6 +105,7 @@ def generate_from(
     *,
     use: str = "image",
     index: int = 0,
+    mulequeue_epoch: str | None = None,
     **call: Any,
 ) -> Any:
     """Make a generation from an asset of the previous one in a chain.
@@ -85,7 +116,7 @@ def generate_from(
     :param use: the input field for ``previous.assets[index].url``. The URL is appended if the field
         takes a list (``images``) or already holds one.
     :param index: index of the asset.
-    :param call: the other arguments of :func:`generate`.
+    :param call: the other arguments of :func:`generate`. Without ``metadata``, that of ``previous`` is kept.
     :raises InputError: ``previous`` is not an outcome, or it has no asset of this index.
     """
     return run_chained(self, previous, model, input, call, use=use, index=index)
@@ -101,21 +132,25 @@ def adopt(
     max_wait: float | None = None,
     poll_interval: float | None = None,
     on_failure: str = "raise",
+    metadata: Mapping[str, Any] | None = None,
+    mulequeue_epoch: str | None = None,
 ) -> Any:
     """Wait for an existing generation and return its outcome. No create request is sent.
 
     :param api_path: path of its create request (``/vendors/…``, or the name of the model).
     :param remote_id: the API's id of the generation.
-    :param profile: as for :func:`generate`; so are ``max_wait``, ``poll_interval`` and ``on_failure``.
+    :param profile: as for :func:`generate`; so are ``max_wait``, ``poll_interval``, ``on_failure`` and
+        ``metadata``.
     """
-    options = {
-        "profile": profile,
-        "max_wait": max_wait,
-        "poll_interval": poll_interval,
-        "on_failure": on_failure,
-    }
-    slim_args = (api_path, remote_id)
-    return run_generation(self, api_path, dict, options, slim_args=slim_args, remote_id=remote_id)
+    options = CallOptions(
+        profile=profile,
+        max_wait=max_wait,
+        poll_interval=poll_interval,
+        on_failure=on_failure,
+        metadata=metadata,
+    )
+    call = GenerationCall(model=api_path, options=options, remote_id=check_remote_id(remote_id))
+    return run_generation(self, call)
 
 
 @shared_task(
@@ -146,13 +181,13 @@ def download(
     :param outcome: the outcome of :func:`generate`. If it did not succeed, it is returned unchanged.
     :param storage: a folder or an fsspec URL; None: the setting ``mulequeue_storage``.
     :param path: template of the path within the storage; None: ``mulequeue_storage_path``.
-    :returns: the outcome as a dict; for a member of a batch ``{task_id, status, files}``, with
-        ``error`` if its files could not be stored, so that the chord does not fail.
+    :returns: the outcome as a dict; for a member of a batch its short form, with ``error`` if its files
+        could not be stored.
     :raises DownloadError: all attempts failed, or the assets are gone.
     """
     from mulequeue.engine.followups import download
 
-    return download.download(self, outcome, storage=storage, path=path)
+    return download.download(self, outcome, download.store_in(storage, path))
 
 
 @shared_task(bind=True, base=LeasedTask, name="mulequeue.notify", **TASK_OPTIONS)
@@ -168,7 +203,64 @@ def notify(self: Any, value: Any, target: str) -> Any:
     return notify.notify(self, value, target)
 
 
+@shared_task(bind=True, base=LeasedTask, name="mulequeue.each", ignore_result=True, **TASK_OPTIONS)
+def each(self: Any, outcome: Mapping[str, Any], call: Mapping[str, Any]) -> None:
+    """Call a task of the user with the outcome of a member; ``generate_many(each=…)`` sends it.
+
+    :param outcome: the outcome of a generation, or its short form.
+    :param call: ``task``, ``args`` and ``kwargs`` of the user's task.
+    """
+    from mulequeue.engine.followups import each
+
+    each.each(self, outcome, call)
+
+
+@shared_task(
+    bind=True,
+    base=BatchTask,
+    name="mulequeue.generate_many",
+    compression="zlib",
+    throws=(InputError, TransferError),
+    **TASK_OPTIONS,
+)
+def generate_many(
+    self: Any,
+    model: str,
+    inputs: Sequence[Mapping[str, Any]] | None,
+    *,
+    batch_id: str | None = None,
+    download: bool = True,
+    storage: str | None = None,
+    path: str | Sequence[str] | None = None,
+    each: Mapping[str, Any] | None = None,
+    **call: Any,
+) -> list[dict[str, Any]]:
+    """Make a generation of each input, and return their outcomes; ``generate_many`` sends it.
+
+    One message holds the whole batch. The worker that takes it publishes the members, and parks the task
+    in the ledger until the last member has ended.
+
+    :param inputs: None in the message that wakes the task.
+    :param batch_id: None: the task id.
+    :returns: the short form of each member's outcome.
+    :raises InputError: the batch is known with other inputs.
+    """
+    return run_batch(
+        self,
+        BatchCall(
+            model=model,
+            inputs=inputs,
+            batch_id=check_task_id(batch_id or self.request.id or uuid(), "batch_id"),
+            download=download,
+            storage=storage,
+            path=path,
+            each=each,
+            options=call,
+        ),
+    )
+
+
 @shared_task(bind=True, base=LeasedTask, name="mulequeue.gather", **TASK_OPTIONS)
 def gather(self: Any, results: Any) -> Any:
-    """Return the results of a batch's members: the body of a batch without a notification."""
+    """Return the results of a batch's members: the body of a batch that 0.1.0 has sent."""
     return run_once(self, lambda: results)

@@ -5,36 +5,59 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mulequeue.engine.call_arguments import arguments_by_name
+from mulequeue.engine.fair_key import check_fair_key
+from mulequeue.engine.generation_call import CallOptions, check_option_names
+from mulequeue.engine.ids import check_remote_id
+from mulequeue.engine.metadata import check_metadata
+
+_CHAINED_ARGUMENTS = {"previous", "model", "input", "use", "index"}
 _ASSET_PLACEHOLDER = "https://example.com/asset"
 
 
 def validate_task_call(task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-    """Validate the input of a call of ``generate`` or ``generate_from``.
+    """Validate the input of a call of ``generate`` or ``generate_from``, and the ids of any call.
 
-    :raises InputError: the model is unknown, or the input is invalid.
+    :raises InputError: the model is unknown, the input is invalid, or an argument does not exist.
     """
-    found = _model_and_input(task.name, args, kwargs)
-    if found is not None:
-        from mulequeue.catalog.validation.calls import validate_call
-
-        validate_call(task._get_app(), *found, validate=kwargs.get("validate"))
-
-
-def _model_and_input(
-    name: str, args: Sequence[Any], kwargs: Mapping[str, Any]
-) -> tuple[Any, Any] | None:
-    """Return model and input of a call, or None if the call is not complete yet."""
-    if name == "mulequeue.adopt":
-        return None
-    is_chained = name == "mulequeue.generate_from"
-    if is_chained and args and (len(args) > 2 or not isinstance(args[0], str)):
-        args = args[1:]  # without the previous outcome, which a signature does not have yet
-    given = dict(zip(("model", "input"), args, strict=False)) | dict(kwargs)
+    given = _by_name(task.name, args, kwargs)
+    _validate_options(task.name, given)
     model, input = given.get("model"), given.get("input")
-    if model is None or input is None:
-        return None
-    if is_chained and isinstance(input, dict):
+    if model is None or input is None:  # the call is not complete yet
+        return
+    from mulequeue.catalog.validation.calls import validate_call
+
+    if task.name == "mulequeue.generate_from" and isinstance(input, dict):
         from mulequeue.catalog.inputs import insert_asset
 
         input = insert_asset(input, str(kwargs.get("use", "image")), _ASSET_PLACEHOLDER)
-    return model, input
+    validate_call(task._get_app(), model, input, validate=kwargs.get("validate"))
+
+
+def _by_name(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a call by name."""
+    has_previous = len(args) > 2 or (args and not isinstance(args[0], str))
+    if name == "mulequeue.generate_from" and not has_previous:
+        args = (None, *args)  # a chain adds the previous outcome later
+    return arguments_by_name(name, args, kwargs)
+
+
+def _validate_options(name: str, given: Mapping[str, Any]) -> None:
+    """Validate arguments that Celery would refuse, or Redis would not store, only in a worker."""
+    if name == "mulequeue.generate_from":
+        check_option_names("generate_from", given.keys() - _CHAINED_ARGUMENTS)
+    if name == "mulequeue.adopt":
+        _validate_adoption(given)
+    batch = {key: given[key] for key in ("batch_id", "batch_size") if key in given}
+    _ = CallOptions(**batch).batch
+    check_metadata(given.get("metadata"))
+    check_fair_key(given.get("fair_key"))
+
+
+def _validate_adoption(given: Mapping[str, Any]) -> None:
+    from mulequeue import catalog
+
+    if given.get("api_path") is not None:
+        catalog.find(given["api_path"])
+    if given.get("remote_id") is not None:
+        check_remote_id(given["remote_id"])

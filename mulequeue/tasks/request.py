@@ -5,15 +5,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
+from uuid import UUID
 
 from billiard.einfo import ExceptionWithTraceback
 from celery.worker.request import Request
+from celery.worker.state import revoked as revoked_ids
 from celery.worker.strategy import default
 
 from mulequeue.engine.display import format_args, format_kwargs, format_result, is_ours
-from mulequeue.engine.submit.park import MARKER, Parked
+from mulequeue.engine.submit.park import Parked, epoch_of
+from mulequeue.outcome import OUTCOME_STATUSES
+
+_FAILURES = frozenset(OUTCOME_STATUSES) - {"succeeded"}
 
 
 class RedactedRequest(Request):  # type: ignore[misc]  # Celery publishes no types
@@ -21,6 +26,9 @@ class RedactedRequest(Request):  # type: ignore[misc]  # Celery publishes no typ
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.id: Any
+        if isinstance(self.id, UUID):  # of a sender without mulequeue
+            self.id = self._request_dict["id"] = str(self.id)
         if not is_ours(self.argsrepr):
             self._argsrepr = format_args(self.type, self.args, self.kwargs)
             self._kwargsrepr = format_kwargs(self.kwargs)
@@ -31,6 +39,16 @@ class RedactedRequest(Request):  # type: ignore[misc]  # Celery publishes no typ
         """Return the message for ``celery inspect`` and Flower, with redacted arguments."""
         info: dict[str, Any] = super().info(safe=True)
         return info
+
+    def revoked(self) -> bool:
+        """Return whether the message is discarded, and let the watchdog end what was revoked by a stamp.
+
+        Celery revokes by id or by stamp; the watchdog reads ids.
+        """
+        is_revoked = bool(super().revoked())
+        if is_revoked:
+            revoked_ids.add(self.id)
+        return is_revoked
 
     def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> Any:
         """Send the event ``task-generating`` if the task parked, then handle the failure.
@@ -46,7 +64,10 @@ class RedactedRequest(Request):  # type: ignore[misc]  # Celery publishes no typ
     def send_event(self, type: str, **fields: Any) -> None:
         """Send an event of this task, with the status in place of the result."""
         if isinstance(fields.get("result"), str):
-            fields["result"] = format_result(fields["result"])
+            fields["result"] = status = format_result(fields["result"])
+            if type == "task-succeeded" and self.task.is_billed and status in _FAILURES:
+                # The task has returned a failure as a value; monitors show the generation as failed.
+                type, fields["exception"] = "task-failed", f"GenerationError: {status}"
         super().send_event(type, **fields)
 
 
@@ -72,6 +93,9 @@ def limit_submissions(task: Any, app: Any, consumer: Any, **options: Any) -> Cal
     free = default(task, app, _UnlimitedConsumer(consumer), **options)
 
     def receive(message: Any, *args: Any, **kwargs: Any) -> Any:
-        return (free if MARKER in (message.headers or {}) else limited)(message, *args, **kwargs)
+        body = message.payload  # decoded once per message
+        given = body.get("kwargs") if isinstance(body, Mapping) else body[1]
+        is_limited = epoch_of(given, message.headers) is None
+        return (limited if is_limited else free)(message, *args, **kwargs)
 
     return receive

@@ -2,69 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from celery.exceptions import Ignore
+from celery.utils import uuid
 
+from mulequeue.engine.generation_call import (
+    OPTION_NAMES,
+    CallOptions,
+    GenerationCall,
+    check_option_names,
+)
+from mulequeue.engine.ids import id_text
 from mulequeue.errors import InputError, generation_error
 from mulequeue.outcome import is_outcome
 from mulequeue.settings import Settings
 
-if TYPE_CHECKING:
-    from mulequeue.engine.generation_request import GenerationRequest
-
 T = TypeVar("T")
-_OPTIONS = frozenset(
-    ("profile", "max_wait", "poll_interval", "on_failure", "batch_id", "batch_size", "validate")
-)
-_ONCE_DELAY_SECONDS, _ONCE_MAX_SECONDS = 5, 600
+_ONCE_DELAYS_SECONDS, _ONCE_MAX_SECONDS = (5,), 600
 
 
-def run_generation(
-    task: Any,
-    model: str,
-    make_input: Callable[[], Any],
-    options: Mapping[str, Any],
-    *,
-    slim_args: Sequence[Any],
-    remote_id: str | None = None,
-) -> dict[str, Any]:
+def run_generation(task: Any, call: GenerationCall) -> dict[str, Any]:
     """Handle one delivery of a generating task.
 
-    :param make_input: returns the input; an InputError of it becomes the outcome.
-    :param options: keyword arguments of ``generate``.
-    :param slim_args: the positional arguments of the message that wakes the task, without the input.
-    :param remote_id: id of an existing generation; no create request is sent.
     :returns: the outcome.
     :raises Ignore: the task is parked, or there is nothing to do.
     :raises GenerationError: the outcome did not succeed, and ``on_failure`` is ``raise``.
     """
-    on_failure = options.get("on_failure", "raise")
-
-    def make_request(settings: Settings) -> GenerationRequest:
-        from mulequeue.engine.generation_request import make_generation_request
-        from mulequeue.engine.submit.park import is_new
-
-        # The message of a wake has no input any more, so its input is not validated.
-        submits = remote_id is None and is_new(task.request)
-        return make_generation_request(settings, model, make_input(), submits=submits, **options)
-
     if _is_inline(task):
-        return _run_inline(task, make_request, on_failure, remote_id)
+        return _run_inline(task, call)
     from mulequeue.engine.submit.handle_message import handle_message
-    from mulequeue.engine.worker_context import worker_context
+    from mulequeue.engine.worker_context import context_of
 
-    ctx = worker_context(task.app)
     try:
-        return handle_message(
-            task,
-            ctx,
-            lambda: make_request(ctx.settings),
-            on_failure=on_failure,
-            slim_args=slim_args,
-            remote_id=remote_id,
-        )
+        return handle_message(task, context_of(task), call)
     except Ignore as exc:
         # A worker copies, formats and pickles every frame of a traceback, and nothing reads it.
         raise exc.with_traceback(None) from None
@@ -85,25 +57,39 @@ def run_chained(
     :param previous: the outcome of the previous task; one that did not succeed is returned.
     :raises InputError: ``previous`` is not an outcome, or an option does not exist.
     """
-    if not is_outcome(previous) or set(options) - _OPTIONS or previous["status"] != "succeeded":
+    is_good = is_outcome(previous) and previous["status"] == "succeeded"
+    if not is_good or set(options) - OPTION_NAMES:
         return run_once(task, lambda: _forward(previous, options))
+    from mulequeue.engine.followups.fresh_assets import with_fresh_asset
+    from mulequeue.engine.followups.previous_outcome import with_asset
 
-    def make_input() -> dict[str, Any]:
-        from mulequeue.engine.followups.previous_outcome import with_asset
-
-        return with_asset(task, previous, input, use=use, index=index)
-
-    slim_previous = {"task_id": previous["task_id"], "status": "succeeded"}
-    return run_generation(task, model, make_input, options, slim_args=(slim_previous, model, {}))
+    call = GenerationCall(
+        model=model,
+        make_input=lambda: with_asset(task, previous, input, use=use, index=index),
+        refresh_input=lambda settings: with_fresh_asset(
+            task.app, previous, input, settings, use=use, index=index
+        ),
+        options=CallOptions(**{"metadata": previous.get("metadata"), **options}),
+        replaced={
+            "previous": {"task_id": previous["task_id"], "status": "succeeded"},
+            "input": {},
+        },
+    )
+    return run_generation(task, call)
 
 
 def run_once(task: Any, function: Callable[[], T]) -> T:
-    """Return the result of a function, and ignore later messages of the same task."""
+    """Return the result of a function, and ignore later messages of the same task.
+
+    :param function: has no effect, so it is called again for a result that is dispatched again.
+    """
     if _is_inline(task):
         return function()
-    from mulequeue.engine.followups.attempts import transfer
+    from mulequeue.engine.followups.attempts import Policy, run_leased
 
-    return transfer(task, function, delays=(_ONCE_DELAY_SECONDS,), most_seconds=_ONCE_MAX_SECONDS)
+    policy = Policy(delays=_ONCE_DELAYS_SECONDS, max_seconds=_ONCE_MAX_SECONDS, keeps_value=False)
+    result: T = run_leased(task, lambda attempt: function(), policy)
+    return result
 
 
 def _is_inline(task: Any) -> bool:
@@ -111,20 +97,19 @@ def _is_inline(task: Any) -> bool:
     return bool(task.request.called_directly or task.request.is_eager)
 
 
-def _run_inline(
-    task: Any,
-    make_request: Callable[[Settings], GenerationRequest],
-    on_failure: str,
-    remote_id: str | None,
-) -> dict[str, Any]:
+def _run_inline(task: Any, call: GenerationCall) -> dict[str, Any]:
     """Submit and wait in the calling process, without Redis."""
     from mulequeue.engine import eager
+    from mulequeue.engine.generation_request import request_of
 
     settings = Settings.load(task.app)
     outcome = eager.generate_inline(
-        make_request(settings), settings, task_id=task.request.id or "direct", remote_id=remote_id
+        request_of(call, settings),
+        settings,
+        task_id=id_text(task.request.id or uuid()),
+        remote_id=call.remote_id,
     ).to_dict()
-    if outcome["status"] != "succeeded" and on_failure != "return":
+    if outcome["status"] != "succeeded" and call.options.on_failure != "return":
         raise generation_error(outcome)
     return outcome
 
@@ -139,6 +124,5 @@ def _forward(previous: Any, options: Mapping[str, Any]) -> dict[str, Any]:
             "generate_from needs the outcome of a generation as its first argument. "
             "Put it after generate, adopt or generate_from in a chain."
         )
-    for unknown in set(options) - _OPTIONS:
-        raise InputError(f"generate_from has no argument {unknown!r}. Remove it.")
+    check_option_names("generate_from", options)
     return dict(previous)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import threading
+from itertools import islice
 from typing import Any
 
 from celery.worker import state
@@ -11,7 +12,8 @@ from redis.exceptions import RedisError
 
 from mulequeue.engine.worker_context import WorkerContext, worker_context
 from mulequeue.errors import ConfigurationError
-from mulequeue.settings import Settings
+from mulequeue.ledger import Record
+from mulequeue.settings import DEFAULT_REDIS_URL, Settings
 from mulequeue.transfer.path_template import check_template
 from mulequeue.transfer.storage import check_storage
 
@@ -19,14 +21,11 @@ logger = logging.getLogger("mulequeue")
 
 WATCH_SECONDS = 2.0
 """Seconds between two runs. A run is one Redis command: half a command per second if idle."""
+_MAX_REVOKED_PER_RUN = 500
 
 
-def make_watchdog(app: Any) -> Callable[[], None] | None:
-    """Return a function that the worker's main process calls every :data:`WATCH_SECONDS`.
-
-    It sends a poll message if a record is overdue and no sweep runs. Neither beat nor another process is
-    needed. Return None if the configuration of this worker is invalid.
-    """
+def make_watchdog(app: Any) -> Watchdog | None:
+    """Return the watchdog of this process, or None if this worker has no valid configuration or no fleet."""
     try:
         ctx = worker_context(app)
     except ConfigurationError:
@@ -34,24 +33,11 @@ def make_watchdog(app: Any) -> Callable[[], None] | None:
             "mulequeue does not run on this worker; fix its configuration and restart it"
         )
         return None
-
+    in_memory = str(app.conf.broker_url or "").startswith("memory:")
+    if in_memory and ctx.settings.redis_url == DEFAULT_REDIS_URL:
+        return None  # a test: the fleet on the Redis of this machine is not its own
     _warn_of_storage(ctx.settings)
-    sync = RevocationSync(ctx)
-
-    def watch() -> None:
-        try:
-            message = ctx.ledger.polling.check_overdue()
-            if message is not None:
-                ctx.publish_poll_blocking(message)
-            sync.sync_revocations()
-        except RedisError as exc:
-            ctx.redis_availability.mark_down(exc)
-        except Exception as exc:
-            logger.warning("the watchdog failed: %r", exc)
-        else:
-            ctx.redis_availability.mark_up()
-
-    return watch
+    return Watchdog(ctx)
 
 
 def _warn_of_storage(settings: Settings) -> None:
@@ -61,6 +47,46 @@ def _warn_of_storage(settings: Settings) -> None:
         check_storage(settings.storage, settings.storage_options)
     except ConfigurationError as exc:
         logger.warning("downloads will not work on this worker: %s", exc)
+
+
+class Watchdog:
+    """Sends a poll message if a record is overdue and no sweep runs. It needs neither beat nor a process.
+
+    It runs in a thread of the worker's main process. If the ledger's Redis hangs, the main process keeps
+    consuming messages and sending heartbeats.
+    """
+
+    def __init__(self, ctx: WorkerContext) -> None:
+        self._ctx = ctx
+        self._revocations = RevocationSync(ctx)
+        self._stopped = threading.Event()
+
+    def start(self) -> None:
+        """Run every :data:`WATCH_SECONDS` until :meth:`stop`."""
+        self._stopped = threading.Event()
+        threading.Thread(
+            target=self._run, args=(self._stopped,), name="mulequeue-watchdog", daemon=True
+        ).start()
+
+    def stop(self) -> None:
+        """End the thread after its current run, without waiting for it."""
+        self._stopped.set()
+
+    def _run(self, stopped: threading.Event) -> None:
+        while not stopped.wait(WATCH_SECONDS):
+            self.watch()
+
+    def watch(self) -> None:
+        """Run once."""
+        try:
+            self._ctx.publish_poll_blocking(self._ctx.ledger.polling.check_overdue())
+            self._revocations.sync()
+        except RedisError as exc:
+            self._ctx.redis_availability.mark_down(exc)
+        except Exception as exc:
+            logger.warning("the watchdog failed: %r", exc)
+        else:
+            self._ctx.redis_availability.mark_up()
 
 
 class RevocationSync:
@@ -73,21 +99,29 @@ class RevocationSync:
     def __init__(self, ctx: WorkerContext) -> None:
         self._ctx = ctx
         self._seen: set[str] = set(state.revoked)
+        """Revoked ids that the ledger has; at most those that Celery remembers."""
 
-    def sync_revocations(self) -> None:
-        """Copy newly revoked ids into the ledger."""
-        new = [task_id for task_id in state.revoked if task_id not in self._seen]
-        self._seen.update(new)
+    def sync(self) -> None:
+        """Copy newly revoked ids into the ledger.
+
+        :raises redis.exceptions.RedisError: the remaining ids are copied by the next call.
+        """
+        revoked = set(state.revoked)
+        self._seen &= revoked
+        new = list(islice(revoked - self._seen, _MAX_REVOKED_PER_RUN))
         for task_id, record in zip(new, self._ctx.ledger.queries.records(new), strict=True):
-            if record is None:  # possibly a download or a notification
-                self._ctx.ledger.leases.revoke(task_id)
-            if record is None or record.state == "delivered":
-                continue
-            _, effects = self._ctx.ledger.generations.cancel(
-                task_id, ttl_seconds=self._ctx.settings.record_ttl_seconds
-            )
-            if effects.wakes:
-                self._ctx.carry_out_blocking(effects)
-                self._ctx.ledger.generations.end_delivery(
-                    task_id, record.epoch, ttl_seconds=self._ctx.settings.record_ttl_seconds
-                )
+            self._end(task_id, record)
+            self._seen.add(task_id)
+
+    def _end(self, task_id: str, record: Record | None) -> None:
+        ledger, ttl = self._ctx.ledger, self._ctx.settings.record_ttl_seconds
+        if record is None:  # possibly a download or a notification
+            ledger.leases.revoke(task_id)
+            return
+        if record.state == "delivered":
+            return
+        _, effects = ledger.generations.cancel(task_id, ttl_seconds=ttl)
+        # An outcome that workers discard is not delivered again and again; its record is kept.
+        if effects.wakes or record.state == "settled":
+            self._ctx.carry_out_blocking(effects)
+            ledger.generations.end_delivery(task_id, record.epoch, ttl_seconds=ttl)

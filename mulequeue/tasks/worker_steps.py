@@ -6,54 +6,65 @@ import logging
 from importlib import import_module
 from typing import Any
 
-from celery import signals
+from celery import current_app, signals
 from celery.bootsteps import StartStopStep
 
 from mulequeue.engine.queues import internal_queue
+from mulequeue.engine.tracing.sentry import add_event_processor
+from mulequeue.errors import ConfigurationError
 from mulequeue.settings import Settings
 from mulequeue.tasks.log_filter import quiet_poll
+from mulequeue.tasks.shared_task import add_missing
 
 logger = logging.getLogger("mulequeue")
 
 
-@signals.celeryd_after_setup.connect
-def load(**_: Any) -> None:
-    """Load the modules of the tasks before the pool starts.
+class SetupStep(StartStopStep):
+    """Load the modules of the tasks, register the tasks, and consume the internal queues."""
 
-    Prefork children share their memory, and greenlets do not import a partly loaded module.
-    """
-    for name in (
-        "engine.submit.handle_message",
-        "engine.poll.sweep",
-        "engine.followups.download",
-        "engine.followups.notify",
-        "engine.eager",
-        "tasks.watchdog",
-    ):
-        import_module(f"mulequeue.{name}")
-    quiet_poll()
+    def create(self, parent: Any) -> None:
+        """Load the modules and the tasks before the pool starts.
 
+        Prefork children share their memory, and greenlets do not import a partly loaded module.
+        """
+        for name in (
+            "engine.submit.handle_message",
+            "engine.poll.sweep",
+            "engine.followups.download",
+            "engine.followups.notify",
+            "engine.eager",
+            "tasks.watchdog",
+        ):
+            import_module(f"mulequeue.{name}")
+        quiet_poll()
+        add_event_processor()
+        add_missing(parent.app)
 
-@signals.celeryd_after_setup.connect
-def add_internal_queues(instance: Any = None, **_: Any) -> None:
-    """Consume both internal queues in a worker without ``-Q``; log those that ``-Q`` leaves out."""
-    app = instance.app
-    settings = Settings.load(app)
-    internal = (settings.poll_queue, settings.wake_queue)
-    queues = app.amqp.queues
-    if queues._consume_from is None:
-        for name in internal:
-            if name not in queues.consume_from:
+    def start(self, parent: Any) -> None:
+        """Consume both internal queues in a worker without ``-Q``; log those that ``-Q`` leaves out.
+
+        A worker that is embedded in a test consumes both in any case: there is no other worker.
+        """
+        from celery.apps.worker import Worker
+
+        app = parent.app
+        try:
+            settings = Settings.load(app)
+        except ConfigurationError:
+            return  # the watchdog logs it
+        internal = (settings.poll_queue, settings.wake_queue)
+        queues = app.amqp.queues
+        missing = [name for name in internal if name not in queues.consume_from]
+        if queues._consume_from is None or not isinstance(parent, Worker):
+            for name in missing:
                 queues.select_add(internal_queue(app, name))
-        return
-    missing = [name for name in internal if name not in queues.consume_from]
-    if missing:
-        logger.warning(
-            "this worker does not consume %s (its -Q does not list them); at least one worker "
-            "must: celery -A … worker -Q %s",
-            " and ".join(missing),
-            ",".join(internal),
-        )
+        elif missing:
+            logger.warning(
+                "this worker does not consume %s (its -Q does not list them); at least one worker "
+                "must: celery -A … worker -Q %s",
+                " and ".join(missing),
+                ",".join(internal),
+            )
 
 
 class DrainStep(StartStopStep):
@@ -68,42 +79,62 @@ class DrainStep(StartStopStep):
     terminate = stop
 
 
-class WatchdogStep(StartStopStep):
-    """Run the watchdog while the worker consumes.
+class TracerStep(StartStopStep):
+    """Shorten the tracebacks of parked tasks in pools of threads or greenlets, and in a solo pool."""
 
-    It starts again with each connection to the broker: before Celery 5.6 a lost connection removes all
-    repeated calls.
-    """
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def start(self, parent: Any) -> None:
+        """Replace the tracers, which Celery builds at each connection."""
+        from mulequeue.tasks.tracer import shorten_tracebacks
+
+        shorten_tracebacks(parent.app, parent.hostname)
+
+
+class WatchdogStep(StartStopStep):
+    """Run the watchdog while the worker is connected to the broker."""
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
     def __init__(self, parent: Any, **options: Any) -> None:
         super().__init__(parent, **options)
         self._watchdog: Any = None
-        self._entry: Any = None
 
     def start(self, parent: Any) -> None:
-        """Schedule the watchdog on the worker's timer."""
-        from mulequeue.tasks.watchdog import WATCH_SECONDS, make_watchdog
+        """Start the watchdog."""
+        from mulequeue.tasks.watchdog import make_watchdog
 
         self._watchdog = self._watchdog or make_watchdog(parent.app)
         if self._watchdog is not None:
-            self._entry = parent.timer.call_repeatedly(WATCH_SECONDS, self._watchdog)
+            self._watchdog.start()
 
     def stop(self, parent: Any) -> None:
-        """Remove the watchdog from the timer."""
-        if self._entry is not None:
-            parent.timer.cancel(self._entry)
-            self._entry = None
+        """Stop the watchdog."""
+        if self._watchdog is not None:
+            self._watchdog.stop()
 
     terminate = stop
 
 
-@signals.celeryd_init.connect
-def add_steps(instance: Any = None, **_: Any) -> None:
-    """Add the boot steps to the worker that is being set up."""
-    instance.app.steps["worker"].add(DrainStep)
-    instance.app.steps["consumer"].add(WatchdogStep)
+@signals.worker_init.connect
+def add_steps(sender: Any = None, **_: Any) -> None:
+    """Add the boot steps to a worker that is being set up, also to one that a test embeds.
+
+    :param sender: the worker.
+    """
+    sender.app.steps["worker"].update((SetupStep, DrainStep))
+    sender.app.steps["consumer"].update((TracerStep, WatchdogStep))
+
+
+@signals.worker_process_init.connect
+def replace_tracers(sender: Any = None, **_: Any) -> None:
+    """Shorten the tracebacks of parked tasks in a process of a prefork pool.
+
+    :param sender: the name of the worker; Celery before 5.7 gives none.
+    """
+    from mulequeue.tasks.tracer import shorten_tracebacks
+
+    shorten_tracebacks(current_app, sender)
 
 
 @signals.worker_process_shutdown.connect

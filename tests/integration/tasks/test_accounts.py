@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from celery import Celery
 from support.fleet import Fleet
 from support.generations import MODEL, QUICK, Log, new_id, one
@@ -25,7 +27,7 @@ def test_record_of_another_key_is_left_alone(fleet: Fleet) -> None:
 
     fleet.env["MULEROUTER_API_KEY"] = OTHER_KEY
     without_key = fleet.worker(*QUICK)
-    log.wait_for("a due generation was submitted with another API key")
+    log.wait_for("was submitted with an API key that this worker does not have")
     assert polls == fleet.emulator.stats()["polls"]
     assert "generating" == fleet.ledger.queries.record(task_id).state
     without_key.stop()
@@ -34,6 +36,45 @@ def test_record_of_another_key_is_left_alone(fleet: Fleet) -> None:
     fleet.env["MULEQUEUE_FORMER_FINGERPRINTS"] = fingerprint
     fleet.worker(*QUICK)
     fleet.emulator.finish(fleet.ledger.queries.record(task_id).remote_id)
+    assert "succeeded" == result.get(timeout=30)["status"]
+
+
+PROFILES = """
+import os
+mulequeue_profiles = {
+    os.environ["OTHER_NAME"]: {"api_key": os.environ.get("OTHER_KEY"), "site": "mulerun"},
+}
+if "OTHER_URL" in os.environ:
+    mulequeue_profiles[os.environ["OTHER_NAME"]]["base_url"] = os.environ["OTHER_URL"]
+"""
+
+
+def test_a_profile_without_a_key_here_stops_no_other(make_fleet: Callable[..., Fleet]) -> None:
+    """A worker that lacks the key of one profile checks the generations of the others, and says so."""
+    fleet = make_fleet(celeryconfig=PROFILES, env={"OTHER_NAME": "other"})
+    log = Log(fleet)
+    fleet.worker(*QUICK)
+
+    outcome = one(fleet).delay().get(timeout=30)
+
+    assert "succeeded" == outcome["status"]
+    log.wait_for("No API key for profile 'other'")
+
+
+def test_a_renamed_profile_is_checked_under_its_new_name(make_fleet: Callable[..., Fleet]) -> None:
+    """Host and key decide which profile a running generation belongs to, not its name."""
+    fleet = make_fleet(celeryconfig=PROFILES, env={"OTHER_NAME": "old", "OTHER_KEY": OTHER_KEY})
+    fleet.env["OTHER_URL"] = fleet.emulator.url
+    fleet.emulator.faults(lives=[{"end": "never"}])
+    before = fleet.worker(*QUICK)
+    result = one(fleet, profile="old").apply_async(task_id=new_id())
+    fleet.emulator.wait(polls=1)
+    before.stop()
+
+    fleet.env["OTHER_NAME"] = "new"
+    fleet.worker(*QUICK)
+    fleet.emulator.finish(fleet.ledger.queries.record(result.id).remote_id)
+
     assert "succeeded" == result.get(timeout=30)["status"]
 
 

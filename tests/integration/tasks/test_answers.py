@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from support.fleet import Fleet
-from support.generations import new_id, one
+from support.generations import QUICK, Log, new_id, one
 
 from mulequeue.errors import GenerationError, GenerationFailed, SubmitUnknown
 
 REFUSED = [
     # status, reason
     (400, "InvalidRequestError"),
-    (401, "AuthenticationError"),
-    (402, "InsufficientBalance"),
     (403, "AuthenticationError"),
     (404, "InvalidRequestError"),
     (405, "InvalidRequestError"),
@@ -170,10 +169,47 @@ def test_refused_for_now_without_a_time(shared: Fleet) -> None:
     one(shared).apply_async(task_id=task_id)
     shared.wait_for_state(task_id, "waiting")
 
-    pause = float(shared.redis.client.hget(f"{shared.ledger.prefix}gate:default", "until"))
-    assert pause - shared.ledger.queries.now() == pytest.approx(5, abs=2)
+    (status,) = shared.ledger.limits.submission_statuses(["default"])
+    (pause,) = status.scopes
+    assert pause.until - shared.ledger.queries.now() == pytest.approx(5, abs=2)
     assert shared.ledger.queries.record(task_id).status is None
     assert 1 == shared.emulator.stats()["creates"]
+
+
+@pytest.mark.parametrize(("status", "fix"), [(401, "a valid key"), (402, "Top it up")])
+def test_what_can_be_fixed_stops_the_line_and_not_the_work(
+    shared: Fleet, status: int, fix: str
+) -> None:
+    """A rejected key and an empty balance fail nothing: all wait, with what to fix, and go on after it."""
+    refusal = {"do": "status", "status": status, "detail": "no mules", "retry_after": "2"}
+    shared.emulator.faults(creates=[refusal])
+    log, ids = Log(shared), [new_id() for _ in range(3)]
+    results = [one(shared).apply_async(task_id=task_id) for task_id in ids]
+    log.wait_for("submissions paused: ")
+    for task_id in ids:
+        shared.wait_for_state(task_id, "waiting")
+    (found,) = shared.ledger.limits.submission_statuses(["default"])
+    reasons = {pause.reason for pause in found.scopes}
+
+    shared.emulator.faults(creates=[])
+
+    assert ["succeeded"] * 3 == [result.get(timeout=30)["status"] for result in results]
+    assert all("no mules" in reason and fix in reason for reason in reasons)
+    assert fix in log.text
+    stats = shared.emulator.stats()
+    assert 3 == stats["created"]
+    assert stats["creates"] <= 6
+
+
+def test_a_caller_who_would_rather_fail_sets_expires(shared: Fleet) -> None:
+    """The wait for a balance ends when the task expires: unpaid, with the reason of the pause."""
+    shared.emulator.faults(creates=[{"do": "status", "status": 402, "detail": "no mules left"}])
+
+    outcome = one(shared, on_failure="return").apply_async(expires=3).get(timeout=30)
+
+    assert ("failed", "Expired") == (outcome["status"], outcome["error"]["type"])
+    assert "no mules left" in outcome["error"]["detail"]
+    assert outcome["remote_id"] is None
 
 
 def test_status_word_of_no_dictionary_is_active(shared: Fleet) -> None:
@@ -186,12 +222,14 @@ def test_status_word_of_no_dictionary_is_active(shared: Fleet) -> None:
 
 
 @pytest.mark.parametrize(("end", "reason"), [("failed", "GenerationFailed"), ("empty", "NoAssets")])
-def test_failure_at_the_end(shared: Fleet, end: str, reason: str) -> None:
+def test_failure_at_the_end(make_fleet: Callable[..., Fleet], end: str, reason: str) -> None:
     """A generation that failed, and one that completed without a file, are failures of two kinds."""
-    shared.emulator.faults(lives=[{"end": end}])
+    fleet = make_fleet(env={"MULEQUEUE_NOT_FOUND_GRACE_SECONDS": "1"})
+    fleet.worker(*QUICK)
+    fleet.emulator.faults(lives=[{"end": end}])
 
     with pytest.raises(GenerationFailed) as caught:
-        one(shared).delay().get(timeout=30)
+        one(fleet).delay().get(timeout=30)
 
     assert reason == caught.value.reason
     assert caught.value.outcome["remote_id"]
@@ -199,8 +237,8 @@ def test_failure_at_the_end(shared: Fleet, end: str, reason: str) -> None:
 
 def test_outcome_as_a_value(shared: Fleet) -> None:
     """With on_failure="return" a refusal is a value with the same error in it."""
-    shared.emulator.faults(creates=[{"do": "status", "status": 402}])
+    shared.emulator.faults(creates=[{"do": "status", "status": 422}])
 
     outcome = one(shared, on_failure="return").delay().get(timeout=30)
 
-    assert ("failed", "InsufficientBalance") == (outcome["status"], outcome["error"]["type"])
+    assert ("failed", "InvalidRequestError") == (outcome["status"], outcome["error"]["type"])

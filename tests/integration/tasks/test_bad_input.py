@@ -10,6 +10,7 @@ import pytest
 from celery import chord
 from support.fleet import Fleet
 from support.generations import MODEL, QUICK, new_id, one
+from support.queues import creates_of
 
 from mulequeue import download, generate, generate_from, generate_many
 from mulequeue.catalog.inputs import file
@@ -111,7 +112,8 @@ def test_a_wrong_input_is_refused_where_it_is_called(
     with pytest.raises(InputError):
         refused()
 
-    assert 0 == shared.app.connection().default_channel.client.llen("celery")
+    client = shared.redis.client
+    assert 0 == client.llen("celery") + client.llen(creates_of("celery"))
     assert {"creates": 0, "created": 0}.items() <= shared.emulator.stats().items()
 
 

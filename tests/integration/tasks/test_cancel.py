@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from support.fleet import Fleet
 from support.generations import MODEL, Log, new_id, one, started
 from support.waiting import wait_until
 
-from mulequeue.errors import GenerationCancelled
+from mulequeue.errors import GenerationCancelled, InputError
 from mulequeue.tasks.batch_ids import member_id
 from mulequeue.tasks.canvases import generate_many
 from mulequeue.tasks.control import cancel
@@ -64,10 +65,33 @@ def test_cancel_before_it_arrives(shared: Fleet) -> None:
     """An id that is cancelled before its message arrives is never sent."""
     task_id = new_id()
 
-    assert {task_id: "unknown"} == cancel(task_id, app=shared.app)
+    assert {task_id: "unknown"} == cancel(task_id, in_advance=True, app=shared.app)
 
     error_of(one(shared).apply_async(task_id=task_id))
     assert 0 == shared.emulator.stats()["creates"]
+
+
+def test_an_unknown_id_is_an_error_and_reserves_nothing(shared: Fleet) -> None:
+    """A generation whose id was mistyped in a call to ``cancel`` is made."""
+    task_id = new_id()
+
+    with pytest.raises(InputError, match=f"no task, batch or remote id {task_id}.*in_advance=True"):
+        cancel(task_id, app=shared.app)
+
+    result = one(shared).apply_async(task_id=task_id)
+    assert "succeeded" == result.get(timeout=30)["status"]
+
+
+def test_a_remote_id_and_a_member_that_has_not_begun_are_known(shared: Fleet) -> None:
+    """Each id that is printed can be cancelled."""
+    shared.emulator.faults(**NEVER)
+    batch = {"batch_id": new_id("batch"), "batch_size": 2}
+    first, second = (member_id(batch["batch_id"], index) for index in range(2))
+    one(shared, **batch).apply_async(task_id=first)
+    remote_id = shared.wait_for_state(first, "generating").remote_id
+
+    assert {second: "unknown"} == cancel(second, app=shared.app)
+    assert {first: "generating"} == cancel(remote_id, app=shared.app)
 
 
 def test_cancel_after_the_end_changes_nothing(shared: Fleet) -> None:
@@ -97,6 +121,24 @@ def test_cancel_a_batch(shared: Fleet) -> None:
     assert ["cancelled"] * 2 == [member["status"] for member in result.get(timeout=30)]
 
 
+def test_cancel_only_what_waits(shared: Fleet) -> None:
+    """What the API has is paid, so it goes on to its files; the rest of the batch is never sent."""
+    shared.emulator.faults(**NEVER)
+    batch = {"batch_id": new_id("batch"), "batch_size": 2}
+    first = member_id(batch["batch_id"], 0)
+    result = one(shared, **batch).apply_async(task_id=first)
+    remote_id = shared.wait_for_state(first, "generating").remote_id
+
+    states = cancel(batch["batch_id"], waiting=True, app=shared.app)
+
+    assert ["generating", "unknown"] == list(states.values())
+    late = one(shared, **batch).apply_async(task_id=member_id(batch["batch_id"], 1))
+    assert "cancelled" == late.get(timeout=30)["status"]
+    shared.emulator.finish(remote_id)
+    assert "succeeded" == result.get(timeout=30)["status"]
+    assert 1 == shared.emulator.stats()["creates"]
+
+
 def test_member_that_arrives_late_is_never_sent(shared: Fleet) -> None:
     """A member whose message arrives after its batch was cancelled is not paid."""
     shared.emulator.faults(**NEVER)
@@ -115,7 +157,7 @@ def test_cancel_a_batch_that_no_worker_has_begun(shared: Fleet) -> None:
     """All its messages are still queued: its members end as cancelled, and nothing is sent."""
     batch_id = new_id("batch")
 
-    assert {batch_id: "unknown"} == cancel(batch_id, app=shared.app)
+    assert {batch_id: "unknown"} == cancel(batch_id, in_advance=True, app=shared.app)
     result = generate_many(MODEL, [{"prompt": "a"}, {"prompt": "b"}], batch_id=batch_id).delay()
 
     assert ["cancelled"] * 2 == [member["status"] for member in result.get(timeout=30)]
@@ -135,3 +177,25 @@ def test_revoke_of_a_parked_task(shared: Fleet) -> None:
     log.wait_for(f"Discarding revoked task: mulequeue.generate[{task_id}]")
     result = shared.app.AsyncResult(task_id)
     wait_until(lambda: result.state == "REVOKED", what="REVOKED")
+
+
+def test_revoke_by_a_stamp(make_fleet: Callable[..., Fleet]) -> None:
+    """A task that waits is not submitted, and an outcome is delivered to nothing; both records end."""
+    fleet = make_fleet(env={"MULEQUEUE_MAX_IN_FLIGHT": "1"}, min_seconds=1, max_seconds=1)
+    fleet.worker()
+    log = Log(fleet)
+    stamps = {"stamped_headers": ["campaign"], "campaign": "spring"}
+    one(fleet).apply_async(task_id="first", **stamps)
+    fleet.wait_for_state("first", "generating")
+    one(fleet).apply_async(task_id="second", **stamps)
+    fleet.wait_for_state("second", "waiting")
+
+    fleet.app.control.revoke_by_stamped_headers({"campaign": ["spring"]})
+
+    ends = [fleet.wait_for_state(name, "delivered").status for name in ("first", "second")]
+    assert ["succeeded", "cancelled"] == ends
+    assert 1 == fleet.emulator.stats()["creates"]
+    states = lambda: [fleet.app.AsyncResult(name).state for name in ("first", "second")]  # noqa: E731
+    wait_until(lambda: states() == ["REVOKED"] * 2, what="REVOKED")
+    assert 0 == fleet.redis.client.zcard(f"{fleet.ledger.prefix}due")
+    assert "revoked by header" in log.text

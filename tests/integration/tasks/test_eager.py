@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,10 +12,10 @@ import pytest
 from celery import Celery, chord, current_app
 from support.fleet import KEY, SECRET
 from support.generations import MODEL
+from support.ports import free_port
 from support.raw_server import RawServer
-from support.redis_server import free_port
 
-from mulequeue import adopt, download, generate, generate_from, notify
+from mulequeue import adopt, download, generate, generate_from, generate_many, notify
 from mulequeue.emulator.process import EmulatorProcess
 from mulequeue.errors import GenerationFailed, GenerationTimedOut, InputError, SubmitUnknown
 
@@ -64,6 +66,27 @@ def test_direct_call_waits(app: Celery, api: EmulatorProcess) -> None:
 
     assert ("succeeded", "image") == (outcome["status"], outcome["kind"])
     assert 1 == api.stats()["creates"]
+
+
+def test_direct_calls_have_ids(app: Celery, tmp_path: Path) -> None:
+    """Each direct call has an id, so a path that contains it names one file per generation."""
+    app.conf.mulequeue_storage_path = "{task_id}.{ext}"
+
+    stored = [download(generate(MODEL, PROMPT, **FAST)) for _ in range(2)]
+
+    ids = [outcome["task_id"] for outcome in stored]
+    assert [f"{task_id}.png" for task_id in sorted(ids)] == sorted(os.listdir(tmp_path))
+    assert 2 == len(set(ids))
+
+
+def test_eager_call_keeps_the_callers_id(eager: Celery) -> None:
+    """An eager call has the id that the caller chose, a UUID as its text."""
+    task_id = uuid.uuid4()
+
+    outcome = generate.apply_async((MODEL, PROMPT), FAST, task_id=task_id).get()
+
+    assert str(task_id) == outcome["task_id"]
+    assert "order-7" == generate.apply((MODEL, PROMPT), FAST, task_id="order-7").get()["task_id"]
 
 
 def test_direct_steps(app: Celery, receiver: RawServer) -> None:
@@ -156,8 +179,39 @@ def test_eager_chord(eager: Celery, api: EmulatorProcess) -> None:
     assert [1, 0] == [len(outcome["files"]) for outcome in told]
 
 
+def test_eager_batch(eager: Celery, api: EmulatorProcess, receiver: RawServer) -> None:
+    """In eager mode a batch waits in line for its members, and what follows it gets their outcomes."""
+    api.faults(lives=[{"contains": "bad", "end": "failed"}])
+    inputs = [{"prompt": prompt, "n": 1} for prompt in ("one", "bad")]
+
+    result = (
+        generate_many(MODEL, inputs, batch_id="b", **FAST) | notify.s(f"{receiver.url}/hook")
+    ).delay()
+
+    outcomes = result.get()
+    assert ["succeeded", "failed"] == [outcome["status"] for outcome in outcomes]
+    assert ["b-000000", "b-000001"] == [outcome["task_id"] for outcome in outcomes]
+    assert [1, 0] == [len(outcome["files"]) for outcome in outcomes]
+    assert 1 == len(receiver.requests)
+
+
 def test_eager_task_id_is_the_outcomes(eager: Celery) -> None:
     """The eager task's id is the outcome's."""
     result = generate.apply_async((MODEL, PROMPT), FAST, task_id="order-1")
 
     assert "order-1" == result.get()["task_id"]
+
+
+def test_eager_each(eager: Celery, api: EmulatorProcess) -> None:
+    """In eager mode the task of ``each`` gets the outcome of each member too."""
+    told: list[Any] = []
+
+    @eager.task(name="eager.told")
+    def told_of(outcome: Any, more: str) -> None:
+        told.append((outcome["task_id"], outcome["metadata"], len(outcome["files"]), more))
+
+    inputs = [{"prompt": prompt, "n": 1} for prompt in ("one", "two")]
+    each = told_of.s("x")
+    generate_many(MODEL, inputs, batch_id="b", each=each, metadata={"k": 1}, **FAST).delay()
+
+    assert [("b-000000", {"k": 1}, 1, "x"), ("b-000001", {"k": 1}, 1, "x")] == told

@@ -33,6 +33,19 @@ def test_event_generating(shared: Fleet) -> None:
         assert ["alibaba/wan2.6-t2i"] == [event["model"] for event in generating]
 
 
+def test_a_failure_that_is_a_value_is_a_failure_in_events(shared: Fleet) -> None:
+    """The task succeeds and returns the failure; monitors get the event of a failed task."""
+    shared.emulator.faults(lives=[{"end": "failed"}])
+    with Events(shared) as events:
+        result = one(shared, on_failure="return").delay()
+        assert "failed" == result.get(timeout=30)["status"]
+
+        seen = events.wait_for(result.id, "task-failed")
+        assert "task-succeeded" not in [event["type"] for event in seen]
+        assert ("failed", "GenerationError: failed") == (seen[-1]["result"], seen[-1]["exception"])
+    assert "SUCCESS" == result.state
+
+
 def test_events_are_as_many_however_long_it_takes(shared: Fleet) -> None:
     """A generation of two checks and one of ten send the same events."""
     lives = [{"contains": "short", "polls": 1}, {"contains": "long", "polls": 5}]

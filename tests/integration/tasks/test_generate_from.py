@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+import requests
 from support.fleet import Fleet
-from support.generations import one
+from support.generations import new_id, one
+from support.waiting import wait_until
 
+import mulequeue
 from mulequeue.errors import GenerationFailed
 
 VIDEO = "alibaba/wan2.6-i2v"
@@ -56,6 +59,60 @@ def test_list_is_appended_to(shared: Fleet) -> None:
     result.get(timeout=30)
 
     assert [other, result.parent.get()["assets"][0]["url"]] == bodies(shared)[1]["images"]
+
+
+def expired(fleet: Fleet, outcome: dict) -> str:
+    """The URL of an outcome, once the asset host no longer accepts it."""
+    url = outcome["assets"][0]["url"]
+    wait_until(lambda: requests.get(url, timeout=10).status_code == 403, what="the URL to expire")
+    return url
+
+
+def test_expired_url_is_read_again_before_it_is_billed(shared: Fleet) -> None:
+    """An asset whose URL has expired since is sent with the URL that the API gives now."""
+    shared.emulator.faults(asset_seconds=0.5)
+    before = one(shared).delay().get(timeout=30)
+    url = expired(shared, before)
+    shared.emulator.faults(asset_seconds=60)
+
+    step = shared.task("mulequeue.generate_from", before, VIDEO, {"prompt": "x"}, poll_interval=0.1)
+
+    assert "succeeded" == step.delay().get(timeout=30)["status"]
+    sent = bodies(shared)[1]["image"]
+    assert url != sent
+    assert 200 == requests.get(sent, timeout=10).status_code
+
+
+def test_url_that_expires_while_its_generation_waits(shared: Fleet) -> None:
+    """A generation that waited for its turn is sent with a URL that works then."""
+    shared.emulator.faults(asset_seconds=0.5)
+    before = one(shared).delay().get(timeout=30)
+    mulequeue.pause()
+    step = shared.task("mulequeue.generate_from", before, VIDEO, {"prompt": "x"}, poll_interval=0.1)
+    result = step.apply_async(task_id=new_id())
+    shared.wait_for_state(result.id, "waiting")
+    url = expired(shared, before)
+    shared.emulator.faults(asset_seconds=60)
+
+    mulequeue.unpause()
+
+    assert "succeeded" == result.get(timeout=30)["status"]
+    assert url != bodies(shared)[1]["image"]
+
+
+def test_asset_that_is_gone_is_not_billed(shared: Fleet) -> None:
+    """Without a working URL nothing is sent, and the outcome names the reason."""
+    shared.emulator.faults(asset_seconds=0.2, asset_renewal=False)
+    before = one(shared).delay().get(timeout=30)
+    expired(shared, before)
+    before["assets"][0]["expires_at"] = "2026-01-01T00:00:00Z"
+
+    step = shared.task("mulequeue.generate_from", before, VIDEO, {"prompt": "x"})
+    with pytest.raises(GenerationFailed, match="has expired, or was removed") as caught:
+        step.delay().get(timeout=30)
+
+    assert "AssetGone" == caught.value.reason
+    assert 1 == shared.emulator.stats()["creates"]
 
 
 def test_failed_outcome_passes_through(shared: Fleet) -> None:

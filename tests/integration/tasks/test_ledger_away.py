@@ -58,6 +58,28 @@ def test_each_process_says_once_that_redis_is_away(
     assert "Traceback" not in worker.text
 
 
+def test_a_ledger_that_hangs_stops_nothing_else(
+    make_fleet: Callable[..., Fleet], broker: RedisServer
+) -> None:
+    """Until the watchdog's call has timed out, other tasks run; a revocation meanwhile is not lost."""
+    urls = {"MULEQUEUE_BROKER_URL": broker.url, "MULEQUEUE_RESULT_BACKEND": broker.url}
+    fleet = make_fleet(env=urls, emulator={"faults": {"lives": [{"end": "never"}]}})
+    fleet.app.conf.update(broker_url=broker.url, result_backend=broker.url)
+    worker = fleet.worker("-c", "2", "-l", "INFO")
+    generate = fleet.task("mulequeue.generate", MODEL, {"prompt": "a", "n": 1}, poll_interval=3000)
+    parked = generate.set(task_id="parked").apply_async()
+    fleet.wait_for_state("parked", "generating")
+
+    fleet.redis.hang()
+    parked.revoke()
+    while AWAY not in worker.text:
+        assert fleet.task("user.noop").delay().get(timeout=10)
+    fleet.redis.go_on()
+
+    assert "cancelled" == fleet.wait_for_state("parked", "delivered").status
+    wait_until(lambda: parked.state == "REVOKED", what="REVOKED")
+
+
 @pytest.mark.parametrize("level", ["INFO", "DEBUG"])
 def test_an_idle_poll_loop_is_quiet(make_fleet: Callable[..., Fleet], level: str) -> None:
     """Celery's two lines about each run of the poll loop are shown at DEBUG alone."""

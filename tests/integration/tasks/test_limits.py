@@ -36,6 +36,57 @@ def test_the_days_budget_is_told_as_any_failure(make_fleet: Callable[..., Fleet]
     assert "2 of 2 today" in program_in(fleet)("status").stdout
 
 
+def test_the_days_limit_in_dollars_is_shown_and_holds(make_fleet: Callable[..., Fleet]) -> None:
+    """The third of two fails and names the limit; a model without a price fails with the line for one."""
+    settings = f"""
+mulequeue_max_usd_per_day = 0.1
+mulequeue_prices = {{{MODEL!r}: {{"unit": "image", "usd": 0.05}}}}
+mulequeue_defaults = {{{MODEL!r}: {{"n": 1}}}}
+"""
+    fleet = make_fleet(celeryconfig=settings, min_seconds=0.0, max_seconds=0.1)
+    fleet.worker("-P", "threads", "-c", "2")
+    for _ in range(2):
+        one(fleet).apply_async().get(timeout=30)
+
+    with pytest.raises(GenerationFailed, match="max_usd_per_day") as caught:
+        one(fleet).apply_async().get(timeout=30)
+    assert "BudgetExceeded" == caught.value.reason
+    unpriced = fleet.task("mulequeue.generate", "alibaba/wan2.5-t2i-preview", {"prompt": "a"})
+    with pytest.raises(
+        GenerationFailed, match=r'mulequeue_prices = \{"alibaba/wan2.5-t2i-preview"'
+    ):
+        unpriced.apply_async().get(timeout=30)
+
+    assert 2 == fleet.emulator.stats()["creates"]
+    said = program_in(fleet)("doctor", "--json").stdout
+    [budget] = [item for item in json.loads(said)["findings"] if item["id"] == "budget"]
+    assert "0.10 USD of 0.10 USD (estimate)" in budget["text"]
+    assert "0.10 USD of 0.10 USD today (estimate)" in program_in(fleet)("status").stdout
+
+
+def test_a_batch_expires_while_members_wait(make_fleet: Callable[..., Fleet]) -> None:
+    """What was not sent by then fails, unpaid, with the reason of its wait; what was sent goes on."""
+    never = {"faults": {"lives": [{"end": "never"}]}}
+    fleet = make_fleet(env={"MULEQUEUE_MAX_IN_FLIGHT": "1"}, emulator=never)
+    fleet.worker("-P", "threads", "-c", "2")
+    batch = generate_many(MODEL, PICTURES[:2], batch_id="b", download=False, poll_interval=0.1)
+
+    result = batch.apply_async(expires=5)
+
+    fleet.emulator.wait(created=1)
+    wait_until(lambda: fleet.ledger.queries.batch("b").over, what="the other one to expire")
+    (generation,) = fleet.emulator.generations()
+    fleet.emulator.finish(generation["remote_id"])
+    expired, done = sorted(result.get(timeout=60), key=lambda member: str(member["status"]))
+    assert ("failed", "succeeded") == (expired["status"], done["status"])
+    error = fleet.ledger.queries.record(expired["task_id"]).answer["error"]
+    assert ("Expired", "The limits of its profile or model are reached") == (
+        error["type"],
+        error["detail"],
+    )
+    assert 1 == fleet.emulator.stats()["creates"]
+
+
 def test_a_batch_that_is_too_large_is_refused_by_the_program(fleet: Fleet) -> None:
     """Exit code 1, and nothing is enqueued."""
     fleet.env["MULEQUEUE_MAX_PER_BATCH"] = "1"

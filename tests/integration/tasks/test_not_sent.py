@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 from support.fleet import KEY, Fleet
 from support.generations import QUICK, Log, new_id, one
+from support.ports import free_port
 from support.raw_server import hang_up, http, raw_server
-from support.redis_server import free_port
 
 from mulequeue.emulator.process import EmulatorProcess
 

@@ -84,6 +84,16 @@ def test_expiry_and_eta_end_with_the_first_delivery(shared: Fleet) -> None:
     assert "succeeded" == outcome["status"]
 
 
+def test_wake_is_not_behind_others(shared: Fleet) -> None:
+    """A new generation is behind the other messages of its queue; the message that wakes it is not."""
+    shared.emulator.faults(lives=[{"end": "never"}])
+
+    task_id = started(shared)
+
+    blob = shared.redis.client.get(f"{shared.ledger.prefix}parked:{task_id}")
+    assert 0 == unpack(blob)["options"]["priority"]
+
+
 def test_priority_and_headers_survive(shared: Fleet) -> None:
     """Headers and priority of the message are the same on the second delivery."""
     shared.emulator.faults(lives=[{"end": "never"}])

@@ -41,3 +41,4 @@ def test_chain_chord_and_fifty_in_flight(pool: str, make_fleet: Callable[..., Fl
         k: n for k, n in fleet.ledger.queries.counts().items() if k == "succeeded"
     }
     assert "Traceback" not in fleet.logs
+    assert "ShortTraceInfo" == fleet.task("user.tracer").delay().get(timeout=60)

@@ -7,7 +7,7 @@ from pathlib import Path
 from support.fleet import Fleet
 from support.generations import Log, new_id, one, started
 
-from mulequeue.engine.submit.park import MARKER
+from mulequeue.engine.submit.park import EPOCH
 from mulequeue.ledger import unpack
 
 STALE = "nothing to do for this message: stale"
@@ -18,7 +18,7 @@ def test_wake_without_a_record_creates_nothing(shared: Fleet) -> None:
     """A wake whose record is gone is dropped: only a user's own message may create one."""
     task_id, log = new_id(), Log(shared)
 
-    one(shared).apply_async(task_id=task_id, headers={MARKER: "an-epoch"})
+    one(shared, **{EPOCH: "an-epoch"}).apply_async(task_id=task_id)
 
     log.wait_for(STALE)
     assert shared.ledger.queries.record(task_id) is None
@@ -30,7 +30,7 @@ def test_wake_of_another_epoch_changes_nothing(shared: Fleet) -> None:
     shared.emulator.faults(lives=[{"end": "never"}])
     task_id, log = started(shared), Log(shared)
 
-    one(shared).apply_async(task_id=task_id, headers={MARKER: "an-epoch"})
+    one(shared, **{EPOCH: "an-epoch"}).apply_async(task_id=task_id)
 
     log.wait_for(STALE)
     assert "generating" == shared.ledger.queries.record(task_id).state
@@ -65,7 +65,7 @@ def test_repeated_wakes_deliver_once(shared: Fleet, tmp_path: Path) -> None:
     wake.apply_async()
     result.get(timeout=30)
 
-    log.wait_for(BUSY, times=2)
+    log.wait_for("nothing to do for this message: ", times=2)
     assert "ran\n" == notes.read_text()
     assert 1 == shared.ledger.queries.record(task_id).deliveries
 

@@ -40,14 +40,14 @@ NOT_CREATED: dict[str, tuple[dict[str, Any], float, float]] = {
         3000,
     ),
 }
-NO_WORDS = {"title": "Invalid API Key format", "detail": "None (request_id: 6f1c)", "code": 0}
+NO_WORDS = {"title": "No permission", "detail": "None (request_id: 6f1c)", "code": 0}
 ENDED: dict[str, tuple[dict[str, Any], str, str, str]] = {
     # the answer, and the status, the kind of error and words of it that the user sees
     "none-detail": (
-        {"do": "status", "status": 401, **NO_WORDS},
+        {"do": "status", "status": 403, **NO_WORDS},
         "failed",
         "AuthenticationError",
-        "Invalid API Key format",
+        "No permission",
     ),
     "403-page": (
         {"do": "status", "status": 403, "html": True},
@@ -67,7 +67,6 @@ ENDED: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "SubmitUnknown",
         "HTTP 500",
     ),
-    "endless": ({"do": "endless"}, "submit_unknown", "SubmitUnknown", "never sent again"),
     "slow-body": (
         {"do": "slow_body", "seconds": 20.0},
         "submit_unknown",
@@ -114,14 +113,13 @@ def test_not_created_waits_as_asked(accounts: Fleet) -> None:
     hour at most, and five seconds when it asks nothing that can be read; nothing has failed.
     """
     ids = _sent(accounts, {name: answer for name, (answer, _, _) in NOT_CREATED.items()})
-    redis, prefix = accounts.redis.client, accounts.ledger.prefix
     pauses: dict[str, float] = {}
 
     def all_paused() -> bool:
-        for name in ids:
-            until = redis.hget(f"{prefix}gate:{name}", "until")
-            if until and name not in pauses:
-                pauses[name] = float(until) - accounts.ledger.queries.now()
+        now = accounts.ledger.queries.now()
+        for status in accounts.ledger.limits.submission_statuses(list(ids)):
+            for pause in status.scopes:
+                pauses.setdefault(status.profile, pause.until - now)
         return len(pauses) == len(ids)
 
     wait_until(all_paused, what="every account to pause")
@@ -151,6 +149,16 @@ def test_odd_answers_end_a_submission(accounts: Fleet, elsewhere: RawServer) -> 
         assert len(str(error)) < 5000, name
     assert [] == elsewhere.requests
     assert len(ids) == accounts.emulator.stats()["creates"]
+
+
+def test_an_answer_without_an_end_is_accepted(shared: Fleet) -> None:
+    """The id at the start of an endless answer is taken, and the generation goes to its end."""
+    shared.emulator.faults(creates=[{"do": "endless", "count": 1}])
+
+    outcome = one(shared).delay().get(timeout=30)
+
+    assert "succeeded" == outcome["status"]
+    assert 1 == shared.emulator.stats()["creates"]
 
 
 def test_packed_answers_are_read(shared: Fleet) -> None:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import threading
-from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from support.fleet import Fleet
 from support.generations import Log, new_id, one
-from support.raw_server import RawServer
+from support.raw_server import RawServer, http, raw_server
 from support.waiting import wait_until
 
-from mulequeue.engine.followups.attempts import Heartbeat
+from mulequeue.engine.dispatch import tail_of_message
+from mulequeue.engine.heartbeat import Heartbeat
 from mulequeue.engine.worker_context import worker_context
-from mulequeue.errors import DownloadError
 from mulequeue.ledger import Effects, Wake, pack
+
+FAILED = {"task_id": "t", "status": "failed", "remote_id": "r", "files": [], "assets": []}
 
 
 def test_same_download_message_twice_fetches_once(shared: Fleet, tmp_path: Path) -> None:
@@ -165,35 +167,125 @@ def test_refused_target_fails_at_once(shared: Fleet) -> None:
         result.get(timeout=30)
 
 
-def test_lost_asset_fails_the_download(shared: Fleet) -> None:
-    """An asset that is gone for good fails its download; the generation's outcome stays."""
-    shared.emulator.faults(asset_seconds=0.0, asset_renewal=False)
+def test_repeated_message_makes_no_early_attempt(shared: Fleet) -> None:
+    """Messages that are delivered again between two attempts are no attempts."""
+    with raw_server(http("500 Oops")) as server:
+        notify = shared.task("mulequeue.notify", FAILED, f"{server.url}/hook")
+        task_id, log = new_id(), Log(shared)
+        notify.apply_async(task_id=task_id)
+        log.wait_for("mulequeue.notify failed; retrying in")
 
-    result = (one(shared) | shared.task("mulequeue.download")).delay()
+        for repeated in range(1, 5):
+            notify.apply_async(task_id=task_id)
+            log.wait_for(f"Task mulequeue.notify[{task_id}] ignored", times=repeated + 1)
 
-    assert "succeeded" == result.parent.get(timeout=30)["status"]
-    with pytest.raises(DownloadError):
-        result.get(timeout=30)
+    assert 1 == len(server.requests)
+    assert (
+        "1"
+        == shared.redis.client.hget(
+            f"{shared.ledger.prefix}transfer:{task_id}", "attempts"
+        ).decode()
+    )
+
+
+def deliver_again(fleet: Fleet, task_id: str) -> None:
+    """Let what is due later be due now."""
+    now = fleet.ledger.queries.now()
+    fleet.redis.client.zadd(f"{fleet.ledger.prefix}due", {f"transfer:{task_id}": now})
+    worker_context(fleet.app).carry_out(Effects(poll_by=now)).result()
+
+
+@pytest.mark.parametrize("name", ["notify", "download"])
+def test_what_follows_a_transfer_and_cannot_be_dispatched(
+    shared: Fleet, receiver: RawServer, name: str
+) -> None:
+    """Its dispatch is repeated five times, the transfer itself never, and then it fails with the cause."""
+    outcome = one(shared).delay().get(timeout=30)
+    given = (outcome, f"{receiver.url}/hook") if name == "notify" else (outcome,)
+    unpublishable = shared.task("user.collect").set(serializer="no-such-serializer")
+    transfer, task_id, log = shared.task(f"mulequeue.{name}", *given), new_id(), Log(shared)
+    result = transfer.apply_async(task_id=task_id, link=unpublishable)
+    for deliveries in range(1, 6):
+        log.wait_for("could not be dispatched; repeating that", times=deliveries)
+        deliver_again(shared, task_id)
+
+    wait_until(lambda: shared.ledger.leases.result(task_id), what="the end")
+
+    assert "Given up after 5 deliveries" in shared.ledger.leases.result(task_id)["error"]
+    assert "SerializerNotInstalled" in str(result.info)
+    made = len(receiver.requests) if name == "notify" else shared.emulator.stats()["downloads"]
+    assert 1 == made
+    record = shared.ledger.queries.record(outcome["task_id"])
+    assert "Given up after 5 deliveries" in getattr(
+        record, "file_error" if name == "download" else "notify_error"
+    )
+
+
+@pytest.mark.parametrize("name", ["generate", "download"])
+def test_lease_lasts_as_long_as_the_publish(shared: Fleet, name: str) -> None:
+    """While Celery waits for the broker to take what follows, the task's lease is renewed."""
+    task_id, log = new_id(), Log(shared)
+    if name == "generate":
+        task, ready = one(shared), 2  # it is delivered twice: to submit, and to return its outcome
+    else:
+        task, ready = shared.task("mulequeue.download", one(shared).delay().get(timeout=30)), 1
+    late = shared.task("user.late").set(task_id=new_id())
+
+    task.apply_async(task_id=task_id, link=late)
+
+    assert shared.app.AsyncResult(late.options["task_id"]).get(timeout=30)["assets"]
+    log.wait_for(f"mulequeue.{name}[{task_id}] succeeded")
+    assert ready == log.text.count(f"mulequeue.{name}[{task_id}] received")
+
+
+def test_value_of_an_attempt_survives_its_worker(shared: Fleet, tmp_path: Path) -> None:
+    """What a killed worker had stored is not downloaded again: the next one goes on with it."""
+    notes, outcome = str(tmp_path / "notes"), one(shared).delay().get(timeout=30)
+    task_id, run, leases = new_id(), new_id(), shared.ledger.leases
+    download = shared.task("mulequeue.download", outcome).set(task_id=task_id)
+    stored = [{"url": "file:///a.png", "kind": "image", "media_type": "image/png", "bytes": 7}]
+    note = shared.task("user.note", path=notes)
+    leases.begin(task_id, run, dict(download), tail=tail_of_message({"link": note}))
+    leases.decide(task_id, run, {"value": stored}, is_dispatching=False)
+
+    result = download.apply_async(link=note)
+
+    assert stored == result.get(timeout=30)["files"]
+    wait_until(lambda: Path(notes).exists(), what="what follows")
+    assert 0 == shared.emulator.stats()["downloads"]
 
 
 def test_leases_are_kept_while_transfers_run(shared: Fleet) -> None:
     """However many run in a process, one thread renews all of their leases, and no longer."""
     ctx, run = worker_context(shared.app), new_id()
-    ids = [new_id() for _ in range(5)]
+    leases, ids = ctx.ledger.leases, [new_id() for _ in range(5)]
     for task_id in ids:
-        ctx.ledger.leases.begin(task_id, run, dict(shared.task("user.noop")))
+        leases.begin(task_id, run, dict(shared.task("user.noop")))
 
     def ends() -> list[float]:
         due = f"{shared.ledger.prefix}due"
         return [shared.redis.client.zscore(due, f"transfer:{task_id}") for task_id in ids]
 
-    with ExitStack() as stack:
-        for task_id in ids:
-            stack.enter_context(Heartbeat(ctx, task_id, run, seconds=0.02))
-        before = ends()
-        wait_until(lambda: all(new > old for new, old in zip(ends(), before, strict=True)))
-        assert 1 == sum(thread.name == "mulequeue-leases" for thread in threading.enumerate())
+    beats = [
+        Heartbeat(ctx, partial(leases.keep, task_id, run), seconds=0.02, most_seconds=60)
+        for task_id in ids
+    ]
+    before = ends()
+    wait_until(lambda: all(new > old for new, old in zip(ends(), before, strict=True)))
+    assert 1 == sum(thread.name == "mulequeue-leases" for thread in threading.enumerate())
+    for beat in beats:
+        beat.stop()
 
     wait_until(lambda: all(thread.name != "mulequeue-leases" for thread in threading.enumerate()))
     for task_id in ids:
-        assert ctx.ledger.leases.end(task_id, run, {}, ttl_seconds=60)
+        assert leases.end(task_id, run, {}, ttl_seconds=60)
+
+
+def test_a_lease_that_nobody_ends_lapses(shared: Fleet) -> None:
+    """A heartbeat that is never stopped ends by itself, so that another worker can take over."""
+    ctx, beats = worker_context(shared.app), []
+
+    Heartbeat(ctx, lambda: beats.append(1), seconds=0.01, most_seconds=0.05)
+
+    wait_until(lambda: all(thread.name != "mulequeue-leases" for thread in threading.enumerate()))
+    assert beats

@@ -9,7 +9,7 @@ import pytest
 from celery import Celery
 
 import mulequeue
-from mulequeue.engine.submit.park import MARKER
+from mulequeue.engine.submit.park import EPOCH
 from mulequeue.errors import InputError
 
 T2I, I2V = "alibaba/wan2.6-t2i", "alibaba/wan2.6-i2v"
@@ -55,6 +55,51 @@ def test_a_call_is_refused_where_it_is_made(tasks: Any, name: str, call: Any) ->
     assert call(task, GOOD) is not None
 
 
+PATH, REMOTE = "/vendors/alibaba/v1/wan2.6-t2i/generation", "5d0a1c4e"
+ADOPTIONS = [
+    (PATH, ""),
+    (PATH, f"{PATH}/{REMOTE}"),
+    (f"{PATH}/", REMOTE),
+    ("/vendors/a b", REMOTE),
+    ("alibaba/wan2.6-t2j", REMOTE),
+    (7, REMOTE),
+]
+
+
+@pytest.mark.parametrize("args", ADOPTIONS)
+def test_an_adoption_that_cannot_be_asked_for_is_refused(tasks: Any, args: Any) -> None:
+    """A path or an id that no status check can name raises where it is called."""
+    adopt = tasks["mulequeue.adopt"]
+    named = dict(zip(("api_path", "remote_id"), args, strict=True))
+
+    for call in (
+        lambda: adopt.s(*args),
+        lambda: adopt.delay(**named),
+        lambda: adopt.apply_async(args, task_id="order-1"),
+    ):
+        with pytest.raises(InputError):
+            call()
+    assert adopt.s(PATH, REMOTE) is not None
+    assert adopt.s("alibaba/wan2.6-t2i", remote_id=REMOTE) is not None
+
+
+@pytest.mark.parametrize("task_id", ["transfer:1", "gate:default"])
+def test_an_id_of_the_ledger_is_refused(tasks: Any, task_id: str) -> None:
+    """For each generating task and for batches, alone and in a canvas, before anything is sent."""
+    generate, adopt, download = (
+        tasks[f"mulequeue.{name}"] for name in ("generate", "adopt", "download")
+    )
+    for call in (
+        lambda: generate.apply_async((T2I, GOOD), task_id=task_id),
+        lambda: adopt.apply_async((PATH, REMOTE), task_id=task_id),
+        lambda: (generate.s(T2I, GOOD).set(task_id=task_id) | download.s()).apply_async(),
+        lambda: generate.s(T2I, GOOD, batch_id=task_id),
+        lambda: mulequeue.generate_many(T2I, [GOOD], batch_id=task_id),
+    ):
+        with pytest.raises(InputError, match="must not start with"):
+            call()
+
+
 @pytest.mark.parametrize(
     ("use", "words"),
     [
@@ -83,7 +128,7 @@ def test_one_asset_more_is_counted(tasks: Any) -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        {"headers": {MARKER: "epoch"}},
+        {"kwargs": {EPOCH: "epoch"}},
         {"add_to_parent": False},
         {"group_id": "a-group"},
         {"chain": [{}]},
@@ -133,10 +178,10 @@ def test_a_batch_names_its_rows() -> None:
     assert mulequeue.generate_many(T2I, [GOOD, WRONG], validate="off") is not None
 
 
-def test_the_modes_of_a_batch_travel_with_its_members() -> None:
+def test_the_modes_of_a_batch_travel_with_it() -> None:
     """The workers check as the call says; what was not given is not in the message."""
-    [member] = mulequeue.generate_many(T2I, [GOOD], validate="warn", download=False).tasks
-    [silent] = mulequeue.generate_many(T2I, [GOOD], max_wait=None, download=False).tasks
+    batch = mulequeue.generate_many(T2I, [GOOD], validate="warn", download=False)
+    silent = mulequeue.generate_many(T2I, [GOOD], max_wait=None, download=False)
 
-    assert "warn" == member.kwargs["validate"]
-    assert {"on_failure", "batch_id", "batch_size"} == set(silent.kwargs)
+    assert "warn" == batch.kwargs["validate"]
+    assert {"download"} == set(silent.kwargs)

@@ -1,0 +1,286 @@
+"""The members of a batch, and the task that waits for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import islice, pairwise
+from typing import Any
+
+from celery import Signature
+
+from mulequeue import catalog
+from mulequeue.catalog.inputs import batch_digest
+from mulequeue.engine.fair_key import check_fair_key
+from mulequeue.engine.generation_call import check_option_names
+from mulequeue.engine.metadata import member_metadata
+from mulequeue.errors import InputError
+from mulequeue.tasks.batch_ids import each_id, files_id, member_id
+from mulequeue.tasks.each_calls import each_signature
+from mulequeue.transfer.path_template import member_templates
+
+_DELAYS_SECONDS = (5, 15, 60, 300)
+ATTACH = "mulequeue.attach"
+"""The task of :mod:`mulequeue.contrib.django` that stores the files of a generation."""
+_MAX_SECONDS = 24 * 3600.0
+_LEAST_AHEAD, _SLICES = 200, 20
+"""Members in the queue that no worker has begun: at most 200, of a large batch a twentieth."""
+_PUBLISH_SECONDS = 0.5
+"""Until the task is woken to publish more; its message is behind the members in the queue."""
+
+
+def digest_of(model: str, inputs: Sequence[Mapping[str, Any]]) -> str:
+    """Return a digest of what a batch is made from; a model's aliases are one model."""
+    with suppress(InputError):  # for which each member is refused
+        model = catalog.find(model).api_path
+    return batch_digest(model, inputs)
+
+
+def check_batch_call(inputs: Any, options: Mapping[str, Any]) -> None:
+    """Check that a batch has inputs, and that ``generate`` has its other arguments.
+
+    :raises InputError: it has none, an argument does not exist, or the fair key is no short text.
+    """
+    if not isinstance(inputs, Sequence) or not inputs:
+        raise InputError("generate_many needs a list with at least one input; inputs is empty.")
+    check_option_names("generate_many", options)
+    check_fair_key(options.get("fair_key"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchCall:
+    """A call of the task ``generate_many``."""
+
+    model: str
+    inputs: Sequence[Mapping[str, Any]] | None
+    """None: the members have been published."""
+    batch_id: str
+    download: bool
+    storage: str | None = None
+    path: str | Sequence[str] | None = None
+    """One template for all members, or one per member."""
+    each: Mapping[str, Any] | None = None
+    """The task that gets the outcome of each member, see :func:`.each_calls.each_call`."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """The other arguments of ``generate``."""
+
+    @property
+    def attaches(self) -> bool:
+        """Return whether ``each`` stores the files, so that no download does."""
+        return self.download and (self.each or {}).get("task") == ATTACH
+
+    @property
+    def given(self) -> Sequence[Mapping[str, Any]]:
+        return self.inputs or ()
+
+    def download_options(self) -> list[dict[str, Any]]:
+        """Return the keyword arguments of each member's download.
+
+        :raises ConfigurationError: a path template is invalid, or two of them are the same.
+        """
+        target = {"storage": self.storage} if self.storage else {}
+        paths = member_templates(self.path, len(self.given))
+        return [{**target, "path": path} for path in paths] or [target] * len(self.given)
+
+    def member_options(self) -> list[dict[str, Any]]:
+        """Return the keyword arguments of each member.
+
+        :raises InputError: the metadata of one is invalid.
+        """
+        size = len(self.given)
+        options = {"on_failure": "return", **self.options}
+        options |= {"batch_id": self.batch_id, "batch_size": size}
+        found = member_metadata(options.pop("metadata", None), size)
+        return [{**options, "metadata": item} if item else options for item in found]
+
+
+def run_batch(task: Any, call: BatchCall) -> list[dict[str, Any]]:
+    """Handle one delivery of ``generate_many``: publish its members, or return their outcomes.
+
+    :raises Ignore: its members are not over.
+    :raises InputError: there is no input, or the batch is known with other inputs.
+    """
+    if task.request.called_directly or task.request.is_eager:
+        parts = zip(call.member_options(), call.download_options(), strict=True)
+        return [_run_inline(task, call, index, *part) for index, part in enumerate(parts)]
+    from mulequeue.engine.followups.attempts import Attempt, BatchIsOpen, Policy, run_leased
+    from mulequeue.engine.worker_context import context_of
+
+    ctx = context_of(task)
+
+    def make(attempt: Attempt) -> list[dict[str, Any]]:
+        if call.inputs is not None:
+            _publish(task, ctx.ledger, call)
+        results = _results(ctx, call)
+        if results is None:
+            raise BatchIsOpen(call.batch_id, inputs=None, path=None, batch_id=call.batch_id)
+        return results
+
+    policy = Policy(delays=_DELAYS_SECONDS, max_seconds=_MAX_SECONDS, keeps_value=False)
+    results: list[dict[str, Any]] = run_leased(task, make, policy)
+    return results
+
+
+def _publish(task: Any, ledger: Any, call: BatchCall) -> None:
+    """Publish the members, once; a batch that was cancelled has none.
+
+    :raises InputError: there is no input, or the batch is known with other inputs.
+    """
+    from mulequeue.engine.submit.park import expires_at
+    from mulequeue.ledger import BatchState
+
+    check_batch_call(call.given, call.options)
+    call.member_options()
+    call.download_options()  # raises for a path before the batch is known
+    size = len(call.given)
+    state, known_size = ledger.batches.open(
+        call.batch_id,
+        size=size,
+        digest=digest_of(call.model, call.given),
+        downloads=call.download,
+        expires=expires_at(task),
+    )
+    if state is BatchState.OTHER:
+        raise InputError(
+            f"Batch {call.batch_id} is known with other inputs ({known_size} of them) or another "
+            f"model. Nothing of this call was sent. Give these {size} inputs another batch_id."
+        )
+    if state is BatchState.OPENED:
+        _publish_members(task, ledger, call)
+
+
+def _publish_members(task: Any, ledger: Any, call: BatchCall) -> None:
+    """Publish members until enough of them are in the queue, or the batch expires.
+
+    A queue with all members of a large batch would delay the downloads of the first ones until the
+    last one is submitted.
+
+    :raises BatchIsOpen: there are more; the task is woken to publish them.
+    """
+    from mulequeue.engine.followups.attempts import BatchIsOpen
+    from mulequeue.engine.followups.outbox import publish_all
+
+    batch = ledger.queries.batch(call.batch_id)
+    sent, most = batch.sent or 0, max(_LEAST_AHEAD, batch.size // _SLICES)
+    members = islice(_members(task, call), sent, None)
+    while sent < batch.size and not _is_expired(ledger, batch):
+        part = list(islice(members, max(0, batch.begun + most - sent)))
+        if not part:
+            raise BatchIsOpen(call.batch_id, seconds=_PUBLISH_SECONDS)
+        publish_all(task, part)
+        sent += len(part)
+        ledger.batches.record_sent(call.batch_id, sent, is_all=sent == batch.size)
+        batch = ledger.queries.batch(call.batch_id)
+
+
+def _is_expired(ledger: Any, batch: Any) -> bool:
+    return bool(batch.expires and ledger.queries.now() >= batch.expires)
+
+
+def _results(ctx: Any, call: BatchCall) -> list[dict[str, Any]] | None:
+    """Return the outcomes of the members; None: not all have ended."""
+    from mulequeue.engine.followups.batch_results import batch_results
+    from mulequeue.ledger import CancelScope
+
+    ledger = ctx.ledger
+    batch = ledger.queries.batch(call.batch_id)
+    if batch is None:
+        raise InputError(
+            f"The ledger has no batch {call.batch_id}; batches are kept for "
+            "mulequeue_record_ttl_seconds."
+        )
+    ids = [member_id(call.batch_id, index) for index in range(batch.size)]
+    if _is_expired(ledger, batch) and not batch.is_cancelled:
+        _, effects = ledger.generations.cancel_batch(
+            call.batch_id,
+            ids,
+            ttl_seconds=ctx.settings.record_ttl_seconds,
+            which=CancelScope.EXPIRED,
+        )
+        ctx.carry_out(effects).result()
+        batch = ledger.queries.batch(call.batch_id)
+    members = {task_id: files_id(task_id) for task_id in ids}
+    return batch_results(ledger, batch, members)
+
+
+def _members(task: Any, call: BatchCall) -> Iterator[Signature]:
+    """Iterate over the messages of the members; each names its download as what follows it."""
+    generate = task.app.tasks["mulequeue.generate"]
+    stamps, options = _stamps(task.request), _publish_options(task)
+    parts = zip(call.given, call.member_options(), call.download_options(), strict=True)
+    for index, (item, given, target) in enumerate(parts):
+        task_id = member_id(call.batch_id, index)
+        member = generate.signature((call.model, item), given, task_id=task_id, **options, **stamps)
+        following = [
+            dict(step.set(ignore_result=True, **stamps))
+            for step in _following(task.app, call, task_id, target)
+        ]
+        if following:
+            member.set(**_in_order(following, protocol=task.app.conf.task_protocol))
+        yield member
+
+
+def _in_order(following: list[dict[str, Any]], *, protocol: int) -> dict[str, Any]:
+    """Return the option of a message that makes tasks follow it, one behind the other.
+
+    Messages of Celery's protocol 1 have links, and no chain.
+    """
+    if protocol != 1:
+        return {"chain": following[::-1]}
+    for step, follower in pairwise(following):
+        step["options"]["link"] = [follower]
+    return {"link": following[:1]}
+
+
+def _following(
+    app: Any, call: BatchCall, task_id: str, target: Mapping[str, Any]
+) -> Iterator[Signature]:
+    """Iterate over the tasks that follow a member, in their order."""
+    if call.attaches:
+        yield each_signature(app, call.each or {}).set(task_id=files_id(task_id))
+        return
+    if call.download:
+        yield app.tasks["mulequeue.download"].s(**target).set(task_id=files_id(task_id))
+    if call.each:
+        yield each_signature(app, call.each).set(task_id=each_id(task_id))
+
+
+def _publish_options(task: Any) -> dict[str, Any]:
+    """Return options of each member: those of the batch's own message that Celery does not pass on."""
+    from mulequeue.engine.followups.attempts import own_queue
+
+    request, queue = task.request, own_queue(task)
+    options = {"parent_id": request.id, "root_id": request.root_id or request.id}
+    priority = (request.delivery_info or {}).get("priority")
+    if priority:
+        options["priority"] = priority
+    routed = task.app.amqp.router.route({}, task.name).get("queue")
+    if queue and queue != getattr(routed, "name", routed):
+        options["queue"] = queue
+    return {**options, "headers": dict(request.headers or {}), "ignore_result": True}
+
+
+def _stamps(request: Any) -> dict[str, Any]:
+    names = list(getattr(request, "stamped_headers", None) or ())
+    stamps = getattr(request, "stamps", None) or {}
+    return {"stamped_headers": names, **{name: stamps.get(name) for name in names}} if names else {}
+
+
+def _run_inline(
+    task: Any,
+    call: BatchCall,
+    index: int,
+    options: Mapping[str, Any],
+    target: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Run a member in the calling process, without Redis."""
+    tasks, task_id = task.app.tasks, member_id(call.batch_id, index)
+    made = tasks["mulequeue.generate"].apply(
+        (call.model, call.given[index]), dict(options), task_id=task_id, throw=True
+    )
+    result = dict(made.result)
+    for step in _following(task.app, call, task_id, target):
+        told = step.clone((result,)).apply(throw=True).result
+        result = told or result
+    return result

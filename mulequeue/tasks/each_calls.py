@@ -1,0 +1,87 @@
+"""The task of the user that a batch calls for each member, from the call to the member's message."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from celery import Signature
+
+from mulequeue.errors import InputError
+
+if TYPE_CHECKING:
+    from mulequeue.engine.worker_context import WorkerContext
+
+_ROUTE = ("queue", "exchange", "routing_key", "priority")
+
+
+def each_call(app: Any, each: Any) -> dict[str, Any]:
+    """Return what the message of a batch holds of a signature.
+
+    :raises InputError: it is not the signature of one task, or the app has no such task.
+    """
+    if not isinstance(each, Mapping) or each.get("subtask_type") or not each.get("task"):
+        raise InputError(
+            "each takes the signature of one task, such as save.s(7). Call the others from that task."
+        )
+    if each["task"] not in app.tasks:
+        raise InputError(
+            f"each names the task {each['task']!r}, which is not registered. Import the module that "
+            "defines it, or correct the name."
+        )
+    options = {name: value for name, value in each["options"].items() if name in _ROUTE}
+    return {
+        "task": each["task"],
+        "args": list(each["args"]),
+        "kwargs": dict(each["kwargs"]),
+        "options": options,
+    }
+
+
+def each_signature(app: Any, call: Mapping[str, Any]) -> Signature:
+    """Return the signature that follows each member.
+
+    Our own tasks follow it themselves. A task of the user is called by ``mulequeue.each``, under its
+    lease, from the queue of that task.
+    """
+    name, args, kwargs = call["task"], call["args"], call["kwargs"]
+    task = app.tasks.get(name)
+    if name.startswith("mulequeue."):
+        return app.tasks[name].signature(args, kwargs, **call["options"])
+    options = dict(call["options"])
+    if not {"queue", "exchange", "routing_key"} & set(options):
+        options["queue"] = _queue_of(app, name, task, args, kwargs)
+    # Logs and Flower show the user's name.
+    return app.tasks["mulequeue.each"].signature((dict(call),), shadow=name, **options)
+
+
+def _queue_of(app: Any, name: str, task: Any, args: Any, kwargs: Any) -> str:
+    """Return the name of the queue to which the app sends a task."""
+    given = getattr(task, "queue", None)
+    if given:
+        return str(getattr(given, "name", given))
+    queue = app.amqp.router.route({}, name, args, kwargs)["queue"]
+    return str(getattr(queue, "name", queue))
+
+
+def given_up_calls(
+    ctx: WorkerContext, task_ids: Sequence[str]
+) -> tuple[dict[str, bytes], list[str]]:
+    """Return the calls that were given up, by the task id of the member, and the members without one."""
+    found = dict(zip(task_ids, ctx.ledger.leases.given_up(task_ids), strict=True))
+    calls = {task_id: message for task_id, message in found.items() if message is not None}
+    return calls, [task_id for task_id in task_ids if task_id not in calls]
+
+
+def repeat_calls(ctx: WorkerContext, calls: Mapping[str, bytes]) -> set[str]:
+    """Begin calls again; return the members whose call did not begin meanwhile."""
+    from mulequeue.ledger import Effects, unpack
+
+    repeated: dict[str, Effects] = {}
+    for task_id, message in calls.items():
+        call_id = unpack(message)["options"]["task_id"]
+        effects = ctx.ledger.leases.repeat(call_id, message, generation=task_id)
+        if effects is not None:
+            repeated[task_id] = effects
+    ctx.carry_out(Effects.merge(repeated.values())).result()
+    return set(repeated)
