@@ -20,6 +20,7 @@ from redis.exceptions import RedisError
 from mulequeue import catalog
 from mulequeue.engine.counters import DOWNLOAD_SECONDS, GENERATION_SECONDS
 from mulequeue.ledger import Ledger
+from mulequeue.ledger.limits import scope_kind
 from mulequeue.ledger.metrics import LATE_SECONDS, Series, Snapshot
 from mulequeue.outcome import OUTCOME_STATUSES
 
@@ -35,9 +36,9 @@ RECOVERIES = {
 """The meaning of each value of the label ``what`` of ``mulequeue_recoveries_total``."""
 _WATCHED_ANSWERS = (
     ("accepted", "2xx"),
-    ("refused", "401"),
-    ("refused", "402"),
     ("refused", "403"),
+    ("not_created", "401"),
+    ("not_created", "402"),
     ("not_created", "429"),
     ("unknown", ""),
 )
@@ -46,6 +47,11 @@ _COUNTERS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "outcomes": (
         "mulequeue_outcomes",
         "Outcomes of generations, by status.",
+        ("model", "status"),
+    ),
+    "spend": (
+        "mulequeue_estimated_spend_usd",
+        "Estimated cost in US dollars of generations that were, or may have been, created, by status.",
         ("model", "status"),
     ),
     "submit_answers": (
@@ -76,8 +82,9 @@ _COUNTERS: dict[str, tuple[str, str, tuple[str, ...]]] = {
 
 def _zeros(name: str, counted: Mapping[str, Series]) -> Series:
     """Return 0 for events that have not occurred: Prometheus counts no increase from absent to 1."""
-    if name == "outcomes":
-        seen = {labels[0] for known in ("in_flight", name) for labels in counted.get(known, {})}
+    if name in ("outcomes", "spend"):
+        begun = ("in_flight", "outcomes") if name == "outcomes" else ("spend",)
+        seen = {labels[0] for known in begun for labels in counted.get(known, {})}
         return {(path, status): 0.0 for path in seen for status in OUTCOME_STATUSES}
     if name == "submit_answers":
         seen = {labels[0] for known in ("poll_answers", name) for labels in counted.get(known, {})}
@@ -110,6 +117,8 @@ class LedgerCollector(Collector):
         yield from _gauges(found)
         for name, (metric, text, labels) in _COUNTERS.items():
             series = _zeros(name, found.counted) | found.counted.get(name, {})
+            if name == "spend":  # the ledger counts millionths
+                series = {labels: micros / 1e6 for labels, micros in series.items()}
             yield _counter(metric, text, labels, series)
         webhooks: Series = {(what,): float(count) for what, count in found.webhooks.items()}
         text = (
@@ -154,7 +163,13 @@ def _gauges(found: Snapshot) -> Iterator[Metric]:
     for gate, seconds in found.pauses.items():
         kind, _, profile = gate.partition(":")
         pauses[profile, _GATES[kind]] = round(seconds, 3)
-    text = "Seconds until the next attempt of a paused profile; 0: not paused."
+    for (profile, scope), seconds in found.scopes.items():
+        labels = profile, scope_kind(scope)
+        pauses[labels] = max(pauses.get(labels, 0.0), round(seconds, 3))
+    text = (
+        "Seconds until the next attempt: of all submissions of a profile, of those of a model, of a key "
+        "or of a worker, or of its status checks; 0: not paused."
+    )
     yield _labelled("mulequeue_profile_pause_seconds", text, ("profile", "what"), pauses)
     profiles = {profile for profile, _ in pauses} | found.held
     held: Series = {(profile,): float(profile in found.held) for profile in profiles}

@@ -1,4 +1,4 @@
-"""Connect the checks at start to Celery's ``worker_ready`` signal."""
+"""Connect the checks at start and the liveness file to Celery's signals."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from typing import Any
 from celery import signals
 
 from mulequeue.errors import ConfigurationError
+from mulequeue.ops import liveness
+
+liveness.connect()
 
 
 @signals.worker_ready.connect

@@ -5,11 +5,13 @@
 :mod:`.workers`          ``broker``, ``workers``, ``task-queue``, ``poll-queue``, ``wake-queue``,
                          ``download-queue``, ``notify-queue``, ``worker-clocks``
 :mod:`.stuck_records`    ``polls``, ``records``, ``submitting``, ``unknown-keys``,
-                         ``newer-records``, ``retried``, ``given-up``, ``late-ids``
+                         ``unknown-profiles``, ``failing-checks``, ``unknown-statuses``,
+                         ``newer-records``, ``retried``, ``given-up``, ``late-ids``,
+                         ``not-stored``, ``not-notified``, ``not-called``, ``retries``
 :mod:`.submissions`      ``submissions``, ``paused``, ``refused``, ``budget``
 :mod:`.account`          ``key``, ``site``, ``former-fingerprints``
 :mod:`.storage_target`   ``storage``, ``storage-path``
-:mod:`.celery_settings`  ``visibility-timeout``, ``result-expires``, ``worker-consumer``, ``prefetch``
+:mod:`.celery_settings`  ``visibility-timeout``, ``result-expires``, ``result-retry``, ``worker-consumer``, ``prefetch``
 =======================  =========================================================================
 """
 
@@ -27,7 +29,15 @@ from mulequeue.ledger.probe import probe_connection
 from mulequeue.ops.health import redis_server, storage_target, workers
 from mulequeue.ops.health.account import examine_account
 from mulequeue.ops.health.celery_settings import examine_celery
-from mulequeue.ops.health.check_result import Finding, error, of_configuration, passed, setting_name
+from mulequeue.ops.health.check_result import (
+    Finding,
+    error,
+    of_configuration,
+    passed,
+    setting_name,
+    warning,
+)
+from mulequeue.ops.health.judged_app import is_unconfigured, source_of
 from mulequeue.ops.health.start_checks import warn_at_start
 from mulequeue.ops.health.stuck_records import examine_records
 from mulequeue.ops.health.submissions import examine_submissions
@@ -55,6 +65,19 @@ def examine(
     :param clock: this machine's clock in unix seconds.
     """
     command = command or f"celery -A {app.main or 'proj'} worker"
+    if settings is None and is_unconfigured(app):
+        return [
+            warning(
+                "settings",
+                "Nothing was checked: there are no settings of a project here, only the defaults of "
+                "the standalone app.",
+                "Run the doctor in the folder of your project, or name its app. For the standalone app "
+                "name its Redis:\n"
+                "  celery -A proj mulequeue doctor\n"
+                "  python manage.py mulequeue doctor\n"
+                "  export MULEQUEUE_REDIS_URL=redis://127.0.0.1:6379/0",
+            )
+        ]
     try:
         settings = settings or Settings.load(app)
     except ConfigurationError as exc:
@@ -69,7 +92,8 @@ def examine(
 def _checks(
     app: Any, settings: Settings, command: str, clock: Callable[[], float]
 ) -> Iterator[Finding]:
-    yield passed("settings", f"The settings of fleet {settings.fleet} are valid.")
+    judged = f"app {app.main or 'unnamed'}, {source_of(app)}, fleet {settings.fleet}"
+    yield passed("settings", f"The settings are valid ({judged}).")
     redis, offset = _redis(app, settings, clock)
     yield from redis
     yield from _guard("workers", lambda: _workers(app, settings, offset or 0.0, command))

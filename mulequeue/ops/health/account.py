@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from mulequeue import catalog
-from mulequeue.errors import ConfigurationError
 from mulequeue.net.run_blocking import run_blocking
 from mulequeue.ops.health.check_result import (
     Finding,
@@ -31,19 +30,26 @@ _FINGERPRINT = re.compile(r"[0-9a-f]{8}\Z")
 
 def examine_account(app: Any, settings: Settings) -> list[Finding]:
     """Test every profile's key for free: request the status of an id that cannot exist."""
-    try:
-        profiles = settings.known_profiles()
-    except ConfigurationError as exc:
-        return [of_configuration("key", exc)]
+    profiles, unusable = settings.known_profiles(), unusable_profiles(settings)
     if not profiles:
-        return [no_key(app)]
+        return unusable or [no_key(app)]
     misplaced = {profile.name: wrong_site(app, profile) for profile in profiles}
     found = [finding for finding in misplaced.values() if finding is not None]
     # A key is not sent to the other site: that site would reject it, a second finding for one fault.
     matching = [profile for profile in profiles if misplaced[profile.name] is None]
     for profile, checked in zip(matching, check_keys(matching), strict=True):
         found.append(key(app, profile, checked))
-    return found + former_fingerprints(app, settings.former_fingerprints)
+    return [*unusable, *found, *former_fingerprints(app, settings.former_fingerprints)]
+
+
+def unusable_profiles(settings: Settings) -> list[Finding]:
+    """Report the profiles that this machine cannot use; the others are not affected."""
+    return [
+        of_configuration(
+            "key", exc, "Until then its generations are left to workers that can use it."
+        )
+        for exc in settings.profile_errors().values()
+    ]
 
 
 def no_key(app: Any) -> Finding:

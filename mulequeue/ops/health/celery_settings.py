@@ -16,6 +16,7 @@ MAX_COUNTDOWN_SECONDS = 60
 """The longest countdown of any message that mulequeue sends."""
 DEFAULT_VISIBILITY_SECONDS = 3600
 """Celery's default."""
+_REDIS_RESULTS = ("redis", "rediss", "sentinel", "socket")
 OUR_CONSUMER = "mulequeue.tasks.consumer:Consumer"
 
 
@@ -23,13 +24,16 @@ def examine_celery(app: Any, settings: Settings) -> list[Finding]:
     """Check the settings, without any network access."""
     conf = app.conf
     found = [result_expires(app, conf.result_expires, settings.max_wait_seconds)]
+    if str(conf.result_backend or "").startswith(_REDIS_RESULTS):
+        found.append(result_retry(app, conf.redis_retry_on_timeout))
     if driver_of(app) == "redis":
         given = (conf.broker_transport_options or {}).get("visibility_timeout")
         found += [
             visibility_timeout(app, given),
             worker_consumer(app, conf.worker_consumer, celery.__version__),
         ]
-    return [*found, prefetch(app, conf.worker_prefetch_multiplier)]
+    found.append(prefetch(app, conf.worker_prefetch_multiplier))
+    return [*found, eta_limit(app, conf.get("worker_eta_task_limit"))]
 
 
 def driver_of(app: Any) -> str:
@@ -80,6 +84,21 @@ def result_expires(app: Any, given: Any, max_wait_seconds: float | None) -> Find
     return passed("result-expires", f"Results expire after {days}, later than the longest wait.")
 
 
+def result_retry(app: Any, given: bool | None) -> Finding:
+    """Check that a command to a Redis result backend is repeated after a lost connection.
+
+    :param given: Celery's ``redis_retry_on_timeout``; redis-py then also repeats after lost connections.
+    """
+    if given:
+        return passed("result-retry", "A command to the result backend is repeated once.")
+    return warning(
+        "result-retry",
+        "A command to the result backend that meets a lost connection is not repeated. A chord of your "
+        "own tasks whose member cannot be counted never ends.",
+        f"Set:\n  {setting_name(app, 'redis_retry_on_timeout')} = True",
+    )
+
+
 def worker_consumer(app: Any, given: Any, version: str) -> Finding:
     """Check that workers survive a restart of a Redis broker.
 
@@ -101,6 +120,23 @@ def _is_ours(given: Any) -> bool:
         return issubclass(symbol_by_name(given), Consumer)
     except (ImportError, AttributeError, TypeError):
         return False
+
+
+def eta_limit(app: Any, given: int | None) -> Finding:
+    """Check that countdown messages do not keep a worker from receiving others.
+
+    :param given: ``worker_eta_task_limit``, new in Celery 5.6; None: no limit.
+    """
+    if given is None:
+        return passed("eta-limit", "Countdown messages do not keep a worker from receiving others.")
+    return warning(
+        "eta-limit",
+        f"A worker that holds {given} countdown messages receives nothing else until one of them is due. "
+        "If it is the one that consumes mulequeue's internal queues, no generation is checked or ends.",
+        f"Remove:\n  {setting_name(app, 'worker_eta_task_limit')}\n"
+        f"or start a worker for the internal queues alone:\n"
+        f"  celery -A … worker -Q mulequeue.poll,mulequeue.wake",
+    )
 
 
 def prefetch(app: Any, multiplier: int) -> Finding:

@@ -7,6 +7,7 @@ import threading
 from typing import Any
 
 from mulequeue.ledger.probe import probe_connection
+from mulequeue.ops.health.account import unusable_profiles
 from mulequeue.ops.health.celery_settings import examine_celery
 from mulequeue.ops.health.check_result import Finding
 from mulequeue.ops.health.redis_server import broker_eviction, eviction, persistence, read_facts
@@ -26,7 +27,7 @@ def warn_at_start(app: Any, settings: Settings) -> None:
 
 
 def _warn(app: Any, settings: Settings) -> None:
-    for check in (_celery, _redis, _broker):
+    for check in (_profiles, _celery, _redis, _broker):
         try:
             findings = check(app, settings)
         except Exception as exc:  # the watchdog logs that Redis does not answer
@@ -36,6 +37,10 @@ def _warn(app: Any, settings: Settings) -> None:
             if finding.level != "ok":
                 fix = " ".join(finding.fix.split())
                 logger.warning("%s %s (mulequeue doctor)", finding.text, fix)
+
+
+def _profiles(app: Any, settings: Settings) -> list[Finding]:
+    return unusable_profiles(settings)
 
 
 def _celery(app: Any, settings: Settings) -> list[Finding]:

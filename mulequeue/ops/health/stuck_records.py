@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from mulequeue.ledger import Ledger
@@ -21,6 +21,8 @@ from mulequeue.settings import Settings
 
 LATE_SECONDS = 10.0
 """Any worker's watchdog starts a sweep for overdue records before this time."""
+FAILING_ERRORS = 3
+"""Fewer errors in a row pass by themselves."""
 MAX_RECORDS = 20_000
 """The number of records that are examined, which takes a few seconds."""
 
@@ -35,20 +37,29 @@ def examine_records(app: Any, settings: Settings, ledger: Ledger, command: str) 
     late_seconds = 0.0 if head is None else now - head
     found = [polls(size, late_seconds, f"{command} -Q {settings.poll_queue}")]
     summaries = list(record_summaries(ledger, MAX_RECORDS))
-    try:
-        known = {profile.fingerprint for profile in settings.known_profiles()}
-    except Exception:  # the check of the keys reports it
-        known = set()
-    known.update(settings.former_fingerprints)
+    keys = {profile.fingerprint for profile in settings.known_profiles()}
+    former = set(settings.former_fingerprints)
+    names = ("default", *settings.profiles)
     stuck = [
         finding
         for finding in (
             submitting(summaries, now),
-            unknown_keys(summaries, known, setting_name(app, "mulequeue_former_fingerprints")),
+            unknown_keys(
+                summaries, keys | former, setting_name(app, "mulequeue_former_fingerprints")
+            ),
+            unknown_profiles(
+                summaries, keys, former, names, setting_name(app, "mulequeue_profiles")
+            ),
+            failing_checks(summaries),
+            unknown_statuses(summaries),
             newer(summaries),
             retried(summaries),
             abandoned(summaries, ledger.queries.task_of),
             late_ids(summaries, ledger.queries.task_of),
+            not_stored(summaries, ledger.queries.task_of),
+            not_notified(summaries),
+            not_called(summaries),
+            retries(ledger.leases.waiting(MAX_RECORDS)),
         )
         if finding is not None
     ]
@@ -102,9 +113,7 @@ def unknown_keys(
     :param setting: this project's spelling of ``mulequeue_former_fingerprints``.
     """
     foreign = [
-        item
-        for item in summaries
-        if item.state in ("waiting", "generating") and item.fingerprint not in known
+        item for item in summaries if item.state == "generating" and item.fingerprint not in known
     ]
     if not foreign:
         return None
@@ -117,6 +126,84 @@ def unknown_keys(
         "If the key was replaced by another key of the same account, set:\n"
         f"  {setting} = {fingerprints!r}\n"
         "Otherwise start a worker that has the key, or cancel the generations.",
+    )
+
+
+def unknown_profiles(
+    summaries: Iterable[RecordSummary],
+    keys: Collection[str],
+    former: Collection[str],
+    names: Collection[str],
+    setting: str,
+) -> Finding | None:
+    """Report generations whose key is known, and whose profile was renamed or removed.
+
+    The key finds the profile of a running generation. A former key has no profile, and a submission that
+    waits is made under the profile of its call.
+
+    :param keys: the fingerprints of this machine's keys. :param former: those of replaced keys.
+    :param names: the profiles of this machine. :param setting: its spelling of ``mulequeue_profiles``.
+    """
+    found = [
+        item
+        for item in summaries
+        if item.profile not in names
+        and (
+            (item.state == "generating" and item.fingerprint in set(former) - set(keys))
+            or (item.state == "waiting" and item.fingerprint in {*keys, *former})
+        )
+    ]
+    if not found:
+        return None
+    profiles = sorted({item.profile for item in found})
+    return warning(
+        "unknown-profiles",
+        f"{format_count(len(found), 'generation')} of a profile that is not configured here "
+        f"({format_list(profiles)}): {format_list([item.task_id for item in found])}. A worker without that "
+        "profile neither submits nor checks them.",
+        f"If it was renamed, configure it under its former name as well until they have ended:\n"
+        f"  {setting} = {{{profiles[0]!r}: …}}\n"
+        "Otherwise start a worker that has the profile, or cancel the generations.",
+    )
+
+
+def failing_checks(summaries: Iterable[RecordSummary]) -> Finding | None:
+    """Report generations whose status checks get no usable answer."""
+    found = [
+        (item, item.problem)
+        for item in summaries
+        if item.state == "generating" and item.problem is not None and item.errors >= FAILING_ERRORS
+    ]
+    if not found:
+        return None
+    item, problem = max(found, key=lambda pair: pair[0].errors)
+    return warning(
+        "failing-checks",
+        f"The status checks of {format_count(len(found), 'generation')} get no usable answer: "
+        f"{format_list([item.task_id for item, _ in found])}. The longest row is that of {item.task_id}, "
+        f"{item.errors} checks: {problem.text}",
+        "A generation ends as timed_out after its max_wait, if the API answers about others. Until then it "
+        f"is checked. To see it:\n  mulequeue status {item.task_id}",
+    )
+
+
+def unknown_statuses(summaries: Iterable[RecordSummary]) -> Finding | None:
+    """Report status words that this version does not know."""
+    found = [
+        (item.task_id, item.problem.text)
+        for item in summaries
+        if item.state == "generating" and item.problem is not None and item.problem.kind == "status"
+    ]
+    if not found:
+        return None
+    words = sorted({word for _, word in found})
+    return warning(
+        "unknown-statuses",
+        f"The API reports a status that this version does not know ({format_list(words)}) for "
+        f"{format_count(len(found), 'generation')}: {format_list([task_id for task_id, _ in found])}. They count "
+        "as active, until their max_wait.",
+        "Upgrade mulequeue, or report the word. If it means an end, cancel them:\n"
+        f"  mulequeue cancel {found[0][0]}",
     )
 
 
@@ -185,6 +272,68 @@ def late_ids(
         f"The API accepted {format_count(len(found), 'generation')} after another outcome had been "
         f"delivered: {format_list([item.task_id for item in found])}. They are billed.",
         f"To get their files:\n{_resume(found)}",
+    )
+
+
+def not_stored(
+    summaries: Iterable[RecordSummary], task_of: Callable[[str], str | None]
+) -> Finding | None:
+    """Report generations whose download was given up and that were not resumed."""
+    found = [
+        item
+        for item in summaries
+        if item.file_error and not _is_resumed(item, item.remote_id, task_of)
+    ]
+    if not found:
+        return None
+    return error(
+        "not-stored",
+        f"The files of {format_count(len(found), 'generation')} are not stored: "
+        f"{format_list([item.task_id for item in found])}. The first reason: {found[0].file_error}",
+        f"Fix what it names. While the API has the files:\n{_resume(found)}",
+    )
+
+
+def not_notified(summaries: Iterable[RecordSummary]) -> Finding | None:
+    """Report generations whose notification was given up."""
+    found = [item for item in summaries if item.notify_error]
+    if not found:
+        return None
+    return warning(
+        "not-notified",
+        f"The notifications of {format_count(len(found), 'generation')} were given up: "
+        f"{format_list([item.task_id for item in found])}. The first reason: {found[0].notify_error}",
+        "Fix what it names, then enqueue notify again.",
+    )
+
+
+def not_called(summaries: Iterable[RecordSummary]) -> Finding | None:
+    """Report generations whose task of ``each`` was given up."""
+    found = [item for item in summaries if item.each_error]
+    if not found:
+        return None
+    return warning(
+        "not-called",
+        f"The task of each was given up for {format_count(len(found), 'generation')}: "
+        f"{format_list([item.task_id for item in found])}. The first reason: {found[0].each_error}",
+        "Fix what it names, then call it again:\n"
+        + "\n".join(f"  mulequeue retry {item.task_id}" for item in found[:3]),
+    )
+
+
+def retries(causes: Mapping[str, int]) -> Finding | None:
+    """Report downloads and notifications that wait for another attempt.
+
+    :param causes: why their last attempt did not succeed, and how many.
+    """
+    if not causes:
+        return None
+    number, most = sum(causes.values()), max(causes, key=lambda cause: causes[cause])
+    return warning(
+        "retries",
+        f"Downloads and notifications that wait for another attempt: {number}. The most frequent reason "
+        f"({causes[most]}): {most}",
+        "If it does not pass by itself, fix what it names: the attempts continue by themselves.",
     )
 
 

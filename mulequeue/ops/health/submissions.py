@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
+from mulequeue.catalog.usd import format_usd
 from mulequeue.ledger import Ledger, SubmissionStatus
 from mulequeue.ops.health.check_result import Finding, passed, setting_name, warning
 from mulequeue.settings import Settings
@@ -22,13 +24,15 @@ def examine_submissions(
         list(dict.fromkeys(["default", *settings.profiles]))
     ):
         limits = settings.profile(status.profile, needs_key=False)
-        setting = setting_name(app, "mulequeue_max_per_day")
         found += [
             finding
             for finding in (
                 paused(status, command),
-                refused(status),
-                budget(status, limits.max_per_day, setting),
+                *refused(status, command),
+                budget(status, limits.max_per_day, setting_name(app, "mulequeue_max_per_day")),
+                usd_budget(
+                    status, limits.max_usd_per_day, setting_name(app, "mulequeue_max_usd_per_day")
+                ),
             )
             if finding is not None
         ]
@@ -48,17 +52,23 @@ def paused(status: SubmissionStatus, command: str) -> Finding | None:
     )
 
 
-def refused(status: SubmissionStatus) -> Finding | None:
-    """Report a pause that follows from the API's response 429."""
-    if status.paused_until is None:
-        return None
-    return warning(
-        "refused",
-        f"The API rejects further create requests of profile {status.profile} (429). The next attempt "
-        f"is at {_moment(status.paused_until)}.",
-        "No action is needed. If this happens often, set max_in_flight or submissions_per_minute a "
-        "little below the account's limit.",
-    )
+def refused(status: SubmissionStatus, command: str) -> list[Finding]:
+    """Report the pauses that follow from the API's answers, and workers that cannot submit."""
+    pauses = [(pause.scope, pause.until, pause.reason) for pause in status.scopes]
+    if status.paused_until is not None:
+        pauses.insert(0, ("all", status.paused_until, status.reason or ""))
+    return [
+        warning(
+            "refused",
+            f"Submissions of profile {status.profile} ({scope}) are paused: {reason.rstrip('.')}. The "
+            f"next attempt is at {_moment(until)}.",
+            "They continue after the cause is fixed; until then nothing fails. To try at once:\n"
+            f"  {command} unpause --profile {status.profile}\n"
+            "If the API often rejects more (429), set max_in_flight or submissions_per_minute a little "
+            "below the account's limit.",
+        )
+        for scope, until, reason in pauses
+    ]
 
 
 def budget(status: SubmissionStatus, most: int | None, setting: str) -> Finding | None:
@@ -73,6 +83,24 @@ def budget(status: SubmissionStatus, most: int | None, setting: str) -> Finding 
         f"Today's budget of profile {status.profile} is exhausted: {status.today} of {most}. New "
         "generations are rejected until 00:00 UTC.",
         f"To allow more, raise {setting} (for another profile: its max_per_day) and restart the "
+        "workers.",
+    )
+
+
+def usd_budget(status: SubmissionStatus, most: float | None, setting: str) -> Finding | None:
+    """Report a limit in US dollars of which less than a twentieth is left.
+
+    :param setting: this project's spelling of ``mulequeue_max_usd_per_day``.
+    """
+    limit = Decimal(str(most or 0))
+    if most is None or status.today_usd < limit * 19 / 20:
+        return None
+    return warning(
+        "budget",
+        f"Today's budget of profile {status.profile} is nearly spent: {format_usd(status.today_usd)} of "
+        f"{format_usd(limit)} (estimate). A generation that costs more than the rest is rejected until "
+        "00:00 UTC.",
+        f"To allow more, raise {setting} (for another profile: its max_usd_per_day) and restart the "
         "workers.",
     )
 

@@ -24,7 +24,8 @@ def test_the_numbers_are_those_of_the_api_and_the_storage(
     make_fleet: Callable[..., Fleet],
 ) -> None:
     """After real generations every counter equals the numbers of the emulator, storage and receiver."""
-    fleet = make_fleet(env=PRIVATE)
+    price = f'mulequeue_prices = {{{MODEL!r}: {{"unit": "call", "usd": "0.07"}}}}'
+    fleet = make_fleet(env=PRIVATE, celeryconfig=price)
     fleet.emulator.faults(
         creates=[{"do": "status", "status": 429, "retry_after": "1", "count": 1}],
         lives=[{"contains": "bad", "end": "failed"}],
@@ -45,6 +46,8 @@ def test_the_numbers_are_those_of_the_api_and_the_storage(
     assert 1 == seen["mulequeue_ledger_up"][()]
     ended = {(MODEL, "succeeded"): 5, (MODEL, "failed"): 1}
     assert ended == happened(seen["mulequeue_outcomes_total"])
+    spent = {labels: pytest.approx(0.07 * count) for labels, count in ended.items()}
+    assert spent == happened(seen["mulequeue_estimated_spend_usd_total"])
     assert {
         ("accepted", "2xx", "default"): api["created"],
         ("not_created", "429", "default"): api["refused"],
@@ -60,7 +63,7 @@ def test_the_numbers_are_those_of_the_api_and_the_storage(
     assert len(sizes) == seen["mulequeue_download_seconds_count"][()]
     assert len(receiver.received) == seen["mulequeue_transfer_attempts_total"]["done", "notify"]
     assert "mulequeue_generations_in_flight" not in seen
-    assert {"submissions"} == {what for _, what in seen["mulequeue_profile_pause_seconds"]}
+    assert {"model"} == {what for _, what in seen["mulequeue_profile_pause_seconds"]}
 
 
 def test_what_is_in_flight_and_what_is_late_is_shown(make_fleet: Callable[..., Fleet]) -> None:

@@ -6,41 +6,35 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 from support.fleet import Fleet
 from support.pages import DOCS, blocks
 from support.waiting import wait_until
 
-import mulequeue.ops.health
 from mulequeue.ledger import Record
 from mulequeue.outcome import OUTCOME_STATUSES
 
 PAGE = "howto/failures.md"
 MODEL = "alibaba/wan2.6-t2i"
 SHOWN_ID = "0b8e6a52-6c1f-4d53-9d0c-5a3f0c7e1b11"
-_MADE = re.compile(r'\b(?:passed|warning|error|report|of_configuration)\(\s*"([a-z-]+)"')
 
 
 def text() -> str:
     return (DOCS / PAGE).read_text()
 
 
-def test_the_page_names_every_finding_of_the_doctor() -> None:
-    """Each has a row, and each row is a finding."""
-    folder = Path(mulequeue.ops.health.__file__).parent
-    made = {name for file in folder.glob("*.py") for name in _MADE.findall(file.read_text())}
-    passed_on = {"eviction", "broker-eviction", "task-queue", "poll-queue", "wake-queue"}
-
-    rows = set(re.findall(r"^\| `([a-z-]+)` \|", text(), re.M))
-
-    assert len(made) > 15
-    assert made | passed_on == rows - set(OUTCOME_STATUSES)
-
-
 def test_the_page_names_every_outcome() -> None:
     """Each has a row that says what to do."""
     assert [] == [name for name in OUTCOME_STATUSES if f"\n| `{name}` |" not in text()]
+
+
+def test_every_piece_of_python_runs() -> None:
+    """Each piece runs by itself."""
+    pieces = [block.text for block in blocks(PAGE) if block.language == "python"]
+
+    assert pieces
+    for text in pieces:
+        exec(compile(text, PAGE, "exec"), {"__name__": "piece"})
 
 
 def plant(fleet: Fleet) -> str:
@@ -51,9 +45,13 @@ def plant(fleet: Fleet) -> str:
             {"contains": "slow", "seconds": 3},
             {"seconds": 0},
         ],
-        creates=[{"contains": "lost", "do": "drop_after"}],
+        creates=[
+            {"contains": "lost", "do": "drop_after", "count": 1},
+            {"contains": "refused", "do": "status", "status": 422, "count": 1},
+        ],
     )
     for task_id, prompt, max_wait in (
+        ("order-16", "refused", 600),
         ("order-17", "slow", 0.5),
         ("order-18", "lost", 600),
         ("order-19", "never", 600),
@@ -62,6 +60,7 @@ def plant(fleet: Fleet) -> str:
         task = fleet.task("mulequeue.generate", MODEL, {"prompt": prompt}, **call)
         task.apply_async(task_id=task_id)
     for task_id, state in (
+        ("order-16", "delivered"),
         ("order-17", "delivered"),
         ("order-18", "delivered"),
         ("order-19", "generating"),
@@ -99,7 +98,9 @@ def test_every_command_of_the_page_works(make_fleet: Callable[..., Fleet]) -> No
         (task_id,) = re.findall(r"as task (\S+)\.", said[words])
         wait_until(lambda task_id=task_id: stored(fleet.ledger.queries.record(task_id)), what=words)
     assert "cancelled" == fleet.wait_for_state("order-19", "delivered").status
-    assert 4 == fleet.emulator.stats()["creates"]
+    for task_id in ("order-16", "order-18"):
+        assert "succeeded" == fleet.wait_for_state(task_id, "delivered").status
+    assert 6 == fleet.emulator.stats()["creates"]
 
 
 def stored(record: Record | None) -> bool:

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
@@ -21,12 +22,17 @@ from support.fleet import Fleet
 from support.pages import DOCS, Block, blocks
 from support.programs import program
 
+# Behind the installed package, which is what is tested.
+sys.path.append(str(DOCS.parent))
+
 from mulequeue.ledger.metrics import Snapshot
 from mulequeue.ops.prometheus_collector import RECOVERIES, LedgerCollector
+from tools.dashboard import expressions
 
 PAGE = "howto/monitoring.md"
 DOCKER = DOCS.parent / "docker"
 TEXT = (DOCS / PAGE).read_text()
+RUNBOOK = DOCS / "troubleshooting.md"
 ALERTS = [
     rule
     for group in yaml.safe_load((DOCKER / "alerts.yml").read_text())["groups"]
@@ -43,7 +49,7 @@ class EmptyLedger:
 
     def snapshot(self) -> Snapshot:
         return Snapshot(
-            counted={}, counts={}, webhooks={}, pauses={}, held=frozenset(), due=0, lateness_seconds=0.0,
+            counted={}, counts={}, webhooks={}, pauses={}, scopes={}, held=frozenset(), due=0, lateness_seconds=0.0,
             late={3: 0, 10: 0, 60: 0},
         )  # fmt: skip
 
@@ -74,20 +80,27 @@ def test_the_table_has_every_metric_and_its_type() -> None:
 
 
 def test_every_alert_has_an_action_and_a_row_of_the_page() -> None:
-    """Each rule has a summary, a meaning and an action, a unit test, and a row of the page."""
+    """Each rule has a summary, a meaning and an action, a unit test, and a row of the page that it names."""
     names = [rule["alert"] for rule in ALERTS]
-    assert names == re.findall(r"^\| `(Mulequeue\w+)`", TEXT, re.M)
+    assert names == re.findall(r"^\| `(Mulequeue\w+)`", RUNBOOK.read_text(), re.M)
     tests = (DOCKER / "alerts.test.yml").read_text()
     assert [] == [name for name in names if f'alertname="{name}"' not in tests]
     for rule in ALERTS:
-        assert {"summary", "description", "action"} == set(rule["annotations"])
+        assert {"summary", "description", "action", "runbook"} == set(rule["annotations"])
+        assert "docs/troubleshooting.md#alerts" == rule["annotations"]["runbook"]
 
 
-def test_alerts_ask_for_metrics_that_exist() -> None:
-    """Each metric in a rule is a metric of the exporter."""
-    asked = {name for rule in ALERTS for name in re.findall(r"\bmulequeue_\w+", rule["expr"])}
-    assert asked
-    assert asked <= set(shown())
+def test_alerts_and_panels_ask_for_metrics_that_exist() -> None:
+    """Each metric in a rule or a panel is one of the exporter, and each metric has a panel."""
+    texts = {"alerts": [rule["expr"] for rule in ALERTS]}
+    texts["panels"] = [text for _, text in expressions(rate_interval="1m")]
+    asked = {
+        name: {re.sub("_bucket$", "", it) for it in re.findall(r"\bmulequeue_\w+", " ".join(of))}
+        for name, of in texts.items()
+    }
+    assert asked["alerts"]
+    assert asked["alerts"] <= set(shown())
+    assert asked["panels"] == set(shown()) - {"mulequeue_due_entries"}
 
 
 def test_each_alert_fires_when_it_should(tmp_path: Path) -> None:

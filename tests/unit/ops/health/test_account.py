@@ -53,6 +53,19 @@ def test_no_key_is_an_error() -> None:
     assert "export MULEROUTER_API_KEY=" in finding.fix
 
 
+def test_a_profile_that_cannot_be_used_here_is_an_error_of_its_own() -> None:
+    """The other profiles are examined as well."""
+    settings = Settings(api_key="muk-secret", profiles={"other": {}, "typo": {"hots": "h"}})
+
+    findings = examine_account(APP, settings)
+
+    assert ["key", "key", "site"] == [finding.id for finding in findings]
+    assert ["'other'", "'typo'"] == [
+        name for name in ("'other'", "'typo'") if name in findings[0].text + findings[1].text
+    ]
+    assert "left to workers" in findings[0].fix
+
+
 @pytest.mark.parametrize(("works", "level"), [(True, "ok"), (False, "error"), (None, "warning")])
 def test_a_check_of_a_key(works: bool | None, level: str) -> None:
     """A rejected key is an error, an unchecked key a warning. The key is never shown."""

@@ -10,9 +10,11 @@ import pytest
 from celery import Celery
 
 from mulequeue.ops.health.celery_settings import (
+    eta_limit,
     examine_celery,
     prefetch,
     result_expires,
+    result_retry,
     visibility_timeout,
     worker_consumer,
 )
@@ -75,10 +77,32 @@ def test_a_worker_outlives_a_restart_of_redis(consumer: str, version: str, level
     assert level == worker_consumer(APP, consumer, version).level
 
 
+@pytest.mark.parametrize(("given", "level"), [(True, "ok"), (False, "warning"), (None, "warning")])
+def test_commands_to_a_redis_of_results_are_repeated(given: bool | None, level: str) -> None:
+    """Celery's default is not to; other backends have no such setting."""
+    assert level == result_retry(APP, given).level
+    names = [
+        {finding.id for finding in examine_celery(app_with(result_backend=url), Settings())}
+        for url in ("redis://127.0.0.1:9/0", "db+sqlite:///results.sqlite")
+    ]
+    assert [True, False] == ["result-retry" in found for found in names]
+
+
 @pytest.mark.parametrize(("multiplier", "level"), [(1, "ok"), (4, "warning"), (0, "warning")])
 def test_a_worker_reserves_one_message_a_slot(multiplier: int, level: str) -> None:
     """More than one is a warning."""
     assert level == prefetch(APP, multiplier).level
+
+
+@pytest.mark.parametrize(("limit", "level"), [(None, "ok"), (100, "warning"), (1, "warning")])
+def test_countdown_messages_keep_no_worker_from_the_poll_loop(
+    limit: int | None, level: str
+) -> None:
+    """A limit of them is a warning; Celery before 5.6 has no such setting."""
+    finding = eta_limit(APP, limit)
+
+    assert level == finding.level
+    assert limit is None or "-Q mulequeue.poll,mulequeue.wake" in finding.fix
 
 
 def test_the_recommended_settings_are_fine() -> None:
@@ -109,4 +133,4 @@ def test_rabbitmq_has_no_visibility_timeout() -> None:
 
     names = {finding.id for finding in examine_celery(app, Settings())}
 
-    assert {"result-expires", "prefetch"} == names
+    assert {"result-expires", "prefetch", "eta-limit"} == names
