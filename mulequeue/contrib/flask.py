@@ -21,21 +21,29 @@ from ``app.config["CELERY"]``, and its tasks run in the app's context. mulequeue
 ``/mulequeue/files/<id>/<n>``      its n-th file, read from the storage
 ``/mulequeue/batches/<id>``        the progress of a batch as JSON
 ``/mulequeue/batches/<id>/events`` the same as server-sent events, until the batch is finished
+``/mulequeue/batches/<id>/zip``    its stored files as one zip archive
 ``/mulequeue/webhook/``            receives MuleRouter's webhooks
 =================================  ==========================================================
 
-A request that is not permitted gets 404. Without :meth:`MuleQueue.may_see`, no request is permitted.
+A request that is not permitted gets 404, and so does an unknown id. Without :meth:`MuleQueue.may_see`, no request is permitted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
+from urllib.parse import quote, unquote
 
 from celery import Celery, Task
 from flask import Blueprint, Flask, Response, abort, current_app, request, send_file, url_for
+from werkzeug.routing import BaseConverter
 
 from mulequeue.contrib import progress
+from mulequeue.contrib.files import FILE_HEADERS, open_file
+from mulequeue.contrib.flask_context import follow_context
+from mulequeue.contrib.zip_entries import batch_entries
+from mulequeue.contrib.zip_stream import Entry, zip_blocks, zip_headers
 from mulequeue.engine import webhook_handler
 from mulequeue.engine.worker_context import WorkerContext, worker_context
 from mulequeue.ledger import Record
@@ -70,7 +78,9 @@ class MuleQueue:
         celery.conf.update({key.lower(): app.config[key] for key in _setting_keys(app)})
         Settings.load(celery)
         app.extensions["mulequeue"] = self
+        app.url_map.converters["mulequeue_id"] = IdConverter
         app.register_blueprint(_blueprint, url_prefix=url_prefix)
+        follow_context(app)
         return celery
 
     def may_see(self, allowed: MaySee) -> MaySee:
@@ -99,7 +109,8 @@ def make_celery(app: Flask) -> Celery:
             with app.app_context():
                 return self.run(*args, **kwargs)
 
-    celery = Celery(app.import_name, task_cls=FlaskTask)
+    # The default app, not the current one: contexts decide between several Flask apps.
+    celery = Celery(app.import_name, task_cls=FlaskTask, set_as_current=False)
     given = {key.lower(): value for key, value in app.config.get("CELERY", {}).items()}
     if "broker_url" not in given:
         url = app.config.get("MULEQUEUE_REDIS_URL") or Settings.load().redis_url
@@ -118,6 +129,23 @@ def _setting_keys(app: Flask) -> list[str]:
     return [key for key in app.config if key.startswith(_PREFIX)]
 
 
+class IdConverter(BaseConverter):
+    """A task id or batch id as one segment of a path.
+
+    Servers decode a path once, so ``/`` and ``%`` in an id are encoded twice. An id that was encoded
+    once is read as well.
+    """
+
+    regex = ".+?"
+    part_isolating = False
+
+    def to_python(self, value: str) -> str:
+        return unquote(value)
+
+    def to_url(self, value: Any) -> str:
+        return quote(quote(str(value), safe=""), safe="")
+
+
 _blueprint = Blueprint(BLUEPRINT, __name__)
 
 
@@ -129,11 +157,13 @@ def _check(name: str) -> None:
     current_app.extensions["mulequeue"].check(name)
 
 
-def _record(task_id: str) -> Record | None:
+def _find(task_id: str) -> Record | progress.Missing:
     """Return the record of a generation, or abort with 404 if the request may not see it."""
-    record = _context().ledger.queries.record(task_id)
-    _check(record.batch if record and record.batch else task_id)
-    return record
+    ledger = _context().ledger
+    record = ledger.queries.record(task_id)
+    found = progress.missing(ledger, task_id) if record is None else record
+    _check(found.batch or task_id)
+    return found
 
 
 def file_url(task_id: str, number: int) -> str:
@@ -141,50 +171,81 @@ def file_url(task_id: str, number: int) -> str:
     return url_for(f"{BLUEPRINT}.file", task_id=task_id, number=number)
 
 
-@_blueprint.get("/generations/<task_id>")
-def generation(task_id: str) -> dict[str, Any]:
-    """Return a generation as JSON; ``state`` is ``queued`` until a worker has received it."""
-    record = _record(task_id)
-    if record is None:
-        return {"task_id": task_id, "state": "queued", "is_over": False, "error": None, "files": []}
-    return progress.generation_json(record, file_url)
+@_blueprint.get("/generations/<mulequeue_id:task_id>")
+def generation(task_id: str) -> tuple[dict[str, Any], int]:
+    """Return a generation as JSON; ``state`` is ``queued`` until a worker has received it.
+
+    The response for an unknown one has status 404 and the state ``unknown``.
+    """
+    found = _find(task_id)
+    if isinstance(found, progress.Missing):
+        return found.to_json(), _status(found.state)
+    return progress.generation_json(found, file_url), 200
 
 
-@_blueprint.get("/files/<task_id>/<int:number>")
+def _status(state: str) -> int:
+    return 404 if state == "unknown" else 200
+
+
+@_blueprint.get("/files/<mulequeue_id:task_id>/<int:number>")
 def file(task_id: str, number: int) -> Response:
     """Return a file, read from the storage."""
-    record = _record(task_id)
-    if record is None or number >= len(record.files):
+    found = _find(task_id)
+    if isinstance(found, progress.Missing) or number >= len(found.files):
         abort(404)
-    return serve(record.files[number], _context().settings)
+    return serve(found.files[number], _context().settings)
 
 
 def serve(file: File, settings: Settings) -> Response:
     """Make the response for a stored file. It supports range requests, which videos need."""
     try:
-        opened = progress.open_file(file, settings)
+        opened = open_file(file, settings)
     except OSError:
         abort(404)
     response = send_file(opened, mimetype=file.media_type, conditional=False)
     response.content_length = file.bytes
-    response.headers.update(progress.FILE_HEADERS)
+    response.headers.update(FILE_HEADERS)
     response.make_conditional(request, accept_ranges=True, complete_length=file.bytes)
     return response
 
 
-@_blueprint.get("/batches/<batch_id>")
-def batch(batch_id: str) -> dict[str, Any]:
-    """Return the progress of a batch as JSON."""
+@_blueprint.get("/batches/<mulequeue_id:batch_id>")
+def batch(batch_id: str) -> tuple[dict[str, Any], int]:
+    """Return the progress of a batch as JSON, with status 404 and state ``unknown`` for an unknown one."""
     _check(batch_id)
-    return progress.batch_json(_context().ledger, batch_id)
+    found = progress.batch_json(_context().ledger, batch_id)
+    return found, _status(found["state"])
 
 
-@_blueprint.get("/batches/<batch_id>/events")
-def batch_events(batch_id: str) -> Response:
+@_blueprint.get("/batches/<mulequeue_id:batch_id>/events")
+def batch_events(batch_id: str) -> Response | tuple[dict[str, Any], int]:
     """Stream the progress of a batch."""
-    _check(batch_id)
+    found, status = batch(batch_id)
+    if status != 200:
+        return found, status
     ledger = _context().ledger
     return event_stream(lambda: progress.batch_json(ledger, batch_id))
+
+
+@_blueprint.get("/batches/<mulequeue_id:batch_id>/zip")
+def batch_zip(batch_id: str) -> Response:
+    """Return the stored files of a batch as a zip archive, with a list of what is missing."""
+    _check(batch_id)
+    ctx = _context()
+    if ctx.ledger.queries.batch(batch_id) is None:
+        abort(404)
+    entries = batch_entries(ctx.ledger, batch_id)
+    return zip_response(entries, ctx.settings, name=f"{batch_id}.zip")
+
+
+def zip_response(entries: Iterable[Entry], settings: Settings, *, name: str) -> Response:
+    """Make the response that downloads files as one zip archive, made while it is sent.
+
+    :param entries: for a batch ``mulequeue.contrib.zip_entries.batch_entries(ledger, batch_id)``.
+    :param name: the file name of the archive.
+    """
+    blocks = zip_blocks(entries, partial(open_file, settings=settings))
+    return Response(blocks, mimetype="application/zip", headers=zip_headers(name))
 
 
 def event_stream(read: Callable[[], dict[str, Any]]) -> Response:
@@ -199,7 +260,8 @@ def event_stream(read: Callable[[], dict[str, Any]]) -> Response:
 @_blueprint.post("/webhook/")
 def webhook() -> tuple[str, int, dict[str, str]]:
     """Receive a signed event. A request without a valid signature changes nothing."""
-    body = request.stream.read(webhook_handler.MAX_BODY_BYTES + 1)
+    # A hook that has read the body left the stream empty, and the body in the request's cache.
+    body = request.stream.read(webhook_handler.MAX_BODY_BYTES + 1) or request.get_data()
     reply = webhook_handler.handle(
         dict(request.headers), body, app=current_app.extensions["celery"]
     )

@@ -1,4 +1,4 @@
-"""Generations for web pages of any framework: JSON, server-sent events, files.
+"""Generations for web pages of any framework: JSON and server-sent events.
 
 Nothing in the JSON reveals the storage location of a file.
 """
@@ -9,42 +9,59 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from typing import IO, Any
+from dataclasses import dataclass
+from typing import Any
 
-from fsspec.core import split_protocol, url_to_fs
 from redis.exceptions import RedisError
 
+from mulequeue.contrib import enqueued as _enqueued  # noqa: F401  (connects a signal)
 from mulequeue.ledger import Batch, Ledger, Record, outcome_of
-from mulequeue.outcome import File
-from mulequeue.settings import Settings
+from mulequeue.ledger.timeline import timeline_json
+from mulequeue.tasks.batch_ids import split_member_id
 
+_UNKNOWN = "There is no such generation, or its record has expired."
 STREAM_SECONDS = 60.0
 """Maximum duration of a stream, which holds a thread of the web server. The browser then reconnects."""
 REFRESH_SECONDS = 0.5
+UNKNOWN_SECONDS = 10.0
+"""A stream of an unknown batch ends after this time: a process that notes nothing may have enqueued it."""
 _KEEP_ALIVE_SECONDS = 10.0
 _RECONNECT_MS = 1000
 _STATES = {"tombstone": "cancelled"}
 
 
 def batch_json(ledger: Ledger, batch_id: str) -> dict[str, Any]:
-    """Return the progress of a batch as JSON, from one Redis command.
+    """Return the progress of a batch as JSON, from one Redis command, or a few if members wait.
 
-    :returns: ``{batch_id, size, done, files, counts, is_over, is_cancelled}``. ``done`` is the number
-        of members that will not change any more. ``size`` is None until a worker has received one.
+    :returns: ``{batch_id, state, size, done, files, counts, is_over, is_cancelled, waits_for}``.
+        ``state`` is ``queued`` until a worker has received a member (then ``size`` is None),
+        ``active``, ``over``, or ``unknown``: never enqueued by a web app, or expired. ``done`` is the
+        number of members that will not change any more. ``waits_for`` lists why members are not
+        submitted (an empty balance, a rejected key); it is empty if nothing is paused.
     """
     batch = ledger.queries.batch(batch_id)
     if batch is None:
+        is_queued = ledger.enqueued.has(batch_id)
+        state = {"state": "queued" if is_queued else "unknown", "is_over": not is_queued}
         empty: dict[str, Any] = {"size": None, "done": 0, "files": 0, "counts": {}}
-        return {"batch_id": batch_id, **empty, "is_over": False, "is_cancelled": False}
+        return {
+            "batch_id": batch_id,
+            **empty,
+            **state,
+            "is_cancelled": False,
+            "waits_for": [],
+        }
     done = members_done(batch)
     return {
         "batch_id": batch_id,
+        "state": "over" if done >= batch.size else "active",
         "size": batch.size,
         "done": done,
         "files": batch.files,
         "counts": dict(batch.counts),
         "is_over": done >= batch.size,
         "is_cancelled": batch.is_cancelled,
+        "waits_for": ledger.limits.all_reasons() if batch.counts.get("waiting") else [],
     }
 
 
@@ -54,13 +71,51 @@ def members_done(batch: Batch) -> int:
     return batch.over - succeeded + min(batch.downloaded, succeeded)
 
 
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A generation without a record."""
+
+    task_id: str
+    batch: str | None
+    """The id of its batch, if that is known."""
+    state: str
+    """``queued``: a web app has enqueued it, and no worker has received it. ``cancelled``: with its
+    batch. ``unknown``: never enqueued by a web app, or expired."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what is known as :func:`generation_json` does."""
+        return {
+            "task_id": self.task_id,
+            "state": self.state,
+            "is_over": self.state != "queued",
+            "error": _UNKNOWN if self.state == "unknown" else None,
+            "metadata": {},
+            "files": [],
+        }
+
+
+def missing(ledger: Ledger, task_id: str) -> Missing:
+    """Find out why a generation has no record."""
+    batch_id, index = split_member_id(task_id) or (None, 0)
+    batch = ledger.queries.batch(batch_id) if batch_id else None
+    if batch is not None and batch.is_cancelled:
+        return Missing(task_id, batch_id, "cancelled")
+    if batch is not None:
+        is_queued = index < batch.size and batch.begun < batch.size
+    elif batch_id and ledger.enqueued.has(batch_id):
+        is_queued = True
+    else:
+        batch_id, is_queued = None, ledger.enqueued.has(task_id)
+    return Missing(task_id, batch_id, "queued" if is_queued else "unknown")
+
+
 def generation_json(record: Record, file_url: Callable[[str, int], str]) -> dict[str, Any]:
     """Return a generation as JSON.
 
     :param file_url: returns the URL at which the application serves a file, from the task id and the
         file's number.
-    :returns: ``{task_id, state, is_over, model, kind, label, error, files: [{url, kind, media_type,
-        bytes}]}``. ``state`` is the outcome's status as soon as there is an outcome; ``error`` is a
+    :returns: ``{task_id, state, is_over, model, kind, label, error, metadata, files: [{url, kind,
+        media_type, bytes}], timeline: [{step, at, seconds, detail}]}``. ``state`` is the outcome's status as soon as there is an outcome; ``error`` is a
         sentence.
     """
     files = [
@@ -80,7 +135,9 @@ def generation_json(record: Record, file_url: Callable[[str, int], str]) -> dict
         "kind": record.kind,
         "label": record.label,
         "error": reason_of(record),
+        "metadata": dict(record.metadata),
         "files": files,
+        "timeline": timeline_json(record),
     }
 
 
@@ -141,7 +198,7 @@ def _stream(
     read: Callable[[], Mapping[str, Any]], seconds: float, every: float
 ) -> Iterator[str | None]:
     """Yield the texts of a stream, and None each time the caller has to wait."""
-    ends = time.monotonic() + seconds
+    ends, unknown_ends = time.monotonic() + seconds, time.monotonic() + UNKNOWN_SECONDS
     sent: Mapping[str, Any] | None = {}
     sent_at = time.monotonic()
     yield f"retry: {_RECONNECT_MS}\n\n"
@@ -150,7 +207,10 @@ def _stream(
         if current != sent:
             sent, sent_at = current, time.monotonic()
             yield event("away" if current is None else "progress", current or {})
-        if current is not None and current["is_over"]:
+        may_begin = (
+            current and current.get("state") == "unknown" and time.monotonic() < unknown_ends
+        )
+        if current is not None and current["is_over"] and not may_begin:
             yield event("end", current)
             return
         if time.monotonic() + every >= ends:
@@ -173,21 +233,4 @@ def event(name: str, data: Mapping[str, Any]) -> str:
     return f"event: {name}\ndata: {json.dumps(data)}\n\n"
 
 
-def open_file(file: File, settings: Settings) -> IO[bytes]:
-    """Open a stored file for reading. It can seek; the caller closes it.
-
-    :raises OSError: the storage no longer has the file.
-    """
-    is_configured = split_protocol(file.url)[0] == (split_protocol(settings.storage)[0] or "file")
-    fs, path = url_to_fs(file.url, **(settings.storage_options if is_configured else {}))
-    opened: IO[bytes] = fs.open(path, "rb")
-    return opened
-
-
-FILE_HEADERS = {
-    # Browsers show generated files but do not execute them.
-    "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
-    "Cache-Control": "private, max-age=3600",
-}
 EVENT_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}  # nginx buffers otherwise

@@ -1,6 +1,7 @@
 """mulequeue in a Django project: ``INSTALLED_APPS = ["mulequeue.contrib.django", …]``.
 
 ==============  ====================================================================================
+``attach``      saves the file of a generation into a field of a row
 ``models``      ``Generation`` and ``Batch``: the ledger's records as rows, for joins and searches
 ``mirror``      updates the rows on signals; ``manage.py mulequeue reconcile`` corrects them
 ``admin``       read-only pages with thumbnails; cancel, resume, generate again
@@ -11,3 +12,8 @@
 
 The settings have the prefix of Celery's namespace: ``CELERY_MULEQUEUE_API_KEY``, ….
 """
+
+from mulequeue.contrib.django.attach import attach
+from mulequeue.contrib.django.on_commit import send_on_commit
+
+__all__ = ["attach", "send_on_commit"]

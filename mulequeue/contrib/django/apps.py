@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from django.apps import AppConfig
 
-_ON_COMMIT = ("delay_on_commit", "apply_async_on_commit")
-
 
 class MuleQueueConfig(AppConfig):
     """Registers the mirror, the checks and the storage when Django starts."""
@@ -16,23 +14,11 @@ class MuleQueueConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from mulequeue.contrib.django import checks, filesystem, mirror
+        from mulequeue.contrib import enqueued  # noqa: F401  (connects a signal)
+        from mulequeue.contrib.django import checks, expenses, filesystem, mirror, on_commit
 
         checks.register()
         mirror.connect()
+        expenses.register()
         filesystem.register()
-        _add_on_commit()
-
-
-def _add_on_commit() -> None:
-    """Add ``delay_on_commit`` and ``apply_async_on_commit`` to mulequeue's tasks.
-
-    Celery adds them only to tasks with its default base class.
-    """
-    from celery.contrib.django.task import DjangoTask
-
-    from mulequeue.tasks.base import GenerateTask, LeasedTask
-
-    for base in (GenerateTask, LeasedTask):
-        for name in _ON_COMMIT:
-            setattr(base, name, getattr(DjangoTask, name))
+        on_commit.add_to_tasks()

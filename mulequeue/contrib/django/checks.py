@@ -14,11 +14,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from celery import current_app
 from django.conf import settings as django_settings
 from django.core import checks
 from django.urls import NoReverseMatch, reverse
 
+from mulequeue.engine.current_app import current_app, is_placeholder
 from mulequeue.errors import ConfigurationError
 from mulequeue.settings import Settings
 from mulequeue.transfer.storage import check_storage
@@ -34,8 +34,8 @@ def register() -> None:
 
 def check_settings(**_: Any) -> list[checks.CheckMessage]:
     """Check the settings without access to Redis, the database or the API."""
-    app = current_app._get_current_object()
-    if app.main == "default":  # the app that Celery creates if the project has none
+    app = current_app()
+    if is_placeholder(app):
         return [_no_app(), *_misnamed(None)]
     try:
         settings = Settings.load(app)

@@ -13,11 +13,13 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
+from django.conf import settings
 from django.db import OperationalError, connections, router, transaction
 from django.db.models import Model
 from django.utils import timezone
 
 from mulequeue import signals
+from mulequeue.contrib.django.following import following_of
 from mulequeue.contrib.django.models import MAX_CHARACTERS, UNDER_WAY, Batch, Generation, State
 from mulequeue.engine.generation_request import GenerationRequest
 from mulequeue.engine.worker_context import worker_context
@@ -26,7 +28,7 @@ from mulequeue.ledger import Ledger, Record, outcome_of
 MAX_INPUT_BYTES = 64 * 1024
 _CHUNK_SIZE = 500
 _MAX_DEADLOCKS = 5
-_NOT_IN_THE_LEDGER = ("task_id", "input")
+_NOT_IN_THE_LEDGER = ("task_id", "input", "again_of", "following")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +50,29 @@ def connect() -> None:
 def _receive(sender: Any, task_id: str, plan: GenerationRequest | None = None, **_: Any) -> None:
     mirror([task_id], app=sender.app)
     if plan is not None:
-        _keep_input(task_id, plan)
+        _keep_call(sender, task_id, plan)
 
 
-def _keep_input(task_id: str, plan: GenerationRequest) -> None:
-    """Store the input for searches and repeats; the ledger deletes it once it was sent."""
+def _keep_call(task: Any, task_id: str, plan: GenerationRequest) -> None:
+    """Store the input and what follows, for searches and repeats; the ledger deletes both."""
     prompt, text = plan.input.get(plan.model.prompt_field), json.dumps(plan.input, default=str)
     kept: dict[str, Any] = {"prompt": _storable(prompt)} if isinstance(prompt, str) else {}
     if plan.input and len(text) <= MAX_INPUT_BYTES:
         kept["input"] = _storable(json.loads(text))
+    if not plan.input:
+        kept |= _known_input(task_id)
+    if following := following_of(task):
+        kept["following"] = _storable(json.loads(json.dumps(following, default=str)))
     if kept:
         Generation.objects.filter(pk=task_id).update(**kept)
+
+
+def _known_input(task_id: str) -> dict[str, Any]:
+    """Return what an adopted generation is made from, if another row has the same remote id."""
+    remote_id = Generation.objects.filter(pk=task_id).values_list("remote_id", flat=True).first()
+    others = Generation.objects.filter(remote_id=remote_id or "-").exclude(pk=task_id)
+    found = others.exclude(prompt="").values("prompt", "input").first()
+    return dict(found or {})
 
 
 def mirror(task_ids: Iterable[str], *, app: Any = None) -> int:
@@ -183,10 +197,12 @@ def _row(record: Record, prompt: str | None) -> Generation:
         batch_id=record.batch,
         model=(record.model or "")[:MAX_CHARACTERS],
         profile=record.profile,
-        api_path=record.api_path[:MAX_CHARACTERS] if record.path else "",
+        api_path=record.api_path[:MAX_CHARACTERS],
         kind=over.pop("kind", None) or record.kind or "",
         prompt=prompt or _storable(record.label),
         files=[asdict(item) for item in record.files],
+        metadata=_storable(dict(record.metadata)),
+        estimated_usd=record.estimated_usd,
         polls=record.polls,
         created_at=_time(record.created),
         submitted_at=_time(record.submitted),
@@ -210,4 +226,5 @@ def _columns() -> list[str]:
 
 
 def _time(at: float | None) -> datetime | None:
-    return datetime.fromtimestamp(at, UTC) if at else None
+    """Return the time as the project stores it: naive and local with ``USE_TZ = False``."""
+    return datetime.fromtimestamp(at, UTC if settings.USE_TZ else None) if at else None

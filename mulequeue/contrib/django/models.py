@@ -6,13 +6,12 @@ was last written.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db import models
-from django.utils import timezone
 
-from mulequeue.contrib.django.filesystem import PROTOCOL, url_of
+from mulequeue.contrib.django.filesystem import FIELD_PROTOCOL, PROTOCOL, url_of
 
 MAX_CHARACTERS = 255
 
@@ -31,6 +30,7 @@ class State(models.TextChoices):
     LOST = "lost", "no longer in the ledger"
 
 
+FAILED = (State.FAILED, State.TIMED_OUT, State.SUBMIT_UNKNOWN, State.CANCELLED)
 UNDER_WAY = (State.WAITING, State.SUBMITTING, State.GENERATING)
 
 
@@ -77,6 +77,16 @@ class Generation(models.Model):
     files = models.JSONField(default=list)
     """``[{url, kind, media_type, bytes}]``: the files that ``download`` stored."""
     error = models.JSONField(null=True)
+    metadata = models.JSONField(default=dict)
+    """The caller's own data, as the call gave it."""
+    estimated_usd = models.DecimalField(max_digits=16, decimal_places=6, null=True)
+    """Estimated cost in US dollars: 0 if nothing was created; null if the price is unknown."""
+    again_of = models.ForeignKey(
+        "self", models.SET_NULL, null=True, blank=True, related_name="again"
+    )
+    """The generation that this one repeats."""
+    following = models.JSONField(default=list)
+    """The tasks that follow it in its chain, in their order, with ``task``, ``args`` and ``kwargs``."""
     polls = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(null=True)
     submitted_at = models.DateTimeField(null=True)
@@ -111,11 +121,11 @@ class Generation(models.Model):
 def public_url(item: dict[str, Any]) -> str | None:
     """Return the URL of a file or an asset for a browser, or None if it has none or it has expired."""
     scheme, _, path = item["url"].partition("://")
-    if scheme == PROTOCOL:
-        return url_of(path)
+    if scheme in (PROTOCOL, FIELD_PROTOCOL):
+        return url_of(scheme, path)
     expires_at = item.get("expires_at")
     if scheme not in ("http", "https") or (
-        expires_at and datetime.fromisoformat(expires_at) <= timezone.now()
+        expires_at and datetime.fromisoformat(expires_at) <= datetime.now(UTC)
     ):
         return None
     return str(item["url"])

@@ -1,4 +1,4 @@
-"""Responses for stored files and event streams.
+"""Responses for stored files, zip archives and event streams.
 
 A stored file, with range requests for videos::
 
@@ -8,24 +8,19 @@ A stored file, with range requests for videos::
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping
-from typing import IO, Any
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from functools import partial
+from typing import Any
 
+from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIRequest
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 
-from mulequeue.contrib.progress import (
-    EVENT_HEADERS,
-    FILE_HEADERS,
-    events,
-    events_async,
-    open_file,
-)
+from mulequeue.contrib.files import file_part, open_file
+from mulequeue.contrib.progress import EVENT_HEADERS, events, events_async
+from mulequeue.contrib.zip_stream import Entry, zip_blocks, zip_headers
 from mulequeue.outcome import File
 from mulequeue.settings import Settings
-
-_BLOCK_BYTES = 64 * 1024
 
 
 def file_response(request: HttpRequest, file: File, settings: Settings) -> HttpResponse:
@@ -33,20 +28,24 @@ def file_response(request: HttpRequest, file: File, settings: Settings) -> HttpR
 
     :raises Http404: the storage no longer has the file.
     """
-    part = byte_range(request.headers.get("Range", ""), file.bytes)
-    headers = {**FILE_HEADERS, "Content-Type": file.media_type, "Accept-Ranges": "bytes"}
-    if part is not None and not part:
-        return HttpResponse(status=416, headers={"Content-Range": f"bytes */{file.bytes}"})
     try:
-        opened = open_file(file, settings)
+        part = file_part(file, settings, request.headers.get("Range", ""))
     except OSError:
         raise Http404 from None
-    wanted = range(file.bytes) if part is None else part
-    headers["Content-Length"] = str(len(wanted))
-    if part is not None:
-        headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{file.bytes}"
-    status = 200 if part is None else 206
-    return StreamingHttpResponse(_blocks(opened, wanted), status=status, headers=headers)
+    blocks = _for_server(request, part.blocks)
+    return StreamingHttpResponse(blocks, status=part.status, headers=part.headers)
+
+
+def zip_response(
+    request: HttpRequest, entries: Iterable[Entry], settings: Settings, *, name: str
+) -> StreamingHttpResponse:
+    """Make the response that downloads files as one zip archive, made while it is sent.
+
+    :param entries: for a batch ``mulequeue.contrib.zip_entries.batch_entries(ledger, batch_id)``.
+    :param name: the file name of the archive.
+    """
+    blocks = _for_server(request, zip_blocks(entries, partial(open_file, settings=settings)))
+    return StreamingHttpResponse(blocks, content_type="application/zip", headers=zip_headers(name))
 
 
 def event_stream(
@@ -63,24 +62,13 @@ def event_stream(
     return StreamingHttpResponse(stream, content_type="text/event-stream", headers=EVENT_HEADERS)
 
 
-def byte_range(header: str, size: int) -> range | None:
-    """Return the range of ``Range: bytes=first-last``.
-
-    An empty range cannot be satisfied. None: the header is absent or has another form.
-    """
-    match = re.fullmatch(r"bytes=(\d{0,18})-(\d{0,18})", header.strip())
-    if match is None or not any(match.groups()):
-        return None
-    first, last = match.groups()
-    if not first:
-        return range(max(0, size - int(last)), size)
-    return range(int(first), min(size, int(last) + 1 if last else size))
+def _for_server(request: HttpRequest, blocks: Iterator[bytes]) -> Any:
+    """Return the iterator that the server sends block by block; of the other kind it would hold all."""
+    return _in_threads(blocks) if isinstance(request, ASGIRequest) else blocks
 
 
-def _blocks(opened: IO[bytes], wanted: range) -> Iterator[bytes]:
-    with opened:
-        opened.seek(wanted.start)
-        left = len(wanted)
-        while left and (block := opened.read(min(left, _BLOCK_BYTES))):
-            left -= len(block)
-            yield block
+async def _in_threads(blocks: Iterator[bytes]) -> AsyncIterator[bytes]:
+    # In the thread of the request's synchronous code, to which its database connection belongs.
+    read = sync_to_async(lambda: next(blocks, b""))
+    while block := await read():
+        yield block

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse, UnreadablePostError
+from django.http import HttpRequest, HttpResponse, RawPostDataException, UnreadablePostError
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
@@ -14,7 +14,10 @@ from mulequeue.engine import webhook_handler
 def webhook(request: HttpRequest) -> HttpResponse:
     """Receive a signed event. A request without a valid signature changes nothing."""
     try:
-        body = request.read(webhook_handler.MAX_BODY_BYTES + 1)
+        # Middleware that has read the stream may have left the body in the request's cache.
+        body = request.read(webhook_handler.MAX_BODY_BYTES + 1) or request.body
+    except RawPostDataException:
+        body = b""
     except UnreadablePostError:
         return HttpResponse("incomplete request body", status=400, content_type="text/plain")
     reply = webhook_handler.handle(request.headers, body)

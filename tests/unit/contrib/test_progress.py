@@ -9,12 +9,13 @@ import fsspec
 import pytest
 from redis.exceptions import ConnectionError
 
+from mulequeue.contrib import progress
+from mulequeue.contrib.files import open_file
 from mulequeue.contrib.progress import (
     events,
     events_async,
     generation_json,
     members_done,
-    open_file,
 )
 from mulequeue.ledger import Batch, Record
 from mulequeue.outcome import File
@@ -52,6 +53,19 @@ def test_only_changes_are_sent_and_the_stream_ends_with_the_batch():
     found = parsed(events(reads(one, one, one, two), every=0))
 
     assert [(None, "retry: 1000"), ("progress", one), ("progress", two), ("end", two)] == found
+
+
+def test_a_stream_of_an_unknown_batch_ends_after_a_while(monkeypatch):
+    """A process that notes nothing may have enqueued it; a worker that receives it makes it known."""
+    unknown = {"state": "unknown", "is_over": True}
+    over = {"state": "over", "is_over": True}
+
+    began = parsed(events(reads(unknown, unknown, over), every=0))
+    monkeypatch.setattr(progress, "UNKNOWN_SECONDS", 0.0)
+    never = parsed(events(reads(unknown), every=0))
+
+    assert [("progress", unknown), ("progress", over), ("end", over)] == began[1:]
+    assert [("progress", unknown), ("end", unknown)] == never[1:]
 
 
 def test_a_stream_has_a_time_limit():

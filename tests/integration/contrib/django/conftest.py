@@ -15,11 +15,12 @@ from support.postgres import PostgresServer
 
 pytest.importorskip("django", reason='no Django (pip install "mulequeue[django]")')
 
+_MORE = dict.fromkeys(["sqlite naive", "mariadb"], "USE_TZ = False")
 _SQLITE = {"ENGINE": "django.db.backends.sqlite3", "NAME": "db.sqlite3"}
 
 
 def _database(kind: str, stack: ExitStack) -> dict[str, Any]:
-    if kind == "sqlite":
+    if kind.startswith("sqlite"):
         return _SQLITE
     server = MariaServer() if kind == "mariadb" else PostgresServer()
     stack.callback(server.stop)
@@ -34,7 +35,7 @@ def _running(
         database = _database(request.param, stack)
         folder = tmp_path_factory.mktemp("shop")
         fleet = stack.enter_context(Fleet(folder, min_seconds=0.1, max_seconds=0.2))
-        project = DjangoProject(folder, database, fleet)
+        project = DjangoProject(folder, database, fleet, more=_MORE.get(request.param, ""))
         stack.callback(project.stop)
         project.start()
         yield project

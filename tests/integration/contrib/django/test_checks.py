@@ -25,7 +25,7 @@ def test_migrations_can_be_undone(still_project: DjangoProject) -> None:
     ("identity", "more", "hint"),
     [
         ("E001", "CELERY_MULEQUEUE_API_KEE = 'k'", "mulequeue_api_key"),
-        ("E001", "CELERY_MULEQUEUE_MAX_IN_FLIGHT = 'many'", "many"),
+        ("E001", "CELERY_MULEQUEUE_MAX_IN_FLIGHT = 'many'", "a whole number from 1"),
         ("E003", "MULEQUEUE_API_KEY = 'k'", "Rename it to CELERY_MULEQUEUE_API_KEY"),
         ("E004", "CELERY_MULEQUEUE_STORAGE = 'nowhere://x'", "CELERY_MULEQUEUE_STORAGE"),
         ("W001", "CELERY_MULEQUEUE_API_KEY = None", "MULEROUTER_API_KEY"),

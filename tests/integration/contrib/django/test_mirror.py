@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 
-import pytest
-from support.django_project import ROW, START, DjangoProject, row_when, start, stored
-from support.generations import new_id
+from support.django_project import (
+    ROW,
+    START,
+    DjangoProject,
+    on_all_databases,
+    row_when,
+    start,
+    stored,
+)
+from support.generations import MODEL, new_id
 from support.waiting import wait_until
-
-# What is written over, and by many at once, is not done alike everywhere.
-DATABASES = ["sqlite", "postgresql", "mariadb"]
-on_all_databases = pytest.mark.parametrize("_running", DATABASES, indirect=True, scope="session")
 
 
 @on_all_databases
@@ -26,7 +29,7 @@ def test_a_generation_becomes_a_row(project: DjangoProject) -> None:
     assert {"prompt": prompt} == row["input"]
     assert prompt == row["prompt"]
     assert row["files"][0]["url"].startswith("django://generated/alibaba/wan2.6-t2i/")
-    assert row["created_at"] <= row["submitted_at"] < row["finished_at"]
+    assert row["created_at"] <= row["submitted_at"] < row["finished_at"] <= row["mirrored_at"]
     assert row["error"] is None
 
 
@@ -49,6 +52,21 @@ def test_a_failure_is_a_row_with_its_reason(project: DjangoProject) -> None:
     row = row_when(project, task_id, state="failed")
     assert 3001 == row["error"]["code"]
     assert [] == row["files"]
+
+
+@on_all_databases
+def test_metadata_finds_the_row(project: DjangoProject) -> None:
+    """The caller's own data is in the row, and a filter finds it."""
+    task_id, sku = new_id(), new_id("sku")
+    project.shell(
+        f"call = mulequeue.generate.s('{MODEL}', {{'prompt': 'a'}}, metadata={{'sku': {sku!r}}})\n"
+        f"answer = call.apply_async(task_id={task_id!r}).id"
+    )
+
+    row_when(project, task_id, state="succeeded")
+
+    found = f"answer = [row.pk for row in Generation.objects.filter(metadata__sku={sku!r})]"
+    assert [task_id] == project.shell(found)
 
 
 @on_all_databases
@@ -79,8 +97,9 @@ def test_reconcile_mends_the_rows(project: DjangoProject) -> None:
     project.shell(
         f"Generation.objects.filter(pk={gone!r}).delete()\n"
         f"Generation.objects.filter(pk={changed!r}).update(state='generating', files=[])\n"
-        "from datetime import datetime, UTC\n"
-        f"Generation.objects.create(pk={ghost!r}, state='generating', mirrored_at=datetime(2026, 1, 1, tzinfo=UTC))\n"
+        "from datetime import timedelta\nfrom django.utils import timezone\n"
+        "past = timezone.now() - timedelta(days=1)\n"
+        f"Generation.objects.create(pk={ghost!r}, state='generating', mirrored_at=past)\n"
         "answer = None"
     )
 

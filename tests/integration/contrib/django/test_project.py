@@ -34,6 +34,56 @@ def test_on_commit_sends_after_the_transaction(project: DjangoProject) -> None:
     assert project.fleet.ledger.queries.record(rolled_back) is None
 
 
+REFUSED = """
+from django.contrib.auth.models import User
+
+def refusal(call):
+    try:
+        with transaction.atomic():
+            User.objects.create(username="customer")
+            try:
+                call()
+            except Exception as exc:
+                where = type(exc).__name__
+                raise
+            where = "at the commit"
+    except Exception as exc:
+        return where, User.objects.filter(username="customer").exists()
+
+model, wrong, right = "alibaba/wan2.6-t2v", {"prompt": "a", "resolution": "720P"}, {"prompt": "a"}
+previous = {"task_id": "t", "status": "succeeded"}
+answer = [
+    refusal(call)
+    for call in (
+        lambda: mulequeue.generate.delay_on_commit(model, wrong),
+        lambda: mulequeue.generate.delay_on_commit(model=model, input=wrong),
+        lambda: mulequeue.generate.apply_async_on_commit((model, wrong), task_id="t"),
+        lambda: mulequeue.generate.delay_on_commit("no/model", right),
+        lambda: mulequeue.generate_from.delay_on_commit(previous, model, wrong),
+        lambda: mulequeue.generate.delay_on_commit(model),
+        lambda: mulequeue.generate.delay_on_commit(model, {"prompt": object()}, validate="off"),
+        lambda: mulequeue.generate.apply_async_on_commit((model, right), task_id="gate:1"),
+        lambda: mulequeue.adopt.delay_on_commit("/vendors/a/b", "a b"),
+        lambda: mulequeue.download.delay_on_commit({"status": object()}),
+        lambda: transaction.on_commit((mulequeue.generate.s(model, wrong) | mulequeue.download.s()).delay),
+        lambda: transaction.on_commit(mulequeue.generate_many(model, [right, wrong]).delay),
+    )
+]
+"""
+
+
+def test_a_refused_call_rolls_the_transaction_back(still_project: DjangoProject) -> None:
+    """A call that cannot be sent raises where it is made, and no row of its transaction is saved."""
+    done = still_project.manage("migrate", "-v", "0")
+    assert 0 == done.returncode, done.stderr
+
+    found = still_project.shell(REFUSED)
+
+    kinds = ["InputError"] * 5 + ["TypeError", "EncodeError"] + ["InputError"] * 2
+    kinds += ["EncodeError"] + ["InputError"] * 2
+    assert [[kind, False] for kind in kinds] == found
+
+
 def test_files_go_to_the_default_storage(project: DjangoProject) -> None:
     """A downloaded picture is served under MEDIA_URL, and written again it keeps its name."""
     row = stored(project, start(project))
@@ -81,7 +131,7 @@ def test_any_storage_takes_a_file_whole_or_not_at_all(
         "answer.append(place.fs.open('somewhere/a/b.png').read().decode())\n"
     )
 
-    assert ["DownloadError", [], 3, 5, "DownloadError", ["b.png"], "three"] == found
+    assert ["StorageError", [], 3, 5, "StorageError", ["b.png"], "three"] == found
 
 
 def test_webhooks_reach_the_view(project: DjangoProject) -> None:
@@ -100,6 +150,37 @@ def test_webhooks_reach_the_view(project: DjangoProject) -> None:
     assert [401, 413, 405] == [refused.status_code, oversized.status_code, asked.status_code]
     assert (200, "settled") == (taken.status_code, taken.text)
     row_when(project, task_id, state="failed")
+
+
+READ_BEFORE = """
+from django.test import RequestFactory
+from mulequeue.contrib.django.views import webhook
+
+def answer_after(read):
+    request = RequestFactory().post("/", {body!r}, "application/json", headers={headers!r})
+    read(request)
+    return webhook(request).status_code
+
+answer = [
+    answer_after(read)
+    for read in (
+        lambda request: request.body,
+        lambda request: request.POST,
+        lambda request: (request.body, request.read()),
+        lambda request: request.read(),
+        lambda request: request.read(10),
+    )
+]
+"""
+
+
+def test_middleware_may_read_the_body_of_a_webhook(project: DjangoProject) -> None:
+    """What Django keeps is still verified; a consumed stream is an error of the project."""
+    body = event(ended("a-generation"))
+
+    codes = project.shell(READ_BEFORE.format(body=body, headers=signed(body)))
+
+    assert [200, 200, 200, 500, 500] == codes
 
 
 @pytest.mark.parametrize(("encoding", "key"), [("hex", "as_given"), ("base64", "decoded")])
@@ -134,3 +215,21 @@ def test_progress_streams_under_wsgi_and_asgi(still_project: DjangoProject) -> N
 
     assert [False, True] == kinds[:2]
     assert "event: end" in kinds[2]
+
+
+def test_an_archive_streams_under_wsgi_and_asgi(still_project: DjangoProject) -> None:
+    """Each kind of server gets an iterator that it does not collect, with the same bytes."""
+    answer = still_project.shell(
+        "import asyncio\n"
+        "from django.test import AsyncRequestFactory, RequestFactory\n"
+        "from mulequeue.contrib.django.responses import zip_response\n"
+        "from mulequeue.contrib.zip_stream import Entry\n"
+        "from mulequeue.settings import Settings\n"
+        "made = [zip_response(kind().get('/'), [Entry('fox', missing='not here')], Settings(), name='a.zip')\n"
+        "    for kind in (RequestFactory, AsyncRequestFactory)]\n"
+        "async def read(): return b''.join([block async for block in made[1]])\n"
+        "bodies = [b''.join(made[0]), asyncio.run(read())]\n"
+        "answer = [*(response.is_async for response in made), *(b'missing.txt' in body for body in bodies)]"
+    )
+
+    assert [False, True, True, True] == answer

@@ -1,7 +1,10 @@
-"""``manage.py mulequeue reconcile`` and ``manage.py mulequeue doctor``."""
+"""``manage.py mulequeue …``: every command of ``mulequeue``, for the project's app, and ``reconcile``."""
 
 from __future__ import annotations
 
+import argparse
+from importlib.metadata import entry_points
+from types import SimpleNamespace
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -9,34 +12,28 @@ from redis.exceptions import RedisError
 
 from mulequeue.contrib.django.mirror import reconcile
 
+_RECONCILE = "reconcile"
+
 
 class Command(BaseCommand):
-    help = "Copy the ledger into the tables, or check the fleet."
+    help = (
+        "Run a command of mulequeue for this project: doctor, status, list, run, batch, retry, cancel, "
+        "… (without a command: all of them); or reconcile: write a row for every record in the ledger."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        commands = parser.add_subparsers(dest="command", required=True)
-        commands.add_parser("reconcile", help="Write a row for every record in the ledger.")
-        doctor = commands.add_parser(
-            "doctor",
-            help="Check the fleet and print how to fix problems. Exit code 1 if there is an error; "
-            "0 if there are warnings only, or nothing is wrong.",
-        )
-        doctor.add_argument("--json", action="store_true", help="Print one JSON object on stdout.")
+        parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="COMMAND …")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if options["command"] == "doctor":
-            self._doctor(as_json=options["json"])
-        else:
-            self._reconcile()
+        given: list[str] = options["arguments"]
+        if given == [_RECONCILE]:
+            return self._reconcile()
+        from mulequeue.engine.current_app import current_app
 
-    def _doctor(self, *, as_json: bool) -> None:
-        from celery import current_app
-
-        from mulequeue.ops.health.report import print_report
-
-        code = print_report(current_app._get_current_object(), as_json=as_json)
-        if code:
-            raise SystemExit(code)
+        # The command that `celery -A proj mulequeue` runs.
+        [command] = entry_points(group="celery.commands", name="mulequeue")
+        context = SimpleNamespace(app=current_app())
+        command.load().main(given, prog_name="python manage.py mulequeue", obj=context)
 
     def _reconcile(self) -> None:
         try:

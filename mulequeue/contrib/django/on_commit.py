@@ -1,0 +1,72 @@
+"""``send_on_commit`` for canvases; ``delay_on_commit`` and ``apply_async_on_commit`` of mulequeue's tasks.
+
+A call that cannot be sent raises where it is made, so that the transaction rolls back. Celery's methods
+raise at the commit, when the rows are saved and the later hooks do not run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from celery import Signature
+from django.db import transaction
+from kombu.serialization import dumps
+
+from mulequeue.tasks.base import GenerateTask, LeasedTask, ValidatingTask
+from mulequeue.tasks.input_validation import validate_task_call
+
+
+def send_on_commit(*canvases: Signature, using: str | None = None) -> None:
+    """Send chains, batches and other canvases when the transaction commits; without one at once.
+
+    :param using: name of the database; None: the default one.
+    :raises kombu.exceptions.EncodeError: the serializer of the messages rejects an argument. Nothing is sent.
+    """
+    for canvas in canvases:
+        dumps(dict(canvas), serializer=canvas.app.conf.task_serializer)
+
+    def send() -> None:
+        for canvas in canvases:
+            canvas.delay()
+
+    transaction.on_commit(send, using=using)
+
+
+def delay_on_commit(self: Any, *args: Any, **kwargs: Any) -> None:
+    """Send the task when the transaction commits.
+
+    :raises InputError: the input is invalid.
+    """
+    self.apply_async_on_commit(args, kwargs)
+
+
+def apply_async_on_commit(
+    self: Any,
+    args: Sequence[Any] | None = None,
+    kwargs: Mapping[str, Any] | None = None,
+    *rest: Any,
+    **options: Any,
+) -> None:
+    """Send the task with options when the transaction commits.
+
+    :raises InputError: the input or the task id is invalid.
+    :raises TypeError: an argument is missing or unknown.
+    :raises kombu.exceptions.EncodeError: the serializer of the messages rejects an argument.
+    """
+    given, named = tuple(args or ()), dict(kwargs or {})
+    self.__header__(*given, **named)  # Celery's own check of the arguments
+    if isinstance(self, ValidatingTask):
+        validate_task_call(self, given, named)
+    if task_id := options.get("task_id"):
+        self.AsyncResult(task_id)  # checks it
+    dumps((given, named), serializer=options.get("serializer") or self.serializer)
+    transaction.on_commit(partial(self.apply_async, args, kwargs, *rest, **options))
+
+
+def add_to_tasks() -> None:
+    """Add both methods. Celery adds its own only to tasks with its default base class."""
+    for base in (GenerateTask, LeasedTask):
+        base.delay_on_commit = delay_on_commit
+        base.apply_async_on_commit = apply_async_on_commit

@@ -1,0 +1,85 @@
+"""Stored files for web pages of any framework: whole, or the part that a Range header names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import IO, NamedTuple
+
+from fsspec.core import split_protocol
+
+from mulequeue.outcome import File
+from mulequeue.settings import Settings
+from mulequeue.transfer.storage import open_filesystem
+
+FILE_HEADERS = {
+    # Browsers show generated files but do not execute them.
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+    "Cache-Control": "private, max-age=3600",
+}
+_BLOCK_BYTES = 64 * 1024
+
+
+def open_file(file: File, settings: Settings) -> IO[bytes]:
+    """Open a stored file for reading. It can seek; the caller closes it.
+
+    :raises OSError: the storage no longer has the file.
+    """
+    is_configured = split_protocol(file.url)[0] == (split_protocol(settings.storage)[0] or "file")
+    fs, path = open_filesystem(file.url, settings.storage_options if is_configured else {})
+    opened: IO[bytes] = fs.open(path, "rb")
+    return opened
+
+
+class FilePart(NamedTuple):
+    """The response of a view: 200, 206, or 416 for a range that the file does not have."""
+
+    status: int
+    headers: dict[str, str]
+    blocks: Iterator[bytes]
+
+
+def file_part(file: File, settings: Settings, range_header: str) -> FilePart:
+    """Open a stored file, whole or in the part that a Range header names.
+
+    :param range_header: an empty text: the whole file.
+    :raises OSError: the storage no longer has the file.
+    """
+    part = _byte_range(range_header, file.bytes)
+    if part is not None and not part:
+        return FilePart(416, {"Content-Range": f"bytes */{file.bytes}"}, iter(()))
+    wanted = range(file.bytes) if part is None else part
+    headers = {
+        **FILE_HEADERS,
+        "Content-Type": file.media_type,
+        "Content-Length": str(len(wanted)),
+        "Accept-Ranges": "bytes",
+    }
+    if part is not None:
+        headers["Content-Range"] = f"bytes {part.start}-{part.stop - 1}/{file.bytes}"
+    blocks = _blocks(open_file(file, settings), wanted)
+    return FilePart(200 if part is None else 206, headers, blocks)
+
+
+def _byte_range(header: str, size: int) -> range | None:
+    """Return the range of ``Range: bytes=first-last``.
+
+    An empty range cannot be satisfied. None: the header is absent or has another form.
+    """
+    match = re.fullmatch(r"bytes=(\d{0,18})-(\d{0,18})", header.strip())
+    if match is None or not any(match.groups()):
+        return None
+    first, last = match.groups()
+    if not first:
+        return range(max(0, size - int(last)), size)
+    return range(int(first), min(size, int(last) + 1 if last else size))
+
+
+def _blocks(opened: IO[bytes], wanted: range) -> Iterator[bytes]:
+    with opened:
+        opened.seek(wanted.start)
+        left = len(wanted)
+        while left and (block := opened.read(min(left, _BLOCK_BYTES))):
+            left -= len(block)
+            yield block
