@@ -28,11 +28,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(scope="session")
 def mulequeue_app(pytestconfig: pytest.Config) -> Any:
     """Your Celery app. Override this fixture if the setting ``mulequeue_app`` is not enough."""
-    from celery import current_app
     from celery.app.utils import find_app
 
+    from mulequeue.engine.current_app import current_app
+
     name = pytestconfig.getini("mulequeue_app")
-    return find_app(name) if name else current_app._get_current_object()
+    return find_app(name) if name else current_app()
 
 
 @pytest.fixture(scope="session")

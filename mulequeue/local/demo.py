@@ -7,7 +7,6 @@ import secrets
 import sys
 import time
 import uuid
-from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mulequeue.cli.output import Interrupted
+from mulequeue.cli.sigterm import sigterm_as_interrupt
 from mulequeue.emulator.child_process import Child
 from mulequeue.errors import ConfigurationError, InputError, MuleQueueError
 from mulequeue.local import embedded_redis
-from mulequeue.local.processes import sigterm_as_interrupt, temporary_folder, worker_command
+from mulequeue.local.processes import temporary_folder, worker_command
+from mulequeue.settings.environment import read_variable
 from mulequeue.settings.redaction import redact
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ MAX_WAIT_SECONDS = 180.0
 """Longer than a demo takes. After this time it fails and prints the worker's log."""
 _LOG = "worker.log"
 _RESULTS_SECONDS = 600  # on the user's Redis, results that the cleanup missed expire after this
-_NOT_SETTINGS = ("MULEQUEUE_BROKER_URL", "MULEQUEUE_RESULT_BACKEND", "NO_PROXY", "no_proxy")
 
 
 def run_demo(count: int, output: str, *, as_json: bool = False) -> int:
@@ -44,7 +44,7 @@ def run_demo(count: int, output: str, *, as_json: bool = False) -> int:
     """
     if not 1 <= count <= MAX_COUNT:
         raise InputError(f"--count is {count}; it must be from 1 to {MAX_COUNT}.")
-    redis_url = os.environ.get("MULEQUEUE_REDIS_URL")
+    redis_url = read_variable("MULEQUEUE_REDIS_URL")
     if not redis_url:
         embedded_redis.find_server()  # fail before anything is started
     folder = _folder(output)
@@ -96,10 +96,10 @@ class DemoFleet:
         notifications = Notifications(secret)
         stack.callback(notifications.close)
         emulator = stack.enter_context(EmulatorProcess(min_seconds=2.0, max_seconds=5.0))
-        env = _environment(name, redis_url, emulator.url, secret, folder)
-        worker = _worker(stack, env, name, scratch, folder)
+        os.environ |= _environment(name, redis_url, emulator.url, secret, folder)
+        worker = _worker(stack, name, scratch, folder)
         return cls(
-            app=_app(env, name),
+            app=_app(name),
             emulator=emulator,
             notifications=notifications,
             worker=worker,
@@ -141,6 +141,7 @@ def _delete_keys(url: str, name: str) -> None:
 def _environment(
     name: str, redis_url: str, emulator_url: str, secret: str, folder: Path
 ) -> dict[str, str]:
+    """Return the settings of the worker and of this process."""
     return {
         "MULEQUEUE_REDIS_URL": redis_url,
         "MULEQUEUE_BROKER_URL": redis_url,
@@ -159,37 +160,33 @@ def _environment(
     }
 
 
-def _worker(
-    stack: ExitStack, env: Mapping[str, str], name: str, scratch: str, folder: Path
-) -> Child:
+def _worker(stack: ExitStack, name: str, scratch: str, folder: Path) -> Child:
     concurrency = str(min(4, max(2, os.cpu_count() or 2)))
     options = ("--concurrency", concurrency, "--loglevel", "INFO", "--hostname", f"{name}@%h")
     settings = ("--", f"task.default_queue={name}", f"result.expires={_RESULTS_SECONDS}")
     with (folder / _LOG).open("ab") as log:
         # In an empty folder, so that the worker does not import the user's celeryconfig.py.
         command = worker_command(*options, *settings)
-        worker = Child("worker", command, env=env, cwd=scratch, output=log)
+        worker = Child("worker", command, cwd=scratch, output=log)
     stack.callback(worker.stop)
     return worker
 
 
-def _app(env: Mapping[str, str], name: str) -> Any:
-    """Return the Celery app of this process, with the worker's settings."""
+def _app(name: str) -> Any:
+    """Return the Celery app of this process; as the worker's, it ignores the user's celeryconfig.py."""
     from celery import Celery
 
     app = Celery("mulequeue", include=["mulequeue.tasks"])
     app.config_from_object("mulequeue.recommended")
-    url = env["MULEQUEUE_REDIS_URL"]
-    app.conf.update(broker_url=url, result_backend=url, task_default_queue=name)
-    app.conf.result_expires = _RESULTS_SECONDS
-    app.conf.update({key.lower(): value for key, value in env.items() if key not in _NOT_SETTINGS})
+    app.conf.update(task_default_queue=name, result_expires=_RESULTS_SECONDS)
     app.set_current()
     return app
 
 
 def _run_batch(fleet: DemoFleet, count: int, folder: Path, output: str, *, as_json: bool) -> int:
     """Enqueue the batch, watch it, write the page, and print the summary."""
-    from mulequeue.cli.results import missing_files, print_summary, summary_of
+    from mulequeue.cli.costs import cost_of_batch
+    from mulequeue.cli.results import missing_files, print_summary
     from mulequeue.engine.worker_context import worker_context
     from mulequeue.local.demo_page import write_page
     from mulequeue.local.demo_prompts import prompts
@@ -197,24 +194,25 @@ def _run_batch(fleet: DemoFleet, count: int, folder: Path, output: str, *, as_js
 
     started = time.monotonic()
     watched = _watch_batch(fleet, count, started)
-    summary = summary_of(watched.batch, time.monotonic() - started)
+    seconds = time.monotonic() - started
     ledger = worker_context(fleet.app).ledger
     notification = _first(fleet.notifications)
     records = ledger.queries.records(member_ids(watched.batch))
     shown = [
         (prompt, record) for prompt, record in zip(prompts(count), records, strict=True) if record
     ]
-    page = write_page(folder, shown, summary, notification, fleet.emulator.stats())
-    missing = missing_files(ledger, watched.batch)
-    is_good = summary.succeeded == summary.submitted and not missing and notification is not None
+    page = write_page(folder, shown, seconds, notification, fleet.emulator.stats())
     if not as_json:
         _print_closing(page, output, count, sys.stdout.isatty())
-    print_summary(summary, output, as_json=as_json, missing=missing)
-    if not is_good:
-        if notification is None:
-            click.echo("The notification did not arrive.", err=True)
+    missing = missing_files(ledger, watched.batch)
+    cost = cost_of_batch(ledger, watched.batch)
+    code = print_summary(watched.batch, seconds, output, cost, as_json=as_json, missing=missing)
+    if notification is None:
+        click.echo("The notification did not arrive.", err=True)
+        code = 1
+    if code:
         print_log(fleet.folder)
-    return 0 if is_good else 1
+    return code
 
 
 def _watch_batch(fleet: DemoFleet, count: int, started: float) -> Any:
@@ -272,6 +270,6 @@ def _print_closing(page: Path, output: str, count: int, is_terminal: bool) -> No
     click.echo("Next      export MULEROUTER_API_KEY=sk-mr-…   and then, in two terminals:")
     click.echo(f"            {click.style('mulequeue dev', **bold)}")
     click.echo(
-        f"            {click.style('mulequeue batch prompts.txt --output pictures', **bold)}"
+        f"            {click.style('mulequeue batch prompts.txt --param n=1 --output pictures', **bold)}"
     )
     click.echo()

@@ -18,7 +18,7 @@ from mulequeue.cli.results import SUMMARY_HELP
 def demo_command(ctx: click.Context, count: int, output: str, as_json: bool) -> None:
     """Run a complete fleet on this machine, without a key: Redis, worker and an emulated API.
 
-    N prompts become a chord of generations. Each is submitted, polled and downloaded, and a signed
+    N prompts become a batch of generations. Each is submitted, polled and downloaded, and a signed
     notification follows when all are done. The images and a page that shows them stay in DIR;
     everything else is removed.
     """

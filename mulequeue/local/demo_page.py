@@ -3,35 +3,35 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from importlib import resources
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
-from mulequeue.cli.render import WORDS, reason_of
-from mulequeue.cli.results import Summary
+from mulequeue.cli.render import WORDS, plural, reason_of
 from mulequeue.ledger import Record
 from mulequeue.testing.notification_recorder import Notification
 
 
 def write_page(
     folder: Path,
-    shown: Iterable[tuple[str, Record]],
-    summary: Summary,
+    shown: Sequence[tuple[str, Record]],
+    seconds: float,
     notification: Notification | None,
     stats: Mapping[str, int],
 ) -> Path:
     """Write ``index.html`` and return its path.
 
     :param shown: prompts with their records.
+    :param seconds: the duration of the batch.
     :param stats: the emulator's counters.
     """
     template = resources.files(__package__).joinpath("demo_page.html").read_text("utf-8")
     parts = {
-        "COUNT": f"{summary.submitted}",
-        "SECONDS": f"{summary.seconds:.1f}",
-        "FACTS": _facts(summary, stats),
+        "COUNT": f"{len(shown)}",
+        "SECONDS": f"{seconds:.1f}",
+        "FACTS": _facts(sum(len(record.files) for _, record in shown), stats),
         "NOTIFICATION": _notification(notification),
         "CARDS": "\n".join(_card(folder, prompt, record) for prompt, record in shown),
     }
@@ -42,11 +42,11 @@ def write_page(
     return page
 
 
-def _facts(summary: Summary, stats: Mapping[str, int]) -> str:
+def _facts(files: int, stats: Mapping[str, int]) -> str:
     facts = {
         "submitted": stats.get("created", 0),
         "status checks": stats.get("polls", 0),
-        "files stored": summary.files,
+        "files stored": files,
         "paid twice": stats.get("duplicates", 0),
     }
     return "".join(f"<div><dt>{word}</dt><dd>{count}</dd></div>" for word, count in facts.items())
@@ -68,12 +68,11 @@ def _card(folder: Path, prompt: str, record: Record) -> str:
     status = record.status or record.state
     seconds = (record.finished or 0) - (record.submitted or 0)
     took = f"{seconds:.1f} s" if record.finished and record.submitted else "–"
-    checks = f"{record.polls} check{'' if record.polls == 1 else 's'}"
     return (
         f'<li class="card {escape(status)}">{_pictures(folder, prompt, record)}'
         f"<div><p>{escape(prompt)}</p>"
         f'<p class="meta"><span class="status">{escape(WORDS.get(status, status))}</span>'
-        f"<span>{checks}</span><span>{took}</span></p></div></li>"
+        f"<span>{plural(record.polls, 'check')}</span><span>{took}</span></p></div></li>"
     )
 
 

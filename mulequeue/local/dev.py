@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import queue
 import re
@@ -11,36 +12,53 @@ import sys
 import threading
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import click
 
-from mulequeue.cli.preflight import redis_problem
+from mulequeue.cli.preflight import CONNECT_SECONDS, redis_problem
+from mulequeue.cli.sigterm import sigterm_as_interrupt
 from mulequeue.emulator.child_process import Child, stop_all
 from mulequeue.errors import ConfigurationError
+from mulequeue.ledger.probe import probe_connection
 from mulequeue.local.embedded_redis import start_redis
-from mulequeue.local.processes import free_port, sigterm_as_interrupt, worker_command
-from mulequeue.settings import Settings
+from mulequeue.local.foreign_queues import foreign_use
+from mulequeue.local.processes import free_port, worker_command
+from mulequeue.settings import DEFAULT_REDIS_URL, Settings
+from mulequeue.settings.environment import read_variable
+from mulequeue.settings.redaction import redact
 
 FOLDER = ".mulequeue"
 EMULATOR_PORT = 8787
+REDIS_PORT = 6390
+"""Not Redis' own port, which another project may use."""
+STANDALONE = "mulequeue"
+"""The argument of ``celery -A`` for the app of :mod:`mulequeue.celery`."""
 _COLOURS = {"emulator": "magenta", "worker": "cyan", "poller": "green"}
 _EMULATOR_READY = "mulequeue emulator on "
-_READY_SECONDS = 20.0
+_READY_SECONDS = 60.0
 
 
-def run_dev(settings: Settings, app: str, concurrency: int) -> int:
+def run_dev(settings: Settings, app: Any, name: str, concurrency: int, redis: str | None) -> int:
     """Run until Ctrl-C, or until the worker or the poller ends, and return the exit code.
 
-    :param app: the argument of ``celery -A``.
-    :raises ConfigurationError: no Redis answers and none can be started.
+    :param name: the argument of ``celery -A`` for the app.
+    :param redis: URL of the Redis to use; None: the one that the project configures, else an own one.
+    :raises ConfigurationError: another project uses the Redis, or none can be started.
     """
     with sigterm_as_interrupt(), ExitStack() as stack:
         try:
-            env = {"MULEQUEUE_REDIS_URL": _redis(stack, settings), "PYTHONUNBUFFERED": "1"}
+            if redis and name != STANDALONE:
+                raise ConfigurationError(
+                    "--redis works without -A only: set broker_url of the app."
+                )
+            given = redis or _configured_url(settings, name)
+            url = _own_redis(stack) if given is None else _given_redis(stack, given, app, name)
+            env = {"MULEQUEUE_REDIS_URL": url, "PYTHONUNBUFFERED": "1"}
             if not settings.api_key:
                 env |= _emulator(stack)
-            children = _workers(settings, app, concurrency, env)
+            children = _workers(settings, name, concurrency, env)
             stack.callback(stop_all, children)
             _print_environment(env)
             return _until_one_ends(children)
@@ -49,11 +67,45 @@ def run_dev(settings: Settings, app: str, concurrency: int) -> int:
             return 0
 
 
-def _redis(stack: ExitStack, settings: Settings) -> str:
-    """Return the URL of a Redis that answers; start one if a local Redis does not answer."""
-    url = settings.redis_url
+def _configured_url(settings: Settings, name: str) -> str | None:
+    """Return the URL of the Redis that the user configured; None: only defaults apply."""
+    is_given = name != STANDALONE or read_variable("MULEQUEUE_REDIS_URL")
+    return settings.redis_url if is_given or settings.redis_url != DEFAULT_REDIS_URL else None
+
+
+def _own_redis(stack: ExitStack) -> str:
+    """Start a Redis that keeps its data in this folder, and return its URL.
+
+    :raises ConfigurationError: this command runs in this folder already, or no Redis can be started.
+    """
+    folder = _folder()
+    lock = stack.enter_context((folder / "lock").open("w"))
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise ConfigurationError(
+            f"mulequeue dev runs in this folder already (its data is in {FOLDER}/). Use that one, or "
+            "start this one in another folder."
+        ) from None
+    # The same port as last time, so that other terminals keep their MULEQUEUE_REDIS_URL.
+    return _start_redis(stack, folder, REDIS_PORT if _is_free(REDIS_PORT) else free_port())
+
+
+def _given_redis(stack: ExitStack, url: str, app: Any, name: str) -> str:
+    """Return the URL of a Redis that answers; start one if a local Redis does not answer.
+
+    :raises ConfigurationError: another project uses it, or it does not answer and is not local.
+    """
     problem = redis_problem(url)
     if problem is None:
+        with probe_connection(url, CONNECT_SECONDS) as client:
+            reason = foreign_use(client, app, is_shared=name != STANDALONE)
+        if reason is not None:
+            raise ConfigurationError(
+                f"{redact(url)} is not used: {reason}. Name another database, for example "
+                "--redis redis://127.0.0.1:6379/5, or unset MULEQUEUE_REDIS_URL: this command then "
+                "starts a Redis of its own."
+            )
         return url
     parts = urlsplit(url)
     if parts.hostname not in ("127.0.0.1", "localhost", "::1") or parts.password:
@@ -61,28 +113,38 @@ def _redis(stack: ExitStack, settings: Settings) -> str:
             f"The configured Redis does not answer: {problem}. Start it. Or unset "
             "MULEQUEUE_REDIS_URL: this command then starts a Redis on this machine."
         )
+    _start_redis(stack, _folder(), parts.port or 6379)
+    return url
+
+
+def _folder() -> Path:
     folder = Path(FOLDER).resolve()
     folder.mkdir(exist_ok=True)
-    child, _ = start_redis(str(folder), port=parts.port or 6379, keep=True)
+    return folder
+
+
+def _start_redis(stack: ExitStack, folder: Path, port: int) -> str:
+    child, url = start_redis(str(folder), port=port, keep=True)
     stack.callback(child.stop)
-    click.echo(f"redis    | started on port {parts.port or 6379}, data in {FOLDER}/", err=True)
+    click.echo(f"redis    | started on port {port}, data in {FOLDER}/", err=True)
     return url
 
 
 def _emulator(stack: ExitStack) -> dict[str, str]:
     """Start the emulator and return the environment variables that point at it."""
-    port = EMULATOR_PORT if _is_free(EMULATOR_PORT) else free_port()
-    command = [sys.executable, "-m", "mulequeue.emulator", "--port", str(port)]
-    child = Child("emulator", command, output=subprocess.PIPE, env={"PYTHONUNBUFFERED": "1"})
-    stack.callback(child.stop)
-    ready = threading.Event()
-    _show(child, when=(_EMULATOR_READY, ready))
-    if not ready.wait(_READY_SECONDS) or not child.is_running:
-        raise ConfigurationError("The emulator did not start; its output is above.")
-    return {
-        "MULEROUTER_BASE_URL": f"http://127.0.0.1:{port}",
-        "MULEROUTER_API_KEY": "emulator",
-    }
+    ports = [EMULATOR_PORT, free_port()] if _is_free(EMULATOR_PORT) else [free_port()]
+    for port in ports:  # another program may take the port after the look
+        command = [sys.executable, "-m", "mulequeue.emulator", "--port", str(port)]
+        child = Child("emulator", command, output=subprocess.PIPE, env={"PYTHONUNBUFFERED": "1"})
+        stack.callback(child.stop)
+        ready = threading.Event()
+        _show(child, when=(_EMULATOR_READY, ready))
+        if ready.wait(_READY_SECONDS) and child.is_running:
+            return {
+                "MULEROUTER_BASE_URL": f"http://127.0.0.1:{port}",
+                "MULEROUTER_API_KEY": "emulator",
+            }
+    raise ConfigurationError("The emulator did not start; its output is above.")
 
 
 def _is_free(port: int) -> bool:
@@ -122,6 +184,7 @@ def _show(child: Child, when: tuple[str, threading.Event] | None = None) -> None
                 when[1].set()
             if line:
                 click.echo(f"{prefix}{line}", err=True)
+        child.process.wait()
         if when is not None:
             when[1].set()
 
@@ -146,15 +209,13 @@ def _print_environment(env: dict[str, str]) -> None:
     if "MULEROUTER_BASE_URL" in env:
         click.echo("No API key is set, so the API is an emulator and nothing is billed.")
     click.echo("In another terminal:\n")
-    for line in (*lines, 'mulequeue run alibaba/wan2.6-t2i "a mule at dawn"'):
+    for line in (*lines, 'mulequeue run alibaba/wan2.6-t2i "a mule at dawn" -p n=1'):
         click.echo(f"  {line}")
     click.echo()
 
 
 def _is_exported(name: str, value: str) -> bool:
     if name == "MULEQUEUE_REDIS_URL":
-        from mulequeue.settings import DEFAULT_REDIS_URL
-
         return value != DEFAULT_REDIS_URL and "@" not in value
     return name.startswith("MULE")
 

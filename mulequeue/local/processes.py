@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
 
 
 def free_port() -> int:
@@ -30,17 +26,3 @@ def worker_command(*arguments: str, app: str = "mulequeue") -> list[str]:
 def temporary_folder() -> tempfile.TemporaryDirectory[str]:
     """Return a temporary folder; its removal tolerates files that disappear meanwhile."""
     return tempfile.TemporaryDirectory(prefix="mulequeue-", ignore_cleanup_errors=True)
-
-
-@contextmanager
-def sigterm_as_interrupt() -> Iterator[None]:
-    """Handle SIGTERM like Ctrl-C while the block runs, so that children are stopped in order."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    previous = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)

@@ -8,9 +8,6 @@ from collections.abc import Iterator
 from unittest.mock import patch
 
 from mulequeue.catalog.poll_schedule import PollSchedule
-from mulequeue.engine.followups import download, notify
-from mulequeue.engine.poll import circuit_breaker, decide, poll_plan, sweep
-from mulequeue.engine.submit import create
 
 WAIT_SECONDS = 0.05
 """The longest wait between two status checks."""
@@ -20,6 +17,11 @@ _DELAYS = (0.05, 0.1, 0.2)
 @contextlib.contextmanager
 def fast_timeouts() -> Iterator[None]:
     """Shorten the waits in this process while the block runs; nothing else changes."""
+    # Here, so that a test run that uses no fixture does not load the engine.
+    from mulequeue.engine.followups import download, notify
+    from mulequeue.engine.poll import circuit_breaker, decide, poll_plan, sweep
+    from mulequeue.engine.submit import create
+
     original = PollSchedule.seconds
 
     def seconds(self: PollSchedule, attempt: int, chance: float = 0.5) -> float:
@@ -29,12 +31,15 @@ def fast_timeouts() -> Iterator[None]:
         patch.object(PollSchedule, "seconds", seconds),
         patch.object(poll_plan, "MIN_SAMPLES", math.inf),  # intervals are not learned
         patch.object(sweep, "GAP_SECONDS", 0.02),
-        patch.multiple(decide, ERROR_FIRST_SECONDS=0.05, ERROR_CEILING_SECONDS=0.2),
+        patch.multiple(
+            decide, ERROR_FIRST_SECONDS=0.05, ERROR_CEILING_SECONDS=0.2, EMPTY_SECONDS=0.2
+        ),
         patch.multiple(circuit_breaker, PAUSE_FIRST_SECONDS=0.1, PAUSE_CEILING_SECONDS=0.5),
         patch.multiple(
             create,
             RETRY_LATER_FIRST_SECONDS=0.1,
             RETRY_LATER_CEILING_SECONDS=0.5,
+            FIX_CEILING_SECONDS=0.5,
             NOT_SENT_FIRST_SECONDS=0.1,
             NOT_SENT_CEILING_SECONDS=0.5,
         ),

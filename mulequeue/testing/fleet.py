@@ -15,7 +15,7 @@ from celery.worker import state
 
 from mulequeue.engine.worker_context import _contexts, worker_context
 from mulequeue.settings import Settings
-from mulequeue.settings.profiles import LIMITS
+from mulequeue.settings.profiles import PROFILE_LIMITS
 from mulequeue.testing.fast_timeouts import fast_timeouts
 from mulequeue.testing.guard import KEY, refuse_real_api
 from mulequeue.transfer.notifications import new_secret
@@ -81,7 +81,7 @@ class Fleet:
         """Return the user's profiles by name, with the emulator's address and the tests' key."""
         profiles = Settings.load(self.app).profiles
         address = {"base_url": self._emulator_url, "api_key": KEY}
-        kept = (*LIMITS, "models")
+        kept = (*PROFILE_LIMITS, "models")
         return {
             name: {**{key: profile[key] for key in kept if key in profile}, **address}
             for name, profile in profiles.items()

@@ -14,7 +14,7 @@ class ScriptedEmulator(EmulatorProcess):
     """The emulator, with outcomes scripted by prompt::
 
     emulator.script("a cat", fails=3001)            # fails with that code
-    emulator.script("a dog", refused=402)           # no funds: never created
+    emulator.script("a dog", refused=422)           # rejected: never created
     emulator.script("a fox", lost=True)             # created, but the response is lost
     emulator.script("a mule", never=True)           # active at every status check
     """
@@ -44,7 +44,7 @@ class ScriptedEmulator(EmulatorProcess):
         :param polls: the generation ends with this poll instead of after a time.
         :param never: the generation does not end.
         :param empty: the generation completes without assets.
-        :param refused: the create is rejected with this HTTP status (402, 429, 503, …).
+        :param refused: the create is rejected with this HTTP status (422, 429, 503, …).
         :param times: the number of creates that are rejected or lost; None: all.
         :param lost: the generation is created, but the response to the create does not arrive.
         """

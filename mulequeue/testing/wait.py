@@ -13,7 +13,7 @@ from celery.worker import state
 from mulequeue.engine.worker_context import worker_context
 from mulequeue.errors import GenerationError
 from mulequeue.ledger import Batch, outcome_of
-from mulequeue.outcome import Outcome, is_outcome
+from mulequeue.outcome import Outcome, is_outcome, is_reference
 from mulequeue.tasks.batch_ids import member_ids
 
 _CHECK_SECONDS = 0.01
@@ -33,10 +33,10 @@ class SettleWaiter:
 
         :param what: the result of ``delay()`` (of a task, a chain, a group or a chord), or a task
             id: returns the :class:`~mulequeue.Outcome` of a generation, also of a failed one, and
-            the return value of your own task. A batch id: returns the outcomes of its members in
+            the return value of your task. A batch id: returns the outcomes of its members in
             the order of the inputs. None: waits until no work is left, and returns None.
         :raises TimeoutError: the work did not finish in time; the text lists the remaining work.
-        :raises Exception: the exception of your own failed task.
+        :raises Exception: the exception of your failed task.
         """
         if isinstance(what, str):
             name = what
@@ -153,4 +153,5 @@ def _result_of(result: Any) -> Any:
 def _outcomes(value: Any) -> Any:
     if isinstance(value, list):
         return [_outcomes(item) for item in value]
-    return Outcome.from_dict(value) if is_outcome(value) else value
+    is_whole = is_outcome(value) and not is_reference(value)
+    return Outcome.from_dict(value) if is_whole else value

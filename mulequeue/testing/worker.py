@@ -18,7 +18,7 @@ STOP_SECONDS = 20.0
 
 
 class _Controller(WorkController):  # type: ignore[misc]
-    """A worker that sends the signals of the worker program, for mulequeue's signal handlers."""
+    """A worker that reports when it is ready, and consumes the queues of the app's routes."""
 
     def __init__(self, **options: Any) -> None:
         self.is_ready = threading.Event()
@@ -26,7 +26,6 @@ class _Controller(WorkController):  # type: ignore[misc]
 
     def on_start(self) -> None:
         super().on_start()
-        signals.celeryd_after_setup.send(sender=self.hostname, instance=self, conf=self.app.conf)
         queues = self.app.amqp.queues
         for name in _routed_queues(self.app) - set(queues.consume_from):
             queues.select_add(name)

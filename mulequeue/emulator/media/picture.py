@@ -12,7 +12,13 @@ from mulequeue.emulator.media.scene import landscape
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
-_PLAIN = str.maketrans({"–": "-", "—": "-", "‘": "'", "’": "'", "“": '"', "”": '"', "ß": "ss"})
+_PLAIN = str.maketrans(
+    {"–": "-", "—": "-", "‘": "'", "’": "'", "“": '"', "”": '"', "ß": "ss"}
+    | {"Ł": "L", "ł": "l", "Ø": "O", "ø": "o", "Đ": "D", "đ": "d", "ı": "i"}
+    | {"Æ": "AE", "æ": "ae", "Œ": "OE", "œ": "oe", "Þ": "Th", "þ": "th"}
+)
+_MISSING = "\uffff"
+"""A code point that no font has."""
 _MAX_LINES = 4
 _PANEL = (12, 14, 28)
 _PANEL_OPACITY = 168
@@ -27,13 +33,19 @@ def png(prompt: str, index: int, width: int, height: int) -> bytes:
 
 
 def caption(image: Image.Image, text: str) -> None:
-    """Write the text on a translucent panel at the lower edge."""
+    """Write the text on a translucent panel at the lower edge.
+
+    The picture has no caption if the font lacks letters of the text: boxes would say nothing.
+    """
+    text = plain(text) or "(no prompt)"
+    if not all(has_glyph(char) for char in text):
+        return
     width, height = image.size
     size = max(11, min(18, width // 24, height // 14))
     margin, padding = max(6, width // 40), max(6, size // 2)
     room = width - 2 * (margin + padding)
     most = max(1, min(_MAX_LINES, int(height * 0.4 / (size * 1.35))))
-    lines = wrap(plain(text) or "(no prompt)", font(size), room, most)
+    lines = wrap(text, font(size), room, most)
     step = round(size * 1.35)
     tall = step * len(lines) + 2 * padding - (step - size) // 2
     top = height - margin - tall
@@ -45,9 +57,17 @@ def caption(image: Image.Image, text: str) -> None:
 
 
 def plain(text: str) -> str:
-    """Return the text without the accents and typographic characters that the font lacks."""
+    """Return the text without the accents, symbols and typographic characters that the font lacks."""
     parts = unicodedata.normalize("NFKD", text[:2000].translate(_PLAIN))
-    return "".join(char for char in parts if not unicodedata.combining(char)).strip()
+    kept = (char for char in parts if unicodedata.category(char)[0] != "M")
+    return " ".join("".join(c for c in kept if c.isspace() or c.isalnum() or has_glyph(c)).split())
+
+
+@lru_cache(maxsize=4096)
+def has_glyph(char: str) -> bool:
+    """Return True if the font shows this character, and not the box for a missing one."""
+    face = font(18)
+    return char.isspace() or bytes(face.getmask(char)) != bytes(face.getmask(_MISSING))
 
 
 def wrap(text: str, face: Font, room: float, max_lines: int) -> list[str]:
@@ -84,7 +104,7 @@ def _pieces(word: str, face: Font, room: float) -> list[str]:
 
 @lru_cache(maxsize=16)
 def font(size: int) -> Font:
-    """Return Pillow's built-in scalable font, which shows missing characters as boxes."""
+    """Return Pillow's built-in scalable font: Latin letters, and boxes for all others."""
     return ImageFont.load_default(size)
 
 

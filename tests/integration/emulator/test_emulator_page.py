@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from support.pages import DOCS, blocks
-from support.redis_server import free_port
+from support.ports import free_port
 
 from mulequeue.emulator.faults import Burst, Faults, Life
 from mulequeue.emulator.webhook_endpoints import Endpoint

@@ -70,6 +70,15 @@ def test_a_group_gives_a_list(mulequeue_worker):
     assert ["succeeded", "succeeded"] == [outcome.status for outcome in outcomes]
 
 
+def test_a_batch_gives_what_its_task_returns(mulequeue_worker):
+    """The short form of each member, with the URLs of its files."""
+    result = generate_many(MODEL, [{"prompt": "one"}, {"prompt": "two"}]).delay()
+
+    members = mulequeue_worker.run_until_settled(result)
+
+    assert [("succeeded", 1)] * 2 == [(item["status"], len(item["files"])) for item in members]
+
+
 def test_a_chord_gives_what_its_body_returns(mulequeue_worker, mulequeue_emulator):
     """A failed member is a value for the body."""
     mulequeue_emulator.script("bad", fails=3005)
@@ -126,7 +135,7 @@ def test_one_test_leaves_nothing_for_the_next(mulequeue_worker, mulequeue_emulat
     [
         ({"fails": 3001}, "failed"),
         ({"empty": True}, "failed"),
-        ({"refused": 402}, "failed"),
+        ({"refused": 422}, "failed"),
         ({"refused": 429, "times": 2}, "succeeded"),
         ({"lost": True}, "submit_unknown"),
         ({"seconds": 0.3}, "succeeded"),
