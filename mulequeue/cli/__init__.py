@@ -5,61 +5,53 @@ from __future__ import annotations
 import difflib
 import importlib
 import sys
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 
+from mulequeue.cli.output import CommandError, errors_in_one_line, is_plain
 
-class Entry(NamedTuple):
-    """A command in the help, which is shown without importing it."""
-
-    module: str
-    help: str
-
-    def load(self, name: str) -> click.Command:
-        """Import the command."""
-        command: click.Command = getattr(importlib.import_module(self.module), f"{name}_command")
-        return command
-
-
-SECTIONS: dict[str, dict[str, Entry]] = {
+SECTIONS = {
     "Try": {
-        "demo": Entry(
-            "mulequeue.local.demo_command",
-            "Run a complete fleet on an emulated API; no key needed.",
-        ),
-        "dev": Entry(
-            "mulequeue.local.dev_command", "Run Redis, worker and poller in the foreground."
-        ),
-        "emulator": Entry("mulequeue.emulator.command", "Run an emulator of the API."),
+        "demo": "Run a complete fleet on an emulated API; no key needed.",
+        "dev": "Run Redis, worker and poller in the foreground.",
+        "emulator": "Run an emulator of the API.",
     },
     "Generate": {
-        "run": Entry("mulequeue.cli.run", "Make one generation."),
-        "batch": Entry("mulequeue.cli.batch", "Make a generation from every prompt in a file."),
+        "run": "Make one generation.",
+        "batch": "Make a generation from every prompt in a file.",
     },
     "Inspect": {
-        "status": Entry(
-            "mulequeue.cli.status", "Show the fleet, a task, a batch or a generation at the API."
-        ),
-        "list": Entry("mulequeue.cli.list_command", "List generations or batches."),
-        "models": Entry("mulequeue.cli.models", "List the models, or show the parameters of one."),
-        "doctor": Entry("mulequeue.cli.doctor", "Check the fleet and print how to fix problems."),
+        "status": "Show the fleet, a task, a batch or a generation at the API.",
+        "list": "List generations or batches.",
+        "spend": "Add up what generations cost, by their estimates.",
+        "models": "List the models, or show the parameters of one.",
+        "doctor": "Check the fleet and print how to fix problems.",
     },
     "Control": {
-        "resume": Entry("mulequeue.cli.control", "Resume a cancelled or timed out generation."),
-        "cancel": Entry(
-            "mulequeue.cli.control", "Cancel a task or a batch; what the API accepted continues."
-        ),
-        "adopt": Entry("mulequeue.cli.control", "Wait for a generation that exists at the API."),
-        "pause": Entry("mulequeue.cli.control", "Pause submissions on the whole fleet."),
-        "unpause": Entry("mulequeue.cli.control", "Resume submissions."),
+        "retry": "Run generations again that did not succeed.",
+        "resume": "Resume a cancelled or timed out generation.",
+        "cancel": "Cancel a task or a batch; what the API accepted continues.",
+        "adopt": "Wait for a generation that exists at the API.",
+        "pause": "Pause submissions on the whole fleet.",
+        "unpause": "Resume submissions.",
     },
     "Operate": {
-        "exporter": Entry("mulequeue.cli.exporter", "Serve metrics to Prometheus."),
-        "webhooks": Entry("mulequeue.cli.webhooks", "Receive webhooks without a web application."),
+        "exporter": "Serve metrics to Prometheus.",
+        "webhooks": "Receive webhooks without a web application.",
     },
 }
-COMMANDS = {name: entry for section in SECTIONS.values() for name, entry in section.items()}
+COMMANDS = {name: text for section in SECTIONS.values() for name, text in section.items()}
+_MODULES = {
+    "demo": "mulequeue.local.demo_command",
+    "dev": "mulequeue.local.dev_command",
+    "emulator": "mulequeue.emulator.command",
+    "list": "mulequeue.cli.list_command",
+    **dict.fromkeys(SECTIONS["Control"], "mulequeue.cli.control"),
+    "retry": "mulequeue.cli.retry",
+    **dict.fromkeys(SECTIONS["Operate"], "mulequeue.cli.servers"),
+}
+"""The modules that do not have the name of their command."""
 EXAMPLES = """\
 mulequeue demo
 mulequeue run alibaba/wan2.6-t2i "a mule at dawn" -p n=1 --output pictures
@@ -79,14 +71,17 @@ class LazyGroup(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        entry = COMMANDS.get(cmd_name)
-        return entry.load(cmd_name) if entry is not None else None
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(_MODULES.get(cmd_name, f"mulequeue.cli.{cmd_name}"))
+        command: click.Command = getattr(module, f"{cmd_name}_command")
+        return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         width = max(map(len, COMMANDS))
         for title, entries in SECTIONS.items():
             with formatter.section(title):
-                formatter.write_dl([(f"{name:<{width}}", e.help) for name, e in entries.items()])
+                formatter.write_dl([(f"{name:<{width}}", text) for name, text in entries.items()])
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Examples"):
@@ -101,7 +96,7 @@ class LazyGroup(click.Group):
 
         names = [name for name in COMMANDS if name.startswith(incomplete)]
         options = super().shell_complete(ctx, incomplete) if incomplete.startswith("-") else []
-        return [*(CompletionItem(name, help=COMMANDS[name].help) for name in names), *options]
+        return [*(CompletionItem(name, help=COMMANDS[name]) for name in names), *options]
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         try:
@@ -117,11 +112,9 @@ class LazyGroup(click.Group):
         except click.UsageError as exc:
             near = difflib.get_close_matches(args[0], COMMANDS, n=2)
             hint = f" Did you mean {' or '.join(near)}?" if near else ""
-            raise _error(f"{exc.message.rstrip('.')}.{hint}") from None
+            raise CommandError(f"{exc.message.rstrip('.')}.{hint}") from None
 
     def invoke(self, ctx: click.Context) -> Any:
-        from mulequeue.cli.output import errors_in_one_line
-
         try:
             with errors_in_one_line(debug=bool(ctx.params.get("debug"))):
                 return super().invoke(ctx)
@@ -134,20 +127,17 @@ def _usage_error(exc: click.UsageError) -> click.ClickException:
     if isinstance(exc, click.exceptions.NoArgsIsHelpError):
         return exc
     where = f" See `{exc.ctx.command_path} --help`." if exc.ctx is not None else ""
-    return _error(f"{exc.format_message().rstrip('.')}.{where}")
-
-
-def _error(message: str) -> click.ClickException:
-    from mulequeue.cli.output import CommandError
-
-    return CommandError(message)
+    return CommandError(f"{exc.format_message().rstrip('.')}.{where}")
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.version_option(package_name="mulequeue", message="mulequeue %(version)s")
-def mulequeue(debug: bool) -> None:
+@click.pass_context
+def mulequeue(ctx: click.Context, debug: bool) -> None:
     """Run MuleRouter generations (images, videos, speech, music) as Celery tasks."""
+    if is_plain():
+        ctx.color = False
 
 
 def main() -> None:

@@ -5,35 +5,42 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import click
-from celery import signals
 
 from mulequeue import catalog
 from mulequeue.cli import preflight, results
-from mulequeue.cli.hints import PauseHint, WorkerHint
+from mulequeue.cli.confirm import confirm, print_dry_run
+from mulequeue.cli.costs import cost_of_batch
+from mulequeue.cli.hints import WorkerHint, note_pause
+from mulequeue.cli.ids import note_enqueued
+from mulequeue.cli.lost import UnsentRest, is_sent
+from mulequeue.cli.manifest import Manifest, ledger_states, written_at_end
+from mulequeue.cli.next_commands import print_next_commands
 from mulequeue.cli.options import (
-    Call,
-    check_seconds,
     complete_model,
-    folders_of,
     generation_options,
     parse_params,
 )
-from mulequeue.cli.output import Interrupted, print_message
-from mulequeue.cli.prompts import read_inputs
+from mulequeue.cli.output import print_message
+from mulequeue.cli.preflight import Call
+from mulequeue.cli.prompts import Reading, read_prompts
+from mulequeue.cli.render import plural
 from mulequeue.cli.resend import Resender
-from mulequeue.cli.view import View, enqueue_progress, view_for
+from mulequeue.cli.row_paths import row_templates
+from mulequeue.cli.sigterm import sigterm_as_interrupt
+from mulequeue.cli.view import View, view_for
 from mulequeue.cli.watch import BatchWatch, watch
-from mulequeue.errors import ConfigurationError, InputError
-from mulequeue.ledger import Batch, Ledger, Record
+from mulequeue.errors import InputError
+from mulequeue.ledger import Batch, Ledger
 from mulequeue.settings.budgets import check_batch
-from mulequeue.tasks.batch_ids import member_id
+from mulequeue.tasks.batches import digest_of
 from mulequeue.tasks.canvases import generate_many
+from mulequeue.tasks.retry import retry
 
-_MODEL_HELP = "Name or /vendors/… path."
 DEFAULT_MODEL = "alibaba/wan2.6-t2i"
 
 
@@ -43,10 +50,26 @@ DEFAULT_MODEL = "alibaba/wan2.6-t2i"
     "--model",
     default=DEFAULT_MODEL,
     show_default=True,
-    help=_MODEL_HELP,
+    help="Name or /vendors/… path.",
     shell_complete=complete_model,
 )
-@click.option("--column", metavar="NAME", help="Column of a table.  [default: prompt]")
+@click.option("--column", metavar="NAME", help="Column of the prompts.  [default: prompt]")
+@click.option(
+    "--ignore-column",
+    "ignored",
+    metavar="NAME",
+    multiple=True,
+    help="Column that is no parameter although it has the name of one. Repeatable.",
+)
+@click.option("--encoding", metavar="NAME", help="Encoding of FILE, such as cp1252.")
+@click.option(
+    "--path",
+    metavar="TEMPLATE",
+    help="Name of each file: {COLUMN}, {row}, {prompt}, and the names of mulequeue_storage_path.",
+)
+@click.option("--manifest", metavar="CSV", help="Write what became of each row into this file.")
+@click.option("--dry-run", is_flag=True, help="Check everything, show the cost, and send nothing.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask before a large batch.")
 @generation_options
 @click.option("--notify", metavar="URL", help="Send a signed notification when all are done.")
 @click.option(
@@ -57,166 +80,200 @@ DEFAULT_MODEL = "alibaba/wan2.6-t2i"
 @click.pass_context
 def batch_command(
     ctx: click.Context,
+    /,
     file: str,
     model: str,
-    column: str | None,
-    params: tuple[str, ...],
-    output: str | None,
-    max_wait: float | None,
-    validate: str | None,
-    local: bool,
-    quiet: bool,
-    as_json: bool,
     notify: str | None,
     batch_id: str | None,
+    path: str | None,
+    manifest: str | None,
+    dry_run: bool,
+    yes: bool,
+    params: tuple[str, ...],
+    column: str | None,
+    ignored: tuple[str, ...],
+    encoding: str | None,
+    **options: Any,
 ) -> None:
     """Make a generation from every prompt in FILE, and store the files.
 
     FILE is TSV (unquoted) or CSV with a header, JSONL of input objects or texts, or one prompt per
-    line; `-` is standard input. --param is added to every input that lacks the field.
+    line; `-` is standard input. Columns with the name of a parameter of the model are used for their
+    row. --param is added to every input that lacks the field.
+
+    On a terminal a batch above mulequeue_confirm_above generations or mulequeue_confirm_above_usd asks
+    first.
 
     The workers run the generations and continue if this command ends. Exit code: 0 all succeeded
     and are stored, 1 something failed or is unknown, 2 still running at --max-wait.
     """
     found = catalog.find(model)
-    check_seconds("--max-wait", max_wait)
     given = parse_params(params)
-    inputs = read_inputs(file, column=column, prompt_field=found.prompt_field)
-    app = preflight.app_of(ctx)
-    settings = preflight.settings_of(app)
-    check_batch(settings, model, len(inputs))
-    call = Call(
-        model=found,
-        inputs=[{**given, **item} for item in inputs],
-        storage=preflight.storage_of(output, settings),
-        folders=folders_of(params),
-        validate=validate,
-        max_wait=max_wait,
-        quiet=quiet,
-        as_json=as_json,
-    )
-    if local:
-        from mulequeue.cli.local_run import run_batch_locally
+    reading = Reading(model=found, column=column, ignored=ignored, encoding=encoding)
+    prompts = read_prompts(file, reading)
+    inputs = [{**given, **row.input} for row in prompts.rows]
+    call = Call.of(ctx, found, inputs, params=params, **options)
+    if path:
+        call = replace(call, paths=row_templates(path, prompts, call.inputs, found.prompt_field))
+    _check_options(call, batch_id=batch_id, notify=notify)
+    check_batch(call.settings, model, call.inputs, fair_key=call.fair_key)
+    notes = [
+        *prompts.notes(quiet=call.quiet),
+        *preflight.check_inputs(call, [row.where for row in prompts.rows]),
+    ]
+    kept = Manifest(manifest, prompts, file, call) if manifest is not None else None
+    if dry_run:
+        preflight.print_notes(notes)
+        print_dry_run(call)
+        return
+    with sigterm_as_interrupt():
+        if call.local:
+            from mulequeue.cli.local_run import run_batch_locally
 
-        if batch_id or notify:
-            raise InputError("--batch-id and --notify need workers; omit them with --local.")
-        ctx.exit(run_batch_locally(call, settings))
-    warnings = preflight.check_inputs(call.inputs, settings, found, validate=validate, where=file)
-    preflight.check_notification(notify, settings)
+            confirm(call, yes=yes)
+            ctx.exit(run_batch_locally(call, notes, kept))
+        ctx.exit(
+            _run_on_workers(call, notes, notify=notify, given_id=batch_id, yes=yes, manifest=kept)
+        )
+
+
+def _check_options(call: Call, *, batch_id: str | None, notify: str | None) -> None:
+    """Raise for options that cannot be used."""
+    if call.local and (batch_id or notify):
+        raise InputError("--batch-id and --notify need workers; omit them with --local.")
     if batch_id is not None and not batch_id.strip():
         raise InputError("--batch-id is empty: every run would be billed again. Give a name.")
-    ctx.exit(_run_on_workers(app, call, warnings, notify=notify, given_id=batch_id))
+    preflight.check_notification(notify, call.settings)
 
 
 def _run_on_workers(
-    app: Any, call: Call, warnings: list[str], *, notify: str | None, given_id: str | None
+    call: Call,
+    notes: list[str],
+    *,
+    notify: str | None,
+    given_id: str | None,
+    yes: bool,
+    manifest: Manifest | None,
 ) -> int:
     """Enqueue a batch, unless it exists, and watch it; return the exit code."""
-    ledger = preflight.ledger_to_write(app)
+    ledger = preflight.ledger_to_write(call.app)
     batch_id = given_id or uuid.uuid4().hex[:12]
     known = ledger.queries.batch(batch_id) if given_id else None
     if known is not None:
-        _check_same(ledger, known, call)
-    preflight.print_warnings(warnings)
+        _check_same(known, call)
+    preflight.print_notes(notes)
+    if known is None:
+        confirm(call, yes=yes)
     started = time.monotonic()
     watched = BatchWatch(ledger, batch_id, len(call.inputs))
-    with view_for(f"{call.model.name} · batch {batch_id}", quiet=call.quiet) as view:
-        enqueue = partial(_enqueue, app, call, batch_id, notify, view)
-        if known is None or sum(known.counts.values()) < known.size:
-            enqueue()
-        else:
-            view.note(f"Batch {batch_id} exists; nothing is enqueued again.")
-        is_over = _watch(app, ledger, call, watched, view, enqueue, started)
-    summary = results.summary_of(watched.batch, time.monotonic() - started)
+    with (
+        written_at_end(manifest, lambda: ledger_states(ledger, watched.batch)),
+        view_for(f"{call.model.name} · batch {batch_id}", quiet=call.quiet) as view,
+    ):
+        enqueue = partial(_enqueue, call, batch_id, notify)
+        if known is None or known.begun < known.size:
+            # The id of a task that was revoked or given up is used up.
+            enqueue(is_fresh=known is not None and not is_sent(ledger, known))
+            note_enqueued(ledger, call.settings, batch_id)
+        if known is not None:
+            view.note(_continue(call, known))
+        interrupted = results.stopped_hint(batch_id) + _manifest_hint(manifest, batch_id)
+        is_over = _watch(ledger, call, watched, view, enqueue, started, interrupted)
+    _check_same(watched.batch, call)  # another sender may have been faster
+    seconds = time.monotonic() - started
     missing = results.missing_files(ledger, watched.batch) if is_over else 0
-    code = results.print_summary(summary, call.storage, as_json=call.as_json, missing=missing)
+    code = results.print_summary(
+        watched.batch,
+        seconds,
+        call.storage,
+        cost_of_batch(ledger, watched.batch),
+        as_json=call.as_json,
+        missing=missing,
+    )
+    if is_over and not call.as_json:
+        print_next_commands(ledger, watched.batch)
     if not is_over:
-        print_message(f"Still running. {results.continue_hint(batch_id)}")
+        hint = results.continue_hint(batch_id) + _manifest_hint(manifest, batch_id)
+        print_message(f"Still running. {hint}")
     return code if is_over else results.STILL_RUNNING
 
 
+def _manifest_hint(manifest: Manifest | None, batch_id: str) -> str:
+    """Return how a manifest that is not complete is completed; empty if there is none."""
+    if manifest is None:
+        return ""
+    return f"\nThe same command with --batch-id {batch_id} completes the manifest."
+
+
+def _continue(call: Call, known: Batch) -> str:
+    """Retry what was refused unpaid in a batch that exists; return what was done."""
+    retried = retry(known.batch_id, app=call.app).unpaid if not known.is_cancelled else ()
+    if retried:
+        return (
+            f"Batch {known.batch_id} exists; {plural(len(retried), 'refused generation')} retried."
+        )
+    if known.begun < known.size:
+        return f"Batch {known.batch_id} exists; the rest of it is enqueued."
+    return f"Batch {known.batch_id} exists; nothing is enqueued again."
+
+
 def _watch(
-    app: Any,
     ledger: Ledger,
     call: Call,
     watched: BatchWatch,
     view: View,
     enqueue: Callable[[], None],
     started: float,
+    interrupted: str,
 ) -> bool:
-    """Watch a batch; return whether it was over before ``max_wait``, which includes enqueueing."""
+    """Watch a batch; return whether it was over before ``max_wait``, which includes enqueueing.
+
+    :param interrupted: the message after Ctrl-C.
+    """
     batch_id, note = watched.batch.batch_id, view.note
     return watch(
         watched,
         view,
         max_wait=call.max_wait,
         started=started,
-        interrupted=f"Stopped watching; the workers continue. {results.continue_hint(batch_id)}",
+        interrupted=interrupted,
         checks=[
-            WorkerHint(app, note, lambda: watched.has_started, name=batch_id),
-            PauseHint(ledger, note),
-            Resender(app, ledger, watched, enqueue=enqueue, storage=call.storage, note=note),
+            WorkerHint(call.app, note, lambda: watched.has_started, name=batch_id),
+            partial(note_pause, ledger, note, path=call.model.path),
+            Resender(lambda: watched.has_started, enqueue),
+            UnsentRest(ledger, lambda: watched.batch),
         ],
     )
 
 
-def _check_same(ledger: Ledger, known: Batch, call: Call) -> None:
-    """Raise InputError if the batch of that name was made from other prompts."""
-    members = [member_id(known.batch_id, number) for number in range(known.size)]
-    if known.size != len(call.inputs) or any(
-        _differs(record, call) for record in results.read_records(ledger, members)
-    ):
-        raise InputError(
-            f"Batch {known.batch_id} exists and was made from other prompts ({known.size} of them), "
-            "or with another model. Give another --batch-id."
-        )
+def _check_same(known: Batch, call: Call) -> None:
+    """Raise InputError if the batch of that name was made from other inputs."""
+    digest = digest_of(call.model.name, call.inputs)
+    if known.size == len(call.inputs) and known.digest in (None, digest):
+        return
+    raise InputError(
+        f"Batch {known.batch_id} exists and was made from other prompts ({known.size} of them), "
+        "with other parameters, or with another model. Give another --batch-id."
+    )
 
 
-def _differs(record: Record, call: Call) -> bool:
-    if not record.path:
-        return False  # one that was rejected at once has no path
-    given = call.inputs[int(record.task_id.rpartition("-")[2])]
-    prompt = " ".join(str(given.get(call.model.prompt_field, "")).split())
-    # A record keeps the first characters of its prompt.
-    return record.api_path != call.model.api_path or not prompt.startswith(record.label)
+def _enqueue(call: Call, batch_id: str, notify: str | None, *, is_fresh: bool = False) -> None:
+    """Publish the message of a batch.
 
-
-def _enqueue(app: Any, call: Call, batch_id: str, notify: str | None, view: View) -> None:
-    """Publish the chord of a batch, and show how many members are published.
-
-    :raises Interrupted: Ctrl-C; a part of it is enqueued.
-    :raises ConfigurationError: the app has no result backend, which a chord needs.
+    :param is_fresh: its task gets another id; the members keep theirs.
     """
-    size, published = len(call.inputs), 0
-
-    def count(sender: Any = None, **_: Any) -> None:
-        nonlocal published
-        published += 1
-        view.show(enqueue_progress(published, size), at_once=published == size)
-
-    chord = generate_many(
+    batch = generate_many(
         call.model.name,
         call.inputs,
         storage=call.storage,
+        path=call.paths or None,
         notify=notify,
         batch_id=batch_id,
         validate=call.validate,
+        metadata=call.metadata or None,
+        fair_key=call.fair_key,
     )
-    view.show(enqueue_progress(0, size))
-    signals.after_task_publish.connect(count, sender="mulequeue.generate", weak=False)
-    try:
-        with app.producer_or_acquire() as producer:
-            chord.apply_async(producer=producer)
-    except KeyboardInterrupt:
-        raise Interrupted(
-            f"Stopped with {published} of {size} enqueued; the workers run those. For the rest, "
-            f"repeat the command with --batch-id {batch_id} (nothing is billed twice). To cancel: "
-            f"mulequeue cancel {batch_id}"
-        ) from None
-    except NotImplementedError as exc:
-        raise ConfigurationError(
-            "A batch is a chord, and this app's result backend does not support chords; "
-            "set result_backend, for example to a Redis URL."
-        ) from exc
-    finally:
-        signals.after_task_publish.disconnect(count, sender="mulequeue.generate")
+    if is_fresh:
+        first = batch.tasks[0] if notify else batch
+        first.set(task_id=f"{first.id}-{uuid.uuid4().hex[:6]}")
+    batch.apply_async()

@@ -10,8 +10,11 @@ import click
 
 from mulequeue import catalog
 from mulequeue.cli import preflight, results
+from mulequeue.cli.ids import find_id, known_id
 from mulequeue.cli.options import complete_model, json_option, output_option
 from mulequeue.cli.output import json_keys, print_json
+from mulequeue.errors import InputError
+from mulequeue.ledger import Ledger
 
 _TASK_JSON = f"With --json: {json_keys(['task_id'])}."
 _PAUSE_JSON = f"With --json: {json_keys(['profile', 'paused', 'changed'])}; changed is false if nothing changed."
@@ -22,6 +25,7 @@ _CANCELLED = {
     "submitting": "cancelled while it was submitted; it may exist and be billed",
     "generating": "cancelled; the generation continues at the API, and it is billed",
 }
+_OVER = dict.fromkeys(("settled", "delivering", "delivered"), "over")
 
 
 @click.command("resume", epilog=_TASK_JSON)
@@ -36,28 +40,46 @@ def resume_command(ctx: click.Context, task_id: str, output: str | None, as_json
     """
     from mulequeue.tasks import canvases
 
-    app = _app_of(ctx)
+    app, ledger = _app_of(ctx)
+    task_id = known_id(ledger, task_id)
+    if ledger.queries.batch(task_id) is not None:
+        raise InputError(
+            f"{task_id} is a batch. Resume its members by their task ids: mulequeue list {task_id}"
+        )
     _start(app, canvases.resume(task_id, app=app), output, as_json=as_json)
 
 
 @click.command("cancel", epilog="With --json: {task id: the state it was in}.")
 @click.argument("name", metavar="TASK_ID|BATCH_ID")
+@click.option(
+    "--in-advance", is_flag=True, help="Take an ID that is not known yet: its message will come."
+)
+@click.option(
+    "--waiting",
+    is_flag=True,
+    help="Only what was not sent; what the API has is awaited and stored.",
+)
 @json_option
 @click.pass_context
-def cancel_command(ctx: click.Context, name: str, as_json: bool) -> None:
+def cancel_command(
+    ctx: click.Context, name: str, in_advance: bool, waiting: bool, as_json: bool
+) -> None:
     """Cancel a task or a batch; what the API accepted continues.
 
     The API cannot cancel: a generation that was submitted continues there, and is billed.
     """
     from mulequeue.tasks import control
 
-    app = _app_of(ctx)
-    states = control.cancel(name, app=app)
+    app, ledger = _app_of(ctx)
+    name = (find_id(ledger, name) or name) if in_advance else known_id(ledger, name)
+    states = control.cancel(name, waiting=waiting, in_advance=in_advance, app=app)
     if as_json:
         print_json(states)
         return
+    left = ("submitting", "generating") if waiting else ()
     for state, count in Counter(states.values()).items():
-        click.echo(f"{count} {_CANCELLED.get(state, f'unchanged: already {state}')}")
+        text = None if state in left else _CANCELLED.get(state)
+        click.echo(f"{count} {text or f'unchanged: already {_OVER.get(state, state)}'}")
 
 
 @click.command("adopt", epilog=_TASK_JSON)
@@ -73,15 +95,14 @@ def adopt_command(
     from mulequeue.tasks.definitions import adopt
 
     found = catalog.find(api_path)
-    app = _app_of(ctx)
+    app, _ = _app_of(ctx)
     _start(app, adopt.s(found.api_path, remote_id), output, as_json=as_json)
 
 
-def _app_of(ctx: click.Context) -> Any:
-    """Return the app, once Redis and the broker answer."""
+def _app_of(ctx: click.Context) -> tuple[Any, Ledger]:
+    """Return the app and its ledger, once Redis and the broker answer."""
     app = preflight.app_of(ctx)
-    preflight.ledger_to_write(app)
-    return app
+    return app, preflight.ledger_to_write(app)
 
 
 def _start(app: Any, signature: Any, output: str | None, *, as_json: bool) -> None:
@@ -94,7 +115,7 @@ def _start(app: Any, signature: Any, output: str | None, *, as_json: bool) -> No
     if as_json:
         print_json({"task_id": task_id})
         return
-    click.echo(f"Enqueued as task {task_id}. Watch it:\n  {results.status_command_for(task_id)}")
+    click.echo(f"Enqueued as task {task_id}. {results.watch_hint(task_id)}")
 
 
 @click.command("pause", epilog=_PAUSE_JSON)
@@ -133,7 +154,7 @@ def _set_paused(ctx: click.Context, profile: str, *, paused: bool, as_json: bool
     """Pause or resume a profile; return whether that changed anything."""
     from mulequeue.tasks import control
 
-    app = _app_of(ctx)
+    app, _ = _app_of(ctx)
     changed = (control.pause if paused else control.unpause)(profile, app=app)
     if as_json:
         print_json({"profile": profile, "paused": paused, "changed": changed})

@@ -47,39 +47,27 @@ class Pace:
         if self._batch is None or done(self._batch) >= self._batch.size:
             return None
         running = self._batch.counts.get("generating", 0)
-        unsent = self._batch.size - self._batch.over - running
         left = self._batch.size - done(self._batch)
-        if unsent:
-            return self._by_pace(at, left) or self._by_share(left, running)
-        by_age = self._by_age(at) if running else None
-        if by_age is None and left < _FEW:
+        usual, each = self._usual_seconds(), self._seconds_per_member(at)
+        if self._batch.over + running < self._batch.size:
+            each = each or (usual / running if usual and running else None)
+            return each and left * each
+        by_age = max(0.0, self._youngest + usual - at) if usual and running else None
+        if not by_age and left < _FEW:
             return None  # only stragglers are left: no basis for an estimate
-        waits = [by_age or self._by_pace(at, left), self._by_pace(at, left - running)]
+        waits = [by_age, each and left * each]
         return max((wait for wait in waits if wait), default=None)
 
-    @property
-    def usual_seconds(self) -> float | None:
+    def _usual_seconds(self) -> float | None:
         """Return the duration that nine of ten generations do not exceed; None: none is over."""
         if not self._durations:
             return None
-        ordered = sorted(self._durations)
-        return ordered[min(len(ordered) - 1, int(_SLOW_SHARE * len(ordered)))]
+        return sorted(self._durations)[int(_SLOW_SHARE * len(self._durations))]
 
-    def _by_age(self, at: float) -> float | None:
-        if self.usual_seconds is None:
-            return None
-        left = self._youngest + self.usual_seconds - at
-        return left if left > 0 else None
-
-    def _by_pace(self, at: float, left: int) -> float | None:
+    def _seconds_per_member(self, at: float) -> float | None:
+        """Return the pace of the last minute; None: too few were done in it."""
         if len(self._seen) < 2:
             return None
         (since, before), (_, now) = self._seen[0], self._seen[-1]
         is_trusted = at - since >= _TRUSTED_SECONDS and now - before >= _TRUSTED_COUNT
-        return left * (at - since) / (now - before) if is_trusted else None
-
-    def _by_share(self, left: int, running: int) -> float | None:
-        """Estimate the time left from the number running and their usual duration."""
-        if self.usual_seconds is None or not running:
-            return None
-        return left * self.usual_seconds / running
+        return (at - since) / (now - before) if is_trusted else None

@@ -2,105 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Self
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
 
 import click
 
 from mulequeue import catalog
+from mulequeue.catalog.usd import format_usd
 from mulequeue.cli import render, results
 from mulequeue.cli.output import print_json, print_message
 from mulequeue.cli.view import Progress, view_for
 from mulequeue.cli.watch import Watched, WatchOptions, watch
 from mulequeue.engine.poll.poll_plan import fit
 from mulequeue.ledger import DurationSample, Ledger, SubmissionStatus
+from mulequeue.ops.health.workers import required_queues
+from mulequeue.ops.queue_depths import queue_depths
 from mulequeue.settings import Settings
 
 RUNNING = ("waiting", "submitting", "generating")
 OVER = ("succeeded", "failed", "timed_out", "submit_unknown", "cancelled", "files")
+DEPTHS_SECONDS = 2.0
+"""The lengths of the queues are read so often: each time takes a connection to the broker."""
 OVERDUE_SECONDS = 10.0
 """If the first record is overdue for longer, no worker polls."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class FleetState:
-    """The state of the fleet at one moment."""
-
-    name: str
-    counts: Mapping[str, int]
-    due: int
-    overdue_seconds: float
-    profiles: Sequence[Mapping[str, Any]] = ()
-    """In flight, sent today and paused, per profile: :func:`profile_states`."""
-    learned: Sequence[Mapping[str, Any]] = ()
-    """When models are checked: :func:`learned_schedules`. Empty while the fleet is followed."""
-
-    @classmethod
-    def read(cls, ledger: Ledger, settings: Settings) -> Self:
-        """Read it from the ledger."""
-        size, first = ledger.queries.overdue()
-        late = max(0.0, ledger.queries.now() - first) if first is not None else 0.0
-        return cls(
-            name=settings.fleet,
-            counts=ledger.queries.counts(),
-            due=size,
-            overdue_seconds=round(late, 1),
-            profiles=profile_states(ledger, settings),
-        )
-
-    @property
-    def is_idle(self) -> bool:
-        """Nothing is in progress."""
-        return not any(self.counts.get(word) for word in RUNNING)
-
-    def to_dict(self) -> dict[str, object]:
-        """Return the object of ``--json``."""
-        return {
-            "fleet": self.name,
-            "counts": dict(self.counts),
-            "due": self.due,
-            "overdue_seconds": self.overdue_seconds,
-            "profiles": list(self.profiles),
-            "learned": list(self.learned),
-        }
-
-    def lines(self) -> list[str]:
-        """Return the counts in columns, coloured unless they are zero."""
-        rows = [self._row(word) for word in RUNNING]
-        rows.append("since the ledger was created")
-        rows += [self._row(word) for word in OVER]
-        rows += [profile_line(profile) for profile in self.profiles]
-        return rows + [learned_line(model) for model in self.learned]
-
-    def _row(self, word: str) -> str:
-        count = self.counts.get(word, 0)
-        row = f"  {render.SIGNS[word][0]} {render.WORDS.get(word, word):<11}{count:>10,}"
-        return render.coloured(word, row) if count else row
-
-    def progress(self) -> Progress:
-        """Return ``3 generating; 41 succeeded, 3 failed, 41 files``, and the rows."""
-        parts = [self._counted(RUNNING) or "nothing in progress", self._counted(OVER)]
-        rows = [*self.lines(), *([warning] if (warning := self.warning()) else [])]
-        return Progress("; ".join(part for part in parts if part), rows=rows)
-
-    def _counted(self, words: tuple[str, ...]) -> str:
-        counts = ((self.counts.get(word, 0), render.WORDS.get(word, word)) for word in words)
-        return ", ".join(f"{count:,} {word}" for count, word in counts if count)
-
-    def warning(self) -> str | None:
-        """Return a warning if no worker polls."""
-        if self.overdue_seconds <= OVERDUE_SECONDS:
-            return None
-        return (
-            f"{self.due:,} status checks are due, the oldest is {self.overdue_seconds:.0f} s overdue: "
-            "no worker consumes the poll queue. Start one:\n  celery -A mulequeue worker"
-        )
+FleetState = dict[str, Any]
+"""The object of ``--json``."""
 
 
-def show_fleet(ledger: Ledger, settings: Settings, options: WatchOptions) -> int:
+def show_fleet(app: Any, ledger: Ledger, settings: Settings, options: WatchOptions) -> int:
     """Show the fleet once, until nothing is in progress, or until Ctrl-C; return the exit code."""
-    watched = FleetWatch(ledger, settings, until_idle=options.wait)
+    names = set(required_queues(app, settings).values())
+    depths = queue_depths(app, sorted(names))
+    watched = FleetWatch(ledger, settings, depths, until_idle=options.wait)
     if options.is_waiting:
         with view_for(f"fleet {settings.fleet} · Ctrl-C stops", quiet=options.quiet) as view:
             watch(
@@ -111,49 +48,115 @@ def show_fleet(ledger: Ledger, settings: Settings, options: WatchOptions) -> int
             )
     else:
         watched.refresh()
+    state = watched.state
     if options.as_json or not options.is_waiting:
-        state = replace(watched.state, learned=learned_schedules(ledger, settings))
+        state["learned"] = learned_schedules(ledger, settings)
         _print_state(state, as_json=options.as_json)
-    is_over = watched.state.is_idle or not options.is_waiting
+    is_over = is_idle(state) or not options.is_waiting
     return results.SUCCEEDED if is_over else results.STILL_RUNNING
 
 
 def _print_state(state: FleetState, *, as_json: bool) -> None:
     if as_json:
-        print_json(state.to_dict())
+        print_json(state)
         return
-    click.secho(f"fleet {state.name}", bold=True)
-    for line in state.lines():
+    click.secho(f"fleet {state['fleet']}", bold=True)
+    for line in fleet_lines(state):
         click.echo(line)
-    if warning := state.warning():
+    if warning := overdue_warning(state):
         print_message(warning)
 
 
 class FleetWatch(Watched):
-    """The fleet, until it is idle if that is waited for."""
+    """The fleet, until it is idle if that is waited for.
 
-    def __init__(self, ledger: Ledger, settings: Settings, *, until_idle: bool) -> None:
+    :param depths: returns the number of messages in each queue.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        settings: Settings,
+        depths: Callable[[], dict[str, int]] = dict,
+        *,
+        until_idle: bool,
+    ) -> None:
         self._ledger, self._settings, self._until_idle = ledger, settings, until_idle
-        self.state = FleetState(name=settings.fleet, counts={}, due=0, overdue_seconds=0)
+        self._read_depths, self._depths_read = depths, -math.inf
+        self._depths: dict[str, int] = {}
+        self.state: FleetState = {"fleet": settings.fleet, "counts": {}}
 
     def refresh(self) -> bool:
-        self.state = FleetState.read(self._ledger, self._settings)
-        return self._until_idle and self.state.is_idle
+        if time.monotonic() - self._depths_read >= DEPTHS_SECONDS:
+            self._depths, self._depths_read = self._read_depths(), time.monotonic()
+        self.state = {**read_fleet(self._ledger, self._settings), "queues": self._depths}
+        return self._until_idle and is_idle(self.state)
 
     def progress(self) -> Progress:
-        return self.state.progress()
+        """Return ``3 generating; 41 succeeded, 3 failed, 41 files``, and the rows."""
+        parts = [_counted(self.state, RUNNING) or "nothing in progress", _counted(self.state, OVER)]
+        rows = [*fleet_lines(self.state), overdue_warning(self.state)]
+        return Progress("; ".join(filter(None, parts)), rows=[row for row in rows if row])
+
+
+def read_fleet(ledger: Ledger, settings: Settings) -> FleetState:
+    """Read the state of the fleet; the learned schedules are left out."""
+    size, first = ledger.queries.overdue()
+    late = max(0.0, ledger.queries.now() - first) if first is not None else 0.0
+    profiles = list(dict.fromkeys(["default", *settings.profiles]))
+    return {
+        "fleet": settings.fleet,
+        "counts": ledger.queries.counts(),
+        "due": size,
+        "overdue_seconds": round(late, 1),
+        "profiles": [
+            _profile_state(submissions, settings)
+            for submissions in ledger.limits.submission_statuses(profiles)
+        ],
+        "learned": [],
+        "queues": {},
+    }
+
+
+def is_idle(state: FleetState) -> bool:
+    """Return whether nothing is in progress."""
+    return not any(state["counts"].get(word) for word in RUNNING)
+
+
+def fleet_lines(state: FleetState) -> list[str]:
+    """Return the counts in columns, coloured unless they are zero, the profiles and the schedules."""
+    return [
+        *(_count_line(state, word) for word in RUNNING),
+        "since the ledger was created",
+        *(_count_line(state, word) for word in OVER),
+        *(f"  in queue {name}: {count:,}" for name, count in state["queues"].items() if count),
+        *map(profile_line, state["profiles"]),
+        *map(learned_line, state["learned"]),
+    ]
+
+
+def _count_line(state: FleetState, word: str) -> str:
+    count = state["counts"].get(word, 0)
+    line = f"  {render.SIGNS[word][0]} {render.WORDS.get(word, word):<11}{count:>10,}"
+    return render.coloured(word, line) if count else line
+
+
+def _counted(state: FleetState, words: tuple[str, ...]) -> str:
+    counts = ((state["counts"].get(word, 0), render.WORDS.get(word, word)) for word in words)
+    return ", ".join(f"{count:,} {word}" for count, word in counts if count)
+
+
+def overdue_warning(state: FleetState) -> str | None:
+    """Return a warning if no worker polls."""
+    if state["overdue_seconds"] <= OVERDUE_SECONDS:
+        return None
+    return (
+        f"{state['due']:,} status checks are due, the oldest is {state['overdue_seconds']:.0f} s "
+        "overdue: no worker consumes the poll queue. Start one:\n  celery -A mulequeue worker"
+    )
 
 
 # Profiles
-
-
-def profile_states(ledger: Ledger, settings: Settings) -> list[dict[str, Any]]:
-    """Return the limits and the use of every profile, JSON-ready."""
-    names = list(dict.fromkeys(["default", *settings.profiles]))
-    return [
-        _profile_state(submissions, settings)
-        for submissions in ledger.limits.submission_statuses(names)
-    ]
 
 
 def _profile_state(submissions: SubmissionStatus, settings: Settings) -> dict[str, Any]:
@@ -162,23 +165,38 @@ def _profile_state(submissions: SubmissionStatus, settings: Settings) -> dict[st
         "profile": submissions.profile,
         "in_flight": submissions.in_flight,
         "max_in_flight": limits.max_in_flight,
+        "fair_keys_in_flight": len(submissions.in_flight_by_key),
+        "fair_keys_at_limit": _at_limit(submissions, limits.max_in_flight_per_fair_key),
         "today": submissions.today,
         "max_per_day": limits.max_per_day,
+        "today_usd": float(submissions.today_usd),
+        "max_usd_per_day": limits.max_usd_per_day,
         "paused_since": submissions.paused_since,
         "refused_until": submissions.paused_until,
+        "reasons": submissions.reasons(),
     }
 
 
+def _at_limit(submissions: SubmissionStatus, most: int | None) -> int:
+    """Count the fair keys that have as many generations in flight as they may have."""
+    return 0 if most is None else sum(count >= most for count in submissions.in_flight_by_key)
+
+
 def profile_line(state: Mapping[str, Any]) -> str:
-    """Return ``profile default: 12 of 50 in flight, 812 of 1000 today, paused by hand since …``."""
+    """Return ``profile default: 12 of 50 in flight, 812 today, 8.12 of 20.00 USD today (estimate), …``."""
     parts = [
         f"{_of(state['in_flight'], state['max_in_flight'])} in flight",
         f"{_of(state['today'], state['max_per_day'])} today",
     ]
+    if state["fair_keys_at_limit"]:
+        count, total = state["fair_keys_at_limit"], state["fair_keys_in_flight"]
+        parts.append(f"{count} of {total} fair keys at max_in_flight_per_fair_key")
+    if state["today_usd"] or state["max_usd_per_day"] is not None:
+        parts.append(f"{_usd_today(state)} today (estimate)")
     if state["paused_since"] is not None:
         parts.append(f"paused by hand since {render.moment(state['paused_since'])}")
-    elif state["refused_until"] is not None:
-        parts.append(f"the API rejects more until {render.moment(state['refused_until'])}")
+    elif state["reasons"]:
+        parts.append(f"paused: {'; '.join(state['reasons'])}")
     return f"profile {state['profile']}: {', '.join(parts)}"
 
 
@@ -186,19 +204,34 @@ def _of(number: int, limit: int | None) -> str:
     return str(number) if limit is None else f"{number} of {limit}"
 
 
+def _usd_today(state: Mapping[str, Any]) -> str:
+    amounts = [state["today_usd"], state["max_usd_per_day"]]
+    return " of ".join(format_usd(Decimal(str(usd))) for usd in amounts if usd is not None)
+
+
 # Schedules
 
 
 def learned_schedules(ledger: Ledger, settings: Settings) -> list[dict[str, Any]]:
     """Return the models whose poll schedule follows recorded durations, JSON-ready."""
-    if not settings.learn_cadence:
-        return []
-    ended = {
-        path
-        for path, status in ledger.metrics.counters().get("outcomes", {})
-        if status == "succeeded"
+    outcomes = ledger.metrics.counters().get("outcomes", {}) if settings.learn_cadence else {}
+    paths = sorted({path for path, status in outcomes if status == "succeeded"})
+    schedules = (_learned(path, ledger.queries.durations(path)) for path in paths)
+    return [schedule for schedule in schedules if schedule is not None]
+
+
+def _learned(path: str, samples: Sequence[DurationSample]) -> dict[str, Any] | None:
+    model = catalog.find(f"/vendors/{path}")
+    plan = fit(samples, model.schedule)
+    first = None if plan is None else plan.seconds(0.0)
+    if plan is None or first is None:
+        return None
+    return {
+        "model": model.name,
+        "generations": round(sum(sample.weight for sample in samples)),
+        "median_seconds": round(plan.median_seconds, 1),
+        "first_check_seconds": round(first, 1),
     }
-    return list(_learned(ledger, sorted(ended)))
 
 
 def learned_line(shown: Mapping[str, Any]) -> str:
@@ -207,28 +240,3 @@ def learned_line(shown: Mapping[str, Any]) -> str:
         f"{shown['model']}: {shown['median_seconds']:.3g} s (median of the last "
         f"{shown['generations']}), first check after {shown['first_check_seconds']:.3g} s"
     )
-
-
-def _learned(ledger: Ledger, paths: Sequence[str]) -> Iterator[dict[str, Any]]:
-    for path in paths:
-        model, samples = catalog.find(f"/vendors/{path}"), ledger.queries.durations(path)
-        cadence = fit(samples, model.schedule)
-        first = None if cadence is None else cadence.seconds(0.0)
-        if first is not None:
-            yield {
-                "model": model.name,
-                "generations": round(sum(sample.weight for sample in samples)),
-                "median_seconds": round(_median(samples), 1),
-                "first_check_seconds": round(first, 1),
-            }
-
-
-def _median(samples: Sequence[DurationSample]) -> float:
-    """Return the weighted median of the samples' middles."""
-    half = sum(sample.weight for sample in samples) / 2
-    counted = 0.0
-    for sample in sorted(samples, key=lambda sample: sample.low + sample.high):
-        counted += sample.weight
-        if counted >= half:
-            return (sample.low + sample.high) / 2
-    return 0.0

@@ -5,54 +5,57 @@ from __future__ import annotations
 import time
 import uuid
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Self
 
 import click
 
 from mulequeue.api import client, status_checks
 from mulequeue.cli import preflight, render, results
-from mulequeue.cli.options import Call
+from mulequeue.cli.costs import cost_of_outcomes
+from mulequeue.cli.manifest import Manifest, RowState, written_at_end
 from mulequeue.cli.output import Interrupted, print_json, print_message
+from mulequeue.cli.preflight import Call
 from mulequeue.cli.view import Progress, batch_progress, view_for
-from mulequeue.cli.watch import Watched, WatchOptions, empty_batch, watch
+from mulequeue.cli.watch import Watched, WatchOptions, watch
 from mulequeue.engine.eager import generate_inline
+from mulequeue.engine.followups.download import download_inline
+from mulequeue.engine.generation_call import CallOptions
 from mulequeue.engine.generation_request import GenerationRequest, make_generation_request
 from mulequeue.errors import DownloadError, InputError, MuleQueueError
+from mulequeue.ledger import Batch
 from mulequeue.outcome import Outcome
 from mulequeue.settings import Settings
-from mulequeue.transfer.download_assets import download_assets
+from mulequeue.transfer.path_template import member_templates
 
 _CONCURRENCY = 16
 
 
-def _prepare(
-    call: Call, settings: Settings, max_wait: float | None = None
-) -> tuple[Settings, list[GenerationRequest]]:
-    """Check the inputs, print warnings, and return settings that allow reading typed files."""
-    settings = replace(settings, input_roots=(*settings.input_roots, *call.folders))
-    warnings = preflight.check_inputs(call.inputs, settings, call.model, validate=call.validate)
+def _requests(
+    call: Call, notes: list[str], max_wait: float | None = None
+) -> list[GenerationRequest]:
+    """Return the requests of a call, and print the notes."""
+    options = CallOptions(
+        validate="off",
+        poll_interval=call.poll_interval,
+        max_wait=max_wait,
+        metadata=call.metadata,
+    )
     requests = [
-        make_generation_request(
-            settings,
-            call.model.name,
-            item,
-            validate="off",
-            poll_interval=call.poll_interval,
-            max_wait=max_wait,
-        )
+        make_generation_request(call.settings, call.model.name, item, options)
         for item in call.inputs
     ]
-    preflight.print_warnings(warnings)
-    return settings, requests
+    preflight.print_notes(notes)
+    return requests
 
 
-def _store(outcome: Outcome, settings: Settings, storage: str) -> tuple[Outcome, str | None]:
+def _store(outcome: Outcome, call: Call, path: str | None = None) -> tuple[Outcome, str | None]:
     """Download the assets; return the outcome with its files, and why there are none."""
     if not outcome.succeeded:
         return outcome, None
     try:
-        files = download_assets(outcome, settings=settings, storage=storage)
+        files = download_inline(outcome, call.settings, storage=call.storage, path=path)
     except DownloadError as exc:
         return outcome, f"not stored: {exc}"
     return replace(outcome, files=files), None
@@ -61,23 +64,20 @@ def _store(outcome: Outcome, settings: Settings, storage: str) -> tuple[Outcome,
 # One generation
 
 
-def run_locally(call: Call, settings: Settings, *, no_wait: bool) -> int:
+def run_locally(call: Call, notes: list[str], *, no_wait: bool) -> int:
     """Submit one generation in this process and wait for it, unless ``no_wait``; return the exit code."""
-    settings, [request] = _prepare(call, settings, call.max_wait)
-    remote_id = _submit(request, settings)
+    [request] = _requests(call, notes, call.max_wait)
+    remote_id = _submit(request, call.settings)
     if no_wait:
-        return results.print_submitted(
-            request.model.api_path, remote_id, None, as_json=call.as_json
-        )
+        path = request.model.api_path
+        return results.print_submitted(path, remote_id=remote_id, as_json=call.as_json)
     if not call.quiet:
         print_message(f"generating as {remote_id}")
-    outcome = _wait(request, settings, remote_id)
-    outcome, problem = _store(outcome, settings, call.storage)
+    outcome, problem = _store(_wait(request, call.settings, remote_id), call)
     if problem:
         print_message(problem)
-    return _report(outcome, as_json=call.as_json) or (
-        results.FAILED if problem else results.SUCCEEDED
-    )
+    code = _report(outcome, as_json=call.as_json)
+    return results.FAILED if problem else code
 
 
 def _submit(request: GenerationRequest, settings: Settings) -> str:
@@ -108,22 +108,20 @@ def _submit(request: GenerationRequest, settings: Settings) -> str:
 
 
 def _wait(request: GenerationRequest, settings: Settings, remote_id: str) -> Outcome:
-    path = request.model.api_path
     try:
-        outcome = generate_inline(request, settings, task_id=remote_id, remote_id=remote_id)
+        return generate_inline(request, settings, task_id=remote_id, remote_id=remote_id)
     except KeyboardInterrupt:
+        again = results.watch_hint(f"{request.model.api_path} {remote_id}")
         raise Interrupted(
-            "Stopped watching; the generation continues at the API. Watch it:\n"
-            f"  {results.status_command_for(f'{path} {remote_id}')}"
+            f"Stopped watching; the generation continues at the API. {again}"
         ) from None
-    return replace(outcome, api_path=path, remote_id=remote_id)
 
 
 def _report(outcome: Outcome, *, as_json: bool) -> int:
     code = results.print_outcome(outcome, as_json=as_json)
     if outcome.status == "timed_out":
-        again = results.status_command_for(f"{outcome.api_path} {outcome.remote_id}")
-        print_message(f"Still running. Watch it:\n  {again}")
+        again = results.watch_hint(f"{outcome.api_path} {outcome.remote_id}")
+        print_message(f"Still running. {again}")
         return results.STILL_RUNNING
     return code
 
@@ -131,17 +129,10 @@ def _report(outcome: Outcome, *, as_json: bool) -> int:
 # A generation at the API
 
 
-def show_remote(
-    settings: Settings,
-    path: str,
-    remote_id: str,
-    options: WatchOptions,
-    poll_interval: float | None,
-) -> int:
+def show_remote(settings: Settings, path: str, remote_id: str, options: WatchOptions) -> int:
     """Show a generation that the API knows, or wait for it; return the exit code."""
-    request = make_generation_request(
-        settings, path, {}, poll_interval=poll_interval, max_wait=options.max_wait, submits=False
-    )
+    call = CallOptions(poll_interval=options.poll_interval, max_wait=options.max_wait)
+    request = make_generation_request(settings, path, {}, call, submits=False)
     if options.is_waiting:
         return _report(_wait(request, settings, remote_id), as_json=options.as_json)
     return _snapshot(request, settings, remote_id, as_json=options.as_json)
@@ -183,16 +174,24 @@ def _snapshot(
 # A batch
 
 
-def run_batch_locally(call: Call, settings: Settings) -> int:
+def run_batch_locally(call: Call, notes: list[str], manifest: Manifest | None = None) -> int:
     """Run a batch in threads of this process; return the exit code."""
-    settings, requests = _prepare(call, settings)
+    requests = _requests(call, notes)
     started = time.monotonic()
     with view_for(f"{call.model.name} · in this process", quiet=call.quiet) as view:
-        with LocalBatch(requests, settings, call.storage) as batch:
-            watch(batch, view, max_wait=call.max_wait, interrupted="Stopped; no more were sent.")
-        is_over = watch(batch, view, max_wait=0)
-    summary = results.summary_of(batch.batch, time.monotonic() - started)
-    code = results.print_summary(summary, call.storage, as_json=call.as_json, missing=batch.missing)
+        watched = LocalBatch(call, requests)
+        with written_at_end(manifest, lambda: watched.states), watched:
+            stopped = "Stopped; no more were sent."
+            watch(watched, view, max_wait=call.max_wait, interrupted=stopped)
+        is_over = watch(watched, view, max_wait=0)
+    code = results.print_summary(
+        watched.batch,
+        time.monotonic() - started,
+        call.storage,
+        watched.cost,
+        as_json=call.as_json,
+        missing=watched.missing,
+    )
     if not is_over:
         print_message("Stopped at --max-wait; no more were sent.")
     return code if is_over else results.STILL_RUNNING
@@ -201,60 +200,61 @@ def run_batch_locally(call: Call, settings: Settings) -> int:
 class LocalBatch(Watched):
     """Generations in threads. Leaving the context finishes those that are billed, and no others."""
 
-    def __init__(self, requests: list[GenerationRequest], settings: Settings, storage: str) -> None:
-        self._settings, self._storage = settings, storage
-        self.batch = empty_batch("", len(requests))
+    def __init__(self, call: Call, requests: list[GenerationRequest]) -> None:
+        self._call = call
+        self.batch = Batch(batch_id="", size=len(requests))
         self.missing = 0
         """Files that could not be stored."""
-        self._counts: Counter[str] = Counter()
+        self.cost = cost_of_outcomes(())
         self._endings: list[render.Ending] = []
+        self.states = [RowState(status="not_sent") for _ in requests]
+        """What became of each request."""
+        self._paths = member_templates(call.paths, len(requests))
         limit = requests[0].profile.max_in_flight or _CONCURRENCY
         self._pool = ThreadPoolExecutor(min(_CONCURRENCY, limit))
-        self._open = {
+        self._futures = [
             self._pool.submit(self._run, number, request) for number, request in enumerate(requests)
-        }
+        ]
 
-    def __enter__(self) -> LocalBatch:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._open = {future for future in self._open if not future.cancel()}
-        if self._open:
-            print_message(f"Finishing {len(self._open)} that were submitted …")
-        wait(self._open)
-        self._pool.shutdown()
+        running = sum(future.running() for future in self._futures)
+        if running:
+            print_message(f"Finishing {running} that were submitted …")
+        self._pool.shutdown(cancel_futures=True)
 
     def refresh(self) -> bool:
-        ended = {future for future in self._open if future.done()}
-        self._open -= ended
-        for future in ended:
-            self._count(*future.result())
-        running = sum(future.running() for future in self._open)
-        self.batch = replace(self.batch, counts={**self._counts, "generating": running})
+        futures = [future for future in self._futures if not future.cancelled()]
+        counts = Counter({"generating": sum(future.running() for future in futures)})
+        outcomes = [future.result() for future in futures if future.done()]
+        counts.update(str(outcome.status) for outcome in outcomes)
+        files = sum(len(outcome.files) for outcome in outcomes)
+        self.cost = cost_of_outcomes(outcomes)
+        self.missing = sum(len(outcome.assets) for outcome in outcomes) - files
+        self.batch = replace(self.batch, counts=counts, files=files, downloaded=counts["succeeded"])
         return self.batch.over >= self.batch.size
 
     def progress(self) -> Progress:
         return batch_progress(self.batch)
 
     def new_endings(self) -> list[render.Ending]:
-        endings, self._endings = self._endings, []
-        return endings
+        return [self._endings.pop(0) for _ in range(len(self._endings))]
 
-    def _run(self, number: int, request: GenerationRequest) -> tuple[render.Ending, Outcome]:
-        outcome = generate_inline(request, self._settings, task_id=uuid.uuid4().hex)
-        outcome, problem = _store(outcome, self._settings, self._storage)
-        reason = problem or render.describe_error(outcome.error)
-        name, status = f"{number:06d}", str(outcome.status)
-        return render.Ending(name=name, status=status, reason=reason, label=request.label), outcome
-
-    def _count(self, ending: render.Ending, outcome: Outcome) -> None:
-        missing = len(outcome.assets) - len(outcome.files)
-        if missing or not outcome.succeeded:
-            self._endings.append(ending)
-        self.missing += missing
-        self._counts[outcome.status] += 1
-        self.batch = replace(
-            self.batch,
-            files=self.batch.files + len(outcome.files),
-            downloaded=self.batch.downloaded + outcome.succeeded,
-        )
+    def _run(self, number: int, request: GenerationRequest) -> Outcome:
+        started = time.monotonic()
+        outcome = generate_inline(request, self._call.settings, task_id=uuid.uuid4().hex)
+        seconds = time.monotonic() - started
+        outcome, problem = _store(outcome, self._call, self._paths[number] if self._paths else None)
+        self.states[number] = RowState.of_outcome(outcome, seconds, problem)
+        if problem or not outcome.succeeded:
+            self._endings.append(
+                render.Ending(
+                    name=f"{number:06d}",
+                    status=outcome.status,
+                    reason=problem or render.describe_error(outcome.error),
+                    label=request.label,
+                )
+            )
+        return outcome

@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from mulequeue.catalog import Model
 from mulequeue.catalog.validation.calls import MODES
-from mulequeue.cli.prompts import read_text
+from mulequeue.cli.text_files import decode, display_name, read_bytes
+from mulequeue.engine.metadata import check_metadata
 from mulequeue.errors import InputError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -29,23 +28,6 @@ _VALIDATE_HELP = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Call:
-    """What ``run`` or ``batch`` generates and how, checked."""
-
-    model: Model
-    inputs: list[dict[str, Any]]
-    storage: str
-    """Folder or URL of the files."""
-    folders: tuple[str, ...] = ()
-    """Folders of the files that were typed as ``@path``."""
-    validate: str | None = None
-    poll_interval: float | None = None
-    max_wait: float | None = None
-    quiet: bool = False
-    as_json: bool = False
-
-
 def complete_model(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     """Return the model names that a shell may offer."""
     from mulequeue import catalog
@@ -53,65 +35,60 @@ def complete_model(ctx: click.Context, parameter: click.Parameter, incomplete: s
     return [model.name for model in catalog.all_models() if model.name.startswith(incomplete)]
 
 
+def _above_zero(
+    ctx: click.Context, parameter: click.Parameter, value: float | None
+) -> float | None:
+    if value is not None and not 0 < value < float("inf"):
+        raise InputError(
+            f"{parameter.opts[0]} is {value:g}; it must be a number of seconds above 0."
+        )
+    return value
+
+
+def _seconds_option(name: str, text: str) -> Callable[[Command], Command]:
+    return click.option(name, type=float, metavar="S", callback=_above_zero, help=text)
+
+
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object on stdout."
 )
 quiet_option = click.option("--quiet", is_flag=True, help="Hide progress.")
 output_option = click.option("--output", metavar="DIR", help="Store files in this folder or URL.")
-max_wait_option = click.option(
-    "--max-wait", type=float, metavar="S", help="Stop watching after S seconds; exit code 2."
+max_wait_option = _seconds_option("--max-wait", "Stop watching after S seconds; exit code 2.")
+poll_interval_option = _seconds_option("--poll-interval", "Seconds between checks of the API.")
+_SHARED = (
+    click.option(
+        *("-p", "--param", "--extra"),
+        "params",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help=_PARAM_HELP,
+    ),
+    click.option(
+        "--metadata",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Your own data of the generations, which outcome and list show. Repeatable.",
+    ),
+    click.option(
+        "--fair-key",
+        metavar="KEY",
+        help="Take turns as one with all generations of KEY, such as a customer.  [default: the batch]",
+    ),
+    output_option,
+    max_wait_option,
+    click.option("--validate", type=click.Choice(MODES), help=_VALIDATE_HELP),
+    click.option("--local", is_flag=True, help="Run in this process, without workers or Redis."),
+    quiet_option,
+    json_option,
 )
-poll_interval_option = click.option(
-    "--poll-interval", type=float, metavar="S", help="Seconds between checks of the API."
-)
-
-
-def host_and_port(port: int) -> Callable[[Command], Command]:
-    """Add ``--host`` and ``--port`` to the command of a server."""
-
-    def add(command: Command) -> Command:
-        command = click.option(
-            "--port",
-            default=port,
-            show_default=True,
-            help="Port to listen on; 0 picks a free port.",
-        )(command)
-        return click.option(
-            "--host", default="127.0.0.1", show_default=True, help="Address to listen on."
-        )(command)
-
-    return add
 
 
 def generation_options(command: Command) -> Command:
-    """Add the options that ``run`` and ``batch`` share."""
-    for option in reversed(
-        [
-            click.option(
-                *("-p", "--param", "--extra"),
-                "params",
-                multiple=True,
-                metavar="KEY=VALUE",
-                help=_PARAM_HELP,
-            ),
-            output_option,
-            max_wait_option,
-            click.option("--validate", type=click.Choice(MODES), help=_VALIDATE_HELP),
-            click.option(
-                "--local", is_flag=True, help="Run in this process, without workers or Redis."
-            ),
-            quiet_option,
-            json_option,
-        ]
-    ):
+    """Add the options that ``run`` and ``batch`` share; :class:`.preflight.Call` holds them."""
+    for option in reversed(_SHARED):
         command = option(command)
     return command
-
-
-def check_seconds(name: str, value: float | None) -> None:
-    """Raise InputError unless a number of seconds is above 0 (or not given)."""
-    if value is not None and not 0 < value < float("inf"):
-        raise InputError(f"{name} is {value:g}; it must be a number of seconds above 0.")
 
 
 def parse_params(pairs: Iterable[str]) -> dict[str, Any]:
@@ -126,6 +103,22 @@ def parse_params(pairs: Iterable[str]) -> dict[str, Any]:
             raise InputError(f"--param {pair!r} must be KEY=VALUE, for example --param n=2.")
         fields[key] = _value(text)
     return fields
+
+
+def parse_metadata(pairs: Iterable[str]) -> dict[str, Any]:
+    """Return the object of ``--metadata KEY=VALUE``.
+
+    :raises InputError: no ``=``, no key, or too much of it.
+    """
+    found = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals or not key:
+            raise InputError(
+                f"--metadata {pair!r} must be KEY=VALUE, for example --metadata sku=A-1."
+            )
+        found[key] = text
+    return dict(check_metadata(found))
 
 
 def _value(text: str) -> Any:
@@ -151,7 +144,8 @@ def read_object(name: str) -> dict[str, Any]:
     :raises InputError: unreadable, not JSON, or not an object.
     """
     try:
-        value = json.loads(read_text(name))
+        text, _ = decode(read_bytes(name), display_name(name), has_option=False)
+        value = json.loads(text)
     except ValueError as exc:
         raise InputError(f"--input {name} is not JSON: {exc}.") from None
     if not isinstance(value, dict):

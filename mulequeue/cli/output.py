@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
-import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -79,6 +79,61 @@ def json_keys(names: Iterable[str]) -> str:
     return "{" + ", ".join(f'"{name}"' for name in names) + "}"
 
 
+def columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return the rows as lines, with cells of equal width in each column."""
+    widths = [max(map(cells, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(pad(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+def cells(text: str) -> int:
+    """Return the width of text on a terminal: two for a CJK character or an emoji."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def pad(text: str, width: int) -> str:
+    """Return text with spaces up to a width in cells."""
+    return text + " " * (width - cells(text))
+
+
+def cut(text: str, width: int) -> str:
+    """Return the start of a text that fits into a width in cells, with an ellipsis if it is cut."""
+    if cells(text) <= width:
+        return text
+    from rich.cells import set_cell_size
+
+    return f"{set_cell_size(text, max(0, width - 1)).rstrip()}…"
+
+
+def is_rich(stream: Any) -> bool:
+    """Return whether a stream is a terminal that may show colours and move its cursor."""
+    return bool(stream.isatty()) and not is_plain()
+
+
+def is_plain() -> bool:
+    """Return whether the environment asks for text without colours: NO_COLOR, or TERM=dumb."""
+    return bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+
+
+def labelled(label: str, text: object, width: int) -> str:
+    """Return a label and a text in two columns; on a terminal the text is wrapped.
+
+    :param width: of the label's column.
+    """
+    return wrap(f"{label:<{width}}{text}", sys.stdout, indent=width)
+
+
+def text_width(stream: Any) -> int | None:
+    """Return the columns of a text on a terminal; None: the stream is no terminal."""
+    return min(_MAX_WIDTH, shutil.get_terminal_size().columns) if stream.isatty() else None
+
+
 def wrap(text: str, stream: Any, *, indent: int = 0) -> str:
     """Wrap text at the width of a terminal; a pipe gets it unchanged.
 
@@ -86,19 +141,27 @@ def wrap(text: str, stream: Any, *, indent: int = 0) -> str:
 
     :param indent: columns before the continuation lines.
     """
-    if not stream.isatty():
+    width = text_width(stream)
+    if width is None:
         return text
-    width = min(_MAX_WIDTH, shutil.get_terminal_size().columns)
-    return "\n".join(_wrap_line(line, width, " " * indent) for line in text.split("\n"))
-
-
-def _wrap_line(line: str, width: int, indent: str) -> str:
-    if line.startswith("  ") or len(line) <= width:
-        return line
-    return textwrap.fill(
-        line,
-        width,
-        subsequent_indent=indent,
-        break_long_words=False,
-        break_on_hyphens=False,
+    return "\n".join(
+        line if line.startswith("  ") else wrap_at(line, width, " " * indent)
+        for line in text.split("\n")
     )
+
+
+def wrap_at(line: str, width: int, indent: str) -> str:
+    """Wrap a line between words, at a width in cells.
+
+    :param indent: before the continuation lines.
+    """
+    if cells(line) <= width:
+        return line
+    first, *words = line.split(" ")
+    lines = [first]
+    for word in words:
+        if cells(lines[-1]) + 1 + cells(word) <= width or not lines[-1].strip():
+            lines[-1] += f" {word}"
+        else:
+            lines.append(indent + word)
+    return "\n".join(part.rstrip() for part in lines)

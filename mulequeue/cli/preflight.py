@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Self
 
 import click
 from redis.exceptions import RedisError
 
+from mulequeue.catalog.defaults import with_defaults
+from mulequeue.cli.options import folders_of, parse_metadata
 from mulequeue.cli.output import print_message
+from mulequeue.engine.fair_key import check_fair_key
 from mulequeue.errors import ConfigurationError, InputError
 from mulequeue.settings import Settings
 from mulequeue.settings.redaction import redact
@@ -27,6 +31,8 @@ def app_of(ctx: click.Context) -> Any:
     """Return the Celery app of ``celery -A proj``, else the standalone one."""
     given = getattr(ctx.obj, "app", None)
     if given is not None and given.main not in (None, "default"):
+        # Tasks of the project, and in a Django project the storage of its apps.
+        given.loader.import_default_modules()
         return given
     from mulequeue.celery import app
 
@@ -53,6 +59,64 @@ def settings_of(app: Any) -> Settings:
         raise ConfigurationError(f"The Celery configuration cannot be used: {exc}") from exc
 
 
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """The checked options of ``run`` or ``batch``: models, inputs, storage and limits."""
+
+    app: Any
+    settings: Settings
+    model: Model
+    inputs: list[dict[str, Any]]
+    """With the defaults of the model."""
+    storage: str
+    """Folder or URL of the files."""
+    paths: tuple[str, ...] = ()
+    """The path template of each input's files; empty: that of the settings."""
+    validate: str | None
+    metadata: dict[str, Any] = field(default_factory=dict)
+    fair_key: str | None = None
+    poll_interval: float | None = None
+    max_wait: float | None
+    local: bool
+    quiet: bool
+    as_json: bool
+
+    @classmethod
+    def of(
+        cls,
+        ctx: click.Context,
+        model: Model,
+        inputs: list[dict[str, Any]],
+        *,
+        params: tuple[str, ...],
+        output: str | None,
+        metadata: tuple[str, ...],
+        fair_key: str | None,
+        **options: Any,
+    ) -> Self:
+        """Load the settings, and check where the files go. A local call may read the typed files."""
+        app = app_of(ctx)
+        settings = settings_of(app)
+        storage = storage_of(output, settings)
+        check_fair_key(fair_key)
+        if options["local"] and fair_key is not None:
+            raise InputError("--fair-key needs workers; omit it with --local.")
+        if options["local"]:
+            roots = (*settings.input_roots, *folders_of(params))
+            settings = replace(settings, input_roots=roots)
+        inputs = [with_defaults(settings.defaults, model, item) for item in inputs]
+        return cls(
+            app=app,
+            settings=settings,
+            model=model,
+            inputs=inputs,
+            storage=storage,
+            metadata=parse_metadata(metadata),
+            fair_key=fair_key,
+            **options,
+        )
+
+
 # Servers
 
 
@@ -64,9 +128,23 @@ def ledger_to_write(app: Any) -> Ledger:
     settings = settings_of(app)
     check_redis(settings.redis_url)
     check_broker(app, settings)
+    warn_of_keys(app, settings)
     from mulequeue.engine.worker_context import worker_context
 
     return worker_context(app).ledger
+
+
+def warn_of_keys(app: Any, settings: Settings) -> None:
+    """Print a warning for each key of this process that belongs to the other site.
+
+    The workers may have other keys, so it is no error. A process without a key is fine.
+    """
+    from mulequeue.ops.health.account import wrong_site
+
+    found = [wrong_site(app, profile) for profile in settings.all_profiles() if profile.api_key]
+    print_notes(
+        [f"Warning: {finding.text} {finding.fix}" for finding in found if finding is not None]
+    )
 
 
 def ledger_to_read(settings: Settings) -> Ledger:
@@ -123,48 +201,40 @@ def check_broker(app: Any, settings: Settings) -> None:
 # Inputs
 
 
-def check_inputs(
-    inputs: Sequence[dict[str, Any]],
-    settings: Settings,
-    model: Model,
-    *,
-    validate: str | None = None,
-    where: str = "",
-) -> list[str]:
-    """Return warnings about inputs that may be wrong.
+def check_inputs(call: Call, places: Sequence[str] = ()) -> list[str]:
+    """Return warnings about inputs that may be wrong, for :func:`print_notes`.
 
-    :param validate: the option; None: the setting.
-    :param where: the file the inputs are from, for the messages.
+    :param places: of the inputs in their file, for the messages.
     :raises InputError: an input cannot be sent, or the model does not accept it.
     """
     from mulequeue.catalog.inputs import check_input
     from mulequeue.catalog.validation.calls import mode_of, validate_input, validate_inputs
 
     warnings: list[str] = []
-    mode = mode_of(validate, settings.validate)
-    for number, item in enumerate(inputs, 1):
+
+    def warn(text: str) -> None:
+        warnings.append(f"Warning: {text}")
+
+    settings, model, inputs = call.settings, call.model, call.inputs
+    mode = mode_of(call.validate, settings.validate)
+    for index, item in enumerate(inputs):
         try:
             check_input(item, settings.input_roots, max_bytes=settings.input_max_bytes)
         except InputError as exc:
-            if not where:
+            if not places:
                 raise
-            raise InputError(f"{where}, prompt {number}: {exc}") from None
-    if len(inputs) == 1 and not where:
-        validate_input(model, inputs[0], mode, warn=warnings.append)
-        return warnings
-    prefix = f"{where}, " if where else ""
-
-    def row(index: int) -> str:
-        return f"{prefix}prompt {index + 1}"
-
-    validate_inputs(model, inputs, mode, row=row, warn=warnings.append)
+            raise InputError(f"{places[index]}: {exc}") from None
+    if places:
+        validate_inputs(model, inputs, mode, row=places.__getitem__, warn=warn)
+    else:
+        validate_input(model, inputs[0], mode, warn=warn)
     return warnings
 
 
-def print_warnings(warnings: Sequence[str]) -> None:
-    """Print warnings on standard error, one per line."""
-    for text in warnings:
-        print_message(f"Warning: {text}")
+def print_notes(notes: Sequence[str]) -> None:
+    """Print notes and warnings on standard error, one per line."""
+    for text in notes:
+        print_message(text)
 
 
 def storage_of(output: str | None, settings: Settings) -> str:
@@ -183,7 +253,7 @@ def storage_of(output: str | None, settings: Settings) -> str:
 
 
 def check_notification(target: str | None, settings: Settings) -> None:
-    """Raise ConfigurationError for a target that notifications may not be sent to."""
+    """Raise InputError for a target that notifications may not be sent to."""
     if target is None:
         return
     from mulequeue.transfer.notifications import check_secret, check_target

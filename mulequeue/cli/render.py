@@ -8,11 +8,14 @@ from typing import Self
 
 import click
 
+from mulequeue.catalog.usd import format_usd
 from mulequeue.cli.output import one_line
 from mulequeue.ledger import Batch, Record, outcome_of
+from mulequeue.ledger.expenses import Charging, charging_of
 from mulequeue.outcome import ErrorInfo
 
 WORDS = {
+    "unsent": "not sent yet",
     "queued": "queued",
     "waiting": "waiting",
     "submitting": "submitting",
@@ -26,6 +29,7 @@ WORDS = {
 }
 """Names of the states."""
 SIGNS: dict[str, tuple[str, str | None]] = {
+    "unsent": ("·", None),
     "queued": ("○", None),
     "waiting": ("◔", "yellow"),
     "submitting": ("↑", "cyan"),
@@ -38,7 +42,7 @@ SIGNS: dict[str, tuple[str, str | None]] = {
     "files": ("↓", "blue"),
 }
 """Sign and colour of each on a terminal; a colour of None is shown dim."""
-_NOT_COUNTED = ("queued", "tombstone")
+_NOT_COUNTED = ("unsent", "queued", "tombstone")
 
 
 def state_of(record: Record) -> str:
@@ -72,16 +76,46 @@ def done(batch: Batch) -> int:
 
 
 def states_of(batch: Batch) -> list[tuple[str, int]]:
-    """Count the members per state; ``queued`` are those that no worker has received yet."""
+    """Count the members per state.
+
+    ``unsent`` are those that the task of the batch has not published yet, ``queued`` those in the broker's
+    queue.
+    """
     counts = {name: batch.counts.get(name, 0) for name in WORDS if name not in _NOT_COUNTED}
-    return [("queued", max(0, batch.size - sum(counts.values()))), *counts.items()]
+    begun = sum(counts.values())
+    sent = max(begun, batch.size if batch.sent is None else batch.sent)
+    return [
+        ("unsent", max(0, batch.size - sent)),
+        ("queued", max(0, sent - begun)),
+        *counts.items(),
+    ]
+
+
+def storing(batch: Batch) -> int:
+    """Count the members that succeeded and whose files are being stored."""
+    succeeded = batch.counts.get("succeeded", 0)
+    return max(0, succeeded - batch.downloaded) if batch.downloads else 0
+
+
+def cost_of(record: Record) -> str:
+    """Return ``0.075 USD (estimate)``, and how certain it is; empty if nothing is charged."""
+    usd = record.estimated_usd
+    if record.day is None:
+        return ""
+    if usd is None:
+        return "price unknown (set mulequeue_prices)"
+    charging = charging_of(state_of(record), has_id=bool(record.remote_id or record.late_remote_id))
+    is_sure = charging is Charging.CHARGED or not record.is_over
+    return f"{format_usd(usd)} (estimate)" + ("" if is_sure else f", {charging}")
 
 
 def progress_line(batch: Batch) -> str:
     """Return ``7 of 12 done: 2 generating, 3 queued, 7 succeeded; 7 files``."""
     states = ", ".join(f"{count} {WORDS[name]}" for name, count in states_of(batch) if count)
-    files = f"; {plural(batch.files, 'file')}" if batch.files else ""
-    return f"{done(batch)} of {batch.size} done: {states or 'nothing yet'}{files}"
+    files = [plural(batch.files, "file")] if batch.files else []
+    files += [f"{storing(batch)} being stored"] if storing(batch) else []
+    more = f"; {', '.join(files)}" if files else ""
+    return f"{done(batch)} of {batch.size} done: {states or 'nothing yet'}{more}"
 
 
 def coloured_counts(batch: Batch) -> str:
@@ -93,6 +127,8 @@ def coloured_counts(batch: Batch) -> str:
     ]
     if batch.files:
         parts.append(coloured("files", f"↓ {plural(batch.files, 'file')}"))
+    if storing(batch):
+        parts.append(coloured("files", f"↓ {storing(batch)} being stored"))
     return "   ".join(parts)
 
 
@@ -133,6 +169,11 @@ def reason_of(record: Record) -> str:
         begun = record.started or record.submitted or record.created
         return f"in {clock((record.finished or begun) - begun)}"
     return describe_error(outcome_of(record).error)
+
+
+def failure_of(record: Record) -> str:
+    """Return the error of a generation that is over and did not succeed, else an empty text."""
+    return reason_of(record) if record.is_over and record.status != "succeeded" else ""
 
 
 def describe_error(error: ErrorInfo | None) -> str:

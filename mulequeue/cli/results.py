@@ -2,80 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from typing import Any
 
 import click
 
+from mulequeue.catalog.usd import json_usd
+from mulequeue.cli.costs import COST_KEYS, cost_data, cost_line
 from mulequeue.cli.output import json_keys, print_json, print_message
-from mulequeue.cli.render import WORDS, describe_error, plural
+from mulequeue.cli.render import WORDS, describe_error, failure_of, plural, state_of
 from mulequeue.ledger import Batch, Ledger, Record
+from mulequeue.ledger.records import iso
+from mulequeue.ops.spend import Sum
 from mulequeue.outcome import OUTCOME_STATUSES, Outcome
 from mulequeue.tasks.batch_ids import member_ids
 
 SUCCEEDED, FAILED, STILL_RUNNING = 0, 1, 2
 """The exit codes."""
-_SLICE = 200
 
-
-@dataclass(frozen=True, kw_only=True)
-class Summary:
-    """The counts of a batch; the keys of ``--json``."""
-
-    submitted: int
-    succeeded: int = 0
-    failed: int = 0
-    timed_out: int = 0
-    submit_unknown: int = 0
-    cancelled: int = 0
-    files: int = 0
-    seconds: float = 0.0
-    batch_id: str | None = None
-
-
+_COUNT_KEYS = ("submitted", *OUTCOME_STATUSES, "files", "seconds", "batch_id")
+SUMMARY_KEYS = (*_COUNT_KEYS, *COST_KEYS)
+SUMMARY_JSON = json_keys(SUMMARY_KEYS)
+SUMMARY_HELP = f"With --json: {SUMMARY_JSON}; all are counts, except seconds, batch_id, and US dollars as in `spend`."
 OUTCOME_JSON = json_keys(item.name for item in fields(Outcome))
-SUMMARY_JSON = json_keys(item.name for item in fields(Summary))
 SUBMITTED_JSON = json_keys(("task_id", "api_path", "remote_id"))
-SUMMARY_HELP = f"With --json: {SUMMARY_JSON}; all are counts, except seconds and batch_id."
 
 
-def summary_of(batch: Batch, seconds: float) -> Summary:
-    """Return the counts of a batch."""
-    return Summary(
-        submitted=batch.size,
-        **{name: batch.counts.get(name, 0) for name in OUTCOME_STATUSES},
-        files=batch.files,
-        seconds=round(seconds, 3),
-        batch_id=batch.batch_id or None,
-    )
+def summary_of(batch: Batch, seconds: float, cost: Sum) -> dict[str, Any]:
+    """Return the counts and the estimated cost of a batch: the object of ``--json``."""
+    counts = (batch.counts.get(name, 0) for name in OUTCOME_STATUSES)
+    values = (batch.size, *counts, batch.files, round(seconds, 3), batch.batch_id or None)
+    return {**dict(zip(_COUNT_KEYS, values, strict=True)), **cost_data(cost)}
 
 
-def print_summary(summary: Summary, storage: str | None, *, as_json: bool, missing: int = 0) -> int:
-    """Print the counts of a batch that is over; the exit code.
+def print_summary(
+    batch: Batch, seconds: float, storage: str | None, cost: Sum, *, as_json: bool, missing: int = 0
+) -> int:
+    """Print the counts and the estimated cost of a batch that is over; the exit code.
 
     :param storage: the folder or URL of the files, if it is known.
     :param missing: files that could not be stored.
     """
     if missing:
         print_message(f"{plural(missing, 'file')} could not be stored; see the worker's log.")
+    succeeded = batch.counts.get("succeeded", 0)
     if as_json:
-        print_json(asdict(summary))
+        print_json(summary_of(batch, seconds, cost))
     else:
-        _print_counts(summary, storage)
-    all_succeeded = summary.succeeded == summary.submitted and not missing
-    return SUCCEEDED if all_succeeded else FAILED
-
-
-def _print_counts(summary: Summary, storage: str | None) -> None:
-    counts = {name: getattr(summary, name) for name in OUTCOME_STATUSES if name != "succeeded"}
-    others = "".join(f", {count} {WORDS[name]}" for name, count in counts.items() if count)
-    name = f" (batch {summary.batch_id})" if summary.batch_id else ""
-    click.echo(
-        f"{summary.succeeded} of {summary.submitted} succeeded{others} "
-        f"in {summary.seconds:.1f} s{name}"
-    )
-    if summary.files:
-        click.echo(f"{plural(summary.files, 'file')} {f'in {storage}' if storage else 'stored'}")
+        counts = [f"{succeeded} of {batch.size} succeeded"]
+        counts += [
+            f"{batch.counts[name]} {WORDS[name]}"
+            for name in OUTCOME_STATUSES[1:]
+            if batch.counts.get(name)
+        ]
+        name = f" (batch {batch.batch_id})" if batch.batch_id else ""
+        click.echo(f"{', '.join(counts)} in {seconds:.1f} s{name}")
+        if batch.files:
+            click.echo(f"{plural(batch.files, 'file')} {f'in {storage}' if storage else 'stored'}")
+        if cost_line(cost):
+            click.echo(cost_line(cost))
+    return SUCCEEDED if succeeded == batch.size and not missing else FAILED
 
 
 def print_outcome(outcome: Outcome, *, as_json: bool) -> int:
@@ -92,14 +79,22 @@ def print_outcome(outcome: Outcome, *, as_json: bool) -> int:
     return SUCCEEDED if outcome.succeeded else FAILED
 
 
-def print_submitted(api_path: str, remote_id: str, task_id: str | None, *, as_json: bool) -> int:
-    """Print the ids of a generation that runs, and the command that waits for it."""
+def print_submitted(
+    api_path: str, *, task_id: str | None = None, remote_id: str | None = None, as_json: bool
+) -> int:
+    """Print the ids of a generation that runs, and the command that waits for it.
+
+    :param task_id: None: no worker runs it.
+    :param remote_id: None: a worker submits it.
+    """
+    ids = {"task_id": task_id, "api_path": api_path, "remote_id": remote_id}
     if as_json:
-        print_json({"task_id": task_id, "api_path": api_path, "remote_id": remote_id})
-    else:
-        click.echo(f"api_path   {api_path}")
-        click.echo(f"remote_id  {remote_id}")
-        click.echo(status_command_for(f"{api_path} {remote_id}"))
+        print_json(ids)
+        return SUCCEEDED
+    for name, value in ids.items():
+        if value is not None:
+            click.echo(f"{name:<11}{value}")
+    click.echo(status_command_for(task_id or f"{api_path} {remote_id}"))
     return SUCCEEDED
 
 
@@ -108,20 +103,47 @@ def status_command_for(name: str) -> str:
     return f"mulequeue status {name} --wait"
 
 
+def watch_hint(name: str) -> str:
+    """Return the sentence with the command that waits for a task, a batch or a generation."""
+    return f"Watch it:\n  {status_command_for(name)}"
+
+
 def continue_hint(name: str) -> str:
     """Return the two commands for a task or batch that still runs: wait for it, or cancel it."""
     return f"Watch it, or cancel it:\n  {status_command_for(name)}\n  mulequeue cancel {name}"
 
 
-def read_records(ledger: Ledger, task_ids: Sequence[str]) -> Iterator[Record]:
-    """Read the records that exist, in slices."""
-    return (record for record in read_all(ledger, task_ids) if record is not None)
+def stopped_hint(name: str) -> str:
+    """Return the message after Ctrl-C for a task or batch."""
+    return f"Stopped watching; the workers continue. {continue_hint(name)}"
 
 
-def read_all(ledger: Ledger, task_ids: Sequence[str]) -> Iterator[Record | None]:
-    """Read records in slices; None for an id without one."""
-    for start in range(0, len(task_ids), _SLICE):
-        yield from ledger.queries.records(task_ids[start : start + _SLICE])
+def read_records(ledger: Ledger, task_ids: Sequence[str]) -> list[Record]:
+    """Return the records that exist."""
+    return [record for record in ledger.queries.records(task_ids) if record is not None]
+
+
+def record_data(record: Record, keys: Iterable[str]) -> dict[str, Any]:
+    """Return values of a record, JSON-ready."""
+    values = {
+        "task_id": record.task_id,
+        "status": state_of(record),
+        "batch_id": record.batch,
+        "fair_key": record.fair_key or None,
+        "model": record.model,
+        "api_path": record.api_path or None,
+        "remote_id": record.remote_id,
+        "prompt": record.label,
+        "metadata": dict(record.metadata),
+        "estimated_usd": json_usd(record.estimated_usd),
+        "files": [item.url for item in record.files],
+        "polls": record.polls,
+        "errors": record.errors,
+        "problem": record.problem and record.problem.sentence,
+        "problem_since": record.problem and iso(record.problem.since),
+        "reason": failure_of(record) or None,
+    }
+    return {key: values[key] for key in keys}
 
 
 def missing_files(ledger: Ledger, batch: Batch) -> int:

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import uuid
+from functools import partial
 from typing import Any
 
 import click
 
 from mulequeue import catalog
 from mulequeue.cli import preflight, results
-from mulequeue.cli.hints import PauseHint, WorkerHint
+from mulequeue.cli.hints import WorkerHint, note_pause
+from mulequeue.cli.ids import note_enqueued
+from mulequeue.cli.models import example_command
 from mulequeue.cli.options import (
-    Call,
-    check_seconds,
     complete_model,
-    folders_of,
     generation_options,
     parse_params,
     poll_interval_option,
     read_object,
 )
 from mulequeue.cli.output import one_line, print_message
+from mulequeue.cli.preflight import Call
+from mulequeue.cli.resend import Resender
 from mulequeue.cli.view import view_for
 from mulequeue.cli.watch import TaskWatch, watch
 from mulequeue.errors import InputError
@@ -40,23 +42,18 @@ _JSON_HELP = (
     "--input", "input_file", metavar="FILE", help="JSON object to start from; - is stdin."
 )
 @generation_options
-@click.option("--no-wait", is_flag=True, help="Only submit; print the command that waits for it.")
+@click.option("--no-wait", is_flag=True, help="Only enqueue; print the command that waits for it.")
 @poll_interval_option
 @click.pass_context
 def run_command(
     ctx: click.Context,
+    /,
     model: str,
     prompt: str | None,
     input_file: str | None,
-    params: tuple[str, ...],
-    output: str | None,
-    max_wait: float | None,
-    validate: str | None,
-    local: bool,
-    quiet: bool,
-    as_json: bool,
     no_wait: bool,
-    poll_interval: float | None,
+    params: tuple[str, ...],
+    **options: Any,
 ) -> None:
     """Make one generation with MODEL, from PROMPT or other input, and store its files.
 
@@ -66,54 +63,50 @@ def run_command(
     Exit code: 0 it succeeded and is stored, 1 it did not, 2 still running at --max-wait.
     """
     found = catalog.find(model)
-    check_seconds("--max-wait", max_wait)
-    check_seconds("--poll-interval", poll_interval)
     given = {**(read_object(input_file) if input_file else {}), **parse_params(params)}
     if prompt is not None:
         given[found.prompt_field] = prompt
     if not given:
-        raise InputError(f'The input is empty. Example: mulequeue run {model} "a mule at dawn".')
-    app = preflight.app_of(ctx)
-    settings = preflight.settings_of(app)
-    call = Call(
-        model=found,
-        inputs=[given],
-        storage=preflight.storage_of(output, settings),
-        folders=folders_of(params),
-        validate=validate,
-        poll_interval=poll_interval,
-        max_wait=max_wait,
-        quiet=quiet,
-        as_json=as_json,
-    )
-    if local:
+        raise InputError(f"The input is empty. Example: {example_command(found)}")
+    call = Call.of(ctx, found, [given], params=params, **options)
+    notes = preflight.check_inputs(call)
+    if call.local:
         from mulequeue.cli.local_run import run_locally
 
-        ctx.exit(run_locally(call, settings, no_wait=no_wait))
-    warnings = preflight.check_inputs(call.inputs, settings, found, validate=validate)
-    ctx.exit(_run_on_workers(app, call, warnings, no_wait=no_wait))
+        ctx.exit(run_locally(call, notes, no_wait=no_wait))
+    ctx.exit(_run_on_workers(call, notes, no_wait=no_wait))
 
 
-def _run_on_workers(app: Any, call: Call, warnings: list[str], *, no_wait: bool) -> int:
+def _run_on_workers(call: Call, notes: list[str], *, no_wait: bool) -> int:
     """Enqueue one generation and watch it; return the exit code."""
-    ledger = preflight.ledger_to_write(app)
-    preflight.print_warnings(warnings)
+    ledger = preflight.ledger_to_write(call.app)
+    preflight.print_notes(notes)
     task_id = str(uuid.uuid4())
     download_id = _enqueue(call, task_id)
-    watched = TaskWatch(ledger, task_id, download_id=download_id, until_submitted=no_wait)
+    note_enqueued(ledger, call.settings, task_id)
+    if no_wait:
+        path = call.model.api_path
+        return results.print_submitted(path, task_id=task_id, as_json=call.as_json)
+    if not call.quiet:
+        print_message(f"Task {task_id}")
+    watched = TaskWatch(ledger, task_id, download_id=download_id)
     with view_for(call.model.name, quiet=call.quiet, line_seconds=0) as view:
-        hint = WorkerHint(app, view.note, lambda: watched.record is not None, name=task_id)
+        hint = WorkerHint(call.app, view.note, lambda: watched.record is not None, name=task_id)
         is_over = watch(
             watched,
             view,
             max_wait=call.max_wait,
-            interrupted=f"Stopped watching; the workers continue. {results.continue_hint(task_id)}",
-            checks=[hint, PauseHint(ledger, view.note)],
+            interrupted=results.stopped_hint(task_id),
+            checks=[
+                hint,
+                partial(note_pause, ledger, view.note, path=call.model.path),
+                Resender(lambda: watched.record is not None, lambda: _enqueue(call, task_id)),
+            ],
         )
     if not is_over:
         print_message(f"Still running. {results.continue_hint(task_id)}")
         return results.STILL_RUNNING
-    return _report(watched, task_id, as_json=call.as_json, no_wait=no_wait)
+    return _report(watched, as_json=call.as_json)
 
 
 def _enqueue(call: Call, task_id: str) -> str:
@@ -125,17 +118,17 @@ def _enqueue(call: Call, task_id: str) -> str:
         poll_interval=call.poll_interval,
         on_failure="return",
         **({"validate": call.validate} if call.validate else {}),
+        **({"metadata": call.metadata} if call.metadata else {}),
+        **({"fair_key": call.fair_key} if call.fair_key else {}),
     )
     stored = download.s(storage=call.storage).set(task_id=download_id)
     (member.set(task_id=task_id) | stored).apply_async()
     return download_id
 
 
-def _report(watched: TaskWatch, task_id: str, *, as_json: bool, no_wait: bool) -> int:
+def _report(watched: TaskWatch, *, as_json: bool) -> int:
     record = watched.record
     assert record is not None
-    if no_wait and record.remote_id and record.status in (None, "succeeded"):
-        return results.print_submitted(record.api_path, record.remote_id, task_id, as_json=as_json)
     if watched.problem:
         print_message(f"Not stored: {one_line(watched.problem)}")
     code = results.print_outcome(outcome_of(record), as_json=as_json)

@@ -10,17 +10,9 @@ from typing import Self
 
 import click
 
-from mulequeue.cli.output import print_message
-from mulequeue.cli.render import (
-    Ending,
-    clock,
-    coloured_counts,
-    done,
-    plural,
-    progress_line,
-    word_of,
-)
-from mulequeue.ledger import Batch, Record
+from mulequeue.cli.output import is_rich, print_message
+from mulequeue.cli.render import Ending, clock, coloured_counts, done, progress_line
+from mulequeue.ledger import Batch
 
 LINE_SECONDS = 3.0
 """A pipe gets a line about a batch or the fleet at most this often, and only after a change."""
@@ -40,11 +32,6 @@ class Progress:
     """Count, total and their name, for a progress bar."""
 
 
-def enqueue_progress(count: int, size: int) -> Progress:
-    """Return the progress of publishing a batch."""
-    return Progress(f"enqueued {count} of {size}", bar=(count, size, "enqueued"))
-
-
 def batch_progress(batch: Batch, seconds_left: float | None = None) -> Progress:
     """Return the progress of a batch.
 
@@ -56,16 +43,6 @@ def batch_progress(batch: Batch, seconds_left: float | None = None) -> Progress:
         [coloured_counts(batch)],
         (done(batch), batch.size, "done"),
     )
-
-
-def task_progress(record: Record | None) -> Progress:
-    """Return the progress of one generation; None: no worker has received it yet."""
-    if record is None:
-        return Progress("enqueued", rows=["no worker has received it yet"])
-    line = word_of(record)
-    if record.status is None and record.remote_id:
-        line = f"{line} as {record.remote_id}"
-    return Progress(line, plural(record.polls, "check") if record.polls else "", [line])
 
 
 class View:
@@ -146,7 +123,7 @@ def view_for(
     started = time.monotonic() if started is None else started
     if quiet:
         return View()
-    if sys.stderr.isatty():
+    if is_rich(sys.stderr):
         from mulequeue.cli.live_view import LiveView
 
         return LiveView(title, started)

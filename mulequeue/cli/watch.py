@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from redis.exceptions import RedisError
 
 from mulequeue.cli.estimate import Pace
+from mulequeue.cli.lost import lost_error
 from mulequeue.cli.output import Interrupted
-from mulequeue.cli.render import Ending, done
+from mulequeue.cli.render import Ending, done, plural, word_of
 from mulequeue.cli.results import read_records
-from mulequeue.cli.view import Progress, View, batch_progress, task_progress
+from mulequeue.cli.view import Progress, View, batch_progress
 from mulequeue.ledger import Batch, Ledger, Record
 from mulequeue.tasks.batch_ids import member_ids
 
@@ -24,6 +24,7 @@ SCAN_SECONDS = 2.0
 """Finding the members that ended reads the records of all that were not over."""
 _SAMPLE = 100
 _NO_FILES_SECONDS = 15.0
+_ENQUEUED = Progress("enqueued", rows=["no worker has received it yet"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +36,7 @@ class WatchOptions:
     """Wait, and print every change."""
     max_wait: float | None = None
     """Seconds; None: until it is over."""
+    poll_interval: float | None = None
     quiet: bool = False
     as_json: bool = False
 
@@ -48,7 +50,11 @@ class Watched:
     """Something that :func:`watch` reads again and again."""
 
     def refresh(self) -> bool:
-        """Read the state; return whether it is over. Raises RedisError while Redis is away."""
+        """Read the state; return whether it is over.
+
+        :raises RedisError: Redis is away.
+        :raises MuleQueueError: it is not in the ledger any more.
+        """
         raise NotImplementedError
 
     def progress(self) -> Progress:
@@ -72,28 +78,21 @@ def watch(
     """Show progress until finished; return False on timeout.
 
     :param max_wait: seconds; None: no timeout.
-
     :param started: ``time.monotonic()`` from which ``max_wait`` counts; None: now.
     :param interrupted: the message after Ctrl-C; None: KeyboardInterrupt is raised as it is.
     :param checks: called after every refresh.
     :raises Interrupted: Ctrl-C.
     """
     started = time.monotonic() if started is None else started
-    ends = None if max_wait is None else started + max_wait
     try:
         while True:
-            with _outages_noted(view):
-                is_over = watched.refresh()
-                view.show(watched.progress())
-                for ending in watched.new_endings():
-                    view.end(ending)
-                if is_over:
+            try:
+                if _refresh(watched, view, checks):
                     return True
-            if ends is not None and time.monotonic() >= ends:
+            except RedisError:
+                view.note("Redis does not answer; waiting for it.")
+            if max_wait is not None and time.monotonic() >= started + max_wait:
                 return False
-            with _outages_noted(view):
-                for check in checks:
-                    check()
             time.sleep(REFRESH_SECONDS)
     except KeyboardInterrupt:
         if interrupted is None:
@@ -101,13 +100,14 @@ def watch(
         raise Interrupted(interrupted) from None
 
 
-@contextmanager
-def _outages_noted(view: View) -> Iterator[None]:
-    """Print a note instead of an error while Redis does not answer."""
-    try:
-        yield
-    except RedisError:
-        view.note("Redis does not answer; waiting for it.")
+def _refresh(watched: Watched, view: View, checks: Sequence[Callable[[], None]]) -> bool:
+    is_over = watched.refresh()
+    view.show(watched.progress())
+    for ending in watched.new_endings():
+        view.end(ending)
+    for check in checks if not is_over else ():
+        check()
+    return is_over
 
 
 class BatchWatch(Watched):
@@ -115,8 +115,6 @@ class BatchWatch(Watched):
 
     :param size: its members; known before the first of them is in the ledger.
     :param all_endings: report every member that is over, not only those that did not succeed.
-    :param with_files: its members surely download. Otherwise it is not known: if no file at all is
-        stored some seconds after the last member is over, none is waited for.
     """
 
     def __init__(
@@ -126,11 +124,10 @@ class BatchWatch(Watched):
         size: int,
         *,
         all_endings: bool = False,
-        with_files: bool = True,
     ) -> None:
         self._ledger = ledger
-        self._all_endings, self._with_files = all_endings, with_files
-        self.batch = empty_batch(batch_id, size)
+        self._all_endings = all_endings
+        self.batch = Batch(batch_id=batch_id, size=size)
         self._pace = Pace()
         self._open = set(member_ids(self.batch))
         self._reported = 0
@@ -140,12 +137,15 @@ class BatchWatch(Watched):
 
     @property
     def has_started(self) -> bool:
-        """A worker has received a member."""
-        return bool(sum(self.batch.counts.values()))
+        """A worker has begun the batch."""
+        return self.batch.created > 0
 
     def refresh(self) -> bool:
         """Read the batch; return whether nothing more will change."""
-        self.batch = self._ledger.queries.batch(self.batch.batch_id) or self.batch
+        found = self._ledger.queries.batch(self.batch.batch_id)
+        if found is None and self.has_started:
+            raise lost_error(self.batch.batch_id)
+        self.batch = found or self.batch
         self._pace.observe(time.monotonic(), self.batch)
         self._sample()
         self._is_over = self._is_done()
@@ -156,9 +156,6 @@ class BatchWatch(Watched):
 
     def new_endings(self) -> list[Ending]:
         """Return the members to report, at most every two seconds until the batch is over."""
-        return [Ending.of(record) for record in self._new_ends()]
-
-    def _new_ends(self) -> list[Record]:
         unreported = 0 if self._all_endings else self.batch.counts.get("succeeded", 0)
         is_recent = time.monotonic() - self._scanned < SCAN_SECONDS
         if self.batch.over - unreported <= self._reported or (is_recent and not self._is_over):
@@ -166,7 +163,7 @@ class BatchWatch(Watched):
         self._scanned = time.monotonic()
         ended = [r for r in read_records(self._ledger, sorted(self._open)) if r.is_over]
         self._open -= {record.task_id for record in ended}
-        found = [r for r in ended if self._all_endings or r.status != "succeeded"]
+        found = [Ending.of(r) for r in ended if self._all_endings or r.status != "succeeded"]
         self._reported += len(found)
         return found
 
@@ -175,9 +172,12 @@ class BatchWatch(Watched):
             return False
         if done(self.batch) >= self.batch.size:
             return True
+        if self.batch.digest is not None:
+            return not self.batch.downloads
+        # Its members were sent one by one, so whether they are downloaded is not known.
         self._over_since = self._over_since or time.monotonic()
         waited = time.monotonic() - self._over_since
-        return not self._with_files and not self.batch.downloaded and waited > _NO_FILES_SECONDS
+        return not self.batch.downloaded and waited > _NO_FILES_SECONDS
 
     def _sample(self) -> None:
         """Read how long some members took, and when some that run began."""
@@ -187,7 +187,7 @@ class BatchWatch(Watched):
         self._sampled = now
         members = member_ids(self.batch)
         chosen = random.sample(members, min(_SAMPLE, len(members)))
-        records = list(read_records(self._ledger, chosen))
+        records = read_records(self._ledger, chosen)
         offset = now - self._ledger.queries.now()  # from Redis' clock to ours
         began = [(record, record.started or record.submitted) for record in records]
         self._pace.add_samples(
@@ -200,24 +200,29 @@ class BatchWatch(Watched):
         )
 
 
-def empty_batch(batch_id: str, size: int) -> Batch:
-    """Return a batch of which the ledger has no member yet."""
-    return Batch(
-        batch_id=batch_id,
-        size=size,
-        counts={},
-        files=0,
-        downloaded=0,
-        is_cancelled=False,
-        created=0.0,
-    )
+class Arrival(Watched):
+    """A task or batch until a worker has received it."""
+
+    def __init__(self, ledger: Ledger, name: str) -> None:
+        self._ledger, self._name = ledger, name
+
+    def refresh(self) -> bool:
+        """Return whether the ledger has it."""
+        queries, name = self._ledger.queries, self._name
+        if queries.batch(name) or queries.record(name):
+            return True
+        if not self._ledger.enqueued.has(name):
+            raise lost_error(name)
+        return False
+
+    def progress(self) -> Progress:
+        return _ENQUEUED
 
 
 class TaskWatch(Watched):
     """The record of one generation.
 
     :param download_id: the task id of its download, to wait for that too.
-    :param until_submitted: it is over for the caller as soon as its remote id is known.
     """
 
     def __init__(
@@ -226,25 +231,31 @@ class TaskWatch(Watched):
         task_id: str,
         *,
         download_id: str | None = None,
-        until_submitted: bool = False,
     ) -> None:
         self._ledger, self.task_id = ledger, task_id
-        self._download_id, self._until_submitted = download_id, until_submitted
+        self._download_id = download_id
         self.record: Record | None = None
         self.problem: str | None = None
         """Why its files are not stored."""
 
     def refresh(self) -> bool:
         """Read the record; return whether it is over, and its download if that is waited for."""
-        self.record = record = self._ledger.queries.record(self.task_id) or self.record
+        record = self._ledger.queries.record(self.task_id)
+        if record is None and self.record is not None:
+            raise lost_error(self.task_id)
+        self.record = record
         if record is None:
             return False
-        if self._until_submitted and record.remote_id is not None:
-            return True
         return record.is_over and self._is_stored(record)
 
     def progress(self) -> Progress:
-        return task_progress(self.record)
+        record = self.record
+        if record is None:
+            return _ENQUEUED
+        line = word_of(record)
+        if record.status is None and record.remote_id:
+            line = f"{line} as {record.remote_id}"
+        return Progress(line, plural(record.polls, "check") if record.polls else "", [line])
 
     def _is_stored(self, record: Record) -> bool:
         if self._download_id is None or record.status != "succeeded":

@@ -55,9 +55,12 @@ def cli(
         (["run", MODEL, "a", "--param", "n=9"], "'n' cannot be 9; it takes 1 to 4"),
         (["run", MODEL, "--param", "n=1"], "'prompt' is missing"),
         (["run", "alibaba/wan2.6-i2v", "a", "--param", "image=photo.png"], "@path on the command"),
-        (["batch", "rows.jsonl"], "prompt 2: 'n' cannot be 9; it takes 1 to 4; "),
-        (["batch", "rows.jsonl"], "prompt 3: there is no 'promt'; did you mean prompt"),
-        (["batch", "prompts.txt", "--model", "alibaba/wan2.6-image"], "prompt 1: 'images' is"),
+        (["batch", "rows.jsonl"], "rows.jsonl, line 2: 'n' cannot be 9; it takes 1 to 4; "),
+        (["batch", "rows.jsonl"], "rows.jsonl, line 3: there is no 'promt'; did you mean prompt"),
+        (
+            ["batch", "prompts.txt", "--model", "alibaba/wan2.6-image"],
+            "prompts.txt, line 1: 'images' is",
+        ),
         (["batch", "prompts.txt", "--param", "duration=5"], "there is no 'duration'"),
     ],
 )

@@ -21,19 +21,18 @@ def test_run_prints_the_file(fleet: Fleet, cli: Run) -> None:
     assert [{"prompt": "a mule", "n": 1}] == [sent["body"] for sent in fleet.emulator.creates()]
 
 
-def test_run_no_wait_prints_a_line_that_works_without_redis(fleet: Fleet, cli: Run) -> None:
-    """--no-wait prints api_path, remote id, and a status line that asks the API itself."""
-    fleet.worker()
-
+def test_run_no_wait_prints_the_id_and_a_line_that_waits(fleet: Fleet, cli: Run) -> None:
+    """--no-wait ends before any worker runs; the line waits for the worker and the end."""
     done = cli("run", MODEL, "a mule", "--no-wait")
-    path, remote_id, line = done.stdout.splitlines()
-
-    assert "/vendors/alibaba/v1/wan2.6-t2i/generation" == path.split()[1]
-    fleet.env["MULEQUEUE_REDIS_URL"] = "redis://127.0.0.1:9/0"
+    task_id, _, line = done.stdout.splitlines()
+    queued = cli("status", task_id.split()[1])
+    fleet.worker()
     waited = cli(*line.split()[1:])
+
+    assert 0 == done.returncode, done.stderr
+    assert "queued; no worker has received it" in queued.stdout
     assert 0 == waited.returncode, waited.stderr
-    assert waited.stdout.startswith("http://")
-    assert remote_id.split()[1] in line
+    assert task_id.split()[1] in waited.stdout
 
 
 def test_a_snapshot_of_something_running_exits_with_0(fleet: Fleet, cli: Run) -> None:
@@ -78,6 +77,7 @@ def test_cancel_resume_and_list(fleet: Fleet, cli: Run) -> None:
     fleet.task("mulequeue.generate", MODEL, {"prompt": "a"}).apply_async(task_id="long")
     fleet.wait_for_state("long", "generating")
 
+    left = cli("cancel", "long", "--waiting")
     cancelled = cli("cancel", "long")
     listed = cli("list", "--status", "cancelled", "--json")
     resumed = cli("resume", "long", "--output", "again")
@@ -86,6 +86,7 @@ def test_cancel_resume_and_list(fleet: Fleet, cli: Run) -> None:
     fleet.emulator.finish(generation["remote_id"])
     waited = cli("status", task_id, "--wait")
 
+    assert "1 unchanged: already generating\n" == left.stdout
     assert "the generation continues at the API" in cancelled.stdout
     assert ["long"] == [item["task_id"] for item in json.loads(listed.stdout)]
     assert 0 == waited.returncode, waited.stderr
@@ -104,3 +105,42 @@ def test_the_same_commands_under_celery(fleet: Fleet) -> None:
     shown = under_celery("status")
 
     assert "fleet of-the-project" == shown.stdout.splitlines()[0], shown.stderr
+
+
+def test_a_rejected_key_is_reported_at_once(fleet: Fleet, cli: Run) -> None:
+    """The progress gives the reason and the fix; at --max-wait it exits with 2, and nothing failed."""
+    fleet.emulator.faults(require_key="sk-mr-another")
+    fleet.worker()
+
+    done = cli("run", MODEL, "a mule", "--max-wait", "5")
+
+    assert 2 == done.returncode
+    assert "Submissions are paused: the API rejects the API key" in done.stderr
+    assert "Give the workers a valid key and restart them" in done.stderr
+    assert {"waiting": 1} == {k: n for k, n in fleet.ledger.queries.counts().items() if n}
+
+
+def test_a_key_of_the_other_site_is_reported_before_it_is_used(fleet: Fleet, cli: Run) -> None:
+    """The prefix of a key names its site; the workers may have another key, so it is a warning."""
+    fleet.env |= {
+        "MULEROUTER_API_KEY": "muk-0123456789",
+        "MULEROUTER_BASE_URL": "https://api.mulerouter.ai",
+    }
+
+    done = cli("run", MODEL, "a mule", "--max-wait", "1")
+
+    assert 2 == done.returncode
+    assert "Warning: The key of profile default (muk-…) belongs to mulerun" in done.stderr
+
+
+def test_metadata_is_in_the_outcome_and_in_the_list(fleet: Fleet, cli: Run) -> None:
+    """``--metadata`` of run and batch is shown by --json and by list."""
+    fleet.worker()
+    (fleet.folder / "prompts.txt").write_text("a fox\n")
+
+    done = cli("run", MODEL, "a mule", "-p", "n=1", "--metadata", "sku=A-1", "--json")
+    cli("batch", "prompts.txt", "-p", "n=1", "--metadata", "sku=B-2", "--json")
+
+    assert {"sku": "A-1"} == json.loads(done.stdout)["metadata"], done.stderr
+    listed = {item["prompt"]: item["metadata"] for item in json.loads(cli("list", "--json").stdout)}
+    assert {"a mule": {"sku": "A-1"}, "a fox": {"sku": "B-2"}} == listed

@@ -15,7 +15,9 @@ import pytest
 from support.fleet import Fleet, environment
 from support.generations import MODEL
 from support.program import Run, command
+from support.waiting import wait_until
 
+from mulequeue import generate_many
 from mulequeue.cli import mulequeue as group
 
 
@@ -99,7 +101,7 @@ def test_json_is_what_the_help_says(fleet: Fleet, cli: Run) -> None:
     assert keys_of("status") == [list(answer) for answer in asked]
     listed = [printed("list")[0], printed("list", "--batches")[0]]
     assert keys_of("list") == [list(item) for item in listed]
-    assert keys_of("adopt") == [list(printed("adopt", MODEL, submitted["remote_id"]))]
+    assert keys_of("adopt") == [list(printed("adopt", MODEL, outcome["remote_id"]))]
     assert keys_of("resume") == [list(printed("resume", outcome["task_id"]))]
     assert keys_of("doctor") == [list(printed("doctor"))]
     assert {running: "generating"} == printed("cancel", running)
@@ -156,3 +158,19 @@ def test_bash_completes() -> None:
     )
 
     assert "doctor\n" == done.stdout, done.stderr
+
+
+def test_what_waits_is_shown_with_the_reason(fleet: Fleet, cli: Run) -> None:
+    """A generation and a batch that wait for a balance say so, and what to fix."""
+    fleet.emulator.faults(creates=[{"do": "status", "status": 402, "detail": "no mules left"}])
+    fleet.worker()
+    generate_many(MODEL, [{"prompt": "a", "n": 1}] * 3, batch_id="b", download=False).apply_async()
+    wait_until(lambda: fleet.ledger.queries.counts().get("waiting") == 3, what="all to wait")
+
+    (first, *_) = fleet.ledger.queries.task_ids()
+    for name in ("b", first):
+        shown = cli("status", name)
+        assert "the balance of the account is too low: no mules left. Top it up" in shown.stderr
+    followed = cli("status", "b", "--wait", "--max-wait", "3")
+    assert 2 == followed.returncode
+    assert "no mules left. Top it up" in followed.stderr

@@ -46,7 +46,7 @@ CASES: list[tuple[list[str], str]] = [
     (["batch", "fine.txt", "--model", "nobody/nothing"], "Unknown model"),
     (["batch", "fine.txt", "--local"], "Set MULEROUTER_API_KEY"),
     (["batch", "fine.txt", "--notify", "http://127.0.0.1/x"], "only https is allowed"),
-    (["batch", "file.jsonl"], "prompt 1: input['image'] names the file"),
+    (["batch", "file.jsonl"], "file.jsonl, line 1: input['image'] names the file"),
     (["batch", "fine.txt"], "Redis at redis://:…@127.0.0.1:9/0 does not answer"),
     (["status"], "does not answer"),
     (["status", IMAGE, "some-id"], "Set MULEROUTER_API_KEY"),

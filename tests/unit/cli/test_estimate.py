@@ -71,3 +71,13 @@ def test_the_end_needs_no_time() -> None:
     pace.observe(1, batch(1, failed=1))
 
     assert pace.seconds_left(1) is None
+
+
+def test_files_that_are_stored_slowly_count_in_full() -> None:
+    """Forty are generated and 60 wait for their download: at the pace of the last minute."""
+    pace = Pace()
+    pace.observe(0, batch(200, generating=140, succeeded=60, downloaded=0))
+    pace.observe(50, batch(200, generating=40, succeeded=160, downloaded=100))
+    pace.add_samples([20.0], [45.0])
+
+    assert pytest.approx(50) == pace.seconds_left(50)

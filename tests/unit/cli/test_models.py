@@ -13,7 +13,7 @@ from mulequeue import catalog
 from mulequeue.catalog import Model
 from mulequeue.catalog.validation import check
 from mulequeue.cli import mulequeue
-from mulequeue.cli.model_page import page
+from mulequeue.cli.models import page
 from mulequeue.cli.options import parse_params
 
 every_model = pytest.mark.parametrize("model", catalog.all_models(), ids=lambda model: model.name)
@@ -76,7 +76,7 @@ def test_parameters_are_shown(name: str, line: str) -> None:
 @every_model
 def test_the_line_to_try_is_accepted(model: Model) -> None:
     """The example is valid input."""
-    [line] = [line for line in page(model) if line.startswith("try ")]
+    [line] = [line for line in page(model, ()) if line.startswith("try ")]
     words = shlex.split(line)[4:]
     given = parse_params(word for word in words if "=" in word)
     if words and words[0] == "a mule at dawn":

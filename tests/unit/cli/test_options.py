@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mulequeue.cli.options import folders_of, parse_params, read_object
+from mulequeue.cli.options import folders_of, parse_metadata, parse_params, read_object
 from mulequeue.errors import InputError
 
 
@@ -51,3 +51,15 @@ def test_an_input_that_is_not_an_object_is_rejected(tmp_path: Path, text: str) -
 
     with pytest.raises(InputError, match=r"input\.json"):
         read_object(str(file))
+
+
+def test_metadata_is_text() -> None:
+    """Each value of ``--metadata`` is text, also one that is JSON."""
+    assert {"sku": "A=1", "row": "7"} == parse_metadata(["sku=A=1", "row=7"])
+
+
+@pytest.mark.parametrize("pair", ["sku", "=A-1", "sku=" + "x" * 2000])
+def test_metadata_without_a_name_or_over_its_size_is_refused(pair: str) -> None:
+    """The error names the option or the size."""
+    with pytest.raises(InputError, match="metadata"):
+        parse_metadata([pair])

@@ -8,7 +8,7 @@ import shutil
 
 import pytest
 
-from mulequeue.cli.output import one_line, wrap
+from mulequeue.cli.output import cells, columns, cut, one_line, wrap
 
 URL = "https://example.com/" + "x" * 90
 LONG = "Redis does not answer. " * 6 + "Start one, or set MULEQUEUE_REDIS_URL."
@@ -60,3 +60,15 @@ def test_a_pipe_gets_the_text_as_it_is() -> None:
 def test_control_characters_are_removed() -> None:
     """Escapes and bells of a prompt become blanks; letters of any script stay."""
     assert "a ]0;mule [31m märchen 夕暮れ" == one_line("a \x1b]0;mule\x07\x1b[31m märchen\n夕暮れ")
+
+
+def test_widths_are_those_of_a_terminal(terminal: Terminal) -> None:
+    """A CJK character or an emoji has two cells, in columns, cut text and wrapped text."""
+    first, second = columns([("驢子", "a"), ("mule", "b")])
+
+    assert ("驢子  a", "mule  b") == (first, second)
+    assert ("驢子…", "🐴 a", "") == (cut("驢子在黎明", 5), cut("🐴 a", 4), cut("", 0))
+    assert cells(cut("a驢子在黎明", 6)) <= 6
+    wrapped = wrap("驢子在黎明時分 " * 20, terminal).split("\n")
+    assert max(map(cells, wrapped)) <= 80
+    assert 4 == len(wrapped)

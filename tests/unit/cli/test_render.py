@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from decimal import Decimal
 
 import pytest
 from support.batches import batch
 
+from mulequeue.cli.costs import cost_line
 from mulequeue.cli.output import one_line
 from mulequeue.cli.render import Ending, clock, describe_error, done, progress_line
 from mulequeue.cli.results import summary_of
-from mulequeue.ledger import Record
+from mulequeue.ledger import Batch, Record
+from mulequeue.ledger.expenses import Charging
+from mulequeue.ops.spend import Sum
 from mulequeue.outcome import ErrorInfo
 from mulequeue.settings.redaction import redact
 
@@ -72,7 +75,11 @@ def test_an_error_is_its_most_specific_text_and_its_code(
 
 def test_the_summary_holds_the_fixed_keys() -> None:
     """Scripts rely on these names."""
-    summary = summary_of(batch(4, downloaded=2, succeeded=2, failed=1, timed_out=1), 1.23456)
+    cost = Sum(unpriced=1)
+    cost.usd[Charging.CHARGED] = Decimal("0.075")
+    members = batch(4, downloaded=2, succeeded=2, failed=1, timed_out=1)
+
+    summary = summary_of(members, 1.23456, cost)
 
     assert {
         "submitted": 4,
@@ -84,7 +91,13 @@ def test_the_summary_holds_the_fixed_keys() -> None:
         "files": 2,
         "seconds": 1.235,
         "batch_id": "b",
-    } == asdict(summary)
+        "estimated_usd": 0.075,
+        "charging_unknown_usd": 0.0,
+        "may_have_been_charged_usd": 0.0,
+        "unpriced": 1,
+    } == summary
+    assert "0.075 USD (estimate), 1 without a known price" == cost_line(cost)
+    assert "" == cost_line(Sum(unpriced=1))
 
 
 @pytest.mark.parametrize(
@@ -99,3 +112,23 @@ def test_passwords_in_urls_are_masked(url: str, shown: str) -> None:
     """A message never quotes a password."""
     assert f"at {shown}: x" == redact(f"at {url}: x")
     assert f"a {shown} b" == one_line(f"a\n {url}\tb")
+
+
+def test_what_is_not_sent_queued_and_being_stored_is_told_apart() -> None:
+    """Of what no worker has, the broker has a part; of what succeeded, files may be on their way."""
+    found = Batch(
+        batch_id="b",
+        size=5000,
+        counts={"generating": 7, "succeeded": 93},
+        downloads=True,
+        downloaded=53,
+        files=53,
+        sent=507,
+    )
+
+    line = progress_line(found)
+
+    assert line == (
+        "53 of 5000 done: 4493 not sent yet, 407 queued, 7 generating, 93 succeeded; "
+        "53 files, 40 being stored"
+    )

@@ -1,0 +1,60 @@
+"""The ids that a user types."""
+
+from __future__ import annotations
+
+from mulequeue.errors import InputError
+from mulequeue.ledger import Ledger
+from mulequeue.settings import Settings
+from mulequeue.tasks.known_ids import known_name, unknown_id
+
+_SHOWN = 4
+
+
+def find_id(ledger: Ledger, name: str) -> str | None:
+    """Return the task id or batch id that a typed id means; None: the ledger does not know it.
+
+    :param name: a task id, a batch id, a remote id, the id of a batch's own task, or the unique start of one.
+    :raises InputError: it is the start of several ids.
+    """
+    batch_id, _, digest = name.rpartition("-")
+    batch = ledger.queries.batch(batch_id) if batch_id else None
+    if batch is not None and digest and (batch.digest or "").startswith(digest):
+        return batch_id
+    return known_name(ledger, name) or _with_start(ledger, name)
+
+
+def known_id(ledger: Ledger, name: str) -> str:
+    """Return the same.
+
+    :raises InputError: the ledger does not know the id, or it is the start of several ids.
+    """
+    found = find_id(ledger, name)
+    if found is None:
+        raise InputError(f"{unknown_id(name)} At the API: mulequeue status API_PATH REMOTE_ID")
+    return found
+
+
+def note_enqueued(ledger: Ledger, settings: Settings, name: str) -> None:
+    """Note an id in the ledger, so that it is known before a worker has received its message."""
+    ledger.enqueued.add([name], ttl_seconds=settings.record_ttl_seconds)
+
+
+def _with_start(ledger: Ledger, start: str) -> str | None:
+    """Return the only id with that start. The members of a batch do not compete with it."""
+    if not start:
+        return None
+    queries = ledger.queries
+    batches = set(queries.batch_ids(start))
+    tasks = {
+        name
+        for name in queries.task_ids(start)
+        if not any(name.startswith(f"{batch_id}-") for batch_id in batches)
+    }
+    tasks |= {task for remote in queries.remote_ids(start) if (task := queries.task_of(remote))}
+    found = sorted(batches | tasks)
+    if len(found) > 1:
+        more = ", …" if len(found) > _SHOWN else ""
+        raise InputError(
+            f"{start} is the start of several ids: {', '.join(found[:_SHOWN])}{more}. Type more of it."
+        )
+    return found[0] if found else None
