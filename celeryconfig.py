@@ -7,5 +7,6 @@ from mulequeue.recommended import *  # noqa: F403
 # mulequeue_storage = "s3://my-bucket/generations"
 # mulequeue_max_in_flight = 50
 # mulequeue_max_per_day = 10_000
+# mulequeue_max_usd_per_day = 200
 # mulequeue_input_roots = ("/srv/uploads",)
 # mulequeue_profiles = {"mulerun": {"site": "mulerun", "api_key": "muk-…", "max_in_flight": 20}}
