@@ -31,10 +31,22 @@ class Album(models.Model):
         tried = self.prompts.filter(attempts__gt=0).values_list("place", "attempts")
         return shown.Album(self.album_id, self.model, self.size, dict(tried))
 
-    def texts(self, first: int = 0, count: int | None = None) -> list[str]:
-        """Return the prompts from this place on."""
-        stop = None if count is None else first + count
-        return list(self.prompts.values_list("text", flat=True)[first:stop])
+    def originals(self) -> list[str]:
+        """Return the prompts as they were sent first."""
+        return list(self.prompts.values_list("text", flat=True))
+
+    def texts(self, places: Sequence[int]) -> list[str]:
+        """Return the prompts at these places, each as its newest attempt has it."""
+        found = dict(self.prompts.filter(place__in=places).values_list("place", "text"))
+        tried = Attempt.objects.filter(prompt__album=self, prompt__place__in=places)
+        found |= dict(tried.order_by("number").values_list("prompt__place", "text"))
+        return [found[place] for place in places]
+
+    def attempts(self, place: int) -> list[str]:
+        """Return the prompts of all attempts at a place, the first one first."""
+        prompt = self.prompts.get(place=place)
+        texts = dict(prompt.tries.values_list("number", "text"))
+        return [texts.get(number, prompt.text) for number in range(prompt.attempts + 1)]
 
 
 class Prompt(models.Model):
@@ -54,6 +66,22 @@ class Prompt(models.Model):
         return self.text[:80]
 
 
+class Attempt(models.Model):
+    """A further attempt at a prompt, whose text may differ."""
+
+    prompt = models.ForeignKey(Prompt, models.CASCADE, related_name="tries")
+    number = models.PositiveIntegerField()
+    text = models.TextField()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=["prompt", "number"], name="one_of_a_number"),
+        )
+
+    def __str__(self) -> str:
+        return self.text[:80]
+
+
 @transaction.atomic
 def keep(album_id: str, owner: str, model: str, prompts: Sequence[str]) -> bool:
     """Store a new album. Return False, without a change, if it exists."""
@@ -65,7 +93,10 @@ def keep(album_id: str, owner: str, model: str, prompts: Sequence[str]) -> bool:
     return bool(is_new)
 
 
-def note_attempt(album_id: str, place: int, attempt: int) -> None:
+@transaction.atomic
+def note_attempt(album_id: str, place: int, attempt: int, text: str) -> None:
     """Record another attempt at a prompt. Recording it twice has no effect."""
-    before = Prompt.objects.filter(album_id=album_id, place=place, attempts=attempt - 1)
-    before.update(attempts=attempt)
+    prompt = Prompt.objects.get(album_id=album_id, place=place)
+    if prompt.attempts == attempt - 1:
+        Attempt.objects.create(prompt=prompt, number=attempt, text=text)
+        Prompt.objects.filter(pk=prompt.pk).update(attempts=attempt)

@@ -12,4 +12,4 @@ from django_gallery.models import Album
 def start_album(album_id: str) -> None:
     """Enqueue an album in a worker, because 10,000 messages take too long for a web request."""
     if album := Album.objects.filter(pk=album_id).first():
-        shown.start(album.shown(), album.texts())
+        shown.start(album.shown(), album.originals())

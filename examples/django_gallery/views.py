@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from typing import Any
 
+from django.contrib import messages
+from django.contrib.messages import get_messages
 from django.core.exceptions import RequestDataTooBig
-from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.templatetags.static import static
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from gallery import actions, fields, pages
 from gallery import album as shown
-from gallery import fields, pages
+from gallery.cards import PAGE, card, members
 from kombu.exceptions import OperationalError
 
 from django_gallery import models
 from django_gallery.tasks import start_album
-from mulequeue.contrib.django.responses import event_stream, file_response
+from mulequeue.contrib.django.responses import event_stream, file_response, zip_response
 from mulequeue.engine.worker_context import worker_context
 
 
@@ -55,7 +59,7 @@ def refused(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def _home(request: HttpRequest, typed: Any, errors: dict[str, str], status: int = 200) -> Any:
     mine = [
-        (album.shown(), album.texts(0, 1)[0], reverse("album", args=[album.pk]))
+        (album.shown(), album.texts([0])[0], reverse("album", args=[album.pk]))
         for album in models.Album.objects.filter(owner=owner(request))[:20]
     ]
     context = {**_base(), **pages.home(typed, errors, mine)}
@@ -64,12 +68,13 @@ def _home(request: HttpRequest, typed: Any, errors: dict[str, str], status: int 
 
 @require_GET
 def album(request: HttpRequest, album_id: str) -> HttpResponse:
-    return render(request, "gallery/album.html", {**_base(), **_page(request, album_id)})
+    context = {**_base(), **_page(request, album_id), "notices": get_messages(request)}
+    return render(request, "gallery/album.html", context)
 
 
 @require_GET
 def cards(request: HttpRequest, album_id: str) -> HttpResponse:
-    return render(request, "gallery/_cards.html", _page(request, album_id))
+    return render(request, "gallery/_album.html", _page(request, album_id))
 
 
 @require_GET
@@ -78,23 +83,108 @@ def events(request: HttpRequest, album_id: str) -> StreamingHttpResponse:
     return event_stream(request, lambda: shown.progress(ledger, found))
 
 
+@require_GET
+def download(request: HttpRequest, album_id: str) -> StreamingHttpResponse:
+    found, context = _mine(request, album_id).shown(), worker_context()
+    entries = actions.entries(context.ledger, found)
+    return zip_response(request, entries, context.settings, name=f"gallery-{album_id}.zip")
+
+
+@require_http_methods(["GET", "POST"])
+def retry(request: HttpRequest, album_id: str) -> HttpResponse:
+    mine = _mine(request, album_id)
+    found, ledger = mine.shown(), worker_context().ledger
+    if request.method == "GET":
+        index = _index(request.GET, found)
+        asked = actions.retry_question(ledger, found, index, mine.texts)
+        if asked is None:
+            return redirect(_album_url(album_id, index))
+        context = {"ask": asked, "ask_urls": _ask_urls(album_id, index)}
+        context |= {**_base(), "notices": get_messages(request)}
+        return render(request, "gallery/retry.html", context)
+    index = _index(request.POST, found)
+    result = actions.retry(ledger, found, index, request.POST.get("confirmed", ""))
+    query = "" if index is None else f"?index={index}"
+    asks = f"{reverse('retry', args=[album_id])}{query}" if result.asks else ""
+    return _answer(request, album_id, result.text, index, asks)
+
+
 @require_POST
+def cancel(request: HttpRequest, album_id: str) -> HttpResponse:
+    found = _mine(request, album_id).shown()
+    index = _index(request.POST, found)
+    result = actions.cancel(worker_context().ledger, found, index)
+    return _answer(request, album_id, result.text, index)
+
+
+@require_http_methods(["GET", "POST"])
 def again(request: HttpRequest, album_id: str, index: int) -> HttpResponse:
     mine = _mine(request, album_id)
     found = mine.shown()
-    if index >= found.size:
-        raise Http404
-    (prompt,) = mine.texts(index, 1)
-    (card,) = _cards(found, [prompt], index)
+    _index({"index": str(index)}, found)
+    if request.method == "GET":
+        (prompt,) = mine.texts([index])
+        return _again_page(request, mine, index, actions.again_question(found, index, prompt))
     attempt = found.attempts.get(index, 0) + 1
-    # A click on a card that is older than the last attempt must not start a paid generation.
-    is_newest = card["retry_url"] and card["version"] == request.POST.get("version")
-    if is_newest:
-        # In this order: if Redis does not answer, the card stays and can be clicked again.
-        shown.start_again(found, index, attempt, prompt)
-        models.note_attempt(album_id, index, attempt)
-    page = index // shown.PAGE + 1
-    return redirect(f"{reverse('album', args=[album_id])}?page={page}#card-{index + 1}")
+    # A page that is older than the newest attempt must not start a paid generation.
+    if request.POST.get("attempt") != str(attempt):
+        return _answer(request, album_id, actions.STALE, index)
+    prompt, wrong = fields.read_prompt(found.model, request.POST.get("prompt", ""))
+    if wrong := wrong or shown.refusal(found.model, [prompt]):
+        asked = actions.again_question(found, index, prompt, wrong)
+        return _again_page(request, mine, index, asked, status=422)
+    # In this order: if Redis does not answer, the page can be sent again.
+    shown.start_again(found, index, attempt, prompt)
+    models.note_attempt(album_id, index, attempt, prompt)
+    return redirect(_album_url(album_id, index))
+
+
+def _again_page(
+    request: HttpRequest, mine: models.Album, index: int, asked: dict[str, Any], status: int = 200
+) -> HttpResponse:
+    ledger, found = worker_context().ledger, mine.shown()
+    made = [
+        card(member, text, _file_url)
+        for number, text in enumerate(mine.attempts(index))
+        for member in members(ledger, found, [index], is_over=True, attempt=number)
+    ]
+    urls = _ask_urls(mine.album_id, index)
+    context = {**_base(), "ask": asked, "ask_urls": urls, "cards": made[::-1]}
+    return render(request, "gallery/again.html", context, status=status)
+
+
+def _answer(
+    request: HttpRequest, album_id: str, text: str, index: int | None, asks: str = ""
+) -> HttpResponse:
+    """Return what was done: as JSON to the page's script, else on the next page.
+
+    :param asks: the URL of the page that asks before the rest.
+    """
+    is_script = request.headers.get("Accept") == "application/json"
+    if text and (asks or not is_script):
+        messages.info(request, text)
+    if is_script:
+        return JsonResponse({"text": text, "url": asks})
+    return redirect(asks or _album_url(album_id, index))
+
+
+def _album_url(album_id: str, index: int | None = None) -> str:
+    url = reverse("album", args=[album_id])
+    return url if index is None else f"{url}?page={index // PAGE + 1}#card-{index + 1}"
+
+
+def _ask_urls(album_id: str, index: int | None) -> dict[str, str]:
+    urls = {"album": _album_url(album_id, index), "retry": reverse("retry", args=[album_id])}
+    if index is not None:
+        urls["again"] = reverse("again", args=[album_id, index])
+    return urls
+
+
+def _index(given: Mapping[str, str], found: shown.Album) -> int | None:
+    try:
+        return pages.index_of(given, found)
+    except ValueError:
+        raise Http404 from None
 
 
 @require_GET
@@ -112,32 +202,25 @@ def _mine(request: HttpRequest, album_id: str) -> models.Album:
 
 
 def _page(request: HttpRequest, album_id: str) -> dict[str, Any]:
-    mine = _mine(request, album_id)
-    found = mine.shown()
-    given = request.GET.get("page", "1")
-    page = shown.pages(found, int(given) if given.isdecimal() and len(given) < 9 else 1)
-    made = _cards(found, mine.texts(page["first"], shown.PAGE), page["first"])
-    return pages.album(
-        found,
-        shown.progress(worker_context().ledger, found),
-        made,
-        page,
-        events=reverse("events", args=[album_id]),
-        cards_url=f"{reverse('cards', args=[album_id])}?page={page['number']}",
-    )
+    def again_url(index: int) -> str:
+        return reverse("again", args=[album_id, index])
+
+    mine, ledger = _mine(request, album_id), worker_context().ledger
+    names = ("cards", "events", "retry", "cancel", "zip")
+    urls = {name: reverse(name, args=[album_id]) for name in names}
+    urls["page"] = reverse("album", args=[album_id])
+    return pages.album(ledger, mine.shown(), request.GET, mine.texts, _file_url, again_url, urls)
 
 
-def _cards(found: shown.Album, prompts: list[str], first: int) -> list[dict[str, Any]]:
-    def file_url(task_id: str, number: int) -> str:
-        return reverse("file", args=[task_id, number])
-
-    def retry_url(index: int) -> str:
-        return reverse("again", args=[found.album_id, index])
-
-    return shown.cards(worker_context().ledger, found, prompts, first, file_url, retry_url)
+def _file_url(task_id: str, number: int) -> str:
+    return reverse("file", args=[task_id, number])
 
 
 def _base() -> dict[str, Any]:
     names = {"css": "gallery.css", "js": "gallery.js", "icon": "icon.svg"}
     files = {name: static(f"gallery/{file}") for name, file in names.items()}
-    return {"host": "Django", "urls": {"home": reverse("home"), **files}}
+    return {
+        "host": "Django",
+        "emulated": pages.is_emulated(),
+        "urls": {"home": reverse("home"), **files},
+    }

@@ -12,7 +12,7 @@ from gallery.album import Album
 _SCHEMA = """
 create table if not exists album (id text primary key, owner text, model text, size integer, at text default current_timestamp);
 create table if not exists prompt (album text, place integer, text text, primary key (album, place)) without rowid;
-create table if not exists again (album text, place integer, attempt integer, primary key (album, place, attempt)) without rowid;
+create table if not exists again (album text, place integer, attempt integer, text text, primary key (album, place, attempt)) without rowid;
 create index if not exists album_owner on album (owner, at);
 """
 
@@ -27,6 +27,9 @@ class Albums:
         self._path = path
         with self._open() as db:
             db.executescript(_SCHEMA)
+            columns = [row[1] for row in db.execute("pragma table_info(again)")]
+            if "text" not in columns:  # the file is from before prompts could be edited
+                db.execute("alter table again add column text text")
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
@@ -70,14 +73,33 @@ class Albums:
         with self._open() as db:
             return [(Album(*row[:3]), row[3]) for row in db.execute(text, [owner, most])]
 
-    def prompts(self, album_id: str, first: int = 0, count: int = -1) -> list[str]:
-        """Return the prompts from this place on."""
-        text = "select text from prompt where album = ? order by place limit ? offset ?"
+    def originals(self, album_id: str) -> list[str]:
+        """Return the prompts as they were sent first."""
+        text = "select text from prompt where album = ? order by place"
         with self._open() as db:
-            return [row[0] for row in db.execute(text, [album_id, count, first])]
+            return [row[0] for row in db.execute(text, [album_id])]
 
-    def note_attempt(self, album_id: str, place: int, attempt: int) -> None:
+    def texts(self, album_id: str, places: Sequence[int]) -> list[str]:
+        """Return the prompts at these places, each as its newest attempt has it."""
+        marks = ", ".join("?" * len(places))
+        text = f"""select prompt.place, coalesce((select again.text from again where again.album = prompt.album
+            and again.place = prompt.place order by attempt desc limit 1), prompt.text)
+            from prompt where album = ? and place in ({marks})"""
+        with self._open() as db:
+            found = dict(db.execute(text, [album_id, *places]).fetchall())
+        return [found[place] for place in places]
+
+    def attempts(self, album_id: str, place: int) -> list[str]:
+        """Return the prompts of all attempts at a place, the first one first."""
+        first = "select text from prompt where album = ? and place = ?"
+        further = "select text from again where album = ? and place = ? order by attempt"
+        with self._open() as db:
+            (original,) = db.execute(first, [album_id, place]).fetchone()
+            rows = db.execute(further, [album_id, place]).fetchall()
+        return [original, *(row[0] or original for row in rows)]
+
+    def note_attempt(self, album_id: str, place: int, attempt: int, text: str) -> None:
         """Record another attempt at a prompt. Recording it twice has no effect."""
         with self._open() as db:
-            new = [album_id, place, attempt]
-            db.execute("insert or ignore into again values (?, ?, ?)", new)
+            new = [album_id, place, attempt, text]
+            db.execute("insert or ignore into again values (?, ?, ?, ?)", new)

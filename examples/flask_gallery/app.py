@@ -49,7 +49,7 @@ def create_app(data: Path | None = None) -> Flask:
     app.config.from_prefixed_env()
     app.extensions["albums"] = Albums(data / "gallery.sqlite3")
     mule.init_app(app)
-    csrf.protect(app, exempt=BLUEPRINT)
+    csrf.protect(app, exempt=f"{BLUEPRINT}.webhook")
     app.register_blueprint(views.blueprint)
     app.register_error_handler(413, views.too_large)
     for away in (RedisError, OperationalError):

@@ -14,12 +14,12 @@ _SAFE = ("GET", "HEAD", "OPTIONS")
 def protect(app: Flask, *, exempt: str) -> None:
     """Check the token of every form of the app.
 
-    :param exempt: the blueprint whose requests have another authorization (signed webhooks).
+    :param exempt: the endpoint whose requests have another authorization (signed webhooks).
     """
 
     @app.before_request
     def check() -> None:
-        if request.method in _SAFE or request.blueprint == exempt:
+        if request.method in _SAFE or request.endpoint == exempt:
             return
         if not hmac.compare_digest(request.form.get(FIELD, "").encode(), token().encode()):
             abort(

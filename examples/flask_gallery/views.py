@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from celery import shared_task
@@ -11,18 +13,21 @@ from flask import (
     Response,
     abort,
     current_app,
+    flash,
+    get_flashed_messages,
     redirect,
     render_template,
     request,
     session,
     url_for,
 )
+from gallery import actions, fields, pages
 from gallery import album as shown
-from gallery import fields, pages
+from gallery.cards import PAGE, card, members
 from kombu.exceptions import OperationalError
 
 from flask_gallery.albums import Albums
-from mulequeue.contrib.flask import event_stream, file_url
+from mulequeue.contrib.flask import event_stream, file_url, zip_response
 from mulequeue.engine.worker_context import worker_context
 
 blueprint = Blueprint("gallery", __name__)
@@ -46,7 +51,7 @@ def ledger() -> Any:
 def start_album(album_id: str) -> None:
     """Enqueue an album in a worker, because 10,000 messages take too long for a web request."""
     if album := albums().find(album_id):
-        shown.start(album, albums().prompts(album_id))
+        shown.start(album, albums().originals(album_id))
 
 
 @blueprint.get("/")
@@ -91,12 +96,13 @@ def _home(typed: Any, errors: dict[str, str]) -> str:
 @blueprint.get("/albums/<album_id>/")
 def album(album_id: str) -> str:
     context = _page(_mine(album_id))
-    return render_template("gallery/album.html", **_base(), **context)
+    notices = get_flashed_messages()
+    return render_template("gallery/album.html", **_base(), **context, notices=notices)
 
 
 @blueprint.get("/albums/<album_id>/cards")
 def cards(album_id: str) -> str:
-    return render_template("gallery/_cards.html", **_page(_mine(album_id)))
+    return render_template("gallery/_album.html", **_page(_mine(album_id)))
 
 
 @blueprint.get("/albums/<album_id>/events")
@@ -105,24 +111,114 @@ def events(album_id: str) -> Response:
     return event_stream(lambda: shown.progress(here, found))
 
 
+@blueprint.get("/albums/<album_id>/zip")
+def download(album_id: str) -> Response:
+    found, context = _mine(album_id), worker_context(current_app.extensions["celery"])
+    entries = actions.entries(context.ledger, found)
+    return zip_response(entries, context.settings, name=f"gallery-{album_id}.zip")
+
+
+@blueprint.post("/albums/<album_id>/retry")
+def retry(album_id: str) -> Any:
+    found = _mine(album_id)
+    index = _index(request.form, found)
+    result = actions.retry(ledger(), found, index, request.form.get("confirmed", ""))
+    asks = url_for(".ask_retry", album_id=album_id, **_given(index)) if result.asks else ""
+    return _answer(album_id, result.text, index, asks)
+
+
+@blueprint.get("/albums/<album_id>/retry")
+def ask_retry(album_id: str) -> Any:
+    found = _mine(album_id)
+    index = _index(request.args, found)
+    asked = actions.retry_question(ledger(), found, index, partial(albums().texts, album_id))
+    if asked is None:
+        return redirect(_album_url(album_id, index), 303)
+    context = {"ask": asked, "ask_urls": _ask_urls(album_id, index)}
+    notices = get_flashed_messages()
+    return render_template("gallery/retry.html", **_base(), **context, notices=notices)
+
+
+@blueprint.post("/albums/<album_id>/cancel")
+def cancel(album_id: str) -> Any:
+    found = _mine(album_id)
+    index = _index(request.form, found)
+    return _answer(album_id, actions.cancel(ledger(), found, index).text, index)
+
+
+@blueprint.get("/albums/<album_id>/<int:index>/again")
+def ask_again(album_id: str, index: int) -> str:
+    found = _mine(album_id)
+    _index({"index": str(index)}, found)
+    (prompt,) = albums().texts(album_id, [index])
+    return _again_page(found, index, actions.again_question(found, index, prompt))
+
+
 @blueprint.post("/albums/<album_id>/<int:index>/again")
 def again(album_id: str, index: int) -> Any:
     found = _mine(album_id)
-    if not 0 <= index < found.size:
-        abort(404)
-    (prompt,) = albums().prompts(album_id, index, 1)
-    (card,) = _cards(found, [prompt], index)
+    _index({"index": str(index)}, found)
     attempt = found.attempts.get(index, 0) + 1
-    # A click on a card that is older than the last attempt must not start a paid generation.
-    is_newest = card["retry_url"] and card["version"] == request.form.get("version")
-    if is_newest:
-        # In this order: if Redis does not answer, the card stays and can be clicked again.
-        shown.start_again(found, index, attempt, prompt)
-        albums().note_attempt(album_id, index, attempt)
-    page = index // shown.PAGE + 1
-    return redirect(
-        url_for(".album", album_id=album_id, page=page, _anchor=f"card-{index + 1}"), 303
-    )
+    # A page that is older than the newest attempt must not start a paid generation.
+    if request.form.get("attempt") != str(attempt):
+        return _answer(album_id, actions.STALE, index)
+    prompt, wrong = fields.read_prompt(found.model, request.form.get("prompt", ""))
+    if wrong := wrong or shown.refusal(found.model, [prompt]):
+        asked = actions.again_question(found, index, prompt, wrong)
+        return _again_page(found, index, asked), 422
+    # In this order: if Redis does not answer, the page can be sent again.
+    shown.start_again(found, index, attempt, prompt)
+    albums().note_attempt(album_id, index, attempt, prompt)
+    return redirect(_album_url(album_id, index), 303)
+
+
+def _again_page(found: shown.Album, index: int, asked: dict[str, Any]) -> str:
+    made = [
+        card(member, text, file_url)
+        for number, text in enumerate(albums().attempts(found.album_id, index))
+        for member in members(ledger(), found, [index], is_over=True, attempt=number)
+    ]
+    urls = _ask_urls(found.album_id, index)
+    context = {"ask": asked, "ask_urls": urls, "cards": made[::-1]}
+    return render_template("gallery/again.html", **_base(), **context)
+
+
+def _answer(album_id: str, text: str, index: int | None, asks: str = "") -> Any:
+    """Return what was done: as JSON to the page's script, else on the next page.
+
+    :param asks: the URL of the page that asks before the rest.
+    """
+    is_script = request.headers.get("Accept") == "application/json"
+    if text and (asks or not is_script):
+        flash(text)
+    if is_script:
+        return {"text": text, "url": asks}
+    return redirect(asks or _album_url(album_id, index), 303)
+
+
+def _album_url(album_id: str, index: int | None = None) -> str:
+    if index is None:
+        return url_for(".album", album_id=album_id)
+    page = index // PAGE + 1
+    return url_for(".album", album_id=album_id, page=page, _anchor=f"card-{index + 1}")
+
+
+def _ask_urls(album_id: str, index: int | None) -> dict[str, str]:
+    urls = {"album": _album_url(album_id, index), "retry": url_for(".retry", album_id=album_id)}
+    if index is not None:
+        urls["again"] = url_for(".again", album_id=album_id, index=index)
+    return urls
+
+
+def _index(given: Mapping[str, str], found: shown.Album) -> int | None:
+    try:
+        return pages.index_of(given, found)
+    except ValueError:
+        abort(404)
+
+
+def _given(index: int | None) -> dict[str, int]:
+    return {} if index is None else {"index": index}
 
 
 def _mine(album_id: str) -> shown.Album:
@@ -130,27 +226,24 @@ def _mine(album_id: str) -> shown.Album:
 
 
 def _page(found: shown.Album) -> dict[str, Any]:
-    page = shown.pages(found, request.args.get("page", 1, type=int))
-    prompts = albums().prompts(found.album_id, page["first"], shown.PAGE)
-    made = _cards(found, prompts, page["first"])
-    return pages.album(
-        found,
-        shown.progress(ledger(), found),
-        made,
-        page,
-        events=url_for(".events", album_id=found.album_id),
-        cards_url=url_for(".cards", album_id=found.album_id, page=page["number"]),
-    )
+    def again_url(index: int) -> str:
+        return url_for(".ask_again", album_id=found.album_id, index=index)
 
-
-def _cards(found: shown.Album, prompts: list[str], first: int) -> list[dict[str, Any]]:
-    def retry_url(index: int) -> str:
-        return url_for(".again", album_id=found.album_id, index=index)
-
-    return shown.cards(ledger(), found, prompts, first, file_url, retry_url)
+    names = ("cards", "events", "retry", "cancel")
+    urls = {name: url_for(f".{name}", album_id=found.album_id) for name in names}
+    urls |= {
+        "page": url_for(".album", album_id=found.album_id),
+        "zip": url_for(".download", album_id=found.album_id),
+    }
+    texts = partial(albums().texts, found.album_id)
+    return pages.album(ledger(), found, request.args, texts, file_url, again_url, urls)
 
 
 def _base() -> dict[str, Any]:
     names = {"css": "gallery.css", "js": "gallery.js", "icon": "icon.svg"}
     files = {name: url_for("static", filename=f"gallery/{file}") for name, file in names.items()}
-    return {"host": "Flask", "urls": {"home": url_for(".home"), **files}}
+    return {
+        "host": "Flask",
+        "emulated": pages.is_emulated(),
+        "urls": {"home": url_for(".home"), **files},
+    }

@@ -5,7 +5,8 @@ It is one batch (``generate_many``) and, for each further attempt at a prompt, a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,15 +14,20 @@ from celery import Signature
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from mulequeue import catalog, generate_many
-from mulequeue.contrib.progress import batch_json, generation_json
+from mulequeue import catalog, estimate, generate_many
+from mulequeue.contrib.progress import batch_json
 from mulequeue.errors import MuleQueueError
 from mulequeue.ledger import Ledger
+from mulequeue.settings.costs import Estimate
 from mulequeue.tasks.batch_ids import member_id
 
-PAGE = 60
-_SHORT = 110
-_WORDS = {
+EXPIRES_SECONDS = float(os.environ.get("GALLERY_EXPIRES_SECONDS", 600))
+"""What waits for longer, and a second more per prompt, ends unpaid with the reason of the wait.
+
+Somebody looks at the page, so a wrong key or an empty balance has to be seen. In a program that nobody
+waits for, leave it out: everything goes on when the key is corrected.
+"""
+WORDS = {
     "queued": "queued",
     "waiting": "waiting",
     "submitting": "being submitted",
@@ -34,9 +40,8 @@ _WORDS = {
     "submit_unknown": "unknown",
     "cancelled": "cancelled",
 }
-_NOT_STORED = "It was generated, but its file could not be stored. The worker's log has the reason."
-_ACTIVE = ("queued", "waiting", "submitting", "generating", "storing")
-_TRIED_AGAIN = ("failed", "timed_out", "submit_unknown", "cancelled", "not_stored")
+FAILED = ("failed", "timed_out", "submit_unknown", "cancelled", "not_stored")
+WAITING = ("queued", "waiting")
 
 TASK_OPTIONS: dict[str, Any] = {
     # If a worker crashes, another repeats the task. The ids are the same, so nothing runs twice.
@@ -62,19 +67,20 @@ class Album:
     attempts: Mapping[int, int] = field(default_factory=dict)
     """The number of further attempts by place in the album, for prompts that have any."""
 
-    def task_id(self, index: int) -> str:
-        """Return the task id of the newest attempt at a prompt."""
-        attempt = self.attempts.get(index, 0)
-        return (
-            member_id(again_id(self.album_id, index, attempt), 0) if attempt else self._first(index)
-        )
+    def task_id(self, index: int, attempt: int | None = None) -> str:
+        """Return the task id of an attempt at a prompt.
 
-    def _first(self, index: int) -> str:
-        return member_id(self.album_id, index)
+        :param attempt: 0 is the first one; None: the newest one.
+        """
+        attempt = self.attempts.get(index, 0) if attempt is None else attempt
+        if not attempt:
+            return member_id(self.album_id, index)
+        return member_id(again_id(self.album_id, index, attempt), 0)
 
-    def firsts(self) -> list[str]:
-        """Return the task ids of the first attempts at prompts that have further attempts."""
-        return [self._first(index) for index in self.attempts]
+    def batch_ids(self) -> list[str]:
+        """Return the ids of all batches that have the newest attempt at a prompt."""
+        again = (again_id(self.album_id, *place) for place in self.attempts.items())
+        return [self.album_id, *again]
 
 
 def again_id(album_id: str, index: int, attempt: int) -> str:
@@ -98,116 +104,79 @@ def refusal(model: str, prompts: Sequence[str]) -> str | None:
 
 def start(album: Album, prompts: Sequence[str]) -> None:
     """Enqueue an album. Repeating it has no effect, because all ids derive from the album's id."""
-    _batch(album.model, prompts, album.album_id).delay()
+    _send(_batch(album.model, prompts, album.album_id), album.size)
 
 
 def start_again(album: Album, index: int, attempt: int, prompt: str) -> None:
     """Enqueue a further attempt at one prompt: a new generation, which is charged again.
 
-    Repeating the same attempt has no effect.
+    Its metadata names the attempt before it. Repeating the same attempt has no effect.
     """
-    _batch(album.model, [prompt], again_id(album.album_id, index, attempt)).delay()
+    before = {"again_of": album.task_id(index, attempt - 1)}
+    batch_id = again_id(album.album_id, index, attempt)
+    _send(_batch(album.model, [prompt], batch_id, metadata=before), 1)
 
 
-def _batch(model: str, prompts: Sequence[str], batch_id: str) -> Signature:
+def cost(album: Album, prompt: str) -> Estimate:
+    """Return the estimated cost of one generation of the album."""
+    return estimate(album.model, _inputs(album.model, [prompt]))
+
+
+def _send(batch: Signature, size: int) -> None:
+    batch.apply_async(expires=EXPIRES_SECONDS + size)
+
+
+def _batch(model: str, prompts: Sequence[str], batch_id: str, **call: Any) -> Signature:
+    return generate_many(model, _inputs(model, prompts), batch_id=batch_id, **call)
+
+
+def _inputs(model: str, prompts: Sequence[str]) -> list[dict[str, Any]]:
     found = catalog.find(model)
     # Without n, a model makes up to four images, and each is charged.
     one = {"n": 1} if "n" in found.parameters else {}
-    inputs = [{found.prompt_field: text, **one} for text in prompts]
-    return generate_many(model, inputs, batch_id=batch_id)
+    return [{found.prompt_field: text, **one} for text in prompts]
 
 
 def progress(ledger: Ledger, album: Album) -> dict[str, Any]:
     """Return the progress of the album, counting the newest attempt at each prompt.
 
-    :returns: ``{size, done, percent, text, is_over}``.
+    :returns: ``{size, done, percent, text, waits, counts, is_over}``; ``waits`` is why nothing is sent.
     """
     now = batch_json(ledger, album.album_id)
-    counts, done = dict(now["counts"]), now["done"]
-    firsts = ledger.queries.records(album.firsts()) if album.attempts else []
+    counts, done, waits = dict(now["counts"]), now["done"], dict.fromkeys(now["waits_for"])
+    firsts = ledger.queries.records([album.task_id(index, 0) for index in album.attempts])
     for (index, attempt), first in zip(album.attempts.items(), firsts, strict=True):
-        if first is not None and first.status:
-            counts[first.status] = counts.get(first.status, 0) - 1
+        ended = first.status if first else "cancelled"
+        if ended in counts:
+            counts[ended] -= 1
         again = batch_json(ledger, again_id(album.album_id, index, attempt))
         done += again["done"] - 1
+        waits |= dict.fromkeys(again["waits_for"])
         for name, count in again["counts"].items():
             counts[name] = counts.get(name, 0) + count
+    counts = _shown_counts(album.size, done, counts)
     return {
         "size": album.size,
         "done": done,
         "percent": 100 * done // album.size,
         "text": _text(album.size, done, counts),
+        "waits": f"Nothing is sent: {'; '.join(waits)}" if waits else "",
+        "counts": counts,
         "is_over": done >= album.size,
     }
 
 
-def _text(size: int, done: int, counts: Mapping[str, int]) -> str:
-    """Return ``7 of 12 done: 6 ready, 1 failed, 2 being stored, 3 generating``."""
-    known = {name: counts.get(name, 0) for name in _WORDS}
-    over = sum(known[name] for name in ("succeeded", *_TRIED_AGAIN))
+def _shown_counts(size: int, done: int, counts: Mapping[str, int]) -> dict[str, int]:
+    known = {name: counts.get(name, 0) for name in WORDS}
+    over = sum(known[name] for name in ("succeeded", *FAILED))
     known["storing"] = min(max(0, over - done), known["succeeded"])
     known["succeeded"] -= known["storing"]
     known["queued"] = max(0, size - sum(known.values()))
-    order = ["succeeded", *_TRIED_AGAIN, "storing", "generating", "submitting", "waiting", "queued"]
-    parts = [f"{known[name]} {_WORDS[name]}" for name in order if known[name] > 0]
+    return known
+
+
+def _text(size: int, done: int, counts: Mapping[str, int]) -> str:
+    """Return ``7 of 12 done: 6 ready, 1 failed, 2 being stored, 3 generating``."""
+    order = ["succeeded", *FAILED, "storing", "generating", "submitting", "waiting", "queued"]
+    parts = [f"{counts[name]} {WORDS[name]}" for name in order if counts[name] > 0]
     return f"{done} of {size} done: {', '.join(parts)}"
-
-
-def cards(
-    ledger: Ledger,
-    album: Album,
-    prompts: Sequence[str],
-    first: int,
-    urls: Callable[[str, int], str],
-    retry_url: Callable[[int], str],
-) -> list[dict[str, Any]]:
-    """Return the cards of a page.
-
-    :param prompts: the texts of a page.
-    :param first: the place of the first of them in the album.
-    :param urls: returns the URL of a file, from task id and number.
-    :param retry_url: returns the URL of "Try again", from the place in the album.
-    """
-    places = range(first, first + len(prompts))
-    task_ids = [album.task_id(index) for index in places]
-    is_over = progress(ledger, album)["is_over"]
-    made = []
-    for index, prompt, task_id, record in zip(
-        places, prompts, task_ids, ledger.queries.records(task_ids), strict=True
-    ):
-        seen = generation_json(record, urls) if record else {"state": "queued", "files": []}
-        state = seen["state"]
-        if state == "succeeded" and not seen["files"]:
-            state = "not_stored" if is_over else "storing"
-        made.append(
-            {
-                **_prompt_fields(index, prompt),
-                "state": state,
-                "word": _WORDS[state],
-                "is_active": state in _ACTIVE,
-                "reason": seen.get("error") or ("" if state != "not_stored" else _NOT_STORED),
-                "files": seen["files"],
-                "version": f"{task_id}/{state}",
-                "retry_url": retry_url(index) if state in _TRIED_AGAIN else "",
-            }
-        )
-    return made
-
-
-def _prompt_fields(index: int, prompt: str) -> dict[str, Any]:
-    is_long = len(prompt) > _SHORT
-    short = f"{prompt[:_SHORT].rstrip()} …" if is_long else prompt
-    return {"number": index + 1, "prompt": prompt, "short": short, "is_long": is_long}
-
-
-def pages(album: Album, number: int) -> dict[str, Any]:
-    """Return the position of a page: ``{number, count, first, previous, next}``."""
-    count = max(1, -(-album.size // PAGE))
-    number = min(max(1, number), count)
-    return {
-        "number": number,
-        "count": count,
-        "first": (number - 1) * PAGE,
-        "previous": number - 1 if number > 1 else None,
-        "next": number + 1 if number < count else None,
-    }

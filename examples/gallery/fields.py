@@ -52,6 +52,13 @@ def read_order(form: Mapping[str, str]) -> tuple[Order | None, dict[str, str]]:
     return (None, errors) if errors else (order, {})
 
 
+def read_prompt(model: str, text: str) -> tuple[str, str | None]:
+    """Return one prompt of a form as one line, and why it is not accepted."""
+    prompt = " ".join(text.split())
+    wrong = _wrong([prompt]) or _not_taken(model, [prompt])
+    return prompt, wrong and wrong.replace("Line 1 has", "The prompt has").removeprefix("Line 1: ")
+
+
 def lines_of(text: str) -> list[str]:
     """Split a text into one prompt per line. Empty lines stay, so that line numbers are correct."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")

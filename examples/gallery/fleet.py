@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from mulequeue.cli.sigterm import sigterm_as_interrupt
 from mulequeue.emulator.child_process import Child
 from mulequeue.emulator.process import EmulatorProcess
 from mulequeue.local.embedded_redis import start_redis
-from mulequeue.local.processes import sigterm_as_interrupt, worker_command
+from mulequeue.local.processes import worker_command
 
 EXAMPLES = Path(__file__).resolve().parent.parent
 _KEYS = ("MULEROUTER_API_KEY", "MULEQUEUE_API_KEY")

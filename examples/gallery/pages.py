@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from gallery import fields
-from gallery.album import Album
+from gallery.album import FAILED, WAITING, Album
+from gallery.album import progress as album_progress
+from gallery.cards import card, failed_places, members, paging
+from mulequeue.ledger import Ledger
 
 
 def home(
@@ -38,30 +43,79 @@ def home(
 
 
 def album(
+    ledger: Ledger,
     found: Album,
-    progress: Mapping[str, Any],
-    cards: Sequence[Mapping[str, Any]],
-    page: Mapping[str, Any],
-    *,
-    events: str,
-    cards_url: str,
+    given: Mapping[str, str],
+    texts: Callable[[Sequence[int]], Sequence[str]],
+    file_url: Callable[[str, int], str],
+    again_url: Callable[[int], str],
+    urls: Mapping[str, str],
 ) -> dict[str, Any]:
     """Return the context of one page of an album.
 
-    :param events: the URL of its server-sent events.
-    :param cards_url: the URL of only this page's cards.
+    :param given: the query of the URL: ``page``, and ``show=failed`` for what did not succeed.
+    :param texts: returns the prompts at some places.
+    :param file_url: returns the URL of a file, from task id and number.
+    :param again_url: returns the URL of the page that generates a prompt again, from its place.
+    :param urls: of the album: ``page``, ``cards``, ``events``, ``retry``, ``cancel``, ``zip``.
     """
+    show, number = _shown(given)
+    progress = album_progress(ledger, found)
+    places: Sequence[int] = range(found.size)
+    if show:
+        places = failed_places(members(ledger, found, places, is_over=progress["is_over"]))
+    page = paging(places, number)
+    here = members(ledger, found, page["places"], is_over=progress["is_over"])
+    cards = [
+        card(member, text, file_url, again_url(member.index))
+        for member, text in zip(here, texts(page["places"]), strict=True)
+    ]
+    counts = progress["counts"]
+    failed = sum(counts[name] for name in FAILED)
+    buttons = {
+        "failed": failed,
+        "retry": counts["failed"] + counts["submit_unknown"],
+        "waiting": sum(counts[name] for name in WAITING),
+        "ready": counts["succeeded"],
+    }
+    query = f"show={show}&" if show else ""
     return {
-        "album": {
-            "model": found.model,
-            "size_text": size_text(found),
-            "events_url": events,
-            "cards_url": cards_url,
-        },
+        "album": {"model": found.model, "size": found.size, "size_text": size_text(found)},
+        "album_urls": {**urls, "cards": f"{urls['cards']}?{query}page={page['number']}"},
         "progress": progress,
         "cards": cards,
         "page": page,
+        "show": show,
+        "query": query,
+        "buttons": {**buttons, "version": "/".join(map(str, [show, *buttons.values()]))},
     }
+
+
+def _shown(given: Mapping[str, str]) -> tuple[str, int]:
+    """Return the filter and the number of the page that a URL asks for."""
+    page = given.get("page", "1")
+    number = int(page) if page.isdecimal() and len(page) < 9 else 1
+    return "failed" if given.get("show") == "failed" else "", number
+
+
+def index_of(form: Mapping[str, str], found: Album) -> int | None:
+    """Return the place of the prompt that a form or URL names; None: it means the whole album.
+
+    :raises ValueError: the album has no such prompt.
+    """
+    given = form.get("index", "")
+    if not given:
+        return None
+    index = int(given) if given.isdecimal() and len(given) < 9 else -1
+    if not 0 <= index < found.size:
+        raise ValueError(given)
+    return index
+
+
+def is_emulated() -> bool:
+    """Return whether the API is an emulator on this machine, which charges nothing."""
+    host = urlsplit(os.environ.get("MULEROUTER_BASE_URL", "")).hostname or ""
+    return host == "localhost" or host.startswith("127.")
 
 
 def size_text(album: Album) -> str:
