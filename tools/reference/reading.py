@@ -87,7 +87,7 @@ def _paragraph(text: str, head: list[str]) -> str:
     if text.startswith(">>>"):
         return f"```pycon\n{text}\n```"
     lines, fields = _split_fields(text)
-    told = [_inline("\n".join(lines))] if lines else []
+    told = [re.sub(r"::$", ":", _inline("\n".join(lines)))] if lines else []
     if fields:
         told.append("\n".join(_field(*item) for item in fields))
     return "\n\n".join(told)
@@ -125,8 +125,12 @@ def _grid(text: str, head: list[str]) -> str:
 
 
 def _inline(text: str) -> str:
-    text = _ROLE.sub(lambda found: f"`{found[1].rpartition('.')[2]}`", text)
-    return text.replace("``", "`")
+    return without_roles(text).replace("``", "`")
+
+
+def without_roles(text: str) -> str:
+    """Return a docstring in which a role (``:func:`mulequeue.file```) is the name as code."""
+    return _ROLE.sub(lambda found: f"`{found[1].rpartition('.')[2]}`", text)
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:
