@@ -6,7 +6,8 @@ fanout     a chord of two thousand, compared with as many messages that do nothi
 lag        time from "finished" to the next task of the chain, and the number of status checks
 recovery   time from the SIGKILL of a worker to the next status check
 download   MB/s and memory, compared with curl
-scale      one, two and four worker processes
+scale      the limit of one poller process, and of two
+starve     time from a finished generation to its stored file, while a thousand others are submitted
 in_flight  ten thousand real submissions: lateness, memory, Redis commands of an idle worker
 """
 
@@ -14,12 +15,24 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import time
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
 from benchmarks.plots import PLOTS
 
-NAMES = ("polls", "capacity", "fanout", "lag", "recovery", "download", "scale", "in_flight")
+NAMES = (
+    "polls",
+    "capacity",
+    "fanout",
+    "lag",
+    "recovery",
+    "download",
+    "scale",
+    "starve",
+    "in_flight",
+)
 
 
 def main() -> None:
@@ -38,7 +51,9 @@ def main() -> None:
     run = import_module(f"benchmarks.{options.name}").run
     known = inspect.signature(run).parameters
     given = {name: value for name, value in vars(options).items() if name in known and value}
+    started = time.monotonic()
     report = run(**given)
+    report = replace(report, seconds=round(time.monotonic() - started, 1))
     print(report.to_json() if options.json else report.to_text())
     if options.plot and options.name in PLOTS:
         (options.plot / f"bench-{options.name}.svg").write_text(PLOTS[options.name](report))

@@ -18,9 +18,9 @@ from benchmarks.report import Report
 from benchmarks.server import BenchServer
 from mulequeue.emulator.child_process import Child
 
-SIZES = (1_000, 10_000, 25_000, 50_000, 75_000)
+SIZES = (1_000, 10_000, 50_000, 75_000)
 INTERVAL_SECONDS = 5.0
-SETTLE_SECONDS, WINDOW_SECONDS = 12.0, 20.0
+SETTLE_SECONDS, WINDOW_SECONDS = 10.0, 15.0
 
 
 def run(*, sizes: tuple[int, ...] = SIZES) -> Report:

@@ -79,7 +79,6 @@ def _signature(number: int) -> dict[str, Any]:
         "root_id": task_id,
         "parent_id": None,
         "chain": [download],
-        "headers": {"mulequeue_epoch": "000000000000"},
         "reply_to": str(uuid.uuid4()),
         "origin": "gen1@bench",
         "queue": "mulequeue.wake",
@@ -88,7 +87,7 @@ def _signature(number: int) -> dict[str, Any]:
     return {
         "task": "mulequeue.generate",
         "args": [MODEL, {}],
-        "kwargs": {"on_failure": "return"},
+        "kwargs": {"on_failure": "return", "mulequeue_epoch": "000000000000"},
         "options": options,
         "subtask_type": None,
         "immutable": False,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import platform
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -143,3 +144,13 @@ def run_fleet(api: str) -> Iterator[Fleet]:
 def cores() -> int:
     """Return the number of cores of this machine."""
     return os.cpu_count() or 1
+
+
+def cpu_model() -> str:
+    """Return the name of this machine's processor, or an empty text."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == "model name":
+                return value.strip()
+    return platform.processor()

@@ -55,15 +55,6 @@ def _lag(report: Report) -> str:
     return svg.bars(title, note, rows, unit="s", ours="our", log=False)
 
 
-def _scale(report: Report) -> str:
-    rows = [(f"{row['workers']} poller processes", row["polls_per_second"]) for row in report.rows]
-    title = "Status checks per second"
-    note = (
-        f"more are due than can be made; bench server and Redis on the same cores; {_where(report)}"
-    )
-    return svg.bars(title, note, rows, unit="/s", ours="", log=False)
-
-
 def _where(report: Report) -> str:
     return f"{report.cores} cores, {report.date}"
 
@@ -72,5 +63,4 @@ PLOTS: dict[str, Callable[[Report], str]] = {
     "polls": _polls,
     "capacity": _capacity,
     "lag": _lag,
-    "scale": _scale,
 }

@@ -32,15 +32,15 @@ from mulequeue.emulator.child_process import Child
 
 IN_FLIGHT, INTERVAL_SECONDS = 5000, 5.0
 SLOTS = 16
-START_SECONDS = 30.0
+START_SECONDS = 20.0
 PEERS_PYTHON = TOP / ".venv-peers/bin/python"
 
 
 def run(
     *,
     count: int = IN_FLIGHT,
-    settle: float = 10.0,
-    window: float = 20.0,
+    settle: float = 5.0,
+    window: float = 10.0,
     only: str = "",
     peers_python: str = str(PEERS_PYTHON),
 ) -> Report:

@@ -26,7 +26,7 @@ from benchmarks.server import BenchServer
 from mulequeue.emulator.child_process import Child
 
 COUNT, INTERVAL_SECONDS = 200, 5.0
-KILLS, MAX_GAP_SECONDS, SHORT_SECONDS = 5, 120.0, 20
+KILLS, MAX_GAP_SECONDS, SHORT_SECONDS = 5, 100.0, 20
 RETRY = "benchmarks.peers.celery_retry"
 Starter = Callable[[Fleet, str], Child]
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from benchmarks.fleet import cores
+from benchmarks.fleet import cores, cpu_model
 
 _WIDEST = 7
 
@@ -23,6 +24,11 @@ class Report:
     """Comparisons within this run."""
     notes: list[str] = field(default_factory=list)
     cores: int = field(default_factory=cores)
+    cpu: str = field(default_factory=cpu_model)
+    load: float = field(default_factory=lambda: os.getloadavg()[0])
+    """Load of the machine in the minute before the end, with the benchmark itself."""
+    seconds: float = 0.0
+    """Duration of the benchmark."""
     date: str = field(default_factory=lambda: datetime.now(UTC).date().isoformat())
 
     def to_json(self) -> str:
@@ -36,7 +42,8 @@ class Report:
         if len(columns) > _WIDEST:  # one figure per line
             cells = [list(line) for line in zip(*cells, strict=True)]
         widths = [max(len(line[at]) for line in cells) for at in range(len(cells[0]))]
-        lines = [f"{self.name}  ({self.cores} cores, {self.date})", ""]
+        machine = ", ".join(filter(None, [f"{self.cores} cores", self.cpu, self.date]))
+        lines = [f"{self.name}  ({machine}; {self.seconds:.0f} s, load {self.load:.1f})", ""]
         for first, *rest in cells:
             parts = (part.rjust(width) for part, width in zip(rest, widths[1:], strict=True))
             lines.append("  ".join([first.ljust(widths[0]), *parts]))

@@ -11,6 +11,7 @@ import asyncio
 import multiprocessing
 import os
 import random
+import threading
 import time
 from array import array
 from collections.abc import Iterator
@@ -194,6 +195,7 @@ class BenchServer:
     def __init__(self, plan: Plan | None = None) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, other = context.Pipe()
+        self._lock = threading.Lock()
         self._process = context.Process(target=_main, args=(other, plan or Plan()), daemon=True)
         self._process.start()
         other.close()
@@ -202,8 +204,10 @@ class BenchServer:
         self.url, self.pid = self._pipe.recv()
 
     def _get(self, what: str) -> tuple[list[str] | array[int] | int, array[float] | int]:
-        self._pipe.send(what)
-        found: tuple[list[str] | array[int] | int, array[float] | int] = self._pipe.recv()
+        found: tuple[list[str] | array[int] | int, array[float] | int]
+        with self._lock:  # an answer belongs to the thread that asked
+            self._pipe.send(what)
+            found = self._pipe.recv()
         return found
 
     @property
