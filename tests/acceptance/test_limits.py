@@ -49,6 +49,54 @@ def most_at_once(generations: Sequence[dict[str, Any]]) -> int:
     )
 
 
+def customer_of(generation: dict[str, Any]) -> str:
+    return str(generation["prompt"].split()[0])
+
+
+def test_no_customer_exceeds_its_limits(make_fleet: Callable[..., Fleet]) -> None:
+    """Eight processes submit for three customers; none has more in flight, or costs more, than a key may.
+
+    What is refused names the limit; generations without a key have no such limit.
+    """
+    config = f"""
+mulequeue_max_in_flight_per_fair_key = 3
+mulequeue_max_usd_per_day_per_fair_key = 0.5
+mulequeue_prices = {{{MODEL!r}: {{"unit": "image", "usd": 0.03}}}}
+mulequeue_defaults = {{{MODEL!r}: {{"n": 1}}}}
+"""
+    fleet = make_fleet(min_seconds=0.1, max_seconds=0.6, celeryconfig=config)
+    workers = [fleet.worker("-c", "2", wait=False) for _ in range(4)]
+    for worker in workers:
+        worker.wait_ready()
+    names = {f"{customer} {index}": customer for customer in "ABC" for index in range(4)}
+    for name, customer in {**names, "other 0": None}.items():
+        for number in range(6):
+            call = {"fair_key": customer, "batch_id": name, "batch_size": 6, "poll_interval": 0.2}
+            given = {"prompt": f"{name} {number}"}
+            fleet.task(
+                "mulequeue.generate", MODEL, given, **call, on_failure="return"
+            ).apply_async()
+
+    wait_until(lambda: over(fleet) == 78, seconds=120, what="all to be over")
+
+    created = fleet.emulator.generations()
+    for customer in "ABC":
+        own = [it for it in created if customer_of(it) == customer]
+        assert 16 == len(own)  # 16 × 0.03 = 0.48 USD
+        assert most_at_once(own) <= 3
+    assert 6 == sum(customer_of(it) == "other" for it in created)
+    records = fleet.ledger.queries.records(list(fleet.ledger.queries.task_ids()))
+    refused = [it for it in records if it and it.status == "failed"]
+    assert 24 == len(refused)
+    assert all("max_usd_per_day_per_fair_key" in it.answer["error"]["title"] for it in refused)
+    assert not fleet.ledger.redis.exists(f"{fleet.ledger.prefix}keys:default")
+
+
+def over(fleet: Fleet) -> int:
+    counts = fleet.ledger.queries.counts()
+    return sum(counts.get(name, 0) for name in ("succeeded", "failed"))
+
+
 def test_the_api_never_sees_one_too_many(make_fleet: Callable[..., Fleet]) -> None:
     """No second holds more creates, and no moment more generations, than is allowed; of a model
     with limits of its own likewise.

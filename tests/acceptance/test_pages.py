@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import requests
+from standardwebhooks import Webhook
+from support.browsing import picture_made_at
 from support.fleet import Fleet
 from support.pages import all_pages, blocks
+from support.ports import free_port
 from support.receiver import Receiver
 from support.walk import Walk
 
@@ -21,6 +25,7 @@ README = "../README.md"
 ELSEWHERE = {
     "howto/plug-in.md": "acceptance/test_howto_plug_in.py",
     "howto/django.md": "acceptance/test_howto_django.py",
+    "howto/django-model.md": "acceptance/test_howto_django_model.py",
     "howto/flask.md": "acceptance/test_howto_flask.py",
     "howto/flower.md": "acceptance/test_flower.py",
     "howto/emulator.md": "integration/emulator/test_emulator_page.py",
@@ -33,7 +38,6 @@ ELSEWHERE = {
 
 NOT_RUN = {
     (README, "python examples/flask_gallery/run.py"): "acceptance/browser starts both galleries",
-    (README, "honcho start"): "acceptance/test_procfile.py starts it",
     (README, "make "): "they are what runs these tests, and the demo again",
     ("reliability.md", "make soak"): "ten minutes of random troubles, run by hand",
     ("performance.md", "make bench"): "a quarter of an hour of measurements, run by hand",
@@ -43,19 +47,21 @@ NOT_RUN = {
 BEFORE = {
     README: """
 from types import SimpleNamespace
-from mulequeue import generate
-from mulequeue.celery import app
+from pictures import app
 prompts, p, order = ["a mule", "a fox"], "an order", SimpleNamespace(id=17)
 """,
-    "howto/parameters.md": "from mulequeue.celery import app\n",
+    **dict.fromkeys(
+        ("howto/limits.md", "howto/parameters.md", "howto/rows.md"),
+        "from mulequeue.celery import app\n",
+    ),
 }
 """What a page takes for granted in its pieces of Python."""
 
 FILES = {
     README: {
         "prompts.csv": "Prompt,Note\na mule at noon,x\na mule at dusk,y\n",
-        "proj.py": "from mulequeue.celery import app\n",
-    }
+    },
+    "howto/limits.md": {"prompts.txt": "a mule at noon\na mule at dusk\n"},
 }
 """What it takes for granted in the folder."""
 
@@ -65,6 +71,14 @@ PAGES = [
     if page not in ELSEWHERE
     and any(block.commands or block.language == "python" for block in blocks(page))
 ]
+WITH_MORE = (
+    README,
+    "quickstart.md",
+    "howto/webhooks.md",
+    "howto/notifications.md",
+    "howto/fastapi.md",
+)
+"""Pages of which a test below checks what their commands did."""
 Follow = Callable[..., list[str]]
 
 
@@ -104,33 +118,23 @@ def follow(tmp_path: Path, pages_fleet: Fleet) -> Iterator[Follow]:
         print(walk.terminals.logs)
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page not in (README, "quickstart.md")])
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in WITH_MORE])
 def test_a_page(page: str, follow: Follow) -> None:
     """Every command of the page ends well, every piece of Python runs, every setting is known."""
     follow(page)
 
 
-def test_the_readme(follow: Follow, pages_fleet: Fleet) -> None:
-    """All five ways come to something: eight generations, and the receiver is told three times."""
-    before = len(pages_fleet.emulator.creates())
+def test_the_readme(follow: Follow, tmp_path: Path) -> None:
+    """Its example makes a picture; each other way to call it makes what it names; three notifications."""
     with Receiver() as receiver:
         said = follow(README, **{"https://example.com/hook": receiver.url})
         told = [json.loads(item.body) for item in receiver.wait(3)]
 
     kinds = sorted(item["type"] for item in told)
     assert ["batch.finished", "batch.finished", "generation.succeeded"] == kinds
+    assert any("file://" in text and "image/png" in text for text in said)
     assert any("2 of 2 succeeded" in text for text in said)
-    creates = pages_fleet.emulator.creates()[before:]
-    assert {
-        "a mule at dawn": 3,  # one, the first of two in a row, and by command
-        "a mule runs": 1,
-        "it walks": 1,
-        "a mule": 2,  # of the chord, and of the batch
-        "a fox": 2,
-        "an order": 1,
-        "a mule at noon": 1,
-        "a mule at dusk": 1,
-    } == Counter(create["body"]["prompt"] for create in creates)
+    assert (tmp_path / "mulequeue-files").is_dir()
 
 
 def test_the_quickstart(follow: Follow, tmp_path: Path) -> None:
@@ -141,7 +145,60 @@ def test_the_quickstart(follow: Follow, tmp_path: Path) -> None:
     assert (tmp_path / "demo-output" / "index.html").exists()
     assert 4 == len(list((tmp_path / "pictures").rglob("*.png")))
     assert 1 == len(list((tmp_path / "mulequeue-files").rglob("*.png")))
-    assert "a mule at dawn" in said[-1]
+    assert any("a mule at dawn" in text for text in said)
+    assert "No problems" in said[-1]
+
+
+def test_the_page_about_webhooks(follow: Follow, tmp_path: Path) -> None:
+    """The receiver accepts what the emulator sends to it, and a webhook reports the end."""
+    said = follow("howto/webhooks.md", **{"8788": str(free_port())})
+
+    deliveries = json.loads(said[-1])["deliveries"]
+    ends = [each for each in deliveries if each["type"] == "task.succeeded"]
+    assert [[200]] == [each["answers"] for each in ends]
+    assert 1 == len(list((tmp_path / "pictures").rglob("*.png")))
+
+
+def test_the_page_about_notifications(follow: Follow, tmp_path: Path, pages_fleet: Fleet) -> None:
+    """Each receiver accepts a notification once, also a repeated one, and no unsigned request."""
+    ports = {port: str(free_port()) for port in ("5001", "5002", "5003")}
+    follow("howto/notifications.md", **ports)
+    urls = [f"http://127.0.0.1:{port}/hook" for port in ports.values()]
+
+    unsigned = [requests.post(url, json={"type": "x"}, timeout=30).status_code for url in urls]
+    body, now = '{"type": "batch.finished"}', datetime.now(UTC)
+    secret = Webhook(pages_fleet.env["MULEQUEUE_NOTIFICATION_SECRET"])
+    headers = {
+        "webhook-id": "msg_1",
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": secret.sign("msg_1", now, body),
+    }
+    again = [
+        requests.post(url, data=body, headers=headers, timeout=30).status_code
+        for url in urls
+        for _ in range(2)
+    ]
+
+    assert [401] * 3 == unsigned
+    assert [204] * 6 == again
+    log = "".join(file.read_text() for file in tmp_path.glob("terminal-*.log"))
+    for name in ("django", "flask", "fastapi"):
+        # Once when the page shows send.py, and once by its command.
+        assert 2 == log.count(f"{name} received generation.succeeded")
+        assert 1 == log.count(f"{name} received batch.finished")
+
+
+def test_the_page_about_fastapi(follow: Follow, tmp_path: Path) -> None:
+    """The stream reports both members and ends; the first picture is served, and a browser shows one."""
+    port = free_port()
+    said = follow("howto/fastapi.md", **{"8000": str(port)})
+
+    events = next(text for text in said if "event: end" in text).strip().split("\n\n")
+    assert events[-1].startswith("event: end\n")
+    last = json.loads(events[-1].partition("data: ")[2])
+    assert (2, 2, 2, True) == tuple(last[name] for name in ("size", "done", "files", "is_over"))
+    assert (tmp_path / "first.png").read_bytes().startswith(b"\x89PNG")
+    assert picture_made_at(f"http://127.0.0.1:{port}") > 0
 
 
 @pytest.mark.parametrize("page", ELSEWHERE)

@@ -23,6 +23,7 @@ from support.waiting import wait_until
 from mulequeue.api import client, status_checks
 from mulequeue.errors import MuleQueueError
 from mulequeue.ledger import Ledger, unpack
+from mulequeue.ledger.packed import unpack_record
 from mulequeue.settings import Settings
 from mulequeue.transfer import notifications
 from mulequeue.transfer.notifications import Notification
@@ -73,6 +74,8 @@ def redis_text(fleet: Fleet) -> str:
         values = held if isinstance(held, (list, set)) else [held]
         values = [*held.keys(), *held.values()] if isinstance(held, dict) else values
         texts.append(key.decode())
+        if b"record:" in key:
+            texts.append(str(unpack_record(held, None, None)))
         for value in values:
             texts.append(value.decode(errors="replace") if value else "")
             with suppress(Exception):  # most values are no signatures
@@ -98,6 +101,8 @@ def fleet(make_fleet: Any) -> Fleet:
     """A fleet with a marked key, secret and Redis password."""
     lives = [{"contains": word, **life, "seconds": 0.2} for word, life in ENDS.items()]
     env = {"MULEROUTER_API_KEY": KEY, "MULEQUEUE_NOTIFICATION_SECRET": SECRET}
+    # A generation that completed without files ends after this time.
+    env["MULEQUEUE_NOT_FOUND_GRACE_SECONDS"] = "2"
     made: Fleet = make_fleet(env=env, emulator={"faults": {"lives": lives}})
     made.redis.client.config_set("requirepass", REDIS_PASSWORD)
     made.redis.client.close()
@@ -114,7 +119,7 @@ def test_a_fleet_tells_no_secrets(fleet: Fleet) -> None:
     fleet.worker()
     bursts = [{"do": "status", "status": n, "contains": f"is {n}", "count": 1} for n in REFUSALS]
     # An API that repeats the key in its answer.
-    bursts += [{"do": "status", "status": 401, "contains": "echo", "detail": f"no such key: {KEY}"}]
+    bursts += [{"do": "status", "status": 403, "contains": "echo", "detail": f"no such key: {KEY}"}]
     bursts += [{"do": "drop_after", "contains": "lost"}, {"do": "edge_block", "contains": "edge"}]
     fleet.emulator.faults(creates=bursts)
     prompts = [*ENDS, *(f"is {n}" for n in REFUSALS), "echo", "lost", "edge"]
@@ -162,14 +167,13 @@ def test_what_goes_wrong_tells_no_secrets(fleet: Fleet) -> None:
         told = fleet.task("mulequeue.notify", "https://hooks.test/").clone(
             ({"task_id": "t", "status": "succeeded", "remote_id": "r"},)
         )
-        refused = told.delay()
-        with suppress(Exception):
-            refused.get(timeout=60)
-        seen += [repr(refused.result), str(refused.traceback)]
+        told.delay()
+        wait_until(lambda: "notification_secret" in worker.text, what="the secret's refusal")
         wait_until(lambda: "submissions paused" in worker.text, what="the proxy's refusal")
+        seen.append(run(fleet, "mulequeue", "--debug", "doctor"))
 
     assert "401" in seen[0] or "key" in seen[0].lower()
-    assert "notification_secret" in seen[2]
+    assert "notification_secret" in seen[2]  # the doctor reports what waits
     assert proxy.refused
     assert [] == found_in("\n".join([*seen, fleet.logs, redis_text(fleet)]))
 
@@ -201,19 +205,16 @@ def shown(attempt: Callable[[], Any]) -> str:
 
 @pytest.mark.parametrize("base_url", ["http://api.test", "https://api.test"])
 @pytest.mark.parametrize("secret", [SECRET, NO_SECRET], ids=["secret", "none"])
-@pytest.mark.parametrize(
-    "key", [KEY, f"{KEY} with a space", f"“{KEY}”"], ids=["key", "space", "quoted"]
-)
 def test_representations_and_exceptions_tell_no_secrets(
-    monkeypatch: Any, key: str, secret: str, base_url: str
+    monkeypatch: Any, secret: str, base_url: str
 ) -> None:
     """Settings, profiles, and every exception with its traceback, also over a proxy that refuses."""
     settings = Settings(
-        api_key=key,
+        api_key=KEY,
         base_url=base_url,
         notification_secret=secret,
         redis_url=f"redis://:{REDIS_PASSWORD}@127.0.0.1:1/0",
-        profiles={"more": {"api_key": key, "unknown": 1}},
+        profiles={"more": {"api_key": KEY, "unknown": 1}},
     )
     texts: list[str] = []
     with ProxyServer({}, login="somebody:else") as proxy:

@@ -17,9 +17,10 @@ from typing import Any
 from support.deaths import SHORT_VISIBILITY
 from support.fleet import Fleet
 from support.receiver import Receiver
+from support.redis_server import RedisServer
 from support.webhook_server import WebhookServer
 
-from soak.orders import FAILS, Orders
+from soak.orders import FAILS, ODD, Orders
 from soak.troubles import WORKERS, Troubles
 from soak.verdict import Verdict
 
@@ -30,7 +31,16 @@ IDLE_SECONDS = 25
 """With nothing in the ledger for so long, an order without an end was lost by the broker."""
 # The lease of a submission is its timeout and 15 seconds.
 ENV = {"MULEQUEUE_SUBMIT_TIMEOUT_SECONDS": "6", "MULEQUEUE_POLL_TIMEOUT_SECONDS": "8"}
-LIVES = [{"contains": FAILS, "end": "failed"}, {}]
+ODD_LIVES = [
+    {"active_word": "warming_up", "hidden_polls": 1},
+    {"at_create": True},
+    {"retrying": True, "seconds": 6},
+]
+LIVES = [
+    {"contains": FAILS, "end": "failed"},
+    *({"contains": f"{ODD}{number}", **life} for number, life in enumerate(ODD_LIVES)),
+    {},
+]
 
 
 def _arguments() -> argparse.Namespace:
@@ -38,7 +48,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=10, help="of troubles; then it gets quiet")
     parser.add_argument("--per-minute", type=float, default=50, help="generations asked for")
-    parser.add_argument("--broker", choices=["redis", "rabbitmq"], default="redis")
+    parser.add_argument(
+        "--broker",
+        choices=["redis", "redis-apart", "rabbitmq"],
+        default="redis",
+        help="redis-apart: the ledger is on another Redis",
+    )
     parser.add_argument("--without-webhooks", action="store_true", help="status checks alone")
     parser.add_argument("--keep", action="store_true", help="keep logs and files")
     return parser.parse_args()
@@ -65,6 +80,20 @@ def _start(folder: Path, broker: Any) -> Fleet:
     if broker is not None:
         fleet.app.conf.broker_url = broker.url
     return fleet
+
+
+def _start_broker(name: str, folder: Path, stack: ExitStack) -> Any:
+    """Start the broker; None: the ledger's Redis is the broker."""
+    if name == "redis":
+        return None
+    folder.mkdir()
+    if name == "rabbitmq":
+        from support.rabbitmq_server import RabbitServer
+
+        return stack.enter_context(RabbitServer(folder))
+    broker = RedisServer(folder, persistent=True)
+    stack.callback(broker.stop)
+    return broker
 
 
 def _trouble(troubles: Troubles, chance: random.Random, minutes: float) -> None:
@@ -103,12 +132,7 @@ def _settle(fleet: Fleet, orders: Orders) -> tuple[float, list[str]]:
 def _run(arguments: argparse.Namespace, folder: Path) -> bool:
     chance = random.Random(arguments.seed)
     with ExitStack() as stack:
-        broker = None
-        if arguments.broker == "rabbitmq":
-            from support.rabbitmq_server import RabbitServer
-
-            (folder / "rabbit").mkdir()
-            broker = stack.enter_context(RabbitServer(folder / "rabbit"))
+        broker = _start_broker(arguments.broker, folder / "broker", stack)
         receiver = stack.enter_context(Receiver(_statuses(chance)))
         fleet = stack.enter_context(_start(folder, broker))
         told = None if arguments.without_webhooks else {"copies": 2, "reorder": True}

@@ -23,6 +23,9 @@ PLAIN = "plain"
 """In all others: only refusals that are sent again (429) are made for them."""
 FAILS = "fails"
 """In the prompts whose generations fail at the API."""
+ODD = "odd"
+"""Together with a number, in the prompts whose generations have unusual states."""
+ODD_COUNT = 3
 
 
 @dataclass
@@ -52,12 +55,18 @@ class Orders:
 
     def _prompt(self, name: str) -> str:
         words = [name, UNSURE if self._chance.random() < 0.15 else PLAIN]
-        return " ".join([*words, FAILS] if self._chance.random() < 0.05 else words)
+        if self._chance.random() < 0.05:
+            words.append(FAILS)
+        elif self._chance.random() < 0.1:
+            words.append(f"{ODD}{self._chance.randrange(ODD_COUNT)}")
+        return " ".join(words)
 
     def _generate(self, task_id: str, prompt: str) -> Any:
-        call = {"on_failure": "return", "poll_interval": self._chance.choice([0.5, 1.0, 2.0])}
-        task = self._fleet.task("mulequeue.generate", MODEL, {"prompt": prompt, "n": 1}, **call)
-        return task.set(task_id=task_id)
+        args, call = [MODEL, {"prompt": prompt, "n": 1}], {"on_failure": "return"}
+        call["poll_interval"] = self._chance.choice([0.5, 1.0, 2.0])
+        for name in ("input", "model")[: self._chance.randint(0, 2)]:  # some by keyword
+            call[name] = args.pop()
+        return self._fleet.task("mulequeue.generate", *args, **call).set(task_id=task_id)
 
     def _task(self, name: str, task_id: str, *args: Any) -> Any:
         return self._fleet.task(name, *args).set(task_id=task_id)
@@ -66,9 +75,15 @@ class Orders:
         return self._task("soak.keep", f"{name}-keep", name, str(self.kept))
 
     def _chain(self, name: str) -> Order:
-        task_id = f"{name}-0"
-        prompts = {task_id: self._prompt(task_id)}
-        signature = self._generate(task_id, prompts[task_id])
+        return self._chain_of(name, {f"{name}-0": self._prompt(f"{name}-0")})
+
+    def _second_chain(self, order: Order) -> Order:
+        """Another chain, behind the same generation."""
+        return self._chain_of(f"{order.name}b", order.prompts)
+
+    def _chain_of(self, name: str, prompts: dict[str, str]) -> Order:
+        ((task_id, prompt),) = prompts.items()
+        signature = self._generate(task_id, prompt)
         signature |= self._task("mulequeue.download", f"{name}-files")
         signature |= self._task("mulequeue.notify", f"{name}-told", self._receiver.url)
         return Order(name, "chain", prompts, signature | self._keep(name))
@@ -88,27 +103,39 @@ class Orders:
         )
 
     def _batch(self, name: str) -> Order:
+        return self._many(name, "batch", notify=self._receiver.url)
+
+    def _piped(self, name: str) -> Order:
+        order = self._many(name, "piped")
+        order.signature |= self._keep(name)
+        return order
+
+    def _many(self, name: str, kind: str, **call: Any) -> Order:
         ids = [member_id(name, index) for index in range(self._chance.randint(3, 9))]
         prompts = {task_id: self._prompt(task_id) for task_id in ids}
         inputs = [{"prompt": prompt, "n": 1} for prompt in prompts.values()]
-        more = {"notify": self._receiver.url, "batch_id": name, "poll_interval": 1.0}
-        return Order(name, "batch", prompts, generate_many(MODEL, inputs, **more))
+        signature = generate_many(MODEL, inputs, batch_id=name, poll_interval=1.0, **call)
+        return Order(name, kind, prompts, signature)
 
-    def _new(self) -> Order:
+    def _new(self) -> list[Order]:
         name = f"order{next(self._numbers)}"
         make = self._chance.choice(
-            [self._chain, self._chain, self._chain, self._chord, self._batch]
+            [self._chain, self._chain, self._chain, self._chord, self._batch, self._piped]
         )
-        return make(name)
+        order = make(name)
+        if order.kind == "chain" and self._chance.random() < 0.25:
+            return [order, self._second_chain(order)]
+        return [order]
 
     def send(self, stop: threading.Event, *, per_minute: float) -> None:
         """Send orders until ``stop`` is set, so many generations a minute; blocks."""
         self._fleet.app.set_current()  # Celery's current app is one thread's own
         while not stop.is_set():
-            order = self._new()
-            self.all.append(order)
-            self.send_one(order)
-            stop.wait(60 * len(order.prompts) / per_minute * self._chance.uniform(0.5, 1.5))
+            orders = self._new()
+            self.all += orders
+            for order in orders:
+                self.send_one(order)
+            stop.wait(60 * len(orders[0].prompts) / per_minute * self._chance.uniform(0.5, 1.5))
 
     def send_one(self, order: Order) -> None:
         """Until the broker took it: after an error it is sent again, with the same ids."""

@@ -18,6 +18,7 @@ import psutil
 import redis
 from support.deaths import freeze, thaw
 from support.fleet import Fleet
+from support.queues import creates_of
 from support.webhook_server import WebhookServer
 from support.workers import WorkerProcess
 
@@ -31,7 +32,8 @@ Action = Callable[[], Any]
 class Troubles:
     """Makes trouble, and puts right later what does not mend by itself.
 
-    :param broker: has ``kill`` and ``start``; None when the ledger's Redis is the broker.
+    :param broker: has ``kill`` and ``start``, and a Redis has ``client``; None when the ledger's Redis is
+        the broker.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Troubles:
     ) -> None:
         self._fleet, self._orders, self._webhooks = fleet, orders, webhooks
         self._chance, self._broker = chance, broker
+        self._queues = fleet.redis.client if broker is None else getattr(broker, "client", None)
         self._later: list[tuple[float, int, Action]] = []
         self._numbers = itertools.count()
         self._sick: set[WorkerProcess] = set()
@@ -63,20 +66,19 @@ class Troubles:
             self.too_many_creates,
             self.lose_create_answers,
             self.lose_create_answers,
+            self.odd_create_answers,
             self.break_polls,
             self.break_polls,
             self.api_outage,
             self.break_downloads,
             self.break_downloads,
-            self.deliver_again,
-            self.deliver_again,
             self.send_again,
             self.silence_webhooks,
         ]
         if broker is not None:
             self._kinds.append(self.restart_the_broker)
-        else:
-            self._kinds += [self.lose_what_follows] * 3
+        if self._queues is not None:
+            self._kinds += [self.deliver_again] * 2 + [self.lose_what_follows] * 3
 
     # -- when ------------------------------------------------------------------------------
 
@@ -200,9 +202,15 @@ class Troubles:
         burst = {"do": do, "status": self._chance.choice([500, 502, 503, 504]), "count": 4}
         self._for_a_while("creates", {**burst, "seconds": 4.0, "contains": UNSURE})
 
+    def odd_create_answers(self) -> None:
+        """The whole answer arrives, slowly or followed by bytes without an end: it is accepted."""
+        do = self._chance.choice(["slow_body", "endless"])
+        self._for_a_while("creates", {"do": do, "count": 4, "seconds": 2.0, "contains": PLAIN})
+
     def break_polls(self) -> None:
         status = self._chance.choice([401, 404, 408, 425, 429, 500, 502, 503])
-        do = self._chance.choice(["status", "status", "drop", "edge_block", "not_json", "slow"])
+        odd = ["edge_block", "not_json", "slow", "slow_body", "endless"]
+        do = self._chance.choice(["status", "status", "drop", *odd])
         burst = {"do": do, "status": status, "count": self._chance.randint(2, 20)}
         self._for_a_while("polls", {**burst, "seconds": 5.0})
 
@@ -215,7 +223,7 @@ class Troubles:
         self._in(self._chance.choice([3, 10]), lambda: self._fleet.emulator.faults(**good))
 
     def break_downloads(self) -> None:
-        do = self._chance.choice(["truncate", "truncate", "drop", "html", "slow", "status"])
+        do = self._chance.choice(["truncate", "drop", "html", "slow", "status", "no_content_type"])
         burst = {"do": do, "status": 500, "count": self._chance.randint(2, 6), "seconds": 4.0}
         self._fleet.emulator.faults(downloads=[burst])
 
@@ -236,12 +244,12 @@ class Troubles:
                 message = json.loads(text)
                 message["properties"]["delivery_tag"] = str(uuid.uuid4())
                 queue = message["properties"]["delivery_info"]["routing_key"]
-                self._fleet.redis.client.lpush(queue, json.dumps(message))
+                self._queues.lpush(queue, json.dumps(message))
                 self.made["messages delivered twice"] += 1
 
     def lose_what_follows(self) -> None:
         """A message behind a generation is taken from its queue by somebody who is killed at once."""
-        client = self._fleet.redis.client
+        client = self._queues
         for _ in range(8):
             with contextlib.suppress(redis.RedisError):
                 taken = client.brpop("celery", timeout=0.5)
@@ -253,9 +261,9 @@ class Troubles:
                 client.rpush("celery", taken[1])
 
     def _messages(self) -> list[str]:
-        client = self._fleet.redis.client
+        client = self._queues
         found = [json.loads(held)[0] for held in client.hvals("unacked")]
-        for queue in ("celery", "mulequeue.wake", "mulequeue.poll"):
+        for queue in ("celery", creates_of("celery"), "mulequeue.wake", "mulequeue.poll"):
             found += [json.loads(text) for text in client.lrange(queue, 0, 20)]
         ours = [m for m in found if str(m["headers"].get("task")).startswith("mulequeue.")]
         return [json.dumps(message) for message in ours]

@@ -58,12 +58,19 @@ def _found(fleet: Fleet, orders: Orders) -> dict[str, dict[str, Any]]:
     return {r.task_id: outcome_of(r).to_dict() for r in records if r and r.state == "delivered"}
 
 
-def _held_by_ledger(fleet: Fleet, task_id: str) -> list[str]:
-    """The remote ids in a record, read with plain Redis."""
-    names = ("remote_id", "late_remote_id", "more_remote_ids")
-    key = f"mulequeue:{{default}}:record:{task_id}"
-    values = fleet.redis.client.hmget(key, names)
-    return " ".join(value.decode() for value in values if value).split()
+def _held_by_ledger(fleet: Fleet, task_id: str, paid: list[str]) -> list[str]:
+    """The paid ids that the record of a task has, and that lead to it; its fields may be packed."""
+    client, record = fleet.redis.client, fleet.ledger.queries.record(task_id)
+    if record is None:
+        return []
+    more = client.hget(f"mulequeue:{{default}}:record:{task_id}", "more_remote_ids") or b""
+    known = {record.remote_id, record.late_remote_id, *more.decode().split()}
+    owner = task_id.encode()
+    return [
+        remote_id
+        for remote_id in paid
+        if remote_id in known and client.get(f"mulequeue:{{default}}:remote:{remote_id}") == owner
+    ]
 
 
 def _stuck(fleet: Fleet) -> list[str]:
@@ -84,7 +91,10 @@ def _damaged(fleet: Fleet, paths: list[Path]) -> list[str]:
     for path in paths:
         remote_id = path.parent.name
         url = f"{fleet.emulator.url}{generations[remote_id]}/{remote_id}"
-        answer = session.get(url, headers={"Authorization": f"Bearer {KEY}"}, timeout=30).json()
+        headers = {"Authorization": f"Bearer {KEY}"}
+        answer = session.get(url, headers=headers, timeout=30).json()
+        if "images" not in answer:  # webhooks told its end, and its first check is a 404
+            answer = session.get(url, headers=headers, timeout=30).json()
         asset = answer["images"][int(path.stem)]
         if session.get(asset, timeout=30).content != path.read_bytes():
             found.append(str(path))
@@ -119,6 +129,9 @@ class Verdict:
         stats = self._fleet.emulator.stats()
         self.rows |= {
             "orders": len(self._orders.all),
+            "of these behind a generation of another one": sum(
+                order.name.endswith("b") for order in self._orders.all
+            ),
             "generations asked for": len(self._prompts),
             "creates that reached the API": stats["creates"],
             "creates refused": stats["refused"],
@@ -136,7 +149,7 @@ class Verdict:
                 silent.append(f"{prompt}: {ids}")
                 continue
             is_unknown = told["status"] == "submit_unknown"
-            held = _held_by_ledger(self._fleet, task_id)
+            held = _held_by_ledger(self._fleet, task_id, paid)
             unknown += is_unknown and bool(set(paid) - set(held))
             if not is_unknown and set(paid) - set(held):
                 lost.append(f"{prompt}: paid {paid}, recorded {held}, told {told['status']}")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import socket
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -19,11 +18,12 @@ from typing import Any
 import yaml
 
 from support.fleet import environment
-from support.redis_server import free_port
+from support.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 _VARIABLE = re.compile(r"\$(?:(\$)|\{(\w+)(?:(:[-?])([^}]*))?\})")
-_PORT = re.compile(r"\b(?:5000|5555|6379|8786|8787|8789)\b")
+PORTS = (5000, 5555, 6379, 8786, 8787, 8789, 9090)
+_PORT = re.compile(rf"\b(?:{'|'.join(map(str, PORTS))})\b")
 
 
 def read_variables(file: Path) -> dict[str, str]:
@@ -81,9 +81,10 @@ class Compose:
         self.services: dict[str, dict[str, Any]] = resolved(
             yaml.safe_load(text)["services"], self.variables
         )
-        self._ports = {
-            port: str(free_port()) for port in _PORT.findall("5000 5555 6379 8786 8787 8789")
-        }
+        self._ports = {str(port): str(free_port()) for port in PORTS}
+        self._secrets = ROOT / "docker" / self.variables["SECRETS_FOLDER"]
+        for name in ("prometheus.yml", "alerts.yml"):
+            (self.folder / name).write_text(self._here((ROOT / "docker" / name).read_text()))
 
     def port(self, port: int) -> str:
         """The one that stands for a container's."""
@@ -93,16 +94,18 @@ class Compose:
         return (self.folder / f"{name}.log").read_text(errors="replace")
 
     def start(self, name: str) -> None:
-        """Run the command of a service; Redis gets the port and folder of this machine as well."""
+        """Run the command of a service; servers get the port and folder of this machine as well."""
         service = self.services[name]
         command = [self._here(part) for part in service["command"]]
         if name == "redis":
             command += ["--port", self.port(6379), "--bind", "127.0.0.1", "--dir", str(self.folder)]
+        if name == "prometheus":  # the image's entry point
+            command = ["prometheus", *command, f"--web.listen-address=127.0.0.1:{self.port(9090)}"]
         with (self.folder / f"{name}.log").open("wb") as log:
             self.running[name] = subprocess.Popen(
                 command,
                 cwd=ROOT,
-                env=self._environment(service),
+                env=self._environment(name),
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -119,7 +122,7 @@ class Compose:
         done = subprocess.run(
             command if kind == "CMD" else ["sh", "-c", *command],
             cwd=ROOT,
-            env=self._environment(service),
+            env=self._environment(name),
             capture_output=True,
             timeout=60,
         )
@@ -140,16 +143,19 @@ class Compose:
             process.kill()
             process.wait()
 
-    def _environment(self, service: dict[str, Any]) -> dict[str, str]:
-        given = {**image_environment(), **service.get("environment", {})}
+    def _environment(self, name: str) -> dict[str, str]:
+        given = {**image_environment(), **self.services[name].get("environment", {})}
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         # Empty is what Compose passes for a variable that is not set.
-        ctx = {name: self._here(value) for name, value in given.items()}
-        return environment({**ctx, "PATH": path, "HOSTNAME": socket.gethostname()})
+        ctx = {variable: self._here(value) for variable, value in given.items()}
+        ctx["MULEQUEUE_LIVENESS_FILE"] = str(self.folder / f"{name}.alive")  # /tmp is not its own
+        return environment({**ctx, "PATH": path})
 
     def _here(self, text: str) -> str:
         """A text of a container as it is on this machine."""
         text = _PORT.sub(lambda found: self._ports[found[0]], text)
-        text = re.sub(r"(?<=//)(?:redis|emulator)(?=:)", "127.0.0.1", text)
+        text = re.sub(r"\b(?:redis|emulator|exporter)(?=:\d)", "127.0.0.1", text)
         text = text.replace("0.0.0.0", "127.0.0.1").replace("/etc/redis.conf", "docker/redis.conf")
+        text = text.replace("/run/secrets", str(self._secrets))
+        text = re.sub(r"(?<==)/(?:etc/)?prometheus\b", str(self.folder), text)
         return re.sub(r"^/data\b", str(self.folder / "data"), re.sub(r"^/app\b", str(ROOT), text))

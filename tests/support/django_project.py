@@ -6,18 +6,24 @@ import json
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
+import pytest
 import requests
 
 from support.fleet import KEY, environment
 from support.generations import new_id
-from support.redis_server import free_port
+from support.ports import free_port
 from support.waiting import wait_until
 from support.webhook import WEBHOOK_SECRET
 from support.workers import WorkerProcess
+
+# Databases differ in upserts and locks. Those with USE_TZ = False store naive local times.
+DATABASES = ["sqlite", "sqlite naive", "postgresql", "mariadb"]
+on_all_databases = pytest.mark.parametrize("_running", DATABASES, indirect=True, scope="session")
 
 SETTINGS = """\
 import json, os
@@ -36,6 +42,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.sessions",
     "django.contrib.staticfiles",
+    "shop",
 ]
 MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -52,6 +59,7 @@ TEMPLATES = [{
         "django.contrib.messages.context_processors.messages",
     ]},
 }]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 DATABASES = {"default": json.loads(os.environ["SHOP_DATABASE"])}
 if "mysql" in DATABASES["default"]["ENGINE"]:
     import pymysql
@@ -86,6 +94,31 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 """,
     "shop/settings.py": SETTINGS,
+    "shop/models.py": """\
+import pathlib, time, uuid
+from django.core.files.storage import FileSystemStorage
+from django.db import models
+
+def named_by_the_shop(product, name):
+    return f"of-{product.name}/{product.pk}.png"
+
+class Product(models.Model):
+    name = models.CharField(max_length=200)
+    image = models.ImageField(upload_to="products/%Y", blank=True, width_field="width")
+    width = models.PositiveIntegerField(null=True)
+    manual = models.FileField(upload_to=named_by_the_shop, storage=FileSystemStorage("manuals"), blank=True)
+    saves = models.PositiveIntegerField(default=0)
+    changed = models.DateTimeField(auto_now=True)
+
+    def save(self, **options):
+        if self.image and pathlib.Path("hang-save").exists():
+            pathlib.Path("hangs-save").touch()
+            time.sleep(600)
+        self.saves += 1
+        if "update_fields" in options:
+            options["update_fields"] = [*options["update_fields"], "saves"]
+        super().save(**options)
+""",
     "shop/urls.py": """\
 from django.conf import settings
 from django.conf.urls.static import static
@@ -131,9 +164,12 @@ class DjangoProject:
 
     :param database: an entry of ``DATABASES``.
     :param fleet: whose Redis and emulator it uses; None: it can be looked at, but not run.
+    :param more: lines at the end of the settings.
     """
 
-    def __init__(self, folder: Path, database: dict[str, Any], fleet: Any = None) -> None:
+    def __init__(
+        self, folder: Path, database: dict[str, Any], fleet: Any = None, more: str = ""
+    ) -> None:
         self.folder, self.fleet = folder, fleet
         self.env = {
             **environment({}),
@@ -142,6 +178,7 @@ class DjangoProject:
             "SHOP_API": fleet.emulator.url if fleet else "http://127.0.0.1:1",
             "SHOP_KEY": KEY,
             "SHOP_WEBHOOK_SECRET": WEBHOOK_SECRET,
+            "SHOP_MORE": more,
             "DJANGO_SUPERUSER_PASSWORD": "secret",
         }
         for name, text in FILES.items():
@@ -158,7 +195,7 @@ class DjangoProject:
         return subprocess.run(
             [sys.executable, "manage.py", *args],
             cwd=self.folder,
-            env={**self.env, "SHOP_MORE": more},
+            env={**self.env, "SHOP_MORE": more or self.env["SHOP_MORE"]},
             capture_output=True,
             text=True,
             timeout=60,
@@ -185,7 +222,7 @@ class DjangoProject:
     def start(self) -> None:
         """Migrate, make an administrator, start a worker and the web server."""
         for command in (
-            ["migrate", "-v", "0"],
+            ["migrate", "-v", "0", "--run-syncdb"],
             ["createsuperuser", "--noinput", "--username", "root", "--email", "root@shop.example"],
         ):
             done = self.manage(*command)
@@ -200,9 +237,19 @@ class DjangoProject:
             stdout=self._log,
             stderr=subprocess.STDOUT,
         )
-        self._worker = WorkerProcess("shop", self.env, self.folder, ["-c", "2"], app="shop")
-        self._worker.wait_ready()
+        self.start_worker()
         wait_until(self._answers, what="the web server")
+
+    def start_worker(self) -> None:
+        """Start a worker."""
+        name = f"shop{time.monotonic_ns()}"
+        self._worker = WorkerProcess(name, self.env, self.folder, ["-c", "2"], app="shop")
+        self._worker.wait_ready()
+
+    def kill_worker(self) -> None:
+        """Kill the worker with all of its processes."""
+        assert self._worker is not None
+        self._worker.kill()
 
     def _answers(self) -> bool:
         try:
@@ -248,6 +295,13 @@ class Browser:
         response = self._session.post(urljoin(self._url, path), data=form, timeout=20)
         assert 200 == response.status_code, response.text
         return response.text
+
+    def download(self, path: str, **form: Any) -> bytes:
+        """Send a form; the bytes of the answer."""
+        form["csrfmiddlewaretoken"] = self._session.cookies["csrftoken"]
+        response = self._session.post(urljoin(self._url, path), data=form, timeout=20)
+        assert 200 == response.status_code, response.text
+        return response.content
 
     def act(self, action: str, *task_ids: str, model: str = "generation") -> str:
         """Choose an action for some rows of the list; what the page says about it."""

@@ -13,8 +13,8 @@ from typing import Any, Self
 import requests
 
 from support.fleet import Fleet
+from support.ports import free_port
 from support.processes import wait_or_kill
-from support.redis_server import free_port
 from support.waiting import wait_until
 
 PAGES = ("/", "/workers", "/tasks", "/broker", "/metrics", "/api/tasks", "/api/workers?refresh=1")

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from queue import Empty, Queue
 from typing import Any
@@ -47,9 +48,17 @@ class Gallery:
     :param host: ``flask`` or ``django``.
     :param data: the folder of everything it keeps.
     :param redis_url: of a Redis of the test's; None: the gallery starts one.
+    :param env: further environment variables.
     """
 
-    def __init__(self, host: str, data: Path, *, redis_url: str | None = None) -> None:
+    def __init__(
+        self,
+        host: str,
+        data: Path,
+        *,
+        redis_url: str | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
         self.host, self.data = host, data
         self.output: list[str] = []
         self._lines: Queue[str | None] = Queue()
@@ -57,6 +66,7 @@ class Gallery:
             [sys.executable, EXAMPLES / f"{host}_gallery/run.py", "--port", "0", "--data", data],
             env=environment(
                 {"PYTHONUNBUFFERED": "1"}
+                | dict(env or {})
                 | ({"MULEQUEUE_REDIS_URL": redis_url} if redis_url else {})
             ),
             stdout=subprocess.PIPE,
@@ -155,6 +165,11 @@ def send(page: Any, prompts: list[str], model: str = "alibaba/wan2.6-t2i") -> No
     page.wait_for_url("**/albums/*/")
 
 
+_NONE_IS_ACTIVE = """() => ![...document.querySelectorAll("#cards li")].some(
+  (card) => /\\/(queued|waiting|submitting|generating|storing)\\//.test(card.dataset.version))"""
+
+
 def wait_until_over(page: Any, text: str) -> None:
-    """Until the album says that it is, and how."""
+    """Until the album says that it is, and how, and the page has the cards of that moment."""
     page.locator("#progress.over #text", has_text=text).wait_for(timeout=MOST_MILLISECONDS)
+    page.wait_for_function(_NONE_IS_ACTIVE, timeout=MOST_MILLISECONDS)

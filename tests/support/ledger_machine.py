@@ -12,9 +12,10 @@ from typing import TypeVar
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
-from mulequeue.ledger import Intent
+from mulequeue.ledger import CancelScope, Intent, Pause, Scope
+from support.ledger_limits import keys
 from support.ledger_model import LedgerModel, Life, Message
-from support.ledger_world import SUBMIT_LEASE, TTL
+from support.ledger_world import SUBMIT_LEASE, TTL, pause_of
 
 T = TypeVar("T")
 TASKS = ("a", "b", "c", "d")
@@ -27,9 +28,21 @@ DISTURBANCES = (
     "cancel",
     "webhook",
     "pause",
+    "retry",
     "rare",
 )
-ANSWERS = ("accepted", "accepted", "terminal", "failed", "submit_unknown", "not created", "dies")
+CANVASES = ("one", "another", "")
+ANSWERS = (
+    "accepted",
+    "accepted",
+    "terminal",
+    "failed",
+    "submit_unknown",
+    "not created",
+    *Scope,
+    "dies",
+)
+WORKERS = ("one", "other")
 CHECKED = ("still active", "renew", "succeeded", "failed", "timed_out")
 
 one_of_them = st.integers(0, 7)
@@ -48,13 +61,13 @@ class LedgerMachine(LedgerModel):
 
     @initialize(tasks=st.lists(st.sampled_from(TASKS), min_size=2, max_size=5))
     def start(self, tasks: list[str]) -> None:
-        self.messages += [Message(task) for task in tasks]
+        self.messages += [Message(task, tail=CANVASES[0]) for task in tasks]
 
     @rule(what=st.sampled_from(DISTURBANCES), task=st.sampled_from(TASKS), index=one_of_them)
     def disturb(self, what: str, task: str, index: int) -> None:
         """One rule for all of them, so that they do not drown what goes as it should."""
         if what == "enqueue" and len(self.messages) < 8:
-            self.messages.append(Message(task))
+            self.messages.append(Message(task, tail=CANVASES[index % 3]))
         elif what == "redeliver" and self.messages:
             self.messages.append(self.messages[index % len(self.messages)])
         elif what == "lose" and self.messages:
@@ -62,20 +75,24 @@ class LedgerMachine(LedgerModel):
         elif what == "webhook":
             self.webhook(task)
         elif what == "cancel":
-            self.cancel(task)
+            self.cancel(task, CancelScope.WAITING if index % 3 == 2 else CancelScope.ALL)
         elif what == "wait":
             self.world.clock += (0.5, 3.0, 6.0, 31.0, 40.0, SUBMIT_LEASE + 1, 400.0, 4000.0)[index]
         elif what == "pause":
             self.hold(release=index % 2 == 1)
+        elif what == "retry":
+            self.retry(task)
         elif what == "rare" and index == 0:
-            self.world.ledger.generations.cancel_batch("batch")
+            self.world.ledger.generations.cancel_batch("batch", ttl_seconds=TTL)
         elif what == "rare" and index == 1:
             self.redis.flushall()
+            self.world.billed_before.clear()
             self.life = Life()
 
     def hold(self, *, release: bool) -> None:
         """Somebody pauses submissions, or lets them go on."""
-        was = "held" in self.world.fields("gate:default")
+        gates = [self.world.fields(key) for key in keys(self.world, "gate:default")]
+        was = any(gate.keys() & ({"held", "level"} if release else {"held"}) for gate in gates)
         ledger = self.world.ledger
         assert (was if release else not was) == (
             ledger.limits.resume_submissions("default")[0]
@@ -83,12 +100,36 @@ class LedgerMachine(LedgerModel):
             else ledger.limits.pause_submissions("default")
         )
 
-    def cancel(self, task: str) -> None:
-        before = self.world.state(task)
-        state, effects = self.world.ledger.generations.cancel(task, ttl_seconds=TTL)
+    def cancel(self, task: str, which: CancelScope) -> None:
+        before, was_flagged = self.world.state(task), "cancel" in self.record(task)
+        state, effects = self.world.ledger.generations.cancel(task, ttl_seconds=TTL, which=which)
         assert state == (before or "unknown")
-        assert bool(effects.wakes) == (before in ("waiting", "generating"))
+        ends = ("waiting",) if which is CancelScope.WAITING else ("waiting", "generating")
+        assert bool(effects.wakes) == (before in ends)
+        if which is CancelScope.WAITING and before in ("submitting", "generating"):
+            assert before == self.world.state(task)
+            assert was_flagged == ("cancel" in self.record(task))
+            assert (before == "submitting") == ("cancel_unsent" in self.record(task))
         self.publish(effects.wakes)
+
+    def retry(self, task: str) -> None:
+        """Somebody retries it, twice; what was billed before is paid again with open eyes."""
+        record = self.world.ledger.queries.record(task)
+        if record is None:
+            return
+        is_over = record.state == "delivered" or (
+            record.state == "settled" and not record.deliveries
+        )
+        holds = is_over and record.status != "succeeded" and record.late_remote_id is None
+        item = self.world.retry_of(record)
+        assert holds == self.fenced(holds, lambda: self.world.retry(item))
+        assert not self.unchanged(lambda: self.world.retry(item))
+        if not holds:
+            return
+        if record.status == "failed" and record.remote_id is None:
+            assert not any(post.epoch == record.epoch for post in self.posts)
+        self.life.posted[task] = 0
+        self.life.delivered.discard(task)
 
     def webhook(self, task: str) -> None:
         holds = self.world.state(task) == "generating"
@@ -104,12 +145,32 @@ class LedgerMachine(LedgerModel):
     # -- a worker --------------------------------------------------------------------------
 
     @precondition(lambda self: self.messages)
-    @rule(index=one_of_them, twice=st.booleans(), refused=rarely, dies=rarely)
-    def arrive(self, index: int, twice: bool, refused: bool, dies: bool) -> None:
+    @rule(
+        index=one_of_them,
+        twice=st.booleans(),
+        refused=rarely,
+        dies=rarely,
+        worker=st.sampled_from(WORKERS),
+        keyless=rarely,
+        expires=rarely,
+    )
+    def arrive(
+        self,
+        index: int,
+        twice: bool,
+        refused: bool,
+        dies: bool,
+        worker: str,
+        keyless: bool,
+        expires: bool,
+    ) -> None:
         """A message arrives; its worker may die as soon as the ledger has answered."""
         message = pick(self.messages, index)
         refusal = {"error": {"type": "InputError"}} if refused else None
-        intent = self.intent_of(message, refusal=refusal)
+        given = {"worker": worker, "fault": "no key" if keyless else ""}
+        if expires and not message.marker:  # a wake does not say it again
+            given["expires"] = self.world.clock + 5.0 * index
+        intent = self.intent_of(message, refusal=refusal, **given)
         verdict = self.ask(message, intent, twice=twice)
         if dies:
             return
@@ -129,7 +190,9 @@ class LedgerMachine(LedgerModel):
         elif how in ("failed", "submit_unknown"):
             self.not_accepted(intent, how)
         elif how == "not created":
-            self.not_created(intent, 40.0 if twice else None)
+            self.not_created(intent, None)
+        elif how != "dies":
+            self.not_created(intent, pause_of(40.0 if twice else None, Scope(how)))
 
     def not_accepted(self, intent: Intent, status: str) -> None:
         holds = self.holds(intent.task_id, "submitting", run=intent.run)
@@ -143,19 +206,19 @@ class LedgerMachine(LedgerModel):
             assert self.record(intent.task_id)["status"] == ("cancelled" if flagged else status)
         self.publish(effects.wakes)
 
-    def not_created(self, intent: Intent, seconds: float | None) -> None:
+    def not_created(self, intent: Intent, pause: Pause | None) -> None:
         holds = self.holds(intent.task_id, "submitting", run=intent.run)
-        flagged = "cancel" in self.record(intent.task_id)
+        flagged = bool(self.record(intent.task_id).keys() & {"cancel", "cancel_unsent"})
         effects = self.fenced(
             holds,
-            lambda: self.world.ledger.generations.requeue(
-                intent, retry_after_seconds=seconds, first=5, ceiling=300
-            ),
+            lambda: self.world.ledger.generations.requeue(intent, pause),
         )
-        assert bool(effects.wakes) == (holds and flagged)
+        ended = flagged or self.is_expired(intent.task_id)
+        assert bool(effects.wakes) == (holds and ended)
         assert bool(effects) == holds
+        if holds and not ended:
+            assert effects.poll_by >= self.world.clock
         if holds and not flagged:
-            assert effects.poll_by > self.world.clock
             self.life.posted[intent.task_id] -= 1
         self.publish(effects.wakes)
 
@@ -167,7 +230,10 @@ class LedgerMachine(LedgerModel):
         if dies:
             return
         record = self.record(intent.task_id)
-        holds = record.get("state") in ("settled", "delivering") and record["epoch"] == intent.epoch
+        if record.get("epoch") == intent.epoch:
+            holds = record["state"] in ("settled", "delivering")
+        else:
+            holds = bool(self.lease_of(intent))
         assert holds == self.fenced(holds, lambda: self.delivered(intent))
         assert not self.unchanged(lambda: self.delivered(intent))
 

@@ -11,7 +11,7 @@ from hypothesis.stateful import invariant
 from mulequeue.ledger import Due, Intent, Wake, new_token
 from mulequeue.settings.profiles import Limits
 from support.ledger_random import WorldMachine
-from support.ledger_world import TTL, marker_of, wake_of
+from support.ledger_world import UNDER_WAY, marker_of, task_of, wake_of
 
 T = TypeVar("T")
 BATCH = ("a", "b")
@@ -19,6 +19,10 @@ LIMIT = 2
 MODEL_PATH = "google/v1/veo-3.1-fast/generation"
 OF_MODEL = ("b", "c")
 """Tasks of a model with a limit of its own."""
+FAIR_KEYS = {"a": "customer", "c": "customer"}
+"""What these tasks take turns by; a member of a batch, and a single one."""
+COSTS = {"a": 75_000, "b": 13_000, "c": 0}
+"""Estimated costs in millionths of a US dollar; that of the other task is unknown."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,8 @@ class Message:
 
     task_id: str
     marker: str = ""
+    tail: str = ""
+    """What follows it: nothing, or the tasks of one canvas or another."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,7 @@ class LedgerModel(WorldMachine):
 
     limits: ClassVar[dict[str, Any]] = {
         "limit": LIMIT,
+        "max_in_flight_per_fair_key": 1,
         "submissions_per_second": 2,
         "submissions_per_minute": 3,
         "models": {MODEL_PATH: Limits(max_in_flight=1)},
@@ -103,6 +110,8 @@ class LedgerModel(WorldMachine):
             self.world.check()
         records = self.world.all_records().values()
         assert all(it["state"] in ("delivered", "tombstone") for it in records), records
+        for task in self.world.all_records():
+            assert not any(self.world.fields(f"continuations:{task}").values())
         assert 0 == self.world.slots()
         self.no_paid_id_is_dropped()
 
@@ -110,7 +119,7 @@ class LedgerModel(WorldMachine):
         """A wake reaches a worker, and nothing goes wrong."""
         if wake is None:
             return
-        message = Message(wake.task_id, marker_of(wake))
+        message = Message(task_of(wake), marker_of(wake))
         intent = self.intent_of(message)
         verdict = self.ask(message, intent)
         if verdict == "submit":
@@ -119,10 +128,8 @@ class LedgerModel(WorldMachine):
             assert self.delivered(intent)
 
     def delivered(self, intent: Intent) -> bool:
-        ok = self.world.ledger.generations.end_delivery(
-            intent.task_id, intent.epoch, ttl_seconds=TTL
-        )
-        if ok:
+        ok = self.world.end(intent.task_id, intent.epoch)
+        if ok and self.record(intent.task_id)["epoch"] == intent.epoch:
             self.life.delivered.add(intent.task_id)
         return ok
 
@@ -131,24 +138,68 @@ class LedgerModel(WorldMachine):
             given |= {"batch_id": "batch", "batch_size": len(BATCH)}
         if message.task_id in OF_MODEL:
             given["path"] = MODEL_PATH
+        if not message.marker:
+            given["tail"] = message.tail
+        given["usd_micros"] = COSTS.get(message.task_id)
+        given["fair_key"] = FAIR_KEYS.get(message.task_id, "")
         return self.world.intent(message.task_id, marker=message.marker, **given)
 
     def ask(self, message: Message, intent: Intent, *, twice: bool = False) -> str:
         """The verdict, checked against what the record was before."""
         record, slots = self.record(message.task_id), self.world.slots()
+        of_key = self.world.key_slots("customer")
+        canvases, lease = self.canvases(message.task_id), self.lease_of(intent)
         verdict = self.world.ask(intent)
-        self.check_verdict(message, intent, record, verdict.action)
+        if message.marker and record.get("epoch") != message.marker:
+            self.check_other_canvas(record, lease, verdict.action)
+        elif record.get("state") not in (None, "tombstone") and not message.marker:
+            self.check_duplicate(message, record, canvases, verdict.action)
+        else:
+            self.check_verdict(message, intent, record, verdict.action)
         if twice:  # the first answer was lost on the way
             first, verdict = verdict, self.world.ask(intent)
             self.check_repeated(intent, first.action, verdict.action)
         self.wake = wake_of(verdict.effects)
         if verdict.action == "submit":
+            assert not intent.fault
+            assert not self.is_expired(intent.task_id)
             assert self.world.slots() <= max(LIMIT, slots)
+            assert self.world.key_slots("customer") <= max(self.world.key_limit, of_key)
             self.life.posted[intent.task_id] = self.life.posted.get(intent.task_id, 0) + 1
-        if verdict.action == "deliver":
+        if verdict.action == "deliver" and record["epoch"] == intent.epoch:
             after = int(self.record(message.task_id)["deliveries"])
             assert int(record.get("deliveries", 0)) + 1 == after
+        elif verdict.action == "deliver":
+            after = int(self.lease_of(intent)["attempts"])
+            assert int(lease.get("attempts", 0)) + 1 == after
         return verdict.action
+
+    def canvases(self, task: str) -> dict[str, str]:
+        """The further canvases of a task: what follows, and the epoch until it was delivered."""
+        return self.world.fields(f"continuations:{task}")
+
+    def lease_of(self, intent: Intent) -> dict[str, str]:
+        return self.world.fields(f"transfer:{intent.epoch}:{intent.task_id}")
+
+    def check_other_canvas(self, record: dict[str, str], lease: dict[str, str], what: str) -> None:
+        """A wake of a further canvas delivers once there is an outcome, and until it was delivered."""
+        if not lease or not record:
+            assert "stale" == what
+        elif record["state"] in UNDER_WAY:
+            assert "busy" == what
+        else:
+            assert what in ("deliver", "busy", "abandoned")
+            assert (what == "busy") <= ("run" in lease)
+
+    def check_duplicate(
+        self, message: Message, record: dict[str, str], canvases: dict[str, str], what: str
+    ) -> None:
+        """Only a canvas that the ledger does not know yet is parked, or woken if there is an outcome."""
+        known = {record.get("tail"), "", *canvases}
+        if message.tail in known or "tail" not in record:
+            assert "duplicate" == what
+        else:
+            assert ("attached" if record["state"] in UNDER_WAY else "wake") == what
 
     def check_repeated(self, intent: Intent, first: str, second: str) -> None:
         known = {("abandoned", "busy")}
@@ -160,20 +211,18 @@ class LedgerModel(WorldMachine):
         self, message: Message, intent: Intent, record: dict[str, str], what: str
     ) -> None:
         state = record.get("state")
-        if message.marker and record.get("epoch") != message.marker:
-            assert "stale" == what
-        elif message.marker and state in ("settled", "delivering"):
+        if message.marker and state in ("settled", "delivering"):
             assert what in ("deliver", "busy", "abandoned")
             assert (what == "busy") <= (state == "delivering")
         elif message.marker and state == "waiting":
-            assert what in (("wake",) if intent.refusal else ("submit", "parked"))
+            ends = intent.refusal or self.is_expired(message.task_id)
+            assert what in (("wake",) if ends else ("submit", "parked"))
         elif message.marker:
             assert "busy" == what
-        elif state not in (None, "tombstone"):
-            assert "duplicate" == what
         else:
             stopped = "stopped" in self.world.fields("batch:batch") and message.task_id in BATCH
             ends = state == "tombstone" or stopped or intent.refusal is not None
+            ends = ends or self.is_expired(message.task_id)
             assert what in (("wake",) if ends else ("submit", "parked"))
 
     def tell_id(
@@ -211,18 +260,24 @@ class LedgerModel(WorldMachine):
         return "cancelled" if status == "cancelled" or "cancel" in before else "generating"
 
     def claim(self, most: int, wakes: int) -> tuple[list[Check], list[Wake]]:
-        slots = self.world.slots()
+        slots, of_key = self.world.slots(), self.world.key_slots("customer")
         found = self.world.claim(limit=most, wake_limit=wakes)
         assert len(found.wakes) <= wakes
         assert self.world.slots() <= max(LIMIT, slots)
+        assert self.world.key_slots("customer") <= max(self.world.key_limit, of_key)
         for due in found.polls:
             assert self.holds(due.task_id, "generating", claim=found.token)
         for wake in found.wakes:
-            assert self.world.state(wake.task_id) in ("waiting", "settled")
+            task, state = task_of(wake), self.world.state(task_of(wake))
+            is_first = self.record(task).get("epoch") == marker_of(wake)
+            assert not is_first or state in ("waiting", "settled")
         return [Check(found.token, due) for due in found.polls], found.wakes
 
     def publish(self, wakes: Sequence[Wake | None]) -> None:
-        self.messages += [Message(it.task_id, marker_of(it)) for it in wakes if it is not None]
+        self.messages += [Message(task_of(it), marker_of(it)) for it in wakes if it is not None]
+
+    def is_expired(self, task: str) -> bool:
+        return float(self.record(task).get("expires", "inf")) <= self.world.clock
 
     def record(self, task: str) -> dict[str, str]:
         return self.world.fields(f"record:{task}")

@@ -7,8 +7,22 @@ from typing import Any
 
 from redis import Redis
 
-from mulequeue.engine.submit.park import MARKER
-from mulequeue.ledger import Claim, Effects, Intent, Ledger, Verdict, Wake, new_token, unpack
+from mulequeue.engine.submit.park import EPOCH
+from mulequeue.ledger import (
+    Claim,
+    Effects,
+    Intent,
+    Ledger,
+    Pause,
+    Record,
+    Retry,
+    Scope,
+    Verdict,
+    Wake,
+    new_token,
+    pack,
+    unpack,
+)
 from mulequeue.settings import Profile
 from support.ledger_limits import check_limits
 
@@ -24,16 +38,24 @@ class World:
     def __init__(self, redis: Redis, *, limit: int | None = None, **limits: Any) -> None:
         self.redis = redis
         self.clock = START
+        self.billed_before: list[dict[str, str]] = []
+        """Records of attempts that may be billed, as they were when they were retried."""
         self.ledger = Ledger(redis, "test", clock=lambda: self.clock)
         account = {"name": "default", "base_url": "https://api.example", "api_key": "key"}
         self.profile = Profile(**account, max_in_flight=limit, **limits)
+
+    @property
+    def key_limit(self) -> float:
+        """The most that a fair key may have in flight."""
+        most = self.profile.max_in_flight_per_fair_key
+        return float("inf") if most is None else most
 
     # -- what a worker does ----------------------------------------------------------------
 
     def intent(self, task_id: str, **given: Any) -> Intent:
         """The intent of a delivery; every call is another run."""
         epoch = given.setdefault("epoch", given.get("marker") or new_token())
-        options = {"task_id": task_id, "headers": {MARKER: epoch}}
+        options = {"task_id": task_id}
         signature = {"task": "mulequeue.generate", "args": ["m", {"prompt": "a mule"}]}
         usual = {
             "task_id": task_id,
@@ -41,7 +63,7 @@ class World:
             "profile": self.profile,
             "path": "alibaba/v1/wan2.6-t2i/generation",
             "digest": "digest",
-            "signature": {**signature, "kwargs": {}, "options": options},
+            "signature": {**signature, "kwargs": {EPOCH: epoch}, "options": options},
         }
         return Intent(**{**usual, **given})
 
@@ -74,12 +96,17 @@ class World:
 
     def deliver(self, wake: Wake, **given: Any) -> Verdict:
         """A wake arrives at a worker."""
-        return self.ask(self.intent(wake.task_id, marker=marker_of(wake), **given))
+        return self.ask(self.intent(task_of(wake), marker=marker_of(wake), **given))
 
-    def requeue(self, intent: Intent, seconds: float | None = None) -> float | None:
-        effects = self.ledger.generations.requeue(
-            intent, retry_after_seconds=seconds, first=5, ceiling=300
-        )
+    def end(self, task_id: str, epoch: str) -> bool:
+        """Celery has dispatched what follows a message."""
+        return self.ledger.generations.end_delivery(task_id, epoch, ttl_seconds=TTL)
+
+    def requeue(
+        self, intent: Intent, seconds: float | None = None, scope: Scope = Scope.MODEL
+    ) -> float | None:
+        """Move it back to waiting after a refusal; return when it is due."""
+        effects = self.ledger.generations.requeue(intent, pause_of(seconds, scope))
         return None if effects.wakes else effects.poll_by
 
     def claim(self, seconds_later: float = 0.0, **given: Any) -> Claim:
@@ -104,6 +131,20 @@ class World:
                 assert self.ledger.generations.end_delivery("t", marker_of(wake), ttl_seconds=TTL)
         assert state == (self.state("t") or "none")
 
+    def retry_of(self, record: Record) -> Retry:
+        """A retry of a record as it is now."""
+        intent = self.intent(record.task_id)
+        message = pack(dict(intent.signature))
+        return Retry(record=record, epoch=intent.epoch, message=message, profile=record.profile)
+
+    def retry(self, item: Retry) -> bool:
+        before = self.fields(f"record:{item.record.task_id}")
+        done, effects = self.ledger.retries.retry([item], ttl_seconds=TTL)
+        assert not effects.wakes
+        if done and "day" in before:
+            self.billed_before.append(before)
+        return bool(done)
+
     # -- what there is ---------------------------------------------------------------------
 
     def state(self, task_id: str) -> str | None:
@@ -120,10 +161,13 @@ class World:
 
     def fields(self, name: str) -> dict[str, str]:
         found = self.redis.hgetall(self.key(name))
-        return {key.decode(): value.decode() for key, value in found.items()}
+        return {key.decode(): value.decode(errors="replace") for key, value in found.items()}
 
     def slots(self, profile: str = "default") -> int:
         return int(self.fields(f"gate:{profile}").get("slots", 0))
+
+    def key_slots(self, fair_key: str) -> int:
+        return int(self.fields("keys:default").get(fair_key, 0))
 
     def all_records(self) -> dict[str, dict[str, str]]:
         start = self.key("record:")
@@ -162,6 +206,11 @@ class World:
         return Counter({labels: int(n) for labels, n in counted["in_flight"].items()})
 
 
+def pause_of(seconds: float | None = None, scope: Scope = Scope.MODEL) -> Pause:
+    """The pause that follows a refusal."""
+    return Pause(scope=scope, reason="the reason", seconds=seconds, first=5, ceiling=300)
+
+
 def in_flight(records: Any) -> Counter[tuple[str, str]]:
     """How many records there are of each path in each state, up to their delivery."""
     over = ("delivered", "tombstone")
@@ -174,9 +223,14 @@ def wake_of(effects: Effects) -> Wake | None:
     return effects.wakes[0] if effects.wakes else None
 
 
+def task_of(wake: Wake) -> str:
+    """The task id of the message that a wake is published as."""
+    return str(unpack(wake.signature)["options"]["task_id"])
+
+
 def marker_of(wake: Wake) -> str:
     """The epoch in the message that a wake is published as."""
-    return str(unpack(wake.signature)["options"]["headers"][MARKER])
+    return str(unpack(wake.signature)["kwargs"][EPOCH])
 
 
 def recount(records: Any) -> Counter[str]:
@@ -190,6 +244,11 @@ def recount(records: Any) -> Counter[str]:
 
 def nonzero(fields: dict[str, str]) -> Counter[str]:
     other = ("size", "members", "created", "stopped", "files", "downloaded")
+    other += ("digest", "downloads", "published", "sent", "waiters", "expires", "reopened")
     return Counter(
-        {key: int(value) for key, value in fields.items() if key not in other and int(value)}
+        {
+            key: int(value)
+            for key, value in fields.items()
+            if key not in other and not key.startswith("usd") and int(value)
+        }
     )

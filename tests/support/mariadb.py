@@ -10,8 +10,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from support.ports import free_port
 from support.programs import missing, run_logged
-from support.redis_server import free_port
 from support.waiting import wait_until
 
 # Program -> the Debian package that has it. The first one calls the second.

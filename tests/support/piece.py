@@ -1,7 +1,7 @@
 """Runs a piece of Python of a page: ``python -m support.piece [--only-imports] FILE``.
 
 A piece that only sets names is a configuration: every name has to be a setting of Celery or of
-mulequeue, and an app has to be able to use it.
+mulequeue, and an app has to be able to use it. A URLconf of Django is not one.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def run(file: str) -> None:
     with open(file) as source:
         body = ast.parse(source.read()).body
     names = runpy.run_path(file)
-    if all(isinstance(node, _SETTING) for node in body):
+    if all(isinstance(node, _SETTING) for node in body) and "urlpatterns" not in names:
         check_settings({name: names[name] for name in _targets(body)})
 
 
@@ -44,7 +44,8 @@ def check_settings(given: dict[str, Any]) -> None:
     assert not unknown, f"neither Celery nor mulequeue knows the settings {unknown}"
     app = Celery(set_as_current=False)
     app.config_from_object(SimpleNamespace(**given))
-    Settings.load(app).known_profiles()
+    for error in Settings.load(app).profile_errors().values():
+        raise error
 
 
 def _targets(body: list[ast.stmt]) -> list[str]:

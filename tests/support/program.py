@@ -20,6 +20,10 @@ SUMMARY = [
     "files",
     "seconds",
     "batch_id",
+    "estimated_usd",
+    "charging_unknown_usd",
+    "may_have_been_charged_usd",
+    "unpriced",
 ]
 """The keys of what ``batch --json`` and ``demo --json`` print, in that order."""
 

@@ -129,20 +129,29 @@ class Project(WithWorkers):
         chord(header, app=self.app)(self.task("proj.keep", str(path)))
         return path
 
+    def batch(self, count: int = 4) -> Path:
+        """Send a batch, with keep behind it; the file of its members' short forms."""
+        path = self._path()
+        self._ask_for_no_results()
+        inputs = [{"prompt": f"batch mule {number}", "n": 1} for number in range(count)]
+        batch = self.task("mulequeue.generate_many", MODEL, inputs, poll_interval=0.2)
+        (batch | self.task("proj.keep", str(path))).delay()
+        return path
+
     def outcome(self, path: Path, seconds: float = 25) -> Any:
         """What the last task was given."""
         wait_until(path.exists, seconds=seconds, what=f"{path.name} of the project")
         return json.loads(path.read_text())
 
     def check(self) -> None:
-        """One chain and one chord of eight come to nine stored pictures, each paid once."""
-        chain, chord = self.chain(), self.chord()
-        outcomes = [self.outcome(chain), *self.outcome(chord)]
-        assert ["succeeded"] * 9 == [outcome["status"] for outcome in outcomes]
-        stored = {urlsplit(outcome["files"][0]["url"]).path for outcome in outcomes}
-        assert 9 == len(stored)
+        """One chain, one chord of eight and a batch of four are 13 stored pictures, each paid once."""
+        chain, chord, batch = self.chain(), self.chord(), self.batch()
+        outcomes, members = [self.outcome(chain), *self.outcome(chord)], self.outcome(batch)
+        assert ["succeeded"] * 13 == [outcome["status"] for outcome in [*outcomes, *members]]
+        stored = {urlsplit(ended["files"][0]["url"]).path for ended in [*outcomes, *members]}
+        assert 13 == len(stored)
         assert all(Path(path).read_bytes().startswith(b"\x89PNG") for path in stored)
-        assert 9 == self.emulator.stats()["creates"]
+        assert 13 == self.emulator.stats()["creates"]
 
     def wait_for_countdown(self) -> None:
         """Until a worker holds a message that is due later."""

@@ -11,9 +11,9 @@ from typing import Self
 
 from kombu import Connection
 
+from support.ports import free_port
 from support.processes import wait_or_kill
 from support.programs import missing
-from support.redis_server import free_port
 from support.waiting import wait_until
 
 # Debian's program on PATH changes the user and the folder; the one behind it takes an environment.

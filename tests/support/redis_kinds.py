@@ -11,8 +11,9 @@ from typing import Any, Self
 
 import redis
 
+from support.ports import free_port
 from support.private_ca import private_ca
-from support.redis_server import free_port, redis_binary
+from support.redis_server import redis_binary
 from support.tls_front import tls_in_front_of
 from support.waiting import wait_until
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import redis
 
 from mulequeue.errors import ConfigurationError
 from mulequeue.local.embedded_redis import embedded_server, find_server
+from support.ports import free_port
 from support.programs import missing
 from support.waiting import wait_until
 
@@ -28,13 +28,6 @@ def redis_binary() -> str:
         return find_server()
     except ConfigurationError as exc:
         missing(str(exc))
-
-
-def free_port() -> int:
-    """A loopback port that was free a moment ago."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 class RedisServer:
@@ -60,7 +53,7 @@ class RedisServer:
         self._process = subprocess.Popen(
             [redis_binary(), *options], stdout=subprocess.DEVNULL, start_new_session=True
         )
-        wait_until(self._answers, seconds=10, what="redis-server")
+        wait_until(self._answers, seconds=60, what="redis-server")
 
     def _answers(self) -> bool:
         try:
@@ -73,6 +66,16 @@ class RedisServer:
         assert self._process is not None
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
+
+    def hang(self) -> None:
+        """SIGSTOP: connections stay open, and nothing is answered."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """SIGCONT."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
         """End it, whatever state it is in."""

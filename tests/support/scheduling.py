@@ -7,7 +7,9 @@ from typing import Any
 
 from xdist.scheduler import LoadScopeScheduling
 
-_SHARED = re.compile(r"/(django|browser)/.*\[(sqlite|postgresql|mariadb|flask|django)\b")
+_SHARED = re.compile(
+    r"/(django|browser)/.*\[(sqlite naive|sqlite|postgresql|mariadb|flask|django)\b"
+)
 """A running Django project for each database; a gallery with a browser for each web framework."""
 
 

@@ -16,15 +16,18 @@ import pytest
 
 from support.fleet import environment
 from support.pages import Block, blocks
+from support.ports import free_port
 from support.processes import wait_or_kill
 from support.programs import missing
-from support.redis_server import free_port, redis_binary
+from support.redis_server import redis_binary
 from support.waiting import wait_until
 
 # How a program that stays on is started, and what it has written once it is there for others.
 _STAYS = {
     "redis-server": "eady to accept connections",
     "mulequeue emulator": "mulequeue emulator on http://",
+    "mulequeue webhooks": "mulequeue webhooks on http://",
+    "uvicorn": "Uvicorn running on http://",
     r"celery -A \S+ worker .*INFO": " ready.",
     r"celery -A \S+ worker": "[queues]",
     "flask": "Running on http://",
@@ -69,6 +72,7 @@ class Terminals:
         self.folder, self._instead = folder, instead
         self._exports: list[str] = []
         self._running: list[tuple[subprocess.Popen[bytes], Path]] = []
+        self._lines: list[str] = []
         # A page's `redis-server` may be the embedded one here.
         programs = folder / ".programs"
         programs.mkdir(exist_ok=True)
@@ -137,6 +141,7 @@ class Terminals:
                 start_new_session=True,
             )
         self._running.append((process, log))
+        self._lines.append(line)
 
         def is_ready() -> bool:
             assert process.poll() is None, f"it ended:\n{log.read_text()}"
@@ -144,6 +149,25 @@ class Terminals:
 
         wait_until(is_ready, seconds=40, what=f"{word!r} of:\n{line}")
         return log.read_text()
+
+    def kill(self, part: str) -> None:
+        """SIGKILL to the first program whose command has this part, and to all it started."""
+        self.signal(part, signal.SIGKILL).wait(10)
+
+    def signal(self, part: str, number: signal.Signals) -> subprocess.Popen[bytes]:
+        """Send a signal to the first program whose command has this part, and to all it started."""
+        known = zip(self._lines, self._running, strict=True)
+        process = next(process for line, (process, _) in known if self.replaced(part) in line)
+        os.killpg(process.pid, number)
+        return process
+
+    def wait_for_text(self, text: str) -> None:
+        """Until one of the programs that stay on has written that."""
+
+        def is_written() -> bool:
+            return any(text in log.read_text(errors="replace") for _, log in self._running)
+
+        wait_until(is_written, seconds=60, what=f"{text!r} in a terminal")
 
     @property
     def logs(self) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from support.fleet import KEY, Fleet
 from support.pages import Block, blocks
-from support.redis_server import free_port
+from support.ports import free_port
 from support.terminal import Terminals
 
 _PYTHON = ("python", "py")
@@ -46,7 +46,13 @@ class Walk:
             "MULEQUEUE_NOTIFICATION_SECRET": fleet.env["MULEQUEUE_NOTIFICATION_SECRET"],
             **({} if own_redis else {"MULEQUEUE_REDIS_URL": self._redis_url}),
         }
-        replaced = {"6379": str(redis_port), "8787": str(api_port), "sk-mr-…": KEY, "muk-…": KEY}
+        replaced = {
+            "6379": str(redis_port),
+            "8787": str(api_port),
+            "sk-mr-…": KEY,
+            "muk-…": KEY,
+            "whsec_…": fleet.env["MULEQUEUE_NOTIFICATION_SECRET"],
+        }
         self.terminals = Terminals(folder, {**replaced, **(instead or {})}, env)
         self._pieces = 0
 

@@ -11,8 +11,8 @@ from typing import Any, Self
 import requests
 
 from support.fleet import Fleet
+from support.ports import free_port
 from support.processes import wait_or_kill
-from support.redis_server import free_port
 from support.waiting import wait_until
 from support.webhook import WEBHOOK_SECRET
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import sys
 from pathlib import Path
 
 import pytest
-from support.pages import DOCS
+from support.pages import DOCS, all_pages, blocks
 
 sys.path.append(str(DOCS.parent))
 
+import mulequeue
 from tools.reference import COMMAND, PAGES, stale
 from tools.reference.reading import attribute_docs, log_calls, markdown
 
@@ -27,7 +30,39 @@ def test_every_page_has_its_title(name: str) -> None:
     text = (DOCS / "reference" / name).read_text()
 
     assert "\n# " in text
-    assert "\n| --- |" in text or "\n├─ " in text
+    assert "\n| --- |" in text or "\n├─ " in text or "\n<!-- docstring: " in text
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    """What `from mulequeue import …` gives, and what a page imports from a module below it."""
+    imported = {
+        name
+        for page in all_pages()
+        for block in blocks(page)
+        if block.language in ("python", "py")
+        for name in imports(block.text)
+    }
+
+    assert [] == sorted((imported | set(mulequeue.__all__)) - documented())
+
+
+def imports(text: str) -> set[str]:
+    """The names that a piece of Python imports from mulequeue and the modules below it."""
+    return {
+        alias.name
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mulequeue")
+        for alias in node.names
+    } - {"*"}
+
+
+def documented() -> set[str]:
+    """The names that have a heading or a row of a table, or are a module with a page."""
+    text = "\n".join(file.read_text() for file in (DOCS / "reference").glob("*.md"))
+    headings = {title.rpartition(".")[2] for title in re.findall(r"^#{2,3} (\S+)$", text, re.M)}
+    rows = set(re.findall(r"^\| `(\w+)` \|", text, re.M))
+    models = set(re.findall(r"`(\w+)`", text)) & {"Generation", "Batch"}
+    return headings | rows | models | {"recommended", "app"}
 
 
 def test_attributes_without_a_docstring_say_nothing() -> None:

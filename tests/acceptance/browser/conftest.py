@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.gallery import Gallery, chromium, start_browser
+from support.gallery import MOST_MILLISECONDS, Gallery, chromium, start_browser
 
 SCREENSHOTS = "GALLERY_SCREENSHOTS"
 """Names the folder that the pictures of a run go into."""
@@ -19,6 +19,9 @@ def browser() -> Iterator[Any]:
     """Chromium; as long as it runs, no test elsewhere in the process can have an event loop."""
     chromium()
     api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    api.expect.set_options(
+        timeout=MOST_MILLISECONDS
+    )  # a worker starts for seconds on a busy machine
     with api.sync_playwright() as playwright:
         browser = start_browser(playwright)
         yield browser

@@ -25,6 +25,7 @@ def operator(gallery, new_person):
     refused = {"contains": "forbidden", "end": "failed", "code": 3001, "detail": REASON}
     gallery.emulate(lives=[{**refused, "seconds": 0.1}, {"seconds": 0.1}])
     page = new_person()
+    expect(page.get_by_text("emulated: nothing is charged")).to_be_visible()
     send(page, PROMPTS)
     gallery.make_administrator("root", "secret")
     wait_until_over(page, "3 of 3 done: 2 ready, 1 failed")
@@ -63,6 +64,9 @@ def test_an_operator_sees_filters_finds_and_repeats(gallery, operator, new_perso
     rows.get_by_role("checkbox").check()
     page.get_by_label("Action:").select_option("generate_again")
     page.locator("button[name=index]").click()  # "Go", from Django 6.1 on "Run"
+    expect(page.get_by_label("Prompt")).to_have_value(PROMPTS[1])
+    screenshot(page, "admin-confirm")
+    page.get_by_role("button", name="Yes, generate again").click()
     expect(page.get_by_text("1 started again, 0 unchanged.")).to_be_visible()
     found = f"{LIST}?q=forbidden"
     while "/files/0/" not in page.request.get(found).text():  # the test's own time limit ends it
@@ -71,5 +75,5 @@ def test_an_operator_sees_filters_finds_and_repeats(gallery, operator, new_perso
     assert all(width > 0 for width in page.evaluate(WIDTHS))
 
     page.goto("/admin/mulequeue/batch/")
-    page.get_by_role("link", name="2 succeeded").click()
+    page.get_by_role("link", name="2 succeeded", exact=True).click()
     expect(rows).to_have_count(2)

@@ -43,7 +43,7 @@ PASTE = """(field, text) => {
   field.dispatchEvent(new Event("input", { bubbles: true }));
 }"""
 CARDS = """() => [...document.querySelectorAll("#cards li")].map((card) =>
-  [card.dataset.version, card.querySelector("img")?.getAttribute("src")])"""
+  [card.dataset.version, [...card.querySelectorAll("img")].map((image) => image.getAttribute("src"))])"""
 
 
 def test_twelve_prompts_become_twelve_pictures(gallery, new_person, screenshot):
@@ -58,21 +58,29 @@ def test_twelve_prompts_become_twelve_pictures(gallery, new_person, screenshot):
     screenshot(page, "under-way")
 
     wait_until_over(page, "12 of 12 done: 11 ready, 1 failed")
+    timeline = page.locator("#cards li").first.locator("details.timeline")
+    timeline.locator("summary").click()
+    expect(timeline.get_by_text("generating")).to_be_visible()
+    timeline.locator("summary").click()
     failed = page.locator("#card-6")
     expect(failed.locator(".reason")).to_have_text(f"{REASON} (3001)")
     expect(page.get_by_role("status")).to_have_text("12 of 12 done: 11 ready, 1 failed")
     page.evaluate(LOAD)
     screenshot(page, "failed")
+    seen = page.evaluate("window.seen")
     gallery.emulate(lives=[{"seconds": 0.1}])
-    page.get_by_role("button", name="Try again: A forbidden garden").focus()
+    page.get_by_role("button", name="Try again …: A forbidden garden").focus()
     page.keyboard.press("Enter")
-    expect(page.locator("#progress:not(.over)")).to_be_visible()
-    assert page.evaluate("document.querySelector('#card-6').contains(document.activeElement)")
+    expect(page.get_by_text("Estimated cost of 1: price unknown")).to_be_visible()
+    screenshot(page, "ask")
+    page.get_by_role("button", name="Yes, try 1 again").click()
+    expect(page.get_by_text("1 runs again.")).to_be_visible()
 
     wait_until_over(page, "12 of 12 done: 12 ready")
     page.evaluate(LOAD)
-    assert [True] * 12 == [width > 0 for width in page.evaluate(WIDTHS)]
-    seen = page.evaluate("window.seen")
+    assert all(width > 0 for width in page.evaluate(WIDTHS))
+    cards = page.evaluate(CARDS)
+    assert [1] * 12 == [len(pictures) for _, pictures in cards], cards
     assert seen[:1] == [0]
     assert len(set(seen)) > 3
     assert PROMPTS == page.locator(".caption > p:first-child").all_inner_texts()
@@ -183,7 +191,7 @@ def test_an_album_is_paid_once_and_its_sessions_alone(gallery, new_person):
     for path in (album, f"{album}cards", f"{album}events", image):
         assert 404 == other.request.get(path).status
         assert 200 == page.request.get(path).status
-    for path in ("/", f"{album}0/again"):
+    for path in ("/", f"{album}0/again", f"{album}retry", f"{album}cancel"):
         assert 403 == page.request.post(path, form={"prompts": "a"}).status
     html = page.content()
     assert "A mule with a secret" in html
@@ -205,10 +213,13 @@ def test_a_second_tab_pays_nothing(gallery, new_person):
         tab.goto(page.url)
     gallery.emulate(lives=[{"seconds": 0.1}])
 
-    page.get_by_role("button", name="Try again").click()
+    for tab in (page, other):
+        tab.get_by_role("button", name="Try again …:").click()
+        tab.wait_for_url("**/retry?index=0")
+    page.get_by_role("button", name="Yes, try 1 again").click()
     while not page.locator("#cards img").count():  # the test's own time limit ends it
         page.reload()
-    other.get_by_role("button", name="Try again").click()
+    other.get_by_role("button", name="Yes, try 1 again").click()
     wait_until_over(other, "1 of 1 done: 1 ready")
 
     expect(other.locator("#cards img")).to_have_count(1)

@@ -58,7 +58,7 @@ def test_it_goes_on_after_every_trouble(gallery, redis, page, screenshot):
     album = page.url
 
     redis.kill()
-    page.get_by_role("button", name="Try again: A forbidden garden").click()
+    page.get_by_role("button", name="Try again …: A forbidden garden").click()
     expect(note).to_have_text("It could not be started. Try again later.")
     page.goto("/")
     page.get_by_label("Prompts, one per line").fill("A second thought")
@@ -72,6 +72,7 @@ def test_it_goes_on_after_every_trouble(gallery, redis, page, screenshot):
     page.wait_for_url("**/albums/*/")
     wait_until_over(page, "1 of 1 done: 1 ready")
     page.goto(album)
-    page.get_by_role("button", name="Try again: A forbidden garden").click()
+    page.get_by_role("button", name="Try again …: A forbidden garden").click()
+    page.get_by_role("button", name="Yes, try 1 again").click()
     wait_until_over(page, "3 of 3 done: 3 ready")
     assert 5 == gallery.stats()["created"]

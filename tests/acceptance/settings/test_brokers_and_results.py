@@ -71,7 +71,7 @@ def test_a_later_poll_message_does_not_hold_up_an_earlier_one(
 
 
 def test_results_by_rpc(project: Callable[..., Project], redis: RedisServer) -> None:
-    """A chain's result comes back over rpc://. (Celery has no chords with it.)"""
+    """A chain's result comes back over rpc://, and a batch ends. (Celery has no chords with it.)"""
     team = project(f"broker_url = {redis.url!r}; result_backend = 'rpc://'")
     team.worker()
 
@@ -79,6 +79,7 @@ def test_results_by_rpc(project: Callable[..., Project], redis: RedisServer) -> 
     outcome = chain.delay().get(timeout=25)
 
     assert 1 == len(outcome["files"])
+    assert 4 == len(team.outcome(team.batch()))
     with pytest.raises(NotImplementedError, match="chord"):
         team.chord()
 
@@ -98,10 +99,11 @@ result_backend = "db+sqlite:///{tmp_path}/results.sqlite"
 
 
 def test_no_results(project: Callable[..., Project], redis: RedisServer) -> None:
-    """A chain goes through without a result backend. (Celery has no chords then.)"""
+    """A chain and a batch go through without a result backend. (Celery has no chords then.)"""
     team = project(f"broker_url = {redis.url!r}")
     team.worker()
 
     assert 1 == len(team.outcome(team.chain())["files"])
+    assert 4 == len(team.outcome(team.batch()))
     with pytest.raises(NotImplementedError):
         team.chord()

@@ -16,7 +16,8 @@ ROWS = {
     "track_started": "task_track_started = True; result_extended = True",
     "no_events": "worker_send_task_events = False; task_send_sent_event = False",
     "no_remote_control": "worker_enable_remote_control = False",
-    "one_task_per_child": "worker_max_tasks_per_child = 1",
+    # Celery may take five seconds to replace a process.
+    "few_tasks_per_child": "worker_max_tasks_per_child = 4",
     "no_missing_queues": "task_create_missing_queues = False",
     "default_queue": "task_default_queue = 'images'",
     "task_queues": """
@@ -33,7 +34,7 @@ task_create_missing_queues = False
 """,
     "routes": """
 task_routes = {
-    "mulequeue.generate": {"queue": "submits"},
+    "mulequeue.generate*": {"queue": "submits"},
     "mulequeue.download": {"queue": "transfers"},
     "mulequeue.*": {"queue": "elsewhere"},
     "proj.*": {"queue": "own"},

@@ -23,6 +23,7 @@ URL = "https://user:word@hooks.example/secret?token=secret"
         ("generate", (MODEL, {"prompt": "x" * 99}), {}, f"{MODEL}: {'x' * 59}…"),
         ("generate", (MODEL, {"prompt": "data:image/png;base64,secret"}), {}, MODEL),
         ("generate", (MODEL, {"prompt": {"$file": "secret"}}), {}, MODEL),
+        ("generate", (MODEL, {"prompt": "cut \ud83d"}), {}, f"{MODEL}: cut \ufffd"),
         ("generate", ("no/such-model", {"prompt": "a mule"}), {}, "no/such-model: a mule"),
         (
             "generate_from",

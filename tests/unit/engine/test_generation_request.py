@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from mulequeue.engine.generation_call import CallOptions
 from mulequeue.engine.generation_request import (
     LABEL_BYTES,
     GenerationRequest,
@@ -22,7 +23,7 @@ SETTINGS = Settings(api_key="sk-mr-1", profiles={"eu": {"api_key": "2", "max_in_
 def plan(
     prompt: str = "a mule", *, settings: Settings = SETTINGS, **call: Any
 ) -> GenerationRequest:
-    return make_generation_request(settings, MODEL, {"prompt": prompt}, **call)
+    return make_generation_request(settings, MODEL, {"prompt": prompt}, CallOptions(**call))
 
 
 def test_plan_of_a_known_model() -> None:
@@ -111,11 +112,17 @@ def test_label_is_the_start_of_the_prompt() -> None:
     label = plan("müle " * 40).label
     assert len(label.encode()) <= LABEL_BYTES
     assert ("müle " * 40).startswith(label)
+    assert "cut \ufffd here" == plan("cut \ud83d here").label
 
 
 def test_label_of_no_prompt() -> None:
     """An input without a prompt has an empty label."""
-    assert "" == make_generation_request(SETTINGS, MODEL, {"prompt": ["a"]}, validate="off").label
+    assert (
+        ""
+        == make_generation_request(
+            SETTINGS, MODEL, {"prompt": ["a"]}, CallOptions(validate="off")
+        ).label
+    )
 
 
 def test_digest_tells_inputs_apart() -> None:
@@ -139,7 +146,9 @@ def test_an_input_that_the_model_does_not_take_is_refused() -> None:
 
     with pytest.raises(InputError, match="did you mean size"):
         make_generation_request(SETTINGS, MODEL, wrong)
-    assert wrong == make_generation_request(SETTINGS, MODEL, wrong, validate="off").body(SETTINGS)
+    assert wrong == make_generation_request(
+        SETTINGS, MODEL, wrong, CallOptions(validate="off")
+    ).body(SETTINGS)
     assert {} == make_generation_request(SETTINGS, MODEL, {}, submits=False).input
 
 
@@ -152,14 +161,14 @@ def test_the_setting_lets_an_input_through(setting: str) -> None:
         settings
     )
     with pytest.raises(InputError, match="'prompt' is missing"):
-        make_generation_request(settings, MODEL, {"sizes": "1*1"}, validate="strict")
+        make_generation_request(settings, MODEL, {"sizes": "1*1"}, CallOptions(validate="strict"))
 
 
 def test_an_unknown_mode_is_refused() -> None:
     """A mode that is none is an error of the call, or of the configuration."""
     with pytest.raises(InputError, match="Did you mean 'strict'"):
         plan(validate="strct")
-    with pytest.raises(ConfigurationError, match="mulequeue_validate is 'on'"):
+    with pytest.raises(ConfigurationError, match="mulequeue_validate must be"):
         plan(settings=Settings(api_key="k", validate="on"))
 
 

@@ -9,14 +9,22 @@ import pytest
 from mulequeue import catalog
 from mulequeue.api.client import NotFound, Transient
 from mulequeue.api.parsing import TaskReply, read_task
-from mulequeue.engine.poll.decide import ERROR_CEILING_SECONDS, PollAgain, Terminal, decide
+from mulequeue.engine.poll.decide import (
+    ERROR_CEILING_SECONDS,
+    ERRORS_TO_GIVE_UP,
+    PollAgain,
+    Terminal,
+    decide,
+    is_unanswered,
+)
 from mulequeue.engine.poll.poll_plan import PollPlan
-from mulequeue.ledger import Due, DurationSample
+from mulequeue.ledger import Due, DurationSample, Problem
 from mulequeue.outcome import ErrorInfo
 
 NOW = 10_000.0
 PATH = "alibaba/v1/wan2.6-t2i/generation"
 DAY = 24 * 3600
+NO_ASSETS = "The generation completed without any file; it was probably billed"
 
 
 def due(**fields: Any) -> Due:
@@ -40,7 +48,8 @@ def reply(status: str, **more: Any) -> TaskReply:
 
 
 def gone(is_gone: bool = True) -> NotFound:
-    return NotFound(error=ErrorInfo(type="InvalidRequestError", status_code=404), is_gone=is_gone)
+    error = ErrorInfo(type="InvalidRequestError", title="gone", status_code=404)
+    return NotFound(error=error, is_gone=is_gone)
 
 
 def transient(code: int | None = 503, later: float | None = None) -> Transient:
@@ -81,11 +90,34 @@ def test_success_and_failure_settle() -> None:
     assert ("failed", 3001) == (failure.status, failure.answer["error"]["code"])
 
 
-def test_completed_without_assets_is_a_failure_of_its_own() -> None:
-    """Completed without a file is told apart from a failed generation."""
-    decision = decided(reply("completed", images=[]))
+def test_completed_without_assets_is_checked_again_for_a_minute() -> None:
+    """Files may follow the word; without them it is told apart from a failed generation."""
+    problem, waits, at, errors = "", [], NOW, 0
+    while isinstance(
+        again := decided(reply("completed"), now=at, errors=errors, problem=problem), PollAgain
+    ):
+        waits.append(again.due - at)
+        at, errors, problem = again.due, again.errors, again.problem
 
-    assert ("failed", "NoAssets") == (decision.status, decision.answer["error"]["type"])
+    assert [2, 4, 8, 16, 32] == waits
+    assert Problem(NOW, "empty", f"{NO_ASSETS}; its files may follow") == Problem.parse(problem)
+    assert ("failed", "NoAssets") == (again.status, again.answer["error"]["type"])
+
+
+def test_other_errors_do_not_shorten_the_wait_for_files() -> None:
+    """The minute starts at the first empty end, also after checks that failed."""
+    failing = Problem(NOW - 600, "error", "HTTP 502").dump()
+
+    assert isinstance(decided(reply("completed"), errors=9, problem=failing), PollAgain)
+
+
+def test_a_shorter_grace_shortens_the_wait_for_files() -> None:
+    """The setting for ids that are not visible yet limits the wait for files as well."""
+    since = Problem(NOW - 3, "empty", "").dump()
+
+    ends = [decided(reply("completed"), known={"grace_seconds": s}, problem=since) for s in (4, 3)]
+
+    assert [PollAgain, Terminal] == [type(end) for end in ends]
 
 
 @pytest.mark.parametrize(("deadline", "kind"), [(NOW + 0.1, PollAgain), (NOW, Terminal)])
@@ -108,8 +140,76 @@ def test_errors_never_time_out_before_a_day(found: Any) -> None:
 
 @pytest.mark.parametrize("found", [transient(), gone(False)])
 def test_a_day_is_the_end(found: Any) -> None:
-    """A generation that nobody could ask about for a day is timed out."""
-    assert Terminal("timed_out", {}) == decided(found, started=NOW - DAY - 1)
+    """A generation without a usable answer for a day is timed out, with the last error."""
+    decision = decided(found, started=NOW - DAY - 1)
+
+    assert isinstance(decision, Terminal)
+    assert "timed_out" == decision.status
+    reason = "no" if isinstance(found, Transient) else "HTTP 404: gone"
+    assert decision.answer["error"]["detail"].startswith(f"{reason}. It may still finish")
+
+
+@pytest.mark.parametrize(
+    ("fields", "answers_others", "kind"),
+    [
+        ({}, True, Terminal),
+        ({}, False, PollAgain),
+        ({"deadline": NOW + 0.1}, True, PollAgain),
+        ({"errors": ERRORS_TO_GIVE_UP - 2}, True, PollAgain),
+    ],
+)
+@pytest.mark.parametrize("found", [transient(200), transient(500), gone(False)])
+def test_what_only_this_generation_lacks_ends_at_its_deadline(
+    found: Any, fields: dict[str, Any], answers_others: bool, kind: type
+) -> None:
+    """If the API answers others, max_wait holds also for a generation that it never answers about."""
+    given = {"errors": ERRORS_TO_GIVE_UP - 1, "deadline": NOW, **fields}
+
+    decision = decided(found, known={"answers_others": answers_others}, **given)
+
+    assert isinstance(decision, kind)
+    assert kind is PollAgain or "timed_out" == decision.status
+    assert is_unanswered(due(**given), found, NOW) == ({} == fields)
+
+
+def test_an_answer_above_every_limit_ends_soon() -> None:
+    """The third response in a row that is too large fails the generation, and says what to do."""
+    found = Transient(reason="the response is larger than 32 MiB", is_too_large=True)
+
+    assert isinstance(decided(found, errors=1), PollAgain)
+    ended = decided(found, errors=2)
+
+    assert ("failed", "ResponseTooLarge") == (ended.status, ended.answer["error"]["type"])
+    assert '"output_format": "url"' in ended.answer["error"]["detail"]
+
+
+def test_a_problem_keeps_its_time_and_a_good_answer_clears_it() -> None:
+    """The record keeps why a check is repeated, since when in a row, and nothing after that."""
+    first = decided(transient())
+    second = decided(gone(False), now=NOW + 2, errors=1, problem=first.problem)
+    third = decided(reply("moderated"), now=NOW + 6, errors=2, problem=second.problem)
+    last = decided(reply("processing"), now=NOW + 9, problem=third.problem)
+
+    problems = [Problem.parse(it.problem) for it in (first, second, third)]
+    assert [
+        Problem(NOW, "error", "no"),
+        Problem(NOW, "error", "HTTP 404: gone"),
+        Problem(NOW + 6, "status", "moderated"),
+    ] == problems
+    assert "" == last.problem
+
+
+@pytest.mark.parametrize(
+    ("word", "shown"), [("moderated", "moderated"), ("x\ny", "x y"), (None, "none")]
+)
+def test_an_unknown_word_is_the_reason_of_the_end(word: Any, shown: str) -> None:
+    """A generation that ends at its deadline with an unknown status names it."""
+    found = read_task({"task_info": {"id": "r", "status": word}})
+
+    decision = decided(found, deadline=NOW)
+
+    assert "timed_out" == decision.status
+    assert f"{shown!r}, which is unknown" in decision.answer["error"]["detail"]
 
 
 @pytest.mark.parametrize(
@@ -161,7 +261,7 @@ def test_a_learned_cadence_looks_when_it_is_likely_over() -> None:
     """One of 6 s whose kind takes 12 s is looked at then; one that took longer, by its model's schedule."""
     known = {"poll_plan": LEARNED}
 
-    assert 7.2 == pytest.approx(waited(known=known))
+    assert 6.0 == pytest.approx(waited(known=known))
     assert waited(started=NOW - 20) == waited(known=known, started=NOW - 20)
 
 

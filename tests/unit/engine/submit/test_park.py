@@ -9,7 +9,7 @@ import pytest
 from celery import Celery, chain, chord
 from celery.app.task import Context
 
-from mulequeue.engine.submit.park import MARKER, marker_of, parked_signature
+from mulequeue.engine.submit.park import EPOCH, marker_of, parked_signature, upgrade_signature
 from mulequeue.ledger import pack, unpack
 
 
@@ -25,6 +25,15 @@ def task() -> Any:
     app.close()
 
 
+@pytest.fixture
+def generate() -> Any:
+    """The task ``generate`` of an app."""
+    app = Celery("parking", broker="memory://", set_as_current=False)
+    app.finalize()
+    yield app.tasks["mulequeue.generate"]
+    app.close()
+
+
 def with_request(task: Any, **fields: Any) -> Any:
     known = {"id": "t-1", "args": ["model", {"prompt": "a"}], "kwargs": {"k": 1}, "headers": None}
     task.push_request(**{**known, **fields})
@@ -32,16 +41,16 @@ def with_request(task: Any, **fields: Any) -> Any:
 
 
 def test_same_message_with_a_marker(task: Any) -> None:
-    """Id, arguments and the user's own headers stay; the epoch and the queue are added."""
+    """Id, arguments and the user's own headers stay; the epoch is added to the body, and the queue."""
     task = with_request(task, headers={"tenant": "blue"})
 
     signature = parked_signature(task, queue="wakes", epoch="e1")
 
-    assert ("user.work", {"k": 1}) == (signature["task"], signature["kwargs"])
+    assert ("user.work", {"k": 1, EPOCH: "e1"}) == (signature["task"], signature["kwargs"])
     assert ["model", {"prompt": "a"}] == list(signature["args"])
     options = signature["options"]
     assert ("t-1", "wakes") == (options["task_id"], options["queue"])
-    assert {"tenant": "blue", MARKER: "e1"} == options["headers"]
+    assert {"tenant": "blue"} == options["headers"]
 
 
 def test_times_of_the_first_message_are_dropped(task: Any) -> None:
@@ -56,11 +65,24 @@ def test_times_of_the_first_message_are_dropped(task: Any) -> None:
     assert options.get("eta") is None
 
 
-def test_other_arguments(task: Any) -> None:
-    """Given arguments replace the message's own, so that the input is dropped."""
-    signature = parked_signature(with_request(task), queue=None, epoch="", args=("model", {}))
+@pytest.mark.parametrize(
+    ("args", "kwargs"),
+    [
+        (["m", {"prompt": "a"}], {}),
+        (["m"], {"input": {"prompt": "a"}}),
+        ([], {"model": "m", "input": {"prompt": "a"}}),
+    ],
+)
+def test_input_is_dropped_from_every_form_of_call(
+    generate: Any, args: list[Any], kwargs: dict[str, Any]
+) -> None:
+    """The message of a wake has each argument once, however the caller passed it."""
+    task = with_request(generate, args=args, kwargs={**kwargs, "on_failure": "return"})
 
-    assert ["model", {}] == list(signature["args"])
+    signature = parked_signature(task, queue=None, epoch="e1", input={})
+
+    assert ["m", {}] == list(signature["args"])
+    assert {"on_failure": "return", EPOCH: "e1"} == signature["kwargs"]
 
 
 def test_what_follows_is_published_with_patience(task: Any) -> None:
@@ -90,11 +112,35 @@ def test_users_own_retry_policy_stays(task: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("headers", "marker"), [(None, ""), ({}, ""), ({MARKER: "e1"}, "e1"), ({MARKER: None}, "")]
+    ("kwargs", "headers", "marker"),
+    [
+        (None, None, ""),
+        ({}, {}, ""),
+        ({EPOCH: "e1"}, None, "e1"),
+        ({EPOCH: ""}, {}, ""),
+        ({}, {EPOCH: "e1"}, "e1"),
+        ({EPOCH: "e2"}, {EPOCH: "e1"}, "e2"),
+    ],
 )
-def test_marker(headers: dict[str, Any] | None, marker: str) -> None:
-    """Only a wake's message has a marker."""
-    assert marker == marker_of(Context(headers=headers))
+def test_marker(kwargs: Any, headers: dict[str, Any] | None, marker: str) -> None:
+    """Only a wake's message has a marker: in its body, or as a header of version 0.1.0."""
+    assert marker == marker_of(Context(kwargs=kwargs, headers=headers))
+
+
+def test_stored_signature_of_an_earlier_version_is_upgraded() -> None:
+    """The epoch moves from the headers into the body, and an argument that is given twice is given once."""
+    stored = {
+        "task": "mulequeue.generate",
+        "args": ["m", {}],
+        "kwargs": {"model": "m", "input": {"prompt": "a"}, "profile": "p"},
+        "options": {"task_id": "t", "headers": {EPOCH: "e1", "tenant": "blue"}},
+    }
+
+    signature = upgrade_signature(stored)
+
+    assert (["m", {}], {"profile": "p", EPOCH: "e1"}) == (signature["args"], signature["kwargs"])
+    assert {"task_id": "t", "headers": {"tenant": "blue"}} == signature["options"]
+    assert signature == upgrade_signature(signature)
 
 
 def test_packing_is_lossless(task: Any) -> None:
