@@ -44,10 +44,11 @@ NEWEST ?= $(shell for minor in 14 13 12; do \
 # What depends on the interpreter: TLS, processes, event loops, what is read and printed.
 INTERPRETED := tests/integration/tasks/test_pools.py tests/integration/tasks/test_canvas.py \
 	tests/integration/cli/test_run.py tests/integration/cli/test_terminal.py tests/integration/local/test_demo.py \
+	tests/integration/contrib/django/test_task_backend.py \
 	tests/integration/api tests/integration/net tests/unit
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test suite test-oldest test-newest-python test-valkey test-all release-check lint format reference bench upgrade-fixture soak clean
+.PHONY: help demo docs docs-serve test suite test-oldest test-newest-python test-valkey test-all release-check lint format reference bench upgrade-fixture soak clean
 
 help: ## Show what there is
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -88,6 +89,7 @@ test-valkey: $(VENV)/dev ## The ledger's tests on the embedded Valkey, whatever 
 
 test-all: ## Everything on the built wheel; a missing server is a failure
 	$(MAKE) lint $(WHEEL)
+	$(MAKE) docs $(WHEEL)
 	CI=true $(MAKE) suite $(WHEEL)
 	CI=true $(MAKE) test-valkey $(WHEEL)
 	CI=true $(MAKE) test-oldest
@@ -114,8 +116,21 @@ format: $(VENV)/dev ## Put the code into its form
 reference: $(VENV)/dev ## Write docs/reference from the code
 	$(BIN)/python -m tools.reference
 
+$(VENV)/docs: $(VENV)/base docs/requirements.txt
+	$(BIN)/pip install --quiet -r docs/requirements.txt
+	@touch $@
+
+# The hooks of mkdocs.yml import `tools`. The variable silences an announcement of another program.
+MKDOCS = PYTHONPATH=. NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs
+
+docs: $(VENV)/docs ## Build the documentation site in build/site; a broken link fails
+	$(MKDOCS) --quiet build
+
+docs-serve: $(VENV)/docs ## Show the documentation site while you write
+	$(MKDOCS) serve
+
 bench: $(VENV)/dev .venv-peers/arq ## What waiting costs, beside other ways to wait; never part of the tests
-	for name in polls capacity fanout lag recovery download scale; do \
+	for name in polls capacity fanout lag recovery download starve; do \
 		$(BIN)/python -m benchmarks $$name --plot docs/images || exit 1; done
 
 .venv-peers/arq:
@@ -126,7 +141,7 @@ bench: $(VENV)/dev .venv-peers/arq ## What waiting costs, beside other ways to w
 upgrade-fixture: $(VENV)/dev ## Write down what this version leaves in Redis; once per release
 	PYTHONPATH=tests $(BIN)/python -m upgrades.write
 
-soak: $(VENV)/dev ## Random troubles against a real fleet; SEED=1 MINUTES=10 BROKER=redis
+soak: $(VENV)/dev ## Random troubles against a real fleet; SEED=1 MINUTES=10 BROKER=redis (redis-apart, rabbitmq)
 	PYTHONPATH=tests $(BIN)/python -m soak --seed $(SEED) --minutes $(MINUTES) --broker $(BROKER) $(SOAK)
 
 clean: ## Remove what the other targets made
