@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import subprocess
+import sys
 from importlib.metadata import version
 from typing import Any
 
@@ -34,6 +36,17 @@ def test_public_names_are_documented() -> None:
 def test_version_is_the_packages() -> None:
     """The version in the code is the distribution's."""
     assert version("mulequeue") == mulequeue.__version__
+
+
+def test_importing_loads_no_client() -> None:
+    """A process that only sends tasks loads no Redis client, no HTTP client and no storage."""
+    clients = ["aiohttp", "fsspec", "redis", "requests"]
+    program = f"import mulequeue, sys; print(sorted(set({clients}) & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+
+    assert "[]" == done.stdout.strip()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mulequeue.engine.tracing import opentelemetry, sentry
 from mulequeue.engine.tracing.opentelemetry import (
@@ -20,7 +20,9 @@ from mulequeue.engine.tracing.opentelemetry import (
     with_context,
 )
 from mulequeue.engine.tracing.sentry import nested
-from mulequeue.ledger import Wake, unpack
+
+if TYPE_CHECKING:
+    from mulequeue.ledger import Wake
 
 __all__ = [
     "api_traceparent",
@@ -48,5 +50,8 @@ def continued(headers: Mapping[str, Any] | None) -> Iterator[None]:
 
 def continued_wake(wake: Wake) -> AbstractContextManager[None]:
     """Run the block in the trace of the task that a wake re-enqueues."""
-    is_traced = opentelemetry.is_loaded() or sentry.is_loaded()
-    return continued(unpack(wake.signature)["options"].get("headers") if is_traced else None)
+    if not (opentelemetry.is_loaded() or sentry.is_loaded()):
+        return continued(None)
+    from mulequeue.ledger import unpack
+
+    return continued(unpack(wake.signature)["options"].get("headers"))
