@@ -1,58 +1,40 @@
-"""Admin pages: generations and batches, their outcomes, and actions on them."""
+"""Admin pages: generations and batches, and their outcomes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from decimal import Decimal
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
-from celery import chain
-from django.contrib import admin, messages
-from django.contrib.admin import ModelAdmin
+from django.contrib import admin
 from django.contrib.admin.utils import quote, unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
-from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-import mulequeue
 from mulequeue.catalog.usd import format_usd
 from mulequeue.contrib.django import texts
-from mulequeue.contrib.django.again import cost_of, cost_text
-from mulequeue.contrib.django.again import generate_again as again
-from mulequeue.contrib.django.expenses import sums_line
-from mulequeue.contrib.django.mirror import mirror
-from mulequeue.contrib.django.models import (
-    FAILED,
-    UNDER_WAY,
-    Batch,
-    Generation,
-    State,
-    public_url,
+from mulequeue.contrib.django.admin_actions import (
+    ActionsAdmin,
+    cancel_batch,
+    cancel_generation,
+    resume_generation,
 )
+from mulequeue.contrib.django.expenses import sums_line
+from mulequeue.contrib.django.models import FAILED, UNDER_WAY, Batch, Generation, State
+from mulequeue.contrib.django.previews import FILE_VIEW, file_urls, previews
 from mulequeue.contrib.django.responses import file_response, zip_response
 from mulequeue.contrib.django.zipped import row_entries
 from mulequeue.contrib.timeline_svg import timeline_svg
 from mulequeue.engine.worker_context import worker_context
-from mulequeue.errors import MuleQueueError
 from mulequeue.ledger.timeline import phases_of
 from mulequeue.outcome import File
-from mulequeue.tasks.retry import Retried
 
-_SHORT = 80
 _TIMES = ("created", "submitted", "finished")
 _TEXTS = ("reason", "own_data", "parameters", "results", "repeats", "mirrored")
-_FILE = "mulequeue_generation_file"
-_PICTURE = '<img src="{}" height="{}" loading="lazy" alt="{}">'
-_VIDEO = '<video src="{}" height="{}" preload="metadata" muted controls aria-label="{}"></video>'
-_SOUND = '<audio src="{}" data-height="{}" preload="none" controls aria-label="{}"></audio>'
-_TAGS = {"image": _PICTURE, "video": _VIDEO, "audio": _SOUND}
 
 
 class OutcomeFilter(admin.SimpleListFilter):
@@ -74,107 +56,11 @@ class OutcomeFilter(admin.SimpleListFilter):
         return queryset if states is None else queryset.filter(state__in=states)
 
 
-class ReadOnlyAdmin(ModelAdmin):
-    """Read-only pages, because only the mirror writes rows."""
-
-    class Media:
-        css: ClassVar = {"all": ("mulequeue/admin.css",)}
-
-    def has_add_permission(self, request: HttpRequest, *_: Any) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_operate_permission(self, request: HttpRequest) -> bool:
-        """Return whether the user may start billed generations and cancel them."""
-        return bool(request.user.has_perm("mulequeue.operate_generation"))
-
-    def _confirm(
-        self,
-        request: HttpRequest,
-        rows: Sequence[Any],
-        question: str,
-        button: str,
-        prompt: str | None = None,
-    ) -> HttpResponse:
-        """Return the page that asks before an action that costs money.
-
-        :param prompt: may be edited there; None: it is not shown.
-        """
-        context = {
-            **self.admin_site.each_context(request),
-            "title": "Are you sure?",
-            "opts": self.opts,
-            "rows": rows,
-            "action": request.POST["action"],
-            "question": question,
-            "button": button,
-            "prompt": prompt,
-            "list_url": reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist"),
-            "media": self.media,
-        }
-        return TemplateResponse(request, "admin/mulequeue/confirm.html", context)
-
-    def _retry(
-        self, request: HttpRequest, selected: QuerySet[Any], eligible: Iterable[Any]
-    ) -> HttpResponse | None:
-        """Run again what was refused unpaid; ask before what may be charged a second time."""
-        plans: dict[Any, Retried] = {}
-        self._do(
-            request, selected, eligible, lambda row: plans.update({row: _retry(row, dry_run=True)})
-        )
-        paid = sum(len(plan.paid) for plan in plans.values())
-        if paid and "confirmed" not in request.POST:
-            known = sum((plan.usd for plan in plans.values()), Decimal(0))
-            cost = cost_text(known, sum(plan.unpriced for plan in plans.values()))
-            total = sum(len(plan.task_ids) for plan in plans.values())
-            return self._confirm(
-                request,
-                list(plans),
-                f"{total} will run again; {paid} of them the API had accepted, so that they may be "
-                f"charged a second time. Cost of all: {cost}.",
-                "Yes, try again",
-            )
-        self._do(request, selected, list(plans), _retry, "run again")
-        return None
-
-    def _do(
-        self,
-        request: HttpRequest,
-        selected: QuerySet[Any],
-        eligible: Iterable[Any],
-        act: Callable[[Any], Any],
-        done_text: str = "",
-    ) -> None:
-        """Act on the eligible rows. Report the errors, and with a text the number of rows."""
-        done = 0
-        for row in eligible:
-            try:
-                act(row)
-                done += 1
-            except (MuleQueueError, RedisError, OperationalError) as exc:
-                self.message_user(request, f"{row}: {exc}", messages.ERROR)
-        if done_text:
-            skipped = selected.count() - done
-            self.message_user(request, f"{done} {done_text}, {skipped} unchanged.")
-
-
 @admin.register(Generation)
-class GenerationAdmin(ReadOnlyAdmin):
+class GenerationAdmin(ActionsAdmin):
     """The pages of the generations, with thumbnails."""
 
-    list_display = (
-        "thumbnail",
-        "short_prompt",
-        "state_and_reason",
-        "model",
-        "estimate",
-        "created",
-    )
+    list_display = ("thumbnail", "short_prompt", "state_and_reason", "model", "estimate", "created")
     list_display_links = ("thumbnail", "short_prompt")
     list_filter = (OutcomeFilter, "state", "kind", "model", "profile", "created_at")
     search_fields = ("prompt", "=task_id", "=remote_id", "=batch__batch_id")
@@ -186,17 +72,8 @@ class GenerationAdmin(ReadOnlyAdmin):
             None,
             {
                 "fields": (
-                    "pictures",
-                    "prompt",
-                    "own_data",
-                    "state",
-                    "reason",
-                    "model",
-                    "batch",
-                    "repeats",
-                    "estimate",
-                    *_TIMES,
-                    "timeline",
+                    *("pictures", "prompt", "own_data", "state", "reason", "model", "batch"),
+                    *("repeats", "estimate", *_TIMES, "timeline"),
                 )
             },
         ),
@@ -225,7 +102,7 @@ class GenerationAdmin(ReadOnlyAdmin):
 
     def get_urls(self) -> list[Any]:
         serve = self.admin_site.admin_view(self.file)
-        return [path("<path:pk>/files/<int:number>/", serve, name=_FILE), *super().get_urls()]
+        return [path("<path:pk>/files/<int:number>/", serve, name=FILE_VIEW), *super().get_urls()]
 
     def file(self, request: HttpRequest, pk: str, number: int) -> HttpResponse:
         """Serve a stored file without a public URL to users with permission to view its row."""
@@ -238,17 +115,17 @@ class GenerationAdmin(ReadOnlyAdmin):
 
     @admin.display(description="file")
     def thumbnail(self, row: Generation) -> SafeString | str:
-        urls = [] if row.kind == "audio" else _urls(row)
-        return _shown(row, urls[:1], 60) if urls else "—"
+        urls = [] if row.kind == "audio" else file_urls(row)
+        return previews(row, urls[:1], 60) if urls else "—"
 
     @admin.display(description="prompt", ordering="prompt")
     def short_prompt(self, row: Generation) -> str:
-        return _cut(_prompt(row))
+        return texts.short_prompt(row)
 
     @admin.display(description="state", ordering="state")
     def state_and_reason(self, row: Generation) -> str:
-        reason = texts.reason(row.error)
-        return _cut(f"{row.get_state_display()}: {reason}" if reason else row.get_state_display())
+        parts = (row.get_state_display(), texts.reason(row.error))
+        return texts.short(": ".join(part for part in parts if part))
 
     @admin.display(description="reason")
     def reason(self, row: Generation) -> str:
@@ -264,7 +141,7 @@ class GenerationAdmin(ReadOnlyAdmin):
 
     @admin.display(description="files")
     def results(self, row: Generation) -> SafeString | str:
-        return texts.links(row, _urls(row))
+        return texts.links(row, file_urls(row))
 
     @admin.display(description="repeated")
     def repeats(self, row: Generation) -> SafeString | str:
@@ -298,7 +175,7 @@ class GenerationAdmin(ReadOnlyAdmin):
 
     @admin.display(description="result")
     def pictures(self, row: Generation) -> SafeString:
-        return _shown(row, _urls(row), 320)
+        return previews(row, file_urls(row), 320)
 
     @admin.display(description="timeline")
     def timeline(self, row: Generation) -> SafeString | str:
@@ -317,7 +194,7 @@ class GenerationAdmin(ReadOnlyAdmin):
     )
     def cancel(self, request: HttpRequest, rows: QuerySet[Generation]) -> None:
         under_way = rows.filter(state__in=UNDER_WAY)
-        self._do(request, rows, under_way, _cancel, "cancelled")
+        self._do(request, rows, under_way, cancel_generation, "cancelled")
 
     @admin.action(
         description="Resume: wait again for the same generation (no new charge)",
@@ -325,7 +202,7 @@ class GenerationAdmin(ReadOnlyAdmin):
     )
     def resume(self, request: HttpRequest, rows: QuerySet[Generation]) -> None:
         ended = rows.exclude(state__in=UNDER_WAY).exclude(remote_id="")
-        self._do(request, rows, ended, _resume, "resumed")
+        self._do(request, rows, ended, resume_generation, "resumed")
 
     @admin.action(
         description="Try again what failed (asks before it is charged again)",
@@ -341,20 +218,7 @@ class GenerationAdmin(ReadOnlyAdmin):
     def generate_again(
         self, request: HttpRequest, rows: QuerySet[Generation]
     ) -> HttpResponse | None:
-        repeatable = list(rows.filter(input__isnull=False).exclude(api_path=""))
-        if repeatable and "confirmed" not in request.POST:
-            cost = cost_text(*cost_of(repeatable))
-            many = f"{len(repeatable)} generation{'' if len(repeatable) == 1 else 's'}"
-            return self._confirm(
-                request,
-                repeatable,
-                f"{many} will be made again and charged again. Cost: {cost}.",
-                "Yes, generate again",
-                repeatable[0].prompt if len(repeatable) == 1 else None,
-            )
-        prompt = request.POST.get("prompt")
-        self._do(request, rows, repeatable, lambda row: again(row, prompt), "started again")
-        return None
+        return self._generate_again(request, rows)
 
     @admin.action(description="Download the files as a zip archive", permissions=["view"])
     def download_files(self, request: HttpRequest, rows: QuerySet[Generation]) -> HttpResponse:
@@ -362,7 +226,7 @@ class GenerationAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Batch)
-class BatchAdmin(ReadOnlyAdmin):
+class BatchAdmin(ActionsAdmin):
     """The pages of the batches, with their progress."""
 
     list_display = ("batch_id", "size", "progress", "cost", "created")
@@ -394,7 +258,7 @@ class BatchAdmin(ReadOnlyAdmin):
     def cancel(self, request: HttpRequest, rows: QuerySet[Batch]) -> None:
         unfinished = rows.filter(generations__state__in=UNDER_WAY).distinct()
         missing = [row for row in rows if row.generations.count() < row.size]
-        self._do(request, rows, {*unfinished, *missing}, _cancel_batch, "cancelled")
+        self._do(request, rows, {*unfinished, *missing}, cancel_batch, "cancelled")
 
     @admin.action(
         description="Try again what failed (asks before it is charged again)",
@@ -412,50 +276,6 @@ class BatchAdmin(ReadOnlyAdmin):
 def _download(request: HttpRequest, rows: QuerySet[Generation], name: str) -> HttpResponse:
     settings = worker_context().settings
     return zip_response(request, row_entries(rows.iterator()), settings, name=name)
-
-
-def _urls(row: Generation) -> list[str]:
-    """Return the URLs of the files for the administrator's browser."""
-    stored = [
-        public_url(item) or reverse(f"admin:{_FILE}", args=[quote(row.pk), number])
-        for number, item in enumerate(row.files)
-    ]
-    return stored or row.urls
-
-
-def _shown(row: Generation, urls: list[str], height: int) -> SafeString:
-    tag, words = _TAGS.get(row.kind, _PICTURE), _cut(_prompt(row))
-    return format_html_join(" ", tag, ((url, height, words) for url in urls))
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _SHORT else f"{text[:_SHORT].rstrip()}…"
-
-
-def _cancel(row: Generation) -> None:
-    mulequeue.cancel(row.task_id)
-    mirror([row.task_id])
-
-
-def _cancel_batch(row: Batch) -> None:
-    mulequeue.cancel(row.batch_id)
-    mirror(row.generations.values_list("pk", flat=True))
-
-
-def _resume(row: Generation) -> None:
-    chain(mulequeue.resume(row.task_id), mulequeue.download.s()).delay()
-
-
-def _retry(row: Generation | Batch, *, dry_run: bool = False) -> Retried:
-    plan = mulequeue.retry(row.pk, failed=True, unknown=True, dry_run=dry_run)
-    if not dry_run:
-        mirror(plan.task_ids)
-    return plan
-
-
-def _prompt(row: Generation) -> str:
-    """Return the prompt; of an adopted generation that has none, its remote id."""
-    return row.prompt or (f"adopted: {row.remote_id}" if row.remote_id else row.task_id)
 
 
 def _operations(row: Generation) -> list[tuple[str, str]]:

@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 from mulequeue.contrib.django.models import Generation
 
 _NONE = "—"
+_SHORT = 80
 
 
 def reason(error: Mapping[str, Any] | None) -> str:
@@ -55,6 +56,16 @@ def moment(at: datetime | None, *, since: datetime | None = None) -> str:
     shown = timezone.localtime(at) if timezone.is_aware(at) else at
     took = f" (after {(at - since).total_seconds():.1f} s)" if since else ""
     return f"{shown:%Y-%m-%d %H:%M:%S}{took}"
+
+
+def short(text: str) -> str:
+    """Return the beginning of a text, at most 80 characters."""
+    return text if len(text) <= _SHORT else f"{text[:_SHORT].rstrip()}…"
+
+
+def short_prompt(row: Generation) -> str:
+    """Return the beginning of the prompt; of an adopted generation that has none, its remote id."""
+    return short(row.prompt or (f"adopted: {row.remote_id}" if row.remote_id else row.task_id))
 
 
 def _value(value: Any) -> str:
