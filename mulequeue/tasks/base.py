@@ -134,7 +134,7 @@ class ValidatingTask(RedactedTask):
         :raises InputError: the input is invalid.
         """
         validate_task_call(self, args, kwargs)
-        return super().s(*args, **kwargs)
+        return super().signature(args, kwargs)
 
     def si(self, *args: Any, **kwargs: Any) -> Any:
         """Return an immutable signature.
@@ -142,7 +142,16 @@ class ValidatingTask(RedactedTask):
         :raises InputError: the input is invalid.
         """
         validate_task_call(self, args, kwargs)
-        return super().si(*args, **kwargs)
+        return super().signature(args, kwargs, immutable=True)
+
+    def signature(self, args: Any = None, kwargs: Any = None, *rest: Any, **options: Any) -> Any:
+        """Return a signature.
+
+        :raises InputError: the input is invalid, and the user made this call outside a running task.
+        """
+        if self._is_direct_call(kwargs or {}, options):
+            validate_task_call(self, args or (), kwargs or {})
+        return super().signature(args, kwargs, *rest, **options)
 
     def delay(self, *args: Any, **kwargs: Any) -> Any:
         """Send the task. Celery never calls this method, so it validates in a running task as well.
@@ -284,6 +293,12 @@ class LeasedTask(RecordedTask, OutboxTask):
 
     abstract = True
     throws = (TransferError,)
+
+
+class DownloadTask(ValidatingTask, LeasedTask):
+    """A task that stores files. A wrong path template raises where the task is called."""
+
+    abstract = True
 
 
 class BatchTask(LeasedTask):

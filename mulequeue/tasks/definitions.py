@@ -14,6 +14,7 @@ from mulequeue.tasks.base import (
     TASK_OPTIONS,
     BatchTask,
     ChainedGenerateTask,
+    DownloadTask,
     GenerateTask,
     LeasedTask,
     PollTask,
@@ -172,7 +173,7 @@ def poll(self: Any, token: str) -> None:
     ctx.publish_poll(sweep(ctx, token))
 
 
-@shared_task(bind=True, base=LeasedTask, name="mulequeue.download", **TASK_OPTIONS)
+@shared_task(bind=True, base=DownloadTask, name="mulequeue.download", **TASK_OPTIONS)
 def download(
     self: Any, outcome: Mapping[str, Any], *, storage: str | None = None, path: str | None = None
 ) -> dict[str, Any]:
@@ -183,6 +184,7 @@ def download(
     :param path: template of the path within the storage; None: ``mulequeue_storage_path``.
     :returns: the outcome as a dict; for a member of a batch its short form, with ``error`` if its files
         could not be stored.
+    :raises ConfigurationError: in the calling process; the path template is invalid.
     :raises DownloadError: all attempts failed, or the assets are gone.
     """
     from mulequeue.engine.followups import download

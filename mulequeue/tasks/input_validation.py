@@ -16,11 +16,15 @@ _ASSET_PLACEHOLDER = "https://example.com/asset"
 
 
 def validate_task_call(task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-    """Validate the input of a call of ``generate`` or ``generate_from``, and the ids of any call.
+    """Validate the arguments of a call: input, ids and options, or the path template of ``download``.
 
     :raises InputError: the model is unknown, the input is invalid, or an argument does not exist.
+    :raises ConfigurationError: the path template is invalid.
     """
     given = _by_name(task.name, args, kwargs)
+    if task.name == "mulequeue.download":
+        _validate_download(given)
+        return
     _validate_options(task.name, given)
     model, input = given.get("model"), given.get("input")
     if model is None or input is None:  # the call is not complete yet
@@ -52,6 +56,14 @@ def _validate_options(name: str, given: Mapping[str, Any]) -> None:
     _ = CallOptions(**batch).batch
     check_metadata(given.get("metadata"))
     check_fair_key(given.get("fair_key"))
+
+
+def _validate_download(given: Mapping[str, Any]) -> None:
+    """Validate what every worker would refuse. Whether a storage can be used is known by the worker."""
+    from mulequeue.transfer.path_template import check_template
+
+    if given.get("path"):
+        check_template(given["path"])
 
 
 def _validate_adoption(given: Mapping[str, Any]) -> None:

@@ -52,14 +52,14 @@ def check_template(template: str) -> str:
     try:
         used = _fields(template)
         _render(template, dict.fromkeys(NAMES, "1") | {"index": 1})
-    except (ValueError, KeyError, IndexError, AttributeError):
+    except (ValueError, KeyError, IndexError, AttributeError, TypeError):
         raise ConfigurationError(
-            "mulequeue_storage_path cannot be filled in. It may contain "
-            f"{', '.join(f'{{{name}}}' for name in NAMES)}, and no other braces."
+            f"The path template {template!r} cannot be filled in. It may contain "
+            f"{', '.join(f'{{{name}}}' for name in NAMES)} and no other braces."
         ) from None
     if not {"remote_id", "task_id"} & set(used):
         raise ConfigurationError(
-            "mulequeue_storage_path would give two generations one path. "
+            f"The path template {template!r} gives two generations one path. "
             "Put {remote_id} or {task_id} into it."
         )
     return template

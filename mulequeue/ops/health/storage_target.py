@@ -23,7 +23,7 @@ def storage_path(template: str) -> Finding:
     try:
         check_template(template)
     except ConfigurationError as exc:
-        return of_configuration("storage-path", exc)
+        return of_configuration("storage-path", exc, "Change mulequeue_storage_path.")
     return passed("storage-path", template)
 
 

@@ -10,7 +10,7 @@ from celery import Celery
 
 import mulequeue
 from mulequeue.engine.submit.park import EPOCH
-from mulequeue.errors import InputError
+from mulequeue.errors import ConfigurationError, InputError
 
 T2I, I2V = "alibaba/wan2.6-t2i", "alibaba/wan2.6-i2v"
 GOOD = {"prompt": "a mule", "n": 1}
@@ -31,6 +31,7 @@ CALLS: list[tuple[str, Callable[[Any, Any], Any]]] = [
     ("generate", lambda task, given: task.s(T2I, given)),
     ("generate", lambda task, given: task.s(model=T2I, input=given)),
     ("generate", lambda task, given: task.si(T2I, input=given)),
+    ("generate", lambda task, given: task.signature((T2I, given))),
     ("generate", lambda task, given: task.delay(T2I, given)),
     ("generate", lambda task, given: task.apply_async((T2I, given), task_id="order-1")),
     ("generate", lambda task, given: task.apply_async(kwargs={"model": T2I, "input": given})),
@@ -81,6 +82,23 @@ def test_an_adoption_that_cannot_be_asked_for_is_refused(tasks: Any, args: Any) 
             call()
     assert adopt.s(PATH, REMOTE) is not None
     assert adopt.s("alibaba/wan2.6-t2i", remote_id=REMOTE) is not None
+
+
+@pytest.mark.parametrize("path", ["{nope}.{ext}", "{task_id", "{index}.{ext}", 7])
+def test_a_path_template_that_no_worker_could_fill_in_is_refused(tasks: Any, path: Any) -> None:
+    """Where the download is called or its signature is made, so before a generation is paid."""
+    download = tasks["mulequeue.download"]
+
+    for call in (
+        lambda path: download.s(path=path),
+        lambda path: download.si(BEFORE, path=path),
+        lambda path: download.signature(kwargs={"path": path}),
+        lambda path: download.delay(BEFORE, path=path),
+        lambda path: download.apply_async((BEFORE,), {"path": path}, task_id="order-1-files"),
+    ):
+        with pytest.raises(ConfigurationError, match="The path template"):
+            call(path)
+        assert call("{task_id}.{ext}") is not None
 
 
 @pytest.mark.parametrize("task_id", ["transfer:1", "gate:default"])
