@@ -72,7 +72,7 @@ def estimate_usd(
     """Return the highest cost of an input in US dollars, rounded up to millionths.
 
     A parameter that the input lacks counts with the API's default; if that is unknown, with its
-    maximum, because the API may create and charge as many.
+    maximum, because the API may create that many and charge for each.
 
     :param prices: the first one whose ``when`` fits applies.
     :param parameters: of the model, by name.

@@ -143,10 +143,10 @@ def pause_command(ctx: click.Context, profile: str, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def unpause_command(ctx: click.Context, profile: str, as_json: bool) -> None:
-    """Resume the submissions of a profile."""
+    """Let workers submit again: end every pause of a profile."""
     changed = _set_paused(ctx, profile, paused=False, as_json=as_json)
     if not as_json:
-        text = "are resumed" if changed else "were not paused by hand"
+        text = "are resumed" if changed else "were not paused"
         click.echo(f"Submissions of profile {profile} {text}.")
 
 

@@ -86,7 +86,7 @@ def note_pauses(ledger: Ledger, note: Callable[[str], None]) -> None:
 def note_pause(
     ledger: Ledger, note: Callable[[str], None], path: str, profile: str = "default"
 ) -> None:
-    """Report that submissions of a model are paused, and why.
+    """Report each pause that stops submissions of a model, including one by hand.
 
     :param note: prints a message, once.
     :param path: the model's api_path without ``/vendors/``.

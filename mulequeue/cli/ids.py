@@ -30,7 +30,10 @@ def known_id(ledger: Ledger, name: str) -> str:
     """
     found = find_id(ledger, name)
     if found is None:
-        raise InputError(f"{unknown_id(name)} At the API: mulequeue status API_PATH REMOTE_ID")
+        raise InputError(
+            f"{unknown_id(name)} To ask the API about a remote id: "
+            "mulequeue status API_PATH REMOTE_ID"
+        )
     return found
 
 

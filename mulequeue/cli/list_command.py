@@ -73,7 +73,7 @@ def list_command(
 ) -> None:
     """List the generations or the batches in the ledger, the newest first.
 
-    Without an id it reads every record that the ledger keeps (7 days), which takes a while on a
+    Without an id it reads every record that the ledger keeps (by default 7 days), which takes a while on a
     large ledger.
     """
     ledger = preflight.ledger_to_read(preflight.settings_of(preflight.app_of(ctx)))

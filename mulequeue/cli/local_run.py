@@ -83,7 +83,7 @@ def run_locally(call: Call, notes: list[str], *, no_wait: bool) -> int:
 def _submit(request: GenerationRequest, settings: Settings) -> str:
     """Send one create request, once; return the remote id.
 
-    :raises MuleQueueError: nothing was created, or it is not known.
+    :raises MuleQueueError: no generation was created, or it is unknown whether one was.
     """
     answer = client.submit_once(
         request.profile,
@@ -98,7 +98,8 @@ def _submit(request: GenerationRequest, settings: Settings) -> str:
     if isinstance(answer, client.Unknown):
         raise MuleQueueError(
             "The create request was sent but its response was lost. A generation may exist and may be "
-            f"billed, so the request is not repeated: {answer.reason}"
+            f"billed, so the request is not repeated: {answer.reason}. If you learn its id (MuleRouter's "
+            "support, a webhook), run mulequeue adopt."
         )
     if isinstance(answer, client.NotSent):
         raise MuleQueueError(f"Nothing was sent to {request.profile.base_url}: {answer.reason}")

@@ -47,7 +47,7 @@ def spend_command(
     The API returns no price: each generation has the estimate that was known when it was submitted.
     Failed generations and those whose create request got no response are shown apart.
 
-    It reads every record that the ledger keeps (7 days). `celery -A proj mulequeue spend` of a Django
+    It reads every record that the ledger keeps (by default 7 days). `celery -A proj mulequeue spend` of a Django
     project with mulequeue.contrib.django also reads its database, which keeps them longer.
     """
     app = preflight.app_of(ctx)

@@ -66,7 +66,10 @@ def batch_json(ledger: Ledger, batch_id: str) -> dict[str, Any]:
 
 
 def members_done(batch: Batch) -> int:
-    """Count the members that are finished and whose files are stored or failed for good."""
+    """Return the number of finished members.
+
+    A member is finished without success, or when its download has ended: stored or given up.
+    """
     succeeded = batch.counts.get("succeeded", 0)
     return batch.over - succeeded + min(batch.downloaded, succeeded)
 

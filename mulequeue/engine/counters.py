@@ -46,9 +46,9 @@ class Meter:
         self._is_planned = False
 
     def count(self, *parts: str, amount: float = 1) -> None:
-        """Add to a counter.
+        """Add ``amount`` to a counter.
 
-        :param parts: its name and its labels' values.
+        :param parts: the counter's name, then its label values in order.
         """
         with self._lock:
             self._amounts[parts] = self._amounts.get(parts, 0) + amount

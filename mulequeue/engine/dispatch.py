@@ -127,7 +127,8 @@ def replace_result(task: Any, returned: int, *, has_run: bool) -> None:
     try:
         task.backend.forget(request.id)  # Celery keeps a result that is stored as a success
     except Exception as exc:
-        logger.warning("the former result of %s is still stored: %r", task.name, exc)
+        extra = {"task_id": request.id}
+        logger.warning("the former result of %s is still stored: %r", task.name, exc, extra=extra)
     request.chord = None
     request.errbacks = _followers(request.errbacks, returned)
     following = returned if has_run else 0

@@ -9,7 +9,7 @@ from typing import Any
 from mulequeue.errors import InputError
 
 MAX_METADATA_BYTES = 1024
-"""Of the JSON of a metadata object. Redis keeps it with the record, for seven days."""
+"""Of the JSON of a metadata object. Redis keeps it with the record, by default for seven days."""
 
 
 def check_metadata(value: Any) -> Mapping[str, Any]:

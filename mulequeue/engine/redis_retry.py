@@ -95,11 +95,16 @@ def call_with_retry(ctx: WorkerContext, function: Callable[[], T]) -> T:
 
 
 async def retry_forever(
-    ctx: WorkerContext, function: Callable[[], T], *, remote_id: str | None = None
+    ctx: WorkerContext,
+    function: Callable[[], T],
+    *,
+    remote_id: str | None = None,
+    task_id: str | None = None,
 ) -> T:
     """Retry until Redis answers.
 
     :param remote_id: a billed id; it is logged, so that it is known even if the machine is lost.
+    :param task_id: of its task, for the log.
     """
     attempt = 0
     while True:
@@ -111,7 +116,7 @@ async def retry_forever(
                 logger.critical(
                     "remote id %s is billed but not yet recorded: the ledger's Redis does not answer",
                     remote_id,
-                    extra={"remote_id": remote_id, "error": repr(exc)},
+                    extra={"task_id": task_id, "remote_id": remote_id, "error": repr(exc)},
                 )
             await asyncio.sleep(_delay(attempt))
             attempt += 1

@@ -82,7 +82,7 @@ class SubmissionLimits:
         return bool(self._keys.run("pause", "hold", profile)[1])
 
     def resume_submissions(self, profile: str) -> tuple[bool, Effects]:
-        """Resume the submissions of a profile; return whether they were paused by hand."""
+        """End every pause of a profile, by hand or by the API; return whether there was one."""
         answer = self._keys.run("pause", "release", profile)
         return bool(answer[1]), Effects(poll_by=optional_time(answer[2]))
 

@@ -20,7 +20,10 @@ ANSWERED_SECONDS = 120
 
 
 class Polling:
-    """One poll message is valid at a time, and one sweep runs at a time."""
+    """The ledger's calls for polling: the poll message, the sweep, claims of due records, pauses of status checks.
+
+    One poll message is valid and one sweep runs at a time.
+    """
 
     def __init__(self, keys: Keyspace) -> None:
         self._keys = keys

@@ -85,12 +85,13 @@ class Action(StrEnum):
 
 
 class RecordIdResult(StrEnum):
-    """The result of recording a billed id."""
+    """The ledger's answer when the API's id of a billed generation is recorded."""
 
     GENERATING = "generating"
     KNOWN = "known"
     """The id had been recorded before."""
     CANCELLED = "cancelled"
+    """The task was cancelled; the id is kept."""
     ATTACHED = "attached"
     """An outcome had been delivered: the id is kept for ``resume``."""
 

@@ -76,7 +76,8 @@ def start_redis(folder: str, *, port: int | None = None, keep: bool = False) -> 
     :param port: None: a free port.
     :param keep: write an append-only file, so that the next start has the data.
     :returns: the process and its URL.
-    :raises ConfigurationError: there is no program, or the server does not start.
+    :raises ConfigurationError: neither redis-server, valkey-server nor the demo extra is available, or
+        the server does not start.
     """
     port = port or free_port()
     options = {

@@ -45,7 +45,10 @@ class PostConnection(asyncio.Protocol):
         :raises NotConnected: there is no connection.
         """
         if proxy is not None and proxy.scheme not in ("http", "https"):
-            raise NotConnected(f"a proxy of the scheme {proxy.scheme}:// is not supported")
+            raise NotConnected(
+                f"a proxy of the scheme {proxy.scheme}:// is not supported. Use an http:// or https:// proxy, or "
+                "put the host into NO_PROXY"
+            )
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_SECONDS):
                 await self._open(proxy or url, context)

@@ -38,7 +38,7 @@ def make_server(path: str = DEFAULT_PATH, *, app: Any = None) -> web.Application
 
 
 async def serve(
-    host: str = "127.0.0.1", port: int = 8787, path: str = DEFAULT_PATH, *, app: Any = None
+    host: str = "127.0.0.1", port: int = 8788, path: str = DEFAULT_PATH, *, app: Any = None
 ) -> None:
     """Serve until SIGINT or SIGTERM. Print the URL once the server listens.
 
@@ -60,10 +60,11 @@ async def serve(
 
 
 def run(
-    host: str = "127.0.0.1", port: int = 8787, path: str = DEFAULT_PATH, *, app: Any = None
+    host: str = "127.0.0.1", port: int = 8788, path: str = DEFAULT_PATH, *, app: Any = None
 ) -> None:
-    """Run :func:`serve` in a new event loop.
+    """Serve webhooks until SIGINT or SIGTERM; blocks.
 
+    :raises OSError: the port is in use.
     :raises ConfigurationError: mulequeue's settings are wrong, or no secret is set.
     """
     if not worker_context(app).settings.webhook_secret:

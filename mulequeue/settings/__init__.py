@@ -230,7 +230,8 @@ class Settings:
         if name in self.profiles:
             return read_profile(name, self.profiles[name], needs_key=needs_key)
         if name != "default":
-            raise ConfigurationError(unknown("profile", name, ["default", *self.profiles]))
+            text = unknown("profile", name, ["default", *self.profiles])
+            raise ConfigurationError(f"{text} Define it in mulequeue_profiles.")
         own = ("api_key", "base_url", "site", *PROFILE_LIMITS, "models")
         given = {key: getattr(self, key) for key in own}
         return read_profile(name, given, needs_key=needs_key)

@@ -45,7 +45,7 @@ def generate_many(
     :param download: whether to store the files.
     :param notify: URL that receives one notification after all members have ended.
     :param batch_id: id of the batch for ``status`` and ``cancel``. A batch that is enqueued twice with
-        the same id is billed once while its records are kept (seven days); with other inputs, the
+        the same id is billed once while its records are kept (by default seven days); with other inputs, the
         second one fails with an InputError and nothing of it is sent. None: a random id.
     :param storage: as for ``download``.
     :param path: as for ``download``; or one template per input, which must be different.

@@ -49,7 +49,7 @@ def cancel(
     found = known_name(ctx.ledger, name)
     if found is None and not in_advance:
         raise InputError(
-            f"{unknown_id(name)} If its message is in a queue, or will come: in_advance=True."
+            f"{unknown_id(name)} To cancel a task that no worker has received, pass in_advance=True."
         )
     name = found or name
     batch = ctx.ledger.queries.batch(name)
@@ -80,7 +80,7 @@ def pause(profile: str = "default", *, app: Any = None) -> bool:
 
 
 def unpause(profile: str = "default", *, app: Any = None) -> bool:
-    """Resume the submissions of a profile after :func:`pause`.
+    """Let workers submit again: end every pause of a profile, by hand or by the API.
 
     :param app: a Celery app; None: the current app.
     :returns: False if the profile was not paused.

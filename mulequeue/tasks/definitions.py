@@ -56,7 +56,7 @@ def generate(
     """Make one generation and return its outcome, without holding a worker while it runs.
 
     The task id is the idempotency key: a second task with the same id is not billed again while the
-    record of the first is kept (``mulequeue_record_ttl_seconds``, seven days). Called directly or
+    record of the first is kept (``mulequeue_record_ttl_seconds``, by default seven days). Called directly or
     eagerly, the task blocks until the generation ends and needs no Redis.
 
     :param model: ``vendor/model[/action]`` as ``mulequeue models`` lists them, or a ``/vendors/…`` path.

@@ -28,8 +28,8 @@ def known_name(ledger: Ledger, name: str) -> str | None:
 def unknown_id(name: str) -> InputError:
     """Return the error for an id that the ledger does not know."""
     return InputError(
-        f"The ledger has no task, batch or remote id {name}. Records are kept for 7 days "
-        "(mulequeue_record_ttl_seconds)."
+        f"The ledger has no task, batch or remote id {name}. Records are kept for "
+        "mulequeue_record_ttl_seconds, by default 7 days."
     )
 
 

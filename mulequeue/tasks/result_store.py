@@ -55,7 +55,8 @@ class ResultStore:
         try:
             self._backend.mark_as_retry(*args, **options)
         except Exception as exc:
-            logger.warning("the state %s was not stored: %r", RETRY, exc)
+            extra = {"task_id": self._task.request.id}
+            logger.warning("the state %s was not stored: %r", RETRY, exc, extra=extra)
 
     def _attempt(self, name: str, *args: Any, **options: Any) -> bool:
         """Return whether the backend has answered."""

@@ -149,8 +149,8 @@ class Target:
         pk = outcome.metadata.get("pk") if self.pk is None else self.pk
         if pk is None:
             raise InputError(
-                f"attach has no primary key of a {self.model}. Give it as pk=…, or to each generation "
-                'as metadata={"pk": …}.'
+                f'attach does not know which {self.model} to fill. Pass pk=…, or metadata={{"pk": …}} to '
+                "each generation."
             )
         model = apps.get_model(self.model)
         return model._base_manager.using(router.db_for_write(model)).filter(pk=pk).first()

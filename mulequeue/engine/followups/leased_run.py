@@ -176,7 +176,8 @@ class LeasedRun:
         return error
 
     def _log_retry(self, exc: Exception, delay: float, how: RetryReason) -> None:
-        name, extra = self._task.name, {"task_id": self.task_id, "attempt": self._begun.attempt}
+        name = self._task.name
+        extra = {"task_id": self.task_id, "attempt": self._begun.attempt}
         if how is not RetryReason.ELSEWHERE:
             logger.warning("%s failed; retrying in %.0f s: %s", name, delay, exc, extra=extra)
             return

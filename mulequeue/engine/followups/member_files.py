@@ -86,7 +86,12 @@ def _store(
     try:
         files = future.result()
     except Exception as exc:
-        logger.info("files are left to a download: %s", exc, extra={"task_id": outcome.task_id})
+        extra = {"task_id": outcome.task_id}
+        logger.info(
+            "the files could not be stored at once; a download task stores them: %s",
+            exc,
+            extra=extra,
+        )
         return None
     ctx.meter.count_stored(files, time.monotonic() - started)
     ctx.meter.count_attempt(_DOWNLOAD, "done")

@@ -204,4 +204,6 @@ class CircuitBreaker:
         if reason != logged or self._now() - at >= LOG_SECONDS:
             self._logged[profile] = (reason, self._now())
             extra = {"profile": profile, "reason": reason}
-            logger.warning("status checks paused: %s", reason, extra=extra)
+            logger.warning(
+                "status checks of profile %s are paused: %s", profile, reason, extra=extra
+            )

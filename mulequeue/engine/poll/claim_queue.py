@@ -27,7 +27,7 @@ class ClaimBatch:
     """An end that is not written yet contains an asset itself, so it occupies memory."""
 
     def repeat(self, due: Due, decision: PollAgain) -> None:
-        """Add the result of a check that is repeated."""
+        """Record when a generation that has not ended is checked again."""
         self.remaining -= 1
         row = (due.task_id, decision.due, 1, decision.errors)
         # A new problem is rare, so it is written only if it has changed.
@@ -35,7 +35,7 @@ class ClaimBatch:
         self.rescheduled.append(row if is_same else (*row, decision.problem))
 
     def end(self, due: Due, decision: Terminal) -> None:
-        """Add the result of a check that found the end."""
+        """Record the outcome of a generation that has ended."""
         self.remaining -= 1
         self.settled.append((due.task_id, decision))
         urls = (asset["url"] for asset in decision.answer.get("assets", ()))

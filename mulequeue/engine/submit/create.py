@@ -115,7 +115,12 @@ async def refuse(ctx: WorkerContext, intent: Intent, exc: Exception) -> Effects:
     """Settle a create that failed before any byte of it was sent."""
     refusal = refusal_of(exc)
     if not isinstance(exc, MuleQueueError):
-        logger.error("a submission failed before it was sent: %r", exc, exc_info=exc)
+        logger.error(
+            "preparing a create request failed, nothing was sent: %r",
+            exc,
+            exc_info=exc,
+            extra={"task_id": intent.task_id},
+        )
     return await retry_forever(
         ctx, lambda: ctx.ledger.generations.settle_submit(intent, "failed", refusal)
     )
@@ -210,7 +215,7 @@ async def _record_id(
             api_trace=tracing.api_traceparent(answer.trace_id),
         )
 
-    return await retry_forever(ctx, record, remote_id=remote_id)
+    return await retry_forever(ctx, record, remote_id=remote_id, task_id=intent.task_id)
 
 
 async def _settle_terminal(
@@ -233,7 +238,8 @@ async def _requeue(
 ) -> Effects:
     """Move the record back to waiting, and pause what the answer concerns."""
     if isinstance(answer, client.NotSent) and answer.is_too_late:
-        logger.warning("a create request was not sent: %s", answer.reason)
+        extra = {"task_id": intent.task_id}
+        logger.warning("a create request was not sent: %s", answer.reason, extra=extra)
         return await retry_forever(ctx, lambda: ctx.ledger.generations.requeue(intent))
     return await _pause(ctx, intent, _pause_after(intent.profile, answer))
 
@@ -247,7 +253,8 @@ _WHERE = {
 async def _pause(ctx: WorkerContext, intent: Intent, pause: Pause) -> Effects:
     effects = await retry_forever(ctx, lambda: ctx.ledger.generations.requeue(intent, pause))
     # The reason names what has to be fixed (a proxy, a CA bundle, the key), so the line contains it.
-    extra = {"profile": intent.profile.name, "reason": pause.reason}
+    profile = intent.profile.name
+    extra = {"task_id": intent.task_id, "profile": profile, "reason": pause.reason}
     text = pause.reason + _WHERE.get(pause.scope, "")
     logger.warning("submissions paused: %s", text, extra=extra)
     return effects

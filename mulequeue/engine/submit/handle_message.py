@@ -293,7 +293,8 @@ def _store_state(task: Any, plan: GenerationRequest) -> None:
         if not task.request.ignore_result and not task.ignore_result:
             task.update_state(state="GENERATING", meta={"model": plan.model.name})
     except Exception as exc:
-        logger.warning("the state %s was not stored: %r", "GENERATING", exc)
+        extra = {"task_id": task.request.id}
+        logger.warning("the state %s was not stored: %r", "GENERATING", exc, extra=extra)
 
 
 def _return_outcome(

@@ -39,7 +39,7 @@ class Parked(Ignore):  # type: ignore[misc]  # Celery publishes no types
 
 
 def epoch_of(kwargs: Mapping[str, Any] | None, headers: Mapping[str, Any] | None) -> str | None:
-    """Return the epoch in a message, or None for a message that the ledger did not publish.
+    """Return the token of the record state that a message was published for; None for a user's message.
 
     :param headers: version 0.1.0 wrote the epoch here.
     """

@@ -30,7 +30,7 @@ end
 
 local WAKE_RETRY_SECONDS = 30      -- seconds until an unanswered wake is repeated, doubling
 local WAKE_CEILING = 3600
-local DELIVER_LEASE = 30   -- seconds a second delivery may take before it is woken again
+local DELIVER_LEASE = 30   -- seconds after which a second delivery that was not renewed is woken again
 local RESULT_LEASE = 120   -- seconds that storing the result of a task may take
 local MAX_DELIVERIES = 5
 

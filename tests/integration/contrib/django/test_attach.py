@@ -247,6 +247,6 @@ answer = [
         "InputError: The shop.Product of the file does not exist. Its outcome has the file for as long "
         "as the API keeps it.",
         "InputError: The generation has 1 asset(s); there is no index 1.",
-        "InputError: attach has no primary key of a shop.Product. Give it as pk=…, or to each "
-        'generation as metadata={"pk": …}.',
+        "InputError: attach does not know which shop.Product to fill. Pass pk=…, or "
+        'metadata={"pk": …} to each generation.',
     ] == told
