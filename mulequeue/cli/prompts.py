@@ -60,7 +60,7 @@ class PromptFile:
         return [i for i, cell in enumerate(self.header) if i not in used and cell.strip()]
 
     def notes(self, *, quiet: bool) -> list[str]:
-        """Return a sentence about which columns are parameters, if there is more than the prompt."""
+        """Return a note that names the columns other than the prompt; empty if there are none."""
         used = ", ".join(self.header[i].strip() for i in self.parameter_columns)
         others = ", ".join(self.header[i].strip() for i in self.other_columns)
         if quiet or not (used or others):

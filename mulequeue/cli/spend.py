@@ -92,7 +92,7 @@ def _print_csv(by: str, sums: Mapping[str, Sum]) -> None:
 
 
 def _print_table(by: str, sums: Mapping[str, Sum]) -> None:
-    """Print a table; columns in which nothing stands are left out."""
+    """Print a table without its empty columns."""
     total = _total(sums)
     shown = [
         charging for charging in USD_KEYS if charging is Charging.CHARGED or total.usd[charging]

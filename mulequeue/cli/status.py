@@ -94,7 +94,7 @@ def status_command(ctx: click.Context, /, names: tuple[str, ...], **given: Any) 
 
 
 def _has_arrived(app: Any, ledger: Ledger, name: str, options: WatchOptions) -> bool:
-    """Wait until a worker has received a task or batch; False: not before ``max_wait``."""
+    """Wait until a worker has received a task or batch. Return False if none has within ``max_wait``."""
     arrival = Arrival(ledger, name)
     if arrival.refresh():
         return True

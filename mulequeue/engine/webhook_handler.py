@@ -85,9 +85,9 @@ def handle(
 
 
 def settle_early(ctx: WorkerContext, task_id: str, remote_id: str) -> Effects:
-    """Settle with the end that a webhook reported before the id was recorded, if there is one.
+    """Settle a generation whose end a webhook reported before its id was recorded.
 
-    :returns: no wake if there was none.
+    :returns: no effects if no webhook has reported it.
     """
     end = ctx.ledger.webhooks.early_end(remote_id)
     return Effects() if end is None else _settle(ctx, task_id, remote_id, end, time.time())

@@ -196,7 +196,7 @@ class Generations:
         self._keys.run("dispatched", task_id, epoch, "", seconds)
 
     def keep_delivery(self, task_id: str, epoch: str, run: str) -> bool:
-        """Renew the claim of a delivery; False if another run has it, or it has ended."""
+        """Renew the lease of a delivery; False if another run has it, or it has ended."""
         return bool(self._keys.run("keep_delivery", task_id, epoch, run))
 
     def end_delivery(self, task_id: str, epoch: str, *, ttl_seconds: int) -> bool:

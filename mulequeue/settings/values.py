@@ -106,7 +106,7 @@ def allowed(hint: Any) -> str:
 
 
 def _parts(hint: Any) -> tuple[Any, Between | Matching | None]:
-    """Return a type without None, and its check."""
+    """Return the type of a setting without ``None``, and the check of its value, if it has one."""
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         hint = next(part for part in typing.get_args(hint) if part is not type(None))
     if typing.get_origin(hint) is Annotated:

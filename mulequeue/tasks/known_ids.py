@@ -1,4 +1,4 @@
-"""The ids that the ledger knows."""
+"""Find out what an id names: a task, a batch, or a generation at the API."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from mulequeue.settings import Settings
 
 
 def guard_for(settings: Settings) -> AddressGuard:
-    """Return the guard for these settings; a profile's host on this machine allows loopback."""
+    """Return the address guard for these settings. It allows loopback if a profile's host is this machine."""
     hosts = [settings.base_url, *(given.get("base_url") for given in settings.profiles.values())]
     return AddressGuard(
         allow_private=settings.allow_private_addresses,

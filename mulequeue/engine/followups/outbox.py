@@ -73,7 +73,7 @@ def publish_all(sender: Any, signatures: Iterable[Signature]) -> None:
 
 
 def applies(task: Any, sender: Any, options: Mapping[str, Any]) -> bool:
-    """Return whether a message is recorded: another task than its sender, without a deadline.
+    """Return whether a message is recorded: not a retry of its sender, and not one with ``expires`` or ``eta``.
 
     :param sender: the running task.
     """
@@ -88,7 +88,7 @@ def applies(task: Any, sender: Any, options: Mapping[str, Any]) -> bool:
 def _signature(
     task: Any, sender: Any, args: Any, kwargs: Any, options: Mapping[str, Any]
 ) -> Signature:
-    """Return the message as a signature; outside of its sender it has to name its parent and root."""
+    """Return the message as a signature that names its parent and root, as Celery does in the sender."""
     family = {
         "parent_id": sender.request.id,
         "root_id": sender.request.root_id or sender.request.id,

@@ -197,7 +197,7 @@ async def _record_id(
     answer: client.Accepted,
     claim_token: str,
 ) -> Recorded:
-    """Record the id in the ledger, for as long as that takes."""
+    """Record the id in the ledger; retry until Redis answers."""
     remote_id = answer.reply.remote_id
     assert remote_id is not None
     first = first_wait(ctx, plan, random.random())

@@ -1,4 +1,4 @@
--- Renew the claim of a delivery: Celery still publishes what follows. ARGV[3] task id   [4] epoch   [5] the run's token
+-- Renew the lease of a delivery: Celery still publishes what follows. ARGV[3] task id   [4] epoch   [5] the run's token
 local id = ARGV[3]
 local fields = read(id, 'state', 'epoch', 'run')
 if fields[2] ~= ARGV[4] then -- another canvas

@@ -19,6 +19,9 @@
 -- P .. 'lives:<path>'        list    durations of the model's latest generations: settle.lua
 -- P .. 'gate:<profile>'      hash    pause, probe and ramp of submissions: held, until, level, probe, prober, ramp, used, slots, turn
 -- P .. 'pollgate:<profile>'  hash    pause and probe of status checks: until, level, reason; probe, used, early
+-- The stored names are older than the words of the code. A 'ring:' is a rotation and a 'lane:' is one of its wait
+-- queues; 'lives:' are durations; a 'transfer:' is the lease of a download, a notification, a batch's task, or of a
+-- further canvas (a continuation); a record's 'claim_until' is the end of its delivery's lease.
 
 local P = ARGV[1]
 local DUE = KEYS[1]
