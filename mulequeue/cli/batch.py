@@ -15,9 +15,7 @@ from mulequeue import catalog
 from mulequeue.cli import preflight, results
 from mulequeue.cli.confirm import confirm, print_dry_run
 from mulequeue.cli.costs import cost_of_batch
-from mulequeue.cli.hints import WorkerHint, note_pause
 from mulequeue.cli.ids import note_enqueued
-from mulequeue.cli.lost import UnsentRest, is_sent
 from mulequeue.cli.manifest import Manifest, ledger_states, written_at_end
 from mulequeue.cli.next_commands import print_next_commands
 from mulequeue.cli.options import (
@@ -29,11 +27,11 @@ from mulequeue.cli.output import print_message
 from mulequeue.cli.preflight import Call
 from mulequeue.cli.prompts import Reading, read_prompts
 from mulequeue.cli.render import plural
-from mulequeue.cli.resend import Resender
 from mulequeue.cli.row_paths import row_templates
 from mulequeue.cli.sigterm import sigterm_as_interrupt
 from mulequeue.cli.view import View, view_for
 from mulequeue.cli.watch import BatchWatch, watch
+from mulequeue.cli.watch_checks import Resender, UnsentRest, WorkerHint, is_sent, note_pause
 from mulequeue.errors import InputError
 from mulequeue.ledger import Batch, Ledger
 from mulequeue.settings.budgets import check_batch

@@ -8,10 +8,10 @@ import click
 
 from mulequeue.cli import render, results
 from mulequeue.cli.costs import cost_line, cost_of_batch
-from mulequeue.cli.hints import note_pauses
 from mulequeue.cli.next_commands import next_commands
 from mulequeue.cli.output import is_rich, print_message, wrap
 from mulequeue.cli.watch import BatchWatch
+from mulequeue.cli.watch_checks import note_pauses
 from mulequeue.ledger import Ledger
 from mulequeue.tasks.batch_ids import member_ids
 

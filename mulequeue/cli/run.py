@@ -10,7 +10,6 @@ import click
 
 from mulequeue import catalog
 from mulequeue.cli import preflight, results
-from mulequeue.cli.hints import WorkerHint, note_pause
 from mulequeue.cli.ids import note_enqueued
 from mulequeue.cli.models import example_command
 from mulequeue.cli.options import (
@@ -22,9 +21,9 @@ from mulequeue.cli.options import (
 )
 from mulequeue.cli.output import one_line, print_message
 from mulequeue.cli.preflight import Call
-from mulequeue.cli.resend import Resender
 from mulequeue.cli.view import view_for
 from mulequeue.cli.watch import TaskWatch, watch
+from mulequeue.cli.watch_checks import Resender, WorkerHint, note_pause
 from mulequeue.errors import InputError
 from mulequeue.ledger import outcome_of
 from mulequeue.tasks.definitions import download, generate

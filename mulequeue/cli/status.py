@@ -13,9 +13,7 @@ import click
 from mulequeue.cli import preflight, render, results
 from mulequeue.cli.batch_snapshot import print_snapshot
 from mulequeue.cli.costs import cost_of_batch
-from mulequeue.cli.hints import WorkerHint, note_pauses
 from mulequeue.cli.ids import known_id
-from mulequeue.cli.lost import Unreceived, UnsentRest
 from mulequeue.cli.next_commands import next_commands, print_next_commands
 from mulequeue.cli.options import (
     json_option,
@@ -34,6 +32,7 @@ from mulequeue.cli.output import (
 from mulequeue.cli.timeline import timeline_lines
 from mulequeue.cli.view import view_for
 from mulequeue.cli.watch import Arrival, BatchWatch, TaskWatch, WatchOptions, watch
+from mulequeue.cli.watch_checks import Unreceived, UnsentRest, WorkerHint, note_pauses
 from mulequeue.errors import InputError
 from mulequeue.ledger import Batch, Ledger, Record, outcome_of
 from mulequeue.ledger.timeline import phases_of, timeline_json

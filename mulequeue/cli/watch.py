@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from redis.exceptions import RedisError
 
 from mulequeue.cli.estimate import Pace
-from mulequeue.cli.lost import lost_error
+from mulequeue.cli.ids import lost_error
 from mulequeue.cli.output import Interrupted
 from mulequeue.cli.render import Ending, done, plural, word_of
 from mulequeue.cli.results import read_records

@@ -5,7 +5,7 @@ from __future__ import annotations
 from support.ledger_line import KLING, PATH, VEO
 from support.ledger_world import World
 
-from mulequeue.cli.hints import note_pause
+from mulequeue.cli.watch_checks import note_pause
 from mulequeue.ledger import Pause, Scope
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from celery import Celery
 
-from mulequeue.cli.hints import missing_workers
+from mulequeue.cli.watch_checks import missing_workers
 
 ALL = {"celery", "mulequeue.poll", "mulequeue.wake"}
 

@@ -1,0 +1,178 @@
+"""Checks while something is watched; :func:`.watch.watch` calls each after every refresh."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from mulequeue.cli.preflight import name_of, settings_of
+from mulequeue.errors import MuleQueueError
+from mulequeue.ledger import Batch, Ledger
+from mulequeue.ops.health.workers import consumed_queues, unconsumed_queues
+from mulequeue.tasks.batch_ids import batch_task_ids
+
+REPLY_SECONDS = 1.5
+IDLE_SECONDS = 3.0
+"""Without progress for so long, a missing worker is reported (within five seconds in all)."""
+UNRECEIVED_SECONDS = 30.0
+RESEND_SECONDS = 30.0
+"""A message that no worker has begun for so long is published again; the time then doubles."""
+GONE_SECONDS = 10.0
+"""A batch without a task for so long is not sent any further."""
+
+Note = Callable[[str], None]
+"""Prints a message, once."""
+
+# Workers
+
+
+class WorkerHint:
+    """Reports that a queue has no worker, if nothing makes progress.
+
+    :param has_started: whether a worker has received anything.
+    :param name: the task or batch, to cancel before it is run without workers; None: it cannot be.
+    """
+
+    def __init__(
+        self, app: Any, note: Note, has_started: Callable[[], bool], *, name: str | None = None
+    ) -> None:
+        self._note, self._has_started, self._name = note, has_started, name
+        self._started = time.monotonic()
+        self._message: str | None = None
+        # click's context, which knows the typed app, belongs to this thread
+        command = f"celery -A {name_of(app)} worker"
+        threading.Thread(target=self._ask, args=(app, command), daemon=True).start()
+
+    def __call__(self) -> None:
+        is_idle = time.monotonic() - self._started >= IDLE_SECONDS
+        if self._message and is_idle and not self._has_started():
+            self._note(self._message)
+
+    def _ask(self, app: Any, command: str) -> None:
+        try:
+            consumed = consumed_queues(app, REPLY_SECONDS)
+        except Exception:
+            return  # the broker is away, which is reported elsewhere
+        queues = set().union(*consumed.values())
+        self._message = missing_workers(app, queues, command=command, name=self._name)
+
+
+def missing_workers(app: Any, consumed: set[str], *, command: str, name: str | None) -> str | None:
+    """Return a message about the queues without a worker, or None if there is none.
+
+    :param consumed: names of the queues that workers consume.
+    :param command: the command that starts a worker.
+    :param name: the task or batch that waits for a worker; None: it cannot be run without workers.
+    """
+    if not consumed:
+        start = f"No worker answers. Start one in another terminal: {command}"
+        # Cancelled first, or it would be billed as well as the local run.
+        local = f"Or run it without workers: mulequeue cancel {name}, then add --local."
+        return start if name is None else f"{start}\n{local}"
+    missing = unconsumed_queues(app, settings_of(app), consumed)
+    if not missing:
+        return None
+    return (
+        f"No worker consumes the queue {' or '.join(missing)}. Start one in another terminal: "
+        f"{command} -Q {','.join(missing)}"
+    )
+
+
+# Paused submissions
+
+
+def note_pauses(ledger: Ledger, note: Note) -> None:
+    """Report why submissions of any profile are paused."""
+    for reason in ledger.limits.all_reasons():
+        note(f"Submissions are paused: {reason}")
+
+
+def note_pause(ledger: Ledger, note: Note, path: str, profile: str = "default") -> None:
+    """Report each pause that stops submissions of a model, including one by hand.
+
+    :param path: the model's api_path without ``/vendors/``.
+    """
+    [submissions] = ledger.limits.submission_statuses([profile])
+    for reason in submissions.reasons(path):
+        note(f"Submissions are paused: {reason}")
+    if submissions.paused_since is not None:
+        note(
+            f"Submissions of profile {profile} are paused by hand. Resume them:\n"
+            f"  mulequeue unpause --profile {profile}"
+        )
+
+
+# Messages that no worker receives
+
+
+class Resender:
+    """Publishes again what no worker has begun.
+
+    A Redis broker hands out a message before it records that a worker has it, so a worker that is
+    killed at that moment loses the message. A repeated message is ignored by its id. From the first
+    worker on, the ledger has everything.
+
+    :param has_started: whether a worker has begun it.
+    :param enqueue: publishes it.
+    """
+
+    def __init__(self, has_started: Callable[[], bool], enqueue: Callable[[], object]) -> None:
+        self._has_started, self._enqueue = has_started, enqueue
+        self._since, self._wait = time.monotonic(), RESEND_SECONDS
+
+    def __call__(self) -> None:
+        now = time.monotonic()
+        if now - self._since >= self._wait and not self._has_started():
+            self._since, self._wait = now, self._wait * 2
+            self._enqueue()
+
+
+class Unreceived:
+    """Reports that no worker has received a message for a while."""
+
+    def __init__(self, name: str, note: Note) -> None:
+        self._name, self._note, self._started = name, note, time.monotonic()
+
+    def __call__(self) -> None:
+        if time.monotonic() - self._started >= UNRECEIVED_SECONDS:
+            self._note(
+                f"No worker has received {self._name} for {UNRECEIVED_SECONDS:.0f} s. If its message was "
+                "purged or revoked, send it again under the same id: it is billed once."
+            )
+
+
+class UnsentRest:
+    """Ends a wait for members of a batch that no task sends.
+
+    :param batch: returns the batch as it was read last.
+    """
+
+    def __init__(self, ledger: Ledger, batch: Callable[[], Batch]) -> None:
+        self._ledger, self._batch = ledger, batch
+        self._since: float | None = None
+
+    def __call__(self) -> None:
+        """Check it once.
+
+        :raises MuleQueueError: the task of the batch was revoked or given up, and members are left.
+        """
+        batch = self._batch()
+        if is_sent(self._ledger, batch):
+            self._since = None
+            return
+        self._since = self._since or time.monotonic()
+        if time.monotonic() - self._since >= GONE_SECONDS:
+            raise MuleQueueError(
+                f"{batch.size - (batch.sent or 0):,} of {batch.size:,} members of batch {batch.batch_id} "
+                "were not sent, and no task sends them: it was revoked or given up. The same `mulequeue "
+                f"batch` with --batch-id {batch.batch_id} sends the rest; what was sent is not billed again."
+            )
+
+
+def is_sent(ledger: Ledger, batch: Batch) -> bool:
+    """Return whether all members of a batch were sent, or a task sends the rest, or none is to be sent."""
+    if batch.sent is None or batch.sent >= batch.size or batch.is_cancelled:
+        return True
+    return ledger.batches.has_task(batch.batch_id, batch_task_ids(batch))
