@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from mulequeue.cli.sigterm import sigterm_as_interrupt
+from mulequeue.cli.exits import sigterm_as_interrupt
 from mulequeue.emulator.child_process import Child
 from mulequeue.emulator.process import EmulatorProcess
 from mulequeue.local.embedded_redis import start_redis

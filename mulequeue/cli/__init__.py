@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from mulequeue.cli.output import CommandError, errors_in_one_line, is_plain
+from mulequeue.cli.exits import CommandError, errors_in_one_line
+from mulequeue.cli.output import is_plain
 
 SECTIONS = {
     "Try": {

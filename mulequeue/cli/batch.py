@@ -15,6 +15,7 @@ from mulequeue import catalog
 from mulequeue.cli import preflight, results
 from mulequeue.cli.confirm import confirm, print_dry_run
 from mulequeue.cli.costs import cost_of_batch
+from mulequeue.cli.exits import STILL_RUNNING, sigterm_as_interrupt
 from mulequeue.cli.ids import note_enqueued
 from mulequeue.cli.manifest import Manifest, ledger_states, written_at_end
 from mulequeue.cli.next_commands import print_next_commands
@@ -28,7 +29,6 @@ from mulequeue.cli.preflight import Call
 from mulequeue.cli.prompts import Reading, read_prompts
 from mulequeue.cli.render import plural
 from mulequeue.cli.row_paths import row_templates
-from mulequeue.cli.sigterm import sigterm_as_interrupt
 from mulequeue.cli.view import View, view_for
 from mulequeue.cli.watch import BatchWatch, watch
 from mulequeue.cli.watch_checks import Resender, UnsentRest, WorkerHint, is_sent, note_pause
@@ -193,7 +193,7 @@ def _run_on_workers(
     if not is_over:
         hint = results.continue_hint(batch_id) + _manifest_hint(manifest, batch_id)
         print_message(f"Still running. {hint}")
-    return code if is_over else results.STILL_RUNNING
+    return code if is_over else STILL_RUNNING
 
 
 def _manifest_hint(manifest: Manifest | None, batch_id: str) -> str:

@@ -12,7 +12,8 @@ import click
 
 from mulequeue import catalog
 from mulequeue.catalog.usd import format_usd
-from mulequeue.cli import render, results
+from mulequeue.cli import render
+from mulequeue.cli.exits import STILL_RUNNING, SUCCEEDED
 from mulequeue.cli.output import print_json, print_message
 from mulequeue.cli.view import Progress, view_for
 from mulequeue.cli.watch import Watched, WatchOptions, watch
@@ -53,7 +54,7 @@ def show_fleet(app: Any, ledger: Ledger, settings: Settings, options: WatchOptio
         state["learned"] = learned_schedules(ledger, settings)
         _print_state(state, as_json=options.as_json)
     is_over = is_idle(state) or not options.is_waiting
-    return results.SUCCEEDED if is_over else results.STILL_RUNNING
+    return SUCCEEDED if is_over else STILL_RUNNING
 
 
 def _print_state(state: FleetState, *, as_json: bool) -> None:

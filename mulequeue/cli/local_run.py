@@ -14,8 +14,9 @@ import click
 from mulequeue.api import client, status_checks
 from mulequeue.cli import preflight, render, results
 from mulequeue.cli.costs import cost_of_outcomes
+from mulequeue.cli.exits import FAILED, STILL_RUNNING, SUCCEEDED, Interrupted
 from mulequeue.cli.manifest import Manifest, RowState, written_at_end
-from mulequeue.cli.output import Interrupted, print_json, print_message
+from mulequeue.cli.output import print_json, print_message
 from mulequeue.cli.preflight import Call
 from mulequeue.cli.view import Progress, batch_progress, view_for
 from mulequeue.cli.watch import Watched, WatchOptions, watch
@@ -77,7 +78,7 @@ def run_locally(call: Call, notes: list[str], *, no_wait: bool) -> int:
     if problem:
         print_message(problem)
     code = _report(outcome, as_json=call.as_json)
-    return results.FAILED if problem else code
+    return FAILED if problem else code
 
 
 def _submit(request: GenerationRequest, settings: Settings) -> str:
@@ -123,7 +124,7 @@ def _report(outcome: Outcome, *, as_json: bool) -> int:
     if outcome.status == "timed_out":
         again = results.watch_hint(f"{outcome.api_path} {outcome.remote_id}")
         print_message(f"Still running. {again}")
-        return results.STILL_RUNNING
+        return STILL_RUNNING
     return code
 
 
@@ -169,7 +170,7 @@ def _snapshot(
         for text in (found.status or found.state, *found.urls, error):
             if text is not None:
                 click.echo(text)
-    return results.FAILED if found.state == "failed" else results.SUCCEEDED
+    return FAILED if found.state == "failed" else SUCCEEDED
 
 
 # A batch
@@ -195,7 +196,7 @@ def run_batch_locally(call: Call, notes: list[str], manifest: Manifest | None = 
     )
     if not is_over:
         print_message("Stopped at --max-wait; no more were sent.")
-    return code if is_over else results.STILL_RUNNING
+    return code if is_over else STILL_RUNNING
 
 
 class LocalBatch(Watched):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from mulequeue.cli import render
-from mulequeue.cli.output import Interrupted
+from mulequeue.cli.exits import Interrupted
 from mulequeue.cli.preflight import Call
 from mulequeue.cli.prompts import PromptFile
 from mulequeue.errors import ConfigurationError, InputError

@@ -1,4 +1,4 @@
-"""Standard output, standard error, and errors as one line that names the fix."""
+"""Text on standard output and standard error: messages, JSON, columns and wrapping."""
 
 from __future__ import annotations
 
@@ -6,56 +6,14 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import click
 
-from mulequeue.errors import MuleQueueError
 from mulequeue.settings.redaction import redact
 
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells use it."""
 _MAX_WIDTH = 100
-
-
-class Interrupted(click.ClickException):
-    """Ctrl-C, with the command that continues."""
-
-    exit_code = INTERRUPTED
-
-    def show(self, file: object = None) -> None:
-        print_message(f"\n{self.message}")
-
-
-class CommandError(click.ClickException):
-    """An error in one sentence; exit code 1."""
-
-    def show(self, file: object = None) -> None:
-        print_message(f"Error: {self.message}")
-
-
-@contextmanager
-def errors_in_one_line(*, debug: bool) -> Iterator[None]:
-    """Turn errors into click's, which exit with 1; with ``debug`` they keep their traceback."""
-    try:
-        yield
-    except (click.exceptions.Exit, click.Abort, click.UsageError, Interrupted, BrokenPipeError):
-        raise
-    except click.ClickException as exc:
-        raise CommandError(exc.message) from None
-    except KeyboardInterrupt:
-        raise Interrupted("Stopped.") from None
-    except MuleQueueError as exc:
-        if debug:
-            raise
-        raise CommandError(one_line(str(exc))) from None
-    except Exception as exc:
-        if debug:
-            raise
-        text = one_line(f"{type(exc).__name__}: {exc}")
-        raise CommandError(f"{text} (--debug shows the traceback)") from None
 
 
 def one_line(text: str) -> str:

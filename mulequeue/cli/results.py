@@ -1,4 +1,4 @@
-"""Results on standard output, as text or JSON, and the exit codes that go with them."""
+"""Results on standard output, as text or JSON."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import click
 
 from mulequeue.catalog.usd import json_usd
 from mulequeue.cli.costs import COST_KEYS, cost_data, cost_line
+from mulequeue.cli.exits import FAILED, SUCCEEDED
 from mulequeue.cli.output import json_keys, print_json, print_message
 from mulequeue.cli.render import WORDS, describe_error, failure_of, plural, state_of
 from mulequeue.ledger import Batch, Ledger, Record
@@ -17,9 +18,6 @@ from mulequeue.ledger.records import iso
 from mulequeue.ops.spend import Sum
 from mulequeue.outcome import OUTCOME_STATUSES, Outcome
 from mulequeue.tasks.batch_ids import member_ids
-
-SUCCEEDED, FAILED, STILL_RUNNING = 0, 1, 2
-"""The exit codes."""
 
 _COUNT_KEYS = ("submitted", *OUTCOME_STATUSES, "files", "seconds", "batch_id")
 SUMMARY_KEYS = (*_COUNT_KEYS, *COST_KEYS)

@@ -10,6 +10,7 @@ import click
 
 from mulequeue import catalog
 from mulequeue.cli import preflight, results
+from mulequeue.cli.exits import FAILED, STILL_RUNNING
 from mulequeue.cli.ids import note_enqueued
 from mulequeue.cli.models import example_command
 from mulequeue.cli.options import (
@@ -104,7 +105,7 @@ def _run_on_workers(call: Call, notes: list[str], *, no_wait: bool) -> int:
         )
     if not is_over:
         print_message(f"Still running. {results.continue_hint(task_id)}")
-        return results.STILL_RUNNING
+        return STILL_RUNNING
     return _report(watched, as_json=call.as_json)
 
 
@@ -131,4 +132,4 @@ def _report(watched: TaskWatch, *, as_json: bool) -> int:
     if watched.problem:
         print_message(f"Not stored: {one_line(watched.problem)}")
     code = results.print_outcome(outcome_of(record), as_json=as_json)
-    return results.FAILED if watched.problem else code
+    return FAILED if watched.problem else code

@@ -13,6 +13,7 @@ import click
 from mulequeue.cli import preflight, render, results
 from mulequeue.cli.batch_snapshot import print_snapshot
 from mulequeue.cli.costs import cost_of_batch
+from mulequeue.cli.exits import FAILED, STILL_RUNNING, SUCCEEDED
 from mulequeue.cli.ids import known_id
 from mulequeue.cli.next_commands import next_commands, print_next_commands
 from mulequeue.cli.options import (
@@ -85,7 +86,7 @@ def status_command(ctx: click.Context, /, names: tuple[str, ...], **given: Any) 
         ctx.exit(show_fleet(app, ledger, settings, options))
     name = known_id(ledger, names[0])
     if options.is_waiting and not _has_arrived(app, ledger, name, options):
-        ctx.exit(results.STILL_RUNNING)
+        ctx.exit(STILL_RUNNING)
     batch = ledger.queries.batch(name)
     if batch is None:
         ctx.exit(_show_task(ledger, settings, name, options))
@@ -128,9 +129,9 @@ def _show_batch(ledger: Ledger, batch: Batch, options: WatchOptions) -> int:
     else:
         print_snapshot(ledger, watched)
     if not is_over:
-        return results.STILL_RUNNING
+        return STILL_RUNNING
     all_succeeded = batch.counts.get("succeeded", 0) == batch.size
-    return results.SUCCEEDED if all_succeeded or batch.over < batch.size else results.FAILED
+    return SUCCEEDED if all_succeeded or batch.over < batch.size else FAILED
 
 
 def _watch_batch(ledger: Ledger, watched: BatchWatch, options: WatchOptions) -> bool:
@@ -166,7 +167,7 @@ def _show_task(ledger: Ledger, settings: Settings, task_id: str, options: WatchO
     is_over = watched.refresh()
     if watched.record is None:
         _print_queued(task_id, as_json=options.as_json)
-        return results.SUCCEEDED
+        return SUCCEEDED
     if options.is_waiting and not is_over:
         again = results.watch_hint(task_id)
         with view_for(task_id, quiet=options.quiet, line_seconds=0) as view:
@@ -179,7 +180,7 @@ def _show_task(ledger: Ledger, settings: Settings, task_id: str, options: WatchO
             )
         if not is_over:
             print_message(f"Still running. {again}")
-            return results.STILL_RUNNING
+            return STILL_RUNNING
     _print_record(ledger, settings, watched.record, as_json=options.as_json)
     if watched.record.state == "waiting":
         note_pauses(ledger, print_message)
@@ -188,7 +189,7 @@ def _show_task(ledger: Ledger, settings: Settings, task_id: str, options: WatchO
             print_message(text)
     if watched.record.each_error:
         print_message(f"Call the task of each again:\n  mulequeue retry {task_id}")
-    return results.SUCCEEDED if watched.record.status in (None, "succeeded") else results.FAILED
+    return SUCCEEDED if watched.record.status in (None, "succeeded") else FAILED
 
 
 def _print_queued(name: str, *, as_json: bool) -> None:

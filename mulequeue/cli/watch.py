@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from redis.exceptions import RedisError
 
 from mulequeue.cli.estimate import Pace
+from mulequeue.cli.exits import Interrupted
 from mulequeue.cli.ids import lost_error
-from mulequeue.cli.output import Interrupted
 from mulequeue.cli.render import Ending, done, plural, word_of
 from mulequeue.cli.results import read_records
 from mulequeue.cli.view import Progress, View, batch_progress

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mulequeue.cli.output import Interrupted
-from mulequeue.cli.sigterm import sigterm_as_interrupt
+from mulequeue.cli.exits import Interrupted, sigterm_as_interrupt
 from mulequeue.emulator.child_process import Child
 from mulequeue.errors import ConfigurationError, InputError, MuleQueueError
 from mulequeue.local import embedded_redis

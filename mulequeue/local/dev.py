@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 
 import click
 
+from mulequeue.cli.exits import sigterm_as_interrupt
 from mulequeue.cli.preflight import CONNECT_SECONDS, redis_problem
-from mulequeue.cli.sigterm import sigterm_as_interrupt
 from mulequeue.emulator.child_process import Child, stop_all
 from mulequeue.errors import ConfigurationError
 from mulequeue.ledger.probe import probe_connection

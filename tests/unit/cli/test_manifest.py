@@ -10,8 +10,8 @@ import pytest
 from celery import Celery
 
 from mulequeue import catalog
+from mulequeue.cli.exits import Interrupted
 from mulequeue.cli.manifest import Manifest, RowState, written_at_end
-from mulequeue.cli.output import Interrupted
 from mulequeue.cli.preflight import Call
 from mulequeue.cli.prompts import PromptFile, Row
 from mulequeue.errors import ConfigurationError, InputError

@@ -1,0 +1,71 @@
+"""How a command ends: its exit code, an error as one line, Ctrl-C and SIGTERM."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import click
+
+from mulequeue.cli.output import one_line, print_message
+from mulequeue.errors import MuleQueueError
+
+SUCCEEDED, FAILED, STILL_RUNNING = 0, 1, 2
+INTERRUPTED = 130
+"""After Ctrl-C, as shells use it."""
+
+
+class Interrupted(click.ClickException):
+    """Ctrl-C, with the command that continues."""
+
+    exit_code = INTERRUPTED
+
+    def show(self, file: object = None) -> None:
+        print_message(f"\n{self.message}")
+
+
+class CommandError(click.ClickException):
+    """An error in one sentence; exit code 1."""
+
+    def show(self, file: object = None) -> None:
+        print_message(f"Error: {self.message}")
+
+
+@contextmanager
+def errors_in_one_line(*, debug: bool) -> Iterator[None]:
+    """Turn errors into click's, which exit with 1; with ``debug`` they keep their traceback."""
+    try:
+        yield
+    except (click.exceptions.Exit, click.Abort, click.UsageError, Interrupted, BrokenPipeError):
+        raise
+    except click.ClickException as exc:
+        raise CommandError(exc.message) from None
+    except KeyboardInterrupt:
+        raise Interrupted("Stopped.") from None
+    except Exception as exc:
+        if debug:
+            raise
+        if isinstance(exc, MuleQueueError):
+            raise CommandError(one_line(str(exc))) from None
+        text = one_line(f"{type(exc).__name__}: {exc}")
+        raise CommandError(f"{text} (--debug shows the traceback)") from None
+
+
+@contextmanager
+def sigterm_as_interrupt() -> Iterator[None]:
+    """Handle SIGTERM like Ctrl-C while the block runs, so that it ends in order."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():  # it cannot set a handler
+        yield
+        return
+    previous = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
