@@ -11,7 +11,6 @@ from typing import Any
 import click
 
 from mulequeue.cli import preflight, render, results
-from mulequeue.cli.batch_snapshot import print_snapshot
 from mulequeue.cli.costs import cost_of_batch
 from mulequeue.cli.exits import FAILED, STILL_RUNNING, SUCCEEDED
 from mulequeue.cli.ids import known_id
@@ -30,7 +29,8 @@ from mulequeue.cli.output import (
     print_message,
     text_width,
 )
-from mulequeue.cli.timeline import timeline_lines
+from mulequeue.cli.status_batch import print_snapshot
+from mulequeue.cli.status_task import timeline_lines
 from mulequeue.cli.view import view_for
 from mulequeue.cli.watch import Arrival, BatchWatch, TaskWatch, WatchOptions, watch
 from mulequeue.cli.watch_checks import Unreceived, UnsentRest, WorkerHint, note_pauses
@@ -81,7 +81,7 @@ def status_command(ctx: click.Context, /, names: tuple[str, ...], **given: Any) 
         ctx.exit(show_remote(settings, *names, options))
     ledger = preflight.ledger_to_read(settings)
     if not names:
-        from mulequeue.cli.fleet_status import show_fleet
+        from mulequeue.cli.status_fleet import show_fleet
 
         ctx.exit(show_fleet(app, ledger, settings, options))
     name = known_id(ledger, names[0])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from support.ledger_world import World
 
-from mulequeue.cli.fleet_status import learned_line, learned_schedules
+from mulequeue.cli.status_fleet import learned_line, learned_schedules
 from mulequeue.ledger import DurationSample, Intent
 from mulequeue.settings import Settings
 
