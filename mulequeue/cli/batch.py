@@ -18,7 +18,6 @@ from mulequeue.cli.costs import cost_of_batch
 from mulequeue.cli.exits import STILL_RUNNING, sigterm_as_interrupt
 from mulequeue.cli.ids import note_enqueued
 from mulequeue.cli.manifest import Manifest, ledger_states, written_at_end
-from mulequeue.cli.next_commands import print_next_commands
 from mulequeue.cli.options import (
     complete_model,
     generation_options,
@@ -189,7 +188,7 @@ def _run_on_workers(
         missing=missing,
     )
     if is_over and not call.as_json:
-        print_next_commands(ledger, watched.batch)
+        results.print_next_commands(ledger, watched.batch)
     if not is_over:
         hint = results.continue_hint(batch_id) + _manifest_hint(manifest, batch_id)
         print_message(f"Still running. {hint}")

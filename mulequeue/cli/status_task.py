@@ -1,15 +1,146 @@
-"""Show the timeline of a generation."""
+"""``mulequeue status TASK_ID``: a generation with its timeline, at one moment or until it is over."""
 
 from __future__ import annotations
 
+import sys
 import textwrap
 from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
 
-from mulequeue.ledger.timeline import Phase
+import click
 
+from mulequeue.cli import render, results
+from mulequeue.cli.exits import FAILED, STILL_RUNNING, SUCCEEDED
+from mulequeue.cli.output import labelled, one_line, print_json, print_message, text_width
+from mulequeue.cli.view import view_for
+from mulequeue.cli.watch import TaskWatch, WatchOptions, watch
+from mulequeue.cli.watch_checks import note_pauses
+from mulequeue.ledger import Ledger, Record, outcome_of
+from mulequeue.ledger.timeline import Phase, phases_of, timeline_json
+from mulequeue.settings import Settings
+
+RUNNING_KEYS = (
+    *("task_id", "status", "remote_id", "model", "api_path", "polls"),
+    *("fair_key", "metadata", "estimated_usd", "errors", "problem", "problem_since"),
+)
 _LABEL_COLUMNS = 11
-_NAME_COLUMNS = 12
+_PHASE_COLUMNS = 12
 _BAR_COLUMNS = 24
+
+
+def show_task(ledger: Ledger, settings: Settings, task_id: str, options: WatchOptions) -> int:
+    """Show a generation, or watch it until it is over; the exit code."""
+    watched = TaskWatch(ledger, task_id)
+    is_over = watched.refresh()
+    if watched.record is None:
+        _print_queued(task_id, as_json=options.as_json)
+        return SUCCEEDED
+    if options.is_waiting and not is_over:
+        again = results.watch_hint(task_id)
+        with view_for(task_id, quiet=options.quiet, line_seconds=0) as view:
+            is_over = watch(
+                watched,
+                view,
+                max_wait=options.max_wait,
+                interrupted=f"Stopped watching. {again}",
+                checks=[partial(note_pauses, ledger, view.note)],
+            )
+        if not is_over:
+            print_message(f"Still running. {again}")
+            return STILL_RUNNING
+    _print_record(ledger, settings, watched.record, as_json=options.as_json)
+    if watched.record.state == "waiting":
+        note_pauses(ledger, print_message)
+    if not options.as_json:
+        for text in results.next_commands([watched.record], task_id):
+            print_message(text)
+    if watched.record.each_error:
+        print_message(f"Call the task of each again:\n  mulequeue retry {task_id}")
+    return SUCCEEDED if watched.record.status in (None, "succeeded") else FAILED
+
+
+def _print_queued(name: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"task_id": name, "status": "queued"})
+        return
+    click.echo(labelled("task", name, _LABEL_COLUMNS))
+    click.echo(labelled("status", "queued; no worker has received it", _LABEL_COLUMNS))
+
+
+def _print_record(ledger: Ledger, settings: Settings, record: Record, *, as_json: bool) -> None:
+    outcome = outcome_of(record) if record.is_over else None
+    if as_json:
+        data = outcome.to_dict() if outcome else results.record_data(record, RUNNING_KEYS)
+        print_json({**data, "fair_key": record.fair_key or None, "timeline": timeline_json(record)})
+        return
+    now = ledger.queries.now()
+    reasons = _reasons(ledger, settings, record) if record.state == "generating" else ()
+    rows = [*_rows(record, now), *reasons]
+    if outcome and not outcome.succeeded:
+        rows.append(("error", render.describe_error(outcome.error)))
+    for name, value in rows:
+        if value not in (None, ""):
+            click.echo(labelled(name, value, _LABEL_COLUMNS))
+    for line in timeline_lines(phases_of(record, now), text_width(sys.stdout)):
+        click.echo(line)
+    for item in (outcome.files or outcome.assets) if outcome else ():
+        click.echo(f"{'file':<{_LABEL_COLUMNS}}{item.url}")
+
+
+def _rows(record: Record, now: float) -> Iterator[tuple[str, Any]]:
+    yield "task", record.task_id
+    yield "status", render.word_of(record)
+    yield "model", record.model
+    yield "prompt", one_line(record.label)
+    yield "batch", record.batch
+    yield "fair key", record.fair_key
+    yield "path", record.api_path
+    yield "remote id", record.remote_id
+    yield "late id", record.late_remote_id
+    yield "submitted", record.submitted and render.moment(record.submitted)
+    yield "finished", record.finished and render.moment(record.finished)
+    begun = record.started or record.submitted
+    if begun is not None and record.finished is not None:
+        yield "took", render.clock(record.finished - begun)
+    elif begun is not None:
+        yield "running", render.clock(now - begun)
+        yield "deadline", f"in {render.clock(record.deadline - now)}" if record.deadline else None
+    yield "checks", record.polls
+    yield "cost", render.cost_of(record)
+    yield "download", record.file_error
+    yield "notify", record.notify_error
+    yield "each", record.each_error
+
+
+def _reasons(ledger: Ledger, settings: Settings, record: Record) -> Iterator[tuple[str, Any]]:
+    """Return why a generation may not end."""
+    yield "problem", _problem_line(record)
+    yield "paused", _pause_line(ledger, record.profile)
+    keys = {profile.fingerprint for profile in settings.known_profiles()}
+    if keys and record.key not in keys.union(settings.former_fingerprints):
+        yield "key", f"{record.key} of profile {record.profile}, which this machine does not have"
+
+
+def _problem_line(record: Record) -> str | None:
+    """Return why a generation does not end: the last error, how often in a row, and since when."""
+    problem = record.problem
+    if problem is None:
+        return None
+    count = f"{render.plural(record.errors, 'check')} in a row " if record.errors else ""
+    return one_line(f"{problem.sentence} ({count}since {render.moment(problem.since)})")
+
+
+def _pause_line(ledger: Ledger, profile: str) -> str | None:
+    """Return until when the status checks of a profile are paused, and why."""
+    pause = ledger.polling.pause_of(profile)
+    if pause is None:
+        return None
+    until, reason = pause
+    return one_line(f"status checks of profile {profile} until {render.moment(until)}: {reason}")
+
+
+# The timeline
 
 
 def timeline_lines(phases: Sequence[Phase], columns: int | None = None) -> Iterator[str]:
@@ -26,7 +157,7 @@ def timeline_lines(phases: Sequence[Phase], columns: int | None = None) -> Itera
         width = max(1, min(round(phase.seconds * scale), _BAR_COLUMNS - left))
         bar = (" " * left + "█" * width).ljust(_BAR_COLUMNS)
         label = "timeline" if number == 0 else ""
-        text = f"{label:<{_LABEL_COLUMNS}}{phase.name:<{_NAME_COLUMNS}}{bar} {_seconds(phase.seconds):>9}"
+        text = f"{label:<{_LABEL_COLUMNS}}{phase.name:<{_PHASE_COLUMNS}}{bar} {_seconds(phase.seconds):>9}"
         yield from _with_detail(text, phase.detail, columns)
 
 
@@ -36,7 +167,7 @@ def _with_detail(text: str, detail: str, columns: int | None) -> Iterator[str]:
         yield line
         return
     yield text
-    indent = " " * (_LABEL_COLUMNS + _NAME_COLUMNS)
+    indent = " " * (_LABEL_COLUMNS + _PHASE_COLUMNS)
     yield from textwrap.wrap(
         detail, columns, initial_indent=indent, subsequent_indent=indent, break_long_words=False
     )

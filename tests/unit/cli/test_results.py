@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mulequeue.cli.next_commands import next_commands
+from mulequeue.cli.results import next_commands
 from mulequeue.ledger import Record
 
 
