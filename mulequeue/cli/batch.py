@@ -18,16 +18,13 @@ from mulequeue.cli.costs import cost_of_batch
 from mulequeue.cli.exits import STILL_RUNNING, sigterm_as_interrupt
 from mulequeue.cli.ids import note_enqueued
 from mulequeue.cli.manifest import Manifest, ledger_states, written_at_end
-from mulequeue.cli.options import (
-    complete_model,
-    generation_options,
-    parse_params,
-)
+from mulequeue.cli.options import complete_model, generation_options
 from mulequeue.cli.output import print_message
 from mulequeue.cli.preflight import Call
 from mulequeue.cli.prompts import Reading, read_prompts
 from mulequeue.cli.render import plural
 from mulequeue.cli.row_paths import row_templates
+from mulequeue.cli.values import parse_params
 from mulequeue.cli.view import View, view_for
 from mulequeue.cli.watch import BatchWatch, watch
 from mulequeue.cli.watch_checks import Resender, UnsentRest, WorkerHint, is_sent, note_pause

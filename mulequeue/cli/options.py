@@ -1,18 +1,13 @@
-"""Options that several commands share, and the values typed for them."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Callable, Iterable
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
 
 from mulequeue.catalog.validation.calls import MODES
-from mulequeue.cli.text_files import decode, display_name, read_bytes
-from mulequeue.engine.metadata import check_metadata
 from mulequeue.errors import InputError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -89,68 +84,3 @@ def generation_options(command: Command) -> Command:
     for option in reversed(_SHARED):
         command = option(command)
     return command
-
-
-def parse_params(pairs: Iterable[str]) -> dict[str, Any]:
-    """Return the input fields of ``--param KEY=VALUE``; ``@path`` becomes a file marker.
-
-    :raises InputError: no ``=``, or no key.
-    """
-    fields = {}
-    for pair in pairs:
-        key, equals, text = pair.partition("=")
-        if not equals or not key:
-            raise InputError(f"--param {pair!r} must be KEY=VALUE, for example --param n=2.")
-        fields[key] = _value(text)
-    return fields
-
-
-def parse_metadata(pairs: Iterable[str]) -> dict[str, Any]:
-    """Return the object of ``--metadata KEY=VALUE``.
-
-    :raises InputError: no ``=``, no key, or too much of it.
-    """
-    found = {}
-    for pair in pairs:
-        key, equals, text = pair.partition("=")
-        if not equals or not key:
-            raise InputError(
-                f"--metadata {pair!r} must be KEY=VALUE, for example --metadata sku=A-1."
-            )
-        found[key] = text
-    return dict(check_metadata(found))
-
-
-def _value(text: str) -> Any:
-    if text.startswith("@") and len(text) > 1:
-        return {"$file": os.path.abspath(text[1:])}
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
-
-
-def folders_of(pairs: Iterable[str]) -> tuple[str, ...]:
-    """Return the folders of the files that were typed as ``@path``."""
-    paths = (pair.partition("=")[2] for pair in pairs)
-    return tuple(
-        {str(Path(path[1:]).resolve().parent): None for path in paths if path.startswith("@")}
-    )
-
-
-def read_object(name: str) -> dict[str, Any]:
-    """Read the JSON object in a file; ``-`` is standard input.
-
-    :raises InputError: unreadable, not JSON, or not an object.
-    """
-    try:
-        text, _ = decode(read_bytes(name), display_name(name), has_option=False)
-        value = json.loads(text)
-    except ValueError as exc:
-        raise InputError(f"--input {name} is not JSON: {exc}.") from None
-    if not isinstance(value, dict):
-        raise InputError(
-            f"--input {name} must hold a JSON object, "
-            f'such as {{"prompt": "a mule at dawn"}}, not {json.dumps(value)[:60]}.'
-        )
-    return value

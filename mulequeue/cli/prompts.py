@@ -14,8 +14,8 @@ from typing import Any, Literal
 
 from mulequeue.catalog import Model, Parameter
 from mulequeue.cli import tables
-from mulequeue.cli.cells import cell_value
 from mulequeue.cli.text_files import decode, display_name, read_bytes
+from mulequeue.cli.values import cell_value
 from mulequeue.errors import InputError
 
 Format = Literal["tsv", "csv", "jsonl", "json", "lines"]

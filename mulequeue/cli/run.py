@@ -13,15 +13,10 @@ from mulequeue.cli import preflight, results
 from mulequeue.cli.exits import FAILED, STILL_RUNNING
 from mulequeue.cli.ids import note_enqueued
 from mulequeue.cli.models import example_command
-from mulequeue.cli.options import (
-    complete_model,
-    generation_options,
-    parse_params,
-    poll_interval_option,
-    read_object,
-)
+from mulequeue.cli.options import complete_model, generation_options, poll_interval_option
 from mulequeue.cli.output import one_line, print_message
 from mulequeue.cli.preflight import Call
+from mulequeue.cli.values import parse_params, read_object
 from mulequeue.cli.view import view_for
 from mulequeue.cli.watch import TaskWatch, watch
 from mulequeue.cli.watch_checks import Resender, WorkerHint, note_pause

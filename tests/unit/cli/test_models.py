@@ -14,7 +14,7 @@ from mulequeue.catalog import Model
 from mulequeue.catalog.validation import check
 from mulequeue.cli import mulequeue
 from mulequeue.cli.models import page
-from mulequeue.cli.options import parse_params
+from mulequeue.cli.values import parse_params
 
 every_model = pytest.mark.parametrize("model", catalog.all_models(), ids=lambda model: model.name)
 

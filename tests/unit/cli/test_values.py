@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mulequeue.cli.options import folders_of, parse_metadata, parse_params, read_object
+from mulequeue.cli.values import folders_of, parse_metadata, parse_params, read_object
 from mulequeue.errors import InputError
 
 
