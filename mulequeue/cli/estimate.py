@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
-from mulequeue.cli.render import done
 from mulequeue.ledger import Batch
 
 WINDOW_SECONDS = 60.0
@@ -28,8 +27,8 @@ class Pace:
     def observe(self, at: float, batch: Batch) -> None:
         """Record the state of the batch at a moment."""
         self._batch = batch
-        if not self._seen or self._seen[-1][1] != done(batch):
-            self._seen.append((at, done(batch)))
+        if not self._seen or self._seen[-1][1] != batch.done:
+            self._seen.append((at, batch.done))
         while len(self._seen) > 2 and self._seen[0][0] < at - WINDOW_SECONDS:
             self._seen.popleft()
 
@@ -44,10 +43,10 @@ class Pace:
         Once all of them run at the API, the youngest decides: the usual duration, less its age.
         While some are not submitted, and for files that are downloaded, the last minute's pace does.
         """
-        if self._batch is None or done(self._batch) >= self._batch.size:
+        if self._batch is None or self._batch.done >= self._batch.size:
             return None
         running = self._batch.counts.get("generating", 0)
-        left = self._batch.size - done(self._batch)
+        left = self._batch.size - self._batch.done
         usual, each = self._usual_seconds(), self._seconds_per_member(at)
         if self._batch.over + running < self._batch.size:
             each = each or (usual / running if usual and running else None)

@@ -41,13 +41,12 @@ class RowState:
     def of_record(cls, record: Record) -> Self:
         """Read it from a record of the ledger."""
         problem = record.file_error and f"not stored: {record.file_error}"
-        begun = record.started or record.submitted
         return cls(
             task_id=record.task_id,
             status=render.state_of(record),
             reason=problem or render.failure_of(record),
             files=[item.url for item in record.files],
-            seconds=record.finished - begun if record.finished and begun else None,
+            seconds=record.seconds,
             is_sent=bool(record.remote_id or record.late_remote_id)
             or record.status == "submit_unknown",
         )

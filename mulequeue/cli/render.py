@@ -69,12 +69,6 @@ def plural(count: int, noun: str) -> str:
 # Batches
 
 
-def done(batch: Batch) -> int:
-    """Count the members that are over and whose files, if they succeeded, are stored."""
-    succeeded = batch.counts.get("succeeded", 0)
-    return batch.over - succeeded + min(batch.downloaded, succeeded)
-
-
 def states_of(batch: Batch) -> list[tuple[str, int]]:
     """Count the members per state.
 
@@ -93,8 +87,7 @@ def states_of(batch: Batch) -> list[tuple[str, int]]:
 
 def storing(batch: Batch) -> int:
     """Count the members that succeeded and whose files are being stored."""
-    succeeded = batch.counts.get("succeeded", 0)
-    return max(0, succeeded - batch.downloaded) if batch.downloads else 0
+    return max(0, batch.succeeded - batch.downloaded) if batch.downloads else 0
 
 
 def cost_of(record: Record) -> str:
@@ -115,7 +108,7 @@ def progress_line(batch: Batch) -> str:
     files = [plural(batch.files, "file")] if batch.files else []
     files += [f"{storing(batch)} being stored"] if storing(batch) else []
     more = f"; {', '.join(files)}" if files else ""
-    return f"{done(batch)} of {batch.size} done: {states or 'nothing yet'}{more}"
+    return f"{batch.done} of {batch.size} done: {states or 'nothing yet'}{more}"
 
 
 def coloured_counts(batch: Batch) -> str:
@@ -166,7 +159,7 @@ class Ending:
 def reason_of(record: Record) -> str:
     """Return the error of a generation, or the duration of one that succeeded."""
     if record.status == "succeeded":
-        begun = record.started or record.submitted or record.created
+        begun = record.began or record.created
         return f"in {clock((record.finished or begun) - begun)}"
     return describe_error(outcome_of(record).error)
 

@@ -46,11 +46,10 @@ def print_summary(
     """
     if missing:
         print_message(f"{plural(missing, 'file')} could not be stored; see the worker's log.")
-    succeeded = batch.counts.get("succeeded", 0)
     if as_json:
         print_json(summary_of(batch, seconds, cost))
     else:
-        counts = [f"{succeeded} of {batch.size} succeeded"]
+        counts = [f"{batch.succeeded} of {batch.size} succeeded"]
         counts += [
             f"{batch.counts[name]} {WORDS[name]}"
             for name in OUTCOME_STATUSES[1:]
@@ -62,7 +61,7 @@ def print_summary(
             click.echo(f"{plural(batch.files, 'file')} {f'in {storage}' if storage else 'stored'}")
         if cost_line(cost):
             click.echo(cost_line(cost))
-    return SUCCEEDED if succeeded == batch.size and not missing else FAILED
+    return SUCCEEDED if batch.succeeded == batch.size and not missing else FAILED
 
 
 def print_outcome(outcome: Outcome, *, as_json: bool) -> int:
@@ -155,7 +154,7 @@ def next_commands(records: Sequence[Record], name: str) -> list[str]:
 
 def print_next_commands(ledger: Ledger, batch: Batch) -> None:
     """Print what can be done about the members of a batch that did not succeed."""
-    if batch.counts.get("succeeded", 0) < batch.over:
+    if batch.succeeded < batch.over:
         for text in next_commands(read_records(ledger, member_ids(batch)), batch.batch_id):
             print_message(text)
 

@@ -26,7 +26,7 @@ def show_batch(ledger: Ledger, batch: Batch, options: WatchOptions) -> int:
     """Show a batch, or watch it until it is over; return the exit code."""
     watched = BatchWatch(ledger, batch.batch_id, batch.size, all_endings=options.follow)
     watched.refresh()
-    is_watching = options.is_waiting and render.done(watched.batch) < batch.size
+    is_watching = options.is_waiting and watched.batch.done < batch.size
     is_over = not is_watching or _watch_batch(ledger, watched, options)
     batch = watched.batch
     if options.as_json or is_watching:
@@ -38,7 +38,7 @@ def show_batch(ledger: Ledger, batch: Batch, options: WatchOptions) -> int:
         _print_snapshot(ledger, watched)
     if not is_over:
         return STILL_RUNNING
-    all_succeeded = batch.counts.get("succeeded", 0) == batch.size
+    all_succeeded = batch.succeeded == batch.size
     return SUCCEEDED if all_succeeded or batch.over < batch.size else FAILED
 
 

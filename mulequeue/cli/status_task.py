@@ -100,11 +100,10 @@ def _rows(record: Record, now: float) -> Iterator[tuple[str, Any]]:
     yield "late id", record.late_remote_id
     yield "submitted", record.submitted and render.moment(record.submitted)
     yield "finished", record.finished and render.moment(record.finished)
-    begun = record.started or record.submitted
-    if begun is not None and record.finished is not None:
-        yield "took", render.clock(record.finished - begun)
-    elif begun is not None:
-        yield "running", render.clock(now - begun)
+    if record.seconds is not None:
+        yield "took", render.clock(record.seconds)
+    elif record.began is not None:
+        yield "running", render.clock(now - record.began)
         yield "deadline", f"in {render.clock(record.deadline - now)}" if record.deadline else None
     yield "checks", record.polls
     yield "cost", render.cost_of(record)

@@ -11,7 +11,7 @@ from typing import Self
 import click
 
 from mulequeue.cli.output import is_rich, print_message
-from mulequeue.cli.render import Ending, clock, coloured_counts, done, progress_line
+from mulequeue.cli.render import Ending, clock, coloured_counts, progress_line
 from mulequeue.ledger import Batch
 
 LINE_SECONDS = 3.0
@@ -41,7 +41,7 @@ def batch_progress(batch: Batch, seconds_left: float | None = None) -> Progress:
         progress_line(batch),
         "" if seconds_left is None else f"about {clock(seconds_left)} left",
         [coloured_counts(batch)],
-        (done(batch), batch.size, "done"),
+        (batch.done, batch.size, "done"),
     )
 
 

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 from mulequeue.cli.estimate import Pace
 from mulequeue.cli.exits import Interrupted
 from mulequeue.cli.ids import lost_error
-from mulequeue.cli.render import Ending, done, plural, word_of
+from mulequeue.cli.render import Ending, plural, word_of
 from mulequeue.cli.results import read_records
 from mulequeue.cli.view import Progress, View, batch_progress
 from mulequeue.ledger import Batch, Ledger, Record
@@ -156,7 +156,7 @@ class BatchWatch(Watched):
 
     def new_endings(self) -> list[Ending]:
         """Return the members to report, at most every two seconds until the batch is over."""
-        unreported = 0 if self._all_endings else self.batch.counts.get("succeeded", 0)
+        unreported = 0 if self._all_endings else self.batch.succeeded
         is_recent = time.monotonic() - self._scanned < SCAN_SECONDS
         if self.batch.over - unreported <= self._reported or (is_recent and not self._is_over):
             return []
@@ -170,7 +170,7 @@ class BatchWatch(Watched):
     def _is_done(self) -> bool:
         if self.batch.over < self.batch.size:
             return False
-        if done(self.batch) >= self.batch.size:
+        if self.batch.done >= self.batch.size:
             return True
         if self.batch.digest is not None:
             return not self.batch.downloads
@@ -189,14 +189,11 @@ class BatchWatch(Watched):
         chosen = random.sample(members, min(_SAMPLE, len(members)))
         records = read_records(self._ledger, chosen)
         offset = now - self._ledger.queries.now()  # from Redis' clock to ours
-        began = [(record, record.started or record.submitted) for record in records]
         self._pace.add_samples(
             durations=[
-                record.finished - start
-                for record, start in began
-                if record.status == "succeeded" and record.finished and start
+                r.seconds for r in records if r.status == "succeeded" and r.seconds is not None
             ],
-            started=[start + offset for record, start in began if not record.is_over and start],
+            started=[r.began + offset for r in records if not r.is_over and r.began],
         )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from mulequeue.contrib import enqueued as _enqueued  # noqa: F401  (connects a signal)
-from mulequeue.ledger import Batch, Ledger, Record, outcome_of
+from mulequeue.ledger import Ledger, Record, outcome_of
 from mulequeue.ledger.timeline import timeline_json
 from mulequeue.tasks.batch_ids import split_member_id
 
@@ -51,27 +51,17 @@ def batch_json(ledger: Ledger, batch_id: str) -> dict[str, Any]:
             "is_cancelled": False,
             "waits_for": [],
         }
-    done = members_done(batch)
     return {
         "batch_id": batch_id,
-        "state": "over" if done >= batch.size else "active",
+        "state": "over" if batch.done >= batch.size else "active",
         "size": batch.size,
-        "done": done,
+        "done": batch.done,
         "files": batch.files,
         "counts": dict(batch.counts),
-        "is_over": done >= batch.size,
+        "is_over": batch.done >= batch.size,
         "is_cancelled": batch.is_cancelled,
         "waits_for": ledger.limits.all_reasons() if batch.counts.get("waiting") else [],
     }
-
-
-def members_done(batch: Batch) -> int:
-    """Return the number of finished members.
-
-    A member is finished without success, or when its download has ended: stored or given up.
-    """
-    succeeded = batch.counts.get("succeeded", 0)
-    return batch.over - succeeded + min(batch.downloaded, succeeded)
 
 
 @dataclass(frozen=True, slots=True)

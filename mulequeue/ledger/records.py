@@ -130,6 +130,16 @@ class Record:
         return None if self.usd is None else usd_of_micros(self.usd)
 
     @property
+    def began(self) -> float | None:
+        """When it was accepted, else when its create request was sent; unix seconds."""
+        return self.started or self.submitted
+
+    @property
+    def seconds(self) -> float | None:
+        """Its duration at the API; None: it is not over, or was never sent."""
+        return self.finished - self.began if self.finished and self.began else None
+
+    @property
     def is_under_way(self) -> bool:
         """Return whether its outcome is not delivered yet."""
         return self.state not in ("delivered", "tombstone")

@@ -415,6 +415,15 @@ class Batch:
     """Members that have been published; None: not known, because they were sent one by one."""
 
     @property
+    def succeeded(self) -> int:
+        return self.counts.get("succeeded", 0)
+
+    @property
+    def done(self) -> int:
+        """Members that ended without success, or whose download has ended: stored or given up."""
+        return self.over - self.succeeded + min(self.downloaded, self.succeeded)
+
+    @property
     def begun(self) -> int:
         """Members that a worker has received."""
         return sum(self.counts.get(name, 0) for name in BUCKETS)

@@ -9,7 +9,7 @@ from support.batches import batch
 
 from mulequeue.cli.costs import cost_line
 from mulequeue.cli.output import one_line
-from mulequeue.cli.render import Ending, clock, describe_error, done, progress_line
+from mulequeue.cli.render import Ending, clock, describe_error, progress_line
 from mulequeue.cli.results import summary_of
 from mulequeue.ledger import Batch, Record
 from mulequeue.ledger.expenses import Charging
@@ -20,7 +20,7 @@ from mulequeue.settings.redaction import redact
 
 def test_a_member_is_done_when_its_files_are_stored() -> None:
     """One that succeeded counts once it is downloaded, one that did not counts at once."""
-    assert 3 == done(batch(9, downloaded=1, succeeded=4, failed=2))
+    assert 3 == batch(9, downloaded=1, succeeded=4, failed=2).done
 
 
 def test_states_are_counted_in_words() -> None:

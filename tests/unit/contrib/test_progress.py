@@ -15,7 +15,6 @@ from mulequeue.contrib.progress import (
     events,
     events_async,
     generation_json,
-    members_done,
 )
 from mulequeue.ledger import Batch, Record
 from mulequeue.outcome import File
@@ -116,7 +115,7 @@ def test_a_member_is_done_with_its_files(counts, downloaded, done):
         created=0.0,
     )
 
-    assert done == members_done(batch)
+    assert done == batch.done
 
 
 def test_no_path_of_the_server_is_revealed():
