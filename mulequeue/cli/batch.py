@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -25,9 +24,9 @@ from mulequeue.cli.prompts import Reading, read_prompts
 from mulequeue.cli.render import plural
 from mulequeue.cli.row_paths import row_templates
 from mulequeue.cli.values import parse_params
-from mulequeue.cli.view import View, view_for
+from mulequeue.cli.view import view_for
 from mulequeue.cli.watch import BatchWatch, watch
-from mulequeue.cli.watch_checks import Resender, UnsentRest, WorkerHint, is_sent, note_pause
+from mulequeue.cli.watch_checks import UnsentRest, checks_of_sent, is_sent
 from mulequeue.errors import InputError
 from mulequeue.ledger import Batch, Ledger
 from mulequeue.settings.budgets import check_batch
@@ -159,85 +158,60 @@ def _run_on_workers(
     if known is None:
         confirm(call, yes=yes)
     started = time.monotonic()
+    enqueue = partial(_enqueue, call, batch_id, notify)
     watched = BatchWatch(ledger, batch_id, len(call.inputs))
+    rest = (
+        f"\nThe same command with --batch-id {batch_id} completes the manifest." if manifest else ""
+    )
     with (
         written_at_end(manifest, lambda: ledger_states(ledger, watched.batch)),
         view_for(f"{call.model.name} · batch {batch_id}", quiet=call.quiet) as view,
     ):
-        enqueue = partial(_enqueue, call, batch_id, notify)
         if known is None or known.begun < known.size:
             # The id of a task that was revoked or given up is used up.
             enqueue(is_fresh=known is not None and not is_sent(ledger, known))
             note_enqueued(ledger, call.settings, batch_id)
         if known is not None:
             view.note(_continue(call, known))
-        interrupted = results.stopped_hint(batch_id) + _manifest_hint(manifest, batch_id)
-        is_over = _watch(ledger, call, watched, view, enqueue, started, interrupted)
+        checks = checks_of_sent(call, ledger, view.note, watched, batch_id, enqueue)
+        is_over = watch(
+            watched,
+            view,
+            max_wait=call.max_wait,
+            started=started,
+            interrupted=results.stopped_hint(batch_id) + rest,
+            checks=[*checks, UnsentRest(ledger, watched)],
+        )
     _check_same(watched.batch, call)  # another sender may have been faster
-    seconds = time.monotonic() - started
-    missing = results.missing_files(ledger, watched.batch) if is_over else 0
-    code = results.print_summary(
-        watched.batch,
-        seconds,
-        call.storage,
-        cost_of_batch(ledger, watched.batch),
-        as_json=call.as_json,
-        missing=missing,
-    )
-    if is_over and not call.as_json:
-        results.print_next_commands(ledger, watched.batch)
-    if not is_over:
-        hint = results.continue_hint(batch_id) + _manifest_hint(manifest, batch_id)
-        print_message(f"Still running. {hint}")
-    return code if is_over else STILL_RUNNING
-
-
-def _manifest_hint(manifest: Manifest | None, batch_id: str) -> str:
-    """Return how a manifest that is not complete is completed; empty if there is none."""
-    if manifest is None:
-        return ""
-    return f"\nThe same command with --batch-id {batch_id} completes the manifest."
+    code = _report(ledger, call, watched.batch, time.monotonic() - started, is_over=is_over)
+    if is_over:
+        return code
+    print_message(f"Still running. {results.continue_hint(batch_id)}{rest}")
+    return STILL_RUNNING
 
 
 def _continue(call: Call, known: Batch) -> str:
     """Retry what was refused unpaid in a batch that exists; return what was done."""
     retried = retry(known.batch_id, app=call.app).unpaid if not known.is_cancelled else ()
     if retried:
-        return (
-            f"Batch {known.batch_id} exists; {plural(len(retried), 'refused generation')} retried."
-        )
-    if known.begun < known.size:
-        return f"Batch {known.batch_id} exists; the rest of it is enqueued."
-    return f"Batch {known.batch_id} exists; nothing is enqueued again."
+        done = f"{plural(len(retried), 'refused generation')} retried."
+    elif known.begun < known.size:
+        done = "the rest of it is enqueued."
+    else:
+        done = "nothing is enqueued again."
+    return f"Batch {known.batch_id} exists; {done}"
 
 
-def _watch(
-    ledger: Ledger,
-    call: Call,
-    watched: BatchWatch,
-    view: View,
-    enqueue: Callable[[], None],
-    started: float,
-    interrupted: str,
-) -> bool:
-    """Watch a batch; return whether it was over before ``max_wait``, which includes enqueueing.
-
-    :param interrupted: the message after Ctrl-C.
-    """
-    batch_id, note = watched.batch.batch_id, view.note
-    return watch(
-        watched,
-        view,
-        max_wait=call.max_wait,
-        started=started,
-        interrupted=interrupted,
-        checks=[
-            WorkerHint(call.app, note, lambda: watched.has_started, name=batch_id),
-            partial(note_pause, ledger, note, path=call.model.path),
-            Resender(lambda: watched.has_started, enqueue),
-            UnsentRest(ledger, lambda: watched.batch),
-        ],
+def _report(ledger: Ledger, call: Call, batch: Batch, seconds: float, *, is_over: bool) -> int:
+    """Print the summary of a batch, and what is next once it is over; return its exit code."""
+    missing = results.missing_files(ledger, batch) if is_over else 0
+    cost = cost_of_batch(ledger, batch)
+    code = results.print_summary(
+        batch, seconds, call.storage, cost, as_json=call.as_json, missing=missing
     )
+    if is_over and not call.as_json:
+        results.print_next_commands(ledger, batch)
+    return code
 
 
 def _check_same(known: Batch, call: Call) -> None:

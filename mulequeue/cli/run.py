@@ -19,7 +19,7 @@ from mulequeue.cli.preflight import Call
 from mulequeue.cli.values import parse_params, read_object
 from mulequeue.cli.view import view_for
 from mulequeue.cli.watch import TaskWatch, watch
-from mulequeue.cli.watch_checks import Resender, WorkerHint, note_pause
+from mulequeue.cli.watch_checks import checks_of_sent
 from mulequeue.errors import InputError
 from mulequeue.ledger import outcome_of
 from mulequeue.tasks.definitions import download, generate
@@ -86,17 +86,13 @@ def _run_on_workers(call: Call, notes: list[str], *, no_wait: bool) -> int:
         print_message(f"Task {task_id}")
     watched = TaskWatch(ledger, task_id, download_id=download_id)
     with view_for(call.model.name, quiet=call.quiet, line_seconds=0) as view:
-        hint = WorkerHint(call.app, view.note, lambda: watched.record is not None, name=task_id)
+        again = partial(_enqueue, call, task_id)
         is_over = watch(
             watched,
             view,
             max_wait=call.max_wait,
             interrupted=results.stopped_hint(task_id),
-            checks=[
-                hint,
-                partial(note_pause, ledger, view.note, path=call.model.path),
-                Resender(lambda: watched.record is not None, lambda: _enqueue(call, task_id)),
-            ],
+            checks=checks_of_sent(call, ledger, view.note, watched, task_id, again),
         )
     if not is_over:
         print_message(f"Still running. {results.continue_hint(task_id)}")
@@ -107,14 +103,13 @@ def _run_on_workers(call: Call, notes: list[str], *, no_wait: bool) -> int:
 def _enqueue(call: Call, task_id: str) -> str:
     """Publish the generation and its download; return the download's task id."""
     download_id = f"{task_id}-download"
+    more = {"validate": call.validate, "metadata": call.metadata, "fair_key": call.fair_key}
     member = generate.s(
         call.model.name,
         call.inputs[0],
         poll_interval=call.poll_interval,
         on_failure="return",
-        **({"validate": call.validate} if call.validate else {}),
-        **({"metadata": call.metadata} if call.metadata else {}),
-        **({"fair_key": call.fair_key} if call.fair_key else {}),
+        **{name: value for name, value in more.items() if value},
     )
     stored = download.s(storage=call.storage).set(task_id=download_id)
     (member.set(task_id=task_id) | stored).apply_async()

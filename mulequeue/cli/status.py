@@ -80,7 +80,7 @@ def _has_arrived(app: Any, ledger: Ledger, name: str, options: WatchOptions) -> 
             max_wait=options.max_wait,
             interrupted=f"Stopped watching. {results.watch_hint(name)}",
             checks=[
-                WorkerHint(app, view.note, lambda: False),
+                WorkerHint(app, view.note, arrival),
                 Unreceived(name, view.note),
             ],
         )

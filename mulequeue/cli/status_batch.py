@@ -53,7 +53,7 @@ def _watch_batch(ledger: Ledger, watched: BatchWatch, options: WatchOptions) -> 
             interrupted=results.stopped_hint(name),
             checks=[
                 partial(note_pauses, ledger, view.note),
-                UnsentRest(ledger, lambda: watched.batch),
+                UnsentRest(ledger, watched),
             ],
         )
 

@@ -49,6 +49,11 @@ class WatchOptions:
 class Watched:
     """Something that :func:`watch` reads again and again."""
 
+    @property
+    def has_started(self) -> bool:
+        """Return whether a worker has begun it."""
+        return False
+
     def refresh(self) -> bool:
         """Read the state; return whether it is over.
 
@@ -137,7 +142,6 @@ class BatchWatch(Watched):
 
     @property
     def has_started(self) -> bool:
-        """A worker has begun the batch."""
         return self.batch.created > 0
 
     def refresh(self) -> bool:
@@ -234,6 +238,10 @@ class TaskWatch(Watched):
         self.record: Record | None = None
         self.problem: str | None = None
         """Why its files are not stored."""
+
+    @property
+    def has_started(self) -> bool:
+        return self.record is not None
 
     def refresh(self) -> bool:
         """Read the record; return whether it is over, and its download if that is waited for."""

@@ -5,13 +5,18 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from mulequeue.cli.preflight import name_of, settings_of
 from mulequeue.errors import MuleQueueError
 from mulequeue.ledger import Batch, Ledger
 from mulequeue.ops.health.workers import consumed_queues, unconsumed_queues
 from mulequeue.tasks.batch_ids import batch_task_ids
+
+if TYPE_CHECKING:
+    from mulequeue.cli.preflight import Call
+    from mulequeue.cli.watch import BatchWatch, Watched
 
 REPLY_SECONDS = 1.5
 IDLE_SECONDS = 3.0
@@ -25,20 +30,38 @@ GONE_SECONDS = 10.0
 Note = Callable[[str], None]
 """Prints a message, once."""
 
+
+def checks_of_sent(
+    call: Call,
+    ledger: Ledger,
+    note: Note,
+    watched: Watched,
+    name: str,
+    enqueue: Callable[[], object],
+) -> list[Callable[[], None]]:
+    """Return the checks of a task or batch that this command has sent.
+
+    :param name: its id.
+    :param enqueue: publishes it again.
+    """
+    return [
+        WorkerHint(call.app, note, watched, name=name),
+        partial(note_pause, ledger, note, call.model.path),
+        Resender(watched, enqueue),
+    ]
+
+
 # Workers
 
 
 class WorkerHint:
     """Reports that a queue has no worker, if nothing makes progress.
 
-    :param has_started: whether a worker has received anything.
     :param name: the task or batch, to cancel before it is run without workers; None: it cannot be.
     """
 
-    def __init__(
-        self, app: Any, note: Note, has_started: Callable[[], bool], *, name: str | None = None
-    ) -> None:
-        self._note, self._has_started, self._name = note, has_started, name
+    def __init__(self, app: Any, note: Note, watched: Watched, *, name: str | None = None) -> None:
+        self._note, self._watched, self._name = note, watched, name
         self._started = time.monotonic()
         self._message: str | None = None
         # click's context, which knows the typed app, belongs to this thread
@@ -47,7 +70,7 @@ class WorkerHint:
 
     def __call__(self) -> None:
         is_idle = time.monotonic() - self._started >= IDLE_SECONDS
-        if self._message and is_idle and not self._has_started():
+        if self._message and is_idle and not self._watched.has_started:
             self._note(self._message)
 
     def _ask(self, app: Any, command: str) -> None:
@@ -89,18 +112,18 @@ def note_pauses(ledger: Ledger, note: Note) -> None:
         note(f"Submissions are paused: {reason}")
 
 
-def note_pause(ledger: Ledger, note: Note, path: str, profile: str = "default") -> None:
+def note_pause(ledger: Ledger, note: Note, path: str) -> None:
     """Report each pause that stops submissions of a model, including one by hand.
 
     :param path: the model's api_path without ``/vendors/``.
     """
-    [submissions] = ledger.limits.submission_statuses([profile])
+    [submissions] = ledger.limits.submission_statuses(["default"])
     for reason in submissions.reasons(path):
         note(f"Submissions are paused: {reason}")
     if submissions.paused_since is not None:
         note(
-            f"Submissions of profile {profile} are paused by hand. Resume them:\n"
-            f"  mulequeue unpause --profile {profile}"
+            "Submissions of profile default are paused by hand. Resume them:\n"
+            "  mulequeue unpause --profile default"
         )
 
 
@@ -114,17 +137,16 @@ class Resender:
     killed at that moment loses the message. A repeated message is ignored by its id. From the first
     worker on, the ledger has everything.
 
-    :param has_started: whether a worker has begun it.
     :param enqueue: publishes it.
     """
 
-    def __init__(self, has_started: Callable[[], bool], enqueue: Callable[[], object]) -> None:
-        self._has_started, self._enqueue = has_started, enqueue
+    def __init__(self, watched: Watched, enqueue: Callable[[], object]) -> None:
+        self._watched, self._enqueue = watched, enqueue
         self._since, self._wait = time.monotonic(), RESEND_SECONDS
 
     def __call__(self) -> None:
         now = time.monotonic()
-        if now - self._since >= self._wait and not self._has_started():
+        if now - self._since >= self._wait and not self._watched.has_started:
             self._since, self._wait = now, self._wait * 2
             self._enqueue()
 
@@ -144,13 +166,10 @@ class Unreceived:
 
 
 class UnsentRest:
-    """Ends a wait for members of a batch that no task sends.
+    """Ends a wait for members of a batch that no task sends."""
 
-    :param batch: returns the batch as it was read last.
-    """
-
-    def __init__(self, ledger: Ledger, batch: Callable[[], Batch]) -> None:
-        self._ledger, self._batch = ledger, batch
+    def __init__(self, ledger: Ledger, watched: BatchWatch) -> None:
+        self._ledger, self._watched = ledger, watched
         self._since: float | None = None
 
     def __call__(self) -> None:
@@ -158,7 +177,7 @@ class UnsentRest:
 
         :raises MuleQueueError: the task of the batch was revoked or given up, and members are left.
         """
-        batch = self._batch()
+        batch = self._watched.batch
         if is_sent(self._ledger, batch):
             self._since = None
             return
