@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import click
@@ -29,28 +30,15 @@ from mulequeue.outcome import OUTCOME_STATUSES
 from mulequeue.tasks.batch_ids import member_ids
 
 _RECORD_KEYS = (
-    "task_id",
-    "status",
-    "batch_id",
-    "fair_key",
-    "model",
-    "api_path",
-    "remote_id",
-    "prompt",
-    "metadata",
-    "estimated_usd",
-    "files",
-    "reason",
+    *("task_id", "status", "batch_id", "fair_key", "model", "api_path"),
+    *("remote_id", "prompt", "metadata", "estimated_usd", "files", "reason"),
 )
 _GAP, _INDENT = "  ", "    "
 _LEAST_ROOM = 30
 """Cells that a prompt needs to be shown beside the other columns."""
 _COUNTED = ("waiting", "submitting", "generating", *OUTCOME_STATUSES)
 _BATCH_KEYS = ("batch_id", "size", *_COUNTED, "files", "created_at")
-_JSON_HELP = (
-    f"With --json: an array of {json_keys(_RECORD_KEYS)}; with --batches of "
-    f"{json_keys(_BATCH_KEYS)}."
-)
+_JSON_HELP = f"With --json: an array of {json_keys(_RECORD_KEYS)}; with --batches of {json_keys(_BATCH_KEYS)}."
 _STATUS_HELP = f"Show only these: {', '.join(_COUNTED)}."
 
 
@@ -83,7 +71,8 @@ def list_command(
     found: list[Any] = _batches(ledger) if batches else _records(ledger, given, status)
     newest = sorted(found, key=lambda item: item.created, reverse=True)[: max(0, limit)]
     if as_json:
-        print_json([_batch_data(item) if batches else _record_data(item) for item in newest])
+        data = _batch_data if batches else partial(results.record_data, keys=_RECORD_KEYS)
+        print_json(list(map(data, newest)))
         return
     now = ledger.queries.now()
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
@@ -106,10 +95,7 @@ def _batches(ledger: Ledger) -> list[Batch]:
 def batch_lines(batches: Sequence[Batch], now: float) -> list[str]:
     """Return one line per batch, in columns: id, age, progress."""
     return columns(
-        [
-            (batch.batch_id, render.age(now - batch.created), render.progress_line(batch))
-            for batch in batches
-        ]
+        [(b.batch_id, render.age(now - b.created), render.progress_line(b)) for b in batches]
     )
 
 
@@ -149,13 +135,8 @@ def record_lines(records: Sequence[Record], now: float, width: int | None) -> li
     labels = [_label(record) for record in records]
     reasons = [render.failure_of(record) for record in records]
     facts = [
-        (
-            record.task_id,
-            render.word_of(record),
-            render.age(now - record.created),
-            record.model or record.path,
-        )
-        for record in records
+        (r.task_id, render.word_of(r), render.age(now - r.created), r.model or r.path)
+        for r in records
     ]
     if width is None:
         return columns([(*row, *more) for row, *more in zip(facts, labels, reasons, strict=True)])
@@ -186,7 +167,3 @@ def _with_colour(line: str, record: Record) -> str:
     start = line.index(word, len(name))
     end = start + len(word)
     return f"{line[:start]}{render.coloured(render.state_of(record), line[start:end])}{line[end:]}"
-
-
-def _record_data(record: Record) -> dict[str, object]:
-    return results.record_data(record, _RECORD_KEYS)

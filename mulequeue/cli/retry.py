@@ -57,20 +57,12 @@ def retry_command(
         done = retry(*plan.task_ids, *plan.called, failed=failed, unknown=unknown, app=app)
         plan = replace(done, left={**plan.left, **done.left})
     if as_json:
-        values = (
-            plan.unpaid,
-            plan.paid,
-            plan.left,
-            float(plan.usd),
-            plan.unpriced,
-            plan.called,
-            plan.in_chord,
-        )
-        print_json(dict(zip(KEYS, values, strict=True)))
+        print_json({key: getattr(plan, key) for key in KEYS} | {"usd": float(plan.usd)})
     else:
         _print(plan, ids, dry_run=dry_run)
     if not plan.task_ids and not plan.called:
-        raise InputError(f"There is nothing to retry. {_reasons(plan)}.")
+        reasons = "; ".join(_left(plan)) or "No member has begun"
+        raise InputError(f"There is nothing to retry. {reasons}.")
 
 
 def _confirm(plan: Retried, *, yes: bool) -> None:
@@ -114,16 +106,14 @@ def _print(plan: Retried, ids: list[str], *, dry_run: bool) -> None:
     if not plan.task_ids:
         return
     click.echo(f"Estimated cost: {plan.cost}")
-    for reason, count in Counter(plan.left.values()).items():
-        click.echo(f"{count:,} left: {reason}")
+    for line in _left(plan):
+        click.echo(line)
     if not dry_run:
         for name in ids:
             click.echo(results.watch_hint(name))
 
 
-def _reasons(plan: Retried) -> str:
+def _left(plan: Retried) -> list[str]:
+    """Return how many do not run again, for each reason."""
     counts = Counter(plan.left.values())
-    return (
-        "; ".join(f"{count:,} left: {reason}" for reason, count in counts.items())
-        or "No member has begun"
-    )
+    return [f"{count:,} left: {reason}" for reason, count in counts.items()]
