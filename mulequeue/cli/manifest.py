@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from mulequeue.cli import render
 from mulequeue.cli.exits import Interrupted
 from mulequeue.cli.preflight import Call
 from mulequeue.cli.prompts import PromptFile
+from mulequeue.cli.render import describe_error
 from mulequeue.errors import ConfigurationError, InputError
-from mulequeue.ledger import Batch, Ledger, Record
+from mulequeue.ledger import Batch, Ledger, Record, outcome_of
 from mulequeue.outcome import Outcome
 from mulequeue.settings.costs import amounts_of
 from mulequeue.tasks.batch_ids import member_ids
@@ -40,27 +40,22 @@ class RowState:
     @classmethod
     def of_record(cls, record: Record) -> Self:
         """Read it from a record of the ledger."""
-        problem = record.file_error and f"not stored: {record.file_error}"
-        return cls(
-            task_id=record.task_id,
-            status=render.state_of(record),
-            reason=problem or render.failure_of(record),
-            files=[item.url for item in record.files],
-            seconds=record.seconds,
-            is_sent=bool(record.remote_id or record.late_remote_id)
-            or record.status == "submit_unknown",
-        )
+        if record.is_over:
+            problem = record.file_error and f"not stored: {record.file_error}"
+            return cls.of_outcome(outcome_of(record), record.seconds, problem)
+        is_sent = bool(record.remote_id or record.late_remote_id)
+        return cls(task_id=record.task_id, status=record.state, is_sent=is_sent)
 
     @classmethod
-    def of_outcome(cls, outcome: Outcome, seconds: float, problem: str | None) -> Self:
-        """Read it from the outcome of a generation that ran in this process.
+    def of_outcome(cls, outcome: Outcome, seconds: float | None, problem: str | None) -> Self:
+        """Read it from the outcome of a generation.
 
         :param problem: why its files are not stored.
         """
         return cls(
             task_id=outcome.task_id,
             status=outcome.status,
-            reason=problem or ("" if outcome.succeeded else render.describe_error(outcome.error)),
+            reason=problem or ("" if outcome.succeeded else describe_error(outcome.error)),
             files=[item.url for item in outcome.files],
             seconds=seconds,
             is_sent=bool(outcome.remote_id) or outcome.status == "submit_unknown",

@@ -48,23 +48,14 @@ def models_command(ctx: click.Context, name: str | None, kind: str | None, as_js
         click.echo(json.dumps(data, indent=2))
         return
     if found is None:
-        lines = iter(list_lines(models))
+        rows = [(m.name, m.kind or "?", ", ".join(m.required) or "one of several") for m in models]
+        lines = iter(columns(rows))
     else:
         settings = preflight.settings_of(preflight.app_of(ctx))
         defaults = defaults_of(settings.defaults, found)
         lines = page(found, prices_of(settings.prices, found), defaults)
     for line in lines:
         click.echo(line)
-
-
-def list_lines(models: list[Model]) -> list[str]:
-    """Return a line per model, in columns: name, kind, required parameters."""
-    return columns(
-        [
-            (model.name, model.kind or "?", ", ".join(model.required) or "one of several")
-            for model in models
-        ]
-    )
 
 
 # As JSON

@@ -36,8 +36,7 @@ FleetState = dict[str, Any]
 
 def show_fleet(app: Any, ledger: Ledger, settings: Settings, options: WatchOptions) -> int:
     """Show the fleet once, until nothing is in progress, or until Ctrl-C; return the exit code."""
-    names = set(required_queues(app, settings).values())
-    depths = queue_depths(app, sorted(names))
+    depths = queue_depths(app, sorted(set(required_queues(app, settings).values())))
     watched = FleetWatch(ledger, settings, depths, until_idle=options.wait)
     if options.is_waiting:
         with view_for(f"fleet {settings.fleet} · Ctrl-C stops", quiet=options.quiet) as view:
@@ -162,12 +161,13 @@ def overdue_warning(state: FleetState) -> str | None:
 
 def _profile_state(submissions: SubmissionStatus, settings: Settings) -> dict[str, Any]:
     limits = settings.profile(submissions.profile, needs_key=False)
+    most = limits.max_in_flight_per_fair_key or math.inf
     return {
         "profile": submissions.profile,
         "in_flight": submissions.in_flight,
         "max_in_flight": limits.max_in_flight,
         "fair_keys_in_flight": len(submissions.in_flight_by_key),
-        "fair_keys_at_limit": _at_limit(submissions, limits.max_in_flight_per_fair_key),
+        "fair_keys_at_limit": sum(count >= most for count in submissions.in_flight_by_key),
         "today": submissions.today,
         "max_per_day": limits.max_per_day,
         "today_usd": float(submissions.today_usd),
@@ -176,11 +176,6 @@ def _profile_state(submissions: SubmissionStatus, settings: Settings) -> dict[st
         "refused_until": submissions.paused_until,
         "reasons": submissions.reasons(),
     }
-
-
-def _at_limit(submissions: SubmissionStatus, most: int | None) -> int:
-    """Count the fair keys that have as many generations in flight as they may have."""
-    return 0 if most is None else sum(count >= most for count in submissions.in_flight_by_key)
 
 
 def profile_line(state: Mapping[str, Any]) -> str:

@@ -114,29 +114,16 @@ def _rows(record: Record, now: float) -> Iterator[tuple[str, Any]]:
 
 def _reasons(ledger: Ledger, settings: Settings, record: Record) -> Iterator[tuple[str, Any]]:
     """Return why a generation may not end."""
-    yield "problem", _problem_line(record)
-    yield "paused", _pause_line(ledger, record.profile)
+    if (problem := record.problem) is not None:
+        count = f"{render.plural(record.errors, 'check')} in a row " if record.errors else ""
+        since = f"{count}since {render.moment(problem.since)}"
+        yield "problem", one_line(f"{problem.sentence} ({since})")
+    if (pause := ledger.polling.pause_of(record.profile)) is not None:
+        until = f"status checks of profile {record.profile} until {render.moment(pause[0])}"
+        yield "paused", one_line(f"{until}: {pause[1]}")
     keys = {profile.fingerprint for profile in settings.known_profiles()}
     if keys and record.key not in keys.union(settings.former_fingerprints):
         yield "key", f"{record.key} of profile {record.profile}, which this machine does not have"
-
-
-def _problem_line(record: Record) -> str | None:
-    """Return why a generation does not end: the last error, how often in a row, and since when."""
-    problem = record.problem
-    if problem is None:
-        return None
-    count = f"{render.plural(record.errors, 'check')} in a row " if record.errors else ""
-    return one_line(f"{problem.sentence} ({count}since {render.moment(problem.since)})")
-
-
-def _pause_line(ledger: Ledger, profile: str) -> str | None:
-    """Return until when the status checks of a profile are paused, and why."""
-    pause = ledger.polling.pause_of(profile)
-    if pause is None:
-        return None
-    until, reason = pause
-    return one_line(f"status checks of profile {profile} until {render.moment(until)}: {reason}")
 
 
 # The timeline

@@ -56,8 +56,11 @@ def decode(
     try:
         text = data.decode("utf-8-sig" if codec == "utf-8" else codec)
     except UnicodeDecodeError as exc:
+        line = data[: exc.start].decode(codec, "replace").count("\n") + 1
         advice = _advice(data, codec, exc.start) if has_option else "Save the file as UTF-8."
-        raise InputError(f"{_wrong_bytes(data, name, codec, exc.start)}. {advice}") from None
+        raise InputError(
+            f"{name}, line {line}, is not {codec.upper()} (byte {data[exc.start]:#04x}). {advice}"
+        ) from None
     if "\0" in text and has_option:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise InputError(
@@ -107,11 +110,6 @@ def _is_text(data: bytes, codec: str) -> bool:
         return False
     # A line feed in the wrong byte order is U+0A00, which is not assigned.
     return not any(unicodedata.category(char) in _NO_TEXT for char in characters)
-
-
-def _wrong_bytes(data: bytes, name: str, codec: str, start: int) -> str:
-    line = data[:start].decode(codec, "replace").count("\n") + 1
-    return f"{name}, line {line}, is not {codec.upper()} (byte {data[start]:#04x})"
 
 
 def _advice(data: bytes, codec: str, start: int) -> str:
