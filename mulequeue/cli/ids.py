@@ -24,7 +24,7 @@ def find_id(ledger: Ledger, name: str) -> str | None:
 
 
 def known_id(ledger: Ledger, name: str) -> str:
-    """Return the same.
+    """Return the id that a name means, as :func:`find_id` does.
 
     :raises InputError: the ledger does not know the id, or it is the start of several ids.
     """

@@ -39,7 +39,7 @@ class RowState:
 
     @classmethod
     def of_record(cls, record: Record) -> Self:
-        """Read it from a record of the ledger."""
+        """Return the state of a row from its record in the ledger."""
         if record.is_over:
             problem = record.file_error and f"not stored: {record.file_error}"
             return cls.of_outcome(outcome_of(record), record.seconds, problem)
@@ -48,7 +48,7 @@ class RowState:
 
     @classmethod
     def of_outcome(cls, outcome: Outcome, seconds: float | None, problem: str | None) -> Self:
-        """Read it from the outcome of a generation.
+        """Return the state of a row from the outcome of a generation.
 
         :param problem: why its files are not stored.
         """

@@ -139,7 +139,7 @@ class Ending:
 
     @classmethod
     def of(cls, record: Record) -> Self:
-        """Read it from a record of the ledger."""
+        """Return the line of a generation from its record."""
         return cls(
             name=record.task_id.rpartition("-")[2] if record.batch else record.task_id,
             status=state_of(record),

@@ -42,7 +42,7 @@ class WatchOptions:
 
     @property
     def is_waiting(self) -> bool:
-        """It is more than a snapshot."""
+        """Return whether the command waits for the end, instead of showing the state once."""
         return self.wait or self.follow
 
 

@@ -173,7 +173,7 @@ class UnsentRest:
         self._since: float | None = None
 
     def __call__(self) -> None:
-        """Check it once.
+        """Check once whether the rest of the batch will be sent.
 
         :raises MuleQueueError: the task of the batch was revoked or given up, and members are left.
         """

@@ -72,7 +72,7 @@ class Child:
 
 
 def stop_all(children: Sequence[Child]) -> None:
-    """Stop all of them at the same time."""
+    """Send the stop to all commands first, then wait for each."""
     for child in children:
         child.send_stop()
     for child in children:

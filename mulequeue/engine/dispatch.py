@@ -42,7 +42,7 @@ def tail_of(task: Any) -> str:
 
 
 def tail_of_message(options: Mapping[str, Any]) -> str:
-    """Return the same for a message that is published with these options of ``apply_async``."""
+    """Return what :func:`tail_of` returns in a task that was published with these options of ``apply_async``."""
     return _digest(
         [
             options.get("chain"),

@@ -141,7 +141,7 @@ def request_of(
 ) -> GenerationRequest:
     """Check a call as :func:`make_generation_request` does.
 
-    :param is_new: whether the user sent its message. A wake has the input until that was sent.
+    :param is_new: whether the user sent the message; False: it wakes a parked task.
     """
     request = make_generation_request(
         settings,

@@ -33,7 +33,7 @@ class Reachability:
 
     @classmethod
     def of(cls, ctx: WorkerContext) -> Reachability:
-        """Return the one of this process."""
+        """Return the object that all parts of this process share."""
         found: Reachability | None = ctx.state.get("reachability")
         if found is None:
             found = ctx.state["reachability"] = cls(ctx)

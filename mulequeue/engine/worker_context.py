@@ -138,7 +138,7 @@ class WorkerContext:
         return self._publisher.submit(self.carry_out_blocking, effects)
 
     def carry_out_blocking(self, effects: Effects) -> None:
-        """Do the same in the calling thread, which must not be running a task."""
+        """Do as :meth:`carry_out`, in the calling thread, which must not be running a task."""
         self._publish_wakes(effects.wakes)
         if effects.poll_by is None:
             return
@@ -187,7 +187,7 @@ class WorkerContext:
             self._publisher.submit(self.publish_poll_blocking, message).result()
 
     def publish_poll_blocking(self, message: PollMessage | None) -> None:
-        """Do the same in the calling thread, which must not be running a task."""
+        """Do as :meth:`publish_poll`, in the calling thread, which must not be running a task."""
         if message is None:
             return
         task = self.app.tasks["mulequeue.poll"]

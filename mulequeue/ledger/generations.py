@@ -34,7 +34,7 @@ MAX_REASON = 300
 
 
 class Generations:
-    """Every transition is safe to repeat with the same tokens."""
+    """The transitions of generations. Each is safe to repeat with the same tokens."""
 
     def __init__(self, keys: Keyspace) -> None:
         self._keys = keys

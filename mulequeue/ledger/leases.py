@@ -180,7 +180,7 @@ class Leases:
         return Effects(poll_by=float(answer[1])) if answer[0] == b"repeated" else None
 
     def waiting(self, most: int) -> Counter[str]:
-        """Return why the last attempts did not succeed, of those in the due index, and how many.
+        """Count downloads and notifications that wait for another attempt, by the cause of their last failure.
 
         :param most: entries of the due index that are read.
         """

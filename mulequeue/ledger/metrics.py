@@ -44,7 +44,7 @@ class Snapshot:
 
 
 class MetricsStore:
-    """The hash ``metrics``."""
+    """The counters of all processes, in the hash ``metrics``, and the figures that the exporter reads."""
 
     def __init__(self, keys: Keyspace) -> None:
         self._keys = keys

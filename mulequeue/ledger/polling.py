@@ -106,7 +106,7 @@ class Polling:
         )
 
     def reschedule(self, token: str, rows: Iterable[Reschedule]) -> int:
-        """Release checked records."""
+        """Set when checked records are due again; return how many still had the claim."""
         rows = list(rows)
         return int(self._keys.run("reschedule", token, json.dumps(rows))) if rows else 0
 

@@ -33,7 +33,7 @@ class Problem(NamedTuple):
 
     @property
     def sentence(self) -> str:
-        """Describe it."""
+        """Return the problem as a sentence."""
         if self.kind == "status":
             return f"the API reports the unknown status {self.text!r}; it counts as active"
         return self.text

@@ -77,7 +77,7 @@ class Watchdog:
             self.watch()
 
     def watch(self) -> None:
-        """Run once."""
+        """Publish a poll message if a record is overdue, and end the tasks that were revoked."""
         try:
             self._ctx.publish_poll_blocking(self._ctx.ledger.polling.check_overdue())
             self._revocations.sync()

@@ -154,12 +154,12 @@ def _check_folder(folder: Path, url: str) -> None:
     if not existing.is_dir():
         raise ConfigurationError(
             f"The storage {_redact(url)} cannot be used: {existing} is not a folder. "
-            "Set mulequeue_storage to a folder or a URL such as s3://bucket/prefix."
+            "Name a folder or a URL such as s3://bucket/prefix."
         )
     if not os.access(existing, os.W_OK | os.X_OK):
         raise ConfigurationError(
             f"The storage {_redact(url)} cannot be used: {existing} is not writable for this user. "
-            "Set mulequeue_storage to a folder that is, or change its owner."
+            "Name a folder that is, or change its owner."
         )
 
 
@@ -191,8 +191,8 @@ def open_filesystem(url: str, options: Mapping[str, Any]) -> tuple[Any, str]:
     except ValueError as exc:
         known = ", ".join(["a folder", "file://", "s3://", "memory://"])
         raise ConfigurationError(
-            f"The storage {_redact(url)} cannot be used: {exc}. Set mulequeue_storage to {known}, "
-            f"or one of fsspec {fsspec.__version__}'s other protocols."
+            f"The storage {_redact(url)} cannot be used: {exc}. It may be {known}, or "
+            f"one of fsspec {fsspec.__version__}'s other protocols."
         ) from None
     except Exception as exc:
         # The options may contain secrets, so only their names are printed.

@@ -33,7 +33,7 @@ _RESUME = "It may still finish: continue it with resume."
 
 
 class PollAgain(NamedTuple):
-    """Check it again later."""
+    """The generation has not ended: check it again at ``due``."""
 
     due: float
     errors: int = 0
@@ -43,7 +43,7 @@ class PollAgain(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Terminal:
-    """It has ended."""
+    """The generation has ended: settle it."""
 
     status: str
     answer: dict[str, Any]

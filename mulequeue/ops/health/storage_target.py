@@ -23,7 +23,7 @@ def storage_path(template: str) -> Finding:
     try:
         check_template(template)
     except ConfigurationError as exc:
-        return of_configuration("storage-path", exc, "Change mulequeue_storage_path.")
+        return of_configuration("storage-path", exc, "The setting is mulequeue_storage_path.")
     return passed("storage-path", template)
 
 
@@ -35,7 +35,8 @@ def storage(app: Any, settings: Settings) -> Finding:
         check_storage(settings.storage, settings.storage_options)
         target = Storage(settings.storage, settings.storage_options)
     except ConfigurationError as exc:
-        return of_configuration("storage", exc)
+        setting = setting_name(app, "mulequeue_storage")
+        return of_configuration("storage", exc, f"The setting is {setting}.")
     shown = target.root if target.is_local else settings.storage
     try:
         if not target.is_local:

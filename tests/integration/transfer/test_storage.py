@@ -30,7 +30,7 @@ def test_a_storage_that_cannot_work_is_named(tmp_path):
     """Unknown protocol, missing package and a file in the way are errors that name the fix."""
     (tmp_path / "file").write_text("x")
 
-    with pytest.raises(ConfigurationError, match="mulequeue_storage"):
+    with pytest.raises(ConfigurationError, match="It may be a folder"):
         check_storage("nonsense://x", {})
     with pytest.raises(ConfigurationError, match="not a folder"):
         check_storage(str(tmp_path / "file" / "below"), {})
