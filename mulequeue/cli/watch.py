@@ -202,7 +202,7 @@ class BatchWatch(Watched):
 
 
 class Arrival(Watched):
-    """A task or batch until a worker has received it."""
+    """A task or batch that is watched until a worker has received it."""
 
     def __init__(self, ledger: Ledger, name: str) -> None:
         self._ledger, self._name = ledger, name

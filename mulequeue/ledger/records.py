@@ -240,7 +240,7 @@ def _error_of(record: Record) -> ErrorInfo | None:
 
 
 def files_error(reason: str) -> ErrorInfo:
-    """Return the error of an outcome that succeeded, and whose files could not be stored."""
+    """Return the error of a successful outcome whose files could not be stored."""
     return ErrorInfo(type="DownloadError", title="Its files could not be stored", detail=reason)
 
 

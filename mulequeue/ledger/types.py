@@ -134,7 +134,7 @@ class BatchState(StrEnum):
 
 
 class CancelScope(StrEnum):
-    """Which generations a cancel ends."""
+    """The generations that a cancel ends."""
 
     ALL = ""
     WAITING = "waiting"

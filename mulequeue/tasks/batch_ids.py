@@ -36,7 +36,7 @@ def each_id(task_id: str) -> str:
 
 
 def body_id(batch_id: str) -> str:
-    """Return the task id of the body of the batch's chord."""
+    """Return the id under which the result backend has the list of all results of a batch."""
     return f"{batch_id}-body"
 
 

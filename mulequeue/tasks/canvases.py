@@ -49,7 +49,7 @@ def generate_many(
         second one fails with an InputError and nothing of it is sent. None: a random id.
     :param storage: as for ``download``.
     :param path: as for ``download``; or one template per input, which must be different.
-    :param each: the signature of a task of yours, such as ``save.s(7)``. It is called per member with the
+    :param each: the signature of your own task, such as ``save.s(7)``. It is called per member with the
         outcome as its first argument, as soon as the files of the member are stored, or the member has
         failed. A worker that is killed meanwhile, or an error in it, has it called again, so that to run it
         twice must change nothing.

@@ -150,7 +150,7 @@ def _timeout_error(url: str, settings: Settings) -> DownloadError:
     seconds = settings.download_timeout_seconds
     return DownloadError(
         f"{redact_url(url)} was not complete within {seconds:g} s. "
-        "Raise mulequeue_download_timeout_seconds if it is that large."
+        "Raise mulequeue_download_timeout_seconds if the file is that large."
     )
 
 
