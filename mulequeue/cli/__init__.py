@@ -100,10 +100,8 @@ class LazyGroup(click.Group):
         return [*(CompletionItem(name, help=COMMANDS[name]) for name in names), *options]
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
-        try:
+        with errors_in_one_line():
             return super().make_context(*args, **kwargs)
-        except click.UsageError as exc:
-            raise _usage_error(exc) from None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -116,19 +114,8 @@ class LazyGroup(click.Group):
             raise CommandError(f"{exc.message.rstrip('.')}.{hint}") from None
 
     def invoke(self, ctx: click.Context) -> Any:
-        try:
-            with errors_in_one_line(debug=bool(ctx.params.get("debug"))):
-                return super().invoke(ctx)
-        except click.UsageError as exc:
-            raise _usage_error(exc) from None
-
-
-def _usage_error(exc: click.UsageError) -> click.ClickException:
-    """Return a usage error with exit code 1: click's own, 2, means "still running" here."""
-    if isinstance(exc, click.exceptions.NoArgsIsHelpError):
-        return exc
-    where = f" See `{exc.ctx.command_path} --help`." if exc.ctx is not None else ""
-    return CommandError(f"{exc.format_message().rstrip('.')}.{where}")
+        with errors_in_one_line(debug=bool(ctx.params.get("debug"))):
+            return super().invoke(ctx)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

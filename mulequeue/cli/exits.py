@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 import click
+from click.exceptions import Exit, NoArgsIsHelpError
 
 from mulequeue.cli.output import one_line, print_message
 from mulequeue.errors import MuleQueueError
@@ -35,12 +36,15 @@ class CommandError(click.ClickException):
 
 
 @contextmanager
-def errors_in_one_line(*, debug: bool) -> Iterator[None]:
+def errors_in_one_line(*, debug: bool = False) -> Iterator[None]:
     """Turn errors into click's, which exit with 1; with ``debug`` they keep their traceback."""
     try:
         yield
-    except (click.exceptions.Exit, click.Abort, click.UsageError, Interrupted, BrokenPipeError):
+    except (Exit, NoArgsIsHelpError, click.Abort, Interrupted, BrokenPipeError):
         raise
+    except click.UsageError as exc:  # click's own exit code, 2, means "still running" here
+        where = f" See `{exc.ctx.command_path} --help`." if exc.ctx is not None else ""
+        raise CommandError(f"{exc.format_message().rstrip('.')}.{where}") from None
     except click.ClickException as exc:
         raise CommandError(exc.message) from None
     except KeyboardInterrupt:
