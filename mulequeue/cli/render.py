@@ -69,25 +69,22 @@ def plural(count: int, noun: str) -> str:
 # Batches
 
 
-def states_of(batch: Batch) -> list[tuple[str, int]]:
-    """Count the members per state.
+def counts_of(batch: Batch) -> list[tuple[str, str]]:
+    """Return state and text of what is not zero: ``("queued", "3 queued"), ("files", "7 files")``.
 
-    ``unsent`` are those that the task of the batch has not published yet, ``queued`` those in the broker's
-    queue.
+    ``unsent`` are members that the task of the batch has not published yet, ``queued`` those in the
+    broker's queue.
     """
     counts = {name: batch.counts.get(name, 0) for name in WORDS if name not in _NOT_COUNTED}
     begun = sum(counts.values())
     sent = max(begun, batch.size if batch.sent is None else batch.sent)
-    return [
-        ("unsent", max(0, batch.size - sent)),
-        ("queued", max(0, sent - begun)),
-        *counts.items(),
-    ]
-
-
-def storing(batch: Batch) -> int:
-    """Count the members that succeeded and whose files are being stored."""
-    return max(0, batch.succeeded - batch.downloaded) if batch.downloads else 0
+    counts = {"unsent": max(0, batch.size - sent), "queued": max(0, sent - begun), **counts}
+    found = [(name, f"{count} {WORDS[name]}") for name, count in counts.items() if count]
+    if batch.files:
+        found.append(("files", plural(batch.files, "file")))
+    if batch.downloads and batch.succeeded > batch.downloaded:
+        found.append(("files", f"{batch.succeeded - batch.downloaded} being stored"))
+    return found
 
 
 def cost_of(record: Record) -> str:
@@ -104,25 +101,15 @@ def cost_of(record: Record) -> str:
 
 def progress_line(batch: Batch) -> str:
     """Return ``7 of 12 done: 2 generating, 3 queued, 7 succeeded; 7 files``."""
-    states = ", ".join(f"{count} {WORDS[name]}" for name, count in states_of(batch) if count)
-    files = [plural(batch.files, "file")] if batch.files else []
-    files += [f"{storing(batch)} being stored"] if storing(batch) else []
-    more = f"; {', '.join(files)}" if files else ""
-    return f"{batch.done} of {batch.size} done: {states or 'nothing yet'}{more}"
+    counts = counts_of(batch)
+    states = ", ".join(text for name, text in counts if name != "files") or "nothing yet"
+    files = ", ".join(text for name, text in counts if name == "files")
+    return f"{batch.done} of {batch.size} done: {states}" + (f"; {files}" if files else "")
 
 
 def coloured_counts(batch: Batch) -> str:
     """Return ``◑ 2 generating   ● 7 succeeded   ↓ 7 files`` in colours."""
-    parts = [
-        coloured(name, f"{SIGNS[name][0]} {count} {WORDS[name]}")
-        for name, count in states_of(batch)
-        if count
-    ]
-    if batch.files:
-        parts.append(coloured("files", f"↓ {plural(batch.files, 'file')}"))
-    if storing(batch):
-        parts.append(coloured("files", f"↓ {storing(batch)} being stored"))
-    return "   ".join(parts)
+    return "   ".join(coloured(name, f"{SIGNS[name][0]} {text}") for name, text in counts_of(batch))
 
 
 @dataclass(frozen=True, kw_only=True)
