@@ -43,7 +43,6 @@ def print_dry_run(call: Call) -> None:
 def confirm(call: Call, *, yes: bool) -> None:
     """Ask before a large batch at a terminal; an API on this machine costs nothing.
 
-    :param yes: do not ask.
     :raises MuleQueueError: the answer is no.
     """
     is_terminal = sys.stdin.isatty() and sys.stderr.isatty()

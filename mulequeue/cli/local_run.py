@@ -38,10 +38,7 @@ def _requests(
 ) -> list[GenerationRequest]:
     """Return the requests of a call, and print the notes."""
     options = CallOptions(
-        validate="off",
-        poll_interval=call.poll_interval,
-        max_wait=max_wait,
-        metadata=call.metadata,
+        validate="off", poll_interval=call.poll_interval, max_wait=max_wait, metadata=call.metadata
     )
     requests = [
         make_generation_request(call.settings, call.model.name, item, options)

@@ -80,10 +80,7 @@ def is_plain() -> bool:
 
 
 def labelled(label: str, text: object, width: int) -> str:
-    """Return a label and a text in two columns; on a terminal the text is wrapped.
-
-    :param width: of the label's column.
-    """
+    """Return a label, in a column of that width, and a text, which is wrapped on a terminal."""
     return wrap(f"{label:<{width}}{text}", sys.stdout, indent=width)
 
 
@@ -109,10 +106,7 @@ def wrap(text: str, stream: Any, *, indent: int = 0) -> str:
 
 
 def wrap_at(line: str, width: int, indent: str) -> str:
-    """Wrap a line between words, at a width in cells.
-
-    :param indent: before the continuation lines.
-    """
+    """Wrap a line between words, at a width in cells; the continuation lines are indented."""
     if cells(line) <= width:
         return line
     first, *words = line.split(" ")

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from mulequeue.catalog import Model, Parameter
 from mulequeue.cli import tables
 from mulequeue.cli.text_files import decode, display_name, read_bytes
-from mulequeue.cli.values import cell_value
+from mulequeue.cli.values import cell_value, json_or
 from mulequeue.errors import InputError
 
 Format = Literal["tsv", "csv", "jsonl", "json", "lines"]
@@ -136,21 +136,13 @@ def _detect(text: str, name: str, reading: Reading, *, only_tabs: bool) -> Forma
     header = [cell.strip().strip('"') for cell in first.split("\t")]
     is_known = tables.position(header, reading.wanted, name) is not None
     has_column, has_tabs = reading.column is not None, len(header) > 1
-    if not only_tabs and first.lstrip().startswith(("{", '"')) and _is_json(first):
+    if not only_tabs and first.lstrip().startswith(("{", '"')) and json_or(first, None) is not None:
         return "jsonl"
     if (is_known and has_tabs) or (has_column and (is_known or has_tabs)):
         return "tsv"
     if only_tabs:
         return "lines"
     return "csv" if tables.delimiter_of(text, name, reading.wanted) is not None else "lines"
-
-
-def _is_json(line: str) -> bool:
-    try:
-        json.loads(line)
-    except ValueError:
-        return False
-    return True
 
 
 # Tables

@@ -31,8 +31,6 @@ def row_templates(
 
     :param template: with names of columns, ``{row}``, ``{prompt}``, and the names of
         ``mulequeue_storage_path``.
-    :param inputs: of the rows.
-    :param prompt_field: the field of an input that is its prompt.
     :raises InputError: a name is unknown or means two things, a cell is empty, or two rows would have
         one file; the text names the lines.
     """

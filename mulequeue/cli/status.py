@@ -79,8 +79,5 @@ def _has_arrived(app: Any, ledger: Ledger, name: str, options: WatchOptions) -> 
             view,
             max_wait=options.max_wait,
             interrupted=f"Stopped watching. {results.watch_hint(name)}",
-            checks=[
-                WorkerHint(app, view.note, arrival),
-                Unreceived(name, view.note),
-            ],
+            checks=[WorkerHint(app, view.note, arrival), Unreceived(name, view.note)],
         )

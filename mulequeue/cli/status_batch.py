@@ -51,10 +51,7 @@ def _watch_batch(ledger: Ledger, watched: BatchWatch, options: WatchOptions) -> 
             view,
             max_wait=options.max_wait,
             interrupted=results.stopped_hint(name),
-            checks=[
-                partial(note_pauses, ledger, view.note),
-                UnsentRest(ledger, watched),
-            ],
+            checks=[partial(note_pauses, ledger, view.note), UnsentRest(ledger, watched)],
         )
 
 

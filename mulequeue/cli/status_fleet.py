@@ -77,7 +77,7 @@ class FleetWatch(Watched):
         self,
         ledger: Ledger,
         settings: Settings,
-        depths: Callable[[], dict[str, int]] = dict,
+        depths: Callable[[], dict[str, int]],
         *,
         until_idle: bool,
     ) -> None:

@@ -33,7 +33,7 @@ def parse_params(pairs: Iterable[str]) -> dict[str, Any]:
     :raises InputError: no ``=``, or no key.
     """
     return {
-        key: _file(text) if _is_file(text) else _json_or(text, text)
+        key: _file(text) if _is_file(text) else json_or(text, text)
         for key, text in _split(pairs, "--param", "n=2")
     }
 
@@ -94,7 +94,7 @@ def cell_value(parameter: Parameter, cell: str) -> Any:
     text = cell.strip()
     if not text.startswith("["):
         return [_item(parameter, cell)]
-    items = _json_or(text, None)
+    items = json_or(text, None)
     if items is None:
         raise ValueError("a JSON array")
     return [_item(parameter, item) if isinstance(item, str) else item for item in items]
@@ -113,12 +113,12 @@ def _item(parameter: Parameter, cell: str) -> Any:
         return int(float(text)) if "." in text else int(text)
     if kind == "number" and _NUMBER.fullmatch(text):
         return float(text) if "." in text else int(text)
-    if kind == "object" and isinstance(value := _json_or(text, None), dict):
+    if kind == "object" and isinstance(value := json_or(text, None), dict):
         return value
     if kind in _WORDS:
         raise ValueError(_WORDS[kind])
     if kind == "any":
-        return _json_or(text, cell)
+        return json_or(text, cell)
     return text if kind in ("file", "size") else cell
 
 
@@ -130,7 +130,7 @@ def _file(text: str) -> dict[str, str]:
     return {FILE_KEY: os.path.abspath(text[1:])}
 
 
-def _json_or(text: str, other: Any) -> Any:
+def json_or(text: str, other: Any) -> Any:
     """Return the JSON value of a text, or something else if it is not JSON."""
     try:
         return json.loads(text)

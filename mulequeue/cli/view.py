@@ -109,11 +109,7 @@ class PlainView(View):
 
 
 def view_for(
-    title: str,
-    *,
-    quiet: bool,
-    started: float | None = None,
-    line_seconds: float = LINE_SECONDS,
+    title: str, *, quiet: bool, started: float | None = None, line_seconds: float = LINE_SECONDS
 ) -> View:
     """Return the view that suits standard error.
 

@@ -123,12 +123,7 @@ class BatchWatch(Watched):
     """
 
     def __init__(
-        self,
-        ledger: Ledger,
-        batch_id: str,
-        size: int,
-        *,
-        all_endings: bool = False,
+        self, ledger: Ledger, batch_id: str, size: int, *, all_endings: bool = False
     ) -> None:
         self._ledger = ledger
         self._all_endings = all_endings
@@ -226,13 +221,7 @@ class TaskWatch(Watched):
     :param download_id: the task id of its download, to wait for that too.
     """
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        task_id: str,
-        *,
-        download_id: str | None = None,
-    ) -> None:
+    def __init__(self, ledger: Ledger, task_id: str, *, download_id: str | None = None) -> None:
         self._ledger, self.task_id = ledger, task_id
         self._download_id = download_id
         self.record: Record | None = None

@@ -136,8 +136,6 @@ class Resender:
     A Redis broker hands out a message before it records that a worker has it, so a worker that is
     killed at that moment loses the message. A repeated message is ignored by its id. From the first
     worker on, the ledger has everything.
-
-    :param enqueue: publishes it.
     """
 
     def __init__(self, watched: Watched, enqueue: Callable[[], object]) -> None:
