@@ -60,7 +60,7 @@ DEFAULT_MODEL = "alibaba/wan2.6-t2i"
     metavar="TEMPLATE",
     help="Name of each file: {COLUMN}, {row}, {prompt}, and the names of mulequeue_storage_path.",
 )
-@click.option("--manifest", metavar="CSV", help="Write what became of each row into this file.")
+@click.option("--manifest", metavar="CSV", help="Write the result of each row to this file.")
 @click.option("--dry-run", is_flag=True, help="Check everything, show the cost, and send nothing.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask before a large batch.")
 @generation_options

@@ -51,13 +51,11 @@ def resume_command(ctx: click.Context, task_id: str, output: str | None, as_json
 
 @click.command("cancel", epilog="With --json: {task id: the state it was in}.")
 @click.argument("name", metavar="TASK_ID|BATCH_ID")
-@click.option(
-    "--in-advance", is_flag=True, help="Take an ID that is not known yet: its message will come."
-)
+@click.option("--in-advance", is_flag=True, help="Accept an ID that no worker has received yet.")
 @click.option(
     "--waiting",
     is_flag=True,
-    help="Only what was not sent; what the API has is awaited and stored.",
+    help="Cancel only what was not sent; the rest is waited for and stored.",
 )
 @json_option
 @click.pass_context

@@ -39,7 +39,7 @@ _LEAST_ROOM = 30
 _COUNTED = ("waiting", "submitting", "generating", *OUTCOME_STATUSES)
 _BATCH_KEYS = ("batch_id", "size", *_COUNTED, "files", "created_at")
 _JSON_HELP = f"With --json: an array of {json_keys(_RECORD_KEYS)}; with --batches of {json_keys(_BATCH_KEYS)}."
-_STATUS_HELP = f"Show only these: {', '.join(_COUNTED)}."
+_STATUS_HELP = f"Show only generations in this state: {', '.join(_COUNTED)}."
 
 
 @click.command("list", epilog=_JSON_HELP)

@@ -21,14 +21,16 @@ KEYS = ("unpaid", "paid", "left", "usd", "unpriced", "called", "in_chord")
 
 @click.command("retry", epilog=f"With --json: {json_keys(KEYS)}; left is {{task id: why}}.")
 @click.argument("names", nargs=-1, required=True, metavar="BATCH_ID|TASK_ID...")
-@click.option("--failed", is_flag=True, help="Also what the API accepted and failed: billed again.")
-@click.option("--unknown", is_flag=True, help="Also what may exist: it may be billed twice.")
+@click.option("--failed", is_flag=True, help="Also run what failed at the API: it is billed again.")
+@click.option(
+    "--unknown", is_flag=True, help="Also run what may exist already: it may be billed twice."
+)
 @click.option("--dry-run", is_flag=True, help="Show what runs again, and its cost; change nothing.")
 @click.option(
     "-y",
     "--yes",
     is_flag=True,
-    help="Do not ask before what may be billed twice, or reaches no chord.",
+    help="Do not ask, even if something may be billed twice or its chord does not get the result.",
 )
 @json_option
 @click.pass_context
@@ -44,8 +46,8 @@ def retry_command(
 ) -> None:
     """Run generations again that did not succeed, under their own task ids.
 
-    What was refused unpaid runs again. What may be billed twice runs again only with --failed or
-    --unknown, after its number and its estimated cost were shown. Chains and batches continue. A task of
+    Those that were refused, and not billed, run again. Those that may be billed twice run again only
+    with --failed or --unknown, after their number and estimated cost were shown. Chains and batches continue. A task of
     `each` that was given up is called again.
     """
     app = preflight.app_of(ctx)

@@ -44,7 +44,7 @@ def run_dev(settings: Settings, app: Any, name: str, concurrency: int, redis: st
     """Run until Ctrl-C, or until the worker or the poller ends, and return the exit code.
 
     :param name: the argument of ``celery -A`` for the app.
-    :param redis: URL of the Redis to use; None: the one that the project configures, else an own one.
+    :param redis: URL of the Redis to use; None: the one that the project configures, else a new one.
     :raises ConfigurationError: another project uses the Redis, or none can be started.
     """
     with sigterm_as_interrupt(), ExitStack() as stack:

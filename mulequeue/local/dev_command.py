@@ -12,7 +12,7 @@ from mulequeue.cli.preflight import app_of, name_of, settings_of
 @click.option(
     "--redis",
     metavar="URL",
-    help="Use this Redis.  [default: MULEQUEUE_REDIS_URL or the project's, else an own one]",
+    help="Use this Redis.  [default: MULEQUEUE_REDIS_URL or the project's, else a new one]",
 )
 @click.pass_context
 def dev_command(ctx: click.Context, concurrency: int, redis: str | None) -> None:

@@ -101,8 +101,8 @@ def retry(
 ) -> Retried:
     """Run generations again that did not succeed, under their own task ids.
 
-    What was refused unpaid runs again: an input, a budget or an account that was wrong and is not any
-    more. What may be billed a second time runs again only if ``failed`` or ``unknown`` asks for it.
+    Generations that were refused, and not billed, run again: correct the input, the budget or the account
+    first. Those that may be billed a second time run again only with ``failed`` or ``unknown``.
     The tasks that follow a generation, and its batch, receive the new outcome. A chord that has
     received the failure is not called again (``in_chord``): its body would run twice, or without the other
     results, which Celery has deleted. A task of ``each`` that was given up is called again.

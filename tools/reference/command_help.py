@@ -17,7 +17,7 @@ EXIT_CODES = [
     ["2", "still running at `--max-wait`"],
     [
         "130",
-        "Ctrl-C; what was submitted goes on in the workers, and the last line says how to look again",
+        "Ctrl-C; the workers continue what was submitted, and the last line has the command that shows it",
     ],
 ]
 
