@@ -51,7 +51,7 @@ def test_it_goes_on_after_every_trouble(gallery, redis, page, screenshot):
     page.route("**/cards?*", lambda route: route.abort())  # there is news, and no card comes
     note = page.locator("#away")
     expect(note).to_contain_text("No connection to the server", timeout=MOST_MILLISECONDS)
-    wait_until_over(page, "3 of 3 done: 2 ready, 1 failed")
+    expect(page.locator("#progress.over #text")).to_contain_text("3 of 3 done: 2 ready, 1 failed")
     page.unroute("**/cards?*")
     expect(page.locator("#cards img")).to_have_count(2, timeout=MOST_MILLISECONDS)
     expect(note).to_be_empty()
