@@ -83,7 +83,7 @@ class Polling:
                 limits[profile.name]["key"] = profile.fingerprint
         for name, most in (checks or {}).items():
             limits[name]["checks"] = most
-        now, unknown, polls, wakes, examined, reopening = self._keys.run(
+        now, unknown, polls, wakes, examined, reopening, is_mixed = self._keys.run(
             "claim",
             token,
             limit,
@@ -103,6 +103,7 @@ class Polling:
             wakes=[Wake(row[0].decode().removeprefix("transfer:"), row[1]) for row in wakes],
             examined=examined,
             reopening=[name.decode() for name in reopening],
+            is_mixed=bool(is_mixed),
         )
 
     def reschedule(self, token: str, rows: Iterable[Reschedule]) -> int:

@@ -372,6 +372,8 @@ class Claim:
     """Entries of the due index that the claim read."""
     reopening: list[str]
     """Profiles whose checks are paused: the claimed ones are probes, and one answer resumes the checks."""
+    is_mixed: bool = False
+    """Some worker could not do what is woken, or returned such work lately."""
 
 
 @dataclass(frozen=True, slots=True)

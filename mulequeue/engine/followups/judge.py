@@ -22,6 +22,7 @@ from mulequeue.errors import (
     DownloadError,
     MuleQueueError,
     NotificationError,
+    StorageError,
     TransferError,
 )
 from mulequeue.ledger import Begun, RetryReason
@@ -29,6 +30,8 @@ from mulequeue.ledger import Begun, RetryReason
 MAX_ATTEMPTS = 20
 """After as many attempts a URL that answers without the file is given up (``AssetGone``)."""
 MAX_UNEXPECTED_ERRORS = 5
+SOON_ATTEMPTS = 9
+"""So many attempts follow soon after one whose storage failed: that of another worker may work."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,16 +65,20 @@ def judge(
 ) -> tuple[float, RetryReason, Exception | None]:
     """Return the seconds until the next attempt, its reason, and the error to give up with, if any."""
     is_elsewhere = isinstance(exc, (ConfigurationError, HostBusy))
-    delay = elsewhere_delay(begun.elsewhere + 1) if is_elsewhere else _delay(begun, policy)
+    delay = elsewhere_delay(begun.elsewhere + 1) if is_elsewhere else _delay(exc, begun, policy)
     ends = begun.elapsed_seconds + delay
     how = RetryReason.ELSEWHERE if is_elsewhere else RetryReason.FAILED
     is_over = _is_over(exc, begun, policy, ends)
     return delay, how, _final_error(exc, begun) if is_over else None
 
 
-def _delay(begun: Begun, policy: Policy) -> float:
-    delays = policy.delays
-    return delays[min(begun.attempt, len(delays)) - 1] * random.uniform(0.8, 1.2)
+def _delay(exc: Exception, begun: Begun, policy: Policy) -> float:
+    delays, number = policy.delays, begun.attempt
+    if isinstance(exc, StorageError):
+        if number <= SOON_ATTEMPTS:
+            return elsewhere_delay(number)
+        number -= SOON_ATTEMPTS
+    return delays[min(number, len(delays)) - 1] * random.uniform(0.8, 1.2)
 
 
 def _is_over(exc: Exception, begun: Begun, policy: Policy, ends: float) -> bool:

@@ -33,6 +33,8 @@ STALLED_AFTER_SECONDS = 1.0
 """A check that exceeds its sweep by this much no longer counts towards the concurrency limit."""
 SLICE = 250
 """Results are written to the ledger in slices of this size, so that a slow check delays no other."""
+MIXED_SECONDS = 1.0
+"""Work that some worker could not do is published within this time."""
 CLAIM_AHEAD = 150
 """With this many waiting, or fewer, the next claim is made while they are checked."""
 
@@ -123,7 +125,7 @@ class Poller:
                 self._free -= hired
                 workers.update(asyncio.create_task(self._work(queue)) for _ in range(hired))
             if claim.wakes:
-                await asyncio.wrap_future(self._ctx.carry_out(Effects(tuple(claim.wakes))))
+                await self._publish(claim)
             elif claim.examined < MAX_CLAIMED:
                 return False
             if not await queue.wait_until_low(ends - LAST_CLAIM_SECONDS - self._loop.time()):
@@ -144,6 +146,22 @@ class Poller:
             self._warned_of.add(claim.unknown_key)
             self._warn_of_key(*claim.unknown_key.split(" ", 1))
         return claim
+
+    async def _publish(self, claim: Claim) -> None:
+        """Publish the wakes of a claim.
+
+        A Redis broker serves the worker that has waited longest: never the one that has just taken the poll
+        message. If the others may be unable to do this work, it is published at a random time.
+        """
+        effects = Effects(tuple(claim.wakes))
+        if claim.is_mixed:
+            self._ctx.start(self._publish_later(effects, MIXED_SECONDS * random.random()))
+        else:
+            await asyncio.wrap_future(self._ctx.carry_out(effects))
+
+    async def _publish_later(self, effects: Effects, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        await asyncio.wrap_future(self._ctx.carry_out(effects))
 
     def _warn_of_key(self, fingerprint: str, profile: str) -> None:
         """Log that this worker cannot check a due generation."""

@@ -4,7 +4,7 @@
 --   `key` its fingerprint, if this worker has the key   `checks` the most status checks this worker takes; missing: no limit
 -- ARGV[9] random number in [0, 1), spreads postponed checks   [10…] fingerprints of this worker's keys
 -- Answers { now, 'fingerprint profile' that this worker does not have, or '', polls as JSON, wakes,
---   entries examined, profiles being probed }
+--   entries examined, profiles being probed, 1 if some worker could not do what is woken, or 0 }
 --   a poll: task id, remote id, path, this worker's profile, polls, errors, interval, submitted, started,
 --     deadline, problem
 --   a wake: id, signature
@@ -20,7 +20,7 @@ for name, profile in pairs(limits) do
   local key = profile.key
   if key and (not by_key[key] or name < by_key[key]) then by_key[key] = name end
 end
-local polls, wakes, reopening, unknown = {}, {}, {}, ''
+local polls, wakes, reopening, unknown, is_mixed = {}, {}, {}, '', false
 local gates = {}
 local LEFT_TO_OTHERS = 1   -- seconds until a check is due again that this worker leaves to others
 local PROBE_WINDOW, MAX_PROBES = 5, 16  -- seconds, and probes of generations without errors
@@ -146,14 +146,14 @@ local function postpone(id, fingerprint, profile)
 end
 
 local function wake_granted(profile)
-  for _, id in ipairs(dequeue(profile, limits[profile], most_wakes - #wakes)) do
-    wake_parked(id)
-  end
+  local granted, is_returned = dequeue(profile, limits[profile], most_wakes - #wakes)
+  is_mixed = is_mixed or is_returned
+  for _, id in ipairs(granted) do wake_parked(id) end
 end
 
 local function take_transfer(id)
   local key = P .. id
-  local fields = redis.call('HMGET', key, 'parked', 'run', 'task', 'sent', 'revoked')
+  local fields = redis.call('HMGET', key, 'parked', 'run', 'task', 'sent', 'revoked', 'cause')
   if fields[5] then wake(id, fields[1]) end
   if not fields[1] or fields[5] then
     redis.call('DEL', key)
@@ -170,6 +170,7 @@ local function take_transfer(id)
     redis.call('HDEL', key, 'run')
     recovered('transfer')
   end
+  is_mixed = is_mixed or fields[6]
   count_wake(id, redis.call('HINCRBY', key, 'wakes', 1))
   wake(id, fields[1])
 end
@@ -217,4 +218,5 @@ for profile in pairs(limits) do
 end
 for profile in pairs(affected_profiles) do wake_granted(profile) end
 -- The checks as one JSON text: redis-py takes 0.05 ms to read the ten fields of one check.
-return { time_text(now), unknown, #polls > 0 and cjson.encode(polls) or '[]', wakes, #ids, reopening }
+return { time_text(now), unknown, #polls > 0 and cjson.encode(polls) or '[]', wakes, #ids, reopening,
+  is_mixed and 1 or 0 }

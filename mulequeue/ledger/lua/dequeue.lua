@@ -42,17 +42,20 @@ local function grant(id, fields, profile, group, key, batch, limits, counts_as, 
   remove_from_queue(id, profile, group, key, batch)
 end
 
--- Return the time until which nothing is granted, or nil and the most grants of this call.
+-- Return the time until which nothing is granted, or nil; the most grants of this call; and whether workers
+-- that cannot submit returned some lately.
 local function grants_blocked_until(profile, most)
   local bounced = tonumber(redis.call('HGET', gate_key(profile), 'bounced') or 0)
   if now < bounced then return bounced end
-  return nil, now < bounced + MIXED_SECONDS and math.min(most, MAX_MIXED) or most
+  local is_mixed = now < bounced + MIXED_SECONDS
+  return nil, is_mixed and math.min(most, MAX_MIXED) or most, is_mixed
 end
 
--- Grant at most so many submissions; return their ids, reserved and out of their queues.
+-- Grant at most so many submissions; return their ids, reserved and out of their queues, and whether some
+-- workers cannot submit.
 local function dequeue(profile, limits, most)
-  local granted, full, examined, again = {}, {}, 0, nil
-  again, most = grants_blocked_until(profile, most)
+  local granted, full, examined, again, is_mixed = {}, {}, 0, nil, false
+  again, most, is_mixed = grants_blocked_until(profile, most)
   restore_by_limit(profile, limits.own)
   while not again do
     examined = examined + 1
@@ -82,5 +85,5 @@ local function dequeue(profile, limits, most)
   else
     redis.call('ZREM', DUE, 'gate:' .. profile)
   end
-  return granted
+  return granted, is_mixed
 end

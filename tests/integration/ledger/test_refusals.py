@@ -417,3 +417,13 @@ def test_a_pause_says_what_it_concerns(world: World) -> None:
     assert [("worker w1", 30), (VEO, 60)] == [
         (pause.scope, pytest.approx(pause.until - world.clock)) for pause in status.scopes
     ]
+
+
+def test_a_grant_that_a_worker_returned_is_marked(world: World) -> None:
+    """What is granted after a worker could not submit is told apart from other wakes."""
+    assert not world.claim().is_mixed
+    world.ask(world.intent("returned", worker="keyless", fault="No API key"))
+
+    claim = world.claim(2)
+
+    assert (["returned"], True) == ([wake.task_id for wake in claim.wakes], claim.is_mixed)

@@ -105,13 +105,13 @@ def test_the_messages_of_one_wake_are_one_attempt(world: World) -> None:
 
 
 def test_an_attempt_that_another_worker_can_make_does_not_count(world: World) -> None:
-    """Attempts that are left to other workers are counted apart."""
+    """Attempts that are left to other workers are counted apart, and their wakes are marked."""
     for number in range(3):
         assert ("run", 1) == begin(world, f"poor{number}")[:2]
         world.ledger.leases.retry(
             "d", f"poor{number}", 1, how=RetryReason.ELSEWHERE, cause="no key"
         )
-        world.claim(1.1)
+        assert world.claim(1.1).is_mixed
 
     begun = world.ledger.leases.begin("d", "rich", SIGNATURE)
 

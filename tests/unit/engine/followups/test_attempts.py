@@ -81,6 +81,14 @@ def test_a_late_file_is_found_soon():
     assert [2, 10, 20, 40, 80] == delays
 
 
+def test_the_storage_of_another_worker_is_tried_soon():
+    """Attempts follow each other within seconds; only if none works they become rare."""
+    delays = [judged(StorageError("full"), begun(number), DOWNLOAD)[0] for number in range(1, 16)]
+
+    assert sum(delays[:9]) < 30
+    assert [2, 10, 20] == delays[9:12]
+
+
 def test_many_workers_are_tried_within_a_minute():
     """A worker that lacks something leaves the attempt to others a dozen times in the first minute."""
     exc = ConfigurationError("no secret")
