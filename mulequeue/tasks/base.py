@@ -206,9 +206,9 @@ class RecordedTask(PinnedTask):
     def record_dispatch(self) -> None:
         """Record that Celery has published the tasks that follow."""
         from mulequeue.engine.followups import attempts
-        from mulequeue.engine.submit import handle_message
+        from mulequeue.engine.submit import return_outcome
 
-        _unless_away(self, handle_message.record_dispatch, attempts.record_dispatch)
+        _unless_away(self, return_outcome.record_dispatch, attempts.record_dispatch)
 
     def on_success(self, retval: Any, task_id: str, args: Any, kwargs: Any) -> None:
         """Record the end; later messages of the task are ignored."""
@@ -220,11 +220,11 @@ class RecordedTask(PinnedTask):
 
     def _record_end(self, task_id: str, exc: Exception | None = None) -> None:
         from mulequeue.engine.followups import attempts
-        from mulequeue.engine.submit import handle_message
+        from mulequeue.engine.submit import return_outcome
 
         _unless_away(
             self,
-            lambda task: handle_message.on_dispatched(task, task_id, exc),
+            lambda task: return_outcome.on_dispatched(task, task_id, exc),
             lambda task: attempts.on_end(task_id, exc),
         )
 
