@@ -21,26 +21,14 @@ from mulequeue.engine.generation_request import GenerationRequest, HostFault, re
 from mulequeue.engine.poll.durations import first_wait
 from mulequeue.engine.reachability import Reachability
 from mulequeue.engine.redis_retry import retry_forever
+from mulequeue.engine.submit.pauses import pause_after, pause_of_generation, pause_text
 from mulequeue.engine.webhook_handler import settle_early
 from mulequeue.engine.worker_context import WorkerContext
 from mulequeue.errors import MuleQueueError
-from mulequeue.ledger import (
-    Effects,
-    Intent,
-    Pause,
-    Recorded,
-    RecordIdResult,
-    Scope,
-    new_token,
-)
-from mulequeue.settings import Profile
+from mulequeue.ledger import Effects, Intent, Pause, Recorded, RecordIdResult, new_token
 
 logger = logging.getLogger("mulequeue")
 
-RETRY_LATER_FIRST_SECONDS, RETRY_LATER_CEILING_SECONDS = 5.0, 300.0
-FIX_CEILING_SECONDS = 60.0
-"""Longest pause after 401 and 402: a probe is free, and a fixed key or balance should be noticed soon."""
-NOT_SENT_FIRST_SECONDS, NOT_SENT_CEILING_SECONDS = 2.0, 30.0
 LATEST_START_SECONDS = 10.0
 """A create request is sent within this time after its intent, or not at all."""
 
@@ -59,7 +47,7 @@ async def create(
     :param started: steady clock, before the intent was written.
     :param expires_seconds: after ``started``, when it must no longer be sent; None: it does not expire.
     """
-    expires = None if expires_seconds is None else started + expires_seconds
+    expires = math.inf if expires_seconds is None else started + expires_seconds
     effects = await _create(ctx, plan, intent, slim, started, expires)
     await asyncio.wrap_future(ctx.carry_out(effects))
 
@@ -70,31 +58,19 @@ async def _create(
     intent: Intent,
     slim: dict[str, Any],
     started: float,
-    expires: float | None,
+    expires: float,
 ) -> Effects:
-    generations = ctx.ledger.generations
     try:
-        # A file system that hangs delays only inputs with files.
-        body = (
-            await ctx.read_file(plan.body, ctx.settings)
-            if plan.is_body_slow
-            else plan.body(ctx.settings)
-        )
+        body = await _body(ctx, plan)
+    except HostFault as exc:
+        return await _pause(ctx, intent, pause_of_generation(str(exc)))
     except Exception as exc:
-        if isinstance(exc, HostFault):
-            return await _pause(ctx, intent, _own_pause(str(exc)))
         return await refuse(ctx, intent, exc)
     if steady_clock() - started > LATEST_START_SECONDS / 2:
-        started, seconds = steady_clock(), ctx.settings.submit_timeout_seconds
-        if not await retry_forever(
-            ctx, lambda: generations.extend_lease(intent, submit_seconds=seconds)
-        ):
-            logger.warning(
-                "gave up a submission: its input took too long to read; nothing was sent",
-                extra={"task_id": intent.task_id},
-            )
+        started = steady_clock()
+        if not await _extend_lease(ctx, intent):
             return Effects()
-    latest = min(started + LATEST_START_SECONDS, math.inf if expires is None else expires)
+    latest = min(started + LATEST_START_SECONDS, expires)
     answer = await client.submit(
         plan.profile,
         plan.model.api_path,
@@ -109,6 +85,25 @@ async def _create(
     if isinstance(answer, (client.NotSent, client.RetryLater)):
         return await _requeue(ctx, intent, answer)
     return await _settle(ctx, intent, answer)
+
+
+async def _body(ctx: WorkerContext, plan: GenerationRequest) -> dict[str, Any]:
+    """Return the body of the request. A file system that hangs delays only inputs with files."""
+    if plan.is_body_slow:
+        return await ctx.read_file(plan.body, ctx.settings)
+    return plan.body(ctx.settings)
+
+
+async def _extend_lease(ctx: WorkerContext, intent: Intent) -> bool:
+    """Restart the lease of a submission whose input took long to read; False if it was lost."""
+    extend, seconds = ctx.ledger.generations.extend_lease, ctx.settings.submit_timeout_seconds
+    is_extended = await retry_forever(ctx, lambda: extend(intent, submit_seconds=seconds))
+    if not is_extended:
+        logger.warning(
+            "gave up a submission: its input took too long to read; nothing was sent",
+            extra={"task_id": intent.task_id},
+        )
+    return is_extended
 
 
 async def refuse(ctx: WorkerContext, intent: Intent, exc: Exception) -> Effects:
@@ -241,13 +236,7 @@ async def _requeue(
         extra = {"task_id": intent.task_id}
         logger.warning("a create request was not sent: %s", answer.reason, extra=extra)
         return await retry_forever(ctx, lambda: ctx.ledger.generations.requeue(intent))
-    return await _pause(ctx, intent, _pause_after(intent.profile, answer))
-
-
-_WHERE = {
-    Scope.WORKER: " (on this worker; other workers continue)",
-    Scope.GENERATION: " (for one generation; others continue)",
-}
+    return await _pause(ctx, intent, pause_after(intent.profile, answer))
 
 
 async def _pause(ctx: WorkerContext, intent: Intent, pause: Pause) -> Effects:
@@ -255,51 +244,8 @@ async def _pause(ctx: WorkerContext, intent: Intent, pause: Pause) -> Effects:
     # The reason names what has to be fixed (a proxy, a CA bundle, the key), so the line contains it.
     profile = intent.profile.name
     extra = {"task_id": intent.task_id, "profile": profile, "reason": pause.reason}
-    text = pause.reason + _WHERE.get(pause.scope, "")
-    logger.warning("submissions paused: %s", text, extra=extra)
+    logger.warning("submissions paused: %s", pause_text(pause), extra=extra)
     return effects
-
-
-def _own_pause(reason: str) -> Pause:
-    """Return the pause of a generation whose input cannot be prepared now."""
-    return Pause(
-        scope=Scope.GENERATION,
-        reason=reason,
-        first=NOT_SENT_FIRST_SECONDS,
-        ceiling=NOT_SENT_CEILING_SECONDS,
-    )
-
-
-def _pause_after(profile: Profile, answer: client.NotSent | client.RetryLater) -> Pause:
-    """Return the pause that follows a create request that was not made."""
-    if isinstance(answer, client.NotSent):
-        return Pause(
-            scope=Scope.WORKER,
-            reason=f"{profile.base_url} cannot be reached: {answer.reason}",
-            first=NOT_SENT_FIRST_SECONDS,
-            ceiling=NOT_SENT_CEILING_SECONDS,
-        )
-    is_key = answer.error.status_code == 401
-    return Pause(
-        scope=Scope.KEY if is_key else Scope.MODEL,
-        reason=_reason(answer),
-        seconds=answer.retry_after_seconds,
-        first=RETRY_LATER_FIRST_SECONDS,
-        ceiling=FIX_CEILING_SECONDS if answer.needs_fix else RETRY_LATER_CEILING_SECONDS,
-    )
-
-
-_FIXES = {
-    401: "the API rejects the API key: {}. Give the workers a valid key and restart them",
-    402: "the balance of the account is too low: {}. Top it up",
-}
-
-
-def _reason(answer: client.RetryLater) -> str:
-    """Return why a create request was not made, and what to fix."""
-    detail = answer.error.detail or answer.error.title or ""
-    text = _FIXES.get(answer.error.status_code or 0, "the API rejects more create requests: {}")
-    return text.format(detail.rstrip("."))
 
 
 def steady_clock() -> float:
