@@ -6,9 +6,8 @@ sends tasks loads no HTTP client, no storage and no Redis client, and starts in 
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any, ClassVar
@@ -24,10 +23,8 @@ from mulequeue.engine.queues import NULL_DISPATCHER, create_priority
 from mulequeue.engine.submit.park import ENQUEUED, EPOCH
 from mulequeue.errors import GenerationError, TransferError
 from mulequeue.tasks.batch_ids import body_id
-from mulequeue.tasks.input_validation import validate_task_call
-from mulequeue.tasks.result_store import ResultStore
-
-logger = logging.getLogger("mulequeue")
+from mulequeue.tasks.input_validation import ValidatingTask
+from mulequeue.tasks.recorded_task import RecordedTask
 
 _SIX_HOURS = 6 * 3600
 # Independent of the app's defaults: the message of a lost worker is redelivered, an ignored duplicate
@@ -43,7 +40,6 @@ TASK_OPTIONS: dict[str, Any] = {
     "soft_time_limit": _SIX_HOURS - 60,
 }
 _GENERATE = "mulequeue.generate"
-_CANVAS_OPTIONS = ("group_id", "chord", "chain")
 
 
 class RedactedTask(Task):
@@ -118,118 +114,7 @@ class PollTask(PinnedTask, EventlessTask):
     rate_limit = 0  # not None, which would select task_default_rate_limit
 
 
-class ValidatingTask(RedactedTask):
-    """A task that validates its model and its input where it is called.
-
-    Making a signature validates it, so an invalid one raises before any part of its canvas is
-    published. The worker validates calls that arrive by task name or inside a canvas; their error
-    becomes the outcome. Neither sends an invalid input to the API.
-    """
-
-    abstract = True
-
-    def s(self, *args: Any, **kwargs: Any) -> Any:
-        """Return a signature.
-
-        :raises InputError: the input is invalid.
-        """
-        validate_task_call(self, args, kwargs)
-        return super().signature(args, kwargs)
-
-    def si(self, *args: Any, **kwargs: Any) -> Any:
-        """Return an immutable signature.
-
-        :raises InputError: the input is invalid.
-        """
-        validate_task_call(self, args, kwargs)
-        return super().signature(args, kwargs, immutable=True)
-
-    def signature(self, args: Any = None, kwargs: Any = None, *rest: Any, **options: Any) -> Any:
-        """Return a signature.
-
-        :raises InputError: the input is invalid, and the user made this call outside a running task.
-        """
-        if self._is_direct_call(kwargs or {}, options):
-            validate_task_call(self, args or (), kwargs or {})
-        return super().signature(args, kwargs, *rest, **options)
-
-    def delay(self, *args: Any, **kwargs: Any) -> Any:
-        """Send the task. Celery never calls this method, so it validates in a running task as well.
-
-        :raises InputError: the input is invalid.
-        """
-        validate_task_call(self, args, kwargs)
-        return super().delay(*args, **kwargs)
-
-    def apply_async(self, args: Any = None, kwargs: Any = None, *rest: Any, **options: Any) -> Any:
-        """Send the task.
-
-        :raises InputError: the input is invalid, and the user made this call.
-        """
-        kwargs = kwargs or {}
-        if self._is_direct_call(kwargs, options):
-            validate_task_call(self, args or (), kwargs)
-        return super().apply_async(args, kwargs, *rest, **options)
-
-    def _is_direct_call(self, kwargs: Mapping[str, Any], options: Mapping[str, Any]) -> bool:
-        """Return True if the user sends this task alone.
-
-        Running tasks send the next step of a canvas, workers send parked tasks again, and a canvas
-        sends its parts one by one: an error there would leave the other parts without this one.
-        """
-        is_wake = EPOCH in kwargs or options.get("add_to_parent") is False
-        is_part = any(options.get(name) for name in _CANVAS_OPTIONS)
-        return not (is_wake or is_part or self._get_app().current_worker_task)
-
-
-class RecordedTask(PinnedTask):
-    """A task whose end is recorded in the ledger after Celery has dispatched what follows it.
-
-    Until then its message is repeated.
-    """
-
-    abstract = True
-
-    @property
-    def backend(self) -> Any:
-        """Return the result backend; one that does not answer fails no running task."""
-        backend = super().backend
-        request = self.request_stack.top
-        if request is None or request.called_directly or request.is_eager:
-            return backend
-        return ResultStore(self, backend)
-
-    @backend.setter
-    def backend(self, value: Any) -> None:
-        self._backend = value
-
-    def record_dispatch(self) -> None:
-        """Record that Celery has published the tasks that follow."""
-        from mulequeue.engine.followups import attempts
-        from mulequeue.engine.submit import return_outcome
-
-        _unless_away(self, return_outcome.record_dispatch, attempts.record_dispatch)
-
-    def on_success(self, retval: Any, task_id: str, args: Any, kwargs: Any) -> None:
-        """Record the end; later messages of the task are ignored."""
-        self._record_end(task_id)
-
-    def on_failure(self, exc: Any, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
-        """Record the end; later messages of the task are ignored."""
-        self._record_end(task_id, exc)
-
-    def _record_end(self, task_id: str, exc: Exception | None = None) -> None:
-        from mulequeue.engine.followups import attempts
-        from mulequeue.engine.submit import return_outcome
-
-        _unless_away(
-            self,
-            lambda task: return_outcome.on_dispatched(task, task_id, exc),
-            lambda task: attempts.on_end(task_id, exc),
-        )
-
-
-class GenerateTask(ValidatingTask, RecordedTask):
+class GenerateTask(ValidatingTask, RecordedTask, PinnedTask):
     """A task that parks in the ledger and returns an outcome."""
 
     abstract = True
@@ -356,22 +241,3 @@ class BatchTask(LeasedTask):
                 self.app.backend.forget(body)  # of before a member was retried
                 self.app.backend.store_result(body, retval, SUCCESS)
         super().on_success(retval, task_id, args, kwargs)
-
-
-def _unless_away(task: Task, *steps: Callable[[Task], None]) -> None:
-    """Run the steps; if the ledger does not answer, the task is repeated, and its end recorded then.
-
-    Celery before 5.7 would record an error here as a failure of the task.
-    """
-    from redis.exceptions import RedisError
-
-    try:
-        for step in steps:
-            step(task)
-    except RedisError as exc:
-        logger.warning(
-            "the end of %s was not recorded, so it is repeated: %r",
-            task.name,
-            exc,
-            extra={"task_id": task.request.id},
-        )

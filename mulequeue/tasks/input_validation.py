@@ -1,18 +1,86 @@
-"""Validation of a task call: find the model and the input in its arguments, and validate them."""
+"""Validate the calls of tasks: find the model and the input in the arguments, and validate them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from celery import Task
+
 from mulequeue.engine.call_arguments import arguments_by_name
 from mulequeue.engine.fair_key import check_fair_key
 from mulequeue.engine.generation_call import CallOptions, check_option_names
 from mulequeue.engine.ids import check_remote_id
 from mulequeue.engine.metadata import check_metadata
+from mulequeue.engine.submit.park import EPOCH
 
+_CANVAS_OPTIONS = ("group_id", "chord", "chain")
 _CHAINED_ARGUMENTS = {"previous", "model", "input", "use", "index"}
 _ASSET_PLACEHOLDER = "https://example.com/asset"
+
+
+class ValidatingTask(Task):
+    """A task that validates its model and its input where it is called.
+
+    Making a signature validates it, so an invalid one raises before any part of its canvas is
+    published. The worker validates calls that arrive by task name or inside a canvas; their error
+    becomes the outcome. Neither sends an invalid input to the API.
+    """
+
+    abstract = True
+
+    def s(self, *args: Any, **kwargs: Any) -> Any:
+        """Return a signature.
+
+        :raises InputError: the input is invalid.
+        """
+        validate_task_call(self, args, kwargs)
+        return super().signature(args, kwargs)
+
+    def si(self, *args: Any, **kwargs: Any) -> Any:
+        """Return an immutable signature.
+
+        :raises InputError: the input is invalid.
+        """
+        validate_task_call(self, args, kwargs)
+        return super().signature(args, kwargs, immutable=True)
+
+    def signature(self, args: Any = None, kwargs: Any = None, *rest: Any, **options: Any) -> Any:
+        """Return a signature.
+
+        :raises InputError: the input is invalid, and the user made this call outside a running task.
+        """
+        if self._is_direct_call(kwargs or {}, options):
+            validate_task_call(self, args or (), kwargs or {})
+        return super().signature(args, kwargs, *rest, **options)
+
+    def delay(self, *args: Any, **kwargs: Any) -> Any:
+        """Send the task. Celery never calls this method, so it validates in a running task as well.
+
+        :raises InputError: the input is invalid.
+        """
+        validate_task_call(self, args, kwargs)
+        return super().delay(*args, **kwargs)
+
+    def apply_async(self, args: Any = None, kwargs: Any = None, *rest: Any, **options: Any) -> Any:
+        """Send the task.
+
+        :raises InputError: the input is invalid, and the user made this call.
+        """
+        kwargs = kwargs or {}
+        if self._is_direct_call(kwargs, options):
+            validate_task_call(self, args or (), kwargs)
+        return super().apply_async(args, kwargs, *rest, **options)
+
+    def _is_direct_call(self, kwargs: Mapping[str, Any], options: Mapping[str, Any]) -> bool:
+        """Return True if the user sends this task alone.
+
+        Running tasks send the next step of a canvas, workers send parked tasks again, and a canvas
+        sends its parts one by one: an error there would leave the other parts without this one.
+        """
+        is_wake = EPOCH in kwargs or options.get("add_to_parent") is False
+        is_part = any(options.get(name) for name in _CANVAS_OPTIONS)
+        return not (is_wake or is_part or self._get_app().current_worker_task)
 
 
 def validate_task_call(task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
