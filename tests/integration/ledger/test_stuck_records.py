@@ -12,20 +12,22 @@ from support.ledger_world import SUBMIT_LEASE, TTL, World, marker_of
 from mulequeue.ledger import Problem
 from mulequeue.ledger.record_summary import RecordSummary, record_summaries
 from mulequeue.ops.health.stuck_records import (
-    abandoned,
     examine_records,
     failing_checks,
-    late_ids,
     newer,
+    submitting,
+    unknown_keys,
+    unknown_profiles,
+    unknown_statuses,
+)
+from mulequeue.ops.health.undelivered_outcomes import (
+    abandoned,
+    late_ids,
     not_called,
     not_notified,
     not_stored,
     retried,
     retries,
-    submitting,
-    unknown_keys,
-    unknown_profiles,
-    unknown_statuses,
 )
 from mulequeue.settings import Profile, Settings
 
