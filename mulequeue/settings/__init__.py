@@ -12,15 +12,15 @@ A secret can also be in a file, which a variable with the ending ``_FILE`` names
 from __future__ import annotations
 
 import os
-import re
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Annotated, Any, Literal
 
 from mulequeue.errors import ConfigurationError
-from mulequeue.settings.environment import FILE_SUFFIX, read_variable
+from mulequeue.settings.environment import read_variable
+from mulequeue.settings.names import check_setting_names, check_variable_names, setting_keys
 from mulequeue.settings.prices import check_usd_limits, read_own_prices
 from mulequeue.settings.profiles import (
     PROFILE_LIMITS,
@@ -44,7 +44,7 @@ from mulequeue.settings.values import (
     allowed,
 )
 
-__all__ = ["SITES", "Profile", "Settings", "allowed_values", "default_of", "check_setting_names"]
+__all__ = ["SITES", "Profile", "Settings", "allowed_values", "default_of"]
 
 DEFAULT_REDIS_URL = "redis://127.0.0.1:6379/0"
 _OFFICIAL = {
@@ -52,16 +52,6 @@ _OFFICIAL = {
     "base_url": "MULEROUTER_BASE_URL",
     "site": "MULEROUTER_SITE",
 }
-_OTHER_VARIABLES = (
-    "MULEQUEUE_BROKER_URL",
-    "MULEQUEUE_RESULT_BACKEND",
-    "MULEQUEUE_TRANSFER_QUEUE",
-    "MULEQUEUE_LIVENESS_FILE",
-    "MULEQUEUE_REPOSITORY",
-)
-"""Read by :mod:`mulequeue.recommended`; then by :mod:`mulequeue.ops.liveness` and by the build."""
-# Kubernetes sets these for each service; its name may be mulequeue.
-_OF_A_SERVICE = r"_SERVICE_(HOST|PORT(_\w+)?)$|_PORT(_\d+_[A-Z]+(_\w+)?)?$"
 _MAY_BE_EMPTY = ("api_key", "base_url", "site", "notification_secret", "webhook_secret")
 """Set from the environment in a settings module, empty where it has none: the value is not set."""
 
@@ -200,8 +190,8 @@ class Settings:
         """
         conf = app.conf if app is not None else {}
         if app is not None:
-            check_setting_names(_keys(app))
-        check_variable_names(name for name, value in environ.items() if value)
+            check_setting_names(setting_keys(app), _NAMES)
+        check_variable_names((name for name, value in environ.items() if value), _NAMES)
         values: dict[str, Any] = {}
         for name in _NAMES:
             source, value = f"mulequeue_{name}", conf.get(f"mulequeue_{name}")
@@ -274,36 +264,6 @@ class Settings:
 
 _NAMES = tuple(item.name for item in fields(Settings))
 _HINTS = typing.get_type_hints(Settings, include_extras=True)
-
-
-def check_setting_names(keys: Iterable[str]) -> None:
-    """Raise ConfigurationError for an unknown ``mulequeue_…`` key; the text suggests similar names."""
-    for key in keys:
-        name = key.lower().removeprefix("celery_")
-        if name.startswith("mulequeue_") and name.removeprefix("mulequeue_") not in _NAMES:
-            known = [f"mulequeue_{item}" for item in _NAMES]
-            raise ConfigurationError(unknown("setting", name, known))
-
-
-def _keys(app: Any) -> list[str]:
-    """Return the user's keys in lower case, without the namespace of the app."""
-    prefix = (getattr(app.conf, "prefix", None) or "").lower()
-    keys = []
-    # Only the keys are used. With censored=True kombu before 5.6 fails on lists of URLs.
-    for key in app.conf.table(censored=False):
-        name = str(key).lower()
-        keys.append(name.removeprefix(prefix) if prefix else name)
-    return keys
-
-
-def check_variable_names(names: Iterable[str]) -> None:
-    """Raise ConfigurationError for an unknown ``MULEQUEUE_…`` variable; the text has similar names."""
-    known = [f"MULEQUEUE_{name.upper()}" for name in _NAMES] + list(_OTHER_VARIABLES)
-    for name in names:
-        is_known = name in known or name.removesuffix(FILE_SUFFIX) in known
-        is_ours = name.upper().startswith("MULEQUEUE_") and not is_known
-        if is_ours and not re.search(_OF_A_SERVICE, name):
-            raise ConfigurationError(unknown("environment variable", name, known))
 
 
 def _from_environment(name: str, environ: Mapping[str, str]) -> tuple[str, str | None]:

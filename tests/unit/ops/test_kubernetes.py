@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ pytest.importorskip("kubernetes_validate")
 
 import kubernetes_validate
 
-from mulequeue.settings import check_variable_names, default_of
+from mulequeue.settings import Settings, default_of
+from mulequeue.settings.names import check_variable_names
 
 DOCKER = Path(__file__).parents[3] / "docker"
 DOCUMENTS: list[dict[str, Any]] = [
@@ -128,7 +130,7 @@ def test_no_pod_has_more_rights_than_it_needs() -> None:
 def test_secrets_are_files_of_known_names() -> None:
     """Secrets are in files of the mounted Secret, and every variable is one that mulequeue reads."""
     data = named("ConfigMap", "mulequeue")["data"]
-    check_variable_names(data)
+    check_variable_names(data, [field.name for field in fields(Settings)])
     files = {value for name, value in data.items() if name.endswith("_FILE")} - {"/tmp/alive"}
     for name in WORKERS:
         (mount,) = (it for it in container(name)["volumeMounts"] if it["name"] == "secrets")

@@ -10,7 +10,8 @@ import pytest
 from celery import Celery
 
 from mulequeue.errors import ConfigurationError
-from mulequeue.settings import Profile, Settings, check_setting_names, default_of
+from mulequeue.settings import Profile, Settings, default_of
+from mulequeue.settings.names import check_setting_names
 
 KEY = "sk-mr-" + "a" * 64
 
@@ -87,7 +88,7 @@ def test_wrong_value_of_the_environment_names_the_variable() -> None:
 def test_unknown_setting_names_the_nearest(key: str) -> None:
     """A misspelled setting is refused with the name that was meant."""
     with pytest.raises(ConfigurationError, match="Did you mean mulequeue_fleet"):
-        check_setting_names([key])
+        check_setting_names([key], ["fleet", "poll_queue"])
 
 
 @pytest.mark.parametrize(
