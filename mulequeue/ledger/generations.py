@@ -94,7 +94,7 @@ class Generations:
         result, signature, admission, poll_by, webhook_arrived = self._keys.run(
             "record_id",
             intent.task_id,
-            intent.epoch if not intent.marker else intent.marker,
+            intent.marker or intent.epoch,
             remote_id,
             pack(dict(parked)),
             first_poll_seconds,
@@ -141,8 +141,8 @@ class Generations:
         """
         error = (answer or {}).get("error", {})
         reason = str(error.get("detail") or error.get("title") or "")[:MAX_REASON]
-        more = (reason, int(is_answered))
-        return self._settle(intent.task_id, status, answer, "run", intent.run, 0, None, *more)
+        more = (0, None, reason, int(is_answered))
+        return self._settle(intent.task_id, status, answer, "run", intent.run, *more)
 
     # -- the outcome -------------------------------------------------------------------------
 
@@ -164,25 +164,14 @@ class Generations:
         :returns: no wake if the record was settled before, or the claim had lapsed.
         """
         by = "any" if token is None else "claim"
-        return self._settle(task_id, status, answer, by, token or "", polls, duration_seconds)
+        more = (polls, duration_seconds, "", 0)
+        return self._settle(task_id, status, answer, by, token or "", *more)
 
     def _settle(
-        self,
-        task_id: str,
-        status: str,
-        answer: Mapping[str, Any] | None,
-        by: str,
-        token: str,
-        polls: int = 0,
-        duration: float | None = None,
-        reason: str = "",
-        is_answered: int = 0,
+        self, task_id: str, status: str, answer: Mapping[str, Any] | None, *more: Any
     ) -> Effects:
         text = json.dumps(answer, ensure_ascii=False) if answer else ""
-        found = self._keys.run(
-            "settle", task_id, status, text, by, token, polls, duration, reason, is_answered
-        )
-        return _effects_of(task_id, found)
+        return _effects_of(task_id, self._keys.run("settle", task_id, status, text, *more))
 
     def record_dispatch(self, task_id: str, epoch: str, tail: str) -> None:
         """Record that a delivery of the outcome published what follows the task.
@@ -268,8 +257,7 @@ class Generations:
     def _cancel(
         self, batch_id: str, task_ids: Sequence[str], ttl_seconds: int, which: CancelScope
     ) -> tuple[list[str], Effects]:
-        given = (ttl_seconds, batch_id, str(which), *task_ids)
-        poll_by, *found = self._keys.run("cancel", *given)
+        poll_by, *found = self._keys.run("cancel", ttl_seconds, batch_id, str(which), *task_ids)
         states = [state.decode() for state in found[::2]]
         wakes = (Wake(*pair) for pair in zip(task_ids, found[1::2], strict=True) if pair[1])
         return states, Effects(tuple(wakes), optional_time(poll_by))
