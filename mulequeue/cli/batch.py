@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -158,15 +159,35 @@ def _run_on_workers(
     if known is None:
         confirm(call, yes=yes)
     started = time.monotonic()
-    enqueue = partial(_enqueue, call, batch_id, notify)
     watched = BatchWatch(ledger, batch_id, len(call.inputs))
-    rest = (
-        f"\nThe same command with --batch-id {batch_id} completes the manifest." if manifest else ""
-    )
-    with (
-        written_at_end(manifest, lambda: ledger_states(ledger, watched.batch)),
-        view_for(f"{call.model.name} · batch {batch_id}", quiet=call.quiet) as view,
-    ):
+    enqueue = partial(_enqueue, call, batch_id, notify)
+    rest = f"\nThe same command with --batch-id {batch_id} completes the manifest."
+    rest = rest if manifest is not None else ""
+    with written_at_end(manifest, lambda: ledger_states(ledger, watched.batch)):
+        is_over = _send_and_watch(ledger, call, watched, known, enqueue, rest)
+    _check_same(watched.batch, call)  # another sender may have been faster
+    code = _report(ledger, call, watched.batch, time.monotonic() - started, is_over=is_over)
+    if is_over:
+        return code
+    print_message(f"Still running. {results.continue_hint(batch_id)}{rest}")
+    return STILL_RUNNING
+
+
+def _send_and_watch(
+    ledger: Ledger,
+    call: Call,
+    watched: BatchWatch,
+    known: Batch | None,
+    enqueue: Callable[..., None],
+    rest: str,
+) -> bool:
+    """Enqueue what no worker has, and watch; return whether it was over before ``max_wait``.
+
+    :param known: the batch, if it exists.
+    :param rest: follows the message after Ctrl-C.
+    """
+    batch_id, started = watched.batch.batch_id, time.monotonic()
+    with view_for(f"{call.model.name} · batch {batch_id}", quiet=call.quiet) as view:
         if known is None or known.begun < known.size:
             # The id of a task that was revoked or given up is used up.
             enqueue(is_fresh=known is not None and not is_sent(ledger, known))
@@ -174,7 +195,7 @@ def _run_on_workers(
         if known is not None:
             view.note(_continue(call, known))
         checks = checks_of_sent(call, ledger, view.note, watched, batch_id, enqueue)
-        is_over = watch(
+        return watch(
             watched,
             view,
             max_wait=call.max_wait,
@@ -182,12 +203,6 @@ def _run_on_workers(
             interrupted=results.stopped_hint(batch_id) + rest,
             checks=[*checks, UnsentRest(ledger, watched)],
         )
-    _check_same(watched.batch, call)  # another sender may have been faster
-    code = _report(ledger, call, watched.batch, time.monotonic() - started, is_over=is_over)
-    if is_over:
-        return code
-    print_message(f"Still running. {results.continue_hint(batch_id)}{rest}")
-    return STILL_RUNNING
 
 
 def _continue(call: Call, known: Batch) -> str:
