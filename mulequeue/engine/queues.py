@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ QUORUM_COUNTDOWN_SECONDS = 2.0
 CREATE_PRIORITY = 3
 """On a Redis broker the priority of messages of new generations: behind those without one (0)."""
 _CREATING = ("mulequeue.generate", "mulequeue.generate_many")
+_FOLLOWED = ("chain", "chord", "link", "group_id")
 
 
 class _NullDispatcher:
@@ -62,6 +64,19 @@ def create_priority(task: Any) -> dict[str, Any]:
     if task.name not in _CREATING or is_given or not _is_redis(task.app):
         return {}
     return {"priority": CREATE_PRIORITY}
+
+
+def call_priority(
+    task: Any, kwargs: Mapping[str, Any], options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the same for a call. A single generation that nothing follows keeps its place in the queue.
+
+    No file waits behind its create request, and it does not wait for those of a batch.
+
+    :param options: of ``apply_async``.
+    """
+    is_many = kwargs.get("batch_id") or any(options.get(name) for name in _FOLLOWED)
+    return create_priority(task) if is_many or task.name != "mulequeue.generate" else {}
 
 
 def wake_priority(task: Any, priority: int | None) -> int | None:

@@ -19,7 +19,7 @@ from kombu.exceptions import OperationalError
 
 from mulequeue.engine.display import format_args, format_kwargs
 from mulequeue.engine.ids import check_task_id, id_text
-from mulequeue.engine.queues import NULL_DISPATCHER, create_priority
+from mulequeue.engine.queues import NULL_DISPATCHER, call_priority
 from mulequeue.engine.submit.park import ENQUEUED, EPOCH
 from mulequeue.errors import GenerationError, TransferError
 from mulequeue.tasks.batch_ids import body_id
@@ -133,7 +133,7 @@ class GenerateTask(ValidatingTask, RecordedTask, PinnedTask):
         if EPOCH not in (kwargs or {}):
             sent = {ENQUEUED: int(time.time() * 1000)}
             options["headers"] = {**(options.get("headers") or {}), **sent}
-            options = {**create_priority(self), **options}
+            options = {**call_priority(self, kwargs or {}, options), **options}
         try:
             return super().apply_async(args, kwargs, known, *rest, **options)
         except OperationalError as exc:

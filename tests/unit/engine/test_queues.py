@@ -8,7 +8,7 @@ import pytest
 from celery import Celery
 
 from mulequeue import download, generate, generate_from
-from mulequeue.engine.queues import CREATE_PRIORITY, create_priority, wake_priority
+from mulequeue.engine.queues import CREATE_PRIORITY, call_priority, create_priority, wake_priority
 
 BEHIND = {"priority": CREATE_PRIORITY}
 
@@ -26,6 +26,19 @@ def test_new_generations_are_behind_others_on_redis(broker: str) -> None:
     assert BEHIND == create_priority(bound(generate, broker))
     assert {} == create_priority(bound(download, broker))
     assert {} == create_priority(bound(generate_from, broker))
+
+
+@pytest.mark.parametrize(
+    "options", [{"chain": [{}]}, {"link": [{}]}, {"chord": {"task": "body"}}, {"group_id": "g"}]
+)
+def test_a_single_generation_is_not_behind_others(options: dict[str, Any]) -> None:
+    """With something behind it, or in a batch, it is: those messages would wait for creates."""
+    task = bound(generate, "redis://h/0")
+
+    assert {} == call_priority(task, {}, {"link": None, "chain": None})
+    assert BEHIND == call_priority(task, {}, options)
+    assert BEHIND == call_priority(task, {"batch_id": "b"}, {})
+    assert BEHIND == call_priority(task.app.tasks["mulequeue.generate_many"], {}, {})
 
 
 @pytest.mark.parametrize(
