@@ -51,46 +51,35 @@ from typing import Self
 
 from redis import Redis
 
-from mulequeue.ledger.batches import Batches
+from mulequeue.ledger.batches import Batch, Batches, BatchState
+from mulequeue.ledger.claims import Claim, Due, PollMessage, Reschedule
 from mulequeue.ledger.connection import connect
 from mulequeue.ledger.enqueued import Enqueued
 from mulequeue.ledger.generations import Generations
 from mulequeue.ledger.keyspace import Keyspace
-from mulequeue.ledger.leases import Leases
+from mulequeue.ledger.leases import Begun, LeaseResult, Leases, RetryReason
 from mulequeue.ledger.limits import ScopePause, SubmissionLimits, SubmissionStatus
 from mulequeue.ledger.metrics import MetricsStore
 from mulequeue.ledger.polling import MAX_CLAIMED, Polling
 from mulequeue.ledger.problem import Problem
-from mulequeue.ledger.queries import Queries
+from mulequeue.ledger.queries import DurationSample, Queries
 from mulequeue.ledger.records import Record, outcome_of
-from mulequeue.ledger.retries import Retries
+from mulequeue.ledger.retries import Retries, Retry
 from mulequeue.ledger.serialization import pack, unpack
 from mulequeue.ledger.types import (
     Action,
-    Batch,
-    BatchState,
-    Begun,
     CancelScope,
-    Claim,
-    Due,
-    DurationSample,
     Effects,
-    EventResult,
     Intent,
-    LeaseResult,
     Pause,
-    PollMessage,
     Recorded,
     RecordIdResult,
-    Reschedule,
-    Retry,
-    RetryReason,
     Scope,
     Verdict,
     Wake,
     new_token,
 )
-from mulequeue.ledger.webhooks import Webhooks
+from mulequeue.ledger.webhooks import EventResult, Webhooks
 from mulequeue.settings import Settings
 
 __all__ = [

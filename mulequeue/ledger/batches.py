@@ -1,11 +1,83 @@
-"""Batches: what each was made from. Their members are counted with every transition."""
+"""Batches: how each was opened, and how far it is. Its members are counted with every transition."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
 
 from mulequeue.ledger.keyspace import Keyspace
-from mulequeue.ledger.types import BatchState
+from mulequeue.outcome import OUTCOME_STATUSES
+
+_UNDER_WAY = ("waiting", "submitting", "generating")
+BUCKETS = (*_UNDER_WAY, *OUTCOME_STATUSES)
+"""Every record is counted in one of these."""
+
+
+class BatchState(StrEnum):
+    """The state of a batch that is opened."""
+
+    OPENED = "opened"
+    PUBLISHED = "published"
+    """All its members have been published."""
+    STOPPED = "stopped"
+    """It was cancelled: its members never begin."""
+    OTHER = "other"
+    """It was made from other inputs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """The progress of a batch."""
+
+    batch_id: str
+    size: int
+    """Members."""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """Members that are waiting, submitting, generating, or have each outcome."""
+    files: int = 0
+    """Stored assets."""
+    usd: Decimal = Decimal(0)
+    """Estimated cost of its members in US dollars, as far as prices are known."""
+    downloaded: int = 0
+    """Members whose download is done."""
+    is_cancelled: bool = False
+    """Members that have not begun yet never will."""
+    created: float = 0.0
+    """When it reached a worker; unix seconds of Redis' clock."""
+    downloads: bool = False
+    """A member is over only after its download; known of a batch that ``generate_many`` sent."""
+    digest: str | None = None
+    """Of its inputs; None: its members were sent one by one."""
+    expires: float | None = None
+    """Unix seconds, after which no member begins."""
+    sent: int | None = None
+    """Members that have been published; None: not known, because they were sent one by one."""
+
+    @property
+    def succeeded(self) -> int:
+        return self.counts.get("succeeded", 0)
+
+    @property
+    def done(self) -> int:
+        """Members that ended without success, or whose download has ended: stored or given up."""
+        return self.over - self.succeeded + min(self.downloaded, self.succeeded)
+
+    @property
+    def begun(self) -> int:
+        """Members that a worker has received."""
+        return sum(self.counts.get(name, 0) for name in BUCKETS)
+
+    @property
+    def under_way(self) -> int:
+        """Members that have begun and have no outcome."""
+        return sum(self.counts.get(name, 0) for name in _UNDER_WAY)
+
+    @property
+    def over(self) -> int:
+        """Members that have an outcome."""
+        return sum(self.counts.get(name, 0) for name in OUTCOME_STATUSES)
 
 
 class Batches:

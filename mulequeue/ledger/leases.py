@@ -5,16 +5,65 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from enum import StrEnum
+from typing import Any, NamedTuple
 
 from mulequeue.ledger.keyspace import Keyspace, optional_time
 from mulequeue.ledger.serialization import pack
-from mulequeue.ledger.types import Begun, Effects, LeaseResult, RetryReason
+from mulequeue.ledger.types import Effects
 
 TRANSFER_LEASE_SECONDS = 20.0
 EXPECTED_SECONDS = 25.0
 """A message that no worker has begun by then is published again, unless its queue has a backlog."""
 MAX_ERROR_LENGTH = 500
+
+
+class LeaseResult(StrEnum):
+    """The answer to a message of a download or notification."""
+
+    RUN = "run"
+    ABANDONED = "abandoned"
+    """Take the lease to fail the task: it was delivered too often without an end."""
+    DONE = "done"
+    BUSY = "busy"
+    """Another run has the lease."""
+    EARLY = "early"
+    """A repeated message: the next attempt is not due yet."""
+    OTHER = "other"
+    """The lease belongs to a task of the same id that other tasks follow."""
+
+
+class RetryReason(StrEnum):
+    """Why a download or notification is tried again."""
+
+    FAILED = "failed"
+    ELSEWHERE = "elsewhere"
+    """This worker could not make the attempt, so it does not count: another worker may."""
+    UNDISPATCHED = "undispatched"
+    """Celery could not dispatch what follows."""
+
+
+class Begun(NamedTuple):
+    """The ledger's answer to an attempt of a download or notification."""
+
+    result: LeaseResult
+    attempt: int = 0
+    """Its number, from 1."""
+    elapsed_seconds: float = 0.0
+    """Since the first attempt began."""
+    effects: Effects = Effects()
+    is_dispatched: bool = False
+    """An earlier run has published what follows the task."""
+    deliveries: int = 1
+    """To a worker, since an attempt last ended."""
+    verdict: Mapping[str, Any] | None = None
+    """How the attempts ended: it only has to be dispatched."""
+    elsewhere: int = 0
+    """Attempts in a row that were left to other workers."""
+    cause: str = ""
+    """Why the last attempt or dispatch did not succeed."""
+    returned: int = 0
+    """How often the task of a batch ended before a member was retried."""
 
 
 class Leases:

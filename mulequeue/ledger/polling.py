@@ -6,10 +6,11 @@ import json
 import random
 from collections.abc import Iterable, Mapping, Sequence
 
+from mulequeue.ledger.claims import Claim, Due, PollMessage, Reschedule
 from mulequeue.ledger.encode_limits import encode_limits
 from mulequeue.ledger.keyspace import Keyspace, texts
 from mulequeue.ledger.records import SCHEMA_VERSION
-from mulequeue.ledger.types import Claim, Due, PollMessage, Reschedule, Wake, new_token
+from mulequeue.ledger.types import Wake, new_token
 from mulequeue.settings.profiles import Profile
 
 SWEEP_LEASE_SECONDS = 5.0

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from mulequeue.catalog.usd import usd_of_micros
+from mulequeue.ledger.batches import BUCKETS, Batch
 from mulequeue.ledger.keyspace import Keyspace, texts
 from mulequeue.ledger.packed import unpack_record
 from mulequeue.ledger.records import Record, read_record
-from mulequeue.ledger.types import BUCKETS, Batch, DurationSample
 
 _SLICE = 200
 """Records per round trip."""
+
+
+class DurationSample(NamedTuple):
+    """The duration of a generation, in seconds: at least ``low``, at most ``high``."""
+
+    low: float
+    high: float
+    """Equal to ``low`` if the duration is known exactly."""
+    weight: float = 1
+    """Number of generations that the sample represents."""
 
 
 class Queries:

@@ -3,13 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from mulequeue.ledger.keyspace import Keyspace, optional_time
 from mulequeue.ledger.records import Record
-from mulequeue.ledger.types import Effects, Retry
+from mulequeue.ledger.types import Effects
 
 _SLICE = 200
 """Records per round trip."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """A generation that runs again."""
+
+    record: Record
+    """As it was read; the retry changes nothing if it has changed since."""
+    epoch: str
+    message: bytes
+    """The signature with the input, of that epoch."""
+    profile: str
+
+    def arguments(self) -> tuple[str | bytes, ...]:
+        """Return the arguments of the script, up to the time that ids are kept."""
+        known = self.record
+        seen = (known.task_id, known.epoch, known.status or "", known.remote_id or "")
+        return (*seen, self.epoch, self.message, self.profile)
 
 
 class Retries:

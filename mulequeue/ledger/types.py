@@ -5,21 +5,14 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 from mulequeue.ledger.records import SCHEMA_VERSION, Record
-from mulequeue.outcome import OUTCOME_STATUSES
 from mulequeue.settings.profiles import Profile
 
 # Redis stores a small hash in half the memory if no value of it is longer.
 MAX_BYTES = 64
-
-
-_UNDER_WAY = ("waiting", "submitting", "generating")
-BUCKETS = (*_UNDER_WAY, *OUTCOME_STATUSES)
-"""Every record is counted in one of these."""
 
 
 def new_token() -> str:
@@ -96,43 +89,6 @@ class RecordIdResult(StrEnum):
     """An outcome had been delivered: the id is kept for ``resume``."""
 
 
-class LeaseResult(StrEnum):
-    """The answer to a message of a download or notification."""
-
-    RUN = "run"
-    ABANDONED = "abandoned"
-    """Take the lease to fail the task: it was delivered too often without an end."""
-    DONE = "done"
-    BUSY = "busy"
-    """Another run has the lease."""
-    EARLY = "early"
-    """A repeated message: the next attempt is not due yet."""
-    OTHER = "other"
-    """The lease belongs to a task of the same id that other tasks follow."""
-
-
-class RetryReason(StrEnum):
-    """Why a download or notification is tried again."""
-
-    FAILED = "failed"
-    ELSEWHERE = "elsewhere"
-    """This worker could not make the attempt, so it does not count: another worker may."""
-    UNDISPATCHED = "undispatched"
-    """Celery could not dispatch what follows."""
-
-
-class BatchState(StrEnum):
-    """The state of a batch that is opened."""
-
-    OPENED = "opened"
-    PUBLISHED = "published"
-    """All its members have been published."""
-    STOPPED = "stopped"
-    """It was cancelled: its members never begin."""
-    OTHER = "other"
-    """It was made from other inputs."""
-
-
 class CancelScope(StrEnum):
     """The generations that a cancel ends."""
 
@@ -141,18 +97,6 @@ class CancelScope(StrEnum):
     """Those whose create request was not sent."""
     EXPIRED = "expired"
     """The same, and they fail with the reason of their wait, because their batch has expired."""
-
-
-class EventResult(StrEnum):
-    """The result of recording a webhook event."""
-
-    KNOWN = "known"
-    """It ends a generation of this fleet."""
-    EARLY = "early"
-    """Its id is not recorded yet: the event is kept until it is."""
-    OTHER = "other"
-    """It ends no generation."""
-    REPEATED = "repeated"
 
 
 # -- a delivery of generate --------------------------------------------------------------------
@@ -278,164 +222,3 @@ class Recorded(NamedTuple):
     effects: Effects
     webhook_arrived: bool
     """A webhook has already reported the end of this generation."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retry:
-    """A generation that runs again."""
-
-    record: Record
-    """As it was read; the retry changes nothing if it has changed since."""
-    epoch: str
-    message: bytes
-    """The signature with the input, of that epoch."""
-    profile: str
-
-    def arguments(self) -> tuple[str | bytes, ...]:
-        """Return the arguments of the script, up to the time that ids are kept."""
-        known = self.record
-        seen = (known.task_id, known.epoch, known.status or "", known.remote_id or "")
-        return (*seen, self.epoch, self.message, self.profile)
-
-
-class Begun(NamedTuple):
-    """The ledger's answer to an attempt of a download or notification."""
-
-    result: LeaseResult
-    attempt: int = 0
-    """Its number, from 1."""
-    elapsed_seconds: float = 0.0
-    """Since the first attempt began."""
-    effects: Effects = Effects()
-    is_dispatched: bool = False
-    """An earlier run has published what follows the task."""
-    deliveries: int = 1
-    """To a worker, since an attempt last ended."""
-    verdict: Mapping[str, Any] | None = None
-    """How the attempts ended: it only has to be dispatched."""
-    elsewhere: int = 0
-    """Attempts in a row that were left to other workers."""
-    cause: str = ""
-    """Why the last attempt or dispatch did not succeed."""
-    returned: int = 0
-    """How often the task of a batch ended before a member was retried."""
-
-
-# -- polling -----------------------------------------------------------------------------------
-
-
-class Due(NamedTuple):
-    """A status check to make. A tuple, because thousands are made per second."""
-
-    task_id: str
-    remote_id: str
-    path: str
-    profile: str
-    polls: int
-    errors: int
-    interval: float | None
-    submitted: float
-    started: float
-    deadline: float
-    problem: str = ""
-    """A :class:`~mulequeue.ledger.problem.Problem` as its record keeps it; empty: none."""
-
-
-Reschedule = tuple[str, float, int, int] | tuple[str, float, int, int, str]
-"""The result of a status check that settled nothing: task id, due time, checks to add, errors in a
-row, and the problem if it has changed."""
-
-
-class DurationSample(NamedTuple):
-    """The duration of a generation, in seconds: at least ``low``, at most ``high``."""
-
-    low: float
-    high: float
-    """Equal to ``low`` if the duration is known exactly."""
-    weight: float = 1
-    """Number of generations that the sample represents."""
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """The due records that one claim took."""
-
-    token: str
-    now: float
-    """Redis' clock."""
-    unknown_key: str
-    """Fingerprint and profile of a due record that this worker does not have, separated by a space; or
-    empty."""
-    polls: list[Due]
-    wakes: list[Wake]
-    examined: int
-    """Entries of the due index that the claim read."""
-    reopening: list[str]
-    """Profiles whose checks are paused: the claimed ones are probes, and one answer resumes the checks."""
-    is_mixed: bool = False
-    """Some worker could not do what is woken, or returned such work lately."""
-
-
-@dataclass(frozen=True, slots=True)
-class PollMessage:
-    """A poll message to publish."""
-
-    token: str
-    due: float
-    countdown: float
-
-
-# -- batches -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
-    """The progress of a batch."""
-
-    batch_id: str
-    size: int
-    """Members."""
-    counts: Mapping[str, int] = field(default_factory=dict)
-    """Members that are waiting, submitting, generating, or have each outcome."""
-    files: int = 0
-    """Stored assets."""
-    usd: Decimal = Decimal(0)
-    """Estimated cost of its members in US dollars, as far as prices are known."""
-    downloaded: int = 0
-    """Members whose download is done."""
-    is_cancelled: bool = False
-    """Members that have not begun yet never will."""
-    created: float = 0.0
-    """When it reached a worker; unix seconds of Redis' clock."""
-    downloads: bool = False
-    """A member is over only after its download; known of a batch that ``generate_many`` sent."""
-    digest: str | None = None
-    """Of its inputs; None: its members were sent one by one."""
-    expires: float | None = None
-    """Unix seconds, after which no member begins."""
-    sent: int | None = None
-    """Members that have been published; None: not known, because they were sent one by one."""
-
-    @property
-    def succeeded(self) -> int:
-        return self.counts.get("succeeded", 0)
-
-    @property
-    def done(self) -> int:
-        """Members that ended without success, or whose download has ended: stored or given up."""
-        return self.over - self.succeeded + min(self.downloaded, self.succeeded)
-
-    @property
-    def begun(self) -> int:
-        """Members that a worker has received."""
-        return sum(self.counts.get(name, 0) for name in BUCKETS)
-
-    @property
-    def under_way(self) -> int:
-        """Members that have begun and have no outcome."""
-        return sum(self.counts.get(name, 0) for name in _UNDER_WAY)
-
-    @property
-    def over(self) -> int:
-        """Members that have an outcome."""
-        return sum(self.counts.get(name, 0) for name in OUTCOME_STATUSES)

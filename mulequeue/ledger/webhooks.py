@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from enum import StrEnum
 from typing import Any
 
 from mulequeue.ledger.keyspace import Keyspace, texts
-from mulequeue.ledger.types import EventResult
 
 SEEN_SECONDS = 3 * 24 * 3600
 EARLY_SECONDS = 3600
 WORKING_SECONDS = 600
 """Webhooks count as working for this long after the last event, unless a status check was faster."""
+
+
+class EventResult(StrEnum):
+    """The result of recording a webhook event."""
+
+    KNOWN = "known"
+    """It ends a generation of this fleet."""
+    EARLY = "early"
+    """Its id is not recorded yet: the event is kept until it is."""
+    OTHER = "other"
+    """It ends no generation."""
+    REPEATED = "repeated"
 
 
 class Webhooks:
