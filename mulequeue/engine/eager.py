@@ -14,7 +14,7 @@ from mulequeue.catalog.poll_schedule import backoff_seconds
 from mulequeue.engine.generation_request import GenerationRequest
 from mulequeue.engine.poll.decide import PollAgain, decide, is_unanswered
 from mulequeue.engine.poll.problem_log import ProblemLog
-from mulequeue.ledger.claims import Due
+from mulequeue.ledger.polling import Due
 from mulequeue.ledger.records import Record, outcome_of
 from mulequeue.outcome import ErrorInfo, Outcome
 from mulequeue.settings import Settings

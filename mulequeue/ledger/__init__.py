@@ -52,7 +52,6 @@ from typing import Self
 from redis import Redis
 
 from mulequeue.ledger.batches import Batch, Batches, BatchState
-from mulequeue.ledger.claims import Claim, Due, PollMessage, Reschedule
 from mulequeue.ledger.connection import connect
 from mulequeue.ledger.enqueued import Enqueued
 from mulequeue.ledger.generations import Generations
@@ -60,7 +59,7 @@ from mulequeue.ledger.keyspace import Keyspace
 from mulequeue.ledger.leases import Begun, LeaseResult, Leases, RetryReason
 from mulequeue.ledger.limits import ScopePause, SubmissionLimits, SubmissionStatus
 from mulequeue.ledger.metrics import MetricsStore
-from mulequeue.ledger.polling import MAX_CLAIMED, Polling
+from mulequeue.ledger.polling import MAX_CLAIMED, Claim, Due, Polling, PollMessage, Reschedule
 from mulequeue.ledger.problem import Problem
 from mulequeue.ledger.queries import DurationSample, Queries
 from mulequeue.ledger.records import Record, outcome_of

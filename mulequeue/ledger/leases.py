@@ -39,6 +39,8 @@ class RetryReason(StrEnum):
     FAILED = "failed"
     ELSEWHERE = "elsewhere"
     """This worker could not make the attempt, so it does not count: another worker may."""
+    STORAGE = "storage"
+    """The storage of this worker failed; that of another one may work."""
     UNDISPATCHED = "undispatched"
     """Celery could not dispatch what follows."""
 

@@ -67,7 +67,8 @@ def judge(
     is_elsewhere = isinstance(exc, (ConfigurationError, HostBusy))
     delay = elsewhere_delay(begun.elsewhere + 1) if is_elsewhere else _delay(exc, begun, policy)
     ends = begun.elapsed_seconds + delay
-    how = RetryReason.ELSEWHERE if is_elsewhere else RetryReason.FAILED
+    failed = RetryReason.STORAGE if isinstance(exc, StorageError) else RetryReason.FAILED
+    how = RetryReason.ELSEWHERE if is_elsewhere else failed
     is_over = _is_over(exc, begun, policy, ends)
     return delay, how, _final_error(exc, begun) if is_over else None
 

@@ -153,7 +153,7 @@ end
 
 local function take_transfer(id)
   local key = P .. id
-  local fields = redis.call('HMGET', key, 'parked', 'run', 'task', 'sent', 'revoked', 'cause')
+  local fields = redis.call('HMGET', key, 'parked', 'run', 'task', 'sent', 'revoked', 'reason')
   if fields[5] then wake(id, fields[1]) end
   if not fields[1] or fields[5] then
     redis.call('DEL', key)
@@ -170,7 +170,7 @@ local function take_transfer(id)
     redis.call('HDEL', key, 'run')
     recovered('transfer')
   end
-  is_mixed = is_mixed or fields[6]
+  is_mixed = is_mixed or fields[6] == 'elsewhere' or fields[6] == 'storage'
   count_wake(id, redis.call('HINCRBY', key, 'wakes', 1))
   wake(id, fields[1])
 end

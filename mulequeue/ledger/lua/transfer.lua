@@ -1,7 +1,7 @@
 -- The lease of one download or notification: from before its message is published until its end.
 -- P .. 'transfer:<task id>'  hash    parked (signature), run, lapsed (run), wakes, revoked, first, attempts,
 --                                    elsewhere (attempts in a row that were left to other workers),
---                                    deliveries (to a worker, since an attempt last ended), cause (of that end),
+--                                    deliveries (to a worker, since an attempt last ended), cause and reason (of that end),
 --                                    verdict (JSON: no attempt is needed any more, only its dispatch),
 --                                    tail (what follows its task), dispatched (that was published);
 --                                    of a task that waits for a batch: batch, returned (how often it ended before),
@@ -134,14 +134,14 @@ elseif what == 'decide' then   -- [6] JSON of the verdict   [7] lease of this ru
   redis.call('HSET', key, 'verdict', ARGV[6], 'deliveries', is_last and 1 or 0, unpack(is_last and { 'run', token } or {}))
   due(name, now + tonumber(is_last and ARGV[7] or 0))
   return { 'decided', is_last and '' or time_text(now) }
-elseif what == 'again' then    -- [6] seconds to the next attempt   [7] failed, elsewhere or undispatched   [8] cause
+elseif what == 'again' then    -- [6] seconds to the next attempt   [7] a RetryReason   [8] cause
   if ARGV[7] == 'elsewhere' then
     redis.call('HINCRBY', key, 'attempts', -1)
     redis.call('HINCRBY', key, 'elsewhere', 1)
   end
   if ARGV[7] ~= 'undispatched' then redis.call('HDEL', key, 'deliveries') end
-  if ARGV[7] == 'failed' then redis.call('HDEL', key, 'elsewhere') end
-  redis.call('HSET', key, 'cause', ARGV[8])
+  if ARGV[7] == 'failed' or ARGV[7] == 'storage' then redis.call('HDEL', key, 'elsewhere') end
+  redis.call('HSET', key, 'cause', ARGV[8], 'reason', ARGV[7])
   redis.call('HDEL', key, 'run', 'lapsed', 'wakes')
   due(name, now + tonumber(ARGV[6]))
   return { 'again', time_text(now + tonumber(ARGV[6])) }

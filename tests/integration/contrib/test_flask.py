@@ -13,7 +13,6 @@ flask = pytest.importorskip("flask")
 
 from celery import Celery, _state, shared_task  # noqa: E402
 from celery import current_app as current_celery  # noqa: E402
-from support.queues import creates_of  # noqa: E402
 from support.waiting import wait_until  # noqa: E402
 from support.webhook import WEBHOOK_SECRET, ended, event, signed  # noqa: E402
 
@@ -187,7 +186,7 @@ def test_enqueueing_does_not_need_the_ledger(fleet, redis_server):
     for _ in range(20):
         sent(app, lambda: generate.s(MODEL, {"prompt": "a mule"}))
 
-    assert 20 == fleet.redis.client.llen(creates_of("celery"))
+    assert 20 == fleet.redis.client.llen("celery")
 
 
 @pytest.mark.parametrize(

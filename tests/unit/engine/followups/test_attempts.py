@@ -49,7 +49,7 @@ def hours_of(exc: Exception, policy: Policy) -> float:
         if error is not None:
             return seconds / HOUR
         seconds += delay
-        attempt += how is RetryReason.FAILED
+        attempt += how is not RetryReason.ELSEWHERE
         elsewhere += how is RetryReason.ELSEWHERE
 
 
