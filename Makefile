@@ -15,6 +15,8 @@ define all_of
 		PYTHONSAFEPATH=1 $(BIN)/pytest $(1) -o cache_dir=$(VENV)/pytest --last-failed --maxfail 3; }
 endef
 MORE ?=
+# Of a stage that repeats the ledger's random orders of events.
+BRIEF := MORE="--hypothesis-profile=brief"
 # A run starts hundreds of processes: where a machine forbids bytecode, each compiles all it imports.
 export PYTHONDONTWRITEBYTECODE :=
 # Of the soak; SOAK takes more of its options (--without-webhooks, --keep, …).
@@ -77,7 +79,7 @@ suite: $(VENV)/dev ## All tests, on what is installed in VENV
 	$(call all_of,$(TESTS))
 
 test-oldest: ## The oldest supported releases, where versions differ
-	$(MAKE) suite $(OLDEST) TESTS="$(VERSIONED)"
+	$(MAKE) suite $(OLDEST) TESTS="$(VERSIONED)" $(BRIEF)
 
 test-newest-python: ## What depends on the interpreter, on the newest Python of this machine
 	@if [ -n "$(NEWEST)" ]; then \
@@ -85,7 +87,7 @@ test-newest-python: ## What depends on the interpreter, on the newest Python of 
 	else echo "== no Python newer than $$($(PYTHON) --version) on this machine"; fi
 
 test-valkey: $(VENV)/dev ## The ledger's tests on the embedded Valkey, whatever server is on PATH
-	REDIS_SERVER=embedded $(MAKE) suite TESTS=tests/integration/ledger
+	REDIS_SERVER=embedded $(MAKE) suite TESTS=tests/integration/ledger $(BRIEF)
 
 test-all: ## Everything on the built wheel; a missing server is a failure
 	$(MAKE) lint $(WHEEL)

@@ -17,9 +17,10 @@ from support.fleet import Fleet
 from support.redis_server import RedisServer
 
 # A busy machine is slow, and no test is about that. (With CI=true Hypothesis knows by itself.)
-hypothesis.settings.register_profile(
-    "ours", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
-)
+for _name in ("ours", "brief"):
+    hypothesis.settings.register_profile(
+        _name, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    )
 if "CI" not in os.environ:
     hypothesis.settings.load_profile("ours")
 
