@@ -143,7 +143,8 @@ def test_a_task_of_mulequeue_follows_the_member_itself(shared: Fleet) -> None:
 
     many(["one", "two"], each=video).delay().get(timeout=60)
 
-    wait_until(lambda: 4 == shared.emulator.stats()["creates"], what="two pictures, two videos")
+    shared.emulator.wait(created=4)  # two pictures, two videos
+    assert 4 == shared.emulator.stats()["creates"]
 
 
 @pytest.mark.parametrize(
