@@ -1,4 +1,4 @@
-"""Declare the two internal queues alike in every process, delay messages, and put new generations last."""
+"""Declare the two internal queues alike in every process, delay messages, and put large numbers of creates last."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from celery.utils.quorum_queues import detect_quorum_queues
 
 QUORUM_COUNTDOWN_SECONDS = 2.0
 CREATE_PRIORITY = 3
-"""On a Redis broker the priority of messages of new generations: behind those without one (0)."""
+"""On a Redis broker the priority of new generations that are not single ones: behind messages without one (0)."""
 _CREATING = ("mulequeue.generate", "mulequeue.generate_many")
 _FOLLOWED = ("chain", "chord", "link", "group_id")
 
