@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
@@ -55,6 +56,10 @@ _WHY_NOT = {
     Standing.LOST: "its input is not kept; start a new generation",
 }
 
+
+RETURN_SECONDS = 2.0
+"""How long :func:`retry` waits for a worker that is returning an outcome: a caller may have its result already."""
+_LOOK_SECONDS = 0.05
 
 _NOT_KEPT = "the call of each is not kept; call the task with the outcome of the ledger"
 
@@ -153,7 +158,7 @@ def retry(
 
 def standing_of(record: Record) -> Standing:
     """Return whether a generation can be retried, as far as its record shows it."""
-    if record.status is None or (record.state != "delivered" and record.deliveries):
+    if record.status is None or _is_being_returned(record):
         return Standing.RUNNING
     if record.status == "succeeded":
         return Standing.SUCCEEDED
@@ -167,6 +172,10 @@ def standing_of(record: Record) -> Standing:
     return Standing.FAILED if has_id else Standing.UNPAID
 
 
+def _is_being_returned(record: Record) -> bool:
+    return record.status is not None and record.state != "delivered" and record.deliveries > 0
+
+
 def _chosen(
     ctx: WorkerContext, names: list[str], allowed: set[Standing]
 ) -> tuple[list[tuple[Record, Standing]], dict[str, str], list[str]]:
@@ -174,14 +183,13 @@ def _chosen(
 
     :raises InputError: an id is unknown.
     """
-    queries = ctx.ledger.queries
     chosen: dict[str, tuple[Record, Standing]] = {}
     left: dict[str, str] = {}
     given_up: dict[str, None] = {}
     for name in names:
-        batch = queries.batch(name)
+        batch = ctx.ledger.queries.batch(name)
         task_ids = member_ids(batch) if batch else [_task_id(ctx, name)]
-        for record in queries.records(task_ids):
+        for record in _returned_records(ctx, task_ids):
             if record is None or record.state == "tombstone":
                 continue  # a member that has not begun
             kind = standing_of(record)
@@ -194,6 +202,19 @@ def _chosen(
             else:
                 left[record.task_id] = _WHY_NOT[kind]
     return list(chosen.values()), left, list(given_up)
+
+
+def _returned_records(ctx: WorkerContext, task_ids: Sequence[str]) -> list[Record | None]:
+    """Return the records of tasks, with the outcomes that are being returned if that ends soon."""
+    records = dict(zip(task_ids, ctx.ledger.queries.records(task_ids), strict=True))
+    ends = time.monotonic() + RETURN_SECONDS
+    while time.monotonic() < ends:
+        early = [name for name, record in records.items() if record and _is_being_returned(record)]
+        if not early:
+            break
+        time.sleep(_LOOK_SECONDS)
+        records |= zip(early, ctx.ledger.queries.records(early), strict=True)
+    return list(records.values())
 
 
 def _task_id(ctx: WorkerContext, name: str) -> str:

@@ -29,7 +29,9 @@ def test_paused_sweep_changes_nothing(fleet: Fleet, tmp_path: Path) -> None:
 
     fleet.worker("-Q", "mulequeue.poll", "-c", "1", "--without-mingle")
     result.get(timeout=60)
-    before = fleet.wait_for_state(task_id, "delivered")
+    key = f"{fleet.ledger.prefix}record:{task_id}"
+    wait_until(lambda: fleet.redis.client.hexists(key, "0"), what="its record to be packed")
+    before = fleet.ledger.queries.record(task_id)
     ended = paused.text.count("succeeded in")
     sweeping.resume()
     wait_until(lambda: paused.text.count("succeeded in") > ended, what="the paused sweep's end")

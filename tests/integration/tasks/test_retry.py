@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -136,6 +138,27 @@ def test_an_unknown_create_is_retried_by_name(shared: Fleet) -> None:
 
     returned(shared, task_id)
     assert "succeeded" == shared.ledger.queries.record(task_id).status
+
+
+def test_an_outcome_that_is_being_returned_is_waited_for(
+    shared: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who has the result of a task may retry it, although its worker has not ended the delivery yet."""
+    shared.emulator.faults(**REFUSED)
+    task_id = one(shared, "bad", on_failure="return").apply_async(task_id=new_id()).id
+    returned(shared, task_id)
+    shared.emulator.reset()
+    record, client = f"{shared.ledger.prefix}record:{task_id}", shared.redis.client
+    client.hset(record, "state", "delivering")
+
+    def end_delivery(_seconds: float) -> None:
+        client.hset(record, "state", "delivered")
+
+    clock = SimpleNamespace(monotonic=time.monotonic, sleep=end_delivery)
+    monkeypatch.setattr("mulequeue.tasks.retry.time", clock)
+
+    assert (task_id,) == retry(task_id).unpaid
+    returned(shared, task_id)
 
 
 @pytest.mark.parametrize("what", ["unknown id", "runs", "succeeded"])
