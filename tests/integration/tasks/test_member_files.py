@@ -81,7 +81,8 @@ def test_files_are_stored_where_downloads_are_routed(make_fleet: Callable[..., F
 
     assert [1, 1] == file_counts(result)
     for name in ("b-000000", "b-000001"):
-        assert f"Task mulequeue.generate[{name}] succeeded" in files.text
+        ended = f"Task mulequeue.generate[{name}] succeeded"
+        wait_until(lambda ended=ended: ended in files.text, what=ended)
         assert f"mulequeue.generate[{name}]" not in poller.text
     assert "mulequeue.download[" not in files.text + creates.text
 

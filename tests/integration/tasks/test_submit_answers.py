@@ -116,8 +116,9 @@ def test_not_created_waits_as_asked(accounts: Fleet) -> None:
     pauses: dict[str, float] = {}
 
     def all_paused() -> bool:
+        statuses = accounts.ledger.limits.submission_statuses(list(ids))
         now = accounts.ledger.queries.now()
-        for status in accounts.ledger.limits.submission_statuses(list(ids)):
+        for status in statuses:
             for pause in status.scopes:
                 pauses.setdefault(status.profile, pause.until - now)
         return len(pauses) == len(ids)
