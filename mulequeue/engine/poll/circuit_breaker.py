@@ -33,8 +33,17 @@ EARLY_PROBE_SECONDS = 2.0
 """During a pause that the API did not ask for, some generations without errors are checked this often."""
 LOG_SECONDS = 60.0
 LEFT_TO_OTHERS_SECONDS = 1.0
-"""Until a check that this process leaves to others is due again."""
+"""Until a check that this process leaves to others is due again, in the mean."""
 _SPREAD_SECONDS = 10.0
+
+
+def left_to_others_seconds() -> float:
+    """Return the seconds until a check is due again that this process leaves to others.
+
+    They vary, because the poll messages of two workers alternate: at fixed intervals the same one could
+    receive each of those that matter.
+    """
+    return LEFT_TO_OTHERS_SECONDS * (0.5 + random.random())
 
 
 class Probe(Enum):
@@ -101,7 +110,7 @@ class CircuitBreaker:
         if due.task_id in self._probes:
             return None
         if due.profile in self._absent:
-            return self._now() + LEFT_TO_OTHERS_SECONDS
+            return self._now() + left_to_others_seconds()
         if self._is_paused(due.profile):
             until = min(self._paused_until[due.profile], self._now() + EARLY_PROBE_SECONDS)
             return until + _SPREAD_SECONDS * random.random()

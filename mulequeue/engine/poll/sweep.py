@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from mulequeue.api.terminal_answer import reported_duration
 from mulequeue.engine import tracing
 from mulequeue.engine.poll.checker import Checker
-from mulequeue.engine.poll.circuit_breaker import LEFT_TO_OTHERS_SECONDS, CircuitBreaker
+from mulequeue.engine.poll.circuit_breaker import CircuitBreaker, left_to_others_seconds
 from mulequeue.engine.poll.claim_queue import ClaimBatch, ClaimQueue
 from mulequeue.engine.poll.decide import PollAgain, Terminal
 from mulequeue.engine.worker_context import WorkerContext
@@ -212,7 +212,7 @@ class Poller:
         decision = await self._checker.check(due)
         del batch.in_progress[due.task_id]
         if decision is None:
-            batch.release(due, self._now() + LEFT_TO_OTHERS_SECONDS)
+            batch.release(due, self._now() + left_to_others_seconds())
         elif isinstance(decision, PollAgain):
             batch.repeat(due, decision)
         else:

@@ -227,8 +227,7 @@ local function bounce(profile, opens)
   local at, bounces = tonumber(gate[1] or 0), tonumber(gate[2] or 0)
   local ceiling = now < tonumber(gate[3] or 0) + ABLE_SECONDS and ABLE_CEILING or BOUNCE_CEILING
   if now >= at then
-    local part = tonumber(string.sub(redis.sha1hex(time_text(now)), 1, 4), 16) / 65536
-    at = now + math.min(ceiling, 0.1 * 2 ^ math.min(bounces, 10)) * (0.5 + part / 2)
+    at = now + math.min(ceiling, 0.1 * 2 ^ math.min(bounces, 10)) * (0.5 + random_part(time_text(now)) / 2)
     redis.call('HSET', gate_key(profile), 'bounces', bounces + 1)
   end
   at = math.max(now, math.min(at, opens or at))

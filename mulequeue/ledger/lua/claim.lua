@@ -23,6 +23,7 @@ end
 local polls, wakes, reopening, unknown, is_mixed = {}, {}, {}, '', false
 local gates = {}
 local LEFT_TO_OTHERS = 1   -- seconds until a check is due again that this worker leaves to others
+local LEFT_TO_OTHER_SETTINGS = 5 -- the same where others need other keys, profiles or a newer version
 local PROBE_WINDOW, MAX_PROBES = 5, 16  -- seconds, and probes of generations without errors
 local RECHECK_PAUSE = 15   -- seconds until it is due again, while a probe of others may end a pause early
 local PROBE_LEAD = 2       -- seconds that workers which can connect have for the probe
@@ -71,6 +72,12 @@ local function check_paused_until(profile, gate, has_errors)
   return math.max(gate.probe, now + 1)
 end
 
+-- The time varies: the poll messages of two workers alternate, so at fixed intervals the one that cannot do this
+-- could receive each of those that matter.
+local function leave_to_others(id, seconds)
+  due(id, now + seconds * (0.5 + random_part(id .. time_text(now))))
+end
+
 local function wake(id, signature)
   if signature then wakes[#wakes + 1] = { id, signature } end
 end
@@ -111,13 +118,13 @@ local function take_generating(id, record, profile)
   if checks and now < gate.paused then
     paused = math.min(gate.paused, now + RECHECK_PAUSE)
   elseif checks == 0 or checks and gate.level and now < gate.paused + PROBE_LEAD then
-    return due(id, now + LEFT_TO_OTHERS)
+    return leave_to_others(id, LEFT_TO_OTHERS)
   else
     paused = check_paused_until(profile, gate, record[9])
   end
   if paused then
     -- spread over ten seconds, so that the backlog does not become due at once
-    due(id, paused + 10 * ((tonumber(ARGV[9]) + #polls * 0.618 + tonumber(redis.sha1hex(id):sub(1, 4), 16) / 65536) % 1))
+    due(id, paused + 10 * ((tonumber(ARGV[9]) + #polls * 0.618 + random_part(id)) % 1))
     return
   end
   if checks then limits[profile].checks = checks - 1 end
@@ -136,13 +143,13 @@ end
 
 local function take_gate(name)
   local profile = string.sub(name, 6)
-  if not limits[profile] then return due(name, now + 5) end -- left to a worker that has the profile
+  if not limits[profile] then return leave_to_others(name, LEFT_TO_OTHER_SETTINGS) end
   affected_profiles[profile] = true
 end
 
 local function postpone(id, fingerprint, profile)
   unknown = (fingerprint or '') .. ' ' .. (profile or '')
-  due(id, now + 5)
+  leave_to_others(id, LEFT_TO_OTHER_SETTINGS)
 end
 
 local function wake_granted(profile)
@@ -183,7 +190,7 @@ local function take(id)
     'remote_id', 'path', 'polls', 'errors', 'interval', 'submitted', 'started', 'deadline', 'problem')
   local state = record[1]
   if not state or state == 'delivered' or state == 'tombstone' then return redis.call('ZREM', DUE, id) end
-  if tonumber(record[2] or 0) > version then return due(id, now + 5) end
+  if tonumber(record[2] or 0) > version then return leave_to_others(id, LEFT_TO_OTHER_SETTINGS) end
   -- Only a status check needs the key. Any worker may wake; a grant needs the limits of the profile.
   if state == 'generating' then
     local profile = known[record[3]] and profile_of(record[3], record[4])

@@ -43,6 +43,7 @@ local function parked_key(id) return P .. 'parked:' .. id end
 local function call_key(id) return P .. 'call:' .. id end
 local function outcome_key(id) return P .. 'outcome:' .. id end
 local function batch_key(batch) return P .. 'batch:' .. batch end
+local function random_part(text) return tonumber(string.sub(redis.sha1hex(text), 1, 4), 16) / 65536 end -- in [0, 1)
 local function due(id, at) redis.call('ZADD', DUE, time_text(at), id) end
 
 -- A record is read once, and what a script changes in it is written when the script ends (scripts.py).

@@ -111,7 +111,7 @@ local function enqueue(id, profile, group)
   end
   redis.call('ZADD', groups_key(profile), 0, group)
   -- Its queue wakes it. If that entry is lost, the due index finds it later.
-  due_waiting(id, now + 1800 + 3600 * tonumber(redis.sha1hex(id):sub(1, 4), 16) / 65536)
+  due_waiting(id, now + 1800 + 3600 * random_part(id))
 end
 
 -- Return group, fair key and batch of the queue with the oldest turn, or nil. Groups in `full` are skipped.
