@@ -6,8 +6,8 @@ VENV := .venv$(if $(filter-out python3,$(PYTHON)),-$(notdir $(PYTHON)))
 INTERPRETER = $(shell $(PYTHON) -c 'import sys; print(sys.executable)' 2>/dev/null || \
 	{ found=$$(ls -d $(HOME)/.pyenv/versions/*/bin/$(PYTHON) 2>/dev/null | tail -n 1); echo $${found:-$(PYTHON)}; })
 BIN := $(VENV)/bin
-# Tests of processes mostly wait: two of them share a core.
-JOBS ?= $(shell expr 2 '*' $$(nproc 2>/dev/null || echo 2))
+# Tests of processes mostly wait: more than two of them share a core.
+JOBS ?= $(shell expr 2 '*' $$(nproc 2>/dev/null || echo 2) + 2)
 # Tests of real processes on a busy machine: those that fail are run once more, by themselves.
 define all_of
 	PYTHONSAFEPATH=1 $(BIN)/pytest $(1) -o cache_dir=$(VENV)/pytest -n $(JOBS) --dist worksteal $(MORE) || \

@@ -4,36 +4,18 @@ from __future__ import annotations
 
 import pytest
 from redis import Redis
+from support.day_budgets import DAY, refusal, spent
 from support.ledger_world import START, SUBMIT_LEASE, TTL, World, marker_of
 
-from mulequeue.ledger import Verdict, outcome_of
 from mulequeue.settings.profiles import Limits
 
 VEO = "google/v1/veo-3.1-fast/generation"
-DAY = 86400.0
 
 
 @pytest.fixture
 def thrifty(redis: Redis) -> World:
     """A fleet that may make three generations a day."""
     return World(redis, max_per_day=3)
-
-
-def refusal(world: World, verdict: Verdict) -> str:
-    """The text with which a delivery was refused."""
-    assert "wake" == verdict.action
-    (wake,) = verdict.effects.wakes
-    record = world.ledger.queries.record(wake.task_id)
-    assert record is not None
-    error = outcome_of(record).error
-    assert error is not None
-    assert ("failed", "BudgetExceeded") == (record.status, error.type)
-    return f"{error.title} {error.detail}"
-
-
-def spent(world: World, name: str = "total") -> int:
-    day = int(world.clock // DAY)
-    return int(world.fields(f"day:default:{day}").get(name, 0))
 
 
 # -- a day -------------------------------------------------------------------------------------
@@ -48,7 +30,7 @@ def test_the_days_budget_is_exact(thrifty: World) -> None:
 
     assert "max_per_day of profile default is 3" in text
     assert "Nothing was sent" in text
-    assert 3 == spent(thrifty)
+    assert 3 == spent(thrifty, "total")
     thrifty.check()
 
 
@@ -72,13 +54,13 @@ def test_what_was_never_created_gives_its_place_back(thrifty: World, end: str) -
         thrifty.ledger.generations.settle_submit(intent, "failed", None)
     elif end == "cancelled while it waits":
         thrifty.requeue(intent)
-        assert 1 == spent(thrifty)  # it stands in line, and has its place
+        assert 1 == spent(thrifty, "total")  # it stands in line, and has its place
         thrifty.ledger.generations.cancel("t", ttl_seconds=TTL)
     else:
         thrifty.ledger.generations.cancel("t", ttl_seconds=TTL)
         assert thrifty.requeue(intent) is None
 
-    assert 0 == spent(thrifty)
+    assert 0 == spent(thrifty, "total")
     thrifty.check()
 
 
@@ -100,7 +82,7 @@ def test_what_may_be_paid_keeps_its_place(thrifty: World, end: str) -> None:
         else:
             thrifty.ledger.generations.cancel("t", ttl_seconds=TTL)
 
-    assert 1 == spent(thrifty)
+    assert 1 == spent(thrifty, "total")
     thrifty.check()
 
 
@@ -116,9 +98,9 @@ def test_what_waits_over_midnight_counts_on_the_day_it_is_sent(redis: Redis) -> 
 
     assert "submit" == world.deliver(wake).action
 
-    assert 1 == spent(world)
+    assert 1 == spent(world, "total")
     world.clock -= 20
-    assert 1 == spent(world)
+    assert 1 == spent(world, "total")
 
 
 def test_what_waited_too_long_finds_the_new_days_budget_spent(redis: Redis) -> None:
@@ -145,7 +127,7 @@ def test_a_model_has_a_budget_of_its_own(redis: Redis) -> None:
 
     assert f"max_per_day of {VEO} in profile default is 1" in text
     assert "submit" == world.ask(world.intent("picture")).action
-    assert (1, 2) == (spent(world, VEO), spent(world))
+    assert (1, 2) == (spent(world, VEO), spent(world, "total"))
 
 
 def test_a_budget_that_is_set_at_noon_knows_of_the_morning(world: World, redis: Redis) -> None:
@@ -162,7 +144,7 @@ def test_adopting_costs_nothing(thrifty: World) -> None:
     """What exists already is paid already."""
     thrifty.record_id(thrifty.intent("adopted"), "r")
 
-    assert 0 == spent(thrifty)
+    assert 0 == spent(thrifty, "total")
 
 
 def test_days_are_forgotten(thrifty: World) -> None:
@@ -186,7 +168,7 @@ def test_a_batch_that_is_too_large_is_refused_as_a_whole(redis: Redis) -> None:
     ]
 
     assert all("A batch of 3 is larger than max_per_batch" in text for text in texts)
-    assert 0 == spent(world)
+    assert 0 == spent(world, "total")
     world.check()
 
 
@@ -208,7 +190,7 @@ def test_a_batch_that_is_enqueued_twice_counts_once(redis: Redis) -> None:
     for name in ("m0", "m1", "m0", "m1"):
         world.ask(world.intent(name, **given))
 
-    assert 2 == spent(world)
+    assert 2 == spent(world, "total")
     assert {"submitting": 2} == world.ledger.queries.counts()
 
 
@@ -222,4 +204,4 @@ def test_a_woken_member_is_not_counted_again(redis: Redis) -> None:
         "submit"
         == world.ask(world.intent("m0", marker=marker_of(wake), batch_id="b", batch_size=1)).action
     )
-    assert 1 == spent(world)
+    assert 1 == spent(world, "total")

@@ -6,13 +6,12 @@ from typing import Any
 
 import pytest
 from redis import Redis
+from support.day_budgets import DAY, refusal, spent
 from support.ledger_world import START, SUBMIT_LEASE, TTL, World, marker_of
 
-from mulequeue.ledger import Verdict, outcome_of
 from mulequeue.settings.profiles import Limits
 
 VEO = "google/v1/veo-3.1-fast/generation"
-DAY = 86400.0
 CENT = 10_000
 LINE = 'mulequeue_prices = {"some/model": {"unit": "image", "usd": PRICE}}'
 
@@ -21,24 +20,6 @@ LINE = 'mulequeue_prices = {"some/model": {"unit": "image", "usd": PRICE}}'
 def thrifty(redis: Redis) -> World:
     """A fleet that may spend ten cents per day."""
     return World(redis, max_usd_per_day=0.10)
-
-
-def refusal(world: World, verdict: Verdict) -> str:
-    """The text with which a delivery was refused."""
-    assert "wake" == verdict.action
-    (wake,) = verdict.effects.wakes
-    record = world.ledger.queries.record(wake.task_id)
-    assert record is not None
-    error = outcome_of(record).error
-    assert error is not None
-    assert ("failed", "BudgetExceeded") == (record.status, error.type)
-    return f"{error.title}. {error.detail}"
-
-
-def spent(world: World, name: str = "usd") -> int:
-    """Millionths of a US dollar that today's counter has reserved."""
-    day = int(world.clock // DAY)
-    return int(world.fields(f"day:default:{day}").get(name, 0))
 
 
 # -- a day -------------------------------------------------------------------------------------
@@ -55,7 +36,7 @@ def test_the_limit_is_reached_to_the_millionth(thrifty: World) -> None:
     assert "max_usd_per_day of profile default, which is 0.10 USD, 0.01 USD is left" in text
     assert "Nothing was sent" in text
     thrifty.generating("d", usd_micros=CENT)
-    assert 10 * CENT == spent(thrifty)
+    assert 10 * CENT == spent(thrifty, "usd")
     thrifty.check()
 
 
@@ -80,7 +61,7 @@ def test_a_free_generation_is_no_unknown_price(thrifty: World) -> None:
     intent = thrifty.submit("t", usd_micros=0)
     thrifty.ledger.generations.settle_submit(intent, "failed", None)
 
-    assert 0 == spent(thrifty)
+    assert 0 == spent(thrifty, "usd")
     thrifty.check()
 
 
@@ -103,13 +84,13 @@ def test_what_was_never_created_is_given_back(thrifty: World, end: str) -> None:
         thrifty.ledger.generations.settle_submit(intent, "failed", None)
     elif end == "cancelled while it waits":
         thrifty.requeue(intent)
-        assert 10 * CENT == spent(thrifty)  # it waits, and has its place
+        assert 10 * CENT == spent(thrifty, "usd")  # it waits, and has its place
         thrifty.ledger.generations.cancel("t", ttl_seconds=TTL)
     else:
         thrifty.ledger.generations.cancel("t", ttl_seconds=TTL)
         assert thrifty.requeue(intent) is None
 
-    assert 0 == spent(thrifty)
+    assert 0 == spent(thrifty, "usd")
     assert "0" == thrifty.fields("batch:b")["usd"]
     thrifty.check()
 
@@ -129,7 +110,7 @@ def test_what_may_be_paid_stays_reserved(thrifty: World, end: str) -> None:
         else:
             thrifty.ledger.generations.cancel("t", ttl_seconds=TTL)
 
-    assert CENT == spent(thrifty)
+    assert CENT == spent(thrifty, "usd")
     thrifty.check()
 
 
@@ -145,10 +126,10 @@ def test_what_waits_over_midnight_is_reserved_on_the_day_it_is_sent(redis: Redis
 
     assert "submit" == world.deliver(wake, usd_micros=CENT).action
 
-    assert CENT == spent(world)
+    assert CENT == spent(world, "usd")
     assert str(CENT) == world.fields("batch:b")["usd"]
     world.clock -= 20
-    assert CENT == spent(world)
+    assert CENT == spent(world, "usd")
     world.check()
 
 
@@ -174,10 +155,10 @@ def test_the_limit_holds_for_what_waited_without_a_cost(redis: Redis, price_is_k
 
     if price_is_known:
         assert "submit" == verdict.action
-        assert (CENT, 1) == (spent(world), spent(world, "total"))
+        assert (CENT, 1) == (spent(world, "usd"), spent(world, "total"))
     else:
         assert "price is unknown" in refusal(world, verdict)
-        assert (0, 0) == (spent(world), spent(world, "total"))
+        assert (0, 0) == (spent(world, "usd"), spent(world, "total"))
     world.check()
 
 
@@ -189,7 +170,7 @@ def test_a_changed_price_changes_no_reservation(redis: Redis) -> None:
 
     assert "submit" == world.deliver(wake, usd_micros=99 * CENT).action
 
-    assert CENT == spent(world)
+    assert CENT == spent(world, "usd")
 
 
 def test_a_model_has_a_limit_of_its_own(redis: Redis) -> None:
@@ -208,7 +189,7 @@ def test_adopting_costs_nothing(thrifty: World) -> None:
     """A generation that exists already was paid for already."""
     thrifty.record_id(thrifty.intent("adopted", usd_micros=CENT), "r")
 
-    assert 0 == spent(thrifty)
+    assert 0 == spent(thrifty, "usd")
 
 
 # -- a batch -----------------------------------------------------------------------------------
@@ -247,5 +228,5 @@ def test_a_woken_member_is_not_reserved_again(redis: Redis) -> None:
     (wake,) = world.claim(2).wakes
 
     assert "submit" == world.ask(world.intent("m0", marker=marker_of(wake), **given)).action
-    assert CENT == spent(world)
+    assert CENT == spent(world, "usd")
     world.check()
