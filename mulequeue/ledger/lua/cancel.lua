@@ -25,7 +25,7 @@ local function cancel(id)
     return 'unknown', false
   end
   if is_expired then
-    if state ~= 'waiting' then return state, false end
+    if state ~= 'waiting' or read(id, 'retries')[1] then return state, false end -- a retry does not expire
     local signature = settle(id, 'failed', expired_error(id))
     answer[1] = poll_by_after_wake()
     return state, signature

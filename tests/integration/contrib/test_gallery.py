@@ -43,6 +43,7 @@ def gallery(_running: tuple[Gallery, RedisServer]) -> Iterator[Gallery]:
     _running[0].emulate(**AT_ONCE)
     yield _running[0]
     print(_running[0].log)
+    print((_running[0].data / "worker.log").read_text()[-20_000:])
 
 
 @pytest.fixture
@@ -92,7 +93,19 @@ class Visitor:
         return html.unescape(answer.text)
 
     def wait_for(self, text: str) -> str:
-        return wait_until(lambda: (page := self.get("/")) and text in page and page, what=text)
+        """The page once it has that text; if that does not come, the error has what it has instead."""
+        page = ""
+
+        def look() -> bool:
+            nonlocal page
+            page = self.get("/")
+            return text in page
+
+        try:
+            wait_until(look, what=text)
+        except AssertionError as exc:
+            raise AssertionError(f"{exc}\n{page}") from None
+        return page
 
 
 @pytest.fixture

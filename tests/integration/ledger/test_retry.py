@@ -5,7 +5,7 @@ from __future__ import annotations
 from redis import Redis
 from support.ledger_world import TTL, World, marker_of
 
-from mulequeue.ledger import Record
+from mulequeue.ledger import CancelScope, Record
 from mulequeue.ledger.timeline import steps_of
 
 BATCH = {"batch_id": "b", "batch_size": 1}
@@ -103,6 +103,19 @@ def test_a_failure_that_is_being_returned_is_not_retried(world: World) -> None:
     world.deliver(wake)
 
     assert not world.retry(world.retry_of(record(world)))
+
+
+def test_a_retried_member_does_not_expire_with_its_batch(world: World) -> None:
+    """Who retries it wants it now, whenever the batch was to end."""
+    found = refused(world, **BATCH)
+    assert world.retry(world.retry_of(found))
+
+    states, effects = world.ledger.generations.cancel_batch(
+        "b", ["t"], ttl_seconds=TTL, which=CancelScope.EXPIRED
+    )
+
+    assert (["waiting"], ()) == (states, effects.wakes)
+    assert "waiting" == record(world).state
 
 
 def test_a_task_that_returns_the_batch_meanwhile_waits_again(world: World) -> None:
