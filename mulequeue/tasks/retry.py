@@ -111,6 +111,7 @@ def retry(
     The tasks that follow a generation, and its batch, receive the new outcome. A chord that has
     received the failure is not called again (``in_chord``): its body would run twice, or without the other
     results, which Celery has deleted. A task of ``each`` that was given up is called again.
+    An outcome that a worker is just returning is waited for, for two seconds at most.
 
     :param names: task ids, remote ids and batch ids.
     :param failed: include generations that the API accepted and that failed.
