@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from itertools import islice
+from typing import Any
 
 from mulequeue.catalog.usd import usd_of_micros
 from mulequeue.ledger import Ledger
-from mulequeue.ledger.packed import unpack_record
-
-_SLICE = 500
-"""Records per round trip."""
+from mulequeue.ledger.records import Record, read_record
 
 
 class Charging(StrEnum):
@@ -56,52 +52,34 @@ class Expense:
 
 def read_expenses(ledger: Ledger) -> Iterator[Expense]:
     """Iterate over the expenses in the ledger, in no order. It reads every record."""
-    ids, seen = ledger.queries.task_ids(), set[str]()
-    while names := list(islice(ids, _SLICE)):
-        new = [name for name in dict.fromkeys(names) if name not in seen]
-        seen.update(new)
-        yield from _slice(ledger, new)
+    return expenses_of(ledger, ledger.queries.task_ids())
 
 
-def expenses_of(ledger: Ledger, task_ids: Sequence[str]) -> Iterator[Expense]:
+def expenses_of(ledger: Ledger, task_ids: Iterable[str]) -> Iterator[Expense]:
     """Iterate over the expenses of some generations, each attempt that may be charged."""
-    for start in range(0, len(task_ids), _SLICE):
-        yield from _slice(ledger, list(task_ids[start : start + _SLICE]))
+    for task_id, fields in ledger.queries.fields(task_ids):
+        record = read_record(task_id, fields, None, None)
+        for at, usd, end, remote_id in _attempts(record, fields.get("billed", "")):
+            yield Expense(
+                task_id=task_id,
+                at=float(at),
+                usd=None if usd == "-" else usd_of_micros(int(usd)),
+                charging=charging_of(end, has_id=remote_id != "-"),
+                model=record.model or f"/vendors/{record.path}",
+                profile=record.profile,
+                batch=record.batch or "",
+                metadata=record.metadata,
+            )
 
 
-def _slice(ledger: Ledger, names: list[str]) -> Iterator[Expense]:
-    pipe = ledger.redis.pipeline(transaction=False)
-    for name in names:
-        pipe.hgetall(f"{ledger.prefix}record:{name}")
-    for name, raw in zip(names, pipe.execute(), strict=True):
-        if not raw:
-            continue
-        fields, _, _ = unpack_record(raw, None, None)
-        for attempt in _attempts(fields):
-            yield _expense(name, fields, *attempt)
+def _attempts(record: Record, billed: str) -> Iterator[Sequence[Any]]:
+    """Iterate over the attempts that may have created something: time, cost, end and remote id.
 
-
-def _attempts(fields: Mapping[str, str]) -> Iterator[Sequence[str]]:
-    """Iterate over the attempts that may have created something: time, cost, end and remote id."""
-    for line in fields.get("billed", "").splitlines():  # they were retried
+    :param billed: a line for each attempt before a retry (``retry.lua``).
+    """
+    for line in billed.splitlines():
         yield line.split()[1:]
-    if "day" in fields and "submitted" in fields and fields["state"] != "waiting":
-        known = fields.get("remote_id") or fields.get("late_remote_id") or "-"
-        end = fields.get("status") or fields["state"]
-        yield fields["submitted"], fields.get("usd", "-"), end, known
-
-
-def _expense(
-    task_id: str, fields: Mapping[str, str], at: str, usd: str, end: str, remote_id: str
-) -> Expense:
-    metadata = fields.get("metadata")
-    return Expense(
-        task_id=task_id,
-        at=float(at),
-        usd=None if usd == "-" else usd_of_micros(int(usd)),
-        charging=charging_of(end, has_id=remote_id != "-"),
-        model=fields.get("model") or f"/vendors/{fields.get('path', '')}",
-        profile=fields.get("profile", "default"),
-        batch=fields.get("batch", ""),
-        metadata=json.loads(metadata) if metadata else {},
-    )
+    if record.day is not None and record.submitted is not None and record.state != "waiting":
+        usd = "-" if record.usd is None else record.usd
+        known = record.remote_id or record.late_remote_id or "-"
+        yield record.submitted, usd, record.status or record.state, known

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from mulequeue.ledger.encode_limits import encode_limits
 from mulequeue.ledger.keyspace import Keyspace, optional_time
 from mulequeue.ledger.packed import pack_record, unpack_record
 from mulequeue.ledger.records import read_record
@@ -22,6 +21,7 @@ from mulequeue.ledger.types import (
     RecordIdResult,
     Verdict,
     Wake,
+    encode_limits,
 )
 from mulequeue.outcome import File
 

@@ -2,12 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
+from importlib import resources
+from itertools import islice
+from typing import Any, TypeVar
 
 from redis import Redis
 
-from mulequeue.ledger.scripts import source
+Item = TypeVar("Item")
+
+_SLICE = 200
+"""Items per round trip."""
+_TRANSITIONS = ("rates", "wait_queue", "transitions")
+_ADMISSION = (*_TRANSITIONS, "admission")
+_PRECEDING: Mapping[str, tuple[str, ...]] = {
+    "cancel": _ADMISSION,
+    "compact": _TRANSITIONS,
+    "dispatched": _TRANSITIONS,
+    "end_delivery": _TRANSITIONS,
+    "keep_delivery": _TRANSITIONS,
+    "record_id": (*_ADMISSION, "poll_by"),
+    "poll": ("poll_by",),
+    "transfer": ("poll_by", "progress"),
+    "requeue": _ADMISSION,
+    "retry": _TRANSITIONS,
+    "extend_lease": ("rates",),
+    "settle": _ADMISSION,
+    "circuit_breaker": _ADMISSION,
+    "pause": _ADMISSION,
+    "claim": (*_ADMISSION, "dequeue"),
+    "begin_delivery": (*_ADMISSION, "dequeue", "budget", "progress"),
+}
+"""The files between the prelude and a script."""
+_MAIN = """
+local function main()
+{}
+end
+local answer = main()
+write_records()
+return answer
+"""
 
 
 class Keyspace:
@@ -35,10 +70,41 @@ class Keyspace:
             keys=[f"{self.prefix}due"], args=[self.prefix, now, *texts], client=pipe or self.redis
         )
 
+    def send_for_each(
+        self, items: Iterable[Item], send: Callable[[Any, Item], object]
+    ) -> Iterator[tuple[Item, list[Any]]]:
+        """Send the same commands for each item, many items per round trip; yield it with their answers.
+
+        :param send: adds the commands of an item to a pipeline.
+        """
+        rest = iter(items)
+        while part := list(islice(rest, _SLICE)):
+            pipe = self.redis.pipeline(transaction=False)
+            for item in part:
+                send(pipe, item)
+            answers = pipe.execute()
+            each = len(answers) // len(part)
+            for number, item in enumerate(part):
+                yield item, answers[number * each : (number + 1) * each]
+
     def now(self) -> float:
         """Return Redis' clock, in unix seconds."""
         seconds, micros = self.redis.time()
         return float(seconds) + float(micros) / 1e6
+
+
+@cache
+def source(script: str) -> str:
+    """Return the text of a script, with the files that define what it uses before it.
+
+    Wherever the script returns, the changes of records are written after it.
+    """
+    parts = [_read(part) for part in ("prelude", *_PRECEDING.get(script, ()))]
+    return "\n".join(parts) + _MAIN.format(_read(script))
+
+
+def _read(part: str) -> str:
+    return (resources.files(__package__) / "lua" / f"{part}.lua").read_text()
 
 
 def texts(fields: Mapping[Any, Any]) -> dict[str, str]:

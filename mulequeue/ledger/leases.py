@@ -83,7 +83,7 @@ class Leases:
         :param tail: digest of what follows the task.
         :returns: False if it has a lease already, or has ended.
         """
-        return bool(self._expect(task_id, task, signature, tail)[0] == b"expected")
+        return bool(self._expect(None, (task_id, task, signature, tail))[0] == b"expected")
 
     def expect_all(self, messages: Iterable[tuple[str, str, Mapping[str, Any], str]]) -> set[str]:
         """Record messages before they are published.
@@ -91,18 +91,11 @@ class Leases:
         :param messages: the task id, the task's name, the signature and the tail of each.
         :returns: the task ids that are new: they have no lease, have not begun and have not ended.
         """
-        pipe, task_ids = self._keys.redis.pipeline(transaction=False), []
-        for task_id, task, signature, tail in messages:
-            task_ids.append(task_id)
-            self._expect(task_id, task, signature, tail, pipe=pipe)
-        answers = pipe.execute()
-        return {
-            name for name, (what,) in zip(task_ids, answers, strict=True) if what == b"expected"
-        }
+        answers = self._keys.send_for_each(messages, self._expect)
+        return {message[0] for message, [(what,)] in answers if what == b"expected"}
 
-    def _expect(
-        self, task_id: str, task: str, signature: Mapping[str, Any], tail: str, pipe: Any = None
-    ) -> Any:
+    def _expect(self, pipe: Any, message: tuple[str, str, Mapping[str, Any], str]) -> Any:
+        task_id, task, signature, tail = message
         given = (pack(dict(signature)), EXPECTED_SECONDS, task, tail)
         return self._run("expect", task_id, "", *given, pipe=pipe)
 
@@ -154,15 +147,17 @@ class Leases:
         :param signature: wakes the task.
         :param seconds: the task is woken after this time in any case.
         """
-        answer = self._run("wait", task_id, run, batch_id, pack(dict(signature)), seconds)
-        return Effects(poll_by=optional_time(answer[1])) if answer[0] == b"waits" else Effects()
+        return _effects_of(
+            self._run("wait", task_id, run, batch_id, pack(dict(signature)), seconds)
+        )
 
     def held(self, task_ids: Sequence[str]) -> set[str]:
         """Return those of the ids that have a lease."""
-        pipe = self._keys.redis.pipeline(transaction=False)
-        for task_id in task_ids:
-            pipe.exists(f"{self._keys.prefix}transfer:{task_id}")
-        return {name for name, found in zip(task_ids, pipe.execute(), strict=True) if found}
+        start = f"{self._keys.prefix}transfer:"
+        found = self._keys.send_for_each(
+            task_ids, lambda pipe, task_id: pipe.exists(f"{start}{task_id}")
+        )
+        return {task_id for task_id, [exists] in found if exists}
 
     def keep(self, task_id: str, run: str) -> bool:
         """Renew the lease; False if another run has it."""
@@ -176,8 +171,7 @@ class Leases:
         :param is_dispatching: False: this run cannot, so the next message is due at once.
         """
         lease = TRANSFER_LEASE_SECONDS if is_dispatching else ""
-        answer = self._run("decide", task_id, run, json.dumps(verdict), lease)
-        return Effects(poll_by=optional_time(answer[1])) if answer[0] == b"decided" else Effects()
+        return _effects_of(self._run("decide", task_id, run, json.dumps(verdict), lease))
 
     def retry(
         self,
@@ -192,8 +186,7 @@ class Leases:
 
         :param cause: why, for people.
         """
-        answer = self._run("again", task_id, run, seconds, how.value, cause)
-        return Effects(poll_by=float(answer[1])) if answer[0] == b"again" else Effects()
+        return _effects_of(self._run("again", task_id, run, seconds, how.value, cause))
 
     def end(
         self,
@@ -228,20 +221,20 @@ class Leases:
         :param signature: as :meth:`given_up` returned it.
         """
         answer = self._run("repeat", task_id, "", signature, generation)
-        return Effects(poll_by=float(answer[1])) if answer[0] == b"repeated" else None
+        return _effects_of(answer) if answer[0] == b"repeated" else None
 
     def waiting(self, most: int) -> Counter[str]:
         """Count downloads and notifications that wait for another attempt, by the cause of their last failure.
 
         :param most: entries of the due index that are read.
         """
-        redis, prefix = self._keys.redis, self._keys.prefix
-        due: list[bytes] = redis.zrange(f"{prefix}due", 0, most - 1)  # type: ignore[assignment]
-        pipe = redis.pipeline(transaction=False)
-        for name in due:
-            if name.startswith(b"transfer:"):
-                pipe.hget(f"{prefix}{name.decode()}", "cause")
-        return Counter(cause.decode() for cause in pipe.execute() if cause)
+        prefix = self._keys.prefix
+        due: list[bytes] = self._keys.redis.zrange(f"{prefix}due", 0, most - 1)  # type: ignore[assignment]
+        names = (name.decode() for name in due if name.startswith(b"transfer:"))
+        found = self._keys.send_for_each(
+            names, lambda pipe, name: pipe.hget(f"{prefix}{name}", "cause")
+        )
+        return Counter(cause.decode() for _, [cause] in found if cause)
 
     def result(self, task_id: str) -> dict[str, Any] | None:
         """Return the result of a download or notification that has ended."""
@@ -250,3 +243,8 @@ class Leases:
 
     def _run(self, *args: Any, pipe: Any = None) -> Any:
         return self._keys.run("transfer", *args, pipe=pipe)
+
+
+def _effects_of(answer: Sequence[bytes]) -> Effects:
+    """Read the time in the second place; a call that changed nothing has no second place."""
+    return Effects(poll_by=optional_time(answer[1])) if len(answer) > 1 else Effects()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 from mulequeue.catalog.usd import usd_of_micros
 from mulequeue.ledger.keyspace import Keyspace, optional_time, texts
@@ -90,17 +91,31 @@ class SubmissionLimits:
         """Return the state of these profiles, in that order; two round trips."""
         now, prefix = self._keys.now(), self._keys.prefix
         scopes = self._scopes(now)
-        pipe = self._keys.redis.pipeline(transaction=False)
-        for name in profiles:
+
+        def send(pipe: Any, name: str) -> None:
             pipe.hgetall(f"{prefix}gate:{name}")
             pipe.hmget(f"{prefix}day:{name}:{int(now // _DAY_SECONDS)}", ["total", "usd"])
             pipe.exists(f"{prefix}groups:{name}")
             pipe.hvals(f"{prefix}keys:{name}")
-        answers = pipe.execute()
-        return [
-            _submission_status(name, now, scopes.get(name, ()), *answers[4 * index : 4 * index + 4])
-            for index, name in enumerate(profiles)
-        ]
+
+        found = []
+        for name, [gate, today, waiting, by_key] in self._keys.send_for_each(profiles, send):
+            fields = texts(gate)
+            until = float(fields.get("until", 0))
+            status = SubmissionStatus(
+                profile=name,
+                paused_since=float(fields["held"]) if "held" in fields else None,
+                paused_until=until if until > now else None,
+                reason=fields.get("reason"),
+                scopes=scopes.get(name, ()),
+                in_flight=int(fields.get("slots", 0)),
+                today=int(today[0] or 0),
+                today_usd=usd_of_micros(int(today[1] or 0)),
+                has_waiting=bool(waiting),
+                in_flight_by_key=tuple(map(int, by_key)),
+            )
+            found.append(status)
+        return found
 
     def all_reasons(self) -> list[str]:
         """Return why submissions of any profile are paused."""
@@ -121,41 +136,14 @@ class SubmissionLimits:
         members: list[tuple[bytes, float]] = redis.zrangebyscore(  # type: ignore[assignment]
             f"{prefix}scopes", now, "+inf", withscores=True
         )
-        if not members:
-            return {}
-        names = [split_scope(member) for member, _ in members]
-        pipe = redis.pipeline(transaction=False)
-        for profile, scope in names:
+
+        def send(pipe: Any, member: tuple[bytes, float]) -> None:
+            profile, scope = split_scope(member[0])
             pipe.hget(f"{prefix}gate:{profile}:{scope}", "reason")
+
         found: dict[str, tuple[ScopePause, ...]] = {}
-        for (profile, scope), (_, until), reason in zip(
-            names, members, pipe.execute(), strict=True
-        ):
+        for (name, until), [reason] in self._keys.send_for_each(members, send):
+            profile, scope = split_scope(name)
             pause = ScopePause(scope=scope, until=until, reason=(reason or b"").decode())
             found[profile] = (*found.get(profile, ()), pause)
         return found
-
-
-def _submission_status(
-    name: str,
-    now: float,
-    scopes: tuple[ScopePause, ...],
-    gate: dict[bytes, bytes],
-    today: Sequence[bytes | None],
-    waiting: int,
-    by_key: Sequence[bytes],
-) -> SubmissionStatus:
-    fields = texts(gate)
-    until = float(fields.get("until", 0))
-    return SubmissionStatus(
-        profile=name,
-        paused_since=float(fields["held"]) if "held" in fields else None,
-        paused_until=until if until > now else None,
-        reason=fields.get("reason"),
-        scopes=scopes,
-        in_flight=int(fields.get("slots", 0)),
-        today=int(today[0] or 0),
-        today_usd=usd_of_micros(int(today[1] or 0)),
-        has_waiting=bool(waiting),
-        in_flight_by_key=tuple(map(int, by_key)),
-    )

@@ -8,10 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from mulequeue.ledger.encode_limits import encode_limits
 from mulequeue.ledger.keyspace import Keyspace, texts
 from mulequeue.ledger.records import SCHEMA_VERSION
-from mulequeue.ledger.types import Wake, new_token
+from mulequeue.ledger.types import Wake, encode_limits, new_token
 from mulequeue.settings.profiles import Profile
 
 SWEEP_LEASE_SECONDS = 5.0
@@ -224,29 +223,9 @@ def _poll_message_of(answer: Sequence[bytes]) -> PollMessage | None:
 
 
 def _due_of(row: Sequence[str]) -> Due:
-    (
-        task_id,
-        remote_id,
-        path,
-        profile,
-        polls,
-        errors,
-        interval,
-        submitted,
-        started,
-        deadline,
-        problem,
-    ) = row
+    task_id, remote_id, path, profile, polls, errors, interval, *times, problem = row
+    submitted, started, deadline = (float(at or 0) for at in times)
     return Due(
-        task_id,
-        remote_id,
-        path,
-        profile,
-        int(polls),
-        int(errors),
-        float(interval) if interval else None,
-        float(submitted or 0),
-        float(started or 0),
-        float(deadline or 0),
-        problem,
+        *(task_id, remote_id, path, profile, int(polls), int(errors)),
+        *(float(interval) if interval else None, submitted, started, deadline, problem),
     )

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
+from typing import Any, NamedTuple
 
 from mulequeue.catalog.usd import usd_of_micros
 from mulequeue.ledger.batches import BUCKETS, Batch
 from mulequeue.ledger.keyspace import Keyspace, texts
 from mulequeue.ledger.packed import unpack_record
-from mulequeue.ledger.records import Record, read_record
+from mulequeue.ledger.records import Record, RecordSummary, field_values, read_record
 
-_SLICE = 200
-"""Records per round trip."""
+_SUMMARY_FIELDS = (
+    *("state", "v", "key", "profile", "deliveries", "abandoned", "poisoned", "remote_id"),
+    *("late_remote_id", "file_error", "notify_error", "each_error", "errors", "problem"),
+)
 
 
 class DurationSample(NamedTuple):
@@ -39,40 +42,70 @@ class Queries:
 
     def records(self, task_ids: Sequence[str]) -> list[Record | None]:
         """Return the records of those generations, in that order; None where there is none."""
-        slices = range(0, len(task_ids), _SLICE)
-        return [item for at in slices for item in self._slice(task_ids[at : at + _SLICE])]
 
-    def _slice(self, task_ids: Sequence[str]) -> list[Record | None]:
-        pipe = self._redis.pipeline(transaction=False)
-        for task_id in task_ids:
+        def send(pipe: Any, task_id: str) -> None:
             pipe.hgetall(f"{self._prefix}record:{task_id}")
             pipe.get(f"{self._prefix}outcome:{task_id}")
             pipe.get(f"{self._prefix}files:{task_id}")
-        answers = pipe.execute()
-        found: list[Record | None] = []
-        for index, task_id in enumerate(task_ids):
-            fields, answer, files = answers[3 * index : 3 * index + 3]
-            whole = unpack_record(fields, answer, files)
-            found.append(read_record(task_id, *whole) if fields else None)
-        return found
+
+        return [
+            read_record(task_id, *unpack_record(*answers)) if answers[0] else None
+            for task_id, answers in self._keys.send_for_each(task_ids, send)
+        ]
+
+    def fields(self, task_ids: Iterable[str]) -> Iterator[tuple[str, dict[str, str]]]:
+        """Iterate over those generations that have records, and the fields of these."""
+        start = f"{self._prefix}record:"
+        for task_id, (fields,) in self._keys.send_for_each(
+            task_ids, lambda pipe, task_id: pipe.hgetall(f"{start}{task_id}")
+        ):
+            if fields:
+                yield task_id, unpack_record(fields, None, None)[0]
+
+    def summaries(self, most: int) -> Iterator[RecordSummary]:
+        """Iterate over the due records, the most overdue first, then over the others.
+
+        :param most: read at most this many.
+        """
+        first: list[bytes] = self._redis.zrange(f"{self._prefix}due", 0, most - 1)  # type: ignore[assignment]
+        due = dict.fromkeys(name.decode() for name in first)
+        records = (name for name in due if not name.startswith(("transfer:", "gate:")))
+        others = (name for name in self.task_ids() if name not in due)
+
+        def send(pipe: Any, task_id: str) -> None:
+            pipe.hmget(f"{self._prefix}record:{task_id}", _SUMMARY_FIELDS)
+            pipe.zscore(f"{self._prefix}due", task_id)
+
+        names = islice(chain(records, others), most)
+        for task_id, (values, due_at) in self._keys.send_for_each(names, send):
+            found = zip(_SUMMARY_FIELDS, values, strict=True)
+            fields = {name: value.decode() for name, value in found if value is not None}
+            if "state" in fields:
+                version = int(fields.get("v", 0))
+                known = field_values(Record, fields)
+                yield RecordSummary(**known, task_id=task_id, version=version, due=due_at)
 
     def task_ids(self, start: str = "") -> Iterator[str]:
-        """Iterate over the task ids of all records with that start, in no order; one may occur twice."""
+        """Iterate over the task ids of all records with that start, in no order."""
         return self._names("record:", start)
 
     def batch_ids(self, start: str = "") -> Iterator[str]:
-        """Iterate over the ids of all batches with that start, in no order; one may occur twice."""
+        """Iterate over the ids of all batches with that start, in no order."""
         return self._names("batch:", start)
 
     def remote_ids(self, start: str) -> Iterator[str]:
-        """Iterate over the remote ids with that start, in no order; one may occur twice."""
+        """Iterate over the remote ids with that start, in no order."""
         return self._names("remote:", start)
 
     def _names(self, kind: str, start: str) -> Iterator[str]:
         before = f"{self._prefix}{kind}"
         pattern = re.sub(r"([\\*?\[\]])", r"\\\1", before + start) + "*"
+        seen = set()  # a scan may return a key twice
         for key in self._redis.scan_iter(pattern, count=1000):
-            yield bytes(key).decode().removeprefix(before)
+            name = bytes(key).decode().removeprefix(before)
+            if name not in seen:
+                seen.add(name)
+                yield name
 
     def task_of(self, remote_id: str) -> str | None:
         """Return the task id of a remote id."""
@@ -96,20 +129,13 @@ class Queries:
         if "stopped" in fields:  # members that have not reached a worker are never submitted
             missing = size - sum(counts.get(name, 0) for name in BUCKETS)
             counts["cancelled"] = counts.get("cancelled", 0) + max(missing, 0)
-        return Batch(
-            batch_id=batch_id,
-            size=size,
-            counts=counts,
-            files=int(fields.get("files", 0)),
-            usd=usd_of_micros(int(fields.get("usd", 0))),
-            downloaded=int(fields.get("downloaded", 0)),
-            downloads="downloads" in fields,
-            digest=fields.get("digest"),
-            expires=float(fields["expires"]) if "expires" in fields else None,
-            sent=_sent_of(fields),
-            is_cancelled="stopped" in fields,
-            created=float(fields["created"]),
-        )
+        known = field_values(Batch, fields) | {
+            "counts": counts,
+            "usd": usd_of_micros(int(fields.get("usd", 0))),
+            "sent": _sent_of(fields),
+            "is_cancelled": "stopped" in fields,
+        }
+        return Batch(batch_id=batch_id, **known)
 
     def counts(self) -> dict[str, int]:
         """Return the fleet's totals: generations in progress, and outcomes since the first one."""

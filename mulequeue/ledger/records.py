@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -16,19 +16,22 @@ from mulequeue.outcome import Asset, ErrorInfo, File, Outcome
 SCHEMA_VERSION = 2
 """A worker leaves records of a later version to newer workers. 2: the epoch is in the body of a wake."""
 
-_TEXTS = {
+_ERRORS = {
     "submit_unknown": (
+        "SubmitUnknown",
         "The create request was sent and its response was lost",
         "The generation may exist and may be billed; it is never sent again automatically. If you know its "
         "id from another source, continue it with adopt; else start a new one.",
     ),
-    "cancelled": ("Cancelled", None),
+    "cancelled": ("GenerationCancelled", "Cancelled", None),
     "timed_out": (
+        "GenerationTimedOut",
         "Still active when max_wait had passed",
         "It may still finish: continue it with resume.",
     ),
-    "failed": ("It failed", None),
+    "failed": ("GenerationFailed", "It failed", None),
 }
+"""The error of an outcome for which the API gave none: type, title, detail."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,34 +153,51 @@ class Record:
         return f"/vendors/{self.path}" if self.path else ""
 
 
-_FLOATS = ("interval", "created", "submitted", "started", "finished", "deadline")
-_INTS = ("polls", "errors", "deliveries", "requeues", "usd", "day", "retries", "returned")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordSummary(Record):
+    """A record with the fields that show whether it is stuck; the others have their defaults."""
+
+    version: int
+    """Of the schema that the record was written with."""
+    due: float | None
+    """Unix seconds of Redis' clock; None: the record is not in the due index."""
+
+    @property
+    def is_abandoned(self) -> bool:
+        """Return whether delivering the outcome failed so often that it became a failure, or was abandoned."""
+        return self.abandoned or self.poisoned
+
+
+_PARSERS: Mapping[str, Callable[[str], Any]] = {
+    "int": int,
+    "float": float,
+    "bool": lambda text: text == "1",
+    "Problem": Problem.parse,
+    "Mapping[str, Any]": json.loads,
+}
+"""By the annotation of a field; others are texts."""
+
+
+def field_values(dataclass: Any, fields: Mapping[str, str]) -> dict[str, Any]:
+    """Return those fields of a hash that a dataclass has, parsed as their annotations state."""
+    kinds = {
+        name: field.type.removesuffix(" | None")
+        for name, field in dataclass.__dataclass_fields__.items()
+    }
+    return {
+        name: _PARSERS.get(kinds[name], str)(text)
+        for name, text in fields.items()
+        if name in kinds and text != ""
+    }
 
 
 def read_record(
     task_id: str, fields: Mapping[str, str], answer: bytes | str | None, files: bytes | str | None
 ) -> Record:
     """Return the record of those hash fields, and the JSON of the answer and of the files."""
-    known: dict[str, Any] = {
-        key: value
-        for key, value in fields.items()
-        if key in Record.__dataclass_fields__ and value != ""
-    }
-    for name in _FLOATS:
-        if name in known:
-            known[name] = float(known[name])
-    for name in _INTS:
-        if name in known:
-            known[name] = int(known[name])
-    for name in ("poisoned", "abandoned"):
-        known[name] = known.get(name) == "1"
-    if "metadata" in known:
-        known["metadata"] = json.loads(known["metadata"])
-    if "problem" in known:
-        known["problem"] = Problem.parse(known["problem"])
     stored = json.loads(files) if files else []
     return Record(
-        **{**known, "task_id": task_id},
+        **{**field_values(Record, fields), "task_id": task_id},
         answer=json.loads(answer) if answer else {},
         files=tuple(File(**item) for item in stored),
         is_downloaded=bool(files),
@@ -224,19 +244,12 @@ def _error_of(record: Record) -> ErrorInfo | None:
         return ErrorInfo(**given)
     if record.status == "succeeded":
         return files_error(record.file_error) if record.file_error else None
-    title, detail = _TEXTS[record.status or "failed"]
+    kind, title, detail = _ERRORS[record.status or "failed"]
     if record.status == "cancelled" and record.remote_id:
         detail = "The API had accepted it, so it is probably billed; resume continues it."
     elif record.status == "cancelled" and record.submitted:
         detail = "Its create request may have reached the API."
-    kind = {
-        "submit_unknown": "SubmitUnknown",
-        "cancelled": "GenerationCancelled",
-        "timed_out": "GenerationTimedOut",
-    }
-    return ErrorInfo(
-        type=kind.get(record.status or "", "GenerationFailed"), title=title, detail=detail
-    )
+    return ErrorInfo(type=kind, title=title, detail=detail)
 
 
 def files_error(reason: str) -> ErrorInfo:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from mulequeue.catalog.usd import micros_of
 from mulequeue.ledger.records import SCHEMA_VERSION, Record
-from mulequeue.settings.profiles import Profile
+from mulequeue.settings.profiles import Limits, Profile
 
 # Redis stores a small hash in half the memory if no value of it is longer.
 MAX_BYTES = 64
@@ -171,6 +173,37 @@ class Intent:
 def _queued_text(seconds: float | None) -> str | None:
     """Return the first moment of a timeline (:mod:`.timeline`): how long the message was in the broker."""
     return None if seconds is None else f"q{max(0, round(seconds * 1000)):x}"
+
+
+def encode_limits(profile: Profile) -> dict[str, Any]:
+    """Return the limits of a profile as the scripts read them (``admission.lua``)."""
+    by_key = {
+        "key_in_flight": profile.max_in_flight_per_fair_key,
+        "key_usd_day": _micros(profile.max_usd_per_day_per_fair_key),
+    }
+    models = {path: _encode(limits) for path, limits in profile.models.items()}
+    return {"own": {**_encode(profile), **_set(by_key)}, "models": models}
+
+
+def _encode(limits: Limits) -> dict[str, Any]:
+    rates = {"1": limits.submissions_per_second, "60": limits.submissions_per_minute}
+    found = {
+        "in_flight": limits.max_in_flight,
+        "rates": _set(rates) or None,
+        "day": limits.max_per_day,
+        "batch": limits.max_per_batch,
+        "usd_day": _micros(limits.max_usd_per_day),
+        "usd_batch": _micros(limits.max_usd_per_batch),
+    }
+    return _set(found)
+
+
+def _set(limits: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in limits.items() if value is not None}
+
+
+def _micros(usd: float | None) -> int | None:
+    return None if usd is None else micros_of(Decimal(str(usd)))
 
 
 class Scope(StrEnum):

@@ -6,8 +6,7 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from mulequeue.ledger import Ledger
-from mulequeue.ledger.record_summary import RecordSummary, record_summaries
-from mulequeue.ledger.records import SCHEMA_VERSION
+from mulequeue.ledger.records import SCHEMA_VERSION, RecordSummary
 from mulequeue.ops.health.check_result import (
     Finding,
     error,
@@ -45,7 +44,7 @@ def examine_records(app: Any, settings: Settings, ledger: Ledger, command: str) 
     now = ledger.queries.now()
     late_seconds = 0.0 if head is None else now - head
     found = [polls(size, late_seconds, f"{command} -Q {settings.poll_queue}")]
-    summaries = list(record_summaries(ledger, MAX_RECORDS))
+    summaries = list(ledger.queries.summaries(MAX_RECORDS))
     keys = {profile.fingerprint for profile in settings.known_profiles()}
     former = set(settings.former_fingerprints)
     names = ("default", *settings.profiles)
@@ -115,12 +114,10 @@ def unknown_keys(
     :param known: the fingerprints of this machine's keys.
     :param setting: this project's spelling of ``mulequeue_former_fingerprints``.
     """
-    foreign = [
-        item for item in summaries if item.state == "generating" and item.fingerprint not in known
-    ]
+    foreign = [item for item in summaries if item.state == "generating" and item.key not in known]
     if not foreign:
         return None
-    fingerprints = sorted({item.fingerprint for item in foreign})
+    fingerprints = sorted({item.key for item in foreign})
     return warning(
         "unknown-keys",
         f"{format_count(len(foreign), 'generation')} of a key that is not configured here (fingerprint "
@@ -152,8 +149,8 @@ def unknown_profiles(
         for item in summaries
         if item.profile not in names
         and (
-            (item.state == "generating" and item.fingerprint in set(former) - set(keys))
-            or (item.state == "waiting" and item.fingerprint in {*keys, *former})
+            (item.state == "generating" and item.key in set(former) - set(keys))
+            or (item.state == "waiting" and item.key in {*keys, *former})
         )
     ]
     if not found:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from mulequeue.ledger.record_summary import RecordSummary
+from mulequeue.ledger.records import RecordSummary
 from mulequeue.ops.health.check_result import Finding, error, format_count, format_list, warning
 
 

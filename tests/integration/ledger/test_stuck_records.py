@@ -10,7 +10,7 @@ from celery import Celery
 from support.ledger_world import SUBMIT_LEASE, TTL, World, marker_of
 
 from mulequeue.ledger import Problem
-from mulequeue.ledger.record_summary import RecordSummary, record_summaries
+from mulequeue.ledger.records import RecordSummary
 from mulequeue.ops.health.stuck_records import (
     examine_records,
     failing_checks,
@@ -36,7 +36,7 @@ COMMAND = "celery -A proj worker"
 
 
 def seen(world: World) -> list[RecordSummary]:
-    return list(record_summaries(world.ledger, 1000))
+    return list(world.ledger.queries.summaries(1000))
 
 
 def found(world: World, key: str | None = "key") -> dict[str, Any]:
@@ -279,7 +279,7 @@ def test_a_large_ledger_is_looked_at_in_part_the_overdue_first(world: World) -> 
         world.ledger.generations.end_delivery(wake.task_id, marker_of(wake), ttl_seconds=TTL)
     world.generating("new")
 
-    first = [item.task_id for item in record_summaries(world.ledger, 5)]
+    first = [item.task_id for item in world.ledger.queries.summaries(5)]
 
     assert 5 == len(first) == len(set(first))
     assert "new" == first[0]

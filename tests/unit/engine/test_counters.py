@@ -9,7 +9,7 @@ import pytest
 
 from mulequeue.api.results import NotFound, NotSent, Refused, RetryLater, Transient, Unknown
 from mulequeue.engine.counters import DOWNLOAD_SECONDS, GENERATION_SECONDS, Meter, Parts
-from mulequeue.ledger.scripts import source
+from mulequeue.ledger.keyspace import source
 from mulequeue.outcome import ErrorInfo
 
 NEVER = 3600.0

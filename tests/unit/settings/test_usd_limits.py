@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mulequeue.errors import BudgetExceeded, ConfigurationError
-from mulequeue.ledger.encode_limits import encode_limits
+from mulequeue.ledger.types import encode_limits
 from mulequeue.settings import Settings
 from mulequeue.settings.budgets import check_batch
 from mulequeue.settings.prices import check_usd_limits
