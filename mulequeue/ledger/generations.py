@@ -178,15 +178,15 @@ class Generations:
 
         :param tail: digest of what follows; a later delivery of it is not published again.
         """
-        self._keys.run("dispatched", task_id, epoch, tail, "")
+        self._keys.run("delivery_lease", "dispatched", task_id, epoch, tail)
 
     def retry_delivery(self, task_id: str, epoch: str, *, seconds: float) -> None:
         """Deliver the outcome again after that many seconds: its result could not be stored."""
-        self._keys.run("dispatched", task_id, epoch, "", seconds)
+        self._keys.run("delivery_lease", "again", task_id, epoch, seconds)
 
     def keep_delivery(self, task_id: str, epoch: str, run: str) -> bool:
         """Renew the lease of a delivery; False if another run has it, or it has ended."""
-        return bool(self._keys.run("keep_delivery", task_id, epoch, run))
+        return bool(self._keys.run("delivery_lease", "keep", task_id, epoch, run))
 
     def end_delivery(self, task_id: str, epoch: str, *, ttl_seconds: int) -> bool:
         """Mark the record as delivered: Celery has dispatched what follows the task."""

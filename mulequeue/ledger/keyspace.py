@@ -19,9 +19,8 @@ _ADMISSION = (*_TRANSITIONS, "admission")
 _PRECEDING: Mapping[str, tuple[str, ...]] = {
     "cancel": _ADMISSION,
     "compact": _TRANSITIONS,
-    "dispatched": _TRANSITIONS,
+    "delivery_lease": _TRANSITIONS,
     "end_delivery": _TRANSITIONS,
-    "keep_delivery": _TRANSITIONS,
     "record_id": (*_ADMISSION, "poll_by"),
     "poll": ("poll_by",),
     "transfer": ("poll_by", "progress"),

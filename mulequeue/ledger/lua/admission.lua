@@ -16,7 +16,7 @@
 --   reason  text                              unknowns      creates in a row with an unknown result
 --   refused   since the last accepted create: of a profile the model, of a model the task that was refused
 --   accepted  of a model: time of the last accepted create
--- The calling worker passes the limits: { own = {…}, models = { path = {…} } }, each with
+-- The calling worker passes the limits (types.py): { own = {…}, models = { path = {…} } }, each with
 --   in_flight, rates = { [seconds] = most }, day, batch; a missing value means no limit. `own` also has
 --   key_in_flight and key_usd_day, of each fair key.
 
@@ -31,14 +31,15 @@ local SCOPE_KEPT = 24 * 3600
 local SCOPES = P .. 'scopes'
 
 local function read_gate(key)
-  return redis.call('HMGET', key, 'level', 'until', 'probe', 'ramp', 'used', 'held', 'slots', 'bounces')
+  return fields_at(key, 'level', 'until', 'probe', 'ramp', 'used', 'held', 'slots', 'bounces')
 end
 
 -- Return the time until which submissions of a profile are paused, or nil. `gate`: of the profile, if it was read
 local function paused_until_of(profile, gate)
   gate = gate or read_gate(gate_key(profile))
-  if gate[6] then return now + RECHECK_SECONDS end
-  return gate[2] and now < tonumber(gate[2]) and tonumber(gate[2]) or nil
+  if gate.held then return now + RECHECK_SECONDS end
+  local at = tonumber(gate['until'] or 0)
+  return now < at and at or nil
 end
 
 local function pause_end(key) return tonumber(redis.call('HGET', key, 'until') or 0) end
@@ -47,8 +48,8 @@ local function pause_end(key) return tonumber(redis.call('HGET', key, 'until') o
 -- pause one probe is sent, then submissions ramp up.
 local function closed_until(key, gate)
   gate = gate or read_gate(key)
-  if not gate[1] then return nil end
-  local paused_until, probe, ramp = tonumber(gate[2] or 0), tonumber(gate[3] or 0), tonumber(gate[4])
+  if not gate.level then return nil end
+  local paused_until, probe, ramp = tonumber(gate['until'] or 0), tonumber(gate.probe or 0), tonumber(gate.ramp)
   if now < paused_until then return paused_until end
   if not ramp then
     if now < probe then return probe end
@@ -60,7 +61,7 @@ local function closed_until(key, gate)
     return nil
   end
   -- 2 in the first second, then doubling: 2, 4, 8, … 1024
-  if tonumber(gate[5] or 0) >= 2 ^ (math.floor(elapsed) + 2) - 2 then return now + 0.5 end
+  if tonumber(gate.used or 0) >= 2 ^ (math.floor(elapsed) + 2) - 2 then return now + 0.5 end
   return nil, 'ramp'
 end
 
@@ -83,7 +84,7 @@ local function profile_blocked_until(profile, own, gate)
   gate = gate or read_gate(gate_key(profile))
   local shut = paused_until_of(profile, gate)
   if shut then return shut end
-  local slots = tonumber(gate[7] or 0)
+  local slots = tonumber(gate.slots or 0)
   if slots <= 0 then reset_idle_profile(profile) end
   if own.in_flight and slots >= own.in_flight then return now + RECHECK_SECONDS end
   local full = rates_full_until(profile, nil, own.rates)
@@ -117,16 +118,15 @@ local function group_of(profile, path, has_limits)
   return (has_limits or redis.call('HEXISTS', gate_key(profile, path), 'level') == 1) and path or ''
 end
 
-local function occupy_slot(id, profile, path)
-  local fields = read(id, 'slot', 'fair_key')
-  if fields[1] then return end
+local function occupy_slot(id, path)
+  if record_of(id).slot then return end
   write(id, 'slot', path)
-  count_slot(profile, path, fields[2], 1)
+  count_slot(record_of(id), path, 1)
 end
 
 -- Reserve everything that a submission needs. `turn`: its number, if it has waited.
 local function reserve(id, profile, path, limits, counts_as, model_counts_as, turn)
-  occupy_slot(id, profile, path)
+  occupy_slot(id, path)
   local model = limits.models[path]
   if limits.own.rates or (model and model.rates) then
     turn = turn or redis.call('HINCRBY', gate_key(profile), 'turn', 1)
@@ -140,9 +140,8 @@ end
 
 -- Refused creates pause the gate. Refusals during a pause count as one.
 local function pause(key, seconds, first, ceiling)
-  local gate = redis.call('HMGET', key, 'until', 'level')
-  local level = tonumber(gate[2] or 0)
-  local paused_until = tonumber(gate[1] or 0)
+  local gate = fields_at(key, 'until', 'level')
+  local level, paused_until = tonumber(gate.level or 0), tonumber(gate['until'] or 0)
   if now >= paused_until then
     level = level + 1
     redis.call('HSET', key, 'level', level)
@@ -179,16 +178,17 @@ end
 -- The API accepted a create, or rejected it for its content: submissions may ramp up again.
 -- An answer during the pause belongs to a create that was sent before it, so it proves nothing.
 local function begin_ramp(key)
-  local gate = redis.call('HMGET', key, 'level', 'ramp', 'until')
-  if not gate[1] or gate[2] or now < tonumber(gate[3] or 0) then return false end
+  local gate = fields_at(key, 'level', 'ramp', 'until')
+  if not gate.level or gate.ramp or now < tonumber(gate['until'] or 0) then return false end
   redis.call('HSET', key, 'ramp', time_text(now), 'used', 0)
   redis.call('HDEL', key, 'probe', 'prober')
   return true
 end
 
 -- `is_accepted`: the API created the generation, so that no quota was exhausted.
-local function note_answer(id, profile, path, is_accepted)
-  local begins, keys, has_more = false, gates_of(id, profile, path)
+local function note_answer(record, is_accepted)
+  local profile, path = record.profile, record.path or ''
+  local begins, keys, has_more = false, gates_of(record)
   for _, key in ipairs(keys) do
     begins = begin_ramp(key) or begins
     redis.call('HDEL', key, 'unknowns', unpack(is_accepted and { 'refused' } or {}))
@@ -202,7 +202,8 @@ end
 
 -- A create with an unknown result may be billed, so a few in a row pause submissions: those of the model if
 -- all of them belong to it. A probe with an unknown result has failed.
-local function note_unknown(id, profile, path, reason)
+local function note_unknown(id, reason)
+  local profile, path = record_of(id).profile, record_of(id).path or ''
   local own = path ~= '' and redis.call('HINCRBY', gate_key(profile, path), 'unknowns', 1)
   local all = redis.call('HINCRBY', gate_key(profile), 'unknowns', 1)
   if own then redis.call('EXPIRE', gate_key(profile, path), SCOPE_KEPT) end
@@ -223,9 +224,9 @@ end
 -- at a fixed interval can be the same one each time.
 -- `opens`: when the worker that returned it can, or nil. Return the time.
 local function bounce(profile, opens)
-  local gate = redis.call('HMGET', gate_key(profile), 'bounced', 'bounces', 'able')
-  local at, bounces = tonumber(gate[1] or 0), tonumber(gate[2] or 0)
-  local ceiling = now < tonumber(gate[3] or 0) + ABLE_SECONDS and ABLE_CEILING or BOUNCE_CEILING
+  local gate = fields_at(gate_key(profile), 'bounced', 'bounces', 'able')
+  local at, bounces = tonumber(gate.bounced or 0), tonumber(gate.bounces or 0)
+  local ceiling = now < tonumber(gate.able or 0) + ABLE_SECONDS and ABLE_CEILING or BOUNCE_CEILING
   if now >= at then
     at = now + math.min(ceiling, 0.1 * 2 ^ math.min(bounces, 10)) * (0.5 + random_part(time_text(now)) / 2)
     redis.call('HSET', gate_key(profile), 'bounces', bounces + 1)
@@ -264,15 +265,15 @@ end
 
 -- Return the error of a generation that expires before it was sent.
 local function expired_error(id)
-  local fields = read(id, 'profile', 'path', 'fair_key')
+  local record = record_of(id)
   return cjson.encode({ error = {
     type = 'Expired', title = 'It expired before it could be submitted; nothing was sent',
-    detail = waiting_reason(fields[1] or '', fields[2] or '', fields[3]),
+    detail = waiting_reason(record.profile or '', record.path or '', record.fair_key),
   } })
 end
 
 -- Return the same if its time is over, or nil.
 local function expiry(id)
-  local expires = tonumber(read(id, 'expires')[1])
+  local expires = tonumber(record_of(id).expires)
   return expires and now >= expires and expired_error(id) or nil
 end

@@ -9,12 +9,12 @@ if ARGV[3] == 'sent' then
   if ARGV[6] ~= '' then redis.call('HSET', key, 'published', 1) end
   return { 'published', size }
 end
-local known = redis.call('HMGET', key, 'size', 'digest', 'published', 'stopped')
-if known[1] and (known[1] ~= size or (known[2] or digest) ~= digest) then return { 'other', known[1] } end
-if not known[1] then
+local known = fields_at(key, 'size', 'digest', 'published', 'stopped')
+if known.size and (known.size ~= size or (known.digest or digest) ~= digest) then return { 'other', known.size } end
+if not known.size then
   redis.call('HSET', key, 'size', size, 'created', time_text(now))
   if ARGV[8] ~= '' then redis.call('HSET', key, 'expires', ARGV[8]) end
 end
 redis.call('HSET', key, 'digest', digest)
-if ARGV[7] ~= '' and not known[3] then redis.call('HSET', key, 'downloads', 1) end
-return { known[4] and 'stopped' or known[3] and 'published' or 'opened', size }
+if ARGV[7] ~= '' and not known.published then redis.call('HSET', key, 'downloads', 1) end
+return { known.stopped and 'stopped' or known.published and 'published' or 'opened', size }

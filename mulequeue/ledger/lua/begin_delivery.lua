@@ -20,8 +20,8 @@
 local id, marker, token, epoch, digest = ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
 local lease, limits, refusal = tonumber(ARGV[8]), cjson.decode(ARGV[9]), ARGV[13]
 local batch = ARGV[11] ~= '' and ARGV[11] or nil
-local fields = read(id, 'state', 'epoch', 'run', 'digest', 'deliveries', 'claim_until', 'profile')
-local state, profile = fields[1], fields[7] or ARGV[14]
+local record = record_of(id)
+local state, profile = record.state, record.profile or ARGV[14]
 local node, fault, cost = ARGV[15], ARGV[16], ARGV[17]
 local own = {}
 for i = 18, #ARGV, 2 do own[ARGV[i]] = ARGV[i + 1] end
@@ -31,9 +31,9 @@ local MAX_DEQUEUED = 50
 -- Its message has arrived: if a worker published it, it need not be repeated.
 local function drop_expected()
   local key = P .. 'transfer:' .. id
-  local sent = redis.call('HMGET', key, 'sent', 'task')
-  if not sent[1] then return end
-  note_progress(sent[1], sent[2])
+  local lease = fields_at(key, 'sent', 'task')
+  if not lease.sent then return end
+  note_progress(lease.sent, lease.task)
   redis.call('DEL', key)
   redis.call('ZREM', DUE, 'transfer:' .. id)
 end
@@ -52,13 +52,13 @@ local function is_gated()
 end
 
 local function submission()
-  local expires = tonumber(read(id, 'expires')[1])
+  local expires = tonumber(record.expires)
   return { 'submit', poll_by(), expires and time_text(expires - now) or '' }
 end
 
 local function submit()
-  local path, is_retried = own.path or '', read(id, 'retries')[1]
-  local spent = is_retried and batch
+  local path = own.path or ''
+  local spent = record.retries and batch
     and (size_refusal(batch, ARGV[12]) or batch_refusal(batch, tonumber(ARGV[12]), profile, path, limits, 0))
     or budget_refusal(id, profile, path, limits, cost)
   if spent then return settled('failed', spent) end
@@ -70,8 +70,7 @@ local function submit()
     pass_gate(gate, id, counts_as)
   end
   due(id, now + lease)
-  local grant = read(id, 'grant')[1]
-  if grant then expire_in_windows_after(grant, profile, own.path, now + lease) end
+  if record.grant then expire_in_windows_after(record.grant, profile, own.path, now + lease) end
   return submission()
 end
 
@@ -119,7 +118,7 @@ local function submit_or_wait(is_granted)
   local opens = is_gated() and (closed_until(worker_gate) or closed_until(key_gate))
   if fault ~= '' or opens then return leave(opens) end
   local path, gate = own.path or '', read_gate(gate_key(profile))
-  if gate[8] then end_bounces(profile) end
+  if gate.bounces then end_bounces(profile) end
   local is_paused = paused_until_of(profile, gate) or (path ~= '' and is_gated() and now < pause_end(model_gate))
   if is_granted and not is_paused then return submit() end
   if is_granted or has_waiting(profile) then return wait() end
@@ -134,28 +133,28 @@ end
 
 local function record_with(...)
   local fields = { ... }
-  for name, value in pairs(fields_of(id)) do
+  for name, value in pairs(record) do
     table.insert(fields, 1, value)
     table.insert(fields, 1, name)
   end
-  local kept = redis.call('MGET', outcome_key(id), P .. 'files:' .. id)
+  local kept = redis.call('MGET', outcome_key(id), files_key(id))
   return { 'deliver', fields, kept[1] or '', kept[2] or '' }
 end
 
 local function deliver()
-  if state == 'delivering' and fields[3] ~= token and now < tonumber(fields[6] or 0) then return { 'busy' } end
-  if fields[3] ~= token or state ~= 'delivering' then
+  local is_repeated = state == 'delivering' and record.run == token
+  if state == 'delivering' and not is_repeated and now < tonumber(record.claim_until or 0) then return { 'busy' } end
+  if not is_repeated then
     local deliveries = increase(id, 'deliveries')
-    local found = read(id, 'dispatched', 'status', 'poisoned')
     if deliveries == 1 then note_time(id, 'v') end
-    local is_dispatched = found[1] -- only its result is missing in the result backend
+    local is_dispatched = record.dispatched -- only its result is missing in the result backend
     if deliveries > 2 * MAX_DELIVERIES and not is_dispatched then
       set_state(id, 'delivered')
       write(id, 'abandoned', 1)
       redis.call('ZREM', DUE, id)
       return { 'abandoned' }
     end
-    if deliveries >= MAX_DELIVERIES and found[2] == 'succeeded' and not (is_dispatched or found[3]) then
+    if deliveries >= MAX_DELIVERIES and record.status == 'succeeded' and not (is_dispatched or record.poisoned) then
       write(id, 'poisoned', 1)
       set_state(id, state, 'failed')
     end
@@ -169,25 +168,25 @@ end
 -- The message of another canvas: it gets the outcome under a separate lease.
 local function deliver_to_continuation()
   local name = continuation_name(id, marker)
-  local lease = redis.call('HMGET', P .. name, 'parked', 'run', 'attempts', 'dispatched')
-  if not lease[1] then return { 'stale' } end
+  local lease = fields_at(P .. name, 'parked', 'run', 'attempts', 'dispatched')
+  if not lease.parked then return { 'stale' } end
   if not state then
     end_continuation(id, marker)
     return { 'stale' }
   end
   local score = redis.call('ZSCORE', DUE, name)
-  local is_leased = lease[2] and lease[2] ~= token and score and now < tonumber(score)
+  local is_leased = lease.run and lease.run ~= token and score and now < tonumber(score)
   if is_leased or is_under_way(state) then return { 'busy' } end
-  local attempts = lease[2] == token and tonumber(lease[3]) or redis.call('HINCRBY', P .. name, 'attempts', 1)
-  if attempts > 2 * MAX_DELIVERIES and not lease[4] then
+  local attempts = lease.run == token and tonumber(lease.attempts) or redis.call('HINCRBY', P .. name, 'attempts', 1)
+  if attempts > 2 * MAX_DELIVERIES and not lease.dispatched then
     end_continuation(id, marker)
     return { 'abandoned' }
   end
   redis.call('HSET', P .. name, 'run', token)
   redis.call('HDEL', P .. name, 'wakes', 'lapsed')
   due(name, now + DELIVER_LEASE)
-  local own_fields = { 'deliveries', tostring(attempts), 'dispatched', lease[4] or '' }
-  if attempts < MAX_DELIVERIES or lease[4] or read(id, 'status')[1] ~= 'succeeded' then
+  local own_fields = { 'deliveries', tostring(attempts), 'dispatched', lease.dispatched or '' }
+  if attempts < MAX_DELIVERIES or lease.dispatched or record.status ~= 'succeeded' then
     return record_with(unpack(own_fields))
   end
   return record_with('status', 'failed', 'poisoned', '1', unpack(own_fields))
@@ -196,7 +195,7 @@ end
 -- Park the message of another canvas beside the first one. Return nil for a message that is known: the
 -- same tasks follow it, or none.
 local function attach()
-  local first = read(id, 'tail')[1]
+  local first = record.tail
   if not first or not own.tail or own.tail == 'none' or own.tail == first then return nil end
   local key, name = continuations_key(id), continuation_name(id, epoch)
   local known = redis.call('HGET', key, own.tail)
@@ -205,29 +204,29 @@ local function attach()
   redis.call('HSET', key, own.tail, epoch)
   redis.call('HSET', P .. name, 'tail', own.tail, 'parked', ARGV[10])
   if is_under_way(state) then return { 'attached' } end
-  for _, kept in ipairs({ key, record_key(id), outcome_key(id), P .. 'files:' .. id }) do redis.call('PERSIST', kept) end
+  for _, kept in ipairs({ key, record_key(id), outcome_key(id), files_key(id) }) do redis.call('PERSIST', kept) end
   redis.call('HSET', P .. name, 'wakes', 1)
   due(name, now + WAKE_RETRY_SECONDS)
   return { 'wake', ARGV[10], poll_by_after_wake() }
 end
 
 if marker ~= '' then
-  if not state or fields[2] ~= marker then return deliver_to_continuation() end
+  if not state or record.epoch ~= marker then return deliver_to_continuation() end
   if state == 'waiting' and refusal ~= '' then return settled('failed', refusal) end
-  if state == 'waiting' then return submit_or_wait(read(id, 'slot')[1]) end
-  if state == 'submitting' and fields[3] == token then return submission() end
+  if state == 'waiting' then return submit_or_wait(record.slot) end
+  if state == 'submitting' and record.run == token then return submission() end
   if state == 'settled' or state == 'delivering' then return deliver() end
   return { 'busy' }
 end
 
 if state and state ~= 'tombstone' then
-  if fields[2] == epoch then -- the same run repeats its call: the first answer was lost
-    if state == 'submitting' and fields[3] == token then return submission() end
+  if record.epoch == epoch then -- the same run repeats its call: the first answer was lost
+    if state == 'submitting' and record.run == token then return submission() end
     if state == 'waiting' then return { 'parked', redis.call('ZSCORE', DUE, 'gate:' .. profile) or time_text(now) } end
     if state == 'settled' then return { 'wake', redis.call('GET', parked_key(id)), poll_by_after_wake() } end
   end
   drop_expected()
-  local is_same = fields[4] == digest
+  local is_same = record.digest == digest
   return is_same and attach() or { 'duplicate', state, is_same and 1 or 0 }
 end
 
@@ -244,13 +243,11 @@ write(id, unpack(fields))
 if state then redis.call('PERSIST', record_key(id)) end
 redis.call('SET', parked_key(id), ARGV[10])
 drop_expected()
-local known = batch and redis.call('HMGET', batch_key(batch), 'size', 'stopped') or {}
-if batch and not known[1] then
+local known = batch and fields_at(batch_key(batch), 'size', 'stopped') or {}
+if batch and not known.size then
   redis.call('HSET', batch_key(batch), 'size', ARGV[12], 'created', time_text(now))
 end
-if state == 'tombstone' or known[2] then
-  return settled('cancelled')
-end
+if state == 'tombstone' or known.stopped then return settled('cancelled') end
 if mismatch then return settled('failed', mismatch) end
 if refusal == '' and batch then
   refusal = batch_refusal(batch, tonumber(ARGV[12]), profile, own.path or '', limits, 1) or ''

@@ -93,13 +93,13 @@ end
 -- `cost`: its estimated cost, or, if that is unknown, the line that sets the price.
 local function budget_refusal(id, profile, path, limits, cost)
   local today = math.floor(now / 86400)
-  local fields = read(id, 'day', 'usd', 'batch', 'fair_key')
-  local usd = tonumber(fields[2] or cost)
-  local unpriced = not usd and price_refusal(profile, path, limits, fields[4], fields[3], cost)
+  local record = record_of(id)
+  local usd = tonumber(record.usd or cost)
+  local unpriced = not usd and price_refusal(profile, path, limits, record.fair_key, record.batch, cost)
   if unpriced then return unpriced end
-  if fields[1] == tostring(today) and (fields[2] or not usd) then return nil end
+  if record.day == tostring(today) and (record.usd or not usd) then return nil end
   refund_budgets(id) -- it was counted on an earlier day, or without its cost
-  local refused = exceeded(profile, path, limits, fields[4], fields[3], usd)
+  local refused = exceeded(profile, path, limits, record.fair_key, record.batch, usd)
   if refused then return refused end
   if usd then
     write(id, 'usd', usd)

@@ -19,13 +19,13 @@ end
 local is_expired, is_waiting_only = ARGV[5] == 'expired', ARGV[5] == 'waiting'
 
 local function cancel(id)
-  local state = read(id, 'state')[1]
+  local state = record_of(id).state
   if not state then
     leave_tombstone(id)
     return 'unknown', false
   end
   if is_expired then
-    if state ~= 'waiting' or read(id, 'retries')[1] then return state, false end -- a retry does not expire
+    if state ~= 'waiting' or record_of(id).retries then return state, false end -- a retry does not expire
     local signature = settle(id, 'failed', expired_error(id))
     answer[1] = poll_by_after_wake()
     return state, signature
@@ -44,11 +44,9 @@ end
 -- Cancelling a batch changes nothing if its members all have outcomes, or none of them waits.
 local function is_finished()
   if not is_known then return false end
-  local counts = redis.call('HMGET', batch_key(batch), 'size', 'succeeded', 'failed', 'timed_out', 'submit_unknown', 'cancelled',
-    'submitting', 'generating')
-  local over = 0
-  for i = 2, is_waiting_only and 8 or 6 do over = over + tonumber(counts[i] or 0) end
-  return over >= tonumber(counts[1])
+  local found = hash_at(batch_key(batch))
+  local sent = is_waiting_only and sum(found, { 'submitting', 'generating' }) or 0
+  return sum(found, OVER) + sent >= tonumber(found.size)
 end
 
 if batch and not is_finished() then

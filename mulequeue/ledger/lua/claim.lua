@@ -39,9 +39,9 @@ end
 local function gate_of(profile)
   local gate = gates[profile]
   if not gate then
-    local found = redis.call('HMGET', P .. 'pollgate:' .. profile, 'until', 'level', 'probe', 'used', 'early')
-    gate = { paused = tonumber(found[1] or 0), level = found[2], probe = tonumber(found[3] or 0),
-      used = tonumber(found[4] or 0), is_early = found[5] }
+    local found = fields_at(P .. 'pollgate:' .. profile, 'until', 'level', 'probe', 'used', 'early')
+    gate = { paused = tonumber(found['until'] or 0), level = found.level, probe = tonumber(found.probe or 0),
+      used = tonumber(found.used or 0), is_early = found.early }
     gates[profile] = gate
   end
   return gate
@@ -91,20 +91,19 @@ end
 -- A message may be in a queue with a backlog while messages of any task that were sent before it begin:
 -- tasks can share a queue.
 local function is_queued(sent)
-  local fields, queue = redis.call('HGETALL', P .. 'transfers'), {}
-  for i = 1, #fields, 2 do queue[fields[i]] = tonumber(fields[i + 1]) end
+  local queue = hash_at(P .. 'transfers')
   for task, latest in pairs(queue) do
     local began = queue['began:' .. task]
-    if began and tonumber(sent) >= latest and now < began + WAKE_RETRY_SECONDS then return true end
+    if began and tonumber(sent) >= tonumber(latest) and now < began + WAKE_RETRY_SECONDS then return true end
   end
   return false
 end
 
 -- The message of a member that is downloaded waits in the queue of the downloads.
 local function is_in_backlog(id)
-  local fields = read(id, 'state', 'batch', 'finished')
-  if fields[1] ~= 'settled' or not fields[2] then return false end
-  return redis.call('HEXISTS', batch_key(fields[2]), 'downloads') == 1 and is_queued(fields[3])
+  local record = record_of(id)
+  if record.state ~= 'settled' or not record.batch then return false end
+  return redis.call('HEXISTS', batch_key(record.batch), 'downloads') == 1 and is_queued(record.finished)
 end
 
 local function wake_parked(id)
@@ -136,7 +135,7 @@ end
 
 -- It was granted a slot, and its wake was lost or not published yet; or it is in no wait queue.
 local function take_waiting(id, profile, path)
-  if read(id, 'slot')[1] then return wake_parked(id) end
+  if record_of(id).slot then return wake_parked(id) end
   enqueue(id, profile, group_of(profile, path, limits[profile].models[path]))
   affected_profiles[profile] = true
 end
@@ -160,26 +159,26 @@ end
 
 local function take_transfer(id)
   local key = P .. id
-  local fields = redis.call('HMGET', key, 'parked', 'run', 'task', 'sent', 'revoked', 'reason')
-  if fields[5] then wake(id, fields[1]) end
-  if not fields[1] or fields[5] then
+  local lease = fields_at(key, 'parked', 'run', 'sent', 'revoked', 'reason')
+  if lease.revoked then wake(id, lease.parked) end
+  if not lease.parked or lease.revoked then
     redis.call('DEL', key)
     return redis.call('ZREM', DUE, id)
   end
-  if fields[4] then
-    if is_queued(fields[4]) then return due(id, now + WAKE_RETRY_SECONDS) end
+  if lease.sent then
+    if is_queued(lease.sent) then return due(id, now + WAKE_RETRY_SECONDS) end
     redis.call('HSET', key, 'sent', time_text(now))
     recovered('message')
   end
   -- Its run may still be active: it may end the lease until another run begins.
-  if fields[2] then
-    redis.call('HSET', key, 'lapsed', fields[2])
+  if lease.run then
+    redis.call('HSET', key, 'lapsed', lease.run)
     redis.call('HDEL', key, 'run')
     recovered('transfer')
   end
-  is_mixed = is_mixed or fields[6] == 'elsewhere' or fields[6] == 'storage'
+  is_mixed = is_mixed or lease.reason == 'elsewhere' or lease.reason == 'storage'
   count_wake(id, redis.call('HINCRBY', key, 'wakes', 1))
-  wake(id, fields[1])
+  wake(id, lease.parked)
 end
 
 local function take(id)

@@ -3,17 +3,17 @@
 -- value, …, then those of the packed form
 
 local id, count = ARGV[3], tonumber(ARGV[6])
-local key, files = record_key(id), P .. 'files:' .. id
+local key, files = record_key(id), files_key(id)
 
 local function is_unchanged()
   local texts = redis.call('MGET', outcome_key(id), files)
   if (texts[1] or '') ~= ARGV[4] or (texts[2] or '') ~= ARGV[5] then return false end
-  local fields, known = redis.call('HGETALL', key), {}
-  for i = 1, #fields, 2 do known[fields[i]] = fields[i + 1] end
+  local known = hash_at(key)
   for i = 7, 6 + 2 * count, 2 do
     if known[ARGV[i]] ~= ARGV[i + 1] then return false end
+    known[ARGV[i]] = nil
   end
-  return #fields == 2 * count
+  return not next(known)
 end
 
 local ttl = redis.call('PTTL', key)

@@ -4,9 +4,11 @@ local MAX_SKIPPED = 500    -- most entries per call that are no longer waiting
 local MAX_MIXED = 5        -- most grants per call while some workers cannot submit: they return their share
 
 -- Return whether the head of a queue still waits there; if not, remove it.
-local function is_first(id, fields, profile, group, key, batch, limits)
-  local group_now = group_of(profile, fields.path, limits.models[fields.path])
-  if fields.state ~= 'waiting' or fields.slot or fields.group ~= group then
+local function is_first(id, profile, group, key, batch, limits)
+  local record = record_of(id)
+  local path = record.path or ''
+  local group_now = group_of(profile, path, limits.models[path])
+  if record.state ~= 'waiting' or record.slot or record.group ~= group then
     remove_from_queue(id, profile, group, key, batch)
   elseif group_now ~= group then -- its model got, or lost, own limits or a pause
     enqueue(id, profile, group_now)
@@ -34,9 +36,9 @@ local function restore_by_limit(profile, own)
   redis.call('HDEL', gate_key(profile), 'key_limit')
 end
 
-local function grant(id, fields, profile, group, key, batch, limits, counts_as, model_counts_as)
+local function grant(id, profile, group, key, batch, limits, counts_as, model_counts_as)
   local turn = redis.call('HINCRBY', gate_key(profile), 'turn', 1)
-  reserve(id, profile, fields.path, limits, counts_as, model_counts_as, turn)
+  reserve(id, profile, record_of(id).path or '', limits, counts_as, model_counts_as, turn)
   redis.call('ZADD', rotation_key(profile, group .. key), rotation_score(batch, turn), batch)
   if key ~= '' then redis.call('ZADD', rotation_key(profile, group), turn, key) end
   remove_from_queue(id, profile, group, key, batch)
@@ -65,15 +67,13 @@ local function dequeue(profile, limits, most)
     local group, key, batch = next_open_queue(profile, full, limits.own)
     if not group then break end
     local id = redis.call('ZRANGE', queue_key(profile, group .. key, batch), 0, 0)[1]
-    local found = read(id or '', 'state', 'slot', 'group', 'path')
-    local fields = { state = found[1], slot = found[2], group = found[3], path = found[4] or '' }
     if not id then
       delete_queue_if_empty(profile, group, key, batch)
-    elseif is_first(id, fields, profile, group, key, batch, limits) then
+    elseif is_first(id, profile, group, key, batch, limits) then
       local shut, model_counts_as = model_blocked_until(profile, group, limits.models[group])
       full[group] = shut
       if not shut then
-        grant(id, fields, profile, group, key, batch, limits, counts_as, model_counts_as)
+        grant(id, profile, group, key, batch, limits, counts_as, model_counts_as)
         granted[#granted + 1] = id
       end
     end

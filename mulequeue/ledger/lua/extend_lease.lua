@@ -3,8 +3,8 @@
 -- Answers 1, or 0 if the lease had ended and the record was settled.
 
 local id, from = ARGV[3], now + tonumber(ARGV[5])
-local fields = read(id, 'state', 'run', 'grant', 'profile', 'path')
-if fields[1] ~= 'submitting' or fields[2] ~= ARGV[4] then return 0 end
+local record = record_of(id)
+if record.state ~= 'submitting' or record.run ~= ARGV[4] then return 0 end
 due(id, from)
-if fields[3] then expire_in_windows_after(fields[3], fields[4], fields[5], from) end
+if record.grant then expire_in_windows_after(record.grant, record.profile, record.path, from) end
 return 1

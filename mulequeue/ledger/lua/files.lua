@@ -2,12 +2,10 @@
 -- ARGV[5] how many   [6] why they could not be stored, or ''
 -- Answers poll_by, or '': if it was the last one of a batch, the tasks that wait for the batch are due.
 local id = ARGV[3]
-local key = P .. 'files:' .. id
-local fields = read(id, 'state', 'batch', 'stored') -- `stored`: of a packed record, the number of its files
-if not fields[1] then return '' end -- the record has expired, and this key would never expire
-local batch = fields[2]
-local before = redis.call('GET', key)
-local count = before and #cjson.decode(before) or tonumber(fields[3])
+local key, record = files_key(id), record_of(id)
+if not record.state then return '' end -- the record has expired, and this key would never expire
+local batch, before = record.batch, redis.call('GET', key)
+local count = before and #cjson.decode(before) or tonumber(record.stored) -- of a packed record, the number of its files
 if count and count > 0 and ARGV[6] ~= '' then return '' end -- a repeated download failed: its files are there
 local more = tonumber(ARGV[5]) - (count or 0) -- a late file comes after the end
 if ARGV[6] ~= '' then write(id, 'file_error', ARGV[6]) else drop(id, 'file_error') end

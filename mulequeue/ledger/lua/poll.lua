@@ -9,7 +9,7 @@ local FARTHEST = 60       -- longest countdown: half of a visibility timeout of 
 
 -- A repeated call (the first answer was lost) gets the same answer.
 local function is_published(by)
-  return poll[1] == by and { by, poll[2], time_text(tonumber(poll[2]) - now) }
+  return poll.token == by and { by, poll.due, time_text(tonumber(poll.due) - now) }
 end
 
 local function publish(at)
@@ -31,17 +31,17 @@ if what == 'schedule' then     -- [5] when something that was just parked is due
   -- a replacement of a lost message must not be later than that one was
   return publish(math.min(at, first_due() or at))
 elseif what == 'begin' then    -- [5] lease, seconds
-  if poll[1] ~= token or is_running then return {} end
+  if poll.token ~= token or is_running then return {} end
   redis.call('DEL', POLL)
   redis.call('HSET', SWEEP, 'token', token, 'until', time_text(now + tonumber(ARGV[5])))
   return { token }
 elseif what == 'renew' then
-  if sweep[1] ~= token then return {} end
+  if sweep.token ~= token then return {} end
   redis.call('HSET', SWEEP, 'until', time_text(now + tonumber(ARGV[5])))
   return { token }
 elseif what == 'end' then      -- [5] the next token   [6] least seconds to the next sweep   [7…] profiles
   if is_published(ARGV[5]) then return is_published(ARGV[5]) end
-  if sweep[1] ~= token then return {} end
+  if sweep.token ~= token then return {} end
   redis.call('DEL', SWEEP)
   local at = first_due()
   if not at then return {} end
@@ -56,9 +56,9 @@ else                           -- watch: is something overdue while no sweep run
   if is_published(token) then return is_published(token) end
   local at = first_due()
   if is_running or not at or at > now - OVERDUE then return {} end
-  local missed = tonumber(poll[3] or 0)
+  local missed = tonumber(poll.missed or 0)
   -- messages must not pile up in a fleet without a free slot: 3 s, then doubling to 30 s
-  if poll[1] and tonumber(poll[2]) > now - math.min(30, OVERDUE * 2 ^ math.min(missed, 10)) then return {} end
+  if poll.token and tonumber(poll.due) > now - math.min(30, OVERDUE * 2 ^ math.min(missed, 10)) then return {} end
   redis.call('HSET', POLL, 'missed', missed + 1)
   recovered('poll message')
   return publish(now)

@@ -7,14 +7,13 @@ local OVERDUE = 3         -- seconds before a message counts as lost
 local sweep, is_running, poll
 
 local function read_poll()
-  sweep = redis.call('HMGET', SWEEP, 'token', 'until')
-  is_running = sweep[1] and now < tonumber(sweep[2])
-  poll = redis.call('HMGET', POLL, 'token', 'due', 'missed')
+  sweep, poll = hash_at(SWEEP), hash_at(POLL)
+  is_running = sweep.token and now < tonumber(sweep['until'])
 end
 
 local function is_coming_by(at)
-  if not poll[1] then return false end
-  local coming = tonumber(poll[2])
+  if not poll.token then return false end
+  local coming = tonumber(poll.due)
   return coming <= at + 0.1 and coming > now - OVERDUE
 end
 

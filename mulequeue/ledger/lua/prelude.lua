@@ -3,25 +3,15 @@
 -- ARGV[1]   P, the prefix of every key of this fleet
 -- ARGV[2]   the time in unix seconds, or '' for Redis' own clock
 --
--- P .. 'record:<task id>'    hash    one generation; state, epoch, profile, …
--- P .. 'parked:<task id>'    string  the signature that wakes its task
--- P .. 'call:<task id>'      string  the signature with its input, of a generation that may be retried
--- P .. 'outcome:<task id>'   string  JSON: the API's final answer
--- P .. 'files:<task id>'     string  JSON: what download stored
--- P .. 'remote:<remote id>'  string  remote id -> task id
+-- ledger/__init__.py lists the keys. Their names are older than the words of the code. A 'ring:' is a rotation and a
+-- 'lane:' is one of its wait queues; 'lives:' are durations; a 'transfer:' is the lease of a download, a notification,
+-- a batch's task, or of a further canvas (a continuation); a record's 'claim_until' is the end of its delivery's lease.
 -- P .. 'batch:<batch id>'    hash    number of members per bucket; size, digest (of the inputs), created, stopped,
 --                                    downloads (its members are downloaded), files, downloaded,
 --                                    sent, published (all members), waiters (ids of leases, one per line),
 --                                    reopened (how often one of them waited again),
 --                                    expires (time after which no member begins)
--- P .. 'counts'              hash    the same over the whole fleet
--- P .. 'metrics'             hash    counters of the exporter: name and labels, separated by tabs
--- P .. 'lives:<path>'        list    durations of the model's latest generations: settle.lua
--- P .. 'gate:<profile>'      hash    pause, probe and ramp of submissions: held, until, level, probe, prober, ramp, used, slots, turn
 -- P .. 'pollgate:<profile>'  hash    pause and probe of status checks: until, level, reason; probe, used, early
--- The stored names are older than the words of the code. A 'ring:' is a rotation and a 'lane:' is one of its wait
--- queues; 'lives:' are durations; a 'transfer:' is the lease of a download, a notification, a batch's task, or of a
--- further canvas (a continuation); a record's 'claim_until' is the end of its delivery's lease.
 
 local P = ARGV[1]
 local DUE = KEYS[1]
@@ -42,48 +32,53 @@ local function record_key(id) return P .. 'record:' .. id end
 local function parked_key(id) return P .. 'parked:' .. id end
 local function call_key(id) return P .. 'call:' .. id end
 local function outcome_key(id) return P .. 'outcome:' .. id end
+local function files_key(id) return P .. 'files:' .. id end
 local function batch_key(batch) return P .. 'batch:' .. batch end
 local function random_part(text) return tonumber(string.sub(redis.sha1hex(text), 1, 4), 16) / 65536 end -- in [0, 1)
 local function due(id, at) redis.call('ZADD', DUE, time_text(at), id) end
 
--- A record is read once, and what a script changes in it is written when the script ends (scripts.py).
+-- Return all fields of a hash by name.
+local function hash_at(key)
+  local flat, fields = redis.call('HGETALL', key), {}
+  for i = 1, #flat, 2 do fields[flat[i]] = flat[i + 1] end
+  return fields
+end
+
+-- Return the named fields of a hash.
+local function fields_at(key, ...)
+  local values, fields = redis.call('HMGET', key, ...), {}
+  for i, name in ipairs({ ... }) do fields[name] = values[i] or nil end
+  return fields
+end
+
+-- A record is read once, and what a script changes in it is written when the script ends (keyspace.py).
 local records, changes = {}, {}
 
-local function fields_of(id)
-  if not records[id] then
-    local flat, fields = redis.call('HGETALL', record_key(id)), {}
-    for i = 1, #flat, 2 do fields[flat[i]] = flat[i + 1] end
-    records[id], changes[id] = fields, {}
-  end
+local function record_of(id)
+  if not records[id] then records[id], changes[id] = hash_at(record_key(id)), {} end
   return records[id]
 end
 
-local function read(id, ...)
-  local fields, found = fields_of(id), {}
-  for i, name in ipairs({ ... }) do found[i] = fields[name] or false end
-  return found
-end
-
 local function write(id, ...)
-  local fields, given = fields_of(id), { ... }
+  local record, given = record_of(id), { ... }
   for i = 1, #given, 2 do
-    fields[given[i]] = tostring(given[i + 1])
+    record[given[i]] = tostring(given[i + 1])
     changes[id][given[i]] = true
   end
 end
 
 local function drop(id, ...)
-  local fields = fields_of(id)
+  local record = record_of(id)
   for _, name in ipairs({ ... }) do
-    if fields[name] then
-      fields[name] = nil
+    if record[name] then
+      record[name] = nil
       changes[id][name] = true
     end
   end
 end
 
 local function increase(id, name)
-  local value = tonumber(fields_of(id)[name] or 0) + 1
+  local value = tonumber(record_of(id)[name] or 0) + 1
   write(id, name, value)
   return value
 end
@@ -108,17 +103,17 @@ end
 -- Append a moment to `times` of a record: a letter, milliseconds since it was created, and a reason (timeline.py).
 -- A reason is noted once. Redis stores a record compactly while no field has more than 64 bytes.
 local function note_time(id, letter, reason)
-  local fields = read(id, 'created', 'times')
-  local times = fields[2] or ''
-  if not fields[1] or (reason and string.find(times, reason, 1, true)) then return end
+  local record = record_of(id)
+  local times = record.times or ''
+  if not record.created or (reason and string.find(times, reason, 1, true)) then return end
   -- Rounded up, so that it is not before a moment that a field has with microseconds.
-  local elapsed = math.max(0, math.ceil((now - tonumber(fields[1])) * 1000 - 0.001))
+  local elapsed = math.max(0, math.ceil((now - tonumber(record.created)) * 1000 - 0.001))
   times = times .. letter .. string.format('%x', elapsed) .. (reason or '')
   if #times <= 64 then write(id, 'times', times) end
 end
 
--- A packed record (packed.py) has few separate fields.
-local function is_packed(id) return read(id, '0')[1] end
+local UNDER_WAY = { 'waiting', 'submitting', 'generating' }
+local OVER = { 'succeeded', 'failed', 'timed_out', 'submit_unknown', 'cancelled' }
 
 local function is_under_way(state)
   return state == 'waiting' or state == 'submitting' or state == 'generating'
@@ -130,21 +125,20 @@ local function bucket(state, status)
   return status
 end
 
+-- Return the sum of those counts of a hash.
+local function sum(fields, names)
+  local total = 0
+  for _, name in ipairs(names) do total = total + tonumber(fields[name] or 0) end
+  return total
+end
+
 -- Return whether every member of a batch has an outcome, and its files if the batch is downloaded, and the tasks
--- that wait for it.
+-- that wait for it. Members of a stopped batch that have not begun never will.
 local function is_batch_over(batch)
-  local fields = redis.call('HMGET', batch_key(batch), 'waiting', 'submitting', 'generating',
-    'succeeded', 'failed', 'timed_out', 'submit_unknown', 'cancelled', 'size', 'stopped', 'downloads', 'downloaded', 'waiters')
-  local waiters = fields[13]
-  local function sum(from, to)
-    local total = 0
-    for i = from, to do total = total + tonumber(fields[i] or 0) end
-    return total
-  end
-  if sum(1, 3) > 0 then return false end
-  local is_stopped = fields[10] -- members that have not begun never will
-  if sum(4, 8) < sum(9, 9) and not is_stopped then return false end
-  return not fields[11] or sum(4, 4) <= sum(12, 12), waiters
+  local found = hash_at(batch_key(batch))
+  if sum(found, UNDER_WAY) > 0 then return false end
+  if sum(found, OVER) < tonumber(found.size or 0) and not found.stopped then return false end
+  return not found.downloads or sum(found, { 'succeeded' }) <= sum(found, { 'downloaded' }), found.waiters
 end
 
 local batch_due = nil -- the time at which tasks that wait for a batch are due, if this script ended it
@@ -154,8 +148,8 @@ local function wake_if_over(batch)
   local is_over, waiters = is_batch_over(batch)
   if not is_over or not waiters then return end
   for id in string.gmatch(waiters, '[^\n]+') do
-    local lease = redis.call('HMGET', P .. 'transfer:' .. id, 'parked', 'run')
-    if lease[1] and not lease[2] then
+    local lease = fields_at(P .. 'transfer:' .. id, 'parked', 'run')
+    if lease.parked and not lease.run then
       due('transfer:' .. id, now)
       batch_due = now
     end
@@ -199,11 +193,15 @@ local function metric(amount, ...)
   redis.call('HINCRBY', METRICS, table.concat({ ... }, '\t'), amount)
 end
 
--- Records that an older version parked were never counted, so the count may fall below 0.
+-- Add to a count. What an older version never counted may make it fall below 0.
+local function add(key, name, by)
+  if redis.call('HINCRBY', key, name, by) <= 0 then redis.call('HDEL', key, name) end
+end
+
 local function count_state(path, old, new)
   local name = 'in_flight\t' .. (path or '') .. '\t'
-  if old and redis.call('HINCRBY', METRICS, name .. old, -1) <= 0 then redis.call('HDEL', METRICS, name .. old) end
-  if new ~= 'delivered' then redis.call('HINCRBY', METRICS, name .. new, 1) end
+  if old then add(METRICS, name .. old, -1) end
+  if new ~= 'delivered' then add(METRICS, name .. new, 1) end
 end
 
 -- Count one observation of a histogram, in the first bucket that contains it.

@@ -8,8 +8,8 @@
 -- generating | known | cancelled | attached (an outcome was delivered: the id is kept for resume)
 
 local id, epoch, remote_id, token = ARGV[3], ARGV[4], ARGV[5], ARGV[9]
-local fields = read(id, 'state', 'epoch', 'status', 'cancel', 'profile', 'remote_id', 'late_remote_id', 'path')
-local state, status = fields[1], fields[3]
+local record = record_of(id)
+local state, status = record.state, record.status
 local MAX_CALL = 64 * 1024 -- bytes: a larger message, with files in its input, is not kept for a retry
 local remote_key = P .. 'remote:' .. remote_id
 
@@ -23,19 +23,20 @@ if not redis.call('SET', remote_key, id, 'NX') then
   is_known = redis.call('GET', remote_key) == id
   if not is_known then redis.call('SET', remote_key, id) end
 end
-if state == 'submitting' then note_answer(id, ARGV[10], fields[8] or '', true) end
+if state == 'submitting' then note_answer(record, true) end
 
 if not state or state == 'tombstone' then
   local fields = { 'epoch', epoch, 'profile', ARGV[10], 'created', time_text(now), 'submitted', time_text(now) }
   for i = 13, #ARGV do fields[#fields + 1] = ARGV[i] end
   write(id, unpack(fields))
   redis.call('PERSIST', record_key(id))
-elseif fields[6] == remote_id or (is_known and fields[7] ~= remote_id and is_packed(id)) then
-  return recorded('known') -- the first answer to this call was lost
-elseif fields[2] ~= epoch or fields[6] or not (state == 'waiting' or state == 'submitting'
+elseif record.remote_id == remote_id or (is_known and record.late_remote_id ~= remote_id and record['0']) then
+  -- The first answer to this call was lost. A packed record (packed.py) has few separate fields.
+  return recorded('known')
+elseif record.epoch ~= epoch or record.remote_id or not (state == 'waiting' or state == 'submitting'
     or (state == 'settled' and (status == 'submit_unknown' or status == 'cancelled'))) then
-  if fields[7] and fields[7] ~= remote_id then -- only after Redis lost the record once
-    write(id, 'more_remote_ids', (read(id, 'more_remote_ids')[1] or '') .. fields[7] .. ' ')
+  if record.late_remote_id and record.late_remote_id ~= remote_id then -- only after Redis lost the record once
+    write(id, 'more_remote_ids', (record.more_remote_ids or '') .. record.late_remote_id .. ' ')
   end
   write(id, 'late_remote_id', remote_id)
   local ttl = redis.call('TTL', record_key(id))
@@ -48,12 +49,11 @@ write(id, 'remote_id', remote_id)
 local size = redis.call('STRLEN', parked_key(id))
 if size > 0 and size <= MAX_CALL then redis.call('RENAME', parked_key(id), call_key(id)) end
 redis.call('SET', parked_key(id), ARGV[6])
-if fields[4] or state == 'tombstone' or (state == 'settled' and status == 'cancelled') then
+if record.cancel or state == 'tombstone' or (state == 'settled' and status == 'cancelled') then
   return recorded('cancelled', settle(id, 'cancelled'), poll_by())
 end
 set_state(id, 'generating')
-local path = read(id, 'path')[1] or ''
-occupy_slot(id, fields[5] or ARGV[10], path)
+occupy_slot(id, record.path or '')
 drop(id, 'run', 'status', 'finished', 'wakes', 'refusals', 'refused', 'cancel_unsent')
 if status then redis.call('DEL', outcome_key(id)) end
 write(id, 'started', time_text(now), 'deadline', time_text(now + tonumber(ARGV[8])))

@@ -8,17 +8,16 @@
 
 local id, what, reason = ARGV[3], ARGV[6], ARGV[10]
 local seconds, first, ceiling = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
-local fields = read(id, 'state', 'run', 'cancel', 'profile', 'path', 'key', 'node', 'refused',
-  'cancel_unsent')
-if fields[1] ~= 'submitting' or fields[2] ~= ARGV[4] then return {} end
-local profile, path = fields[4], fields[5] or ''
-local key_scope, worker_scope = 'key ' .. (fields[6] or ''), 'worker ' .. (fields[7] or '')
+local record = record_of(id)
+if record.state ~= 'submitting' or record.run ~= ARGV[4] then return {} end
+local profile, path = record.profile, record.path or ''
+local key_scope, worker_scope = 'key ' .. (record.key or ''), 'worker ' .. (record.node or '')
 
 -- Others of its model were accepted since it was first refused, and none was refused since then.
 local function is_alone(model)
-  local gate = redis.call('HMGET', model, 'accepted', 'refused')
-  local was_accepted = fields[8] and tonumber(gate[1] or 0) > tonumber(fields[8])
-  return was_accepted and (not gate[2] or gate[2] == id)
+  local gate = fields_at(model, 'accepted', 'refused')
+  local was_accepted = record.refused and tonumber(gate.accepted or 0) > tonumber(record.refused)
+  return was_accepted and (not gate.refused or gate.refused == id)
 end
 
 -- The refusal concerns the model; a second model that is refused before any create is accepted: the profile.
@@ -34,15 +33,14 @@ end
 
 -- Return the time until which it waits by itself, outside of the queues.
 local function alone_until()
-  local refusals = tonumber(read(id, 'refusals')[1])
-  return now + math.max(seconds or 0, math.min(ceiling, first * 2 ^ math.min(refusals - 1, 20)))
+  return now + math.max(seconds or 0, math.min(ceiling, first * 2 ^ math.min(record.refusals - 1, 20)))
 end
 
 -- Return when it may be tried again, and whether it waits by itself until then.
 local function refuse()
   local model = gate_key(profile, path)
   local alone = is_alone(model)
-  if not fields[8] then write(id, 'refused', time_text(now)) end
+  if not record.refused then write(id, 'refused', time_text(now)) end
   local at = alone and alone_until() or pause_model()
   redis.call('HSET', model, 'refused', id)
   return at, alone
@@ -55,7 +53,7 @@ if what == 'generation' then
 elseif what == 'worker' then
   at = bounce(profile, pause_submissions(profile, worker_scope, reason, seconds, first, ceiling))
 elseif what ~= '' then
-  for _, key in ipairs(gates_of(id, profile, path)) do redis.call('HDEL', key, 'unknowns') end
+  for _, key in ipairs(gates_of(record)) do redis.call('HDEL', key, 'unknowns') end
   begin_ramp(gate_key(profile, worker_scope))
   if what == 'key' then
     at = bounce(profile, pause_submissions(profile, key_scope, reason, seconds, first, ceiling))
@@ -65,7 +63,7 @@ elseif what ~= '' then
   end
 end
 release_grant(id)
-local is_cancelled, expired = fields[3] or fields[9], expiry(id)
+local is_cancelled, expired = record.cancel or record.cancel_unsent, expiry(id)
 if is_cancelled or expired then
   refund_budgets(id)
   return { 'settled', settle(id, is_cancelled and 'cancelled' or 'failed', expired or ''), poll_by() }
@@ -80,4 +78,4 @@ else
   enqueue(id, profile, group_of(profile, path, ARGV[5] == '1'))
   due('gate:' .. profile, at)
 end
-return { 'waiting', time_text(math.min(at, tonumber(read(id, 'expires')[1]) or at)) }
+return { 'waiting', time_text(math.min(at, tonumber(record.expires) or at)) }

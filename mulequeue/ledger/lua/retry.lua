@@ -12,18 +12,17 @@
 -- retry, or one that is repeated after a crash, finds another epoch. One create request follows each step.
 
 local id, profile = ARGV[3], ARGV[9]
-local fields = read(id, 'state', 'epoch', 'status', 'remote_id', 'late_remote_id', 'deliveries', 'batch', 'more_remote_ids')
-local remote_id, batch = fields[4], fields[7]
-local was_returned = fields[1] == 'delivered'
-local is_over = was_returned or (fields[1] == 'settled' and not fields[6])
-local is_same = fields[2] == ARGV[4] and fields[3] == ARGV[5] and (remote_id or '') == ARGV[6]
-if not (is_over and is_same) or fields[5] or fields[3] == 'succeeded' then return { 0 } end
+local record = record_of(id)
+local remote_id = record.remote_id
+local was_returned = record.state == 'delivered'
+local is_over = was_returned or (record.state == 'settled' and not record.deliveries)
+local is_same = record.epoch == ARGV[4] and record.status == ARGV[5] and (remote_id or '') == ARGV[6]
+if not (is_over and is_same) or record.late_remote_id or record.status == 'succeeded' then return { 0 } end
 
-if not remote_id and fields[3] == 'failed' then refund_budgets(id) end
-local cost = read(id, 'day', 'submitted', 'usd', 'billed')
-if cost[1] and cost[2] then
-  local line = table.concat({ cost[1], cost[2], cost[3] or '-', fields[3], remote_id or '-' }, ' ')
-  write(id, 'billed', (cost[4] or '') .. line .. '\n')
+if not remote_id and record.status == 'failed' then refund_budgets(id) end
+if record.day and record.submitted then
+  local line = { record.day, record.submitted, record.usd or '-', record.status, remote_id or '-' }
+  write(id, 'billed', (record.billed or '') .. table.concat(line, ' ') .. '\n')
 end
 set_state(id, 'waiting')
 drop(id, 'status', 'finished', 'run', 'claim', 'claim_until', 'wakes', 'errors', 'problem',
@@ -34,7 +33,7 @@ write(id, 'epoch', ARGV[7], 'profile', profile)
 increase(id, 'retries')
 if was_returned then increase(id, 'returned') end
 if remote_id then -- it was billed
-  write(id, 'more_remote_ids', (fields[8] or '') .. remote_id .. ' ')
+  write(id, 'more_remote_ids', (record.more_remote_ids or '') .. remote_id .. ' ')
   redis.call('EXPIRE', P .. 'remote:' .. remote_id, ARGV[10])
 end
 redis.call('SET', parked_key(id), ARGV[8])
@@ -43,5 +42,5 @@ redis.call('PERSIST', record_key(id))
 redis.call('PERSIST', continuations_key(id))
 enqueue(id, profile, '') -- from where it moves to the queue of its model, if that has one
 schedule_admission(profile, now)
-if batch then reopen(batch) end
+if record.batch then reopen(record.batch) end
 return { 1, poll_by() }

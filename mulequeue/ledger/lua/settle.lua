@@ -14,11 +14,11 @@ local NO_NEWS = 0.2  -- seconds; an end this close to now: an API that reports t
 
 -- Return the bounds of a duration: by the API's times if those fit the checks; else a webhook arrives
 -- at the end, and a check some time after it.
-local function duration(started, seen, interval)
-  local low, high, told = tonumber(seen or 0), now - tonumber(started), tonumber(ARGV[9])
+local function duration(record)
+  local low, high, told = tonumber(record.seen or 0), now - tonumber(record.started), tonumber(ARGV[9])
   if told and low - 2 <= told and told <= high - NO_NEWS then return told, told end
   if who == 'any' then return high, high end
-  if not interval then return low, high end -- an interval that the caller chose may be too long for useful bounds
+  if not record.interval then return low, high end -- an interval that the caller chose may be too long for useful bounds
 end
 
 -- Generations that end at nearly the same time share one entry with a weight. Else the latest entries
@@ -39,26 +39,22 @@ local function record_duration(path, low, high)
   redis.call('LTRIM', durations, 0, MAX_DURATIONS - 1)
 end
 
-local fields = read(id, 'state', 'claim', 'run', 'cancel', 'profile', 'path', 'submitted', 'started', 'seen', 'interval')
-local status = ARGV[4]
-if who == 'claim' and not (fields[1] == 'generating' and fields[2] == token) then return {} end
-if who == 'run' and not (fields[1] == 'submitting' and fields[3] == token) then return {} end
-if who == 'any' and fields[1] ~= 'generating' then return {} end
-if ARGV[8] ~= '0' then write(id, 'polls', (read(id, 'polls')[1] or 0) + ARGV[8]) end
+local record, status = record_of(id), ARGV[4]
+if record.state ~= (who == 'run' and 'submitting' or 'generating') then return {} end
+if who ~= 'any' and record[who] ~= token then return {} end
+if ARGV[8] ~= '0' then write(id, 'polls', (record.polls or 0) + ARGV[8]) end
 if who == 'run' then
   if status == 'submit_unknown' then
-    note_unknown(id, fields[5], fields[6] or '', ARGV[10])
+    note_unknown(id, ARGV[10])
   else -- the API rejected it, or it was not sent: nothing is paid
-    if ARGV[11] == '1' then note_answer(id, fields[5], fields[6] or '', false) end
+    if ARGV[11] == '1' then note_answer(record, false) end
     release_grant(id)
     refund_budgets(id)
   end
-  if fields[4] then status = 'cancelled' end
+  if record.cancel then status = 'cancelled' end
 end
 local was_seen = who == 'any' or ARGV[8] ~= '0'
-local was_seen_to_begin = fields[6] and fields[8] and fields[7] ~= fields[8] -- false: another program created it
-if status == 'succeeded' and was_seen and was_seen_to_begin then
-  record_duration(fields[6], duration(fields[8], fields[9], fields[10]))
-end
+local was_seen_to_begin = record.path and record.started and record.submitted ~= record.started -- false: another program created it
+if status == 'succeeded' and was_seen and was_seen_to_begin then record_duration(record.path, duration(record)) end
 note_time(id, (who == 'any' and 'h') or (ARGV[8] ~= '0' and 'k') or 'n')
 return { settle(id, status, ARGV[5]), poll_by() }

@@ -17,8 +17,7 @@ local OVER_SECONDS = 2 -- until it is checked again, if the batch ended while it
 local what, id, token = ARGV[3], ARGV[4], ARGV[5]
 local name = 'transfer:' .. id
 local key = P .. name
-local fields = redis.call('HMGET', key, 'run', 'attempts', 'first', 'lapsed', 'sent', 'task', 'parked', 'tail', 'dispatched',
-  'wakes', 'verdict', 'elsewhere', 'cause', 'deliveries', 'returned', 'batch', 'reopened')
+local lease = hash_at(key)
 
 local function forget()
   redis.call('ZREM', DUE, name)
@@ -28,43 +27,43 @@ end
 -- Return why a message may not begin an attempt, or nil.
 local function refusal(tail)
   local done = redis.call('GET', P .. 'done:' .. id)
-  local own = done and cjson.decode(done).tail or fields[3] and fields[8] or tail -- 0.1.0 wrote none
+  local own = done and cjson.decode(done).tail or lease.first and lease.tail or tail -- 0.1.0 wrote none
   if tail ~= '' and own ~= tail then return 'other' end
   if done then return 'done' end
   local score = redis.call('ZSCORE', DUE, name)
-  if fields[1] == token or not score or now >= tonumber(score) then return nil end
-  if fields[1] then return 'busy' end
+  if lease.run == token or not score or now >= tonumber(score) then return nil end
+  if lease.run then return 'busy' end
   -- A repeated message between two attempts; once the next one was woken, any message may begin it.
-  if fields[2] and not fields[10] then return 'early' end
+  if lease.attempts and not lease.wakes then return 'early' end
 end
 
 -- Return the numbers of this attempt and of this delivery. A call that is repeated because its answer was lost
 -- counts once. After the dispatch only the stored result is missing, which is tried for longer.
 local function count_delivery()
-  local attempts, deliveries = tonumber(fields[2] or 0), tonumber(fields[14] or 0)
-  if fields[1] == token then return attempts, deliveries end
-  if fields[9] or not fields[11] then attempts = attempts + 1 end
-  return attempts, fields[9] and 1 or deliveries + 1
+  local attempts, deliveries = tonumber(lease.attempts or 0), tonumber(lease.deliveries or 0)
+  if lease.run == token then return attempts, deliveries end
+  if lease.dispatched or not lease.verdict then attempts = attempts + 1 end
+  return attempts, lease.dispatched and 1 or deliveries + 1
 end
 
 -- Its error could not be dispatched either.
 local function give_up()
   forget()
-  local result = { error = 'given up: ' .. (fields[13] or 'its workers stopped'), tail = fields[8] or '' }
+  local result = { error = 'given up: ' .. (lease.cause or 'its workers stopped'), tail = lease.tail or '' }
   redis.call('SET', P .. 'done:' .. id, cjson.encode(result), 'EX', RESULT_SECONDS)
   return { 'done' }
 end
 
 -- A generation has begun, and a message with the same tasks behind it has arrived.
 local function has_arrived(tail)
-  local record = read(id, 'state', 'tail')
-  if not record[1] or record[1] == 'tombstone' then return false end
-  if tail == '' or not record[2] or record[2] == tail then return true end
+  local record = record_of(id)
+  if not record.state or record.state == 'tombstone' then return false end
+  if tail == '' or not record.tail or record.tail == tail then return true end
   return redis.call('HEXISTS', P .. 'continuations:' .. id, tail) == 1
 end
 
 if what == 'expect' then       -- [6] signature   [7] seconds until it is overdue   [8] name of its task   [9] its tail
-  if fields[7] or has_arrived(ARGV[9]) or redis.call('EXISTS', P .. 'done:' .. id) == 1 then return { 'known' } end
+  if lease.parked or has_arrived(ARGV[9]) or redis.call('EXISTS', P .. 'done:' .. id) == 1 then return { 'known' } end
   redis.call('HSET', key, 'parked', ARGV[6], 'sent', time_text(now), 'task', ARGV[8])
   due(name, now + tonumber(ARGV[7]))
   return { 'expected' }
@@ -72,39 +71,39 @@ elseif what == 'forget' then
   forget()
   return { 'forgotten' }
 elseif what == 'revoke' then   -- one last wake, so that a worker stores REVOKED
-  if not fields[7] then return { 'unknown' } end
+  if not lease.parked then return { 'unknown' } end
   redis.call('HSET', key, 'revoked', 1)
-  if not fields[1] then due(name, now) end
+  if not lease.run then due(name, now) end
   return { 'revoked' }
 elseif what == 'repeat' then   -- [6] signature   [7] its generation
   -- Its result shows that its attempts have ended, and is deleted in the same step, so it is repeated once.
   local text = redis.call('GET', P .. 'done:' .. id)
   local result = text and cjson.decode(text)
-  if fields[7] or not result or not result.error then return { 'unchanged' } end
+  if lease.parked or not result or not result.error then return { 'unchanged' } end
   redis.call('DEL', P .. 'done:' .. id, P .. 'again:' .. ARGV[7])
-  if read(ARGV[7], 'state')[1] then drop(ARGV[7], 'each_error') end
+  if record_of(ARGV[7]).state then drop(ARGV[7], 'each_error') end
   redis.call('HSET', key, 'parked', ARGV[6], 'first', time_text(now), 'tail', result.tail or '')
   due(name, now)
   return { 'repeated', time_text(now) }
 elseif what == 'begin' then    -- [6] signature   [7] lease, seconds   [8] its tail, or ''
   local refused = refusal(ARGV[8])
   if refused then return { refused } end
-  if fields[5] then note_progress(fields[5], fields[6]) end
+  if lease.sent then note_progress(lease.sent, lease.task) end
   local attempts, deliveries = count_delivery()
   if deliveries > MAX_DELIVERIES + 1 then return give_up() end
   local begun = { 'run', token, 'attempts', attempts, 'deliveries', deliveries }
-  if not fields[3] then
-    fields[3] = time_text(now)
-    for _, part in ipairs({ 'parked', ARGV[6], 'first', fields[3], 'tail', ARGV[8] }) do begun[#begun + 1] = part end
+  if not lease.first then
+    lease.first = time_text(now)
+    for _, part in ipairs({ 'parked', ARGV[6], 'first', lease.first, 'tail', ARGV[8] }) do begun[#begun + 1] = part end
   end
   redis.call('HSET', key, unpack(begun))
   redis.call('HDEL', key, 'wakes', 'lapsed', 'sent', 'task', 'reopened')
   due(name, now + tonumber(ARGV[7]))
-  return { deliveries > MAX_DELIVERIES and 'abandoned' or 'run', attempts, time_text(now - tonumber(fields[3])),
-    poll_needed_by(now + tonumber(ARGV[7])), fields[9] or '', deliveries, fields[11] or '', fields[12] or '0',
-    fields[13] or '', fields[15] or '0' }
+  return { deliveries > MAX_DELIVERIES and 'abandoned' or 'run', attempts, time_text(now - tonumber(lease.first)),
+    poll_needed_by(now + tonumber(ARGV[7])), lease.dispatched or '', deliveries, lease.verdict or '', lease.elsewhere or '0',
+    lease.cause or '', lease.returned or '0' }
 end
-if (fields[1] or fields[4]) ~= token then return { 'lost' } end
+if (lease.run or lease.lapsed) ~= token then return { 'lost' } end
 if what == 'keep' then         -- [6] lease, seconds
   redis.call('HSET', key, 'run', token)
   due(name, now + tonumber(ARGV[6]))
@@ -119,8 +118,8 @@ elseif what == 'wait' then     -- [6] batch   [7] signature   [8] seconds until 
   if redis.call('HDEL', key, 'dispatched') == 1 then -- the batch's outcomes before a member was retried
     redis.call('HSET', key, 'returned', redis.call('HINCRBY', batch_key(ARGV[6]), 'reopened', 1))
   end
-  local batch = redis.call('HMGET', batch_key(ARGV[6]), 'waiters', 'expires')
-  local waiters, expires = batch[1] or '', tonumber(batch[2] or 0)
+  local batch = fields_at(batch_key(ARGV[6]), 'waiters', 'expires')
+  local waiters, expires = batch.waiters or '', tonumber(batch.expires or 0)
   if not string.find('\n' .. waiters, '\n' .. id .. '\n', 1, true) then
     redis.call('HSET', batch_key(ARGV[6]), 'waiters', waiters .. id .. '\n')
   end
@@ -130,7 +129,7 @@ elseif what == 'wait' then     -- [6] batch   [7] signature   [8] seconds until 
   return { 'waits', poll_needed_by(at) }
 elseif what == 'decide' then   -- [6] JSON of the verdict   [7] lease of this run, which dispatches it; '': the next one does
   local is_last = ARGV[7] ~= ''
-  if fields[4] or fields[13] or not is_last then redis.call('HDEL', key, 'cause', 'lapsed', 'run') end
+  if lease.lapsed or lease.cause or not is_last then redis.call('HDEL', key, 'cause', 'lapsed', 'run') end
   redis.call('HSET', key, 'verdict', ARGV[6], 'deliveries', is_last and 1 or 0, unpack(is_last and { 'run', token } or {}))
   due(name, now + tonumber(is_last and ARGV[7] or 0))
   return { 'decided', is_last and '' or time_text(now) }
@@ -149,12 +148,12 @@ else                           -- end: [6] JSON of the result   [7] seconds it i
                                -- [9] field of the generation's record   [10] the error that it names, or ''
   forget()
   redis.call('SET', P .. 'done:' .. id, ARGV[6], 'EX', ARGV[7])
-  if fields[16] then redis.call('SET', call_key(id), fields[7], 'EX', ARGV[7]) end
-  if fields[17] then reopen(fields[16]) end
-  if ARGV[8] ~= '' and read(ARGV[8], 'state')[1] then
+  if lease.batch then redis.call('SET', call_key(id), lease.parked, 'EX', ARGV[7]) end
+  if lease.reopened then reopen(lease.batch) end
+  if ARGV[8] ~= '' and record_of(ARGV[8]).state then
     if ARGV[9] == 'notify_error' and ARGV[10] == '' then note_time(ARGV[8], 't') end
     if ARGV[10] == '' then drop(ARGV[8], ARGV[9]) else write(ARGV[8], ARGV[9], ARGV[10]) end
-    if ARGV[9] == 'each_error' and ARGV[10] ~= '' then redis.call('SET', P .. 'again:' .. ARGV[8], fields[7], 'EX', ARGV[7]) end
+    if ARGV[9] == 'each_error' and ARGV[10] ~= '' then redis.call('SET', P .. 'again:' .. ARGV[8], lease.parked, 'EX', ARGV[7]) end
   end
   return { 'ended' }
 end

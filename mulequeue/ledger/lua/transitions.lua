@@ -11,12 +11,12 @@ end
 
 -- The gates that a submission passes: of its profile, its model, its key and its worker. Most parts of a
 -- profile were never paused, so they have no gate.
-local function gates_of(id, profile, path)
-  local fields, keys = read(id, 'key', 'node'), {}
-  if path ~= '' then keys[1] = gate_key(profile, path) end
-  if fields[2] then
-    keys[#keys + 1] = gate_key(profile, 'key ' .. (fields[1] or ''))
-    keys[#keys + 1] = gate_key(profile, 'worker ' .. fields[2])
+local function gates_of(record)
+  local profile, keys = record.profile, {}
+  if (record.path or '') ~= '' then keys[1] = gate_key(profile, record.path) end
+  if record.node then
+    keys[#keys + 1] = gate_key(profile, 'key ' .. (record.key or ''))
+    keys[#keys + 1] = gate_key(profile, 'worker ' .. record.node)
   end
   local has_more = #keys > 0 and redis.call('EXISTS', unpack(keys)) > 0
   if not has_more then keys = {} end
@@ -24,23 +24,15 @@ local function gates_of(id, profile, path)
   return keys, has_more
 end
 
-local function count(key, name, by)
-  if redis.call('HINCRBY', key, name, by) == 0 then redis.call('HDEL', key, name) end
-end
-
 local function keys_key(profile) return P .. 'keys:' .. profile end
 
-local function count_key(profile, fair_key, by)
-  if redis.call('HINCRBY', keys_key(profile), fair_key, by) <= 0 then redis.call('HDEL', keys_key(profile), fair_key) end
-  if by < 0 then restore(profile, turn_of(fair_key)) end
-end
-
 -- Slots of the whole profile, of the model's path, which `slot` of the record names, and of the fair key.
-local function count_slot(profile, path, fair_key, by)
-  local gate = P .. 'gate:' .. profile
+local function count_slot(record, path, by)
+  local gate, key = gate_key(record.profile), record.fair_key
   redis.call('HINCRBY', gate, 'slots', by)
-  if path ~= '' and path ~= '1' then count(gate, 'slots:' .. path, by) end
-  if fair_key then count_key(profile, fair_key, by) end
+  if path ~= '' and path ~= '1' then add(gate, 'slots:' .. path, by) end
+  if key then add(keys_key(record.profile), key, by) end
+  if key and by < 0 then restore(record.profile, turn_of(key)) end
 end
 
 local function day_key(profile, day) return P .. 'day:' .. profile .. ':' .. day end
@@ -52,19 +44,19 @@ end
 
 -- Count a submission on the budgets of its day and its batch; `by` -1 takes it off again.
 local function count_on_budgets(id, day, by)
-  local fields = read(id, 'profile', 'path', 'usd', 'batch', 'fair_key')
-  local path, usd, amounts = fields[2] or '', fields[3], {}
+  local record, amounts = record_of(id), {}
+  local path, usd = record.path or '', record.usd
   if usd then usd = by * usd + 0 end -- Redis takes no -0
   if usd then amounts = { usd = usd, ['usd:' .. path] = usd } end
-  if fields[4] then add_if_kept(batch_key(fields[4]), amounts) end
-  if usd and fields[5] then amounts['usd\t' .. fields[5]] = usd end
+  if record.batch then add_if_kept(batch_key(record.batch), amounts) end
+  if usd and record.fair_key then amounts['usd\t' .. record.fair_key] = usd end
   amounts.total, amounts[path] = by, by
-  add_if_kept(day_key(fields[1], day), amounts)
+  add_if_kept(day_key(record.profile, day), amounts)
 end
 
 -- Its create was not paid.
 local function refund_budgets(id)
-  local day = read(id, 'day')[1]
+  local day = record_of(id).day
   if not day then return end
   count_on_budgets(id, day, -1)
   drop(id, 'day')
@@ -72,60 +64,57 @@ end
 
 -- The API has answered, so the create has arrived by now.
 local function release_grant(id)
-  local fields = read(id, 'grant', 'profile', 'path')
-  if not fields[1] then return end
+  local record = record_of(id)
+  if not record.grant then return end
+  local free = expire_in_windows_after(record.grant, record.profile, record.path, now)
   drop(id, 'grant')
-  local free = expire_in_windows_after(fields[1], fields[2], fields[3], now)
-  if free then schedule_admission(fields[2], free) end
+  if free then schedule_admission(record.profile, free) end
 end
 
-local function free_slot(id, profile, path, fair_key)
+local function free_slot(id)
+  local record = record_of(id)
+  count_slot(record, record.slot, -1)
   drop(id, 'slot')
-  count_slot(profile, path, fair_key, -1)
-  schedule_admission(profile, now)
+  schedule_admission(record.profile, now)
 end
 
 -- A probe that ended without an answer proves nothing: another one may be sent.
-local function release_probe(id, profile, path)
-  for _, key in ipairs(gates_of(id, profile, path)) do
+local function release_probe(id)
+  local record = record_of(id)
+  for _, key in ipairs(gates_of(record)) do
     if redis.call('HGET', key, 'prober') == id then
       redis.call('HDEL', key, 'probe', 'prober')
-      schedule_admission(profile, now)
+      schedule_admission(record.profile, now)
     end
   end
 end
 
 -- It stops waiting: remove it from its queue, and release its reservation unless it submits now.
-local function leave_wait_queue(id, fields, new_state)
-  local profile, group, grant, path = fields[4], fields[6], fields[7], fields[8]
-  if group then remove_from_queue(id, profile, group, turn_of(fields[10]), queue_of(fields[3], fields[9])) end
+local function leave_wait_queue(id, new_state)
+  local record = record_of(id)
+  if record.group then remove_from_queue(id, record.profile, record.group, turn_of(record.fair_key), queue_of(record)) end
   if new_state == 'submitting' or new_state == 'generating' then return end
-  if grant then
+  if record.grant then
+    remove_from_windows(record.grant, record.profile, record.path)
     drop(id, 'grant')
-    remove_from_windows(grant, profile, path)
-    schedule_admission(profile, now)
+    schedule_admission(record.profile, now)
   end
   if new_state ~= 'waiting' then refund_budgets(id) end
 end
 
 -- Every change of a state goes through here, so that counts and slots agree with the records.
 local function set_state(id, new_state, new_status)
-  local old = read(id, 'state', 'status', 'batch', 'profile', 'slot', 'group', 'grant', 'path', 'refusals',
-    'fair_key')
-  local old_state, old_bucket = old[1], nil
-  if old_state == 'tombstone' then old_state = nil end
-  if old_state then old_bucket = bucket(old_state, old[2]) end
-  tally(old[3], old_bucket, bucket(new_state, new_status or old[2]))
-  if old_state ~= new_state then count_state(old[8], old_state, new_state) end
+  local record = record_of(id)
+  local old_state = record.state ~= 'tombstone' and record.state or nil
+  tally(record.batch, old_state and bucket(old_state, record.status), bucket(new_state, new_status or record.status))
+  if old_state ~= new_state then count_state(record.path, old_state, new_state) end
   write(id, 'state', new_state)
   if new_status then write(id, 'status', new_status) end
-  if not old[4] then return end
-  if old[5] and (new_state == 'waiting' or not is_under_way(new_state)) then
-    free_slot(id, old[4], old[5], old[10])
-  end
-  if old_state == 'waiting' then leave_wait_queue(id, old, new_state) end
+  if not record.profile then return end
+  if record.slot and (new_state == 'waiting' or not is_under_way(new_state)) then free_slot(id) end
+  if old_state == 'waiting' then leave_wait_queue(id, new_state) end
   if new_state ~= 'submitting' and (old_state == 'waiting' or old_state == 'submitting') then
-    release_probe(id, old[4], old[8] or '')
+    release_probe(id)
     drop(id, 'node')
   end
 end
@@ -158,14 +147,14 @@ end
 
 -- Store the outcome, and return the signature to publish. The next sweep wakes the other canvases.
 local function settle(id, status, outcome)
-  local fields = read(id, 'path', 'started')
-  metric(1, 'outcomes', fields[1] or '', status)
-  if fields[2] and (status == 'succeeded' or status == 'failed') then
-    observe_generation(fields[1] or '', now - tonumber(fields[2]))
+  local record = record_of(id)
+  local path = record.path or ''
+  metric(1, 'outcomes', path, status)
+  if record.started and (status == 'succeeded' or status == 'failed') then
+    observe_generation(path, now - tonumber(record.started))
   end
   set_state(id, 'settled', status)
-  local cost = read(id, 'day', 'usd')
-  if cost[1] and cost[2] then metric(cost[2], 'spend', fields[1] or '', status) end
+  if record.day and record.usd then metric(record.usd, 'spend', path, status) end
   drop(id, 'claim')
   if status ~= 'failed' then redis.call('DEL', call_key(id)) end
   write(id, 'finished', time_text(now), 'wakes', 1)

@@ -79,10 +79,10 @@ local function delete_queue_if_empty(profile, group, key, batch)
   if not has_waiting(profile) then redis.call('ZREM', DUE, 'gate:' .. profile) end
 end
 
-local function was_refused_again(refusals) return tonumber(refusals or 0) > 1 end
+local function was_refused_again(record) return tonumber(record.refusals or 0) > 1 end
 
 -- The name of a task's queue in its group.
-local function queue_of(batch, refusals) return was_refused_again(refusals) and REFUSED or batch or '' end
+local function queue_of(record) return was_refused_again(record) and REFUSED or record.batch or '' end
 
 local function remove_from_queue(id, profile, group, key, batch)
   drop(id, 'group')
@@ -93,16 +93,16 @@ end
 
 -- A waiting task is also due when it expires.
 local function due_waiting(id, at)
-  due(id, math.min(at, tonumber(read(id, 'expires')[1]) or math.huge))
+  due(id, math.min(at, tonumber(record_of(id).expires) or math.huge))
 end
 
 -- Append it to its queue; a new queue follows those that had no turn yet.
 local function enqueue(id, profile, group)
-  local fields = read(id, 'batch', 'created', 'group', 'refusals', 'fair_key')
-  local queue, key = queue_of(fields[1], fields[4]), turn_of(fields[5])
-  if fields[3] and fields[3] ~= group then remove_from_queue(id, profile, fields[3], key, queue) end
+  local record = record_of(id)
+  local queue, key = queue_of(record), turn_of(record.fair_key)
+  if record.group and record.group ~= group then remove_from_queue(id, profile, record.group, key, queue) end
   write(id, 'group', group)
-  local arrived = not was_refused_again(fields[4]) and fields[2] or time_text(now)
+  local arrived = not was_refused_again(record) and record.created or time_text(now)
   redis.call('ZADD', queue_key(profile, group .. key, queue), arrived, id)
   local turn = tonumber(redis.call('HGET', P .. 'gate:' .. profile, 'turn') or 0)
   redis.call('ZADD', rotation_key(profile, group .. key), 'NX', rotation_score(queue, turn), queue)
