@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any
 
-from mulequeue.ledger.keyspace import Keyspace
+from mulequeue.ledger.keyspace import Part
 from mulequeue.outcome import OUTCOME_STATUSES
 
 _UNDER_WAY = ("waiting", "submitting", "generating")
@@ -80,11 +81,8 @@ class Batch:
         return sum(self.counts.get(name, 0) for name in OUTCOME_STATUSES)
 
 
-class Batches:
+class Batches(Part):
     """One record per batch, kept as long as its members."""
-
-    def __init__(self, keys: Keyspace) -> None:
-        self._keys = keys
 
     def open(
         self,
@@ -102,21 +100,28 @@ class Batches:
         :param expires: unix seconds, after which no member begins.
         :returns: its state, and its size.
         """
-        flag = "1" if downloads else ""
-        given = (batch_id, size, digest, flag, expires)
-        state, size_text = self._keys.run("batch", "open", *given)
+        state, size_text = self._keys.run(
+            "batch",
+            batch_id=batch_id,
+            size=size,
+            digest=digest,
+            downloads=downloads,
+            expires=expires,
+        )
         return BatchState(state.decode()), int(size_text)
 
     def record_sent(self, batch_id: str, count: int, *, is_all: bool) -> None:
         """Record how many members of a batch have been published, and whether these are all."""
-        self._keys.run("batch", "sent", batch_id, count, "1" if is_all else "")
+        published: list[Any] = ["published", 1] if is_all else []
+        key = f"{self._prefix}batch:{batch_id}"
+        self._redis.hset(key, items=["sent", count, *published])
 
     def has_task(self, batch_id: str, task_ids: Iterable[str]) -> bool:
         """Return whether a task publishes the members of a batch, or waits for them.
 
         :param task_ids: that such a task usually has; the batch names others after their first wait.
         """
-        redis, prefix = self._keys.redis, self._keys.prefix
+        redis, prefix = self._redis, self._prefix
         waiters = redis.hget(f"{prefix}batch:{batch_id}", "waiters") or b""
         names = {*task_ids, *filter(None, waiters.decode().split("\n"))}  # type: ignore[union-attr]
         return bool(redis.exists(*(f"{prefix}transfer:{name}" for name in names)))

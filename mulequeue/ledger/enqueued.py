@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mulequeue.ledger.keyspace import Keyspace
+from mulequeue.ledger.keyspace import Part
 
 
-class Enqueued:
+class Enqueued(Part):
     """Task ids and batch ids, from their first message until the record would expire."""
-
-    def __init__(self, keys: Keyspace) -> None:
-        self._redis, self._prefix = keys.redis, f"{keys.prefix}enqueued:"
 
     def add(self, names: Iterable[str], *, ttl_seconds: int) -> None:
         """Keep ids for that many seconds."""
         pipe = self._redis.pipeline(transaction=False)
         for name in names:
-            pipe.set(f"{self._prefix}{name}", 1, ex=ttl_seconds)
+            pipe.set(f"{self._prefix}enqueued:{name}", 1, ex=ttl_seconds)
         pipe.execute()
 
     def has(self, name: str) -> bool:
         """Return whether a web app has enqueued that task or batch."""
-        return bool(self._redis.exists(f"{self._prefix}{name}"))
+        return bool(self._redis.exists(f"{self._prefix}enqueued:{name}"))

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from mulequeue.ledger.keyspace import Keyspace, optional_time
+from mulequeue.ledger.keyspace import Part, optional_time
 from mulequeue.ledger.packed import pack_record, unpack_record
 from mulequeue.ledger.records import read_record
 from mulequeue.ledger.serialization import pack
@@ -33,11 +33,8 @@ MAX_REASON = 300
 """Characters of a reason that the ledger keeps."""
 
 
-class Generations:
+class Generations(Part):
     """The transitions of generations. Each is safe to repeat with the same tokens."""
-
-    def __init__(self, keys: Keyspace) -> None:
-        self._keys = keys
 
     # -- the first delivery ------------------------------------------------------------------
 
@@ -48,29 +45,30 @@ class Generations:
         """
         answer = self._keys.run(
             "begin_delivery",
-            intent.task_id,
-            intent.marker,
-            intent.run,
-            intent.epoch,
-            intent.digest,
-            submit_seconds + SUBMIT_MARGIN_SECONDS,
-            json.dumps(encode_limits(intent.profile)),
-            pack(dict(intent.signature)),
-            intent.batch_id or "",
-            intent.batch_size or 0,
-            json.dumps(intent.refusal) if intent.refusal else "",
-            intent.profile.name,
-            intent.worker,
-            intent.fault[:MAX_REASON],
-            intent.price_line if intent.usd_micros is None else intent.usd_micros,
             *intent.fields(),
+            task_id=intent.task_id,
+            marker=intent.marker,
+            run=intent.run,
+            epoch=intent.epoch,
+            digest=intent.digest,
+            lease=submit_seconds + SUBMIT_MARGIN_SECONDS,
+            limits=json.dumps(encode_limits(intent.profile)),
+            signature=pack(dict(intent.signature)),
+            batch_id=intent.batch_id or None,
+            size=intent.batch_size or 0,
+            refusal=json.dumps(intent.refusal) if intent.refusal else None,
+            profile=intent.profile.name,
+            worker=intent.worker,
+            fault=intent.fault[:MAX_REASON],
+            cost=intent.price_line if intent.usd_micros is None else intent.usd_micros,
         )
         return _verdict_of(intent.task_id, answer)
 
     def extend_lease(self, intent: Intent, *, submit_seconds: float) -> bool:
         """Restart the lease of a submission before its create request; False if it was lost."""
         lease = submit_seconds + SUBMIT_MARGIN_SECONDS
-        return bool(self._keys.run("extend_lease", intent.task_id, intent.run, lease))
+        given = {"task_id": intent.task_id, "run": intent.run}
+        return bool(self._keys.run("extend_lease", lease=lease, **given))
 
     def record_id(
         self,
@@ -93,19 +91,17 @@ class Generations:
         """
         result, signature, admission, poll_by, webhook_arrived = self._keys.run(
             "record_id",
-            intent.task_id,
-            intent.marker or intent.epoch,
-            remote_id,
-            pack(dict(parked)),
-            first_poll_seconds,
-            max_wait_seconds,
-            claim_token,
-            intent.profile.name,
-            first_poll_seconds if poll_by_seconds is None else poll_by_seconds,
-            api_trace,
-            "digest",
-            intent.digest,
-            *intent.fields(),
+            *("digest", intent.digest, *intent.fields()),
+            task_id=intent.task_id,
+            epoch=intent.marker or intent.epoch,
+            remote_id=remote_id,
+            parked=pack(dict(parked)),
+            first_poll=first_poll_seconds,
+            max_wait=max_wait_seconds,
+            claim_token=claim_token or None,
+            profile=intent.profile.name,
+            poll_by=first_poll_seconds if poll_by_seconds is None else poll_by_seconds,
+            api_trace=api_trace or None,
         )
         settled = _effects_of(intent.task_id, (signature, admission))
         effects = Effects.merge([settled, Effects(poll_by=optional_time(poll_by))])
@@ -117,12 +113,14 @@ class Generations:
         :param pause: None: it was too late to send it, which no pause follows.
         :returns: also the wake of a generation that was cancelled meanwhile, or has expired.
         """
-        args: tuple[Any, ...] = ("", "", 0, 0, "")
-        if pause is not None:
-            reason = pause.reason[:MAX_REASON]
-            args = (pause.scope, pause.seconds, pause.first, pause.ceiling, reason)
-        has_limits = int(intent.path in intent.profile.models)
-        answer = self._keys.run("requeue", intent.task_id, intent.run, has_limits, *args)
+        given = {} if pause is None else asdict(pause) | {"reason": pause.reason[:MAX_REASON]}
+        answer = self._keys.run(
+            "requeue",
+            task_id=intent.task_id,
+            run=intent.run,
+            has_limits=intent.path in intent.profile.models,
+            **given,
+        )
         if answer and answer[0] == b"waiting":
             return Effects(poll_by=float(answer[1]))
         return _effects_of(intent.task_id, answer[1:])
@@ -141,8 +139,8 @@ class Generations:
         """
         error = (answer or {}).get("error", {})
         reason = str(error.get("detail") or error.get("title") or "")[:MAX_REASON]
-        more = (0, None, reason, int(is_answered))
-        return self._settle(intent.task_id, status, answer, "run", intent.run, *more)
+        given = {"by": "run", "token": intent.run, "reason": reason}
+        return self._settle(intent.task_id, status, answer, is_answered=is_answered, **given)
 
     # -- the outcome -------------------------------------------------------------------------
 
@@ -163,50 +161,57 @@ class Generations:
         :param polls: status checks to add to the record.
         :returns: no wake if the record was settled before, or the claim had lapsed.
         """
-        by = "any" if token is None else "claim"
-        more = (polls, duration_seconds, "", 0)
-        return self._settle(task_id, status, answer, by, token or "", *more)
+        given = {"by": "any" if token is None else "claim", "token": token}
+        more = {"polls": polls or None, "duration": duration_seconds}
+        return self._settle(task_id, status, answer, **given, **more)
 
     def _settle(
-        self, task_id: str, status: str, answer: Mapping[str, Any] | None, *more: Any
+        self, task_id: str, status: str, answer: Mapping[str, Any] | None, **given: Any
     ) -> Effects:
-        text = json.dumps(answer, ensure_ascii=False) if answer else ""
-        return _effects_of(task_id, self._keys.run("settle", task_id, status, text, *more))
+        text = json.dumps(answer, ensure_ascii=False) if answer else None
+        given |= {"task_id": task_id, "status": status, "answer": text}
+        return _effects_of(task_id, self._keys.run("settle", **given))
 
     def record_dispatch(self, task_id: str, epoch: str, tail: str) -> None:
         """Record that a delivery of the outcome published what follows the task.
 
         :param tail: digest of what follows; a later delivery of it is not published again.
         """
-        self._keys.run("delivery_lease", "dispatched", task_id, epoch, tail)
+        self._extend_delivery("dispatched", task_id, epoch, tail=tail)
 
     def retry_delivery(self, task_id: str, epoch: str, *, seconds: float) -> None:
         """Deliver the outcome again after that many seconds: its result could not be stored."""
-        self._keys.run("delivery_lease", "again", task_id, epoch, seconds)
+        self._extend_delivery("again", task_id, epoch, seconds=seconds)
 
     def keep_delivery(self, task_id: str, epoch: str, run: str) -> bool:
         """Renew the lease of a delivery; False if another run has it, or it has ended."""
-        return bool(self._keys.run("delivery_lease", "keep", task_id, epoch, run))
+        return self._extend_delivery("keep", task_id, epoch, run=run)
+
+    def _extend_delivery(self, what: str, task_id: str, epoch: str, **given: Any) -> bool:
+        given |= {"what": what, "task_id": task_id, "epoch": epoch}
+        return bool(self._keys.run("delivery_lease", **given))
 
     def end_delivery(self, task_id: str, epoch: str, *, ttl_seconds: int) -> bool:
         """Mark the record as delivered: Celery has dispatched what follows the task."""
-        return bool(self._keys.run("end_delivery", task_id, epoch, ttl_seconds))
+        given = {"task_id": task_id, "epoch": epoch, "ttl": ttl_seconds}
+        return bool(self._keys.run("end_delivery", **given))
 
     def compact(self, task_id: str) -> bool:
         """Store the record of a delivered generation that succeeded in its packed form.
 
         :returns: False if it is not over, its files could not be stored, or it has changed meanwhile.
         """
-        pipe = self._keys.redis.pipeline(transaction=False)
-        pipe.hgetall(f"{self._keys.prefix}record:{task_id}")
-        pipe.mget([f"{self._keys.prefix}{kind}:{task_id}" for kind in ("outcome", "files")])
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.hgetall(f"{self._prefix}record:{task_id}")
+        pipe.mget([f"{self._prefix}{kind}:{task_id}" for kind in ("outcome", "files")])
         fields, (answer, files) = pipe.execute()
         is_over = fields.get(b"state") == b"delivered" and fields.get(b"status") == b"succeeded"
         packed = pack_record(fields, answer, files) if is_over else None
         if packed is None or b"file_error" in fields:
             return False
         flat = [part for pair in (*fields.items(), *packed.items()) for part in pair]
-        return bool(self._keys.run("compact", task_id, answer, files, len(fields), *flat))
+        texts = {"outcome": answer, "files": files}
+        return bool(self._keys.run("compact", *flat, task_id=task_id, count=len(fields), **texts))
 
     def record_files(
         self, task_id: str, files: Sequence[File], *, error: str | None = None
@@ -216,8 +221,8 @@ class Generations:
         :param error: why files could not be stored.
         """
         text = json.dumps([asdict(item) for item in files], ensure_ascii=False)
-        poll_by = self._keys.run("files", task_id, text, len(files), error)
-        return Effects(poll_by=optional_time(poll_by))
+        given = {"task_id": task_id, "files": text, "count": len(files), "error": error or None}
+        return Effects(poll_by=optional_time(self._keys.run("files", **given)))
 
     # -- cancelling: on this side only, because the API has no cancel --------------------------
 
@@ -257,7 +262,8 @@ class Generations:
     def _cancel(
         self, batch_id: str, task_ids: Sequence[str], ttl_seconds: int, which: CancelScope
     ) -> tuple[list[str], Effects]:
-        poll_by, *found = self._keys.run("cancel", ttl_seconds, batch_id, str(which), *task_ids)
+        given = {"ttl": ttl_seconds, "batch_id": batch_id or None, "which": str(which)}
+        poll_by, *found = self._keys.run("cancel", *task_ids, **given)
         states = [state.decode() for state in found[::2]]
         wakes = (Wake(*pair) for pair in zip(task_ids, found[1::2], strict=True) if pair[1])
         return states, Effects(tuple(wakes), optional_time(poll_by))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from importlib import resources
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, TypeVar
 
 from redis import Redis
@@ -55,18 +55,25 @@ class Keyspace:
         self._clock = clock
         self._scripts: dict[str, Any] = {}
 
-    def run(self, script: str, *args: Any, pipe: Any = None) -> Any:
-        """Run a script of ``lua/`` with the fleet's prefix and the time before ``args``.
+    def run(self, script: str, *items: Any, pipe: Any = None, **args: Any) -> Any:
+        """Run a script of ``lua/``, which finds ``args`` under their names.
 
+        :param args: one that is None or False is missing there; True is 1.
         :param pipe: a pipeline that runs it later.
         """
         registered = self._scripts.get(script)
         if registered is None:
             registered = self._scripts[script] = self.redis.register_script(source(script))
         now: Any = "" if self._clock is None else repr(self._clock())
-        texts = [b"" if arg is None else arg for arg in args]
+        named = [
+            (name, 1 if value is True else value)
+            for name, value in args.items()
+            if value is not None and value is not False
+        ]
         return registered(
-            keys=[f"{self.prefix}due"], args=[self.prefix, now, *texts], client=pipe or self.redis
+            keys=[f"{self.prefix}due"],
+            args=[self.prefix, now, len(named), *chain.from_iterable(named), *items],
+            client=pipe or self.redis,
         )
 
     def send_for_each(
@@ -90,6 +97,13 @@ class Keyspace:
         """Return Redis' clock, in unix seconds."""
         seconds, micros = self.redis.time()
         return float(seconds) + float(micros) / 1e6
+
+
+class Part:
+    """A part of a ledger: its methods that concern one subject."""
+
+    def __init__(self, keys: Keyspace) -> None:
+        self._keys, self._redis, self._prefix = keys, keys.redis, keys.prefix
 
 
 @cache

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from mulequeue.ledger.keyspace import Keyspace, optional_time
+from mulequeue.ledger.keyspace import Part, optional_time
 from mulequeue.ledger.serialization import pack
 from mulequeue.ledger.types import Effects
 
@@ -68,11 +68,8 @@ class Begun(NamedTuple):
     """How often the task of a batch ended before a member was retried."""
 
 
-class Leases:
+class Leases(Part):
     """One lease per download or notification, from before its message is published until its end."""
-
-    def __init__(self, keys: Keyspace) -> None:
-        self._keys = keys
 
     def expect(
         self, task_id: str, task: str, signature: Mapping[str, Any], *, tail: str = ""
@@ -96,16 +93,16 @@ class Leases:
 
     def _expect(self, pipe: Any, message: tuple[str, str, Mapping[str, Any], str]) -> Any:
         task_id, task, signature, tail = message
-        given = (pack(dict(signature)), EXPECTED_SECONDS, task, tail)
-        return self._run("expect", task_id, "", *given, pipe=pipe)
+        given: dict[str, Any] = {"signature": pack(dict(signature)), "task": task, "tail": tail}
+        return self._run("expect", task_id, seconds=EXPECTED_SECONDS, pipe=pipe, **given)
 
     def forget(self, task_id: str) -> None:
         """Drop the lease of a message that could not be serialized."""
-        self._run("forget", task_id, "")
+        self._run("forget", task_id)
 
     def revoke(self, task_id: str) -> bool:
         """Wake a task that Celery revoked once more, so that a worker stores REVOKED."""
-        return bool(self._run("revoke", task_id, "")[0] == b"revoked")
+        return bool(self._run("revoke", task_id)[0] == b"revoked")
 
     def begin(
         self, task_id: str, run: str, signature: Mapping[str, Any], *, tail: str = ""
@@ -116,7 +113,9 @@ class Leases:
         :param tail: digest of what follows the task, if tasks of one id may be followed by others.
         """
         packed = pack(dict(signature))
-        answer = self._run("begin", task_id, run, packed, TRANSFER_LEASE_SECONDS, tail)
+        answer = self._run(
+            "begin", task_id, run, lease=TRANSFER_LEASE_SECONDS, signature=packed, tail=tail
+        )
         result = LeaseResult(answer[0].decode())
         if result not in (LeaseResult.RUN, LeaseResult.ABANDONED):
             return Begun(result)
@@ -147,13 +146,14 @@ class Leases:
         :param signature: wakes the task.
         :param seconds: the task is woken after this time in any case.
         """
+        packed = pack(dict(signature))
         return _effects_of(
-            self._run("wait", task_id, run, batch_id, pack(dict(signature)), seconds)
+            self._run("wait", task_id, run, batch_id=batch_id, signature=packed, seconds=seconds)
         )
 
     def held(self, task_ids: Sequence[str]) -> set[str]:
         """Return those of the ids that have a lease."""
-        start = f"{self._keys.prefix}transfer:"
+        start = f"{self._prefix}transfer:"
         found = self._keys.send_for_each(
             task_ids, lambda pipe, task_id: pipe.exists(f"{start}{task_id}")
         )
@@ -161,7 +161,7 @@ class Leases:
 
     def keep(self, task_id: str, run: str) -> bool:
         """Renew the lease; False if another run has it."""
-        return bool(self._run("keep", task_id, run, TRANSFER_LEASE_SECONDS)[0] == b"kept")
+        return bool(self._run("keep", task_id, run, lease=TRANSFER_LEASE_SECONDS)[0] == b"kept")
 
     def decide(
         self, task_id: str, run: str, verdict: Mapping[str, Any], *, is_dispatching: bool
@@ -170,8 +170,9 @@ class Leases:
 
         :param is_dispatching: False: this run cannot, so the next message is due at once.
         """
-        lease = TRANSFER_LEASE_SECONDS if is_dispatching else ""
-        return _effects_of(self._run("decide", task_id, run, json.dumps(verdict), lease))
+        lease = TRANSFER_LEASE_SECONDS if is_dispatching else None
+        text = json.dumps(verdict)
+        return _effects_of(self._run("decide", task_id, run, lease=lease, verdict=text))
 
     def retry(
         self,
@@ -186,7 +187,9 @@ class Leases:
 
         :param cause: why, for people.
         """
-        return _effects_of(self._run("again", task_id, run, seconds, how.value, cause))
+        return _effects_of(
+            self._run("again", task_id, run, seconds=seconds, reason=how.value, cause=cause)
+        )
 
     def end(
         self,
@@ -206,13 +209,14 @@ class Leases:
         error = str(result.get("error") or "")[:MAX_ERROR_LENGTH]
         known = {name: value for name, value in result.items() if value is not None}
         text = json.dumps(known, separators=(",", ":"))  # Redis keeps 44 bytes in one block
-        answer = self._run("end", task_id, run, text, ttl_seconds, generation, error_field, error)
+        told = {"generation": generation, "field": error_field, "error": error or None}
+        answer = self._run("end", task_id, run, result=text, ttl=ttl_seconds, **told)
         return bool(answer[0] == b"ended")
 
     def given_up(self, generations: Sequence[str]) -> list[bytes | None]:
         """Return the signature of each generation's ``each`` that was given up; None: it is not kept."""
-        keys = [f"{self._keys.prefix}again:{task_id}" for task_id in generations]
-        found: list[bytes | None] = self._keys.redis.mget(keys) if keys else []  # type: ignore[assignment]
+        keys = [f"{self._prefix}again:{task_id}" for task_id in generations]
+        found: list[bytes | None] = self._redis.mget(keys) if keys else []  # type: ignore[assignment]
         return found
 
     def repeat(self, task_id: str, signature: bytes, *, generation: str) -> Effects | None:
@@ -220,7 +224,7 @@ class Leases:
 
         :param signature: as :meth:`given_up` returned it.
         """
-        answer = self._run("repeat", task_id, "", signature, generation)
+        answer = self._run("repeat", task_id, signature=signature, generation=generation)
         return _effects_of(answer) if answer[0] == b"repeated" else None
 
     def waiting(self, most: int) -> Counter[str]:
@@ -228,8 +232,8 @@ class Leases:
 
         :param most: entries of the due index that are read.
         """
-        prefix = self._keys.prefix
-        due: list[bytes] = self._keys.redis.zrange(f"{prefix}due", 0, most - 1)  # type: ignore[assignment]
+        prefix = self._prefix
+        due: list[bytes] = self._redis.zrange(f"{prefix}due", 0, most - 1)  # type: ignore[assignment]
         names = (name.decode() for name in due if name.startswith(b"transfer:"))
         found = self._keys.send_for_each(
             names, lambda pipe, name: pipe.hget(f"{prefix}{name}", "cause")
@@ -238,11 +242,11 @@ class Leases:
 
     def result(self, task_id: str) -> dict[str, Any] | None:
         """Return the result of a download or notification that has ended."""
-        text = self._keys.redis.get(f"{self._keys.prefix}done:{task_id}")
+        text = self._redis.get(f"{self._prefix}done:{task_id}")
         return None if text is None else json.loads(text)
 
-    def _run(self, *args: Any, pipe: Any = None) -> Any:
-        return self._keys.run("transfer", *args, pipe=pipe)
+    def _run(self, what: str, task_id: str, run: str | None = None, **args: Any) -> Any:
+        return self._keys.run("transfer", what=what, task_id=task_id, run=run, **args)
 
 
 def _effects_of(answer: Sequence[bytes]) -> Effects:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from mulequeue.catalog.usd import usd_of_micros
-from mulequeue.ledger.keyspace import Keyspace, optional_time, texts
+from mulequeue.ledger.keyspace import Part, optional_time, texts
 from mulequeue.ledger.metrics import split_scope
 from mulequeue.ledger.types import Effects
 
@@ -72,24 +72,21 @@ class SubmissionStatus:
         return list(dict.fromkeys(found))
 
 
-class SubmissionLimits:
+class SubmissionLimits(Part):
     """Pauses by hand, and the state of each profile."""
-
-    def __init__(self, keys: Keyspace) -> None:
-        self._keys = keys
 
     def pause_submissions(self, profile: str) -> bool:
         """Pause the submissions of a profile, fleet-wide; False if they were paused before."""
-        return bool(self._keys.run("pause", "hold", profile)[1])
+        return bool(self._keys.run("pause", what="hold", profile=profile)[0])
 
     def resume_submissions(self, profile: str) -> tuple[bool, Effects]:
         """End every pause of a profile, by hand or by the API; return whether there was one."""
-        answer = self._keys.run("pause", "release", profile)
-        return bool(answer[1]), Effects(poll_by=optional_time(answer[2]))
+        changed, poll_by = self._keys.run("pause", what="release", profile=profile)
+        return bool(changed), Effects(poll_by=optional_time(poll_by))
 
     def submission_statuses(self, profiles: Sequence[str]) -> list[SubmissionStatus]:
         """Return the state of these profiles, in that order; two round trips."""
-        now, prefix = self._keys.now(), self._keys.prefix
+        now, prefix = self._keys.now(), self._prefix
         scopes = self._scopes(now)
 
         def send(pipe: Any, name: str) -> None:
@@ -119,8 +116,8 @@ class SubmissionLimits:
 
     def all_reasons(self) -> list[str]:
         """Return why submissions of any profile are paused."""
-        prefix, now = self._keys.prefix, self._keys.now()
-        pauses = texts(self._keys.redis.hgetall(f"{prefix}pauses"))
+        prefix, now = self._prefix, self._keys.now()
+        pauses = texts(self._redis.hgetall(f"{prefix}pauses"))
         found = [
             "an operator has paused submissions" for name in pauses if name.startswith("held:")
         ]
@@ -132,7 +129,7 @@ class SubmissionLimits:
 
     def _scopes(self, now: float) -> dict[str, tuple[ScopePause, ...]]:
         """Return the pauses of models, keys and workers, by profile."""
-        prefix, redis = self._keys.prefix, self._keys.redis
+        prefix, redis = self._prefix, self._redis
         members: list[tuple[bytes, float]] = redis.zrangebyscore(  # type: ignore[assignment]
             f"{prefix}scopes", now, "+inf", withscores=True
         )

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mulequeue.ledger.keyspace import Keyspace, texts
+from mulequeue.ledger.keyspace import Part, texts
 
 SEPARATOR = "\t"
 _HELD = "held:"
@@ -43,12 +43,8 @@ class Snapshot:
     """Delay in seconds -> entries that are overdue by more."""
 
 
-class MetricsStore:
+class MetricsStore(Part):
     """The counters of all processes, in the hash ``metrics``, and the figures that the exporter reads."""
-
-    def __init__(self, keys: Keyspace) -> None:
-        self._keys = keys
-        self._redis, self._prefix = keys.redis, keys.prefix
 
     def add_counts(self, amounts: Mapping[tuple[str, ...], float]) -> None:
         """Add the amounts that a process counted in memory, in one round trip.

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from mulequeue.ledger.keyspace import Keyspace, texts
+from mulequeue.ledger.keyspace import Part, texts
 from mulequeue.ledger.records import SCHEMA_VERSION
 from mulequeue.ledger.types import Wake, encode_limits, new_token
 from mulequeue.settings.profiles import Profile
@@ -71,28 +71,25 @@ class PollMessage:
     countdown: float
 
 
-class Polling:
+class Polling(Part):
     """The ledger's calls for polling: the poll message, the sweep, claims of due records, pauses of status checks.
 
     One poll message is valid and one sweep runs at a time.
     """
 
-    def __init__(self, keys: Keyspace) -> None:
-        self._keys = keys
-
     # -- the poll message and its sweep --------------------------------------------------------
 
     def schedule(self, due: float) -> PollMessage | None:
         """Return the message to publish for something due then; None if one arrives in time."""
-        return _poll_message_of(self._keys.run("poll", "schedule", new_token(), due))
+        return _poll_message_of(self._keys.run("poll", what="schedule", token=new_token(), at=due))
 
     def begin_sweep(self, token: str) -> bool:
         """Start a sweep if the message with this token is the valid one and no sweep runs."""
-        return bool(self._keys.run("poll", "begin", token, SWEEP_LEASE_SECONDS))
+        return bool(self._keys.run("poll", what="begin", token=token, lease=SWEEP_LEASE_SECONDS))
 
     def renew_sweep(self, token: str) -> bool:
         """Renew the lease of a sweep that is still running."""
-        return bool(self._keys.run("poll", "renew", token, SWEEP_LEASE_SECONDS))
+        return bool(self._keys.run("poll", what="renew", token=token, lease=SWEEP_LEASE_SECONDS))
 
     def end_sweep(
         self, token: str, *, gap_seconds: float, profiles: Iterable[str] = ()
@@ -102,12 +99,13 @@ class Polling:
         :param gap_seconds: least time until then.
         :param profiles: if submissions of these wait for a place, the message is due earlier.
         """
-        answer = self._keys.run("poll", "end", token, new_token(), gap_seconds, *profiles)
+        tokens = {"token": token, "next_token": new_token()}
+        answer = self._keys.run("poll", *profiles, what="end", gap=gap_seconds, **tokens)
         return _poll_message_of(answer)
 
     def check_overdue(self) -> PollMessage | None:
         """Return a fresh message if something is overdue and no sweep runs."""
-        return _poll_message_of(self._keys.run("poll", "watch", new_token()))
+        return _poll_message_of(self._keys.run("poll", what="watch", token=new_token()))
 
     # -- due records ---------------------------------------------------------------------------
 
@@ -137,15 +135,15 @@ class Polling:
             limits[name]["checks"] = most
         now, unknown, polls, wakes, examined, reopening, is_mixed = self._keys.run(
             "claim",
-            token,
-            limit,
-            wake_limit,
-            CLAIM_LEASE_SECONDS,
-            SCHEMA_VERSION,
-            json.dumps(limits),
-            random.random() if chance is None else chance,
             *(p.fingerprint for p in profiles if p.api_key),
             *former_fingerprints,
+            token=token,
+            limit=limit,
+            wake_limit=wake_limit,
+            lease=CLAIM_LEASE_SECONDS,
+            version=SCHEMA_VERSION,
+            profiles=json.dumps(limits),
+            chance=random.random() if chance is None else chance,
         )
         return Claim(
             token=token,
@@ -161,12 +159,14 @@ class Polling:
     def reschedule(self, token: str, rows: Iterable[Reschedule]) -> int:
         """Set when checked records are due again; return how many still had the claim."""
         rows = list(rows)
-        return int(self._keys.run("reschedule", token, json.dumps(rows))) if rows else 0
+        if not rows:
+            return 0
+        return int(self._keys.run("reschedule", token=token, rows=json.dumps(rows)))
 
     def renew(self, token: str, task_ids: Sequence[str]) -> None:
         """Renew the claims of checks that are still in progress."""
         if task_ids:
-            self._keys.run("renew", token, CLAIM_LEASE_SECONDS, *task_ids)
+            self._keys.run("renew", *task_ids, token=token, lease=CLAIM_LEASE_SECONDS)
 
     # -- outages -------------------------------------------------------------------------------
 
@@ -187,23 +187,32 @@ class Polling:
         :param probe_seconds: after this time a generation without errors is checked as a probe; None:
             no check before the pause ends.
         """
-        args = (profile, seconds, first, ceiling, reason, probe_seconds)
-        return float(self._keys.run("circuit_breaker", "trip", *args))
+        return float(
+            self._keys.run(
+                "circuit_breaker",
+                profile=profile,
+                seconds=seconds,
+                first=first,
+                ceiling=ceiling,
+                reason=reason,
+                probe_seconds=probe_seconds,
+            )
+        )
 
     def recover(self, profile: str) -> None:
         """Resume the status checks of a profile."""
-        self._keys.run("circuit_breaker", "recover", profile, "", 0, 0)
+        self._redis.delete(f"{self._prefix}pollgate:{profile}")
 
     def pause_of(self, profile: str) -> tuple[float, str] | None:
         """Return until when the status checks of a profile are paused, and why; None: they are not."""
-        found = texts(self._keys.redis.hgetall(f"{self._keys.prefix}pollgate:{profile}"))
+        found = texts(self._redis.hgetall(f"{self._prefix}pollgate:{profile}"))
         until = float(found.get("until", 0))
         return (until, found.get("reason", "")) if until > self._keys.now() else None
 
     def record_answer(self, profile: str, process: str) -> None:
         """Record that a profile's API answered a process now."""
-        key, now = f"{self._keys.prefix}answered:{profile}", self._keys.now()
-        pipe = self._keys.redis.pipeline(transaction=False)
+        key, now = f"{self._prefix}answered:{profile}", self._keys.now()
+        pipe = self._redis.pipeline(transaction=False)
         pipe.zadd(key, {process: now})
         pipe.zremrangebyscore(key, "-inf", now - ANSWERED_SECONDS)
         pipe.expire(key, ANSWERED_SECONDS)
@@ -211,8 +220,8 @@ class Polling:
 
     def answered_since(self, profile: str, since: float) -> list[str]:
         """Return the processes that a profile's API has answered after ``since`` (unix seconds)."""
-        key = f"{self._keys.prefix}answered:{profile}"
-        found: list[bytes] = self._keys.redis.zrangebyscore(key, since, "+inf")  # type: ignore[assignment]
+        key = f"{self._prefix}answered:{profile}"
+        found: list[bytes] = self._redis.zrangebyscore(key, since, "+inf")  # type: ignore[assignment]
         return [process.decode() for process in found]
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from mulequeue.catalog.usd import usd_of_micros
 from mulequeue.ledger.batches import BUCKETS, Batch
-from mulequeue.ledger.keyspace import Keyspace, texts
+from mulequeue.ledger.keyspace import Part, texts
 from mulequeue.ledger.packed import unpack_record
 from mulequeue.ledger.records import Record, RecordSummary, field_values, read_record
 
@@ -29,12 +29,8 @@ class DurationSample(NamedTuple):
     """Number of generations that the sample represents."""
 
 
-class Queries:
+class Queries(Part):
     """Plain Redis reads; nothing here writes."""
-
-    def __init__(self, keys: Keyspace) -> None:
-        self._keys = keys
-        self._redis, self._prefix = keys.redis, keys.prefix
 
     def record(self, task_id: str) -> Record | None:
         """Return the record of a generation, or None."""

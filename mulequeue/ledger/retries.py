@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mulequeue.ledger.keyspace import Keyspace, optional_time
+from mulequeue.ledger.keyspace import Part, optional_time
 from mulequeue.ledger.records import Record
 from mulequeue.ledger.types import Effects
 
@@ -23,15 +23,12 @@ class Retry:
     profile: str
 
 
-class Retries:
+class Retries(Part):
     """The messages that are kept for a retry, and the transition that uses them."""
-
-    def __init__(self, keys: Keyspace) -> None:
-        self._keys = keys
 
     def messages(self, records: Sequence[Record]) -> list[bytes | None]:
         """Return the message of each record with its input; None: it is not kept."""
-        prefix = self._keys.prefix
+        prefix = self._prefix
         found = self._keys.send_for_each(
             records,
             lambda pipe, record: pipe.mget(
@@ -52,10 +49,18 @@ class Retries:
         """
 
         def send(pipe: Any, item: Retry) -> None:
-            known = item.record
-            seen = (known.task_id, known.epoch, known.status, known.remote_id)
-            given = (item.epoch, item.message, item.profile, ttl_seconds)
-            self._keys.run("retry", *seen, *given, pipe=pipe)
+            self._keys.run(
+                "retry",
+                task_id=item.record.task_id,
+                epoch=item.record.epoch,
+                status=item.record.status,
+                remote_id=item.record.remote_id,
+                new_epoch=item.epoch,
+                message=item.message,
+                profile=item.profile,
+                ttl=ttl_seconds,
+                pipe=pipe,
+            )
 
         done, effects = set(), []
         for item, [answer] in self._keys.send_for_each(retries, send):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any
 
-from mulequeue.ledger.keyspace import Keyspace, texts
+from mulequeue.ledger.keyspace import Part, texts
 
 SEEN_SECONDS = 3 * 24 * 3600
 EARLY_SECONDS = 3600
@@ -27,11 +27,8 @@ class EventResult(StrEnum):
     REPEATED = "repeated"
 
 
-class Webhooks:
+class Webhooks(Part):
     """Written by the receiver of webhooks, read by the poll loop."""
-
-    def __init__(self, keys: Keyspace) -> None:
-        self._redis, self._prefix, self._run = keys.redis, keys.prefix, keys.run
 
     def record_event(
         self, event_id: str, remote_id: str | None = None, end: Mapping[str, Any] | None = None
@@ -41,11 +38,15 @@ class Webhooks:
         :param remote_id: of the generation that it ends; None: it ends none.
         :param end: kept if the id is not recorded yet.
         """
-        text = json.dumps(end, ensure_ascii=False) if end else ""
-        result, *task = self._run(
-            "webhook", event_id, remote_id or "", text, SEEN_SECONDS, EARLY_SECONDS
+        result, *task = self._keys.run(
+            "webhook",
+            event_id=event_id,
+            remote_id=remote_id,
+            report=json.dumps(end, ensure_ascii=False) if end else "",
+            seen_seconds=SEEN_SECONDS,
+            early_seconds=EARLY_SECONDS,
         )
-        return EventResult(result.decode()), task[0].decode() if task and task[0] else None
+        return EventResult(result.decode()), task[0].decode() if task else None
 
     def forget_event(self, event_id: str) -> None:
         """Forget an event that could not be processed, so that a repetition of it is accepted."""

@@ -23,7 +23,6 @@
 local PROBE_SECONDS = 20          -- seconds after which a probe without an answer blocks no other
 local RAMP_SECONDS = 10
 local MOST_UNKNOWN = 3            -- creates in a row with an unknown result: each may be billed and lost
-local UNKNOWN_FIRST, UNKNOWN_CEILING = 2, 60
 local BOUNCE_CEILING = 10
 local ABLE_SECONDS, ABLE_CEILING = 300, 1 -- while a worker that can submit was seen so lately
 local MIXED_SECONDS = 30          -- seconds after a bounce in which few submissions are granted at once
@@ -139,16 +138,17 @@ local function reserve(id, profile, path, limits, counts_as, model_counts_as, tu
 end
 
 -- Refused creates pause the gate. Refusals during a pause count as one.
-local function pause(key, seconds, first, ceiling)
+-- `how`: reason, first and ceiling (seconds), and `seconds` if the API asked for so many
+local function pause(key, how)
   local gate = fields_at(key, 'until', 'level')
   local level, paused_until = tonumber(gate.level or 0), tonumber(gate['until'] or 0)
   if now >= paused_until then
     level = level + 1
     redis.call('HSET', key, 'level', level)
   end
-  local wait = seconds or math.min(ceiling, first * 2 ^ math.min(math.max(level, 1) - 1, 20))
+  local wait = how.seconds or math.min(how.ceiling, how.first * 2 ^ math.min(math.max(level, 1) - 1, 20))
   paused_until = math.max(paused_until, now + wait)
-  redis.call('HSET', key, 'until', time_text(paused_until))
+  redis.call('HSET', key, 'until', time_text(paused_until), 'reason', how.reason)
   redis.call('HDEL', key, 'probe', 'prober', 'ramp', 'used')
   return paused_until
 end
@@ -163,13 +163,11 @@ local function list_scope(profile, scope, at, reason)
 end
 
 -- Pause the submissions of a scope; '': of the whole profile. Return the time until which they are paused.
-local function pause_submissions(profile, scope, reason, seconds, first, ceiling)
-  local key = gate_key(profile, scope)
-  local at = pause(key, seconds, first, ceiling)
+local function pause_submissions(profile, scope, how)
+  local at = pause(gate_key(profile, scope), how)
   if scope ~= '' then
-    list_scope(profile, scope, at, reason)
+    list_scope(profile, scope, at, how.reason)
   else
-    redis.call('HSET', key, 'reason', reason)
     redis.call('HSET', P .. 'pauses', 'gate:' .. profile, time_text(at))
   end
   return at
@@ -207,16 +205,15 @@ local function note_unknown(id, reason)
   local own = path ~= '' and redis.call('HINCRBY', gate_key(profile, path), 'unknowns', 1)
   local all = redis.call('HINCRBY', gate_key(profile), 'unknowns', 1)
   if own then redis.call('EXPIRE', gate_key(profile, path), SCOPE_KEPT) end
-  local is_probe = false
+  local is_probe, how = false, { reason = reason, first = 2, ceiling = 60 }
   for _, scope in ipairs({ '', path }) do
     if redis.call('HGET', gate_key(profile, scope), 'prober') == id then
       is_probe = true
-      pause_submissions(profile, scope, reason, nil, UNKNOWN_FIRST, UNKNOWN_CEILING)
+      pause_submissions(profile, scope, how)
     end
   end
   if is_probe or all < MOST_UNKNOWN then return end
-  local scope = own and own >= all and path or ''
-  pause_submissions(profile, scope, reason, nil, UNKNOWN_FIRST, UNKNOWN_CEILING)
+  pause_submissions(profile, own and own >= all and path or '', how)
 end
 
 -- A worker that cannot submit returned it: grant again soon, then less and less often, until a worker that

@@ -1,11 +1,10 @@
 -- Decide what a delivery of `generate` has to do, and write its intent.
--- ARGV[3] task id   [4] marker: '' in a message from the user   [5] token of this run
--- ARGV[6] epoch of a new record   [7] digest of model and input   [8] submit lease, seconds
--- ARGV[9] limits of its profile, as JSON   [10] signature to park   [11] batch id, or ''   [12] its size
--- ARGV[13] JSON of the error of a call that cannot be sent, or ''   [14] profile   [15] name of the worker
--- ARGV[16] why this worker cannot submit for the profile, or ''
--- ARGV[17] estimated cost in millionths of a US dollar, or, if it is unknown, the line that sets the price
--- ARGV[18…] the other fields of a new record, as name, value, …
+-- `marker`: '' in a message from the user; `run`: token of this run; `epoch` of a new record; `digest` of model and input
+-- `lease` of a submission, seconds; `limits` of its profile, JSON; `signature` to park; `batch_id`, or nil, and its `size`
+-- `refusal`: JSON of the error of a call that cannot be sent, or nil; `worker`: its name
+-- `fault`: why this worker cannot submit for the profile, or ''
+-- `cost`: estimated, in millionths of a US dollar, or, if it is unknown, the line that sets the price
+-- Items: the other fields of a new record, as name, value, …
 -- Answers { verdict, … }:
 --   submit, poll_by, seconds  the intent is written: send the create request, within these seconds (or '')
 --                             if the task expires, and record its answer
@@ -17,14 +16,14 @@
 --   full                      the id has too many canvases: Ignore
 --   stale | busy | abandoned  Ignore
 
-local id, marker, token, epoch, digest = ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7]
-local lease, limits, refusal = tonumber(ARGV[8]), cjson.decode(ARGV[9]), ARGV[13]
-local batch = ARGV[11] ~= '' and ARGV[11] or nil
+local id, marker, token, epoch, batch = args.task_id, args.marker, args.run, args.epoch, args.batch_id
+local limits, refusal = cjson.decode(args.limits), args.refusal
+local node, fault, cost = args.worker, args.fault, args.cost
 local record = record_of(id)
-local state, profile = record.state, record.profile or ARGV[14]
-local node, fault, cost = ARGV[15], ARGV[16], ARGV[17]
+local state, profile = record.state, record.profile or args.profile
 local own = {}
-for i = 18, #ARGV, 2 do own[ARGV[i]] = ARGV[i + 1] end
+for i = 1, #items, 2 do own[items[i]] = items[i + 1] end
+local own_path = own.path or ''
 
 local MAX_DEQUEUED = 50
 
@@ -43,7 +42,7 @@ local function settled(status, answer) return { 'wake', settle(id, status, answe
 -- The gates of this worker and of its key. Only a worker passes them: a grant does not know which worker takes it.
 local worker_gate = gate_key(profile, 'worker ' .. node)
 local key_gate = gate_key(profile, 'key ' .. (own.key or ''))
-local model_gate = gate_key(profile, own.path or '')
+local model_gate = gate_key(profile, own_path)
 local has_gates = nil -- whether its worker, its key or its model has one
 
 local function is_gated()
@@ -57,30 +56,28 @@ local function submission()
 end
 
 local function submit()
-  local path = own.path or ''
   local spent = record.retries and batch
-    and (size_refusal(batch, ARGV[12]) or batch_refusal(batch, tonumber(ARGV[12]), profile, path, limits, 0))
-    or budget_refusal(id, profile, path, limits, cost)
+    and (size_refusal(batch, args.size) or batch_refusal(batch, args.size, profile, own_path, limits, 0))
+    or budget_refusal(id, profile, own_path, limits, cost)
   if spent then return settled('failed', spent) end
   set_state(id, 'submitting')
   -- The create uses this worker's account, also if another worker parked the task.
-  write(id, 'run', token, 'submitted', time_text(now), 'node', node, unpack(ARGV, 18))
+  write(id, 'run', token, 'submitted', time_text(now), 'node', node, unpack(items))
   for _, gate in ipairs(is_gated() and { worker_gate, key_gate } or {}) do
     local _, counts_as = closed_until(gate)
     pass_gate(gate, id, counts_as)
   end
-  due(id, now + lease)
-  if record.grant then expire_in_windows_after(record.grant, profile, own.path, now + lease) end
+  due(id, now + args.lease)
+  if record.grant then expire_in_windows_after(record.grant, profile, own.path, now + args.lease) end
   return submission()
 end
 
-local function group() return group_of(profile, own.path or '', limits.models[own.path or '']) end
+local function group() return group_of(profile, own_path, limits.models[own_path]) end
 
 -- Return the letter of why it waits.
 local function wait_reason()
   if redis.call('HEXISTS', gate_key(profile), 'held') == 1 then return 'H' end
-  local path = own.path or ''
-  local is_paused = paused_until_of(profile) or (path ~= '' and now < pause_end(gate_key(profile, path)))
+  local is_paused = paused_until_of(profile) or (own_path ~= '' and now < pause_end(model_gate))
   return is_paused and 'P' or 'L'
 end
 
@@ -117,17 +114,19 @@ local function submit_or_wait(is_granted)
   end
   local opens = is_gated() and (closed_until(worker_gate) or closed_until(key_gate))
   if fault ~= '' or opens then return leave(opens) end
-  local path, gate = own.path or '', read_gate(gate_key(profile))
+  local gate = read_gate(gate_key(profile))
   if gate.bounces then end_bounces(profile) end
-  local is_paused = paused_until_of(profile, gate) or (path ~= '' and is_gated() and now < pause_end(model_gate))
+  local is_paused = paused_until_of(profile, gate) or (own_path ~= '' and is_gated() and now < pause_end(model_gate))
   if is_granted and not is_paused then return submit() end
   if is_granted or has_waiting(profile) then return wait() end
   local closed, counts_as = profile_blocked_until(profile, limits.own, gate)
   if closed then return wait() end
   local shut, model_counts_as
-  if is_gated() or limits.models[path] then shut, model_counts_as = model_blocked_until(profile, path, limits.models[path]) end
+  if is_gated() or limits.models[own_path] then
+    shut, model_counts_as = model_blocked_until(profile, own_path, limits.models[own_path])
+  end
   if shut or is_key_full(profile, turn_of(own.fair_key), limits.own) then return wait() end
-  reserve(id, profile, path, limits, counts_as, model_counts_as)
+  reserve(id, profile, own_path, limits, counts_as, model_counts_as)
   return submit()
 end
 
@@ -202,17 +201,17 @@ local function attach()
   if known and known ~= epoch then return nil end
   if not known and redis.call('HLEN', key) >= MAX_CONTINUATIONS then return { 'full' } end
   redis.call('HSET', key, own.tail, epoch)
-  redis.call('HSET', P .. name, 'tail', own.tail, 'parked', ARGV[10])
+  redis.call('HSET', P .. name, 'tail', own.tail, 'parked', args.signature)
   if is_under_way(state) then return { 'attached' } end
   for _, kept in ipairs({ key, record_key(id), outcome_key(id), files_key(id) }) do redis.call('PERSIST', kept) end
   redis.call('HSET', P .. name, 'wakes', 1)
   due(name, now + WAKE_RETRY_SECONDS)
-  return { 'wake', ARGV[10], poll_by_after_wake() }
+  return { 'wake', args.signature, poll_by_after_wake() }
 end
 
 if marker ~= '' then
   if not state or record.epoch ~= marker then return deliver_to_continuation() end
-  if state == 'waiting' and refusal ~= '' then return settled('failed', refusal) end
+  if state == 'waiting' and refusal then return settled('failed', refusal) end
   if state == 'waiting' then return submit_or_wait(record.slot) end
   if state == 'submitting' and record.run == token then return submission() end
   if state == 'settled' or state == 'delivering' then return deliver() end
@@ -226,32 +225,26 @@ if state and state ~= 'tombstone' then
     if state == 'settled' then return { 'wake', redis.call('GET', parked_key(id)), poll_by_after_wake() } end
   end
   drop_expected()
-  local is_same = record.digest == digest
+  local is_same = record.digest == args.digest
   return is_same and attach() or { 'duplicate', state, is_same and 1 or 0 }
 end
 
-local mismatch = batch and size_refusal(batch, ARGV[12])
-if mismatch then batch = nil end -- it is not counted there
-local fields = { 'epoch', epoch, 'digest', digest, 'profile', profile, 'created', time_text(now) }
-for i = 18, #ARGV, 2 do
-  if batch or ARGV[i] ~= 'batch' then
-    fields[#fields + 1] = ARGV[i]
-    fields[#fields + 1] = ARGV[i + 1]
-  end
+local mismatch = batch and size_refusal(batch, args.size)
+write(id, 'epoch', epoch, 'digest', args.digest, 'profile', profile, 'created', time_text(now), unpack(items))
+if mismatch then -- it is not counted there
+  batch = nil
+  drop(id, 'batch')
 end
-write(id, unpack(fields))
 if state then redis.call('PERSIST', record_key(id)) end
-redis.call('SET', parked_key(id), ARGV[10])
+redis.call('SET', parked_key(id), args.signature)
 drop_expected()
 local known = batch and fields_at(batch_key(batch), 'size', 'stopped') or {}
 if batch and not known.size then
-  redis.call('HSET', batch_key(batch), 'size', ARGV[12], 'created', time_text(now))
+  redis.call('HSET', batch_key(batch), 'size', args.size, 'created', time_text(now))
 end
 if state == 'tombstone' or known.stopped then return settled('cancelled') end
 if mismatch then return settled('failed', mismatch) end
-if refusal == '' and batch then
-  refusal = batch_refusal(batch, tonumber(ARGV[12]), profile, own.path or '', limits, 1) or ''
-end
-if refusal == '' then refusal = budget_refusal(id, profile, own.path or '', limits, cost) or '' end
-if refusal ~= '' then return settled('failed', refusal) end
+refusal = refusal or batch and batch_refusal(batch, args.size, profile, own_path, limits, 1)
+  or budget_refusal(id, profile, own_path, limits, cost)
+if refusal then return settled('failed', refusal) end
 return submit_or_wait(false)

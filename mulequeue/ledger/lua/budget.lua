@@ -38,12 +38,12 @@ local function day_name(budget) return budget.day_name or 'max_usd_per_day' end
 -- Return the error for a member of a batch that is too large, or nil. The whole batch is refused.
 -- `added`: 1 if the member is new, 0 if it is retried
 local function batch_refusal(batch, size, profile, path, limits, added)
-  local members = redis.call('HINCRBY', batch_key(batch), 'members', added)
+  local most_members = math.max(size, redis.call('HINCRBY', batch_key(batch), 'members', added))
   for _, budget in ipairs(budgets(profile, path, limits)) do
     local most = budget.most.batch
-    if most and math.max(size, members) > most then
+    if most and most_members > most then
       local title = 'A batch of %d is larger than max_per_batch of %s: %d'
-      return refusal(string.format(title, math.max(size, members), budget.whose, most),
+      return refusal(string.format(title, most_members, budget.whose, most),
         'Nothing was sent. Make smaller batches, or raise max_per_batch.')
     end
   end

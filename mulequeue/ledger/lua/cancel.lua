@@ -1,10 +1,11 @@
 -- Cancel generations on this side; the API has no cancel.
--- ARGV[3] seconds a tombstone is kept   [4] the batch that may not go on, or ''
--- ARGV[5] which: '' all   'waiting' only those whose create request was not sent
---         'expired' the same, and they fail, because their batch has expired   [6…] task ids
+-- `ttl`: seconds a tombstone is kept; `batch_id`, if a batch may not go on
+-- `which`: nil, all | waiting, only those whose create request was not sent | expired, the same, and they fail, because
+--   their batch has expired
+-- Items: task ids
 -- Answers { poll_by or '', state, signature or false, state, signature or false, … }; the states they were in
 
-local batch = ARGV[4] ~= '' and ARGV[4] or nil
+local batch = args.batch_id
 local is_known = batch and redis.call('HEXISTS', batch_key(batch), 'size') == 1
 local answer = { '' }
 
@@ -13,10 +14,10 @@ local function leave_tombstone(id)
   if is_known then return end
   write(id, 'state', 'tombstone', 'created', time_text(now))
   write_records()
-  redis.call('EXPIRE', record_key(id), ARGV[3])
+  redis.call('EXPIRE', record_key(id), args.ttl)
 end
 
-local is_expired, is_waiting_only = ARGV[5] == 'expired', ARGV[5] == 'waiting'
+local is_expired, is_waiting_only = args.which == 'expired', args.which == 'waiting'
 
 local function cancel(id)
   local state = record_of(id).state
@@ -51,10 +52,10 @@ end
 
 if batch and not is_finished() then
   redis.call('HSET', batch_key(batch), 'stopped', 1)
-  if not is_known then redis.call('EXPIRE', batch_key(batch), ARGV[3]) end
+  if not is_known then redis.call('EXPIRE', batch_key(batch), args.ttl) end
 end
-for i = 6, #ARGV do
-  local state, signature = cancel(ARGV[i])
+for _, id in ipairs(items) do
+  local state, signature = cancel(id)
   answer[#answer + 1] = state
   answer[#answer + 1] = signature
 end

@@ -1,21 +1,21 @@
 -- Take the due entries for a sweep. The action depends on the state of each.
--- ARGV[3] claim token   [4] most entries to examine   [5] most wakes   [6] lease of the claim, seconds
--- ARGV[7] schema version of this worker   [8] JSON: this worker's profiles with their limits, and of each
+-- `limit`: most entries to examine; `wake_limit`: most wakes; `version` of the schema of this worker
+-- `profiles`: JSON, this worker's profiles with their limits, and of each
 --   `key` its fingerprint, if this worker has the key   `checks` the most status checks this worker takes; missing: no limit
--- ARGV[9] random number in [0, 1), spreads postponed checks   [10…] fingerprints of this worker's keys
+-- `chance`: random number in [0, 1), spreads postponed checks
+-- Items: fingerprints of this worker's keys
 -- Answers { now, 'fingerprint profile' that this worker does not have, or '', polls as JSON, wakes,
 --   entries examined, profiles being probed, 1 if some worker could not do what is woken, or 0 }
 --   a poll: task id, remote id, path, this worker's profile, polls, errors, interval, submitted, started,
 --     deadline, problem
 --   a wake: id, signature
 
-local token, version = ARGV[3], tonumber(ARGV[7])
-local lapses = time_text(now + tonumber(ARGV[6]))
-local most_wakes = tonumber(ARGV[5])
-local limits = cjson.decode(ARGV[8])
+local version, most_wakes = tonumber(args.version), tonumber(args.wake_limit)
+local lapses = time_text(now + args.lease)
+local limits = cjson.decode(args.profiles)
 local affected_profiles = {} -- profiles whose wait queues are examined
 local known, by_key = {}, {}
-for i = 10, #ARGV do known[ARGV[i]] = true end
+for _, fingerprint in ipairs(items) do known[fingerprint] = true end
 for name, profile in pairs(limits) do
   local key = profile.key
   if key and (not by_key[key] or name < by_key[key]) then by_key[key] = name end
@@ -123,11 +123,11 @@ local function take_generating(id, record, profile)
   end
   if paused then
     -- spread over ten seconds, so that the backlog does not become due at once
-    due(id, paused + 10 * ((tonumber(ARGV[9]) + #polls * 0.618 + random_part(id)) % 1))
+    due(id, paused + 10 * ((args.chance + #polls * 0.618 + random_part(id)) % 1))
     return
   end
   if checks then limits[profile].checks = checks - 1 end
-  if redis.call('HSET', record_key(id), 'claim', token) == 0 then recovered('claim') end
+  if redis.call('HSET', record_key(id), 'claim', args.token) == 0 then recovered('claim') end
   redis.call('ZADD', DUE, lapses, id)
   polls[#polls + 1] = { id, record[6], record[7], profile, record[8] or '0', record[9] or '0',
     record[10] or '', record[11], record[12], record[13], record[14] or '' }
@@ -213,7 +213,7 @@ local function take(id)
   return wake_parked(id)
 end
 
-local ids = redis.call('ZRANGEBYSCORE', DUE, '-inf', time_text(now), 'LIMIT', 0, ARGV[4])
+local ids = redis.call('ZRANGEBYSCORE', DUE, '-inf', time_text(now), 'LIMIT', 0, args.limit)
 for _, id in ipairs(ids) do
   if #wakes >= most_wakes then break end
   take(id)

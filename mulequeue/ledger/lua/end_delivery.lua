@@ -1,5 +1,5 @@
--- Mark a record as delivered: Celery has dispatched what follows. ARGV[3] task id   [4] epoch   [5] seconds the record is kept
-local id = ARGV[3]
+-- Mark a record as delivered: Celery has dispatched what follows.
+local id = args.task_id
 local record = record_of(id)
 
 -- Keep what a further canvas has yet to receive, and the counts of a batch until its last member was delivered.
@@ -11,11 +11,11 @@ local function expire_delivered()
   if record.late_remote_id then keys[#keys + 1] = P .. 'remote:' .. record.late_remote_id end
   local batch = record.batch and batch_key(record.batch)
   if batch and sum(hash_at(batch), UNDER_WAY) == 0 then keys[#keys + 1] = batch end
-  for _, key in ipairs(keys) do redis.call('EXPIRE', key, ARGV[5]) end
+  for _, key in ipairs(keys) do redis.call('EXPIRE', key, args.ttl) end
 end
 
-if record.epoch ~= ARGV[4] then -- another canvas
-  if not end_continuation(id, ARGV[4]) then return 0 end
+if record.epoch ~= args.epoch then -- another canvas
+  if not end_continuation(id, args.epoch) then return 0 end
   if record.state == 'delivered' then expire_delivered() end
   return 1
 end

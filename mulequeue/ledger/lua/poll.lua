@@ -1,9 +1,8 @@
 -- Schedule the poll message, and lease the sweep that it starts. One token marks the valid message.
--- ARGV[3] what   [4] token   [5…] depend on what
 -- Answers { token, due, countdown } of a message to publish, or { }
 
 read_poll()
-local what, token = ARGV[3], ARGV[4]
+local what, token = args.what, args.token
 local GATE_GAP = 0.1      -- least seconds to a sweep that waiting submissions need
 local FARTHEST = 60       -- longest countdown: half of a visibility timeout of two minutes
 
@@ -23,34 +22,34 @@ local function first_due()
   return head[2] and tonumber(head[2])
 end
 
-if what == 'schedule' then     -- [5] when something that was just parked is due
+if what == 'schedule' then     -- `at`: when something that was just parked is due
   if is_running then return {} end
   if is_published(token) then return is_published(token) end
-  local at = tonumber(ARGV[5])
+  local at = tonumber(args.at)
   if is_coming_by(at) then return {} end
   -- a replacement of a lost message must not be later than that one was
   return publish(math.min(at, first_due() or at))
-elseif what == 'begin' then    -- [5] lease, seconds
+elseif what == 'begin' then
   if poll.token ~= token or is_running then return {} end
   redis.call('DEL', POLL)
-  redis.call('HSET', SWEEP, 'token', token, 'until', time_text(now + tonumber(ARGV[5])))
+  redis.call('HSET', SWEEP, 'token', token, 'until', time_text(now + args.lease))
   return { token }
 elseif what == 'renew' then
   if sweep.token ~= token then return {} end
-  redis.call('HSET', SWEEP, 'until', time_text(now + tonumber(ARGV[5])))
+  redis.call('HSET', SWEEP, 'until', time_text(now + args.lease))
   return { token }
-elseif what == 'end' then      -- [5] the next token   [6] least seconds to the next sweep   [7…] profiles
-  if is_published(ARGV[5]) then return is_published(ARGV[5]) end
+elseif what == 'end' then      -- `gap`: least seconds to the next sweep, unless submissions of the items may leave
+  if is_published(args.next_token) then return is_published(args.next_token) end
   if sweep.token ~= token then return {} end
   redis.call('DEL', SWEEP)
   local at = first_due()
   if not at then return {} end
-  at = math.max(at, now + tonumber(ARGV[6]))
-  for i = 7, #ARGV do
-    local opens = tonumber(redis.call('ZSCORE', DUE, 'gate:' .. ARGV[i]) or math.huge)
+  at = math.max(at, now + args.gap)
+  for _, profile in ipairs(items) do
+    local opens = tonumber(redis.call('ZSCORE', DUE, 'gate:' .. profile) or math.huge)
     at = math.min(at, math.max(opens, now + GATE_GAP))
   end
-  token = ARGV[5]
+  token = args.next_token
   return publish(at)
 else                           -- watch: is something overdue while no sweep runs?
   if is_published(token) then return is_published(token) end

@@ -2,6 +2,7 @@
 -- KEYS[1]   zset    P .. 'due': id scored by its due time
 -- ARGV[1]   P, the prefix of every key of this fleet
 -- ARGV[2]   the time in unix seconds, or '' for Redis' own clock
+-- ARGV[3]   number of named arguments; they follow as name, value, …, then the items (keyspace.py)
 --
 -- ledger/__init__.py lists the keys. Their names are older than the words of the code. A 'ring:' is a rotation and a
 -- 'lane:' is one of its wait queues; 'lives:' are durations; a 'transfer:' is the lease of a download, a notification,
@@ -15,6 +16,8 @@
 
 local P = ARGV[1]
 local DUE = KEYS[1]
+local args, items = {}, { unpack(ARGV, 4 + 2 * ARGV[3]) }
+for i = 4, 3 + 2 * ARGV[3], 2 do args[ARGV[i]] = ARGV[i + 1] end
 local now = tonumber(ARGV[2])
 if not now then
   local time = redis.call('TIME')

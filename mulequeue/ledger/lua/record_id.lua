@@ -1,13 +1,11 @@
 -- Record the id that the API returned for a create. No state rejects it, because the id is paid.
--- ARGV[3] task id   [4] epoch   [5] remote id   [6] signature without the input
--- ARGV[7] seconds to the first status check   [8] seconds the generation may stay active
--- ARGV[9] claim token (the answer is already terminal), or ''   [10] profile
--- ARGV[11] seconds until a sweep is needed   [12] the API's traceparent, or ''
--- ARGV[13…] the other fields of a record that no longer exists
+-- `parked`: signature without the input; seconds: `first_poll`, to the first status check, `max_wait`, that it may stay
+-- active, `poll_by`, until a sweep is needed; `claim_token`, if the answer is already terminal; `api_trace` or nil
+-- Items: the other fields of a record that no longer exists
 -- Answers { what, signature to publish, its poll_by, poll_by, 1 if a webhook has reported its end }, what:
 -- generating | known | cancelled | attached (an outcome was delivered: the id is kept for resume)
 
-local id, epoch, remote_id, token = ARGV[3], ARGV[4], ARGV[5], ARGV[9]
+local id, remote_id = args.task_id, args.remote_id
 local record = record_of(id)
 local state, status = record.state, record.status
 local MAX_CALL = 64 * 1024 -- bytes: a larger message, with files in its input, is not kept for a retry
@@ -15,7 +13,7 @@ local remote_key = P .. 'remote:' .. remote_id
 
 local function recorded(what, signature, signature_look)
   local told = redis.call('EXISTS', P .. 'early:' .. remote_id)
-  return { what, signature or '', signature_look or '', poll_needed_by(now + tonumber(ARGV[11])), told }
+  return { what, signature or '', signature_look or '', poll_needed_by(now + args.poll_by), told }
 end
 
 local is_known = false
@@ -26,14 +24,12 @@ end
 if state == 'submitting' then note_answer(record, true) end
 
 if not state or state == 'tombstone' then
-  local fields = { 'epoch', epoch, 'profile', ARGV[10], 'created', time_text(now), 'submitted', time_text(now) }
-  for i = 13, #ARGV do fields[#fields + 1] = ARGV[i] end
-  write(id, unpack(fields))
+  write(id, 'epoch', args.epoch, 'profile', args.profile, 'created', time_text(now), 'submitted', time_text(now), unpack(items))
   redis.call('PERSIST', record_key(id))
 elseif record.remote_id == remote_id or (is_known and record.late_remote_id ~= remote_id and record['0']) then
   -- The first answer to this call was lost. A packed record (packed.py) has few separate fields.
   return recorded('known')
-elseif record.epoch ~= epoch or record.remote_id or not (state == 'waiting' or state == 'submitting'
+elseif record.epoch ~= args.epoch or record.remote_id or not (state == 'waiting' or state == 'submitting'
     or (state == 'settled' and (status == 'submit_unknown' or status == 'cancelled'))) then
   if record.late_remote_id and record.late_remote_id ~= remote_id then -- only after Redis lost the record once
     write(id, 'more_remote_ids', (record.more_remote_ids or '') .. record.late_remote_id .. ' ')
@@ -48,7 +44,7 @@ release_grant(id)
 write(id, 'remote_id', remote_id)
 local size = redis.call('STRLEN', parked_key(id))
 if size > 0 and size <= MAX_CALL then redis.call('RENAME', parked_key(id), call_key(id)) end
-redis.call('SET', parked_key(id), ARGV[6])
+redis.call('SET', parked_key(id), args.parked)
 if record.cancel or state == 'tombstone' or (state == 'settled' and status == 'cancelled') then
   return recorded('cancelled', settle(id, 'cancelled'), poll_by())
 end
@@ -56,12 +52,8 @@ set_state(id, 'generating')
 occupy_slot(id, record.path or '')
 drop(id, 'run', 'status', 'finished', 'wakes', 'refusals', 'refused', 'cancel_unsent')
 if status then redis.call('DEL', outcome_key(id)) end
-write(id, 'started', time_text(now), 'deadline', time_text(now + tonumber(ARGV[8])))
-if ARGV[12] ~= '' then write(id, 'api_trace', ARGV[12]) end
-if token ~= '' then
-  write(id, 'claim', token)
-  due(id, now + 30)
-else
-  due(id, now + tonumber(ARGV[7]))
-end
+write(id, 'started', time_text(now), 'deadline', time_text(now + args.max_wait))
+if args.api_trace then write(id, 'api_trace', args.api_trace) end
+if args.claim_token then write(id, 'claim', args.claim_token) end
+due(id, now + (args.claim_token and 30 or args.first_poll))
 return recorded('generating')

@@ -1,15 +1,12 @@
 -- Move a record whose create was not made back to waiting, and pause what the refusal concerns.
--- ARGV[3] task id   [4] the run's token   [5] 1 if the model has own limits
--- ARGV[6] what is paused: 'model' (429, 402), 'key' (401), 'worker' (no connection), 'generation' (its input
---   is not ready), or '' (it was too late to send it)
--- ARGV[7] seconds the API asked for, or ''   [8] first pause   [9] longest pause   [10] reason
+-- `scope`, what is paused: 'model' (429, 402), 'key' (401), 'worker' (no connection), 'generation' (its input is not
+--   ready), or nil (it was too late to send it); then also the arguments of `pause`
 -- Answers { waiting, poll_by }, { settled, signature, poll_by }, or { } if the record has changed.
 -- Record: requeues, refusals of this generation, and refused: time of the first one
 
-local id, what, reason = ARGV[3], ARGV[6], ARGV[10]
-local seconds, first, ceiling = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
+local id, what = args.task_id, args.scope
 local record = record_of(id)
-if record.state ~= 'submitting' or record.run ~= ARGV[4] then return {} end
+if record.state ~= 'submitting' or record.run ~= args.run then return {} end
 local profile, path = record.profile, record.path or ''
 local key_scope, worker_scope = 'key ' .. (record.key or ''), 'worker ' .. (record.node or '')
 
@@ -22,10 +19,10 @@ end
 
 -- The refusal concerns the model; a second model that is refused before any create is accepted: the profile.
 local function pause_model()
-  local at = pause_submissions(profile, path, reason, seconds, first, ceiling)
+  local at = pause_submissions(profile, path, args)
   local other = redis.call('HGET', gate_key(profile), 'refused')
   if path ~= '' and other and other ~= path then
-    at = math.max(at, pause_submissions(profile, '', reason, seconds, first, ceiling))
+    at = math.max(at, pause_submissions(profile, '', args))
   end
   redis.call('HSET', gate_key(profile), 'refused', path)
   return at
@@ -33,7 +30,7 @@ end
 
 -- Return the time until which it waits by itself, outside of the queues.
 local function alone_until()
-  return now + math.max(seconds or 0, math.min(ceiling, first * 2 ^ math.min(record.refusals - 1, 20)))
+  return now + math.max(args.seconds or 0, math.min(args.ceiling, args.first * 2 ^ math.min(record.refusals - 1, 20)))
 end
 
 -- Return when it may be tried again, and whether it waits by itself until then.
@@ -51,12 +48,12 @@ if what == 'model' or what == 'generation' then increase(id, 'refusals') end
 if what == 'generation' then
   at, is_aside = alone_until(), true
 elseif what == 'worker' then
-  at = bounce(profile, pause_submissions(profile, worker_scope, reason, seconds, first, ceiling))
-elseif what ~= '' then
+  at = bounce(profile, pause_submissions(profile, worker_scope, args))
+elseif what then
   for _, key in ipairs(gates_of(record)) do redis.call('HDEL', key, 'unknowns') end
   begin_ramp(gate_key(profile, worker_scope))
   if what == 'key' then
-    at = bounce(profile, pause_submissions(profile, key_scope, reason, seconds, first, ceiling))
+    at = bounce(profile, pause_submissions(profile, key_scope, args))
   else
     begin_ramp(gate_key(profile, key_scope))
     at, is_aside = refuse()
@@ -66,7 +63,7 @@ release_grant(id)
 local is_cancelled, expired = record.cancel or record.cancel_unsent, expiry(id)
 if is_cancelled or expired then
   refund_budgets(id)
-  return { 'settled', settle(id, is_cancelled and 'cancelled' or 'failed', expired or ''), poll_by() }
+  return { 'settled', settle(id, is_cancelled and 'cancelled' or 'failed', expired), poll_by() }
 end
 set_state(id, 'waiting')
 increase(id, 'requeues')
@@ -75,7 +72,7 @@ drop(id, 'run', 'submitted')
 if is_aside then
   due_waiting(id, at)
 else
-  enqueue(id, profile, group_of(profile, path, ARGV[5] == '1'))
+  enqueue(id, profile, group_of(profile, path, args.has_limits))
   due('gate:' .. profile, at)
 end
 return { 'waiting', time_text(math.min(at, tonumber(record.expires) or at)) }

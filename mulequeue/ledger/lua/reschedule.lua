@@ -1,16 +1,15 @@
 -- Release records whose status check settled nothing. A lapsed claim changes nothing.
--- ARGV[3] claim token   [4] JSON: a list of [id, due time, checks to add, errors in a row], and if it has
---   changed, the problem ('': none)
+-- `rows`: JSON, a list of [id, due time, checks to add, errors in a row], and if it has changed, the problem ('': none)
 -- `seen` of a record: its age when a check last found it active, the lower bound of its duration.
 -- Answers the number of records written.
 
-local token, written = ARGV[3], 0
+local written = 0
 local call = redis.call -- this runs at every check: the saving pays for `seen`
-for _, row in ipairs(cjson.decode(ARGV[4])) do
+for _, row in ipairs(cjson.decode(args.rows)) do
   local id, errors = row[1], row[4]
   local key = record_key(id)
   local fields = call('HMGET', key, 'state', 'claim', 'errors', 'polls', 'started')
-  if fields[1] == 'generating' and fields[2] == token then
+  if fields[1] == 'generating' and fields[2] == args.token then
     call('HDEL', key, 'claim')
     if row[3] ~= 0 then
       local polls = (fields[4] or 0) + row[3]

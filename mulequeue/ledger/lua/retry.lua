@@ -1,7 +1,6 @@
 -- Put a generation that did not succeed back to waiting. It keeps its task id, its batch and its message.
--- ARGV[3] task id   [4] its epoch   [5] its status   [6] its remote id, or ''   [7] the new epoch
--- ARGV[8] the message with its input, which wakes the new epoch   [9] profile
--- ARGV[10] seconds the former remote id is kept
+-- `epoch`, `status` and `remote_id`, as they were read; `message`: with its input, wakes the new epoch; `ttl`: seconds the
+-- former remote id is kept
 -- Answers { 1, poll_by }, or { 0 } if it has changed since it was read.
 -- Record: retries, returned (failures of it that were returned to its canvas), more_remote_ids,
 --   billed: a line for each former attempt that may be billed: day, submitted, usd or '-', status, remote id or '-'
@@ -11,12 +10,12 @@
 -- former create request got after all is attached. The state and the epoch change in one step, so a second
 -- retry, or one that is repeated after a crash, finds another epoch. One create request follows each step.
 
-local id, profile = ARGV[3], ARGV[9]
+local id, profile = args.task_id, args.profile
 local record = record_of(id)
 local remote_id = record.remote_id
 local was_returned = record.state == 'delivered'
 local is_over = was_returned or (record.state == 'settled' and not record.deliveries)
-local is_same = record.epoch == ARGV[4] and record.status == ARGV[5] and (remote_id or '') == ARGV[6]
+local is_same = record.epoch == args.epoch and record.status == args.status and remote_id == args.remote_id
 if not (is_over and is_same) or record.late_remote_id or record.status == 'succeeded' then return { 0 } end
 
 if not remote_id and record.status == 'failed' then refund_budgets(id) end
@@ -29,14 +28,14 @@ drop(id, 'status', 'finished', 'run', 'claim', 'claim_until', 'wakes', 'errors',
   'deliveries', 'dispatched', 'abandoned', 'remote_id', 'submitted', 'started', 'deadline', 'polls', 'seen',
   'refusals', 'refused', 'cancel', 'cancel_unsent', 'day', 'usd', 'expires', 'notify_error', 'each_error', 'api_trace', 'times')
 note_time(id, 'r')
-write(id, 'epoch', ARGV[7], 'profile', profile)
+write(id, 'epoch', args.new_epoch, 'profile', profile)
 increase(id, 'retries')
 if was_returned then increase(id, 'returned') end
 if remote_id then -- it was billed
   write(id, 'more_remote_ids', (record.more_remote_ids or '') .. remote_id .. ' ')
-  redis.call('EXPIRE', P .. 'remote:' .. remote_id, ARGV[10])
+  redis.call('EXPIRE', P .. 'remote:' .. remote_id, args.ttl)
 end
-redis.call('SET', parked_key(id), ARGV[8])
+redis.call('SET', parked_key(id), args.message)
 redis.call('DEL', call_key(id), outcome_key(id), P .. 'again:' .. id)
 redis.call('PERSIST', record_key(id))
 redis.call('PERSIST', continuations_key(id))

@@ -9,12 +9,11 @@
 --                                    until its first message arrives also task, sent
 -- P .. 'done:<task id>'      string  JSON of the result; a repeated message is ignored
 -- P .. 'again:<generation>'  string  the signature of a member's `each` that was given up
--- ARGV[3] what   [4] task id   [5] the run's token   [6…] depend on what
 
 local RESULT_SECONDS = 7 * 24 * 3600 -- that the result of a task is kept that was given up here
 local OVER_SECONDS = 2 -- until it is checked again, if the batch ended while it was checked
 
-local what, id, token = ARGV[3], ARGV[4], ARGV[5]
+local what, id, token = args.what, args.task_id, args.run
 local name = 'transfer:' .. id
 local key = P .. name
 local lease = hash_at(key)
@@ -62,10 +61,10 @@ local function has_arrived(tail)
   return redis.call('HEXISTS', P .. 'continuations:' .. id, tail) == 1
 end
 
-if what == 'expect' then       -- [6] signature   [7] seconds until it is overdue   [8] name of its task   [9] its tail
-  if lease.parked or has_arrived(ARGV[9]) or redis.call('EXISTS', P .. 'done:' .. id) == 1 then return { 'known' } end
-  redis.call('HSET', key, 'parked', ARGV[6], 'sent', time_text(now), 'task', ARGV[8])
-  due(name, now + tonumber(ARGV[7]))
+if what == 'expect' then       -- `seconds` until it is overdue; `task`: its name
+  if lease.parked or has_arrived(args.tail) or redis.call('EXISTS', P .. 'done:' .. id) == 1 then return { 'known' } end
+  redis.call('HSET', key, 'parked', args.signature, 'sent', time_text(now), 'task', args.task)
+  due(name, now + args.seconds)
   return { 'expected' }
 elseif what == 'forget' then
   forget()
@@ -75,18 +74,18 @@ elseif what == 'revoke' then   -- one last wake, so that a worker stores REVOKED
   redis.call('HSET', key, 'revoked', 1)
   if not lease.run then due(name, now) end
   return { 'revoked' }
-elseif what == 'repeat' then   -- [6] signature   [7] its generation
+elseif what == 'repeat' then
   -- Its result shows that its attempts have ended, and is deleted in the same step, so it is repeated once.
   local text = redis.call('GET', P .. 'done:' .. id)
   local result = text and cjson.decode(text)
   if lease.parked or not result or not result.error then return { 'unchanged' } end
-  redis.call('DEL', P .. 'done:' .. id, P .. 'again:' .. ARGV[7])
-  if record_of(ARGV[7]).state then drop(ARGV[7], 'each_error') end
-  redis.call('HSET', key, 'parked', ARGV[6], 'first', time_text(now), 'tail', result.tail or '')
+  redis.call('DEL', P .. 'done:' .. id, P .. 'again:' .. args.generation)
+  if record_of(args.generation).state then drop(args.generation, 'each_error') end
+  redis.call('HSET', key, 'parked', args.signature, 'first', time_text(now), 'tail', result.tail or '')
   due(name, now)
   return { 'repeated', time_text(now) }
-elseif what == 'begin' then    -- [6] signature   [7] lease, seconds   [8] its tail, or ''
-  local refused = refusal(ARGV[8])
+elseif what == 'begin' then
+  local refused = refusal(args.tail)
   if refused then return { refused } end
   if lease.sent then note_progress(lease.sent, lease.task) end
   local attempts, deliveries = count_delivery()
@@ -94,66 +93,69 @@ elseif what == 'begin' then    -- [6] signature   [7] lease, seconds   [8] its t
   local begun = { 'run', token, 'attempts', attempts, 'deliveries', deliveries }
   if not lease.first then
     lease.first = time_text(now)
-    for _, part in ipairs({ 'parked', ARGV[6], 'first', lease.first, 'tail', ARGV[8] }) do begun[#begun + 1] = part end
+    for _, part in ipairs({ 'parked', args.signature, 'first', lease.first, 'tail', args.tail }) do begun[#begun + 1] = part end
   end
   redis.call('HSET', key, unpack(begun))
   redis.call('HDEL', key, 'wakes', 'lapsed', 'sent', 'task', 'reopened')
-  due(name, now + tonumber(ARGV[7]))
+  due(name, now + args.lease)
   return { deliveries > MAX_DELIVERIES and 'abandoned' or 'run', attempts, time_text(now - tonumber(lease.first)),
-    poll_needed_by(now + tonumber(ARGV[7])), lease.dispatched or '', deliveries, lease.verdict or '', lease.elsewhere or '0',
+    poll_needed_by(now + args.lease), lease.dispatched or '', deliveries, lease.verdict or '', lease.elsewhere or '0',
     lease.cause or '', lease.returned or '0' }
 end
 if (lease.run or lease.lapsed) ~= token then return { 'lost' } end
-if what == 'keep' then         -- [6] lease, seconds
+if what == 'keep' then
   redis.call('HSET', key, 'run', token)
-  due(name, now + tonumber(ARGV[6]))
+  due(name, now + args.lease)
   return { 'kept' }
 elseif what == 'dispatched' then
   redis.call('HSET', key, 'dispatched', 1)
   due(name, now + RESULT_LEASE)
   return { 'dispatched' }
-elseif what == 'wait' then     -- [6] batch   [7] signature   [8] seconds until the batch is checked again
-  redis.call('HSET', key, 'parked', ARGV[7], 'batch', ARGV[6])
+elseif what == 'wait' then     -- `seconds` until the batch is checked again
+  local batch = batch_key(args.batch_id)
+  redis.call('HSET', key, 'parked', args.signature, 'batch', args.batch_id)
   redis.call('HDEL', key, 'run', 'lapsed', 'attempts', 'deliveries', 'wakes', 'reopened')
   if redis.call('HDEL', key, 'dispatched') == 1 then -- the batch's outcomes before a member was retried
-    redis.call('HSET', key, 'returned', redis.call('HINCRBY', batch_key(ARGV[6]), 'reopened', 1))
+    redis.call('HSET', key, 'returned', redis.call('HINCRBY', batch, 'reopened', 1))
   end
-  local batch = fields_at(batch_key(ARGV[6]), 'waiters', 'expires')
-  local waiters, expires = batch.waiters or '', tonumber(batch.expires or 0)
+  local found = fields_at(batch, 'waiters', 'expires')
+  local waiters, expires = found.waiters or '', tonumber(found.expires or 0)
   if not string.find('\n' .. waiters, '\n' .. id .. '\n', 1, true) then
-    redis.call('HSET', batch_key(ARGV[6]), 'waiters', waiters .. id .. '\n')
+    redis.call('HSET', batch, 'waiters', waiters .. id .. '\n')
   end
-  local at = now + (is_batch_over(ARGV[6]) and OVER_SECONDS or tonumber(ARGV[8]))
+  local at = now + (is_batch_over(args.batch_id) and OVER_SECONDS or args.seconds)
   if expires > now then at = math.min(at, expires) end
   due(name, at)
   return { 'waits', poll_needed_by(at) }
-elseif what == 'decide' then   -- [6] JSON of the verdict   [7] lease of this run, which dispatches it; '': the next one does
-  local is_last = ARGV[7] ~= ''
+elseif what == 'decide' then   -- `lease` of this run, which dispatches the verdict (JSON); nil: the next run does
+  local is_last = args.lease
   if lease.lapsed or lease.cause or not is_last then redis.call('HDEL', key, 'cause', 'lapsed', 'run') end
-  redis.call('HSET', key, 'verdict', ARGV[6], 'deliveries', is_last and 1 or 0, unpack(is_last and { 'run', token } or {}))
-  due(name, now + tonumber(is_last and ARGV[7] or 0))
+  redis.call('HSET', key, 'verdict', args.verdict, 'deliveries', is_last and 1 or 0, unpack(is_last and { 'run', token } or {}))
+  due(name, now + (args.lease or 0))
   return { 'decided', is_last and '' or time_text(now) }
-elseif what == 'again' then    -- [6] seconds to the next attempt   [7] a RetryReason   [8] cause
-  if ARGV[7] == 'elsewhere' then
+elseif what == 'again' then    -- `seconds` to the next attempt; `reason`: a RetryReason
+  local reason = args.reason
+  if reason == 'elsewhere' then
     redis.call('HINCRBY', key, 'attempts', -1)
     redis.call('HINCRBY', key, 'elsewhere', 1)
   end
-  if ARGV[7] ~= 'undispatched' then redis.call('HDEL', key, 'deliveries') end
-  if ARGV[7] == 'failed' or ARGV[7] == 'storage' then redis.call('HDEL', key, 'elsewhere') end
-  redis.call('HSET', key, 'cause', ARGV[8], 'reason', ARGV[7])
+  if reason ~= 'undispatched' then redis.call('HDEL', key, 'deliveries') end
+  if reason == 'failed' or reason == 'storage' then redis.call('HDEL', key, 'elsewhere') end
+  redis.call('HSET', key, 'cause', args.cause, 'reason', reason)
   redis.call('HDEL', key, 'run', 'lapsed', 'wakes')
-  due(name, now + tonumber(ARGV[6]))
-  return { 'again', time_text(now + tonumber(ARGV[6])) }
-else                           -- end: [6] JSON of the result   [7] seconds it is kept   [8] its generation, or ''
-                               -- [9] field of the generation's record   [10] the error that it names, or ''
+  due(name, now + args.seconds)
+  return { 'again', time_text(now + args.seconds) }
+else                           -- end: `result`, JSON, and `ttl`, seconds it is kept; `generation`, or nil, and the `field`
+                               -- of its record with the `error`, or nil
+  local generation, field = args.generation, args.field
   forget()
-  redis.call('SET', P .. 'done:' .. id, ARGV[6], 'EX', ARGV[7])
-  if lease.batch then redis.call('SET', call_key(id), lease.parked, 'EX', ARGV[7]) end
+  redis.call('SET', P .. 'done:' .. id, args.result, 'EX', args.ttl)
+  if lease.batch then redis.call('SET', call_key(id), lease.parked, 'EX', args.ttl) end
   if lease.reopened then reopen(lease.batch) end
-  if ARGV[8] ~= '' and record_of(ARGV[8]).state then
-    if ARGV[9] == 'notify_error' and ARGV[10] == '' then note_time(ARGV[8], 't') end
-    if ARGV[10] == '' then drop(ARGV[8], ARGV[9]) else write(ARGV[8], ARGV[9], ARGV[10]) end
-    if ARGV[9] == 'each_error' and ARGV[10] ~= '' then redis.call('SET', P .. 'again:' .. ARGV[8], lease.parked, 'EX', ARGV[7]) end
+  if generation and record_of(generation).state then
+    if args.error then write(generation, field, args.error) else drop(generation, field) end
+    if field == 'notify_error' and not args.error then note_time(generation, 't') end
+    if field == 'each_error' and args.error then redis.call('SET', P .. 'again:' .. generation, lease.parked, 'EX', args.ttl) end
   end
   return { 'ended' }
 end

@@ -158,7 +158,7 @@ local function settle(id, status, outcome)
   drop(id, 'claim')
   if status ~= 'failed' then redis.call('DEL', call_key(id)) end
   write(id, 'finished', time_text(now), 'wakes', 1)
-  if outcome and outcome ~= '' then redis.call('SET', outcome_key(id), outcome) end
+  if outcome then redis.call('SET', outcome_key(id), outcome) end
   due(id, now + WAKE_RETRY_SECONDS)
   for _, epoch in ipairs(open_continuations(id)) do
     due(continuation_name(id, epoch), now)

@@ -2,8 +2,7 @@
 -- P .. 'event:<event id>'   string  seen; the API sends an event again under the same id
 -- P .. 'early:<remote id>'  string  JSON of an end that was reported before the id was recorded
 -- P .. 'webhooks'           hash    number of events: known, early, other, repeated
--- ARGV[3] event id   [4] remote id, or '' of an event that ends no generation
--- ARGV[5] JSON of the end   [6] seconds an event id is remembered   [7] seconds an early end is kept
+-- `remote_id`, if the event ends a generation; `report`: JSON of its end
 -- Answers { repeated | other | early } or { known, task id }
 
 local function counted(what, task_id)
@@ -11,9 +10,10 @@ local function counted(what, task_id)
   return { what, task_id }
 end
 
-if not redis.call('SET', P .. 'event:' .. ARGV[3], 1, 'NX', 'EX', ARGV[6]) then return counted('repeated') end
-if ARGV[4] == '' then return counted('other') end
-local task_id = redis.call('GET', P .. 'remote:' .. ARGV[4])
+local is_new = redis.call('SET', P .. 'event:' .. args.event_id, 1, 'NX', 'EX', args.seen_seconds)
+if not is_new then return counted('repeated') end
+if not args.remote_id then return counted('other') end
+local task_id = redis.call('GET', P .. 'remote:' .. args.remote_id)
 if task_id then return counted('known', task_id) end
-redis.call('SET', P .. 'early:' .. ARGV[4], ARGV[5], 'EX', ARGV[7])
+redis.call('SET', P .. 'early:' .. args.remote_id, args.report, 'EX', args.early_seconds)
 return counted('early')

@@ -160,10 +160,10 @@ def test_a_change_meanwhile_is_not_lost(redis: Redis, monkeypatch: pytest.Monkey
     keys = world.ledger.generations._keys
     run = keys.run
 
-    def stored_first(script: str, *args: object, **more: object) -> object:
+    def stored_first(script: str, *items: object, **args: object) -> object:
         if script == "compact":
-            run("files", "t", json.dumps([]), 0, "")
-        return run(script, *args, **more)
+            run("files", task_id="t", files=json.dumps([]), count=0)
+        return run(script, *items, **args)
 
     monkeypatch.setattr(keys, "run", stored_first)
     assert not world.ledger.generations.compact("t")

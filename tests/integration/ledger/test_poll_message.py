@@ -235,14 +235,19 @@ def test_a_call_whose_answer_was_lost_gets_the_same_message(world: World, call: 
     run = Keyspace(world.redis, "test", clock=lambda: world.clock).run
     if call == "end":
         world.ledger.polling.begin_sweep(message.token)
-        arguments: tuple[object, ...] = ("end", message.token, "fresh", 0.5)
+        arguments: dict[str, object] = {
+            "what": "end",
+            "token": message.token,
+            "next_token": "fresh",
+            "gap": 0.5,
+        }
     elif call == "watch":
         world.clock += 10
-        arguments = ("watch", "fresh")
+        arguments = {"what": "watch", "token": "fresh"}
     else:
-        arguments = ("schedule", "fresh", world.clock + 1)
+        arguments = {"what": "schedule", "token": "fresh", "at": world.clock + 1}
 
-    first, second = run("poll", *arguments), run("poll", *arguments)
+    first, second = run("poll", **arguments), run("poll", **arguments)
 
     assert b"fresh" == first[0]
     assert first == second
