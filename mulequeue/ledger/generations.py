@@ -9,7 +9,7 @@ from typing import Any
 
 from mulequeue.ledger.keyspace import Part, optional_time
 from mulequeue.ledger.packed import pack_record, unpack_record
-from mulequeue.ledger.records import read_record
+from mulequeue.ledger.records import answer_values, read_record
 from mulequeue.ledger.serialization import pack
 from mulequeue.ledger.types import (
     Action,
@@ -89,7 +89,7 @@ class Generations(Part):
         :param claim_token: claims the record if the response is already terminal and is settled next.
         :param api_trace: the API's ``Traceparent``, if it is kept.
         """
-        result, signature, admission, poll_by, webhook_arrived = self._keys.run(
+        answer = self._keys.run(
             "record_id",
             *("digest", intent.digest, *intent.fields()),
             task_id=intent.task_id,
@@ -103,9 +103,10 @@ class Generations(Part):
             poll_by=first_poll_seconds if poll_by_seconds is None else poll_by_seconds,
             api_trace=api_trace or None,
         )
-        settled = _effects_of(intent.task_id, (signature, admission))
-        effects = Effects.merge([settled, Effects(poll_by=optional_time(poll_by))])
-        return Recorded(RecordIdResult(result.decode()), effects, bool(webhook_arrived))
+        result, *_, poll_by, webhook_arrived = answer
+        needed = [Effects.of(answer, intent.task_id), Effects(poll_by=optional_time(poll_by))]
+        result = RecordIdResult(result.decode())
+        return Recorded(result, Effects.merge(needed), bool(webhook_arrived))
 
     def requeue(self, intent: Intent, pause: Pause | None = None) -> Effects:
         """Move a record whose create was not made back to waiting.
@@ -121,9 +122,7 @@ class Generations(Part):
             has_limits=intent.path in intent.profile.models,
             **given,
         )
-        if answer and answer[0] == b"waiting":
-            return Effects(poll_by=float(answer[1]))
-        return _effects_of(intent.task_id, answer[1:])
+        return Effects.of(answer, intent.task_id)
 
     def settle_submit(
         self,
@@ -170,7 +169,7 @@ class Generations(Part):
     ) -> Effects:
         text = json.dumps(answer, ensure_ascii=False) if answer else None
         given |= {"task_id": task_id, "status": status, "answer": text}
-        return _effects_of(task_id, self._keys.run("settle", **given))
+        return Effects.of(self._keys.run("settle", **given), task_id)
 
     def record_dispatch(self, task_id: str, epoch: str, tail: str) -> None:
         """Record that a delivery of the outcome published what follows the task.
@@ -222,7 +221,7 @@ class Generations(Part):
         """
         text = json.dumps([asdict(item) for item in files], ensure_ascii=False)
         given = {"task_id": task_id, "files": text, "count": len(files), "error": error or None}
-        return Effects(poll_by=optional_time(self._keys.run("files", **given)))
+        return Effects.of(self._keys.run("files", **given))
 
     # -- cancelling: on this side only, because the API has no cancel --------------------------
 
@@ -269,29 +268,11 @@ class Generations(Part):
         return states, Effects(tuple(wakes), optional_time(poll_by))
 
 
-def _effects_of(task_id: str, answer: Sequence[Any]) -> Effects:
-    """Read ``[signature, poll_by]``, either of which may be missing."""
-    if not answer or not answer[0]:
-        return Effects()
-    poll_by = optional_time(answer[1]) if len(answer) > 1 else None
-    return Effects((Wake(task_id, answer[0]),), poll_by)
-
-
 def _verdict_of(task_id: str, answer: Sequence[Any]) -> Verdict:
     action = Action(answer[0].decode())
-    match action:
-        case Action.DELIVER:
-            pairs = answer[1]
-            whole = unpack_record(dict(zip(pairs[::2], pairs[1::2], strict=True)), *answer[2:])
-            return Verdict(action=action, record=read_record(task_id, *whole))
-        case Action.SUBMIT:
-            effects = Effects(poll_by=optional_time(answer[1]))
-            return Verdict(action=action, effects=effects, seconds=optional_time(answer[2]))
-        case Action.PARKED:
-            return Verdict(action=action, effects=Effects(poll_by=optional_time(answer[1])))
-        case Action.WAKE:
-            return Verdict(action=action, effects=_effects_of(task_id, answer[1:]))
-        case Action.DUPLICATE:
-            state, is_same_input = answer[1].decode(), bool(answer[2])
-            return Verdict(action=action, state=state, is_same_input=is_same_input)
-    return Verdict(action=action)
+    if action is Action.DELIVER:
+        pairs, *texts = answer[3:]
+        whole = unpack_record(dict(zip(pairs[::2], pairs[1::2], strict=True)), *texts)
+        return Verdict(action=action, record=read_record(task_id, *whole))
+    effects = Effects.of(answer, task_id)
+    return Verdict(action=action, effects=effects, **answer_values(Verdict, answer))

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from mulequeue.ledger.keyspace import Part, optional_time
+from mulequeue.ledger.keyspace import Part
+from mulequeue.ledger.records import answer_values
 from mulequeue.ledger.serialization import pack
 from mulequeue.ledger.types import Effects
 
@@ -117,22 +118,7 @@ class Leases(Part):
             "begin", task_id, run, lease=TRANSFER_LEASE_SECONDS, signature=packed, tail=tail
         )
         result = LeaseResult(answer[0].decode())
-        if result not in (LeaseResult.RUN, LeaseResult.ABANDONED):
-            return Begun(result)
-        attempt, elapsed, poll_by, dispatched, *rest = answer[1:]
-        deliveries, verdict, elsewhere, cause, returned = rest
-        return Begun(
-            result,
-            attempt=int(attempt),
-            elapsed_seconds=float(elapsed),
-            effects=Effects(poll_by=optional_time(poll_by)),
-            is_dispatched=bool(dispatched),
-            deliveries=int(deliveries),
-            verdict=json.loads(verdict) if verdict else None,
-            elsewhere=int(elsewhere),
-            cause=cause.decode(),
-            returned=int(returned),
-        )
+        return Begun(result, effects=Effects.of(answer), **answer_values(Begun, answer))
 
     def record_dispatch(self, task_id: str, run: str) -> None:
         """Record that what follows the task was published: a later run does not publish it again."""
@@ -147,7 +133,7 @@ class Leases(Part):
         :param seconds: the task is woken after this time in any case.
         """
         packed = pack(dict(signature))
-        return _effects_of(
+        return Effects.of(
             self._run("wait", task_id, run, batch_id=batch_id, signature=packed, seconds=seconds)
         )
 
@@ -172,7 +158,7 @@ class Leases(Part):
         """
         lease = TRANSFER_LEASE_SECONDS if is_dispatching else None
         text = json.dumps(verdict)
-        return _effects_of(self._run("decide", task_id, run, lease=lease, verdict=text))
+        return Effects.of(self._run("decide", task_id, run, lease=lease, verdict=text))
 
     def retry(
         self,
@@ -187,7 +173,7 @@ class Leases(Part):
 
         :param cause: why, for people.
         """
-        return _effects_of(
+        return Effects.of(
             self._run("again", task_id, run, seconds=seconds, reason=how.value, cause=cause)
         )
 
@@ -225,7 +211,7 @@ class Leases(Part):
         :param signature: as :meth:`given_up` returned it.
         """
         answer = self._run("repeat", task_id, signature=signature, generation=generation)
-        return _effects_of(answer) if answer[0] == b"repeated" else None
+        return Effects.of(answer) if answer[0] == b"repeated" else None
 
     def waiting(self, most: int) -> Counter[str]:
         """Count downloads and notifications that wait for another attempt, by the cause of their last failure.
@@ -247,8 +233,3 @@ class Leases(Part):
 
     def _run(self, what: str, task_id: str, run: str | None = None, **args: Any) -> Any:
         return self._keys.run("transfer", what=what, task_id=task_id, run=run, **args)
-
-
-def _effects_of(answer: Sequence[bytes]) -> Effects:
-    """Read the time in the second place; a call that changed nothing has no second place."""
-    return Effects(poll_by=optional_time(answer[1])) if len(answer) > 1 else Effects()

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from mulequeue.catalog.usd import usd_of_micros
-from mulequeue.ledger.keyspace import Part, optional_time, texts
+from mulequeue.ledger.keyspace import Part, texts
 from mulequeue.ledger.metrics import split_scope
 from mulequeue.ledger.types import Effects
 
@@ -81,8 +81,8 @@ class SubmissionLimits(Part):
 
     def resume_submissions(self, profile: str) -> tuple[bool, Effects]:
         """End every pause of a profile, by hand or by the API; return whether there was one."""
-        changed, poll_by = self._keys.run("pause", what="release", profile=profile)
-        return bool(changed), Effects(poll_by=optional_time(poll_by))
+        answer = self._keys.run("pause", what="release", profile=profile)
+        return bool(answer[0]), Effects.of(answer)
 
     def submission_statuses(self, profiles: Sequence[str]) -> list[SubmissionStatus]:
         """Return the state of these profiles, in that order; two round trips."""

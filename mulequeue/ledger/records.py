@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from functools import cache
+from typing import Any, get_type_hints
 
 from mulequeue.catalog.usd import json_usd, usd_of_micros
+from mulequeue.ledger.keyspace import texts
 from mulequeue.ledger.problem import Problem
 from mulequeue.outcome import Asset, ErrorInfo, File, Outcome
 
@@ -168,27 +170,30 @@ class RecordSummary(Record):
         return self.abandoned or self.poisoned
 
 
-_PARSERS: Mapping[str, Callable[[str], Any]] = {
-    "int": int,
-    "float": float,
-    "bool": lambda text: text == "1",
-    "Problem": Problem.parse,
-    "Mapping[str, Any]": json.loads,
+_PARSERS: Mapping[Any, Callable[[str], Any]] = {
+    bool: lambda text: text == "1",
+    **dict.fromkeys((int, int | None), int),
+    **dict.fromkeys((float, float | None), float),
+    **dict.fromkeys((Mapping[str, Any], Mapping[str, Any] | None), json.loads),
+    Problem | None: Problem.parse,
 }
-"""By the annotation of a field; others are texts."""
+"""By the type of a field; others are texts."""
 
 
-def field_values(dataclass: Any, fields: Mapping[str, str]) -> dict[str, Any]:
-    """Return those fields of a hash that a dataclass has, parsed as their annotations state."""
-    kinds = {
-        name: field.type.removesuffix(" | None")
-        for name, field in dataclass.__dataclass_fields__.items()
-    }
-    return {
-        name: _PARSERS.get(kinds[name], str)(text)
-        for name, text in fields.items()
-        if name in kinds and text != ""
-    }
+@cache
+def _parsers_of(record_type: Any) -> dict[str, Callable[[str], Any]]:
+    return {name: _PARSERS.get(kind, str) for name, kind in get_type_hints(record_type).items()}
+
+
+def field_values(record_type: Any, fields: Mapping[str, str]) -> dict[str, Any]:
+    """Return those fields of a hash that a class has too, parsed as their annotations state."""
+    parsers = _parsers_of(record_type)
+    return {name: parsers[name](text) for name, text in fields.items() if text and name in parsers}
+
+
+def answer_values(record_type: Any, answer: Sequence[bytes]) -> dict[str, Any]:
+    """Return the same of a script's answer, whose first three parts precede the fields."""
+    return field_values(record_type, texts(dict(zip(answer[3::2], answer[4::2], strict=True))))
 
 
 def read_record(

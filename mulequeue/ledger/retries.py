@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mulequeue.ledger.keyspace import Part, optional_time
+from mulequeue.ledger.keyspace import Part
 from mulequeue.ledger.records import Record
 from mulequeue.ledger.types import Effects
 
@@ -66,5 +66,5 @@ class Retries(Part):
         for item, [answer] in self._keys.send_for_each(retries, send):
             if answer[0]:
                 done.add(item.record.task_id)
-                effects.append(Effects(poll_by=optional_time(answer[1])))
+                effects.append(Effects.of(answer))
         return done, Effects.merge(effects)

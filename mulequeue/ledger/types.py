@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 from mulequeue.catalog.usd import micros_of
+from mulequeue.ledger.keyspace import optional_time
 from mulequeue.ledger.records import SCHEMA_VERSION, Record
 from mulequeue.settings.profiles import Limits, Profile
 
@@ -44,6 +45,16 @@ class Effects:
     def __bool__(self) -> bool:
         """Return whether there is anything to publish."""
         return bool(self.wakes) or self.poll_by is not None
+
+    @classmethod
+    def of(cls, answer: Sequence[Any], task_id: str = "") -> Effects:
+        """Return the effects in a script's answer: its second part is a signature, its third one a time, if any.
+
+        :param task_id: of the task that the signature wakes.
+        """
+        _, signature, poll_by, *_ = (*answer, b"", b"", b"")
+        wakes = (Wake(task_id, signature),) if signature else ()
+        return cls(wakes, optional_time(poll_by))
 
     @classmethod
     def merge(cls, several: Iterable[Effects]) -> Effects:

@@ -5,16 +5,8 @@
 -- `fault`: why this worker cannot submit for the profile, or ''
 -- `cost`: estimated, in millionths of a US dollar, or, if it is unknown, the line that sets the price
 -- Items: the other fields of a new record, as name, value, …
--- Answers { verdict, … }:
---   submit, poll_by, seconds  the intent is written: send the create request, within these seconds (or '')
---                             if the task expires, and record its answer
---   deliver, record, …        this run has to return the outcome
---   parked, poll_by           the task waits in the ledger: Ignore
---   wake, signature, poll_by  there is an outcome already: publish the wake and Ignore
---   duplicate, state, same    the same id enqueued twice, or a redelivery by the broker: Ignore
---   attached                  another canvas of the same id: it is woken with the first one: Ignore
---   full                      the id has too many canvases: Ignore
---   stale | busy | abandoned  Ignore
+-- Answers { an Action (types.py), signature to publish, poll_by, fields of the verdict as name, value, … }; with `deliver`
+-- the fields of the record, its outcome and its files follow.
 
 local id, marker, token, epoch, batch = args.task_id, args.marker, args.run, args.epoch, args.batch_id
 local limits, refusal = cjson.decode(args.limits), args.refusal
@@ -52,7 +44,7 @@ end
 
 local function submission()
   local expires = tonumber(record.expires)
-  return { 'submit', poll_by(), expires and time_text(expires - now) or '' }
+  return { 'submit', '', poll_by(), 'seconds', expires and time_text(expires - now) or '' }
 end
 
 local function submit()
@@ -91,7 +83,7 @@ local function wait()
   end
   if goes then return submit() end
   note_time(id, 'w', wait_reason())
-  return { 'parked', poll_by() }
+  return { 'parked', '', poll_by() }
 end
 
 -- This worker cannot submit: leave the task to another one.
@@ -102,7 +94,7 @@ local function leave(opens)
   if fault ~= '' then list_scope(profile, 'worker ' .. node, now + RECHECK_SECONDS, fault) end
   admission_at = bounce(profile, opens)
   due('gate:' .. profile, admission_at)
-  return { 'parked', poll_by() }
+  return { 'parked', '', poll_by() }
 end
 
 local function submit_or_wait(is_granted)
@@ -137,7 +129,7 @@ local function record_with(...)
     table.insert(fields, 1, name)
   end
   local kept = redis.call('MGET', outcome_key(id), files_key(id))
-  return { 'deliver', fields, kept[1] or '', kept[2] or '' }
+  return { 'deliver', '', '', fields, kept[1] or '', kept[2] or '' }
 end
 
 local function deliver()
@@ -221,12 +213,12 @@ end
 if state and state ~= 'tombstone' then
   if record.epoch == epoch then -- the same run repeats its call: the first answer was lost
     if state == 'submitting' and record.run == token then return submission() end
-    if state == 'waiting' then return { 'parked', redis.call('ZSCORE', DUE, 'gate:' .. profile) or time_text(now) } end
+    if state == 'waiting' then return { 'parked', '', redis.call('ZSCORE', DUE, 'gate:' .. profile) or time_text(now) } end
     if state == 'settled' then return { 'wake', redis.call('GET', parked_key(id)), poll_by_after_wake() } end
   end
   drop_expected()
   local is_same = record.digest == args.digest
-  return is_same and attach() or { 'duplicate', state, is_same and 1 or 0 }
+  return is_same and attach() or { 'duplicate', '', '', 'state', state, 'is_same_input', is_same and '1' or '0' }
 end
 
 local mismatch = batch and size_refusal(batch, args.size)

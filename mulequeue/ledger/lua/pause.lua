@@ -1,12 +1,12 @@
 -- Pause the submissions of a profile by hand, or end every pause of it.
 -- `what`: hold | release
--- Answers { 1 if this call changed it, poll_by }
+-- Answers { 1 if this call changed it, '', poll_by }
 
 local profile = args.profile
 local key = gate_key(profile)
 if args.what == 'hold' then
   redis.call('HSETNX', P .. 'pauses', 'held:' .. profile, time_text(now))
-  return { redis.call('HSETNX', key, 'held', time_text(now)), '' }
+  return { redis.call('HSETNX', key, 'held', time_text(now)) }
 end
 redis.call('HDEL', P .. 'pauses', 'held:' .. profile)
 local was_paused = redis.call('HDEL', key, 'held', 'level') > 0
@@ -27,4 +27,4 @@ if redis.call('HEXISTS', P .. 'pauses', 'gate:' .. profile) == 1 then
   redis.call('HSET', P .. 'pauses', 'gate:' .. profile, time_text(now))
 end
 schedule_admission(profile, now)
-return { was_paused and 1 or 0, poll_by() }
+return { was_paused and 1 or 0, '', poll_by() }

@@ -2,8 +2,7 @@
 -- `parked`: signature without the input; seconds: `first_poll`, to the first status check, `max_wait`, that it may stay
 -- active, `poll_by`, until a sweep is needed; `claim_token`, if the answer is already terminal; `api_trace` or nil
 -- Items: the other fields of a record that no longer exists
--- Answers { what, signature to publish, its poll_by, poll_by, 1 if a webhook has reported its end }, what:
--- generating | known | cancelled | attached (an outcome was delivered: the id is kept for resume)
+-- Answers { a RecordIdResult (types.py), signature to publish, its poll_by, poll_by, 1 if a webhook has reported its end }
 
 local id, remote_id = args.task_id, args.remote_id
 local record = record_of(id)

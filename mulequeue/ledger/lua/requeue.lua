@@ -1,7 +1,7 @@
 -- Move a record whose create was not made back to waiting, and pause what the refusal concerns.
 -- `scope`, what is paused: 'model' (429, 402), 'key' (401), 'worker' (no connection), 'generation' (its input is not
 --   ready), or nil (it was too late to send it); then also the arguments of `pause`
--- Answers { waiting, poll_by }, { settled, signature, poll_by }, or { } if the record has changed.
+-- Answers { waiting, '', poll_by }, { settled, signature, poll_by }, or { } if the record has changed.
 -- Record: requeues, refusals of this generation, and refused: time of the first one
 
 local id, what = args.task_id, args.scope
@@ -75,4 +75,4 @@ else
   enqueue(id, profile, group_of(profile, path, args.has_limits))
   due('gate:' .. profile, at)
 end
-return { 'waiting', time_text(math.min(at, tonumber(record.expires) or at)) }
+return { 'waiting', '', time_text(math.min(at, tonumber(record.expires) or at)) }

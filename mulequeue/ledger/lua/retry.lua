@@ -1,7 +1,7 @@
 -- Put a generation that did not succeed back to waiting. It keeps its task id, its batch and its message.
 -- `epoch`, `status` and `remote_id`, as they were read; `message`: with its input, wakes the new epoch; `ttl`: seconds the
 -- former remote id is kept
--- Answers { 1, poll_by }, or { 0 } if it has changed since it was read.
+-- Answers { 1, '', poll_by }, or { 0 } if it has changed since it was read.
 -- Record: retries, returned (failures of it that were returned to its canvas), more_remote_ids,
 --   billed: a line for each former attempt that may be billed: day, submitted, usd or '-', status, remote id or '-'
 --
@@ -42,4 +42,4 @@ redis.call('PERSIST', continuations_key(id))
 enqueue(id, profile, '') -- from where it moves to the queue of its model, if that has one
 schedule_admission(profile, now)
 if record.batch then reopen(record.batch) end
-return { 1, poll_by() }
+return { 1, '', poll_by() }

@@ -4,7 +4,7 @@
 -- `reason` of a create whose result is unknown; `is_answered`: the API rejected it, so it accepts requests
 -- P .. 'lives:<path>'  list  the latest durations, newest first: least seconds, most seconds,
 --                       number of generations, time (unix seconds), mean duration at that time
--- Answers { signature to publish, poll_by }, or { } if it was settled before or the claim lapsed.
+-- Answers { settled, signature to publish, poll_by }, or { } if it was settled before or the claim lapsed.
 
 local id, who = args.task_id, args.by
 local MAX_DURATIONS = 100
@@ -56,4 +56,4 @@ local was_seen = who == 'any' or args.polls
 local was_seen_to_begin = record.path and record.started and record.submitted ~= record.started -- false: another program created it
 if status == 'succeeded' and was_seen and was_seen_to_begin then record_duration(record.path, duration(record)) end
 note_time(id, (who == 'any' and 'h') or (args.polls and 'k') or 'n')
-return { settle(id, status, args.answer), poll_by() }
+return { 'settled', settle(id, status, args.answer), poll_by() }

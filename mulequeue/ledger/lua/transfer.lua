@@ -83,7 +83,7 @@ elseif what == 'repeat' then
   if record_of(args.generation).state then drop(args.generation, 'each_error') end
   redis.call('HSET', key, 'parked', args.signature, 'first', time_text(now), 'tail', result.tail or '')
   due(name, now)
-  return { 'repeated', time_text(now) }
+  return { 'repeated', '', time_text(now) }
 elseif what == 'begin' then
   local refused = refusal(args.tail)
   if refused then return { refused } end
@@ -98,9 +98,10 @@ elseif what == 'begin' then
   redis.call('HSET', key, unpack(begun))
   redis.call('HDEL', key, 'wakes', 'lapsed', 'sent', 'task', 'reopened')
   due(name, now + args.lease)
-  return { deliveries > MAX_DELIVERIES and 'abandoned' or 'run', attempts, time_text(now - tonumber(lease.first)),
-    poll_needed_by(now + args.lease), lease.dispatched or '', deliveries, lease.verdict or '', lease.elsewhere or '0',
-    lease.cause or '', lease.returned or '0' }
+  return { deliveries > MAX_DELIVERIES and 'abandoned' or 'run', '', poll_needed_by(now + args.lease),
+    'attempt', tostring(attempts), 'elapsed_seconds', time_text(now - tonumber(lease.first)),
+    'is_dispatched', lease.dispatched or '', 'deliveries', tostring(deliveries), 'verdict', lease.verdict or '',
+    'elsewhere', lease.elsewhere or '', 'cause', lease.cause or '', 'returned', lease.returned or '' }
 end
 if (lease.run or lease.lapsed) ~= token then return { 'lost' } end
 if what == 'keep' then
@@ -126,13 +127,13 @@ elseif what == 'wait' then     -- `seconds` until the batch is checked again
   local at = now + (is_batch_over(args.batch_id) and OVER_SECONDS or args.seconds)
   if expires > now then at = math.min(at, expires) end
   due(name, at)
-  return { 'waits', poll_needed_by(at) }
+  return { 'waits', '', poll_needed_by(at) }
 elseif what == 'decide' then   -- `lease` of this run, which dispatches the verdict (JSON); nil: the next run does
   local is_last = args.lease
   if lease.lapsed or lease.cause or not is_last then redis.call('HDEL', key, 'cause', 'lapsed', 'run') end
   redis.call('HSET', key, 'verdict', args.verdict, 'deliveries', is_last and 1 or 0, unpack(is_last and { 'run', token } or {}))
   due(name, now + (args.lease or 0))
-  return { 'decided', is_last and '' or time_text(now) }
+  return { 'decided', '', is_last and '' or time_text(now) }
 elseif what == 'again' then    -- `seconds` to the next attempt; `reason`: a RetryReason
   local reason = args.reason
   if reason == 'elsewhere' then
@@ -144,7 +145,7 @@ elseif what == 'again' then    -- `seconds` to the next attempt; `reason`: a Ret
   redis.call('HSET', key, 'cause', args.cause, 'reason', reason)
   redis.call('HDEL', key, 'run', 'lapsed', 'wakes')
   due(name, now + args.seconds)
-  return { 'again', time_text(now + args.seconds) }
+  return { 'again', '', time_text(now + args.seconds) }
 else                           -- end: `result`, JSON, and `ttl`, seconds it is kept; `generation`, or nil, and the `field`
                                -- of its record with the `error`, or nil
   local generation, field = args.generation, args.field
