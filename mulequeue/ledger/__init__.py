@@ -57,12 +57,11 @@ from mulequeue.ledger.enqueued import Enqueued
 from mulequeue.ledger.generations import Generations
 from mulequeue.ledger.keyspace import Keyspace
 from mulequeue.ledger.leases import Begun, LeaseResult, Leases, RetryReason
-from mulequeue.ledger.limits import ScopePause, SubmissionLimits, SubmissionStatus
+from mulequeue.ledger.limits import SubmissionLimits, SubmissionStatus
 from mulequeue.ledger.metrics import MetricsStore
 from mulequeue.ledger.polling import MAX_CLAIMED, Claim, Due, Polling, PollMessage, Reschedule
-from mulequeue.ledger.problem import Problem
 from mulequeue.ledger.queries import DurationSample, Queries
-from mulequeue.ledger.records import Record, outcome_of
+from mulequeue.ledger.records import Problem, Record, outcome_of
 from mulequeue.ledger.retries import Retries, Retry
 from mulequeue.ledger.serialization import pack, unpack
 from mulequeue.ledger.types import (
@@ -106,7 +105,6 @@ __all__ = [
     "Retry",
     "RetryReason",
     "Scope",
-    "ScopePause",
     "SubmissionStatus",
     "Verdict",
     "Wake",

@@ -34,7 +34,7 @@ class Due(NamedTuple):
     started: float
     deadline: float
     problem: str = ""
-    """A :class:`~mulequeue.ledger.problem.Problem` as its record keeps it; empty: none."""
+    """A :class:`~mulequeue.ledger.records.Problem` as its record keeps it; empty: none."""
 
 
 Reschedule = tuple[str, float, int, int] | tuple[str, float, int, int, str]
@@ -127,7 +127,7 @@ class Polling(Part):
         """
         token = token or new_token()
         profiles = list(profiles)
-        limits = {p.name: encode_limits(p) for p in profiles}
+        limits = {profile.name: encode_limits(profile) for profile in profiles}
         for profile in profiles:
             if profile.api_key:
                 limits[profile.name]["key"] = profile.fingerprint
@@ -135,7 +135,6 @@ class Polling(Part):
             limits[name]["checks"] = most
         now, unknown, polls, wakes, examined, reopening, is_mixed = self._keys.run(
             "claim",
-            *(p.fingerprint for p in profiles if p.api_key),
             *former_fingerprints,
             token=token,
             limit=limit,

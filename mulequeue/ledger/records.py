@@ -8,16 +8,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
-from typing import Any, get_type_hints
+from typing import Any, NamedTuple, Self, get_type_hints
 
 from mulequeue.catalog.usd import json_usd, usd_of_micros
 from mulequeue.ledger.keyspace import texts
-from mulequeue.ledger.problem import Problem
 from mulequeue.outcome import Asset, ErrorInfo, File, Outcome
 
 SCHEMA_VERSION = 2
 """A worker leaves records of a later version to newer workers. 2: the epoch is in the body of a wake."""
 
+MAX_TEXT = 200
+"""Characters of a problem that a record keeps."""
 _ERRORS = {
     "submit_unknown": (
         "SubmitUnknown",
@@ -34,6 +35,38 @@ _ERRORS = {
     "failed": ("GenerationFailed", "It failed", None),
 }
 """The error of an outcome for which the API gave none: type, title, detail."""
+
+
+class Problem(NamedTuple):
+    """The problem with the last status check of a generation."""
+
+    since: float
+    """Unix seconds: the first of the checks in a row with a problem of this kind."""
+    kind: str
+    """``error``: no usable answer. ``status``: an unknown status. ``empty``: completed without files."""
+    text: str
+    """The error, or the unknown status."""
+
+    @classmethod
+    def parse(cls, text: str) -> Self | None:
+        """Return the problem that a record's field contains; None if it has none."""
+        since, _, rest = text.partition(" ")
+        kind, _, what = rest.partition(" ")
+        try:
+            return cls(float(since), kind, what)
+        except ValueError:
+            return None
+
+    def dump(self) -> str:
+        """Return the problem as the field of a record."""
+        return f"{self.since:.3f} {self.kind} {self.text[:MAX_TEXT]}"
+
+    @property
+    def sentence(self) -> str:
+        """Return the problem as a sentence."""
+        if self.kind == "status":
+            return f"the API reports the unknown status {self.text!r}; it counts as active"
+        return self.text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,7 +38,7 @@ class PollAgain(NamedTuple):
     due: float
     errors: int = 0
     problem: str = ""
-    """The record's :class:`~mulequeue.ledger.problem.Problem`; empty: none."""
+    """The record's :class:`~mulequeue.ledger.records.Problem`; empty: none."""
 
 
 @dataclass(frozen=True, slots=True)

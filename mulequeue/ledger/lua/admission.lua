@@ -33,23 +33,21 @@ local function read_gate(key)
   return fields_at(key, 'level', 'until', 'probe', 'ramp', 'used', 'held', 'slots', 'bounces')
 end
 
--- Return the time until which submissions of a profile are paused, or nil. `gate`: of the profile, if it was read
-local function paused_until_of(profile, gate)
-  gate = gate or read_gate(gate_key(profile))
+-- Return the time until which a gate is paused, by hand or after a refusal, or nil. `gate`: if it was read
+local function paused_until(key, gate)
+  gate = gate or read_gate(key)
   if gate.held then return now + RECHECK_SECONDS end
   local at = tonumber(gate['until'] or 0)
   return now < at and at or nil
 end
-
-local function pause_end(key) return tonumber(redis.call('HGET', key, 'until') or 0) end
 
 -- Return the time until which a gate is closed, or nil and what the next submission counts as. After a
 -- pause one probe is sent, then submissions ramp up.
 local function closed_until(key, gate)
   gate = gate or read_gate(key)
   if not gate.level then return nil end
-  local paused_until, probe, ramp = tonumber(gate['until'] or 0), tonumber(gate.probe or 0), tonumber(gate.ramp)
-  if now < paused_until then return paused_until end
+  local paused, probe, ramp = paused_until(key, gate), tonumber(gate.probe or 0), tonumber(gate.ramp)
+  if paused then return paused end
   if not ramp then
     if now < probe then return probe end
     return nil, 'probe'
@@ -78,31 +76,23 @@ local function reset_idle_profile(profile)
   end
 end
 
--- Return the time until which the profile is blocked, or nil and what the next submission counts as.
-local function profile_blocked_until(profile, own, gate)
-  gate = gate or read_gate(gate_key(profile))
-  local shut = paused_until_of(profile, gate)
-  if shut then return shut end
-  local slots = tonumber(gate.slots or 0)
-  if slots <= 0 then reset_idle_profile(profile) end
-  if own.in_flight and slots >= own.in_flight then return now + RECHECK_SECONDS end
-  local full = rates_full_until(profile, nil, own.rates)
-  if full then return math.min(full, now + RECHECK_SECONDS) end
-  return closed_until(gate_key(profile), gate)
-end
-
--- The same for a model, by its pause and by its own limits.
-local function model_blocked_until(profile, path, limits)
+-- Return the time until which a profile (`path`: nil) or a model of it is blocked by its pause and its limits, or nil and
+-- what the next submission counts as.
+local function blocked_until(profile, path, limits, gate)
   if path == '' then return nil end
-  local closed, counts_as = closed_until(gate_key(profile, path))
-  if closed then return closed end
-  if not limits then return nil, counts_as end
-  local slots = tonumber(redis.call('HGET', gate_key(profile), 'slots:' .. path) or 0)
-  if slots <= 0 then drop_reserved(profile, path) end
-  if limits.in_flight and slots >= limits.in_flight then return now + RECHECK_SECONDS end
-  local full = rates_full_until(profile, path, limits.rates)
-  if full then return math.min(full, now + RECHECK_SECONDS) end
-  return nil, counts_as
+  local key = gate_key(profile, path)
+  gate = gate or read_gate(key)
+  local paused = paused_until(key, gate)
+  if paused then return paused end
+  if limits then
+    local slots = tonumber(path and redis.call('HGET', gate_key(profile), 'slots:' .. path) or gate.slots or 0)
+    if slots <= 0 and path then drop_reserved(profile, path) end
+    if slots <= 0 and not path then reset_idle_profile(profile) end
+    if limits.in_flight and slots >= limits.in_flight then return now + RECHECK_SECONDS end
+    local full = rates_full_until(profile, path, limits.rates)
+    if full then return math.min(full, now + RECHECK_SECONDS) end
+  end
+  return closed_until(key, gate)
 end
 
 -- Return whether a fair key (its name in a rotation; '': none) has as many generations in flight as it may have.
@@ -141,16 +131,16 @@ end
 -- `how`: reason, first and ceiling (seconds), and `seconds` if the API asked for so many
 local function pause(key, how)
   local gate = fields_at(key, 'until', 'level')
-  local level, paused_until = tonumber(gate.level or 0), tonumber(gate['until'] or 0)
-  if now >= paused_until then
+  local level, at = tonumber(gate.level or 0), tonumber(gate['until'] or 0)
+  if now >= at then
     level = level + 1
     redis.call('HSET', key, 'level', level)
   end
   local wait = how.seconds or math.min(how.ceiling, how.first * 2 ^ math.min(math.max(level, 1) - 1, 20))
-  paused_until = math.max(paused_until, now + wait)
-  redis.call('HSET', key, 'until', time_text(paused_until), 'reason', how.reason)
+  at = math.max(at, now + wait)
+  redis.call('HSET', key, 'until', time_text(at), 'reason', how.reason)
   redis.call('HDEL', key, 'probe', 'prober', 'ramp', 'used')
-  return paused_until
+  return at
 end
 
 -- List the pause of a scope, for people.

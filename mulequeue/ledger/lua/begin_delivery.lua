@@ -1,8 +1,5 @@
 -- Decide what a delivery of `generate` has to do, and write its intent.
--- `marker`: '' in a message from the user; `run`: token of this run; `epoch` of a new record; `digest` of model and input
--- `lease` of a submission, seconds; `limits` of its profile, JSON; `signature` to park; `batch_id`, or nil, and its `size`
--- `refusal`: JSON of the error of a call that cannot be sent, or nil; `worker`: its name
--- `fault`: why this worker cannot submit for the profile, or ''
+-- The arguments are those of an Intent (types.py). `marker` and `fault` may be ''; `refusal` (JSON) and `batch_id` nil.
 -- `cost`: estimated, in millionths of a US dollar, or, if it is unknown, the line that sets the price
 -- Items: the other fields of a new record, as name, value, …
 -- Answers { an Action (types.py), signature to publish, poll_by, fields of the verdict as name, value, … }; with `deliver`
@@ -69,7 +66,7 @@ local function group() return group_of(profile, own_path, limits.models[own_path
 -- Return the letter of why it waits.
 local function wait_reason()
   if redis.call('HEXISTS', gate_key(profile), 'held') == 1 then return 'H' end
-  local is_paused = paused_until_of(profile) or (own_path ~= '' and now < pause_end(model_gate))
+  local is_paused = paused_until(gate_key(profile)) or (own_path ~= '' and paused_until(model_gate))
   return is_paused and 'P' or 'L'
 end
 
@@ -106,16 +103,17 @@ local function submit_or_wait(is_granted)
   end
   local opens = is_gated() and (closed_until(worker_gate) or closed_until(key_gate))
   if fault ~= '' or opens then return leave(opens) end
-  local gate = read_gate(gate_key(profile))
+  local profile_gate = gate_key(profile)
+  local gate = read_gate(profile_gate)
   if gate.bounces then end_bounces(profile) end
-  local is_paused = paused_until_of(profile, gate) or (own_path ~= '' and is_gated() and now < pause_end(model_gate))
+  local is_paused = paused_until(profile_gate, gate) or (own_path ~= '' and is_gated() and paused_until(model_gate))
   if is_granted and not is_paused then return submit() end
   if is_granted or has_waiting(profile) then return wait() end
-  local closed, counts_as = profile_blocked_until(profile, limits.own, gate)
+  local closed, counts_as = blocked_until(profile, nil, limits.own, gate)
   if closed then return wait() end
   local shut, model_counts_as
   if is_gated() or limits.models[own_path] then
-    shut, model_counts_as = model_blocked_until(profile, own_path, limits.models[own_path])
+    shut, model_counts_as = blocked_until(profile, own_path, limits.models[own_path])
   end
   if shut or is_key_full(profile, turn_of(own.fair_key), limits.own) then return wait() end
   reserve(id, profile, own_path, limits, counts_as, model_counts_as)

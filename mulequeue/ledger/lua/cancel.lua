@@ -1,7 +1,5 @@
 -- Cancel generations on this side; the API has no cancel.
--- `ttl`: seconds a tombstone is kept; `batch_id`, if a batch may not go on
--- `which`: nil, all | waiting, only those whose create request was not sent | expired, the same, and they fail, because
---   their batch has expired
+-- `ttl`: seconds a tombstone is kept; `batch_id`, if a batch may not go on; `which`: a CancelScope (types.py)
 -- Items: task ids
 -- Answers { poll_by or '', state, signature or false, state, signature or false, … }; the states they were in
 
@@ -12,9 +10,9 @@ local answer = { '' }
 -- Its message will find it. Members of a known batch find that the batch is stopped.
 local function leave_tombstone(id)
   if is_known then return end
-  write(id, 'state', 'tombstone', 'created', time_text(now))
-  write_records()
+  redis.call('HSET', record_key(id), 'state', 'tombstone', 'created', time_text(now))
   redis.call('EXPIRE', record_key(id), args.ttl)
+  records[id] = nil -- it is read again if its id is given twice
 end
 
 local is_expired, is_waiting_only = args.which == 'expired', args.which == 'waiting'

@@ -1,14 +1,9 @@
 -- Take the due entries for a sweep. The action depends on the state of each.
--- `limit`: most entries to examine; `wake_limit`: most wakes; `version` of the schema of this worker
 -- `profiles`: JSON, this worker's profiles with their limits, and of each
 --   `key` its fingerprint, if this worker has the key   `checks` the most status checks this worker takes; missing: no limit
 -- `chance`: random number in [0, 1), spreads postponed checks
--- Items: fingerprints of this worker's keys
--- Answers { now, 'fingerprint profile' that this worker does not have, or '', polls as JSON, wakes,
---   entries examined, profiles being probed, 1 if some worker could not do what is woken, or 0 }
---   a poll: task id, remote id, path, this worker's profile, polls, errors, interval, submitted, started,
---     deadline, problem
---   a wake: id, signature
+-- Items: fingerprints of former keys of this worker
+-- Answers the parts of a Claim (polling.py) after its token; the polls as JSON.
 
 local version, most_wakes = tonumber(args.version), tonumber(args.wake_limit)
 local lapses = time_text(now + args.lease)
@@ -18,6 +13,7 @@ local known, by_key = {}, {}
 for _, fingerprint in ipairs(items) do known[fingerprint] = true end
 for name, profile in pairs(limits) do
   local key = profile.key
+  if key then known[key] = true end
   if key and (not by_key[key] or name < by_key[key]) then by_key[key] = name end
 end
 local polls, wakes, reopening, unknown, is_mixed = {}, {}, {}, '', false

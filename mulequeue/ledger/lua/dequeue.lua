@@ -62,7 +62,7 @@ local function dequeue(profile, limits, most)
   while not again do
     examined = examined + 1
     if #granted >= most or examined > most + MAX_SKIPPED then again = now break end
-    local closed, counts_as = profile_blocked_until(profile, limits.own)
+    local closed, counts_as = blocked_until(profile, nil, limits.own)
     if closed then again = closed break end
     local group, key, batch = next_open_queue(profile, full, limits.own)
     if not group then break end
@@ -70,7 +70,7 @@ local function dequeue(profile, limits, most)
     if not id then
       delete_queue_if_empty(profile, group, key, batch)
     elseif is_first(id, profile, group, key, batch, limits) then
-      local shut, model_counts_as = model_blocked_until(profile, group, limits.models[group])
+      local shut, model_counts_as = blocked_until(profile, group, limits.models[group])
       full[group] = shut
       if not shut then
         grant(id, profile, group, key, batch, limits, counts_as, model_counts_as)

@@ -55,29 +55,23 @@ local function fields_at(key, ...)
 end
 
 -- A record is read once, and what a script changes in it is written when the script ends (keyspace.py).
-local records, changes = {}, {}
+local records, stored = {}, {}
 
 local function record_of(id)
-  if not records[id] then records[id], changes[id] = hash_at(record_key(id)), {} end
+  if not records[id] then
+    records[id], stored[id] = hash_at(record_key(id)), {}
+    for name, value in pairs(records[id]) do stored[id][name] = value end
+  end
   return records[id]
 end
 
 local function write(id, ...)
   local record, given = record_of(id), { ... }
-  for i = 1, #given, 2 do
-    record[given[i]] = tostring(given[i + 1])
-    changes[id][given[i]] = true
-  end
+  for i = 1, #given, 2 do record[given[i]] = tostring(given[i + 1]) end
 end
 
 local function drop(id, ...)
-  local record = record_of(id)
-  for _, name in ipairs({ ... }) do
-    if record[name] then
-      record[name] = nil
-      changes[id][name] = true
-    end
-  end
+  for _, name in ipairs({ ... }) do record_of(id)[name] = nil end
 end
 
 local function increase(id, name)
@@ -87,19 +81,16 @@ local function increase(id, name)
 end
 
 local function write_records()
-  for id, changed in pairs(changes) do
-    local kept, dropped = {}, {}
-    for name in pairs(changed) do
-      local value = records[id][name]
-      if value then
-        kept[#kept + 1], kept[#kept + 2] = name, value
-      else
-        dropped[#dropped + 1] = name
-      end
+  for id, record in pairs(records) do
+    local changed, dropped = {}, {}
+    for name, value in pairs(record) do
+      if stored[id][name] ~= value then changed[#changed + 1], changed[#changed + 2] = name, value end
     end
-    if #kept > 0 then redis.call('HSET', record_key(id), unpack(kept)) end
+    for name in pairs(stored[id]) do
+      if not record[name] then dropped[#dropped + 1] = name end
+    end
+    if #changed > 0 then redis.call('HSET', record_key(id), unpack(changed)) end
     if #dropped > 0 then redis.call('HDEL', record_key(id), unpack(dropped)) end
-    changes[id] = {}
   end
 end
 

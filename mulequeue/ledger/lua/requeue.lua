@@ -1,6 +1,5 @@
 -- Move a record whose create was not made back to waiting, and pause what the refusal concerns.
--- `scope`, what is paused: 'model' (429, 402), 'key' (401), 'worker' (no connection), 'generation' (its input is not
---   ready), or nil (it was too late to send it); then also the arguments of `pause`
+-- `scope`: a Scope (types.py), with the arguments of `pause`; nil: it was too late to send it
 -- Answers { waiting, '', poll_by }, { settled, signature, poll_by }, or { } if the record has changed.
 -- Record: requeues, refusals of this generation, and refused: time of the first one
 

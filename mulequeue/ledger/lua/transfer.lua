@@ -7,8 +7,6 @@
 --                                    of a task that waits for a batch: batch, returned (how often it ended before),
 --                                    reopened (a member runs again, which this run may not have found);
 --                                    until its first message arrives also task, sent
--- P .. 'done:<task id>'      string  JSON of the result; a repeated message is ignored
--- P .. 'again:<generation>'  string  the signature of a member's `each` that was given up
 
 local RESULT_SECONDS = 7 * 24 * 3600 -- that the result of a task is kept that was given up here
 local OVER_SECONDS = 2 -- until it is checked again, if the batch ended while it was checked

@@ -1,8 +1,6 @@
 -- Change the state of a record, and release what the old state held: slot, places, queue, budgets.
--- P .. 'day:<profile>:<day>'  hash  of that UTC day (days since 1970): submissions, total and by path; their
---                                   estimated cost, usd, usd:<path> and usd<tab><fair key>, in millionths of a
---                                   US dollar
--- P .. 'keys:<profile>'       hash  fair key -> its generations in flight
+-- P .. 'day:<profile>:<day>'  hash  of that UTC day (days since 1970): submissions, total and by path; their estimated
+--                                   cost, usd, usd:<path> and usd<tab><fair key>, in millionths of a US dollar
 -- The record's `day` is the day that counts it, and `usd` its estimated cost; without `usd` it is unknown.
 
 local function gate_key(profile, scope)

@@ -3,12 +3,10 @@
 -- take turns among themselves within it. A model with separate limits or a separate pause has separate queues (a
 -- group), so that it does not block others. A task that was refused again waits in a queue of such tasks, which
 -- takes turns with the batches.
--- P .. 'groups:<profile>'                      zset  groups that are not empty: '' or a model's path
--- P .. 'ring:<profile>:<group>'                zset  batches and '<tab><fair key>' of a group by their last turn
--- P .. 'ring:<profile>:<group><tab><key>'      zset  batches of a fair key by their last turn
--- P .. 'lane:<profile>:<group>:<batch>'        zset  task ids by time of arrival
--- P .. 'lane:<profile>:<group><tab><key>:<batch>'  zset  the same of a fair key
--- P .. 'full:<profile>:<group>'                zset  '<tab><fair key>' of a group by their last turn: at their limit
+-- P .. 'groups:<profile>'                zset  groups that are not empty: '' or a model's path
+-- P .. 'ring:<profile>:<group>'          zset  batches and '<tab><fair key>' of a group by their last turn
+-- P .. 'lane:<profile>:<group>:<batch>'  zset  task ids by time of arrival
+-- P .. 'full:<profile>:<group>'          zset  '<tab><fair key>' of a group by their last turn: at their limit
 --   in flight, so that they are not in the rotation until one of their generations ends
 -- due index, 'gate:<profile>'            time the next one may be sent; as long as some wait
 -- The record's `group` names its group; a record without it is in no queue. Its `fair_key` never changes.

@@ -1,7 +1,6 @@
 -- Record a verified webhook, and find the generation that it reports.
 -- P .. 'event:<event id>'   string  seen; the API sends an event again under the same id
 -- P .. 'early:<remote id>'  string  JSON of an end that was reported before the id was recorded
--- P .. 'webhooks'           hash    number of events: known, early, other, repeated
 -- `remote_id`, if the event ends a generation; `report`: JSON of its end
 -- Answers { repeated | other | early } or { known, task id }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mulequeue.ledger import Problem
-from mulequeue.ledger.problem import MAX_TEXT
+from mulequeue.ledger.records import MAX_TEXT
 
 
 def test_a_problem_is_read_as_it_was_written() -> None:
