@@ -24,11 +24,7 @@ class Charging(StrEnum):
 
 
 def charging_of(state: str, *, has_id: bool) -> Charging:
-    """Return how certain it is that a generation is charged which the API may have created.
-
-    :param state: of its record, or its outcome.
-    :param has_id: whether the API returned an id.
-    """
+    """Return how certain it is that a generation in that state, or with that outcome, is charged."""
     if state == "failed":
         return Charging.FAILED
     return Charging.CHARGED if has_id else Charging.MAYBE
@@ -73,11 +69,8 @@ def expenses_of(ledger: Ledger, task_ids: Iterable[str]) -> Iterator[Expense]:
 
 
 def _attempts(record: Record, billed: str) -> Iterator[Sequence[Any]]:
-    """Iterate over the attempts that may have created something: time, cost, end and remote id.
-
-    :param billed: a line for each attempt before a retry (``retry.lua``).
-    """
-    for line in billed.splitlines():
+    """Iterate over the attempts that may have created something: time, cost, end and remote id."""
+    for line in billed.splitlines():  # they were retried
         yield line.split()[1:]
     if record.day is not None and record.submitted is not None and record.state != "waiting":
         usd = "-" if record.usd is None else record.usd

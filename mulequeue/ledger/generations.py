@@ -215,10 +215,7 @@ class Generations(Part):
     def record_files(
         self, task_id: str, files: Sequence[File], *, error: str | None = None
     ) -> Effects:
-        """Record that the download of a generation has ended.
-
-        :param error: why files could not be stored.
-        """
+        """Record that the download of a generation has ended; the error: why files could not be stored."""
         text = json.dumps([asdict(item) for item in files], ensure_ascii=False)
         given = {"task_id": task_id, "files": text, "count": len(files), "error": error or None}
         return Effects.of(self._keys.run("files", **given))

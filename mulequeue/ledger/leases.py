@@ -110,7 +110,6 @@ class Leases(Part):
     ) -> Begun:
         """Take the lease, for one attempt.
 
-        :param run: the token of the attempt.
         :param tail: digest of what follows the task, if tasks of one id may be followed by others.
         """
         packed = pack(dict(signature))
@@ -127,11 +126,7 @@ class Leases(Part):
     def wait(
         self, task_id: str, run: str, batch_id: str, signature: Mapping[str, Any], *, seconds: float
     ) -> Effects:
-        """Park the task until the batch is over.
-
-        :param signature: wakes the task.
-        :param seconds: the task is woken after this time in any case.
-        """
+        """Park the task, until the signature wakes it when the batch is over, or after that many seconds."""
         packed = pack(dict(signature))
         return Effects.of(
             self._run("wait", task_id, run, batch_id=batch_id, signature=packed, seconds=seconds)
@@ -169,10 +164,7 @@ class Leases(Part):
         how: RetryReason = RetryReason.FAILED,
         cause: str = "",
     ) -> Effects:
-        """Schedule the next attempt after that many seconds.
-
-        :param cause: why, for people.
-        """
+        """Schedule the next attempt after that many seconds; the cause is for people."""
         return Effects.of(
             self._run("again", task_id, run, seconds=seconds, reason=how.value, cause=cause)
         )
@@ -206,18 +198,12 @@ class Leases(Part):
         return found
 
     def repeat(self, task_id: str, signature: bytes, *, generation: str) -> Effects | None:
-        """Begin a task again that was given up; None: it has run, or runs.
-
-        :param signature: as :meth:`given_up` returned it.
-        """
+        """Begin a task again that was given up, as :meth:`given_up` returned it; None: it has run, or runs."""
         answer = self._run("repeat", task_id, signature=signature, generation=generation)
         return Effects.of(answer) if answer[0] == b"repeated" else None
 
     def waiting(self, most: int) -> Counter[str]:
-        """Count downloads and notifications that wait for another attempt, by the cause of their last failure.
-
-        :param most: entries of the due index that are read.
-        """
+        """Count those of the ``most`` first due entries that wait for another attempt, by the cause of the last one."""
         prefix = self._prefix
         due: list[bytes] = self._redis.zrange(f"{prefix}due", 0, most - 1)  # type: ignore[assignment]
         names = (name.decode() for name in due if name.startswith(b"transfer:"))

@@ -6,7 +6,7 @@ import json
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mulequeue.ledger.keyspace import Part, texts
 from mulequeue.ledger.records import SCHEMA_VERSION
@@ -81,7 +81,7 @@ class Polling(Part):
 
     def schedule(self, due: float) -> PollMessage | None:
         """Return the message to publish for something due then; None if one arrives in time."""
-        return _poll_message_of(self._keys.run("poll", what="schedule", token=new_token(), at=due))
+        return self._next_message("schedule", at=due)
 
     def begin_sweep(self, token: str) -> bool:
         """Start a sweep if the message with this token is the valid one and no sweep runs."""
@@ -99,13 +99,15 @@ class Polling(Part):
         :param gap_seconds: least time until then.
         :param profiles: if submissions of these wait for a place, the message is due earlier.
         """
-        tokens = {"token": token, "next_token": new_token()}
-        answer = self._keys.run("poll", *profiles, what="end", gap=gap_seconds, **tokens)
-        return _poll_message_of(answer)
+        return self._next_message("end", *profiles, token=token, gap=gap_seconds)
 
     def check_overdue(self) -> PollMessage | None:
         """Return a fresh message if something is overdue and no sweep runs."""
-        return _poll_message_of(self._keys.run("poll", what="watch", token=new_token()))
+        return self._next_message("watch")
+
+    def _next_message(self, what: str, *profiles: str, **args: Any) -> PollMessage | None:
+        answer = self._keys.run("poll", *profiles, what=what, next_token=new_token(), **args)
+        return PollMessage(answer[0].decode(), *map(float, answer[1:])) if answer else None
 
     # -- due records ---------------------------------------------------------------------------
 
@@ -222,12 +224,6 @@ class Polling(Part):
         key = f"{self._prefix}answered:{profile}"
         found: list[bytes] = self._redis.zrangebyscore(key, since, "+inf")  # type: ignore[assignment]
         return [process.decode() for process in found]
-
-
-def _poll_message_of(answer: Sequence[bytes]) -> PollMessage | None:
-    if not answer:
-        return None
-    return PollMessage(answer[0].decode(), float(answer[1]), float(answer[2]))
 
 
 def _due_of(row: Sequence[str]) -> Due:

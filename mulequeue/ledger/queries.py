@@ -59,10 +59,7 @@ class Queries(Part):
                 yield task_id, unpack_record(fields, None, None)[0]
 
     def summaries(self, most: int) -> Iterator[RecordSummary]:
-        """Iterate over the due records, the most overdue first, then over the others.
-
-        :param most: read at most this many.
-        """
+        """Iterate over at most so many records: the due ones, the most overdue first, then the others."""
         first: list[bytes] = self._redis.zrange(f"{self._prefix}due", 0, most - 1)  # type: ignore[assignment]
         due = dict.fromkeys(name.decode() for name in first)
         records = (name for name in due if not name.startswith(("transfer:", "gate:")))
@@ -109,10 +106,7 @@ class Queries(Part):
         return None if found is None else bytes(found).decode()  # type: ignore[arg-type]
 
     def durations(self, path: str) -> list[DurationSample]:
-        """Return the durations of the latest generations of an api_path, newest first.
-
-        :param path: without ``/vendors/``.
-        """
+        """Return the durations of the latest generations of an api_path without ``/vendors/``, newest first."""
         found: list[bytes] = self._redis.lrange(f"{self._prefix}lives:{path}", 0, -1)  # type: ignore[assignment]
         return [sample for text in found if (sample := _sample(text)) is not None]
 

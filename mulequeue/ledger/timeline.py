@@ -125,10 +125,7 @@ def _of_fields(record: Record, *, has_end: bool) -> list[Step]:
 
 
 def phases_of(record: Record, now: float) -> list[Phase]:
-    """Return where the time of a generation went.
-
-    :param now: unix seconds; the end of the current phase.
-    """
+    """Return where the time of a generation went, until now (unix seconds)."""
     steps = steps_of(record)
     times = {step.name: step.at for step in steps}
     until_woken = [step for step in steps if step.name in (*_PHASES, "woken")]

@@ -48,10 +48,7 @@ class Effects:
 
     @classmethod
     def of(cls, answer: Sequence[Any], task_id: str = "") -> Effects:
-        """Return the effects in a script's answer: its second part is a signature, its third one a time, if any.
-
-        :param task_id: of the task that the signature wakes.
-        """
+        """Return the effects in a script's answer: a signature that wakes the task and a time follow its first part."""
         _, signature, poll_by, *_ = (*answer, b"", b"", b"")
         wakes = (Wake(task_id, signature),) if signature else ()
         return cls(wakes, optional_time(poll_by))

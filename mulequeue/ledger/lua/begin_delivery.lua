@@ -31,7 +31,7 @@ local function settled(status, answer) return { 'wake', settle(id, status, answe
 -- The gates of this worker and of its key. Only a worker passes them: a grant does not know which worker takes it.
 local worker_gate = gate_key(profile, 'worker ' .. node)
 local key_gate = gate_key(profile, 'key ' .. (own.key or ''))
-local model_gate = gate_key(profile, own_path)
+local profile_gate, model_gate = gate_key(profile), gate_key(profile, own_path)
 local has_gates = nil -- whether its worker, its key or its model has one
 
 local function is_gated()
@@ -65,9 +65,9 @@ local function group() return group_of(profile, own_path, limits.models[own_path
 
 -- Return the letter of why it waits.
 local function wait_reason()
-  if redis.call('HEXISTS', gate_key(profile), 'held') == 1 then return 'H' end
-  local is_paused = paused_until(gate_key(profile)) or (own_path ~= '' and paused_until(model_gate))
-  return is_paused and 'P' or 'L'
+  local gate = read_gate(profile_gate)
+  if gate.held then return 'H' end
+  return (paused_until(profile_gate, gate) or (own_path ~= '' and paused_until(model_gate))) and 'P' or 'L'
 end
 
 -- The next sweep wakes the others that may be sent before it.
@@ -103,7 +103,6 @@ local function submit_or_wait(is_granted)
   end
   local opens = is_gated() and (closed_until(worker_gate) or closed_until(key_gate))
   if fault ~= '' or opens then return leave(opens) end
-  local profile_gate = gate_key(profile)
   local gate = read_gate(profile_gate)
   if gate.bounces then end_bounces(profile) end
   local is_paused = paused_until(profile_gate, gate) or (own_path ~= '' and is_gated() and paused_until(model_gate))

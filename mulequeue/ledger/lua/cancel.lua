@@ -18,25 +18,21 @@ end
 local is_expired, is_waiting_only = args.which == 'expired', args.which == 'waiting'
 
 local function cancel(id)
-  local state = record_of(id).state
+  local record = record_of(id)
+  local state = record.state
   if not state then
     leave_tombstone(id)
     return 'unknown', false
   end
-  if is_expired then
-    if state ~= 'waiting' or record_of(id).retries then return state, false end -- a retry does not expire
-    local signature = settle(id, 'failed', expired_error(id))
-    answer[1] = poll_by_after_wake()
-    return state, signature
-  end
-  if state == 'waiting' or (state == 'generating' and not is_waiting_only) then
-    local signature = settle(id, 'cancelled')
+  local ends = state == 'waiting' and not (is_expired and record.retries) -- a retry does not expire
+  if ends or (state == 'generating' and not is_waiting_only and not is_expired) then
+    local signature = settle(id, is_expired and 'failed' or 'cancelled', is_expired and expired_error(id) or nil)
     answer[1] = poll_by_after_wake()
     return state, signature
   end
   -- A create request is in progress: its id is recorded first, then the record is settled. One that only
   -- may be cancelled while it was not sent is settled if the request is refused, and would wait again.
-  if state == 'submitting' then write(id, is_waiting_only and 'cancel_unsent' or 'cancel', 1) end
+  if state == 'submitting' and not is_expired then write(id, is_waiting_only and 'cancel_unsent' or 'cancel', 1) end
   return state, false
 end
 

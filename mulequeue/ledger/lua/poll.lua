@@ -1,4 +1,5 @@
 -- Schedule the poll message, and lease the sweep that it starts. One token marks the valid message.
+-- `next_token`: of the message that the call publishes
 -- Answers { token, due, countdown } of a message to publish, or { }
 
 read_poll()
@@ -6,15 +7,10 @@ local what, token = args.what, args.token
 local GATE_GAP = 0.1      -- least seconds to a sweep that waiting submissions need
 local FARTHEST = 60       -- longest countdown: half of a visibility timeout of two minutes
 
--- A repeated call (the first answer was lost) gets the same answer.
-local function is_published(by)
-  return poll.token == by and { by, poll.due, time_text(tonumber(poll.due) - now) }
-end
-
 local function publish(at)
   local when = math.max(now, math.min(at, now + FARTHEST))
-  redis.call('HSET', POLL, 'token', token, 'due', time_text(when))
-  return { token, time_text(when), time_text(when - now) }
+  redis.call('HSET', POLL, 'token', args.next_token, 'due', time_text(when))
+  return { args.next_token, time_text(when), time_text(when - now) }
 end
 
 local function first_due()
@@ -22,11 +18,13 @@ local function first_due()
   return head[2] and tonumber(head[2])
 end
 
+-- A repeated call (the first answer was lost) gets the same answer.
+if args.next_token and poll.token == args.next_token then
+  return { poll.token, poll.due, time_text(tonumber(poll.due) - now) }
+end
 if what == 'schedule' then     -- `at`: when something that was just parked is due
-  if is_running then return {} end
-  if is_published(token) then return is_published(token) end
   local at = tonumber(args.at)
-  if is_coming_by(at) then return {} end
+  if is_running or is_coming_by(at) then return {} end
   -- a replacement of a lost message must not be later than that one was
   return publish(math.min(at, first_due() or at))
 elseif what == 'begin' then
@@ -39,7 +37,6 @@ elseif what == 'renew' then
   redis.call('HSET', SWEEP, 'until', time_text(now + args.lease))
   return { token }
 elseif what == 'end' then      -- `gap`: least seconds to the next sweep, unless submissions of the items may leave
-  if is_published(args.next_token) then return is_published(args.next_token) end
   if sweep.token ~= token then return {} end
   redis.call('DEL', SWEEP)
   local at = first_due()
@@ -49,10 +46,8 @@ elseif what == 'end' then      -- `gap`: least seconds to the next sweep, unless
     local opens = tonumber(redis.call('ZSCORE', DUE, 'gate:' .. profile) or math.huge)
     at = math.min(at, math.max(opens, now + GATE_GAP))
   end
-  token = args.next_token
   return publish(at)
 else                           -- watch: is something overdue while no sweep runs?
-  if is_published(token) then return is_published(token) end
   local at = first_due()
   if is_running or not at or at > now - OVERDUE then return {} end
   local missed = tonumber(poll.missed or 0)

@@ -243,9 +243,9 @@ def test_a_call_whose_answer_was_lost_gets_the_same_message(world: World, call: 
         }
     elif call == "watch":
         world.clock += 10
-        arguments = {"what": "watch", "token": "fresh"}
+        arguments = {"what": "watch", "next_token": "fresh"}
     else:
-        arguments = {"what": "schedule", "token": "fresh", "at": world.clock + 1}
+        arguments = {"what": "schedule", "next_token": "fresh", "at": world.clock + 1}
 
     first, second = run("poll", **arguments), run("poll", **arguments)
 
