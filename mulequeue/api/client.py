@@ -30,8 +30,9 @@ from mulequeue.api.results import (
     Unknown,
     classify_create,
 )
-from mulequeue.net.environment import ca_bundle, proxy_for, tls_context
-from mulequeue.net.post_connection import PostConnection, request_head
+from mulequeue.net.connect import connect, request_head
+from mulequeue.net.environment import CONNECT_TIMEOUT_SECONDS, ca_bundle, proxy_for, tls_context
+from mulequeue.net.post_connection import PostConnection
 from mulequeue.net.raw_response import RawResponse, ResponseError, read_leniently
 from mulequeue.net.run_blocking import run_blocking
 from mulequeue.outcome import ErrorInfo, Kind
@@ -118,14 +119,27 @@ class _Attempt:
         """Connect, send the request, and receive the response."""
         url = URL(endpoint_url(profile.base_url, api_path), encoded=True)
         proxy = URL(found) if (found := proxy_for(str(url))) else None
-        headers = {**request_headers(profile), "Content-Type": "application/json"}
-        head = request_head(url, proxy, headers, len(data))
-        await self.connection.connect(url, proxy, tls_context(ca_bundle()))
+        headers = {
+            "Connection": "close",
+            **request_headers(profile),
+            "Content-Type": "application/json",
+            "Content-Length": str(len(data)),
+        }
+        before, after = request_head("POST", url, proxy, headers)
+        await connect(
+            lambda: self.connection,
+            url,
+            proxy,
+            tls_context(ca_bundle()),
+            seconds=CONNECT_TIMEOUT_SECONDS,
+        )
         if self._not_after is not None and self._not_after():
             raise TooLate("too much time has passed since the decision to send this request")
         self.was_sent = True
         try:
-            self.response = await self.connection.response(head + data)
+            self.response = await self.connection.response(
+                before + url.raw_path_qs.encode("ascii") + after + data
+            )
         except ResponseError as exc:
             self.error = exc
         if isinstance(classify_create(self.response, None), Unknown):

@@ -9,8 +9,8 @@ from urllib.parse import quote
 from yarl import URL
 
 from mulequeue.errors import ConfigurationError
+from mulequeue.net.connect import NotConnected, ProxyError
 from mulequeue.net.environment import COMMON_HEADERS
-from mulequeue.net.status_transport import NotConnected, ProxyError
 from mulequeue.settings import Profile
 
 PROXY_LOGIN = (

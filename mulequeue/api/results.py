@@ -27,8 +27,8 @@ from mulequeue.api.parsing.http_error import (
 from mulequeue.api.parsing.json_body import read_json
 from mulequeue.api.parsing.task_reply import TaskReply, read_task
 from mulequeue.errors import ConfigurationError
+from mulequeue.net.connect import NotConnected
 from mulequeue.net.raw_response import BodyTooLarge, RawResponse, ResponseError
-from mulequeue.net.status_transport import NotConnected
 from mulequeue.outcome import ErrorInfo, Kind
 
 MAX_RESPONSE_BYTES = 1024**2

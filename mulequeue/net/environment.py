@@ -1,7 +1,7 @@
 """Read proxies and CA bundles from the environment; the rules are the same for all connections.
 
-aiohttp and our own connections talk to the API: a status check takes a tenth of the CPU time that
-it takes with requests. requests transfers assets and notifications, on any worker pool
+Our own connections talk to the API (:mod:`mulequeue.net.connect`): a status check takes a tenth of the
+CPU time that it takes with requests. requests transfers assets and notifications, on any worker pool
 (:mod:`mulequeue.net.guarded_session`).
 All obey ``HTTP(S)_PROXY``, ``ALL_PROXY``, ``NO_PROXY``, and ``REQUESTS_CA_BUNDLE``,
 ``CURL_CA_BUNDLE`` or ``SSL_CERT_FILE``. All verify TLS with the same context (:func:`tls_context`),

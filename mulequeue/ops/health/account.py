@@ -92,7 +92,7 @@ def check_keys(profiles: Iterable[Profile]) -> list[KeyCheck]:
     path = catalog.all_models()[0].api_path
 
     async def check_all() -> list[KeyCheck]:
-        async with StatusClient(limit=8) as client:
+        async with StatusClient() as client:
             return await asyncio.gather(
                 *(
                     check_key(client, profile, path, timeout_seconds=KEY_TIMEOUT_SECONDS)
