@@ -4,10 +4,9 @@
 :mod:`.redis_server`          ``redis``, ``persistence``, ``eviction``, ``clock``, ``broker-eviction``
 :mod:`.workers`               ``broker``, ``workers``, ``task-queue``, ``poll-queue``, ``wake-queue``,
                               ``download-queue``, ``notify-queue``, ``worker-clocks``
-:mod:`.stuck_records`         ``polls``, ``records``, ``submitting``, ``unknown-keys``,
+:mod:`.records`               ``polls``, ``records``, ``submitting``, ``unknown-keys``,
                               ``unknown-profiles``, ``failing-checks``, ``unknown-statuses``,
-                              ``newer-records``
-:mod:`.undelivered_outcomes`  ``retried``, ``given-up``, ``late-ids``, ``not-stored``,
+                              ``newer-records``, ``retried``, ``given-up``, ``late-ids``, ``not-stored``,
                               ``not-notified``, ``not-called``, ``retries``
 :mod:`.submissions`           ``submissions``, ``paused``, ``refused``, ``budget``
 :mod:`.account`               ``key``, ``site``, ``former-fingerprints``
@@ -18,8 +17,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from typing import Any
 
 from redis.exceptions import RedisError
@@ -38,9 +39,8 @@ from mulequeue.ops.health.check_result import (
     setting_name,
     warning,
 )
-from mulequeue.ops.health.judged_app import is_unconfigured, source_of
+from mulequeue.ops.health.records import examine_records
 from mulequeue.ops.health.start_checks import warn_at_start
-from mulequeue.ops.health.stuck_records import examine_records
 from mulequeue.ops.health.submissions import examine_submissions
 from mulequeue.settings import Settings
 
@@ -90,10 +90,26 @@ def examine(
     return list(_checks(app, settings, command, clock))
 
 
+def is_unconfigured(app: Any) -> bool:
+    """Return whether it is the standalone app with nothing but its defaults."""
+    has_variables = any(name.startswith(("MULEQUEUE_", "MULEROUTER_")) for name in os.environ)
+    return app.main == "mulequeue" and not find_spec("celeryconfig") and not has_variables
+
+
+def _source_of(app: Any) -> str:
+    """Return where the settings of an app are from, in a few words."""
+    if getattr(app.conf, "prefix", None) and os.environ.get("DJANGO_SETTINGS_MODULE"):
+        return f"settings {os.environ['DJANGO_SETTINGS_MODULE']}"
+    if app.main != "mulequeue":
+        return "settings of the project"
+    found = find_spec("celeryconfig")
+    return f"settings {found.origin}" if found else "settings from the environment"
+
+
 def _checks(
     app: Any, settings: Settings, command: str, clock: Callable[[], float]
 ) -> Iterator[Finding]:
-    judged = f"app {app.main or 'unnamed'}, {source_of(app)}, fleet {settings.fleet}"
+    judged = f"app {app.main or 'unnamed'}, {_source_of(app)}, fleet {settings.fleet}"
     yield passed("settings", f"The settings are valid ({judged}).")
     redis, offset = _redis(app, settings, clock)
     yield from redis

@@ -64,24 +64,17 @@ def no_key(app: Any) -> Finding:
 def wrong_site(app: Any, profile: Profile) -> Finding | None:
     """Return a finding if the key's prefix belongs to the other site."""
     host = urlsplit(profile.base_url).hostname
-    for site, prefix in _KEY_PREFIXES.items():
-        if not profile.api_key.startswith(prefix):
-            continue
-        others = [urlsplit(url).hostname for name, url in SITES.items() if name != site]
-        if host in others:
-            return error(
-                "site",
-                f"The key of profile {profile.name} ({prefix}…) belongs to {site}, but is sent to "
-                f"{host}, which rejects it.",
-                f"Set:\n  {setting_name(app, 'mulequeue_site')} = {site!r}\n"
-                f"or use a key of {host} ({_prefix_for(host)}…).",
-            )
-    return None
-
-
-def _prefix_for(host: str | None) -> str:
-    return next(
-        _KEY_PREFIXES[name] for name, url in SITES.items() if urlsplit(url).hostname == host
+    prefixes = _KEY_PREFIXES.items()
+    owner = next((site for site, prefix in prefixes if profile.api_key.startswith(prefix)), None)
+    site = next((name for name, url in SITES.items() if urlsplit(url).hostname == host), owner)
+    if owner is None or site is None or site == owner:
+        return None
+    return error(
+        "site",
+        f"The key of profile {profile.name} ({_KEY_PREFIXES[owner]}…) belongs to {owner}, but is sent to "
+        f"{host}, which rejects it.",
+        f"Set:\n  {setting_name(app, 'mulequeue_site')} = {owner!r}\n"
+        f"or use a key of {host} ({_KEY_PREFIXES[site]}…).",
     )
 
 

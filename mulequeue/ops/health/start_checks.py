@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from mulequeue.ledger.probe import probe_connection
@@ -27,9 +28,15 @@ def warn_at_start(app: Any, settings: Settings) -> None:
 
 
 def _warn(app: Any, settings: Settings) -> None:
-    for check in (_profiles, _celery, _redis, _broker):
+    checks: tuple[Callable[[], list[Finding]], ...] = (
+        lambda: unusable_profiles(settings),
+        lambda: [item for item in examine_celery(app, settings) if item.id in _CELERY_CHECKS],
+        lambda: _durability(settings.redis_url),
+        lambda: broker_eviction(app, settings, PROBE_TIMEOUT_SECONDS),
+    )
+    for check in checks:
         try:
-            findings = check(app, settings)
+            findings = check()
         except Exception as exc:  # the watchdog logs that Redis does not answer
             logger.debug("check at start failed: %r", exc)
             continue
@@ -39,19 +46,7 @@ def _warn(app: Any, settings: Settings) -> None:
                 logger.warning("%s %s (mulequeue doctor)", finding.text, fix)
 
 
-def _profiles(app: Any, settings: Settings) -> list[Finding]:
-    return unusable_profiles(settings)
-
-
-def _celery(app: Any, settings: Settings) -> list[Finding]:
-    return [item for item in examine_celery(app, settings) if item.id in _CELERY_CHECKS]
-
-
-def _redis(app: Any, settings: Settings) -> list[Finding]:
-    with probe_connection(settings.redis_url, PROBE_TIMEOUT_SECONDS) as client:
+def _durability(url: str) -> list[Finding]:
+    with probe_connection(url, PROBE_TIMEOUT_SECONDS) as client:
         facts = read_facts(client)
     return [persistence(facts), eviction(facts)]
-
-
-def _broker(app: Any, settings: Settings) -> list[Finding]:
-    return broker_eviction(app, settings, PROBE_TIMEOUT_SECONDS)
