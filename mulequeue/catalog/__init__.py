@@ -8,7 +8,7 @@ kind below.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
@@ -18,10 +18,10 @@ from mulequeue.catalog.lookup import path_problem, unknown_model_text
 from mulequeue.catalog.parameters import Parameter, Rules, parameters_in, rules_in
 from mulequeue.catalog.poll_schedule import PollSchedule
 from mulequeue.catalog.prices import Price, read_prices
-from mulequeue.errors import InputError
+from mulequeue.errors import ConfigurationError, InputError
 from mulequeue.outcome import Kind
 
-__all__ = ["Model", "Parameter", "Price", "Rules", "all_models", "find", "name_of"]
+__all__ = ["Model", "Parameter", "Price", "Rules", "all_models", "find", "models_in", "name_of"]
 
 # Few images finish within 5 s. For durations of 5 to 60 s this schedule notices the end a second
 # earlier than waits that grow faster, with about as many checks (simulated for uniform and lognormal
@@ -113,6 +113,21 @@ def find(name: str) -> Model:
             raise InputError(problem)
         return _model(name, {"name": name, "required": ()})
     raise InputError(unknown_model_text(name, models))
+
+
+def models_in(setting: str, given: Any) -> Iterator[tuple[str, Model, Any]]:
+    """Yield the name, the model and the value of each entry of a setting whose keys are models.
+
+    :raises ConfigurationError: it is no dictionary, or a model is unknown; the text names the setting.
+    """
+    if not isinstance(given, Mapping):
+        raise ConfigurationError(f'{setting} must be a dictionary like {{"vendor/model": {{…}}}}.')
+    for name, value in given.items():
+        try:
+            model = find(name)
+        except InputError as exc:
+            raise ConfigurationError(f"{setting}: {exc}") from None
+        yield name, model, value
 
 
 @cache
