@@ -46,7 +46,7 @@ def exporter_command(ctx: click.Context, host: str, port: int) -> None:
             'The exporter needs prometheus_client: pip install "mulequeue[metrics]"'
         )
     from mulequeue.ops.health.workers import required_queues
-    from mulequeue.ops.metrics_server import start
+    from mulequeue.ops.prometheus_collector import serve_metrics
     from mulequeue.ops.queue_depths import queue_depths
 
     app = app_of(ctx)
@@ -54,7 +54,7 @@ def exporter_command(ctx: click.Context, host: str, port: int) -> None:
     ledger = ledger_to_read(settings)
     queues = required_queues(app, settings).values()
     with _listening(host, port):
-        bound, stop = start(ledger, host, port, queue_depths(app, queues))
+        bound, stop = serve_metrics(ledger, host, port, queue_depths(app, queues))
     done = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: done.set())
