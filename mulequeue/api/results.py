@@ -17,14 +17,13 @@ from dataclasses import dataclass, replace
 from json import JSONDecodeError
 from urllib.parse import urlsplit
 
-from mulequeue.api.parsing.find_task import find_task
 from mulequeue.api.parsing.http_error import (
     is_gone,
     page_text,
     read_error,
     retry_after_seconds,
 )
-from mulequeue.api.parsing.json_body import read_json
+from mulequeue.api.parsing.json_body import find_task, read_json
 from mulequeue.api.parsing.task_reply import TaskReply, read_task
 from mulequeue.errors import ConfigurationError
 from mulequeue.net.connect import NotConnected

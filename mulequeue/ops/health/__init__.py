@@ -1,19 +1,4 @@
-"""The doctor: check everything a fleet depends on, and report each fault with its fix.
-
-============================  =========================================================================
-:mod:`.redis_server`          ``redis``, ``persistence``, ``eviction``, ``clock``, ``broker-eviction``
-:mod:`.workers`               ``broker``, ``workers``, ``task-queue``, ``poll-queue``, ``wake-queue``,
-                              ``download-queue``, ``notify-queue``, ``worker-clocks``
-:mod:`.records`               ``polls``, ``records``, ``submitting``, ``unknown-keys``,
-                              ``unknown-profiles``, ``failing-checks``, ``unknown-statuses``,
-                              ``newer-records``, ``retried``, ``given-up``, ``late-ids``, ``not-stored``,
-                              ``not-notified``, ``not-called``, ``retries``
-:mod:`.submissions`           ``submissions``, ``paused``, ``refused``, ``budget``
-:mod:`.account`               ``key``, ``site``, ``former-fingerprints``
-:mod:`.storage_target`        ``storage``, ``storage-path``
-:mod:`.celery_settings`       ``visibility-timeout``, ``result-expires``, ``result-retry``, ``worker-consumer``, ``prefetch``
-============================  =========================================================================
-"""
+"""The doctor: check everything a fleet depends on, and report each fault with its fix."""
 
 from __future__ import annotations
 
