@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mulequeue import catalog
-from mulequeue.catalog.validation.names import unknown_name
+from mulequeue.catalog.validation.finding import unknown_name
 from mulequeue.catalog.validation.values import wrong_value
 from mulequeue.errors import ConfigurationError
 

@@ -57,7 +57,7 @@ def check_input(
         _check_stat(found, path, where, max_bytes)
         return path
 
-    _walk(_mapping(input), "input", check)
+    _walk_input(input, check)
 
 
 def resolve_input(
@@ -74,8 +74,7 @@ def resolve_input(
         data = _read(path, roots, max_bytes, where)
         return f"data:{_media_type(data, path)};base64,{base64.b64encode(data).decode()}"
 
-    resolved: dict[str, Any] = _walk(_mapping(input), "input", read)
-    return resolved
+    return _walk_input(input, read)
 
 
 def has_files(input: Mapping[str, Any]) -> bool:
@@ -86,7 +85,7 @@ def has_files(input: Mapping[str, Any]) -> bool:
         paths.append(path)
         return path
 
-    _walk(_mapping(input), "input", note)
+    _walk_input(input, note)
     return bool(paths)
 
 
@@ -115,17 +114,18 @@ def insert_asset(input: Mapping[str, Any], use: str, url: str) -> dict[str, Any]
     return {**input, use: url}
 
 
-def _mapping(value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
+def _walk_input(input: Any, on_file: Callable[[str, str], str]) -> dict[str, Any]:
+    """Return a copy of the input in which ``on_file`` has replaced the path of every local file."""
+    if not isinstance(input, dict):
         raise InputError(
             f"The input must be a dictionary of the model's parameters, such as "
-            f'{{"prompt": "…"}}, not {_named(value)}.'
+            f'{{"prompt": "…"}}, not {_named(input)}.'
         )
-    return value
+    copy: dict[str, Any] = _walk(input, "input", on_file)
+    return copy
 
 
 def _walk(value: Any, where: str, on_file: Callable[[str, str], str], depth: int = 0) -> Any:
-    """Return a copy of ``value`` in which ``on_file`` has replaced the path of every local file."""
     if depth > _MAX_DEPTH:
         raise InputError(
             f"{where[:80]}… is nested deeper than {_MAX_DEPTH} levels. Make the input flatter."
@@ -154,7 +154,10 @@ def _file_reference(value: dict[Any, Any], where: str, on_file: Callable[[str, s
         raise InputError(
             f"{where} must be exactly {{{FILE_KEY!r}: path or URL}}; use mulequeue.file(path)."
         )
-    _check_path(path, where)
+    if valid_text(path) != path:
+        raise InputError(
+            f"{where}: the path contains a lone surrogate, which is not valid text. Remove it."
+        )
     if path.lower().startswith(("http://", "https://")):
         return path
     return on_file(path, where)
@@ -168,15 +171,6 @@ def _check_scalar(value: Any, where: str) -> None:
             f"{where} is {_named(value)}, which is not a JSON value. Use text, numbers, booleans, lists "
             "or dictionaries, and mulequeue.file(path) for a file."
         )
-
-
-def _check_path(text: str, where: str) -> None:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise InputError(
-            f"{where}: the path contains a lone surrogate, which is not valid text. Remove it."
-        ) from None
 
 
 def _named(value: Any) -> str:

@@ -12,8 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mulequeue.catalog import Model
-from mulequeue.catalog.validation.finding import SOURCES, Finding
-from mulequeue.catalog.validation.names import unknown_name
+from mulequeue.catalog.validation.finding import SOURCES, Finding, unknown_name
 from mulequeue.catalog.validation.rules import broken_rules, is_given
 from mulequeue.catalog.validation.values import wrong_value
 

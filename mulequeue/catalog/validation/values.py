@@ -9,8 +9,13 @@ from typing import Any
 
 from mulequeue.catalog.parameters import FILE_KEY, Parameter
 from mulequeue.catalog.validation.files import wrong_file
-from mulequeue.catalog.validation.finding import SOURCES, Finding, quote_value
-from mulequeue.catalog.validation.names import nearest, unknown_name
+from mulequeue.catalog.validation.finding import (
+    SOURCES,
+    Finding,
+    nearest,
+    quote_value,
+    unknown_name,
+)
 
 _WORDS = {
     "text": "text",
