@@ -83,7 +83,8 @@ async def submit(
     try:
         data = json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError) as exc:
-        return Refused(error=_input_error(exc))
+        title = "The input cannot be written as JSON; nothing was sent"
+        return Refused(error=ErrorInfo(type="InputError", title=title, detail=str(exc)[:500]))
     attempt = _Attempt(not_after)
     try:
         await _in_time(attempt.run(profile, api_path, data), settings.submit_timeout_seconds)
@@ -126,20 +127,14 @@ class _Attempt:
             "Content-Length": str(len(data)),
         }
         before, after = request_head("POST", url, proxy, headers)
-        await connect(
-            lambda: self.connection,
-            url,
-            proxy,
-            tls_context(ca_bundle()),
-            seconds=CONNECT_TIMEOUT_SECONDS,
-        )
+        context, seconds = tls_context(ca_bundle()), CONNECT_TIMEOUT_SECONDS
+        await connect(lambda: self.connection, url, proxy, context, seconds=seconds)
         if self._not_after is not None and self._not_after():
             raise TooLate("too much time has passed since the decision to send this request")
         self.was_sent = True
         try:
-            self.response = await self.connection.response(
-                before + url.raw_path_qs.encode("ascii") + after + data
-            )
+            request = before + url.raw_path_qs.encode("ascii") + after + data
+            self.response = await self.connection.response(request)
         except ResponseError as exc:
             self.error = exc
         if isinstance(classify_create(self.response, None), Unknown):
@@ -178,11 +173,6 @@ async def _in_time(work: Coroutine[Any, Any, None], seconds: float) -> None:
     finally:
         if task.cancel():
             await asyncio.wait({task}, timeout=1)
-
-
-def _input_error(exc: Exception) -> ErrorInfo:
-    title = "The input cannot be written as JSON; nothing was sent"
-    return ErrorInfo(type="InputError", title=title, detail=str(exc)[:500])
 
 
 def submit_once(

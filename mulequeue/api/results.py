@@ -136,13 +136,10 @@ def read_check(
         if status == 404:
             return NotFound(error=error, is_gone=is_gone(status, error))
         pause = retry_after_seconds(response.headers.get("Retry-After"), time.time())
-        if pause is not None:
-            pause = min(pause, MAX_CHECK_PAUSE_SECONDS)
-        reason = f"HTTP {status}: {error.detail or error.title}"
         return Transient(
-            reason=reason,
+            reason=f"HTTP {status}: {error.detail or error.title}",
             status_code=status,
-            retry_after_seconds=pause,
+            retry_after_seconds=None if pause is None else min(pause, MAX_CHECK_PAUSE_SECONDS),
             is_local=status in FROM_THE_NETWORK or error.type == "EdgeBlocked",
         )
     body: bytes | bytearray = b""
@@ -186,10 +183,8 @@ def classify_create(response: RawResponse, kind: Kind | None) -> Submitted:
     if status in (401, 402, 429) or (status == 503 and retry_after is not None):
         seconds = retry_after_seconds(retry_after, time.time())
         return RetryLater(retry_after_seconds=seconds, error=error)
-    if 400 <= status < 500:
-        return Refused(error=error)
-    if 300 <= status < 400:
-        return Refused(error=_with_redirect(response, error))
+    if 300 <= status < 500:
+        return Refused(error=error if status >= 400 else _with_redirect(response, error))
     return Unknown(reason=f"HTTP {status}: {error.detail or error.title}", status_code=status)
 
 

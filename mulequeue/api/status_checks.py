@@ -73,7 +73,9 @@ class StatusClient:
         :param kind: the kind of asset that the model generates.
         """
         try:
-            pool = self._pools.get(profile) or self._open(profile)
+            pool = self._pools.get(profile)
+            if pool is None:
+                pool = self._pools[profile] = self._connect(profile)
             target = f"{endpoint_path(profile.base_url, api_path)}/{quote_id(remote_id)}"
             found = read_check(await pool.get(target, seconds=timeout_seconds), kind)
             if isinstance(found, TaskReply) and found.remote_id == remote_id:
@@ -101,10 +103,6 @@ class StatusClient:
             response = await pool.get(target, seconds=seconds, max_bytes=MAX_INLINE_BYTES)
             return read_check(response, kind, MAX_INLINE_BYTES)
 
-    def _open(self, profile: Profile) -> StatusConnectionPool:
-        pool = self._pools[profile] = self._connect(profile)
-        return pool
-
     def close(self) -> None:
         """Close all connections."""
         for pool in self._pools.values():
@@ -119,13 +117,10 @@ class StatusClient:
 
 def _is_of_another(found: Fetched, remote_id: str) -> bool:
     """Return whether a response names another generation; a UUID may be spelled differently."""
-    if not isinstance(found, TaskReply) or found.remote_id in (None, remote_id):
+    if not isinstance(found, TaskReply) or found.remote_id is None:
         return False
-    return _spelling(found.remote_id or "") != _spelling(remote_id)
-
-
-def _spelling(remote_id: str) -> str:
-    return remote_id.replace("-", "").casefold()
+    first, second = (each.replace("-", "").casefold() for each in (found.remote_id, remote_id))
+    return first != second
 
 
 def unused_id() -> str:

@@ -20,15 +20,6 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies, select_p
 
 from mulequeue.errors import ConfigurationError
 
-__all__ = [
-    "COMMON_HEADERS",
-    "CONNECT_TIMEOUT_SECONDS",
-    "USER_AGENT",
-    "ca_bundle",
-    "proxy_for",
-    "tls_context",
-]
-
 # The edge in front of the API blocks Python's stock User-Agent, so it is always set.
 USER_AGENT = f"mulequeue/{version('mulequeue')}"
 COMMON_HEADERS = {"User-Agent": USER_AGENT, "Accept-Encoding": "gzip"}
@@ -92,10 +83,8 @@ def tls_context(bundle: str) -> ssl.SSLContext:
 
 @lru_cache(maxsize=8)  # loading takes some 20 ms, too much for every submit
 def _load_context(bundle: str, changed_ns: int) -> ssl.SSLContext:
-    if os.path.isdir(bundle):
-        context = ssl.create_default_context(capath=bundle)
-    else:
-        context = ssl.create_default_context(cafile=bundle)
+    file, folder = (None, bundle) if os.path.isdir(bundle) else (bundle, None)
+    context = ssl.create_default_context(cafile=file, capath=folder)
     # From 3.13 on, Python rejects a CA without the extensions that RFC 5280 asks for, such as
     # keyUsage. Many private CAs lack them. Signatures, dates, names and CA:TRUE are checked anyway.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT

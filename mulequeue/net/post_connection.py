@@ -7,6 +7,7 @@ bytes may contain the id of a billed generation.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import cast
 
 from mulequeue.net.raw_response import MAX_HEAD_BYTES, RawResponse, ResponseError
@@ -49,12 +50,10 @@ class PostConnection(asyncio.Protocol):
 
     async def wait_for_end(self, seconds: float) -> None:
         """Receive more bytes until the server closes the connection, for at most ``seconds``."""
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while await self._more(len(self.received)):
                     pass
-        except TimeoutError:
-            pass
 
     def close(self) -> None:
         """Close immediately."""
