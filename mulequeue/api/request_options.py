@@ -9,7 +9,7 @@ from urllib.parse import quote
 from yarl import URL
 
 from mulequeue.errors import ConfigurationError
-from mulequeue.net.connect import NotConnected, ProxyError
+from mulequeue.net.connection import NotConnected, ProxyError
 from mulequeue.net.environment import COMMON_HEADERS
 from mulequeue.settings import Profile
 

@@ -26,7 +26,7 @@ from mulequeue.api.parsing.http_error import (
 from mulequeue.api.parsing.json_body import find_task, read_json
 from mulequeue.api.parsing.task_reply import TaskReply, read_task
 from mulequeue.errors import ConfigurationError
-from mulequeue.net.connect import NotConnected
+from mulequeue.net.connection import NotConnected
 from mulequeue.net.raw_response import BodyTooLarge, RawResponse, ResponseError
 from mulequeue.outcome import ErrorInfo, Kind
 
@@ -126,10 +126,7 @@ Fetched = TaskReply | NotFound | Transient
 def read_check(
     response: RawResponse, kind: Kind | None, max_bytes: int = MAX_RESPONSE_BYTES
 ) -> Fetched:
-    """Read the response to a status check.
-
-    :param max_bytes: limit of its body after decompression.
-    """
+    """Read the response to a status check."""
     status = response.status
     if not 200 <= status < 300:
         error = _error(response)

@@ -46,10 +46,7 @@ def open_connections(profile: Profile) -> StatusConnectionPool:
 
 
 class StatusClient:
-    """The status checks of one process, made, used and closed on one event loop.
-
-    :param connect: opens the connections of a profile.
-    """
+    """The status checks of one process, made, used and closed on one event loop."""
 
     def __init__(
         self, connect: Callable[[Profile], StatusConnectionPool] = open_connections
@@ -67,10 +64,9 @@ class StatusClient:
         timeout_seconds: float,
         kind: Kind | None = None,
     ) -> Fetched:
-        """Check a generation's status once. Raises nothing for errors of the network or the API.
+        """Check a generation's status once, within ``timeout_seconds`` in total.
 
-        :param timeout_seconds: total time, from connecting to the last byte.
-        :param kind: the kind of asset that the model generates.
+        Raises nothing for errors of the network or the API.
         """
         try:
             pool = self._pools.get(profile)

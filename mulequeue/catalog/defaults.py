@@ -33,7 +33,6 @@ def check_defaults(defaults: Any) -> None:
 def defaults_of(defaults: Any, model: catalog.Model) -> dict[str, Any]:
     """Return the default input of a model.
 
-    :param defaults: the setting ``mulequeue_defaults``.
     :raises ConfigurationError: it has the wrong shape, or a model of it is unknown.
     """
     own = (fields for _, other, fields in _entries(defaults) if other == model)

@@ -65,8 +65,6 @@ def resolve_input(
 ) -> dict[str, Any]:
     """Return the input with every ``$file`` read and encoded as ``data:<mime>;base64,…``.
 
-    :param roots: folders that ``$file`` may read from.
-    :param max_bytes: largest file in bytes.
     :raises InputError: as :func:`check_input`.
     """
 
@@ -226,7 +224,14 @@ def _check_stat(found: os.stat_result, path: str, where: str, max_bytes: int | N
 def _read(path: str, roots: Sequence[str], max_bytes: int, where: str) -> bytes:
     real, _ = _allowed(path, roots, where)
     try:
-        data = _read_open(real, path, roots, max_bytes, where)
+        with open(real, "rb", opener=_open_checked) as opened:
+            found = os.fstat(opened.fileno())
+            _check_stat(found, path, where, max_bytes)
+            if not _is_under(_real_path_of(opened.fileno(), found, real), roots):
+                raise InputError(
+                    f"{where}: {path!r} was moved out of mulequeue_input_roots. Move it back."
+                )
+            data = opened.read(max_bytes + 1)
     except OSError as exc:
         raise InputError(
             f"{where}: {path!r} cannot be read: {exc.strerror or exc}. Nothing was sent. "
@@ -239,21 +244,9 @@ def _read(path: str, roots: Sequence[str], max_bytes: int, where: str) -> bytes:
     return data
 
 
-def _read_open(real: str, path: str, roots: Sequence[str], max_bytes: int, where: str) -> bytes:
-    """Open and read a file whose path was checked before; any part may raise OSError."""
-    # O_NONBLOCK: a FIFO that has replaced the file must not block.
-    handle = os.open(real, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    try:
-        found = os.fstat(handle)
-        _check_stat(found, path, where, max_bytes)
-        if not _is_under(_real_path_of(handle, found, real), roots):
-            raise InputError(
-                f"{where}: {path!r} was moved out of mulequeue_input_roots. Move it back."
-            )
-        with open(handle, "rb", closefd=False) as opened:
-            return opened.read(max_bytes + 1)
-    finally:
-        os.close(handle)
+def _open_checked(path: str, flags: int) -> int:
+    """Open a file whose path was checked; a link or a FIFO that has replaced it must not be followed or block."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 def _real_path_of(handle: int, found: os.stat_result, real: str) -> str:

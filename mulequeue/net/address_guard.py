@@ -74,7 +74,6 @@ class AddressGuard:
         """Reject an IP address that is not public.
 
         :param address: of the connected peer, or of a resolved name.
-        :param host: the name that has this address, for the message.
         :raises AddressRefused: with the setting to change.
         """
         if self.allow_private:

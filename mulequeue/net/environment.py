@@ -1,6 +1,6 @@
 """Read proxies and CA bundles from the environment; the rules are the same for all connections.
 
-Our own connections talk to the API (:mod:`mulequeue.net.connect`): a status check takes a tenth of the
+Our own connections talk to the API (:mod:`mulequeue.net.connection`): a status check takes a tenth of the
 CPU time that it takes with requests. requests transfers assets and notifications, on any worker pool
 (:mod:`mulequeue.net.guarded_session`).
 All obey ``HTTP(S)_PROXY``, ``ALL_PROXY``, ``NO_PROXY``, and ``REQUESTS_CA_BUNDLE``,
@@ -75,8 +75,6 @@ def tls_context(bundle: str) -> ssl.SSLContext:
     These rules replace the defaults, which differ between Python versions and HTTP libraries.
     The chain leads to a certificate in the bundle, each certificate on it is valid today, and the
     server's certificate lists the host in ``subjectAltName``.
-
-    :param bundle: a file or a folder, see :func:`ca_bundle`.
     """
     return _load_context(bundle, os.stat(bundle).st_mtime_ns)
 

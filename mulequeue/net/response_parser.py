@@ -12,10 +12,7 @@ from mulequeue.net.raw_response import MAX_HEAD_BYTES, RawResponse, ResponseErro
 
 
 class ResponseParser:
-    """A parser for one response.
-
-    :param max_bytes: limit of the body; the rest is discarded.
-    """
+    """A parser for one response. What exceeds ``max_bytes`` of its body is discarded."""
 
     def __init__(self, max_bytes: int) -> None:
         self.response = RawResponse(body=bytearray())

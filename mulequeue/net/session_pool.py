@@ -26,11 +26,7 @@ _Key = tuple[AddressGuard, str, str, str | None, str]
 
 
 class SessionPool:
-    """A pool of idle sessions; it is empty in a forked process.
-
-    :param max_idle: maximum number of idle sessions; one more closes the oldest.
-    :param idle_seconds: idle time after which a session is closed.
-    """
+    """A pool of idle sessions; it is empty in a forked process."""
 
     def __init__(self, *, max_idle: int = MAX_IDLE, idle_seconds: float = IDLE_SECONDS) -> None:
         self._max_idle, self._idle_seconds = max_idle, idle_seconds

@@ -12,8 +12,6 @@ def queue_depths(app: Any, queues: Iterable[str]) -> Callable[[], dict[str, int]
     """Return a function that asks the broker for the number of messages in each queue.
 
     The function returns an empty dict if the broker does not answer.
-
-    :param app: the Celery app of the broker.
     """
     names, lock = list(queues), threading.Lock()
 

@@ -19,10 +19,7 @@ DEFAULT_PATH = "/webhooks/mulerouter"
 
 
 def make_server(path: str = DEFAULT_PATH, *, app: Any = None) -> web.Application:
-    """Make the aiohttp application: POST to ``path`` receives a webhook, GET answers ``ready``.
-
-    :param app: the Celery app; None: the current one.
-    """
+    """Make the aiohttp application: POST to ``path`` receives a webhook, GET answers ``ready``."""
 
     async def receive(request: web.Request) -> web.Response:
         body = await request.read()  # aiohttp itself answers 413 above client_max_size

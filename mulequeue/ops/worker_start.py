@@ -37,8 +37,6 @@ def check_at_start(sender: Any = None, **_: Any) -> None:
     """Start the checks of the worker that has become ready.
 
     They are imported here, because only workers need them.
-
-    :param sender: the worker's consumer.
     """
     from mulequeue.ops.health.start_checks import warn_at_start
     from mulequeue.settings import Settings

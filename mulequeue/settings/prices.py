@@ -26,7 +26,6 @@ def check_prices(given: Mapping[str, Any]) -> None:
 def prices_of(given: Mapping[str, Any], model: Model) -> tuple[Price, ...]:
     """Return the prices of a model: those of the setting, else those of the catalog.
 
-    :param given: the setting ``mulequeue_prices``.
     :raises ConfigurationError: it is invalid.
     """
     found = model.prices
@@ -57,10 +56,7 @@ def usd_limits(profile: Profile) -> Iterator[tuple[str, str, float, Model | None
 
 
 def check_usd_limits(given: Mapping[str, Any], profile: Profile) -> None:
-    """Raise ConfigurationError for a limit in US dollars that would reject every generation.
-
-    :param given: the setting ``mulequeue_prices``.
-    """
+    """Raise ConfigurationError for a limit in US dollars that would reject every generation."""
     for _, whose, most, model in usd_limits(profile):
         own = [other for _, other, _ in catalog.models_in(_SETTING, given)]
         models = [*catalog.all_models(), *own] if model is None else [model]

@@ -87,8 +87,6 @@ def validate_call(app: Any, model: Any, input: Any, *, validate: str | None = No
 
     A valid input does not load the app's configuration.
 
-    :param app: the Celery app with the setting ``mulequeue_validate``.
-    :param validate: the mode of the call; None: the setting.
     :raises InputError: the model is unknown, or the input is invalid.
     """
     if validate == "off":

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from importlib.util import find_spec
 from typing import Any
 
@@ -36,11 +36,7 @@ PROBE_TIMEOUT_SECONDS = 2.5
 
 
 def examine(
-    app: Any,
-    settings: Settings | None = None,
-    *,
-    command: str | None = None,
-    clock: Callable[[], float] = time.time,
+    app: Any, settings: Settings | None = None, *, command: str | None = None
 ) -> list[Finding]:
     """Run all checks, which takes some seconds. Never raises.
 
@@ -48,7 +44,6 @@ def examine(
 
     :param settings: None: load those of the app; a failure to load them becomes a finding.
     :param command: the command that starts a worker; None: ``celery -A <the app's name> worker``.
-    :param clock: this machine's clock in unix seconds.
     """
     command = command or f"celery -A {app.main or 'proj'} worker"
     if settings is None and is_unconfigured(app):
@@ -72,7 +67,7 @@ def examine(
     except Exception as exc:
         text = f"The Celery configuration cannot be loaded: {exc}"
         return [error("settings", text, "Correct it: until then no worker starts.")]
-    return list(_checks(app, settings, command, clock))
+    return list(_checks(app, settings, command))
 
 
 def is_unconfigured(app: Any) -> bool:
@@ -91,12 +86,10 @@ def _source_of(app: Any) -> str:
     return f"settings {found.origin}" if found else "settings from the environment"
 
 
-def _checks(
-    app: Any, settings: Settings, command: str, clock: Callable[[], float]
-) -> Iterator[Finding]:
+def _checks(app: Any, settings: Settings, command: str) -> Iterator[Finding]:
     judged = f"app {app.main or 'unnamed'}, {_source_of(app)}, fleet {settings.fleet}"
     yield passed("settings", f"The settings are valid ({judged}).")
-    redis, offset = _redis(app, settings, clock)
+    redis, offset = _redis(app, settings)
     yield from redis
     yield from _guard("workers", lambda: _workers(app, settings, offset or 0.0, command))
     if offset is not None:
@@ -116,9 +109,7 @@ def _guard(id: str, check: Callable[[], list[Finding]]) -> list[Finding]:
         return [error(id, text, "Fix the cause that the error names, then run the doctor again.")]
 
 
-def _redis(
-    app: Any, settings: Settings, clock: Callable[[], float]
-) -> tuple[list[Finding], float | None]:
+def _redis(app: Any, settings: Settings) -> tuple[list[Finding], float | None]:
     """Return the findings and the seconds by which this machine's clock is ahead of Redis' clock.
 
     The seconds are None if Redis does not answer.
@@ -126,7 +117,7 @@ def _redis(
     url = settings.redis_url
     try:
         with probe_connection(url, PROBE_TIMEOUT_SECONDS) as client:
-            offset, latency = redis_server.clock_offset(client, clock)
+            offset, latency = redis_server.clock_offset(client)
             facts = redis_server.read_facts(client)
     except ConfigurationError as exc:
         return [of_configuration("redis", exc)], None
@@ -151,14 +142,7 @@ def _workers(app: Any, settings: Settings, offset: float, command: str) -> list[
 
 
 def _records(app: Any, settings: Settings, command: str) -> list[Finding]:
-    ledger = Ledger.of(settings)
-    try:
+    ledger, cli = Ledger.of(settings), f"{command.removesuffix(' worker')} mulequeue"
+    with closing(ledger.redis):
         records = examine_records(app, settings, ledger, command)
-        return [*records, *examine_submissions(app, settings, ledger, _program(command))]
-    finally:
-        ledger.redis.close()
-
-
-def _program(command: str) -> str:
-    """Return the CLI's command for a worker's command: ``celery -A proj mulequeue``."""
-    return f"{command.removesuffix(' worker')} mulequeue"
+        return [*records, *examine_submissions(app, settings, ledger, cli)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -86,12 +86,11 @@ def check_keys(profiles: Iterable[Profile]) -> list[KeyCheck]:
 
     async def check_all() -> list[KeyCheck]:
         async with StatusClient() as client:
-            return await asyncio.gather(
-                *(
-                    check_key(client, profile, path, timeout_seconds=KEY_TIMEOUT_SECONDS)
-                    for profile in profiles
-                )
+            checks = (
+                check_key(client, profile, path, timeout_seconds=KEY_TIMEOUT_SECONDS)
+                for profile in profiles
             )
+            return await asyncio.gather(*checks)
 
     return run_blocking(check_all)
 
@@ -117,19 +116,17 @@ def key(app: Any, profile: Profile, checked: KeyCheck) -> Finding:
     )
 
 
-def former_fingerprints(app: Any, given: Iterable[str]) -> list[Finding]:
+def former_fingerprints(app: Any, given: Sequence[str]) -> list[Finding]:
     """Check the format of each fingerprint. Never show an invalid one, because it may be a key."""
-    given = list(given)
-    name = setting_name(app, "mulequeue_former_fingerprints")
     if not given:
         return []
-    if not all(_FINGERPRINT.match(item) for item in given):
-        return [
-            error(
-                "former-fingerprints",
-                f"{name} holds a value that is not a fingerprint (eight characters 0-9, a-f). It "
-                "matches no generation.",
-                "Set the fingerprint that the doctor or a worker's log shows, never a key.",
-            )
-        ]
-    return [passed("former-fingerprints", f"Former keys: {', '.join(given)}")]
+    if all(_FINGERPRINT.match(item) for item in given):
+        return [passed("former-fingerprints", f"Former keys: {', '.join(given)}")]
+    return [
+        error(
+            "former-fingerprints",
+            f"{setting_name(app, 'mulequeue_former_fingerprints')} holds a value that is not a "
+            "fingerprint (eight characters 0-9, a-f). It matches no generation.",
+            "Set the fingerprint that the doctor or a worker's log shows, never a key.",
+        )
+    ]

@@ -70,7 +70,7 @@ class RecordCheck:
     """
 
     id: str
-    level: Level
+    level: Level = "warning"
     is_stuck: Callable[[RecordSummary, Known], bool]
     text: str
     fix: str
@@ -121,7 +121,6 @@ RECORD_CHECKS = (
     ),
     RecordCheck(
         id="unknown-keys",
-        level="warning",
         is_stuck=lambda item, known: (
             item.state == "generating" and item.fingerprint not in {*known.keys, *known.former}
         ),
@@ -134,7 +133,6 @@ RECORD_CHECKS = (
     ),
     RecordCheck(
         id="unknown-profiles",
-        level="warning",
         is_stuck=lambda item, known: known.lacks_profile(item),
         value=lambda item: item.profile,
         text="{count} of a profile that is not configured here ({values}): {tasks}. A worker without that "
@@ -145,7 +143,6 @@ RECORD_CHECKS = (
     ),
     RecordCheck(
         id="failing-checks",
-        level="warning",
         is_stuck=lambda item, known: (
             item.state == "generating"
             and item.problem is not None
@@ -159,7 +156,6 @@ RECORD_CHECKS = (
     ),
     RecordCheck(
         id="unknown-statuses",
-        level="warning",
         is_stuck=lambda item, known: (
             item.state == "generating"
             and item.problem is not None
@@ -173,7 +169,6 @@ RECORD_CHECKS = (
     ),
     RecordCheck(
         id="newer-records",
-        level="warning",
         is_stuck=lambda item, known: item.version > SCHEMA_VERSION,
         text="A newer version of mulequeue wrote the records of {count}: {tasks}. This version does not "
         "process them.",
@@ -181,7 +176,6 @@ RECORD_CHECKS = (
     ),
     RecordCheck(
         id="retried",
-        level="warning",
         is_stuck=lambda item, known: (
             item.deliveries > 1
             and item.state in ("settled", "delivering")
@@ -201,7 +195,6 @@ RECORD_CHECKS = (
     ),
     RecordCheck(
         id="late-ids",
-        level="warning",
         is_stuck=lambda item, known: known.is_lost(item, item.late_remote_id),
         text="The API accepted {count} after another outcome had been delivered: {tasks}. They are billed.",
         fix="To get their files:\n{resume}",
@@ -216,7 +209,6 @@ RECORD_CHECKS = (
     ),
     RecordCheck(
         id="not-notified",
-        level="warning",
         is_stuck=lambda item, known: bool(item.notify_error),
         value=lambda item: item.notify_error,
         text="The notifications of {count} were given up: {tasks}. The first reason: {value}",
@@ -224,7 +216,6 @@ RECORD_CHECKS = (
     ),
     RecordCheck(
         id="not-called",
-        level="warning",
         is_stuck=lambda item, known: bool(item.each_error),
         value=lambda item: item.each_error,
         text="The task of each was given up for {count}: {tasks}. The first reason: {value}",
@@ -260,7 +251,6 @@ def examine_records(app: Any, settings: Settings, ledger: Ledger, command: str) 
 def polls(size: int, late_seconds: float, command: str) -> Finding:
     """Check that due records are polled in time.
 
-    :param size: the number of entries in the due index.
     :param late_seconds: how long the first of them has been overdue.
     """
     if late_seconds > LATE_SECONDS:

@@ -65,10 +65,7 @@ def refused(status: SubmissionStatus, command: str) -> list[Finding]:
 
 
 def budget(status: SubmissionStatus, most: int | None, setting: str) -> Finding | None:
-    """Report an exhausted daily budget.
-
-    :param setting: this project's spelling of ``mulequeue_max_per_day``.
-    """
+    """Report an exhausted daily budget."""
     if most is None or status.today < most:
         return None
     return warning(
@@ -80,10 +77,7 @@ def budget(status: SubmissionStatus, most: int | None, setting: str) -> Finding 
 
 
 def usd_budget(status: SubmissionStatus, most: float | None, setting: str) -> Finding | None:
-    """Report a limit in US dollars of which less than a twentieth is left.
-
-    :param setting: this project's spelling of ``mulequeue_max_usd_per_day``.
-    """
+    """Report a limit in US dollars of which less than a twentieth is left."""
     limit = Decimal(str(most or 0))
     if most is None or status.today_usd < limit * 19 / 20:
         return None

@@ -19,7 +19,7 @@ from mulequeue.api.status_checks import StatusClient
 from mulequeue.engine.poll import circuit_breaker, decide
 from mulequeue.engine.poll.sweep import sweep
 from mulequeue.engine.worker_context import WorkerContext
-from mulequeue.net.connect import NotConnected
+from mulequeue.net.connection import NotConnected
 from mulequeue.net.raw_response import RawResponse
 from mulequeue.net.status_connections import StatusConnectionPool
 from mulequeue.settings import Settings

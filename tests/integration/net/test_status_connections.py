@@ -24,7 +24,7 @@ from support.raw_server import (  # noqa: F401
     say_nothing,
 )
 
-from mulequeue.net.connect import NotConnected, ProxyError
+from mulequeue.net.connection import NotConnected, ProxyError
 from mulequeue.net.environment import ca_bundle, tls_context
 from mulequeue.net.raw_response import RawResponse, ResponseError
 from mulequeue.net.status_connections import StatusConnectionPool

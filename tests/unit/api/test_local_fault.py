@@ -6,7 +6,7 @@ import pytest
 
 from mulequeue.api.results import Transient, is_local_fault, read_check
 from mulequeue.errors import ConfigurationError
-from mulequeue.net.connect import NotConnected, ProxyError
+from mulequeue.net.connection import NotConnected, ProxyError
 from mulequeue.net.raw_response import RawResponse, ResponseError
 
 
