@@ -14,7 +14,7 @@ from typing import Any
 
 from yarl import URL
 
-from mulequeue.api.request_options import PROXY_LOGIN, describe_error, endpoint_url, request_headers
+from mulequeue.api.request_options import PROXY_LOGIN, describe_error, endpoint, request_headers
 from mulequeue.api.results import (
     FROM_THE_NETWORK,
     MAX_RESPONSE_BYTES,
@@ -115,7 +115,7 @@ class _Attempt:
 
     async def run(self, profile: Profile, api_path: str, data: bytes) -> None:
         """Connect, send the request, and receive the response."""
-        url = URL(endpoint_url(profile.base_url, api_path), encoded=True)
+        url = endpoint(profile.base_url, api_path)
         proxy = URL(found) if (found := proxy_for(str(url))) else None
         headers = {
             "Connection": "close",

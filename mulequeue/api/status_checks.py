@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Self
 
 from mulequeue.api.parsing import TaskReply
-from mulequeue.api.request_options import describe_error, endpoint_path, quote_id, request_headers
+from mulequeue.api.request_options import describe_error, endpoint, quote_id, request_headers
 from mulequeue.api.results import (
     MAX_INLINE_BYTES,
     MAX_RESPONSE_BYTES,
@@ -72,7 +72,7 @@ class StatusClient:
             pool = self._pools.get(profile)
             if pool is None:
                 pool = self._pools[profile] = self._connect(profile)
-            target = f"{endpoint_path(profile.base_url, api_path)}/{quote_id(remote_id)}"
+            target = f"{endpoint(profile.base_url, api_path).raw_path}/{quote_id(remote_id)}"
             found = read_check(await pool.get(target, seconds=timeout_seconds), kind)
             if isinstance(found, TaskReply) and found.remote_id == remote_id:
                 return found

@@ -38,7 +38,7 @@ def check_at_start(sender: Any = None, **_: Any) -> None:
 
     They are imported here, because only workers need them.
     """
-    from mulequeue.ops.health.start_checks import warn_at_start
+    from mulequeue.ops.health import warn_at_start
     from mulequeue.settings import Settings
 
     try:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from importlib.util import find_spec
@@ -14,7 +16,7 @@ from mulequeue.errors import ConfigurationError
 from mulequeue.ledger import Ledger
 from mulequeue.ledger.probe import probe_connection
 from mulequeue.ops.health import redis_server, storage_target, workers
-from mulequeue.ops.health.account import examine_account
+from mulequeue.ops.health.account import examine_account, unusable_profiles
 from mulequeue.ops.health.celery_settings import examine_celery
 from mulequeue.ops.health.check_result import (
     Finding,
@@ -25,12 +27,14 @@ from mulequeue.ops.health.check_result import (
     warning,
 )
 from mulequeue.ops.health.records import examine_records
-from mulequeue.ops.health.start_checks import warn_at_start
 from mulequeue.ops.health.submissions import examine_submissions
 from mulequeue.settings import Settings
 
 __all__ = ["Finding", "examine", "warn_at_start"]
 
+logger = logging.getLogger("mulequeue")
+
+_AT_START = ("result-expires", "visibility-timeout")
 PROBE_TIMEOUT_SECONDS = 2.5
 """Time limit for the first answer of Redis and of the broker."""
 
@@ -146,3 +150,35 @@ def _records(app: Any, settings: Settings, command: str) -> list[Finding]:
     with closing(ledger.redis):
         records = examine_records(app, settings, ledger, command)
         return [*records, *examine_submissions(app, settings, ledger, cli)]
+
+
+def warn_at_start(app: Any, settings: Settings) -> None:
+    """Check Redis and Celery's times in a thread, and log what is wrong. Never raises."""
+    threading.Thread(
+        target=_warn, args=(app, settings), name="mulequeue-start", daemon=True
+    ).start()
+
+
+def _warn(app: Any, settings: Settings) -> None:
+    checks: tuple[Callable[[], list[Finding]], ...] = (
+        lambda: unusable_profiles(settings),
+        lambda: [item for item in examine_celery(app, settings) if item.id in _AT_START],
+        lambda: _durability(settings.redis_url),
+        lambda: redis_server.broker_eviction(app, settings, PROBE_TIMEOUT_SECONDS),
+    )
+    for check in checks:
+        try:
+            findings = check()
+        except Exception as exc:  # the watchdog logs that Redis does not answer
+            logger.debug("check at start failed: %r", exc)
+            continue
+        for finding in findings:
+            if finding.level != "ok":
+                fix = " ".join(finding.fix.split())
+                logger.warning("%s %s (mulequeue doctor)", finding.text, fix)
+
+
+def _durability(url: str) -> list[Finding]:
+    with probe_connection(url, PROBE_TIMEOUT_SECONDS) as client:
+        facts = redis_server.read_facts(client)
+    return [redis_server.persistence(facts), redis_server.eviction(facts)]

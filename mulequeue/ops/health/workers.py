@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
@@ -98,6 +99,25 @@ def unconsumed_queues(app: Any, settings: Settings, consumed: Collection[str]) -
     """Return the required queues that no worker consumes."""
     required = dict.fromkeys(required_queues(app, settings).values())
     return [name for name in required if name not in consumed]
+
+
+def queue_depths(app: Any, settings: Settings) -> Callable[[], dict[str, int]]:
+    """Return a function that asks the broker for the number of messages in each required queue.
+
+    The function returns an empty dict if the broker does not answer.
+    """
+    names, lock = sorted(set(required_queues(app, settings).values())), threading.Lock()
+
+    def read_depths() -> dict[str, int]:
+        found: dict[str, int] = {}
+        with suppress(Exception), lock, app.connection_for_read(connect_timeout=3) as connection:
+            for name in names:
+                found[name] = 0  # an empty queue may not exist, which is a channel error
+                with suppress(*connection.channel_errors), connection.channel() as channel:
+                    found[name] = channel.queue_declare(name, passive=True).message_count
+        return found
+
+    return read_depths
 
 
 def _queue_of(app: Any, task: str) -> str:
