@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 OutcomeStatus = Literal["succeeded", "failed", "timed_out", "submit_unknown", "cancelled"]
 Kind = Literal["image", "video", "audio"]
 
-OUTCOME_STATUSES: tuple[OutcomeStatus, ...] = (
-    "succeeded",
-    "failed",
-    "timed_out",
-    "submit_unknown",
-    "cancelled",
-)
+OUTCOME_STATUSES: tuple[OutcomeStatus, ...] = get_args(OutcomeStatus)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,15 +44,13 @@ def reported_duration(answer: Mapping[str, Any]) -> float | None:
     one of the times is missing or unreadable, or if they are equal.
     """
     try:
-        created, updated = (_time(answer[name]) for name in ("created_at", "updated_at"))
+        created, updated = (
+            datetime.fromisoformat(answer[name]) for name in ("created_at", "updated_at")
+        )
         seconds = (updated - created).total_seconds()
     except (KeyError, TypeError, ValueError):
         return None
     return seconds if seconds > 0 else None
-
-
-def _time(text: str) -> datetime:
-    return datetime.fromisoformat(text)
 
 
 def error_of(error: ErrorInfo) -> dict[str, Any]:

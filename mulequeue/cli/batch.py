@@ -30,7 +30,7 @@ from mulequeue.cli.watch import BatchWatch, watch
 from mulequeue.cli.watch_checks import UnsentRest, checks_of_sent, is_sent
 from mulequeue.errors import InputError
 from mulequeue.ledger import Batch, Ledger
-from mulequeue.settings.budgets import check_batch
+from mulequeue.settings.costs import check_batch
 from mulequeue.tasks.batches import digest_of
 from mulequeue.tasks.canvases import generate_many
 from mulequeue.tasks.retry import retry

@@ -45,16 +45,14 @@ def exporter_command(ctx: click.Context, host: str, port: int) -> None:
         raise click.ClickException(
             'The exporter needs prometheus_client: pip install "mulequeue[metrics]"'
         )
-    from mulequeue.ops.health.workers import required_queues
-    from mulequeue.ops.metrics_server import start
-    from mulequeue.ops.queue_depths import queue_depths
+    from mulequeue.ops.health.workers import queue_depths
+    from mulequeue.ops.prometheus_collector import serve_metrics
 
     app = app_of(ctx)
     settings = settings_of(app)
     ledger = ledger_to_read(settings)
-    queues = required_queues(app, settings).values()
     with _listening(host, port):
-        bound, stop = start(ledger, host, port, queue_depths(app, queues))
+        bound, stop = serve_metrics(ledger, host, port, queue_depths(app, settings))
     done = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: done.set())

@@ -19,8 +19,7 @@ from mulequeue.cli.view import Progress, view_for
 from mulequeue.cli.watch import Watched, WatchOptions, watch
 from mulequeue.engine.poll.poll_plan import fit
 from mulequeue.ledger import DurationSample, Ledger, SubmissionStatus
-from mulequeue.ops.health.workers import required_queues
-from mulequeue.ops.queue_depths import queue_depths
+from mulequeue.ops.health.workers import queue_depths
 from mulequeue.settings import Settings
 
 RUNNING = ("waiting", "submitting", "generating")
@@ -36,7 +35,7 @@ FleetState = dict[str, Any]
 
 def show_fleet(app: Any, ledger: Ledger, settings: Settings, options: WatchOptions) -> int:
     """Show the fleet once, until nothing is in progress, or until Ctrl-C; return the exit code."""
-    depths = queue_depths(app, sorted(set(required_queues(app, settings).values())))
+    depths = queue_depths(app, settings)
     watched = FleetWatch(ledger, settings, depths, until_idle=options.wait)
     if options.is_waiting:
         with view_for(f"fleet {settings.fleet} · Ctrl-C stops", quiet=options.quiet) as view:

@@ -120,7 +120,7 @@ class WorkerContext:
         if self._checks is None:
             from mulequeue.api.status_checks import StatusClient
 
-            self._checks = StatusClient(limit=self.settings.poll_concurrency)
+            self._checks = StatusClient()
         return self._checks
 
     # -- publishing ------------------------------------------------------------------------
@@ -222,7 +222,7 @@ class WorkerContext:
         loop = self._loop
         if loop is not None and loop.is_running():
             if self._checks is not None:
-                asyncio.run_coroutine_threadsafe(self._checks.close(), loop).result(5)
+                loop.call_soon_threadsafe(self._checks.close)
             loop.call_soon_threadsafe(loop.stop)
         self.ledger.redis.close()
 

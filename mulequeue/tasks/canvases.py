@@ -14,7 +14,7 @@ from mulequeue.engine.ids import check_task_id, id_text
 from mulequeue.engine.metadata import member_metadata
 from mulequeue.errors import InputError
 from mulequeue.settings import Settings
-from mulequeue.settings.budgets import check_batch
+from mulequeue.settings.costs import check_batch
 from mulequeue.tasks import definitions as tasks
 from mulequeue.tasks.batches import check_batch_call, digest_of
 from mulequeue.tasks.each_calls import each_call

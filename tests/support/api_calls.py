@@ -6,10 +6,6 @@ import json
 from typing import Any
 
 from mulequeue.api import client
-from mulequeue.api.request_options import request_headers
-from mulequeue.api.results import MAX_RESPONSE_BYTES
-from mulequeue.net.aiohttp_transport import AiohttpTransport
-from mulequeue.net.environment import ca_bundle, proxy_for, tls_context
 from mulequeue.settings import Profile, Settings
 
 KEY = "sk-mr-" + "0123456789abcdef" * 4
@@ -26,18 +22,6 @@ GONE = json.dumps(
 def profile_of(url: str, key: str = KEY) -> Profile:
     """Return the profile of an API at that URL."""
     return Profile(name="default", base_url=url, api_key=key)
-
-
-def aiohttp_transport(profile: Profile, limit: int) -> AiohttpTransport:
-    """Return aiohttp's connections to a profile's host, also where there is no proxy."""
-    return AiohttpTransport(
-        profile.base_url,
-        request_headers(profile),
-        ssl_context=tls_context(ca_bundle()),
-        max_bytes=MAX_RESPONSE_BYTES,
-        proxy=proxy_for(profile.base_url),
-        limit=limit,
-    )
 
 
 def submit(

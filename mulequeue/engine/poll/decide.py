@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from mulequeue import catalog
 from mulequeue.api.parsing import TaskReply, is_known_status
-from mulequeue.api.parsing.error_fields import one_line
+from mulequeue.api.parsing.http_error import one_line
 from mulequeue.api.results import Fetched, NotFound, Transient
 from mulequeue.api.terminal_answer import answer_of, error_of
 from mulequeue.catalog.poll_schedule import (
