@@ -1,6 +1,7 @@
 """Keep-alive HTTP/1.1 connections for status checks: only GET, only to one origin.
 
-aiohttp takes 0.08 ms of CPU time per request; this takes a tenth of that.
+aiohttp takes 0.08 ms of CPU time per request; this takes a tenth of that. Both return the same responses and raise
+the same errors (``tests/integration/net/test_status_connections.py``).
 """
 
 from __future__ import annotations

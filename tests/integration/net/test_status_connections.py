@@ -1,4 +1,4 @@
-"""Status connections: the responses that they return, and the errors that they raise."""
+"""Status connections: they return the same responses and raise the same errors as aiohttp."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.aiohttp_connections import AiohttpConnections
 from support.raw_server import (  # noqa: F401
     RawServer,
     certificate,
@@ -37,23 +38,25 @@ BODY = b'{"status": "pending"}'
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 LONG_HEADER = {"X_Long": "x" * 70_000}
 
-Connect = Callable[[str], StatusConnectionPool]
+Pool = StatusConnectionPool | AiohttpConnections
+Connect = Callable[..., Pool]
 
 
-def open_pool(origin: str, proxy: str | None = None) -> StatusConnectionPool:
-    context = tls_context(ca_bundle())
-    return StatusConnectionPool(
-        origin, HEADERS, ssl_context=context, max_bytes=MAX_BYTES, proxy=proxy
-    )
+@pytest.fixture(params=[StatusConnectionPool, AiohttpConnections])
+def connect(request: pytest.FixtureRequest) -> Connect:
+    """Open each kind of connections to an origin."""
+
+    def connect(origin: str, proxy: str | None = None) -> Pool:
+        context = tls_context(ca_bundle())
+        found: Pool = request.param(
+            origin, HEADERS, ssl_context=context, max_bytes=MAX_BYTES, proxy=proxy
+        )
+        return found
+
+    return connect
 
 
-@pytest.fixture
-def connect() -> Connect:
-    """Open the connections to an origin."""
-    return open_pool
-
-
-def run(connect: Connect, url: str, use: Callable[[StatusConnectionPool], Awaitable[Any]]) -> Any:
+def run(connect: Connect, url: str, use: Callable[[Pool], Awaitable[Any]]) -> Any:
     """Open a pool, use it, and close it."""
 
     async def main() -> Any:
@@ -62,6 +65,7 @@ def run(connect: Connect, url: str, use: Callable[[StatusConnectionPool], Awaita
             return await use(pool)
         finally:
             pool.close()
+            await asyncio.sleep(0)
 
     return asyncio.run(main())
 
@@ -69,7 +73,7 @@ def run(connect: Connect, url: str, use: Callable[[StatusConnectionPool], Awaita
 def get(connect: Connect, url: str, *targets: str, seconds: float = 5.0) -> list[RawResponse]:
     """Return the responses to one request after the other."""
 
-    async def use(pool: StatusConnectionPool) -> list[RawResponse]:
+    async def use(pool: Pool) -> list[RawResponse]:
         return [await pool.get(target, seconds=seconds) for target in targets]
 
     found: list[RawResponse] = run(connect, url, use)
@@ -185,7 +189,7 @@ UNREADABLE = {
 def test_an_unreadable_response_is_an_error(connect: Connect, answer: Any) -> None:
     """Bytes that are no complete HTTP response raise ResponseError; their connection is closed."""
 
-    async def use(pool: StatusConnectionPool) -> None:
+    async def use(pool: Pool) -> None:
         for _ in range(2):
             with pytest.raises(ResponseError):
                 await pool.get("/", seconds=5)
@@ -209,7 +213,7 @@ def test_an_unreadable_response_is_an_error(connect: Connect, answer: Any) -> No
 def test_the_deadline_is_total(connect: Connect, answer: Any) -> None:
     """A response that is not complete in time raises TimeoutError, even if bytes keep arriving."""
 
-    async def use(pool: StatusConnectionPool) -> None:
+    async def use(pool: Pool) -> None:
         with pytest.raises(TimeoutError):
             await pool.get("/", seconds=0.3)
 
@@ -220,7 +224,7 @@ def test_the_deadline_is_total(connect: Connect, answer: Any) -> None:
 def test_a_connection_that_is_not_made_in_time_is_told_apart(connect: Connect) -> None:
     """A server that never completes the TLS handshake raises NotConnected at the deadline."""
 
-    async def use(pool: StatusConnectionPool) -> None:
+    async def use(pool: Pool) -> None:
         with pytest.raises(NotConnected):
             await pool.get("/", seconds=0.3)
 
@@ -267,7 +271,7 @@ def test_a_server_that_closes_without_a_response_is_an_os_error(
 def test_a_fresh_request_uses_a_new_connection(connect: Connect) -> None:
     """With ``fresh`` an idle connection is not reused."""
 
-    async def use(pool: StatusConnectionPool) -> None:
+    async def use(pool: Pool) -> None:
         await pool.get("/a", seconds=5)
         await pool.get("/b", seconds=5, fresh=True)
 
@@ -316,12 +320,12 @@ def test_tls_is_verified(connect: Connect, tmp_path: Path, monkeypatch: pytest.M
     assert 2 == server.connections
 
 
-def test_a_proxy_that_refuses_is_named() -> None:
+def test_a_proxy_that_refuses_is_named(connect: Connect) -> None:
     """A proxy that answers CONNECT with an error raises ProxyError with its status."""
     with (
         raw_server(http("407 Proxy Authentication Required")) as proxy,
         pytest.raises(ProxyError) as caught,
     ):
-        get(lambda origin: open_pool(origin, proxy.url), "https://api.test", "/")
+        get(lambda origin: connect(origin, proxy.url), "https://api.test", "/")
 
     assert 407 == caught.value.status
