@@ -11,8 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from redis.exceptions import RedisError
 
 from mulequeue.contrib.django.mirror import reconcile
-
-_RECONCILE = "reconcile"
+from mulequeue.engine.current_app import current_app
 
 
 class Command(BaseCommand):
@@ -26,10 +25,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         given: list[str] = options["arguments"]
-        if given == [_RECONCILE]:
+        if given == ["reconcile"]:
             return self._reconcile()
-        from mulequeue.engine.current_app import current_app
-
         # The command that `celery -A proj mulequeue` runs.
         [command] = entry_points(group="celery.commands", name="mulequeue")
         context = SimpleNamespace(app=current_app())
@@ -37,10 +34,10 @@ class Command(BaseCommand):
 
     def _reconcile(self) -> None:
         try:
-            done = reconcile()
+            mirrored, lost = reconcile()
         except RedisError as exc:
             raise CommandError(
                 f"The ledger's Redis does not answer ({exc}). Check CELERY_MULEQUEUE_REDIS_URL, "
                 "or the broker's URL if that is Redis."
             ) from None
-        self.stdout.write(f"{done.mirrored} generations mirrored, {done.lost} lost.")
+        self.stdout.write(f"{mirrored} generations mirrored, {lost} lost.")
