@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from celery import Signature, chain
+from celery import chain
 from django.db import transaction
 from django.utils import timezone
 
@@ -66,17 +66,9 @@ def generate_again(row: Generation, prompt: str | None = None) -> Generation:
     )
     with transaction.atomic():
         again.save(force_insert=True)
-        send_on_commit(chain(picture, *_followers(row, picture.app)))
+        followers = [picture.app.signature(step) for step in row.following]
+        send_on_commit(chain(picture, *(followers or [download.s()])))
     return again
-
-
-def _followers(row: Generation, app: Any) -> Iterable[Signature]:
-    if not row.following:
-        return [download.s()]
-    return [
-        app.signature(step["task"], step["args"], step["kwargs"], **step["options"])
-        for step in row.following
-    ]
 
 
 def prompt_field(row: Generation) -> str:

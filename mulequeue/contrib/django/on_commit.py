@@ -35,10 +35,7 @@ def send_on_commit(*canvases: Signature, using: str | None = None) -> None:
 
 
 def delay_on_commit(self: Any, *args: Any, **kwargs: Any) -> None:
-    """Send the task when the transaction commits.
-
-    :raises InputError: the input is invalid.
-    """
+    """Send the task when the transaction commits, see :func:`apply_async_on_commit`."""
     self.apply_async_on_commit(args, kwargs)
 
 

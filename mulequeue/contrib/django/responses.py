@@ -1,10 +1,4 @@
-"""Responses for stored files, zip archives and event streams.
-
-A stored file, with range requests for videos::
-
-    record = worker_context().ledger.queries.record(task_id)
-    return file_response(request, record.files[0], worker_context().settings)
-"""
+"""Responses for stored files, zip archives and event streams."""
 
 from __future__ import annotations
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from importlib.metadata import entry_points
 from types import SimpleNamespace
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from redis.exceptions import RedisError
 
+from celery_mulequeue import mulequeue
 from mulequeue.contrib.django.mirror import reconcile
 from mulequeue.engine.current_app import current_app
 
@@ -27,10 +27,8 @@ class Command(BaseCommand):
         given: list[str] = options["arguments"]
         if given == ["reconcile"]:
             return self._reconcile()
-        # The command that `celery -A proj mulequeue` runs.
-        [command] = entry_points(group="celery.commands", name="mulequeue")
-        context = SimpleNamespace(app=current_app())
-        command.load().main(given, prog_name="python manage.py mulequeue", obj=context)
+        context = SimpleNamespace(app=current_app())  # as `celery -A proj mulequeue` has it
+        mulequeue.main(given, prog_name="python manage.py mulequeue", obj=context)
 
     def _reconcile(self) -> None:
         try:
