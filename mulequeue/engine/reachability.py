@@ -24,20 +24,12 @@ RECENT_SECONDS = 30.0
 
 
 class Reachability:
-    """The answers of this process and of the others, by profile; use it on the event loop."""
+    """The answers of a process and of the others, by profile; use its shared one, on the event loop."""
 
     def __init__(self, ctx: WorkerContext) -> None:
         self._ctx = ctx
         self._process = new_token()
         self._recorded_at: dict[str, float] = {}
-
-    @classmethod
-    def of(cls, ctx: WorkerContext) -> Reachability:
-        """Return the object that all parts of this process share."""
-        found: Reachability | None = ctx.state.get("reachability")
-        if found is None:
-            found = ctx.state["reachability"] = cls(ctx)
-        return found
 
     async def record_answer(self, profile: str) -> None:
         """Record that the API answered this process."""

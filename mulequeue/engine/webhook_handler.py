@@ -25,7 +25,7 @@ from mulequeue.api.terminal_answer import answer_of, reported_duration
 from mulequeue.api.webhook_signature import SignatureError, check_signature
 from mulequeue.engine import tracing
 from mulequeue.engine.worker_context import WorkerContext, worker_context
-from mulequeue.ledger import Effects, EventResult, Record
+from mulequeue.ledger import Effects, EventResult
 from mulequeue.signals import balance_low
 
 __all__ = ["MAX_BODY_BYTES", "Reply", "handle", "settle_early"]
@@ -174,19 +174,14 @@ def _settle(
     ctx.ledger.webhooks.record_webhook(record.profile, now)
     if record.state != "generating" or record.remote_id != remote_id:
         return Effects()
-    status, answer = _answer(record, end, now)
+    model = catalog.find(record.api_path)
+    reply = parsing.read_task(end, kind=model.kind)
+    answer = answer_of(reply, model, now=now)
     effects = ctx.ledger.generations.settle(
-        task_id, None, status, answer, duration_seconds=reported_duration(answer)
+        task_id, None, reply.state, answer, duration_seconds=reported_duration(answer)
     )
     if effects.wakes:
-        extra = {"task_id": task_id, "remote_id": remote_id, "status": status}
+        extra = {"task_id": task_id, "remote_id": remote_id, "status": reply.state}
         with tracing.continued_wake(effects.wakes[0]):
             logger.info("generation finished, reported by webhook", extra=extra)
     return effects
-
-
-def _answer(record: Record, end: Mapping[str, Any], now: float) -> tuple[str, dict[str, Any]]:
-    model = catalog.find(record.api_path)
-    reply = parsing.read_task(end, kind=model.kind)
-    retention = model.retention_seconds
-    return reply.state, answer_of(reply, kind=model.kind, retention_seconds=retention, now=now)

@@ -50,8 +50,8 @@ class WorkerContext:
         self.ledger = Ledger.of(settings)
         self.redis_availability = RedisAvailability(redact(settings.redis_url))
         self.meter = Meter(self.ledger.metrics.add_counts)
-        self.state: dict[str, Any] = {}
-        """Objects that a module keeps per process (the poller)."""
+        self.state: dict[Any, Any] = {}
+        """Objects that a module keeps per process, such as :meth:`shared` ones."""
         self._unfinished: set[Future[Any]] = set()
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -63,6 +63,11 @@ class WorkerContext:
         self._file_threads = ThreadPoolExecutor(4, "mulequeue-files")
         # One thread: wakes are published in order, by one producer, outside of any task's context.
         self._publisher = ThreadPoolExecutor(1, thread_name_prefix="mulequeue-publish")
+
+    def shared(self, make: Callable[[WorkerContext], T]) -> T:
+        """Return the object of this class that all parts of the process share."""
+        found: T | None = self.state.get(make)
+        return self.state.setdefault(make, make(self)) if found is None else found
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:

@@ -35,16 +35,10 @@ _CLEANUP_SECONDS = 2.0
 class Background:
     """The attempts of one process that were left behind, by host."""
 
-    def __init__(self) -> None:
+    def __init__(self, _: WorkerContext | None = None) -> None:
         self._left: Counter[str] = Counter()
         self._running = self._most_running = 0
         self._lock = threading.Lock()
-
-    @classmethod
-    def of(cls, ctx: WorkerContext) -> Background:
-        """Return that of this process."""
-        found: Background = ctx.state.setdefault("background", cls())
-        return found
 
     def is_crowded(self, host: str) -> bool:
         return self._left[host] >= max(MAX_LEFT_PER_HOST, self._most_running)

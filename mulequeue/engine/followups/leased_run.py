@@ -111,7 +111,7 @@ class LeasedRun:
         host = self._policy.host()
         if host is None:
             return make()
-        background = Background.of(self._ctx)
+        background = self._ctx.shared(Background)
         if background.is_crowded(host):
             raise HostBusy(f"{host} has not answered the earlier attempts of this worker.")
         with background.running():

@@ -71,7 +71,7 @@ def _store(
     ctx: WorkerContext, outcome: Outcome, options: Mapping[str, Any]
 ) -> tuple[File, ...] | None:
     """Make one attempt; return None if it fails, or if the host of the assets does not answer."""
-    host, background = asset_host(outcome) or "", Background.of(ctx)
+    host, background = asset_host(outcome) or "", ctx.shared(Background)
     if background.is_crowded(host):
         return None
     control, started = TransferControl(), time.monotonic()

@@ -44,7 +44,7 @@ class Checker:
         self._ctx, self._settings = ctx, ctx.settings
         self._profiles, self._breaker, self._now = profiles, breaker, now
         self._problems = ProblemLog()
-        self._durations = DurationCache.of(ctx)
+        self._durations = ctx.shared(DurationCache)
         self.with_webhooks: set[str] = set()
         """Profiles that webhooks arrive for."""
 

@@ -71,7 +71,7 @@ class CircuitBreaker:
 
     def __init__(self, ctx: WorkerContext, now: Callable[[], float], probe_seconds: float) -> None:
         self._ctx, self._now, self._probe_seconds = ctx, now, probe_seconds
-        self._reachability = Reachability.of(ctx)
+        self._reachability = ctx.shared(Reachability)
         self._lock = asyncio.Lock()
         self._errors_in_a_row: dict[str, int] = {}
         self._errors_since: dict[str, float] = {}

@@ -143,10 +143,7 @@ def _decide_on_reply(
 ) -> PollAgain | Terminal:
     model = catalog.find(f"/vendors/{due.path}")
     if found.state != "active":
-        answer = answer_of(
-            found, kind=model.kind, retention_seconds=model.retention_seconds, now=now
-        )
-        return Terminal(found.state, answer)
+        return Terminal(found.state, answer_of(found, model, now=now))
     word = None if is_known_status(found.status) else one_line(found.status) or "none"
     if now >= due.deadline:
         if word is None:

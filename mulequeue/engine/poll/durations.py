@@ -23,7 +23,7 @@ REFRESH_SECONDS = 30.0
 
 
 class DurationCache:
-    """The poll plans of one process; use it on its event loop."""
+    """The poll plans of one process; use its shared one, on its event loop."""
 
     def __init__(self, ctx: WorkerContext) -> None:
         self._ctx = ctx
@@ -31,14 +31,6 @@ class DurationCache:
         self._plans: dict[str, PollPlan | None] = {}
         self._refresh_at: dict[str, float] = {}
         self._background: set[asyncio.Task[None]] = set()
-
-    @classmethod
-    def of(cls, ctx: WorkerContext) -> DurationCache:
-        """Return the cache of this process; call it on the loop."""
-        found: DurationCache | None = ctx.state.get("durations")
-        if found is None:
-            found = ctx.state["durations"] = cls(ctx)
-        return found
 
     def plan(self, path: str) -> PollPlan | None:
         """Return the poll plan of an api_path (without ``/vendors/``).
@@ -72,7 +64,7 @@ def first_wait(ctx: WorkerContext, plan: GenerationRequest, chance: float) -> fl
     :param chance: a random number in [0, 1).
     """
     own = plan.schedule.seconds(0, chance)
-    poll_plan = None if plan.interval is not None else DurationCache.of(ctx).plan(plan.path)
+    poll_plan = None if plan.interval is not None else ctx.shared(DurationCache).plan(plan.path)
     wait = None if poll_plan is None else poll_plan.seconds(0.0, chance)
     # A check enforces the deadline, so the first one is not later than the deadline.
     return own if wait is None else min(wait, max(own, plan.max_wait_seconds))

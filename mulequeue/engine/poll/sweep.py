@@ -275,10 +275,7 @@ class Poller:
 
 
 async def _sweep(ctx: WorkerContext, token: str) -> PollMessage | None:
-    poller: Poller | None = ctx.state.get("poller")
-    if poller is None:
-        poller = ctx.state["poller"] = Poller(ctx)
-    return await poller.sweep(token)
+    return await ctx.shared(Poller).sweep(token)
 
 
 def sweep(ctx: WorkerContext, token: str) -> PollMessage | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import random
+from functools import partial
 from typing import Any, NoReturn
 
 from celery.exceptions import Ignore
@@ -16,10 +17,10 @@ from redis.exceptions import RedisError
 
 from mulequeue.engine.followups.member_files import wake_queue
 from mulequeue.engine.generation_call import GenerationCall
-from mulequeue.engine.generation_request import GenerationRequest, refusal_of, request_of
+from mulequeue.engine.generation_request import GenerationRequest, request_of
 from mulequeue.engine.ids import check_task_id
 from mulequeue.engine.redis_retry import call_or_requeue
-from mulequeue.engine.submit.create import create, refuse, steady_clock
+from mulequeue.engine.submit.create import Submission, refuse, steady_clock
 from mulequeue.engine.submit.intent import intent_of
 from mulequeue.engine.submit.park import Parked, marker_of, parked_signature
 from mulequeue.engine.submit.return_outcome import return_outcome
@@ -48,17 +49,18 @@ def handle_message(task: Any, ctx: WorkerContext, call: GenerationCall) -> dict[
     intent = intent_of(task, ctx, call, plan, marker)
     if call.remote_id is not None and isinstance(plan, GenerationRequest) and not marker:
         _adopt(task, ctx, plan, intent, call.remote_id)
-    verdict = _begin_delivery(task, ctx, intent)
+    seconds, begin = ctx.settings.submit_timeout_seconds, ctx.ledger.generations.begin_delivery
+    verdict = call_or_requeue(ctx, task, partial(begin, intent, submit_seconds=seconds))
     if verdict.action is Action.DELIVER:
         assert verdict.record is not None
         return return_outcome(task, ctx, verdict.record, intent, call.options)
     try:
         _after_intent(task, ctx, plan, intent, verdict, call, started)
+    except Ignore:
+        raise
     except RedisError as exc:
         ctx.redis_availability.mark_down(exc)
-    except Exception as exc:
-        if isinstance(exc, Ignore):
-            raise
+    except Exception:
         # When the lease of the intent ends it is settled as submit_unknown; nothing is sent again.
         logger.exception("a submission failed unexpectedly", extra={"task_id": intent.task_id})
     raise Ignore("the ledger continues it")
@@ -84,21 +86,17 @@ def _after_intent(
         generation_parked.send(sender=task, task_id=intent.task_id, plan=plan)
     if verdict.action is not Action.SUBMIT:
         _ignore(verdict, intent)
-    if not isinstance(plan, GenerationRequest):
-        # The call was valid when it was parked: since then a file or a key was removed.
-        ctx.carry_out(
-            ctx.ledger.generations.settle_submit(intent, "failed", refusal_of(plan))
-        ).result()
-        raise Ignore("refused")
-    _store_state(task, plan)
     try:
+        if not isinstance(plan, GenerationRequest):
+            raise plan  # valid when it was parked: since then a file or a key was removed
+        _store_state(task, plan)
         slim = parked_signature(
             task, queue=wake_queue(task, ctx), epoch=intent.epoch, **call.replaced
         )
     except Exception as exc:
         ctx.carry_out(ctx.finish(refuse(ctx, intent, exc))).result()
         raise Ignore("refused") from None
-    ctx.finish(create(ctx, plan, intent, slim, started, verdict.seconds))
+    ctx.finish(Submission(ctx, plan, intent, slim).send(started, verdict.seconds))
     generation_parked.send(sender=task, task_id=intent.task_id, plan=plan)
     raise Parked(plan.model.name)
 
@@ -127,17 +125,15 @@ def _adopt(
         _warn_of_fault(ctx, intent)
         raise task.retry(countdown=NO_KEY_RETRY_SECONDS, max_retries=None)
     first = plan.schedule.seconds(0, random.random())
-    recorded = call_or_requeue(
-        ctx,
-        task,
-        lambda: ctx.ledger.generations.record_id(
-            intent,
-            remote_id,
-            parked=intent.signature,
-            first_poll_seconds=first,
-            max_wait_seconds=plan.max_wait_seconds,
-        ),
+    record = partial(
+        ctx.ledger.generations.record_id,
+        intent,
+        remote_id,
+        parked=intent.signature,
+        first_poll_seconds=first,
+        max_wait_seconds=plan.max_wait_seconds,
     )
+    recorded = call_or_requeue(ctx, task, record)
     if recorded.result is RecordIdResult.KNOWN:
         return
     is_generating = recorded.result is RecordIdResult.GENERATING
@@ -159,13 +155,6 @@ def _request_or_error(
         return request_of(call, ctx.settings, is_new=is_new, needs_key=False)
     except (InputError, ConfigurationError) as exc:
         return exc
-
-
-def _begin_delivery(task: Any, ctx: WorkerContext, intent: Intent) -> Verdict:
-    """Return the ledger's verdict; while Redis is unavailable the message is requeued."""
-    seconds = ctx.settings.submit_timeout_seconds
-    begin = ctx.ledger.generations.begin_delivery
-    return call_or_requeue(ctx, task, lambda: begin(intent, submit_seconds=seconds))
 
 
 def _ignore(verdict: Verdict, intent: Intent) -> NoReturn:

@@ -25,10 +25,12 @@ OWN, LEARNED = 5.0, pytest.approx(12.0)
 class Process:
     """A runtime whose ledger knows lives, or is away, and which is never waited for."""
 
+    shared: Any = WorkerContext.shared
+
     def __init__(self, samples: list[DurationSample] | None, **settings: Any) -> None:
         self.settings = Settings(api_key="key", **settings)
         self.ledger = self.queries = self
-        self.state, self.reads = dict[str, Any](), 0
+        self.state, self.reads = dict[Any, Any](), 0
         self._lives = samples
 
     def durations(self, path: str) -> list[DurationSample]:
@@ -49,7 +51,7 @@ class Process:
         return first_wait(cast(WorkerContext, self), self.plan(**call), 0.5)
 
     def cadence(self) -> PollPlan | None:
-        return DurationCache.of(cast(WorkerContext, self)).plan(PATH)
+        return self.shared(DurationCache).plan(PATH)
 
 
 def on_a_loop(work: Coroutine[Any, Any, Any]) -> Any:
