@@ -9,17 +9,16 @@ from __future__ import annotations
 import threading
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from mulequeue.api.parsing.task_reply import TaskReply
 from mulequeue.api.results import (
     Accepted,
     Fetched,
-    NotFound,
     NotSent,
     Refused,
     RetryLater,
     Submitted,
+    Unknown,
 )
 from mulequeue.outcome import File
 
@@ -27,6 +26,13 @@ FLUSH_SECONDS = 1.0
 GENERATION_SECONDS = (2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600)
 """Upper bounds of the buckets; ``ledger/lua/prelude.lua`` has the same."""
 DOWNLOAD_SECONDS = (0.5, 1, 2, 5, 10, 30, 60, 300, 900)
+_RESULTS = {
+    Accepted: "accepted",
+    NotSent: "not_sent",
+    RetryLater: "not_created",
+    Refused: "refused",
+    Unknown: "unknown",
+}
 
 Parts = tuple[str, ...]
 
@@ -59,12 +65,6 @@ class Meter:
         timer.daemon = True
         timer.start()
 
-    def observe(self, *parts: str, value: float, bounds: Sequence[float]) -> None:
-        """Add one value to a histogram, in the first bucket that holds it."""
-        index = bisect_left(bounds, value)
-        self.count(*parts, "+Inf" if index == len(bounds) else f"{bounds[index]:g}")
-        self.count(f"{parts[0]}_sum", *parts[1:], amount=float(value))
-
     def flush(self) -> None:
         """Write the counts to the ledger. If that fails they are kept for the next flush."""
         with self._lock:
@@ -81,7 +81,7 @@ class Meter:
 
     def count_submission(self, profile: str, answer: Submitted) -> None:
         """Count the response to a create request."""
-        self.count("submit_answers", profile, *_outcome_label(answer))
+        self.count("submit_answers", profile, _RESULTS[type(answer)], _code(answer))
 
     def count_check(self, profile: str, found: Fetched) -> None:
         """Count the response to a status check."""
@@ -91,7 +91,10 @@ class Meter:
         """Count the files of a successful download."""
         self.count("download_files", amount=len(files))
         self.count("download_bytes", amount=sum(item.bytes for item in files))
-        self.observe("download_seconds", value=seconds, bounds=DOWNLOAD_SECONDS)
+        index = bisect_left(DOWNLOAD_SECONDS, seconds)  # of the first bucket that holds it
+        bounds = [*(f"{bound:g}" for bound in DOWNLOAD_SECONDS), "+Inf"]
+        self.count("download_seconds", bounds[index])
+        self.count("download_seconds_sum", amount=float(seconds))
 
     def count_attempt(self, task: str, result: str) -> None:
         """Count an attempt of ``download`` or ``notify``.
@@ -101,23 +104,9 @@ class Meter:
         self.count("transfers", task.rpartition(".")[2], result)
 
 
-def _outcome_label(answer: Submitted) -> tuple[str, str]:
-    """Return the result as a label, and its HTTP status or an empty text."""
-    if isinstance(answer, Accepted):
-        return "accepted", "2xx"
-    if isinstance(answer, NotSent):
-        return "not_sent", ""
-    if isinstance(answer, RetryLater | Refused):
-        what = "refused" if isinstance(answer, Refused) else "not_created"
-        return what, _text(answer.error.status_code)
-    return "unknown", _text(answer.status_code)
-
-
-def _code(found: Fetched) -> str:
-    if isinstance(found, TaskReply):
+def _code(answer: Submitted | Fetched) -> str:
+    """Return the HTTP status as a label; empty if there was no response."""
+    if isinstance(answer, (Accepted, TaskReply)):
         return "2xx"
-    return "404" if isinstance(found, NotFound) else _text(found.status_code)
-
-
-def _text(code: Any) -> str:
+    code = getattr(getattr(answer, "error", answer), "status_code", None)
     return "" if code is None else str(code)
