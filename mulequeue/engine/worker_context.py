@@ -69,6 +69,13 @@ class WorkerContext:
         found: T | None = self.state.get(make)
         return self.state.setdefault(make, make(self)) if found is None else found
 
+    def is_first(self, *key: str) -> bool:
+        """Return True the first time that this is asked in the process: what it names is logged once."""
+        known: set[tuple[str, ...]] = self.state.setdefault("known", set())
+        is_new = key not in known
+        known.add(key)
+        return is_new
+
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
         """The event loop, in a separate thread.

@@ -104,7 +104,8 @@ def run_batch(task: Any, call: BatchCall) -> list[dict[str, Any]]:
     if task.request.called_directly or task.request.is_eager:
         parts = zip(call.member_options(), call.download_options(), strict=True)
         return [_run_inline(task, call, index, *part) for index, part in enumerate(parts)]
-    from mulequeue.engine.followups.attempts import Attempt, BatchIsOpen, Policy, run_leased
+    from mulequeue.engine.followups.attempts import Attempt, BatchIsOpen, run_leased
+    from mulequeue.engine.followups.judge import Policy
     from mulequeue.engine.worker_context import context_of
 
     ctx = context_of(task)

@@ -85,7 +85,8 @@ def run_once(task: Any, function: Callable[[], T]) -> T:
     """
     if _is_inline(task):
         return function()
-    from mulequeue.engine.followups.attempts import Policy, run_leased
+    from mulequeue.engine.followups.attempts import run_leased
+    from mulequeue.engine.followups.judge import Policy
 
     policy = Policy(delays=_ONCE_DELAYS_SECONDS, max_seconds=_ONCE_MAX_SECONDS, keeps_value=False)
     result: T = run_leased(task, lambda attempt: function(), policy)

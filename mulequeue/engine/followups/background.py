@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from mulequeue.errors import TransferError
 from mulequeue.transfer.control import TransferControl
 
 if TYPE_CHECKING:
@@ -32,6 +33,10 @@ or greenlets it is as many as the process has made at once."""
 _CLEANUP_SECONDS = 2.0
 
 
+class HostBusy(TransferError):
+    """Earlier attempts of this process at a host have no answer yet."""
+
+
 class Background:
     """The attempts of one process that were left behind, by host."""
 
@@ -39,6 +44,19 @@ class Background:
         self._left: Counter[str] = Counter()
         self._running = self._most_running = 0
         self._lock = threading.Lock()
+
+    def attempt(self, host: str, function: Callable[[], T], control: TransferControl) -> Future[T]:
+        """Call a function in a thread; return its future, which is not done if its host does not answer.
+
+        :raises HostBusy: as many attempts at the host as are allowed have not ended.
+        """
+        if self.is_crowded(host):
+            raise HostBusy(f"{host} has not answered the earlier attempts of this worker.")
+        with self.running():
+            future = start(function)
+            if is_stalled(future, control, self.stall_seconds(host)):
+                self.leave(host, future)
+        return future
 
     def is_crowded(self, host: str) -> bool:
         return self._left[host] >= max(MAX_LEFT_PER_HOST, self._most_running)

@@ -19,15 +19,10 @@ from mulequeue.api import status_checks
 from mulequeue.api.parsing import TaskReply
 from mulequeue.api.results import Fetched, NotFound
 from mulequeue.engine.call_arguments import normalize_arguments
+from mulequeue.engine.delivery import current_delivery
 from mulequeue.engine.dispatch import feeds_user_task
-from mulequeue.engine.followups.attempts import (
-    MAX_ATTEMPTS,
-    Attempt,
-    Policy,
-    own_queue,
-    release,
-    run_leased,
-)
+from mulequeue.engine.followups.attempts import Attempt, own_queue, run_leased
+from mulequeue.engine.followups.judge import MAX_ATTEMPTS, Policy
 from mulequeue.engine.followups.previous_outcome import read_outcome
 from mulequeue.engine.redis_retry import call_with_retry
 from mulequeue.engine.worker_context import context_of
@@ -68,10 +63,10 @@ def download(task: Any, value: Mapping[str, Any], store: Store) -> dict[str, Any
             return dict(value)
         outcome, settings = Outcome.from_dict(value), Settings.load(task.app)
         return replace(outcome, files=_store_inline(outcome, settings, store)).to_dict()
-    return Delivery(task, value, store).handle()
+    return _Download(task, value, store).handle()
 
 
-class Delivery:
+class _Download:
     """One delivery of ``download`` to a worker."""
 
     def __init__(self, task: Any, value: Mapping[str, Any], store: Store) -> None:
@@ -175,7 +170,8 @@ class Delivery:
         try:
             self._ctx.carry_out(call_with_retry(self._ctx, change)).result()
         except RedisError:
-            release(self._task)
+            if (delivery := current_delivery(self._task.request.id)) is not None:
+                delivery.release()
             raise Ignore("the ledger does not answer") from None
 
 

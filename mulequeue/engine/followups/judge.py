@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 
 from mulequeue import errors
 from mulequeue.engine.elsewhere import MAX_ELSEWHERE, elsewhere_delay
+from mulequeue.engine.followups.background import HostBusy
 from mulequeue.errors import (
     AssetGone,
     ConfigurationError,
@@ -54,10 +55,6 @@ class Policy:
     """Task id of the generation that it follows."""
     error_field: str = ""
     """The field of its record that shows why it was given up; empty: none."""
-
-
-class HostBusy(TransferError):
-    """Earlier attempts of this process at a host have no answer yet."""
 
 
 def judge(

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from mulequeue.engine.followups.background import Background, is_stalled, start
+from mulequeue.engine.followups.attempts import Attempt
+from mulequeue.engine.followups.background import Background, HostBusy
 from mulequeue.engine.followups.download import asset_host, store_in
-from mulequeue.engine.followups.leased_run import Attempt
 from mulequeue.engine.redis_retry import call_with_retry
 from mulequeue.ledger import Record
 from mulequeue.outcome import File, Outcome
@@ -71,18 +71,16 @@ def _store(
     ctx: WorkerContext, outcome: Outcome, options: Mapping[str, Any]
 ) -> tuple[File, ...] | None:
     """Make one attempt; return None if it fails, or if the host of the assets does not answer."""
-    host, background = asset_host(outcome) or "", ctx.shared(Background)
-    if background.is_crowded(host):
-        return None
-    control, started = TransferControl(), time.monotonic()
+    attempt, started = Attempt(number=1, control=TransferControl()), time.monotonic()
     store = store_in(options.get("storage"), options.get("path"))
-    with background.running():
-        attempt = Attempt(number=1, control=control)
-        future = start(partial(store, outcome, ctx.settings, attempt))
-        if is_stalled(future, control, background.stall_seconds(host)):
-            control.cancel()
-            background.leave(host, future)
-            return None
+    make = partial(store, outcome, ctx.settings, attempt)
+    try:
+        future = ctx.shared(Background).attempt(asset_host(outcome) or "", make, attempt.control)
+    except HostBusy:
+        return None
+    if not future.done():
+        attempt.control.cancel()
+        return None
     try:
         files = future.result()
     except Exception as exc:

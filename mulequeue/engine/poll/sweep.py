@@ -56,7 +56,6 @@ class Poller:
         self._breaker = CircuitBreaker(ctx, self._now, ctx.settings.poll_timeout_seconds)
         self._checker = Checker(ctx, self._profiles, self._breaker, self._now)
         self._clock_offset = 0.0
-        self._warned_of = {""}
 
     def _now(self) -> float:
         """Return Redis' clock, by the last claim."""
@@ -142,8 +141,7 @@ class Poller:
         self._clock_offset = claim.now - self._loop.time()
         self._hanging = self._find_stalled()
         self._breaker.begin(claim)
-        if claim.unknown_key not in self._warned_of:
-            self._warned_of.add(claim.unknown_key)
+        if claim.unknown_key and self._ctx.is_first("key", claim.unknown_key):
             self._warn_of_key(*claim.unknown_key.split(" ", 1))
         return claim
 

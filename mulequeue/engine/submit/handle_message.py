@@ -103,9 +103,7 @@ def _after_intent(
 
 def _warn_of_fault(ctx: WorkerContext, intent: Intent) -> None:
     """Log once per process that this worker cannot submit for a profile."""
-    warned = ctx.state.setdefault("warned_of_faults", set())
-    if intent.profile.name not in warned:
-        warned.add(intent.profile.name)
+    if ctx.is_first("fault", intent.profile.name):
         logger.warning(
             "this worker leaves submissions of profile %s to other workers: %s",
             intent.profile.name,
