@@ -13,8 +13,8 @@ from mulequeue.api.status_checks import is_unknown_id, unused_id
 from mulequeue.api.terminal_answer import answer_of, error_of
 from mulequeue.catalog.poll_schedule import backoff_seconds
 from mulequeue.engine.generation_request import GenerationRequest
+from mulequeue.engine.poll.checker import ProblemLog
 from mulequeue.engine.poll.decide import PollAgain, decide, is_unanswered
-from mulequeue.engine.poll.problem_log import ProblemLog
 from mulequeue.engine.submit.create import unconfirmed
 from mulequeue.ledger.polling import Due
 from mulequeue.ledger.records import Record, outcome_of

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 from uuid import UUID
 
-from mulequeue.engine.ids import check_task_id
+from mulequeue.engine.call_values import check_task_id
 from mulequeue.errors import InputError
 from mulequeue.settings import Settings
 

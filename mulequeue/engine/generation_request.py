@@ -14,9 +14,8 @@ from mulequeue.catalog.inputs import check_input, has_files, input_digest, resol
 from mulequeue.catalog.poll_schedule import MAX_WAIT_CEILING_SECONDS, PollSchedule
 from mulequeue.catalog.valid_text import valid_text
 from mulequeue.catalog.validation.calls import mode_of, validate_input
-from mulequeue.engine.fair_key import check_fair_key
+from mulequeue.engine.call_values import check_fair_key, check_metadata
 from mulequeue.engine.generation_call import CallOptions, GenerationCall
-from mulequeue.engine.metadata import check_metadata
 from mulequeue.errors import InputError, MuleQueueError
 from mulequeue.outcome import ErrorInfo
 from mulequeue.settings import Profile, Settings

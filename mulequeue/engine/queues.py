@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,6 +12,10 @@ from celery.utils.quorum_queues import detect_quorum_queues
 QUORUM_COUNTDOWN_SECONDS = 2.0
 CREATE_PRIORITY = 3
 """On a Redis broker the priority of new generations that are not single ones: behind messages without one (0)."""
+MAX_ELSEWHERE = 72
+"""Workers in a row whose configuration does not allow the work, until it is given up: about an hour."""
+# Short at first: the next worker probably can do it, and a countdown message waits in the worker that took it.
+_DELAYS_SECONDS = (1, 1, 1, 2, 2, 2, 3, 3, 4, 6, 10, 15, 30, 60)
 _CREATING = ("mulequeue.generate", "mulequeue.generate_many")
 _FOLLOWED = ("chain", "chord", "link", "group_id")
 
@@ -87,3 +92,11 @@ def wake_priority(task: Any, priority: int | None) -> int | None:
 
 def _is_redis(app: Any) -> bool:
     return bool(app.pool.connection.get_transport_cls().driver_type == "redis")
+
+
+def elsewhere_delay(number: int) -> float:
+    """Return the seconds until work is offered again.
+
+    :param number: how many workers in a row could not do it, from 1.
+    """
+    return _DELAYS_SECONDS[min(number, len(_DELAYS_SECONDS)) - 1] * random.uniform(0.8, 1.2)

@@ -18,8 +18,13 @@ from redis.exceptions import RedisError
 from mulequeue.engine import tracing
 from mulequeue.engine.counters import Meter
 from mulequeue.engine.current_app import current_app
-from mulequeue.engine.elsewhere import MAX_ELSEWHERE, elsewhere_delay
-from mulequeue.engine.queues import NULL_DISPATCHER, countdown, internal_queue
+from mulequeue.engine.queues import (
+    MAX_ELSEWHERE,
+    NULL_DISPATCHER,
+    countdown,
+    elsewhere_delay,
+    internal_queue,
+)
 from mulequeue.engine.redis_retry import RedisAvailability
 from mulequeue.engine.submit.park import upgrade_signature
 from mulequeue.errors import ConfigurationError, MuleQueueError

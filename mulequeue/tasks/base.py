@@ -16,8 +16,8 @@ from celery.states import SUCCESS
 from celery.utils import uuid
 from kombu.exceptions import OperationalError
 
+from mulequeue.engine.call_values import check_task_id, id_text
 from mulequeue.engine.display import format_args, format_kwargs
-from mulequeue.engine.ids import check_task_id, id_text
 from mulequeue.engine.queues import NULL_DISPATCHER, call_priority
 from mulequeue.engine.submit.park import ENQUEUED, EPOCH
 from mulequeue.errors import GenerationError, TransferError
@@ -136,7 +136,7 @@ class GenerateTask(ValidatingTask, RecordedTask, PinnedTask):
         try:
             return super().apply_async(args, kwargs, known, *rest, **options)
         except OperationalError as exc:
-            from mulequeue.engine.submit.withdraw import withdraw
+            from mulequeue.engine.followups.outbox import withdraw
 
             withdraw(self.app, "task_id", str(known), exc, is_repeatable=bool(task_id))
             raise
@@ -206,7 +206,7 @@ class BatchTask(LeasedTask):
             return super().apply_async(args, kwargs, task_id, *rest, **options)
         except OperationalError as exc:
             if task_id and not self._get_app().current_worker_task:
-                from mulequeue.engine.submit.withdraw import withdraw
+                from mulequeue.engine.followups.outbox import withdraw
 
                 batch_id = (kwargs or {}).get("batch_id")
                 is_repeatable, name = batch_id is not None, batch_id or str(task_id)

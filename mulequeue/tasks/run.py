@@ -8,13 +8,13 @@ from typing import Any, TypeVar
 from celery.exceptions import Ignore
 from celery.utils import uuid
 
+from mulequeue.engine.call_values import id_text
 from mulequeue.engine.generation_call import (
     OPTION_NAMES,
     CallOptions,
     GenerationCall,
     check_option_names,
 )
-from mulequeue.engine.ids import id_text
 from mulequeue.errors import InputError, generation_error
 from mulequeue.outcome import is_outcome
 from mulequeue.settings import Settings
@@ -60,8 +60,7 @@ def run_chained(
     is_good = is_outcome(previous) and previous["status"] == "succeeded"
     if not is_good or set(options) - OPTION_NAMES:
         return run_once(task, lambda: _forward(previous, options))
-    from mulequeue.engine.followups.fresh_assets import with_fresh_asset
-    from mulequeue.engine.followups.previous_outcome import with_asset
+    from mulequeue.engine.followups.fresh_assets import with_asset, with_fresh_asset
 
     call = GenerationCall(
         model=model,

@@ -16,11 +16,10 @@ from typing import Any
 from celery.exceptions import Ignore
 from redis.exceptions import RedisError
 
-from mulequeue.engine.delivery import Delivery
+from mulequeue.engine.delivery import ATTEMPT_SECONDS, DISPATCH_SECONDS, Delivery
 from mulequeue.engine.dispatch import replace_result, skip_dispatch, tail_of
 from mulequeue.engine.followups.background import Background
 from mulequeue.engine.followups.judge import Policy, abandoned_error, judge, value_of, verdict_of
-from mulequeue.engine.heartbeat import ATTEMPT_SECONDS, DISPATCH_SECONDS
 from mulequeue.engine.queues import create_priority
 from mulequeue.engine.redis_retry import call_or_requeue, call_with_retry
 from mulequeue.engine.submit.park import parked_signature

@@ -22,8 +22,8 @@ from mulequeue.engine.call_arguments import normalize_arguments
 from mulequeue.engine.delivery import current_delivery
 from mulequeue.engine.dispatch import feeds_user_task
 from mulequeue.engine.followups.attempts import Attempt, own_queue, run_leased
+from mulequeue.engine.followups.batch_results import read_outcome
 from mulequeue.engine.followups.judge import MAX_ATTEMPTS, Policy
-from mulequeue.engine.followups.previous_outcome import read_outcome
 from mulequeue.engine.redis_retry import call_with_retry
 from mulequeue.engine.worker_context import context_of
 from mulequeue.errors import (

@@ -12,8 +12,8 @@ from typing import Any
 from celery.exceptions import Ignore
 
 from mulequeue.engine.followups.attempts import Attempt, run_leased
+from mulequeue.engine.followups.batch_results import read_outcome
 from mulequeue.engine.followups.judge import MAX_ATTEMPTS, Policy
-from mulequeue.engine.followups.previous_outcome import read_outcome
 from mulequeue.errors import ConfigurationError
 from mulequeue.outcome import is_reference
 

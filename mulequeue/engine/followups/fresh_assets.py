@@ -1,4 +1,4 @@
-"""Insert an asset of an earlier generation into an input, just before the input is billed."""
+"""Insert an asset of an earlier generation into an input, and again just before the input is billed."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 
 from mulequeue.api.results import Transient
 from mulequeue.catalog.inputs import insert_asset
+from mulequeue.engine.followups.batch_results import read_outcome
 from mulequeue.engine.followups.download import check_again, with_assets
-from mulequeue.engine.followups.previous_outcome import read_outcome
 from mulequeue.engine.generation_request import HostFault
-from mulequeue.errors import AssetGone, ConfigurationError, DownloadError
+from mulequeue.errors import AssetGone, ConfigurationError, DownloadError, InputError
 from mulequeue.outcome import Asset, Outcome
 from mulequeue.settings import Settings
 from mulequeue.transfer.asset_stream import asset_chunks
@@ -23,6 +23,23 @@ from mulequeue.transfer.control import TransferControl
 PROBE_SECONDS = 10.0
 WAITS_SECONDS = (1.0, 2.0, 4.0, 8.0)
 """Between the checks of a URL that has not expired: the asset host may not have a new file yet."""
+
+
+def with_asset(
+    task: Any, previous: Mapping[str, Any], input: Any, *, use: str, index: int
+) -> dict[str, Any]:
+    """Return the input with an asset of the previous outcome in the field ``use``.
+
+    :raises InputError: there is no such asset, or the input is not a dict.
+    """
+    if not isinstance(input, Mapping):
+        raise InputError(f"The input must be an object (a dict), not {type(input).__name__}.")
+    assets = read_outcome(task.app, previous).assets
+    if not -len(assets) <= index < len(assets):
+        raise InputError(
+            f"The previous generation has {len(assets)} asset(s); there is no index {index}."
+        )
+    return insert_asset(input, use, assets[index].url)
 
 
 def with_fresh_asset(

@@ -15,8 +15,8 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from mulequeue import errors
-from mulequeue.engine.elsewhere import MAX_ELSEWHERE, elsewhere_delay
 from mulequeue.engine.followups.background import HostBusy
+from mulequeue.engine.queues import MAX_ELSEWHERE, elsewhere_delay
 from mulequeue.errors import (
     AssetGone,
     ConfigurationError,

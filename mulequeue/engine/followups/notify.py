@@ -8,8 +8,8 @@ from typing import Any
 
 from mulequeue.catalog.usd import json_usd
 from mulequeue.engine.followups.attempts import Attempt, run_leased
+from mulequeue.engine.followups.batch_results import read_outcome
 from mulequeue.engine.followups.judge import Policy
-from mulequeue.engine.followups.previous_outcome import read_outcome
 from mulequeue.engine.worker_context import context_of, worker_context
 from mulequeue.errors import InputError
 from mulequeue.ledger import outcome_of

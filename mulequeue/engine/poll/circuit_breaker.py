@@ -14,15 +14,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from redis.exceptions import RedisError
+
 from mulequeue.api.parsing import TaskReply
 from mulequeue.api.results import Fetched, Transient
-from mulequeue.engine.reachability import Reachability
 from mulequeue.engine.worker_context import WorkerContext
-from mulequeue.ledger import Claim, Due
+from mulequeue.ledger import Claim, Due, new_token
 
 logger = logging.getLogger("mulequeue")
 
@@ -35,6 +38,10 @@ LOG_SECONDS = 60.0
 LEFT_TO_OTHERS_SECONDS = 1.0
 """Until a check that this process leaves to others is due again, in the mean."""
 _SPREAD_SECONDS = 10.0
+RECORD_SECONDS = 10.0
+"""A process records its answers at most once in this time: a status check costs no round trip."""
+RECENT_SECONDS = 30.0
+"""An answer that another process got this long before the first error still counts."""
 
 
 def left_to_others_seconds() -> float:
@@ -44,6 +51,34 @@ def left_to_others_seconds() -> float:
     receive each of those that matter.
     """
     return LEFT_TO_OTHERS_SECONDS * (0.5 + random.random())
+
+
+class Reachability:
+    """The answers of a process and of the others, by profile; use its shared one, on the event loop."""
+
+    def __init__(self, ctx: WorkerContext) -> None:
+        self._ctx = ctx
+        self._process = new_token()
+        self._recorded_at: dict[str, float] = {}
+
+    async def record_answer(self, profile: str) -> None:
+        """Record that the API answered this process."""
+        now = time.monotonic()
+        if now - self._recorded_at.get(profile, -RECORD_SECONDS) < RECORD_SECONDS:
+            return
+        self._recorded_at[profile] = now
+        with suppress(RedisError):  # callers that need the ledger log it
+            await self._ctx.call(self._ctx.ledger.polling.record_answer, profile, self._process)
+
+    async def is_reached_elsewhere(self, profile: str, since: float) -> bool:
+        """Return whether the API answered another process lately.
+
+        :param since: when the errors of this process began, on Redis' clock.
+        """
+        answered = await self._ctx.call(
+            self._ctx.ledger.polling.answered_since, profile, since - RECENT_SECONDS
+        )
+        return any(process != self._process for process in answered)
 
 
 class Probe(Enum):

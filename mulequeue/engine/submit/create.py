@@ -20,21 +20,34 @@ from mulequeue.api import client
 from mulequeue.api.terminal_answer import answer_of, error_of
 from mulequeue.engine import tracing
 from mulequeue.engine.generation_request import GenerationRequest, HostFault, refusal_of
-from mulequeue.engine.poll.durations import first_wait
-from mulequeue.engine.reachability import Reachability
+from mulequeue.engine.poll.circuit_breaker import Reachability
+from mulequeue.engine.poll.poll_plan import first_wait
 from mulequeue.engine.redis_retry import retry_forever
-from mulequeue.engine.submit.pauses import pause_after, pause_of_generation, pause_text
 from mulequeue.engine.webhook_handler import settle_early
 from mulequeue.engine.worker_context import WorkerContext
 from mulequeue.errors import MuleQueueError
-from mulequeue.ledger import Effects, Intent, Pause, Recorded, RecordIdResult, new_token
+from mulequeue.ledger import Effects, Intent, Pause, Recorded, RecordIdResult, Scope, new_token
 from mulequeue.outcome import ErrorInfo
+from mulequeue.settings import Profile
 
 logger = logging.getLogger("mulequeue")
 T = TypeVar("T")
 
 LATEST_START_SECONDS = 10.0
 """A create request is sent within this time after its intent, or not at all."""
+
+RETRY_LATER_FIRST_SECONDS, RETRY_LATER_CEILING_SECONDS = 5.0, 300.0
+FIX_CEILING_SECONDS = 60.0
+"""Longest pause after 401 and 402: a probe is free, and a fixed key or balance should be noticed soon."""
+NOT_SENT_FIRST_SECONDS, NOT_SENT_CEILING_SECONDS = 2.0, 30.0
+_WHERE = {
+    Scope.WORKER: " (on this worker; other workers continue)",
+    Scope.GENERATION: " (for one generation; others continue)",
+}
+_FIXES = {
+    401: "the API rejects the API key: {}. Give the workers a valid key and restart them",
+    402: "the balance of the account is too low: {}. Top it up",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +75,7 @@ class Submission:
         try:
             body = await self._body()
         except HostFault as exc:
-            return await self._pause(pause_of_generation(str(exc)))
+            return await self._pause(_pause_of_generation(str(exc)))
         except Exception as exc:
             return await refuse(ctx, self.intent, exc)
         if steady_clock() - started > LATEST_START_SECONDS / 2:
@@ -128,14 +141,14 @@ class Submission:
             extra = {"task_id": self.intent.task_id}
             logger.warning("a create request was not sent: %s", answer.reason, extra=extra)
             return await self._write(self.ctx.ledger.generations.requeue)
-        return await self._pause(pause_after(self.intent.profile, answer))
+        return await self._pause(_pause_after(self.intent.profile, answer))
 
     async def _pause(self, pause: Pause) -> Effects:
         effects = await self._write(self.ctx.ledger.generations.requeue, pause)
         # The reason names what has to be fixed (a proxy, a CA bundle, the key), so the line contains it.
         profile = self.intent.profile.name
         extra = {"task_id": self.intent.task_id, "profile": profile, "reason": pause.reason}
-        logger.warning("submissions paused: %s", pause_text(pause), extra=extra)
+        logger.warning("submissions paused: %s", _pause_text(pause), extra=extra)
         return effects
 
     # -- the generation exists ---------------------------------------------------------------
@@ -214,6 +227,47 @@ def unconfirmed(
         status_code=answer.status_code,
     )
     return "submit_unknown", error_of(error)
+
+
+def _pause_text(pause: Pause) -> str:
+    """Return the reason of a pause, and which submissions continue."""
+    return pause.reason + _WHERE.get(pause.scope, "")
+
+
+def _pause_of_generation(reason: str) -> Pause:
+    """Return the pause of a generation whose input cannot be prepared now."""
+    return Pause(
+        scope=Scope.GENERATION,
+        reason=reason,
+        first=NOT_SENT_FIRST_SECONDS,
+        ceiling=NOT_SENT_CEILING_SECONDS,
+    )
+
+
+def _pause_after(profile: Profile, answer: client.NotSent | client.RetryLater) -> Pause:
+    """Return the pause that follows a create request that was not made."""
+    if isinstance(answer, client.NotSent):
+        return Pause(
+            scope=Scope.WORKER,
+            reason=f"{profile.base_url} cannot be reached: {answer.reason}",
+            first=NOT_SENT_FIRST_SECONDS,
+            ceiling=NOT_SENT_CEILING_SECONDS,
+        )
+    is_key = answer.error.status_code == 401
+    return Pause(
+        scope=Scope.KEY if is_key else Scope.MODEL,
+        reason=_reason(answer),
+        seconds=answer.retry_after_seconds,
+        first=RETRY_LATER_FIRST_SECONDS,
+        ceiling=FIX_CEILING_SECONDS if answer.needs_fix else RETRY_LATER_CEILING_SECONDS,
+    )
+
+
+def _reason(answer: client.RetryLater) -> str:
+    """Return why a create request was not made, and what to fix."""
+    detail = answer.error.detail or answer.error.title or ""
+    text = _FIXES.get(answer.error.status_code or 0, "the API rejects more create requests: {}")
+    return text.format(detail.rstrip("."))
 
 
 def steady_clock() -> float:

@@ -12,7 +12,7 @@ from celery.exceptions import Ignore
 from redis.exceptions import RedisError
 
 from mulequeue.engine import tracing
-from mulequeue.engine.delivery import Delivery
+from mulequeue.engine.delivery import ATTEMPT_SECONDS, DISPATCH_SECONDS, Delivery
 from mulequeue.engine.dispatch import (
     feeds_leased_task,
     feeds_user_task,
@@ -21,7 +21,6 @@ from mulequeue.engine.dispatch import (
 )
 from mulequeue.engine.followups.member_files import store_files
 from mulequeue.engine.generation_call import CallOptions
-from mulequeue.engine.heartbeat import ATTEMPT_SECONDS, DISPATCH_SECONDS
 from mulequeue.engine.redis_retry import call_with_retry
 from mulequeue.engine.worker_context import WorkerContext
 from mulequeue.errors import GenerationError, generation_error

@@ -11,8 +11,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from mulequeue.engine.generation_call import CallOptions
 from mulequeue.engine.generation_request import GenerationRequest, make_generation_request
-from mulequeue.engine.poll.durations import DurationCache, first_wait
-from mulequeue.engine.poll.poll_plan import PollPlan
+from mulequeue.engine.poll.poll_plan import DurationCache, PollPlan, first_wait
 from mulequeue.engine.worker_context import WorkerContext
 from mulequeue.ledger import DurationSample
 from mulequeue.settings import Settings
