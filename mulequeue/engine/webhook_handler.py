@@ -50,11 +50,7 @@ class Reply:
 
 
 class Refused(Exception):
-    """The request is not an event for this fleet."""
-
-    def __init__(self, status_code: int, text: str) -> None:
-        super().__init__(text)
-        self.status_code = status_code
+    """The request is not an event for this fleet: the status and the text of the reply."""
 
 
 def handle(
@@ -74,10 +70,10 @@ def handle(
         event = _verified(ctx, headers, body, now)
         text = _take(ctx, event, now)
     except Refused as exc:
-        logger.warning(
-            "webhook refused: %s", exc, extra={"status_code": exc.status_code, "bytes": len(body)}
-        )
-        return Reply(exc.status_code, str(exc))
+        status_code, reason = exc.args
+        extra = {"status_code": status_code, "bytes": len(body)}
+        logger.warning("webhook refused: %s", reason, extra=extra)
+        return Reply(status_code, reason)
     except RedisError as exc:
         logger.warning("webhook deferred: %r", exc)
         return Reply(503, "temporarily unavailable")

@@ -27,6 +27,7 @@ from mulequeue.engine.queues import (
 )
 from mulequeue.engine.redis_retry import RedisAvailability
 from mulequeue.engine.submit.park import upgrade_signature
+from mulequeue.engine.tracing import sentry
 from mulequeue.errors import ConfigurationError, MuleQueueError
 from mulequeue.ledger import Effects, Ledger, PollMessage, Wake, unpack
 from mulequeue.settings import Settings
@@ -189,7 +190,7 @@ class WorkerContext:
             headers = signature.options.get("headers")
             with tracing.continued(headers):
                 signature.apply_async(
-                    headers=tracing.nested(headers),
+                    headers=sentry.nested(headers),
                     producer=producer,
                     retry_policy=_RETRY_ONCE,
                     add_to_parent=False,

@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 
 from mulequeue.api import status_checks
 from mulequeue.api.parsing import TaskReply
-from mulequeue.api.results import Fetched, NotFound
+from mulequeue.api.results import NotFound, Transient
 from mulequeue.engine.call_arguments import normalize_arguments
 from mulequeue.engine.delivery import current_delivery
 from mulequeue.engine.dispatch import feeds_user_task
@@ -243,28 +243,26 @@ def store_in(storage: str | None, path: str | None) -> Store:
     return store
 
 
+class NotReached(DownloadError):
+    """The API was not asked, because of this host."""
+
+
 def refresh_assets(outcome: Outcome, settings: Settings) -> Outcome | None:
     """Return the outcome with the URLs that the API gives now; None if it cannot be asked.
 
     :raises AssetGone: the API has no asset any more.
     :raises DownloadError: it does not answer.
     """
-    found = check_again(outcome, settings)
-    return None if found is None else with_assets(outcome, found)
-
-
-def check_again(outcome: Outcome, settings: Settings) -> Fetched | None:
-    """Return the result of a status check of the generation; None if it cannot be asked."""
     if outcome.api_path is None or outcome.remote_id is None:
         return None
     profile = settings.profile_of(outcome.profile, outcome.base_url)
-    return status_checks.fetch_once(profile, outcome.api_path, outcome.remote_id, settings=settings)
-
-
-def with_assets(outcome: Outcome, found: Fetched) -> Outcome:
-    """Return the outcome with the URLs of a status check; errors as of :func:`refresh_assets`."""
+    found = status_checks.fetch_once(
+        profile, outcome.api_path, outcome.remote_id, settings=settings
+    )
     if isinstance(found, NotFound) and found.is_gone:
         raise AssetGone("the API does not know the generation any more.", retryable=False)
+    if isinstance(found, Transient) and found.is_local:
+        raise NotReached(f"no usable answer ({found.reason}).")
     if not isinstance(found, TaskReply) or found.state == "active":
         raise DownloadError(f"no usable answer ({getattr(found, 'reason', 'not finished')}).")
     if found.error is not None and found.error.type != "NoAssets":

@@ -9,10 +9,9 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from mulequeue.api.results import Transient
 from mulequeue.catalog.inputs import insert_asset
 from mulequeue.engine.followups.batch_results import read_outcome
-from mulequeue.engine.followups.download import check_again, with_assets
+from mulequeue.engine.followups.download import NotReached, refresh_assets
 from mulequeue.engine.generation_request import HostFault
 from mulequeue.errors import AssetGone, ConfigurationError, DownloadError, InputError
 from mulequeue.outcome import Asset, Outcome
@@ -116,12 +115,9 @@ def _refresh(outcome: Outcome, settings: Settings) -> Outcome | None:
     :raises HostFault: another host may be able to.
     """
     try:
-        found = check_again(outcome, settings)
-    except ConfigurationError as exc:
+        return refresh_assets(outcome, settings)
+    except (ConfigurationError, NotReached) as exc:
         raise HostFault(str(exc)) from None
-    if isinstance(found, Transient) and found.is_local:
-        raise HostFault(found.reason)
-    return None if found is None else with_assets(outcome, found)
 
 
 def _is_gone(url: str, settings: Settings) -> bool:

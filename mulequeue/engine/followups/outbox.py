@@ -20,11 +20,11 @@ from celery import Signature
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from mulequeue.engine import tracing
 from mulequeue.engine.dispatch import tail_of_message
 from mulequeue.engine.queues import create_priority
 from mulequeue.engine.redis_retry import call_with_retry
 from mulequeue.engine.submit.park import EPOCH
+from mulequeue.engine.tracing import opentelemetry
 from mulequeue.engine.worker_context import WorkerContext, worker_context
 from mulequeue.ledger import Ledger
 from mulequeue.ledger.probe import probe_connection
@@ -122,7 +122,7 @@ def _expected(signature: Signature, sender: Any) -> tuple[str, str, dict[str, An
     """
     headers = signature.options.get("headers")
     if sender is not None:
-        headers = tracing.with_context(headers, sender.request)
+        headers = opentelemetry.with_context(headers, sender.request)
     repetition = dict(signature)
     if headers:
         repetition["options"] = {**signature.options, "headers": headers}

@@ -279,10 +279,8 @@ async def _sweep(ctx: WorkerContext, token: str) -> PollMessage | None:
 def sweep(ctx: WorkerContext, token: str) -> PollMessage | None:
     """Run one sweep on the process' event loop; return the next poll message to publish."""
     try:
-        message = ctx.run(_sweep(ctx, token))
-    except RedisError as exc:
+        with ctx.redis_availability.observed():
+            return ctx.run(_sweep(ctx, token))
+    except RedisError:
         # Claimed records are due again when the claims lapse; a watchdog starts the next sweep.
-        ctx.redis_availability.mark_down(exc)
         return None
-    ctx.redis_availability.mark_up()
-    return message

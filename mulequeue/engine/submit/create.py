@@ -18,11 +18,11 @@ from typing import Any, TypeVar
 
 from mulequeue.api import client
 from mulequeue.api.terminal_answer import answer_of, error_of
-from mulequeue.engine import tracing
 from mulequeue.engine.generation_request import GenerationRequest, HostFault, refusal_of
 from mulequeue.engine.poll.circuit_breaker import Reachability
 from mulequeue.engine.poll.poll_plan import first_wait
 from mulequeue.engine.redis_retry import retry_forever
+from mulequeue.engine.tracing import opentelemetry
 from mulequeue.engine.webhook_handler import settle_early
 from mulequeue.engine.worker_context import WorkerContext
 from mulequeue.errors import MuleQueueError
@@ -75,7 +75,7 @@ class Submission:
         try:
             body = await self._body()
         except HostFault as exc:
-            return await self._pause(_pause_of_generation(str(exc)))
+            return await self._pause(_not_sent(Scope.GENERATION, str(exc)))
         except Exception as exc:
             return await refuse(ctx, self.intent, exc)
         if steady_clock() - started > LATEST_START_SECONDS / 2:
@@ -148,7 +148,8 @@ class Submission:
         # The reason names what has to be fixed (a proxy, a CA bundle, the key), so the line contains it.
         profile = self.intent.profile.name
         extra = {"task_id": self.intent.task_id, "profile": profile, "reason": pause.reason}
-        logger.warning("submissions paused: %s", _pause_text(pause), extra=extra)
+        text = pause.reason + _WHERE.get(pause.scope, "")
+        logger.warning("submissions paused: %s", text, extra=extra)
         return effects
 
     # -- the generation exists ---------------------------------------------------------------
@@ -194,7 +195,7 @@ class Submission:
             max_wait_seconds=plan.max_wait_seconds,
             poll_by_seconds=min(wait for wait in waits if wait is not None),
             claim_token=claim_token,
-            api_trace=tracing.api_traceparent(answer.trace_id),
+            api_trace=opentelemetry.api_traceparent(answer.trace_id),
         )
         task_id = self.intent.task_id
         return await retry_forever(self.ctx, record, remote_id=remote_id, task_id=task_id)
@@ -229,30 +230,17 @@ def unconfirmed(
     return "submit_unknown", error_of(error)
 
 
-def _pause_text(pause: Pause) -> str:
-    """Return the reason of a pause, and which submissions continue."""
-    return pause.reason + _WHERE.get(pause.scope, "")
-
-
-def _pause_of_generation(reason: str) -> Pause:
-    """Return the pause of a generation whose input cannot be prepared now."""
-    return Pause(
-        scope=Scope.GENERATION,
-        reason=reason,
-        first=NOT_SENT_FIRST_SECONDS,
-        ceiling=NOT_SENT_CEILING_SECONDS,
-    )
+def _not_sent(scope: Scope, reason: str) -> Pause:
+    """Return the pause that follows a create request that did not leave this host."""
+    first, ceiling = NOT_SENT_FIRST_SECONDS, NOT_SENT_CEILING_SECONDS
+    return Pause(scope=scope, reason=reason, first=first, ceiling=ceiling)
 
 
 def _pause_after(profile: Profile, answer: client.NotSent | client.RetryLater) -> Pause:
     """Return the pause that follows a create request that was not made."""
     if isinstance(answer, client.NotSent):
-        return Pause(
-            scope=Scope.WORKER,
-            reason=f"{profile.base_url} cannot be reached: {answer.reason}",
-            first=NOT_SENT_FIRST_SECONDS,
-            ceiling=NOT_SENT_CEILING_SECONDS,
-        )
+        reason = f"{profile.base_url} cannot be reached: {answer.reason}"
+        return _not_sent(Scope.WORKER, reason)
     is_key = answer.error.status_code == 401
     return Pause(
         scope=Scope.KEY if is_key else Scope.MODEL,

@@ -15,7 +15,6 @@ from typing import Any, NoReturn
 from celery.exceptions import Ignore
 from redis.exceptions import RedisError
 
-from mulequeue.engine import tracing
 from mulequeue.engine.call_values import check_task_id, metadata_json
 from mulequeue.engine.dispatch import tail_of
 from mulequeue.engine.followups.member_files import wake_queue
@@ -31,6 +30,7 @@ from mulequeue.engine.submit.park import (
     queued_seconds,
 )
 from mulequeue.engine.submit.return_outcome import return_outcome
+from mulequeue.engine.tracing import opentelemetry
 from mulequeue.engine.worker_context import WorkerContext
 from mulequeue.errors import ConfigurationError, InputError
 from mulequeue.ledger import Action, Intent, RecordIdResult, Verdict, new_token
@@ -224,7 +224,7 @@ def _intent_of(
             "signature": parked_signature(task, queue=ctx.settings.wake_queue, epoch=epoch),
             "tail": tail_of(task),
             "queued_seconds": queued_seconds(task.request),
-            "trace": tracing.current_traceparent(),
+            "trace": opentelemetry.current_traceparent(),
         }
     if isinstance(plan, GenerationRequest):
         return _of_request(plan, common)

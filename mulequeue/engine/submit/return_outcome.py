@@ -11,7 +11,6 @@ from typing import Any
 from celery.exceptions import Ignore
 from redis.exceptions import RedisError
 
-from mulequeue.engine import tracing
 from mulequeue.engine.delivery import ATTEMPT_SECONDS, DISPATCH_SECONDS, Delivery
 from mulequeue.engine.dispatch import (
     feeds_leased_task,
@@ -22,6 +21,7 @@ from mulequeue.engine.dispatch import (
 from mulequeue.engine.followups.member_files import store_files
 from mulequeue.engine.generation_call import CallOptions
 from mulequeue.engine.redis_retry import call_with_retry
+from mulequeue.engine.tracing import opentelemetry
 from mulequeue.engine.worker_context import WorkerContext
 from mulequeue.errors import GenerationError, generation_error
 from mulequeue.ledger import Intent, Record, outcome_of
@@ -42,7 +42,7 @@ def return_outcome(
     if record.dispatched == delivery.tail:
         skip_dispatch(task)
     if record.deliveries == 1 and record.epoch == intent.epoch:
-        tracing.record_generation(record)
+        opentelemetry.record_generation(record)
     returns_failure = options.on_failure == "return" or record.batch is not None
     if record.returned and record.epoch == intent.epoch:
         replace_result(task, record.returned, has_run=returns_failure)
