@@ -22,8 +22,7 @@ MAX_METADATA_BYTES = 1024
 def id_text(value: Any, name: str = "task_id") -> str:
     """Return an id as text.
 
-    :param name: of the argument, for the error.
-    :raises InputError: it is neither text nor a UUID.
+    :raises InputError: the argument ``name`` is neither text nor a UUID.
     """
     if isinstance(value, str):
         return value
@@ -38,8 +37,7 @@ def id_text(value: Any, name: str = "task_id") -> str:
 def check_task_id(value: Any, name: str = "task_id") -> str:
     """Return the id of a generating task or of a batch as text.
 
-    :param name: of the argument, for the error.
-    :raises InputError: it is neither text nor a UUID, or the ledger uses its prefix.
+    :raises InputError: the argument ``name`` is neither text nor a UUID, or the ledger uses its prefix.
     """
     text = id_text(value, name)
     if text.startswith(RESERVED_PREFIXES):
@@ -111,7 +109,6 @@ def member_metadata(value: Any, count: int) -> list[Mapping[str, Any]]:
     """Return the metadata of each member of a batch.
 
     :param value: one object for all, or one per member.
-    :param count: the number of members.
     :raises InputError: one is invalid (the text has its index), or there are not as many as members.
     """
     if value is None or isinstance(value, Mapping):

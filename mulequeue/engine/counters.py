@@ -80,11 +80,9 @@ class Meter:
     # -- events ----------------------------------------------------------------------------
 
     def count_submission(self, profile: str, answer: Submitted) -> None:
-        """Count the response to a create request."""
         self.count("submit_answers", profile, _RESULTS[type(answer)], _code(answer))
 
     def count_check(self, profile: str, found: Fetched) -> None:
-        """Count the response to a status check."""
         self.count("poll_answers", profile, _code(found))
 
     def count_stored(self, files: Sequence[File], seconds: float) -> None:

@@ -39,11 +39,7 @@ _current = threading.local()
 
 
 class Heartbeat:
-    """Renews a lease every few seconds, until it is stopped or its time has passed.
-
-    :param renew: renews the lease in the ledger.
-    :param most_seconds: for a process that never stops it.
-    """
+    """Renews a lease every few seconds, until it is stopped or ``most_seconds`` have passed."""
 
     def __init__(
         self,
@@ -79,7 +75,6 @@ class Heartbeat:
 class Delivery(ABC):
     """A delivery to this thread. If its worker is killed, the ledger has the task delivered again.
 
-    :param renew: keeps the delivery, every few seconds.
     :param number: of the deliveries so far, with this one.
     """
 

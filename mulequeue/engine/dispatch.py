@@ -126,7 +126,6 @@ def replace_result(task: Any, returned: int, *, has_run: bool) -> None:
 
     Its chord has counted the earlier result, and cannot count another one.
 
-    :param returned: how often it has returned before.
     :param has_run: whether the tasks that follow it have run; otherwise its error callbacks have.
     """
     request = task.request

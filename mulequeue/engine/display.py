@@ -30,7 +30,7 @@ _STATUS = re.compile(r"'status': '(\w+)'")
 def format_args(task_name: str, args: Any, kwargs: Any) -> str:
     """Return a call's arguments in one line: ``alibaba/wan2.6-t2i: a mule at dawn``.
 
-    :param args, kwargs: of the message; any sender may have made it, so any type is accepted.
+    Any sender may have made the message, so any type is accepted.
     """
     values = args if isinstance(args, Sequence) and not isinstance(args, str) else ()
     given = arguments_by_name(task_name, values, kwargs if isinstance(kwargs, Mapping) else {})

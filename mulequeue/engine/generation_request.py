@@ -101,9 +101,7 @@ def make_generation_request(
     :param submits: whether the input is sent; if not, it gets no defaults.
     :param is_new: False for a wake: its parameters were checked before.
     :param needs_key: False accepts a profile without an API key: another worker may have it.
-    :raises InputError: unknown model, malformed path, an input that is no object or that the model
-        rejects, a ``$file`` that may not be read, a number out of range, metadata over its size, a
-        fair key that is no short text.
+    :raises InputError: the model is unknown, or it rejects the input, or another argument is invalid.
     :raises ConfigurationError: unknown profile, or no key for it.
     """
     options = options or CallOptions()
@@ -138,10 +136,7 @@ def make_generation_request(
 def request_of(
     call: GenerationCall, settings: Settings, *, is_new: bool = True, needs_key: bool = True
 ) -> GenerationRequest:
-    """Check a call as :func:`make_generation_request` does.
-
-    :param is_new: whether the user sent the message; False: it wakes a parked task.
-    """
+    """Check a call as :func:`make_generation_request` does."""
     request = make_generation_request(
         settings,
         call.model,

@@ -61,8 +61,6 @@ def create_priority(task: Any) -> dict[str, Any]:
 
     The files of the first ones, and the user's own tasks, would else wait for the last create request of
     thousands. Elsewhere than on Redis, a message without a priority has the lowest one, or queues have none.
-
-    :param task: other tasks than ``generate`` and ``generate_many`` get no options.
     """
     conf = task.app.conf
     is_given = task.priority is not None or conf.task_default_priority is not None
@@ -77,8 +75,6 @@ def call_priority(
     """Return the same for a call. A single generation that nothing follows keeps its place in the queue.
 
     No file waits behind its create request, and it does not wait for those of a batch.
-
-    :param options: of ``apply_async``.
     """
     is_many = kwargs.get("batch_id") or any(options.get(name) for name in _FOLLOWED)
     return create_priority(task) if is_many or task.name != "mulequeue.generate" else {}
@@ -95,8 +91,5 @@ def _is_redis(app: Any) -> bool:
 
 
 def elsewhere_delay(number: int) -> float:
-    """Return the seconds until work is offered again.
-
-    :param number: how many workers in a row could not do it, from 1.
-    """
+    """Return the seconds until work is offered again that so many workers in a row, from 1, could not do."""
     return _DELAYS_SECONDS[min(number, len(_DELAYS_SECONDS)) - 1] * random.uniform(0.8, 1.2)

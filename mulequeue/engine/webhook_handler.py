@@ -81,10 +81,7 @@ def handle(
 
 
 def settle_early(ctx: WorkerContext, task_id: str, remote_id: str) -> Effects:
-    """Settle a generation whose end a webhook reported before its id was recorded.
-
-    :returns: no effects if no webhook has reported it.
-    """
+    """Settle a generation, if a webhook has reported its end before its id was recorded."""
     end = ctx.ledger.webhooks.early_end(remote_id)
     return Effects() if end is None else _settle(ctx, task_id, remote_id, end, time.time())
 

@@ -87,9 +87,7 @@ def run_leased(task: Any, make: Callable[[Attempt], Any], policy: Policy) -> Any
 
 
 def _begin(ctx: WorkerContext, task: Any) -> tuple[str, str, Begun]:
-    """Take the lease of the running task: its own, if other tasks follow another message of its id.
-
-    Return its name, the token of this run, and the answer.
+    """Take the lease of the running task; return its name, the token of this run, and the answer.
 
     :raises Ignore: another worker has it, it is done, or its next attempt is not due.
     """
@@ -124,7 +122,7 @@ class LeasedRun(Delivery):
     # -- the attempt -----------------------------------------------------------------------
 
     def attempt(self, make: Callable[[Attempt], Any]) -> Any:
-        """Make the attempt and return its value; errors as of :func:`run_leased`."""
+        """Do as :func:`run_leased`."""
         number = self._begun.attempt
         attempt = Attempt(number=number, is_repeated=number > 1, control=TransferControl())
         self._heartbeat.limit(ATTEMPT_SECONDS)

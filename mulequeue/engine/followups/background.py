@@ -66,7 +66,6 @@ class Background:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Count an attempt that holds a slot while the block runs."""
         with self._lock:
             self._running += 1
             self._most_running = max(self._most_running, self._running)
@@ -77,7 +76,6 @@ class Background:
                 self._running -= 1
 
     def leave(self, host: str, future: Future[Any]) -> None:
-        """Count an attempt until it ends."""
         self._add(host, 1)
         future.add_done_callback(lambda _: self._add(host, -1))
 

@@ -74,7 +74,6 @@ def _are_lost(
 
 
 def _short_form(batch: Batch, task_id: str, record: Record | None) -> dict[str, Any]:
-    """Return the short form of a member's outcome."""
     if record is None and not batch.is_cancelled:
         error = ErrorInfo(type="SubmitUnknown", title=_EXPIRED)
         return short_form(Outcome(task_id=task_id, status="submit_unknown", error=error))

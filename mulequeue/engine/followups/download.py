@@ -163,7 +163,7 @@ class _Download:
     def _record(self, files: tuple[File, ...], *, error: str | None = None) -> None:
         """Record the end of the download.
 
-        :raises Ignore: the ledger does not answer; the lease lapses, and the task is delivered again.
+        :raises Ignore: the ledger does not answer; the task is delivered again.
         """
         record = self._ctx.ledger.generations.record_files
         change = partial(record, self._value["task_id"], files, error=error)
@@ -204,7 +204,6 @@ def _is_good(value: Any) -> bool:
 
 
 def _check_path(path: str) -> None:
-    """Raise InputError for a template that no worker could fill in."""
     try:
         check_template(path)
     except ConfigurationError as exc:
@@ -221,11 +220,7 @@ def asset_host(outcome: Outcome | None) -> str | None:
 
 
 def store_in(storage: str | None, path: str | None) -> Store:
-    """Return the function that stores assets in a folder or under a URL.
-
-    :param storage: None: the setting ``mulequeue_storage``.
-    :param path: template of the path within it; None: ``mulequeue_storage_path``.
-    """
+    """Return the function that stores assets; see the task ``download`` for the arguments."""
 
     def store(outcome: Outcome, settings: Settings, attempt: Attempt | None) -> tuple[File, ...]:
         if path and attempt is not None:

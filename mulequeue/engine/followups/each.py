@@ -1,7 +1,6 @@
 """The task ``each``: call a task of the user with the outcome of a batch's member.
 
-It runs in the process of this task, under its lease: a worker that is killed meanwhile, or an error, has
-it called again, as a download is repeated.
+It runs under the lease of this task: after an error, or if the worker is killed, it is called again.
 """
 
 from __future__ import annotations
@@ -22,11 +21,7 @@ MAX_SECONDS = 24 * 3600.0
 
 
 def each(task: Any, value: Mapping[str, Any], call: Mapping[str, Any]) -> None:
-    """Handle one delivery of ``each``.
-
-    :param value: the outcome, or its short form.
-    :param call: ``task``, ``args`` and ``kwargs`` of the user's task.
-    """
+    """Handle one delivery of ``each``."""
     if task.request.called_directly or task.request.is_eager:
         _call(task.app, value, call)
         return

@@ -78,8 +78,7 @@ def working_url(
 ) -> str:
     """Return a URL of an asset that is not gone: the outcome's, or the one that the API gives now.
 
-    :param is_gone: returns whether a URL is no longer valid.
-    :param refresh: reads the outcome from the API again, as :func:`refresh_assets` does.
+    :param refresh: reads the outcome from the API again.
     """
     asset = outcome.assets[index]
     if not is_gone(asset.url):

@@ -100,7 +100,6 @@ def _is_over(exc: Exception, begun: Begun, policy: Policy, ends: float) -> bool:
 
 
 def _final_error(exc: Exception, begun: Begun) -> Exception:
-    """Return the error to give up with."""
     if isinstance(exc, ConfigurationError):
         return ConfigurationError(f"No worker could do it. The last one: {exc}")
     if not isinstance(exc, MuleQueueError):

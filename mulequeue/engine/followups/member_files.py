@@ -46,9 +46,8 @@ def wake_queue(task: Any, ctx: WorkerContext) -> str:
 def store_files(
     task: Any, ctx: WorkerContext, record: Record, outcome: Outcome
 ) -> tuple[File, ...] | None:
-    """Store the files of a member, and keep Celery from publishing its download.
+    """Store the files of a member, and keep Celery from publishing its download; None: that stores them.
 
-    :returns: None if its download has to store them.
     :raises redis.exceptions.RedisError: the files are stored, and the ledger does not answer.
     """
     step = _download_of(task)

@@ -27,7 +27,6 @@ DELAYS_SECONDS = (5, 15, 60, 300, 900, 1800, 3600)
 
 
 def notify(task: Any, value: Any, target: str) -> Any:
-    """Handle one delivery of ``notify``."""
     if task.request.called_directly or task.request.is_eager:
         settings = Settings.load(task.app)
         check_target(target, settings)

@@ -52,8 +52,7 @@ def publish(
 
     :param sender: the running task that publishes it; None: the caller of a batch, who may not reach the
         ledger, and waits at most a second for it.
-    :param options: of ``apply_async``, with the ``task_id``.
-    :param send: Celery's ``apply_async``.
+    :param options: of ``send``, Celery's ``apply_async``, with the ``task_id``.
     """
     ledger = None
     if _applies(task, sender, options):
@@ -75,9 +74,8 @@ def publish(
 
 
 def publish_all(sender: Any, signatures: Iterable[Signature]) -> None:
-    """Record messages in the ledger, then publish those that are new.
+    """Record the messages of a running task in the ledger, then publish those that are new.
 
-    :param sender: the running task.
     :param signatures: with their task, root and parent ids.
     :raises redis.exceptions.RedisError: the ledger does not answer; nothing of the rest is published.
     :raises kombu.exceptions.OperationalError: the same of the broker.
@@ -186,13 +184,11 @@ def _quick_ledger(ctx: WorkerContext) -> Ledger:
 
 
 def withdraw(app: Any, name: str, value: str, exc: Exception, *, is_repeatable: bool) -> None:
-    """Cancel a call that raised, in case the broker has taken its message after all.
-
-    The caller may repeat the call, and without an id of the caller the repetition has another one.
+    """Cancel a call that the broker did not confirm, in case it has taken the message after all.
 
     :param name: ``task_id`` of a generation, or ``batch_id``.
     :param exc: the error of the call; it gets a note if the message can still be billed.
-    :param is_repeatable: the caller chose the id, so a repetition is the same generation.
+    :param is_repeatable: the caller chose the id, so a repetition of the call has the same one.
     """
     if not is_repeatable and _is_cancelled(app, name, value):
         return

@@ -112,10 +112,7 @@ class Checker:
 
 
 class ProblemLog:
-    """The reasons that one process has logged.
-
-    :param clock: seconds of a steady clock.
-    """
+    """The reasons that one process has logged."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

@@ -128,7 +128,6 @@ class CircuitBreaker:
                 checks.probe_at = self._now() + self._probe_seconds
 
     def forget(self, due: Due) -> None:
-        """Note that a claimed check is not made."""
         self._probes.pop(due.task_id, None)
 
     def released_until(self, due: Due) -> float | None:
@@ -168,10 +167,7 @@ class CircuitBreaker:
         return True
 
     async def _record_error(self, due: Due, found: Transient, is_for_all: bool | None) -> bool:
-        """Do as :meth:`record`.
-
-        :param is_for_all: of a probe; None: it was none.
-        """
+        """Do as :meth:`record`; ``is_for_all`` is None if the check was no probe."""
         checks = self._profiles[due.profile]
         if not due.errors:  # a generation that has failed before may fail whatever the API does
             if not checks.errors_in_a_row:

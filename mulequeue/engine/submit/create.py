@@ -182,7 +182,6 @@ class Submission:
     async def _record_id(
         self, answer: client.Accepted, remote_id: str, claim_token: str
     ) -> Recorded:
-        """Record the id in the ledger; retry until Redis answers."""
         plan = self.plan
         first = first_wait(self.ctx, plan, random.random())
         waits = [30 if claim_token else first, plan.profile.next_place_seconds(plan.path)]

@@ -85,10 +85,7 @@ def _after_intent(
     call: GenerationCall,
     started: float,
 ) -> NoReturn:
-    """End a delivery that returns no outcome: submit, or leave the task to the ledger.
-
-    :raises Ignore: always, unless it fails.
-    """
+    """End a delivery that returns no outcome: submit, or leave the task to the ledger."""
     ctx.carry_out(verdict.effects).result()
     if verdict.action is Action.PARKED:
         if intent.fault:

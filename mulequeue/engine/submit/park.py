@@ -48,7 +48,7 @@ def epoch_of(kwargs: Mapping[str, Any] | None, headers: Mapping[str, Any] | None
 
 
 def marker_of(request: Any) -> str:
-    """Return the epoch that a wake wrote into this message, or an empty text for a user's message."""
+    """Return the same of a message, or an empty text."""
     return str(epoch_of(request.kwargs, request.headers) or "")
 
 

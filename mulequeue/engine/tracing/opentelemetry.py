@@ -31,7 +31,6 @@ def current_traceparent() -> str:
 
 
 def api_traceparent(text: str | None) -> str:
-    """Return what the record keeps of the API's ``Traceparent``."""
     return (text or "")[:_MAX_TRACEPARENT] if is_loaded() else ""
 
 
