@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
 from mulequeue.api.parsing.task_reply import TaskReply
@@ -48,7 +49,7 @@ class Meter:
     ) -> None:
         self._write, self._seconds = write, seconds
         self._lock = threading.Lock()
-        self._amounts: dict[Parts, float] = {}
+        self._amounts = defaultdict[Parts, float](float)
         self._is_planned = False
 
     def count(self, *parts: str, amount: float = 1) -> None:
@@ -57,7 +58,7 @@ class Meter:
         :param parts: the counter's name, then its label values in order.
         """
         with self._lock:
-            self._amounts[parts] = self._amounts.get(parts, 0) + amount
+            self._amounts[parts] += amount
             if self._is_planned:
                 return
             self._is_planned = True
@@ -68,7 +69,8 @@ class Meter:
     def flush(self) -> None:
         """Write the counts to the ledger. If that fails they are kept for the next flush."""
         with self._lock:
-            amounts, self._amounts, self._is_planned = self._amounts, {}, False
+            amounts, self._is_planned = self._amounts, False
+            self._amounts = defaultdict(float)
         try:
             if amounts:
                 self._write(amounts)

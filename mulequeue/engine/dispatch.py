@@ -18,7 +18,7 @@ logger = logging.getLogger("mulequeue")
 MAX_RESULT_ATTEMPTS = 20
 """Deliveries after which a result that cannot be stored is given up: about half a day."""
 _DELAYS_SECONDS = (30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
-_LEASED = ("mulequeue.download", "mulequeue.each", "mulequeue.notify")
+_LEASED = {"mulequeue.download", "mulequeue.each", "mulequeue.notify"}
 _MISSING = "mulequeue_result_missing"
 _OPTIONS = ("task_id", "chord", "link", "link_error")
 
@@ -95,16 +95,20 @@ def _with_options(value: Any, change: Callable[[Mapping[str, Any]], dict[str, An
     return copy
 
 
+def _fed_by(task: Any) -> list[str]:
+    """Return the names of the tasks that get the result of the running task by itself."""
+    following = [*(task.request.chain or [])[-1:], *(task.request.callbacks or [])]
+    return [item["task"] for item in following]
+
+
 def feeds_user_task(task: Any) -> bool:
     """Return whether a task that is not ours gets the result of the running task by itself."""
-    following = [*(task.request.chain or [])[-1:], *(task.request.callbacks or [])]
-    return any(not item["task"].startswith("mulequeue.") for item in following)
+    return any(not name.startswith("mulequeue.") for name in _fed_by(task))
 
 
 def feeds_leased_task(task: Any) -> bool:
     """Return whether a task of ours follows that ends under a lease, and changes the record then."""
-    following = [*(task.request.chain or [])[-1:], *(task.request.callbacks or [])]
-    return any(item["task"] in _LEASED for item in following)
+    return not _LEASED.isdisjoint(_fed_by(task))
 
 
 def skip_dispatch(task: Any) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from mulequeue.api import client, status_checks
 from mulequeue.api.results import Fetched
 from mulequeue.api.status_checks import is_unknown_id, unused_id
-from mulequeue.api.terminal_answer import answer_of, error_of
+from mulequeue.api.terminal_answer import answer_of
 from mulequeue.catalog.poll_schedule import backoff_seconds
 from mulequeue.engine.generation_request import GenerationRequest
 from mulequeue.engine.poll.checker import ProblemLog
@@ -18,7 +18,7 @@ from mulequeue.engine.poll.decide import PollAgain, decide, is_unanswered
 from mulequeue.engine.submit.create import unconfirmed
 from mulequeue.ledger.polling import Due
 from mulequeue.ledger.records import Record, outcome_of
-from mulequeue.outcome import ErrorInfo, Outcome
+from mulequeue.outcome import Outcome
 from mulequeue.settings import Settings
 
 
@@ -89,7 +89,8 @@ class _Generation:
             is_final = isinstance(answer, (client.Refused, client.Unknown))
             is_final = is_final or (isinstance(answer, client.RetryLater) and answer.needs_fix)
             if is_final or time.monotonic() + wait > gives_up:
-                return _end_of(answer)
+                status, error = unconfirmed(answer)
+                return status, {"error": error}
             time.sleep(wait)
             attempt += 1
 
@@ -145,14 +146,3 @@ class _Generation:
             started=self.submitted,
             deadline=self.submitted + self.plan.max_wait_seconds,
         )
-
-
-def _end_of(
-    answer: client.NotSent | client.RetryLater | client.Refused | client.Unknown,
-) -> tuple[str, dict[str, Any]]:
-    """Return status and answer of a generation that was not created, or may have been."""
-    if isinstance(answer, client.NotSent):
-        error = ErrorInfo(type="ServerError", title="No usable response", detail=answer.reason)
-        return "failed", {"error": error_of(error)}
-    status, known = unconfirmed(answer)
-    return status, {"error": known}

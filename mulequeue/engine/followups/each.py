@@ -10,7 +10,7 @@ from typing import Any
 
 from celery.exceptions import Ignore
 
-from mulequeue.engine.followups.attempts import Attempt, run_leased
+from mulequeue.engine.followups.attempts import run_leased
 from mulequeue.engine.followups.batch_results import read_outcome
 from mulequeue.engine.followups.judge import MAX_ATTEMPTS, Policy
 from mulequeue.errors import ConfigurationError
@@ -26,9 +26,6 @@ def each(task: Any, value: Mapping[str, Any], call: Mapping[str, Any]) -> None:
         _call(task.app, value, call)
         return
 
-    def make(attempt: Attempt) -> None:
-        _call(task.app, value, call)
-
     policy = Policy(
         delays=DELAYS_SECONDS,
         max_seconds=MAX_SECONDS,
@@ -36,7 +33,7 @@ def each(task: Any, value: Mapping[str, Any], call: Mapping[str, Any]) -> None:
         generation=value["task_id"],
         error_field="each_error",
     )
-    run_leased(task, make, policy)
+    run_leased(task, lambda attempt: _call(task.app, value, call), policy)
 
 
 def _call(app: Any, value: Mapping[str, Any], call: Mapping[str, Any]) -> None:

@@ -8,6 +8,7 @@ generations end, and far apart where few do.
 from __future__ import annotations
 
 import asyncio
+import time
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from contextlib import suppress
@@ -114,7 +115,6 @@ class DurationCache:
 
     def __init__(self, ctx: WorkerContext) -> None:
         self._ctx = ctx
-        self._loop = asyncio.get_running_loop()
         self._plans: dict[str, PollPlan | None] = {}
         self._refresh_at: dict[str, float] = {}
         self._background: set[asyncio.Task[None]] = set()
@@ -124,12 +124,12 @@ class DurationCache:
 
         :returns: None while too few durations are known, or if ``mulequeue_learn_cadence`` is off.
         """
-        if self._loop.time() >= self._refresh_at.get(path, 0.0):
+        if time.monotonic() >= self._refresh_at.get(path, 0.0):
             self._refresh(path)
         return self._plans.get(path)
 
     def _refresh(self, path: str) -> None:
-        self._refresh_at[path] = self._loop.time() + REFRESH_SECONDS
+        self._refresh_at[path] = time.monotonic() + REFRESH_SECONDS
         if self._ctx.settings.learn_cadence:
             task = asyncio.create_task(self._read(path))
             self._background.add(task)

@@ -215,9 +215,12 @@ async def refuse(ctx: WorkerContext, intent: Intent, exc: Exception) -> Effects:
 
 
 def unconfirmed(
-    answer: client.Refused | client.RetryLater | client.Unknown,
+    answer: client.NotSent | client.Refused | client.RetryLater | client.Unknown,
 ) -> tuple[str, dict[str, Any]]:
-    """Return status and error of a create that the API rejected, or whose response is unknown."""
+    """Return status and error of a create that made no generation, or whose response is unknown."""
+    if isinstance(answer, client.NotSent):
+        error = ErrorInfo(type="ServerError", title="No usable response", detail=answer.reason)
+        return "failed", error_of(error)
     if not isinstance(answer, client.Unknown):
         return "failed", error_of(answer.error)
     error = ErrorInfo(

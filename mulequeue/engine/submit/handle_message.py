@@ -55,7 +55,11 @@ def handle_message(task: Any, ctx: WorkerContext, call: GenerationCall) -> dict[
     started = steady_clock()
     check_task_id(task.request.id)
     marker = marker_of(task.request)
-    plan = _request_or_error(call, ctx, is_new=not marker)
+    plan: GenerationRequest | Exception
+    try:
+        plan = request_of(call, ctx.settings, is_new=not marker, needs_key=False)
+    except (InputError, ConfigurationError) as exc:
+        plan = exc  # it has no meaning in a second delivery, whose message has no input
     intent = _intent_of(task, ctx, call, plan, marker)
     if call.remote_id is not None and isinstance(plan, GenerationRequest) and not marker:
         _adopt(task, ctx, plan, intent, call.remote_id)
@@ -147,19 +151,6 @@ def _adopt(
         generation_parked.send(sender=task, task_id=intent.task_id, plan=plan)
     ctx.carry_out(recorded.effects).result()
     raise Parked(plan.model.name) if is_generating else Ignore(recorded.result.value)
-
-
-def _request_or_error(
-    call: GenerationCall, ctx: WorkerContext, *, is_new: bool
-) -> GenerationRequest | Exception:
-    """Return the checked call, or its error.
-
-    (The message of a second delivery has no input, so an error has no meaning there.)
-    """
-    try:
-        return request_of(call, ctx.settings, is_new=is_new, needs_key=False)
-    except (InputError, ConfigurationError) as exc:
-        return exc
 
 
 def _ignore(verdict: Verdict, intent: Intent) -> NoReturn:
