@@ -163,22 +163,13 @@ class Poller:
 
     def _warn_of_key(self, fingerprint: str, profile: str) -> None:
         """Log that this worker cannot check a due generation."""
-        extra = {"fingerprint": fingerprint, "profile": profile}
-        if fingerprint in self._settings.former_fingerprints:
-            logger.warning(
-                "a due generation was submitted under profile %s, which this worker does not have; configure "
-                "a profile of that name, or start a worker that has it",
-                profile,
-                extra=extra,
-            )
-            return
         logger.warning(
             "a due generation of profile %s was submitted with an API key that this worker does not have; "
-            "add its fingerprint %s to mulequeue_former_fingerprints if the key was replaced, or start a "
-            "worker that has the key",
+            "configure the profile with the key, or start a worker that has it; if the key was replaced, add its "
+            "fingerprint %s to mulequeue_former_fingerprints",
             profile,
             fingerprint,
-            extra=extra,
+            extra={"fingerprint": fingerprint, "profile": profile},
         )
 
     # -- one status check ------------------------------------------------------------------------

@@ -10,15 +10,12 @@ from dataclasses import replace
 import pytest
 from celery import Celery
 from redis import Redis
+from support.generation_requests import make_generation_request
 from support.ledger_world import World
 from support.raw_server import RawServer, http, raw_server
 
 import mulequeue.tasks  # noqa: F401  # the app's poll task
-from mulequeue.engine.generation_request import (
-    GenerationRequest,
-    HostFault,
-    make_generation_request,
-)
+from mulequeue.engine.generation_request import GenerationRequest, HostFault
 from mulequeue.engine.submit.create import LATEST_START_SECONDS, Submission, steady_clock
 from mulequeue.engine.worker_context import WorkerContext
 from mulequeue.errors import AssetGone, InputError

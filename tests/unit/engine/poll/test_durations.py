@@ -8,9 +8,10 @@ from typing import Any, cast
 
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
+from support.generation_requests import make_generation_request
 
 from mulequeue.engine.generation_call import CallOptions
-from mulequeue.engine.generation_request import GenerationRequest, make_generation_request
+from mulequeue.engine.generation_request import GenerationRequest
 from mulequeue.engine.poll.poll_plan import DurationCache, PollPlan, first_wait
 from mulequeue.engine.worker_context import WorkerContext
 from mulequeue.ledger import DurationSample
