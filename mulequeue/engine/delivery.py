@@ -15,7 +15,6 @@ from redis.exceptions import RedisError
 from mulequeue.engine.dispatch import (
     MAX_RESULT_ATTEMPTS,
     feeds_leased_task,
-    is_result_missing,
     result_delay,
     tail_of,
 )
@@ -88,6 +87,7 @@ class Delivery(ABC):
         self.task_id, self.tail = task.request.id, tail_of(task)
         self._is_last = not feeds_leased_task(task)
         self._heartbeat = Heartbeat(ctx, renew, most_seconds=DISPATCH_SECONDS)
+        self.is_result_missing = False
         _current.delivery = self
 
     def leave(self) -> None:
@@ -107,7 +107,7 @@ class Delivery(ABC):
         self.release()
         if exc is not None and not isinstance(exc, self.own_errors):
             self._repeat_dispatch(exc)
-        elif is_result_missing(self._task) and self._number < MAX_RESULT_ATTEMPTS:
+        elif self.is_result_missing and self._number < MAX_RESULT_ATTEMPTS:
             self._repeat_result(result_delay(self._number))
         else:
             self._end(exc)
@@ -136,3 +136,17 @@ def current_delivery(task_id: str) -> Delivery | None:
     """Return this thread's delivery, if it is of that task."""
     found: Delivery | None = getattr(_current, "delivery", None)
     return found if found is not None and found.task_id == task_id else None
+
+
+def mark_result_missing(task: Any, exc: Exception) -> None:
+    """Record that the result of the running task could not be stored."""
+    delivery = current_delivery(task.request.id)
+    if delivery is not None:
+        delivery.is_result_missing = True
+    logger.warning(
+        "the result of %s could not be stored: %r. It is stored later; what follows the task is not "
+        "published again",
+        task.name,
+        exc,
+        extra={"task_id": task.request.id},
+    )

@@ -19,7 +19,6 @@ MAX_RESULT_ATTEMPTS = 20
 """Deliveries after which a result that cannot be stored is given up: about half a day."""
 _DELAYS_SECONDS = (30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
 _LEASED = {"mulequeue.download", "mulequeue.each", "mulequeue.notify"}
-_MISSING = "mulequeue_result_missing"
 _OPTIONS = ("task_id", "chord", "link", "link_error")
 
 
@@ -161,23 +160,6 @@ def _followers(signatures: Sequence[Any] | None, returned: int) -> list[Any]:
     return found
 
 
-def mark_result_missing(task: Any, exc: Exception) -> None:
-    """Record that the result of the running task could not be stored."""
-    setattr(task.request, _MISSING, True)
-    logger.warning(
-        "the result of %s could not be stored: %r. It is stored later; what follows the task is not "
-        "published again",
-        task.name,
-        exc,
-        extra={"task_id": task.request.id},
-    )
-
-
 def result_delay(number: int) -> float:
     """Return the seconds until the result is stored again, after that many deliveries."""
     return _DELAYS_SECONDS[min(number, len(_DELAYS_SECONDS)) - 1]
-
-
-def is_result_missing(task: Any) -> bool:
-    """Return whether the result of the running task could not be stored."""
-    return bool(getattr(task.request, _MISSING, False))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from mulequeue import catalog
 from mulequeue.api.terminal_answer import error_of
@@ -14,14 +14,12 @@ from mulequeue.catalog.inputs import check_input, has_files, input_digest, resol
 from mulequeue.catalog.poll_schedule import MAX_WAIT_CEILING_SECONDS, PollSchedule
 from mulequeue.catalog.valid_text import valid_text
 from mulequeue.catalog.validation.calls import mode_of, validate_input
-from mulequeue.engine.call_values import check_fair_key, check_metadata
-from mulequeue.engine.generation_call import GenerationCall
+from mulequeue.engine.generation_call import GenerationCall, check_fair_key, check_metadata
 from mulequeue.errors import InputError, MuleQueueError
 from mulequeue.outcome import ErrorInfo
 from mulequeue.settings import Profile, Settings
 from mulequeue.settings.costs import micros_of_input
 
-OnFailure = Literal["raise", "return"]
 LABEL_BYTES = 60  # Redis keeps a hash compact while no value is longer than 64 bytes
 
 

@@ -16,8 +16,8 @@ from celery.states import SUCCESS
 from celery.utils import uuid
 from kombu.exceptions import OperationalError
 
-from mulequeue.engine.call_values import check_task_id, id_text
 from mulequeue.engine.display import format_args, format_kwargs
+from mulequeue.engine.generation_call import check_task_id, id_text
 from mulequeue.engine.queues import NULL_DISPATCHER, call_priority
 from mulequeue.engine.submit.park import ENQUEUED, EPOCH
 from mulequeue.errors import GenerationError, TransferError

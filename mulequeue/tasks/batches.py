@@ -12,8 +12,7 @@ from celery import Signature
 
 from mulequeue import catalog
 from mulequeue.catalog.inputs import batch_digest
-from mulequeue.engine.call_values import check_fair_key, member_metadata
-from mulequeue.engine.generation_call import check_option_names
+from mulequeue.engine.generation_call import check_fair_key, check_option_names, member_metadata
 from mulequeue.errors import InputError
 from mulequeue.tasks.batch_ids import each_id, files_id, member_id
 from mulequeue.tasks.each_calls import each_signature

@@ -10,7 +10,7 @@ from celery import Signature
 
 from mulequeue import catalog
 from mulequeue.catalog.defaults import with_defaults
-from mulequeue.engine.call_values import check_task_id, id_text, member_metadata
+from mulequeue.engine.generation_call import check_task_id, id_text, member_metadata
 from mulequeue.errors import InputError
 from mulequeue.settings import Settings
 from mulequeue.settings.budgets import check_batch

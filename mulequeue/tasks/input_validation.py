@@ -8,8 +8,13 @@ from typing import Any
 from celery import Task
 
 from mulequeue.engine.call_arguments import arguments_by_name
-from mulequeue.engine.call_values import check_fair_key, check_metadata, check_remote_id
-from mulequeue.engine.generation_call import CallOptions, check_option_names
+from mulequeue.engine.generation_call import (
+    CallOptions,
+    check_fair_key,
+    check_metadata,
+    check_option_names,
+    check_remote_id,
+)
 from mulequeue.engine.submit.park import EPOCH
 
 _CANVAS_OPTIONS = ("group_id", "chord", "chain")

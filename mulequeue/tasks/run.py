@@ -8,12 +8,12 @@ from typing import Any, TypeVar
 from celery.exceptions import Ignore
 from celery.utils import uuid
 
-from mulequeue.engine.call_values import id_text
 from mulequeue.engine.generation_call import (
     OPTION_NAMES,
     CallOptions,
     GenerationCall,
     check_option_names,
+    id_text,
 )
 from mulequeue.errors import InputError, generation_error
 from mulequeue.outcome import is_outcome

@@ -15,10 +15,9 @@ from typing import Any, NoReturn
 from celery.exceptions import Ignore
 from redis.exceptions import RedisError
 
-from mulequeue.engine.call_values import check_task_id, metadata_json
 from mulequeue.engine.dispatch import tail_of
 from mulequeue.engine.followups.member_files import wake_queue
-from mulequeue.engine.generation_call import GenerationCall
+from mulequeue.engine.generation_call import GenerationCall, check_task_id, metadata_json
 from mulequeue.engine.generation_request import GenerationRequest, refusal_of, request_of
 from mulequeue.engine.redis_retry import call_or_requeue
 from mulequeue.engine.submit.create import Submission, refuse, steady_clock
