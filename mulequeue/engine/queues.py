@@ -64,9 +64,10 @@ def create_priority(task: Any) -> dict[str, Any]:
     """
     conf = task.app.conf
     is_given = task.priority is not None or conf.task_default_priority is not None
-    if task.name not in _CREATING or is_given or not _is_redis(task.app):
+    if task.name not in _CREATING or is_given:
         return {}
-    return {"priority": CREATE_PRIORITY}
+    is_redis = task.app.pool.connection.get_transport_cls().driver_type == "redis"
+    return {"priority": CREATE_PRIORITY} if is_redis else {}
 
 
 def call_priority(
@@ -84,10 +85,6 @@ def wake_priority(task: Any, priority: int | None) -> int | None:
     """Return the priority of the message that wakes a task: that of its first one, unless it is ours."""
     is_ours = priority == CREATE_PRIORITY and create_priority(task)
     return 0 if is_ours else priority
-
-
-def _is_redis(app: Any) -> bool:
-    return bool(app.pool.connection.get_transport_cls().driver_type == "redis")
 
 
 def elsewhere_delay(number: int) -> float:

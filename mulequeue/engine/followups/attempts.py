@@ -158,20 +158,17 @@ class LeasedRun(Delivery):
         self._ctx.track(finished)
 
         def finish(_: Future[Any]) -> None:
+            error = future.exception()
             try:
-                self._store_end(future)
+                if error is None:
+                    self._succeed(future.result(), is_dispatching=False)
+                elif isinstance(error, Exception) and (final := self._fail(error)) is not None:
+                    self._decide(verdict_of(final), is_dispatching=False)
             finally:
                 self._heartbeat.stop()
                 finished.set_result(None)
 
         future.add_done_callback(finish)
-
-    def _store_end(self, future: Future[Any]) -> None:
-        error = future.exception()
-        if error is None:
-            self._succeed(future.result(), is_dispatching=False)
-        elif isinstance(error, Exception) and (final := self._fail(error)) is not None:
-            self._decide(verdict_of(final), is_dispatching=False)
 
     def _succeed(self, value: Any, *, is_dispatching: bool) -> None:
         self._ctx.meter.count_attempt(self._task.name, "done")

@@ -25,7 +25,7 @@ from mulequeue.engine.followups.attempts import Attempt, own_queue, run_leased
 from mulequeue.engine.followups.batch_results import read_outcome
 from mulequeue.engine.followups.judge import MAX_ATTEMPTS, Policy
 from mulequeue.engine.redis_retry import call_with_retry
-from mulequeue.engine.worker_context import context_of
+from mulequeue.engine.worker_context import WorkerContext, context_of
 from mulequeue.errors import (
     AssetGone,
     ConfigurationError,
@@ -83,9 +83,8 @@ class _Download:
             return self._without_files(exc)
         if stored is None:
             return self._result()
-        files, task_id = tuple(File(**item) for item in stored), self._value["task_id"]
+        files = tuple(File(**item) for item in stored)
         self._record(files)
-        files_stored.send(sender=self._task, task_id=task_id, files=files)
         return self._result(files=files)
 
     def _result(self, **changes: Any) -> dict[str, Any]:
@@ -165,14 +164,30 @@ class _Download:
 
         :raises Ignore: the ledger does not answer; the task is delivered again.
         """
-        record = self._ctx.ledger.generations.record_files
-        change = partial(record, self._value["task_id"], files, error=error)
         try:
-            self._ctx.carry_out(call_with_retry(self._ctx, change)).result()
+            record_files(self._task, self._ctx, self._value["task_id"], files, error=error)
         except RedisError:
             if (delivery := current_delivery(self._task.request.id)) is not None:
                 delivery.release()
             raise Ignore("the ledger does not answer") from None
+
+
+def record_files(
+    task: Any,
+    ctx: WorkerContext,
+    task_id: str,
+    files: tuple[File, ...],
+    *,
+    error: str | None = None,
+) -> None:
+    """Record the files of a generation, or why it has none.
+
+    :raises redis.exceptions.RedisError: the ledger does not answer.
+    """
+    change = partial(ctx.ledger.generations.record_files, task_id, files, error=error)
+    ctx.carry_out(call_with_retry(ctx, change)).result()
+    if error is None:
+        files_stored.send(sender=task, task_id=task_id, files=files)
 
 
 def download_inline(
@@ -203,13 +218,6 @@ def _is_good(value: Any) -> bool:
     return bool(value["status"] == "succeeded")
 
 
-def _check_path(path: str) -> None:
-    try:
-        check_template(path)
-    except ConfigurationError as exc:
-        raise InputError(str(exc)) from None
-
-
 def asset_host(outcome: Outcome | None) -> str | None:
     """Return the host of the assets, or None if nothing is fetched."""
     assets = outcome.assets if outcome is not None else ()
@@ -224,7 +232,10 @@ def store_in(storage: str | None, path: str | None) -> Store:
 
     def store(outcome: Outcome, settings: Settings, attempt: Attempt | None) -> tuple[File, ...]:
         if path and attempt is not None:
-            _check_path(path)
+            try:
+                check_template(path)
+            except ConfigurationError as exc:  # of every worker
+                raise InputError(str(exc)) from None
         return download_assets(
             outcome,
             settings=settings,

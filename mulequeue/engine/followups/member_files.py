@@ -14,11 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from mulequeue.engine.followups.attempts import Attempt
 from mulequeue.engine.followups.background import Background, HostBusy
-from mulequeue.engine.followups.download import asset_host, store_in
-from mulequeue.engine.redis_retry import call_with_retry
+from mulequeue.engine.followups.download import asset_host, record_files, store_in
 from mulequeue.ledger import Record
 from mulequeue.outcome import File, Outcome
-from mulequeue.signals import files_stored
 from mulequeue.transfer.control import TransferControl
 
 if TYPE_CHECKING:
@@ -59,9 +57,7 @@ def store_files(
     files = _store(ctx, outcome, step["kwargs"])
     if files is None:
         return None
-    change = partial(ctx.ledger.generations.record_files, record.task_id, files)
-    ctx.carry_out(call_with_retry(ctx, change)).result()
-    files_stored.send(sender=task, task_id=record.task_id, files=files)
+    record_files(task, ctx, record.task_id, files)
     task.request.chain = task.request.chain[:-1]
     return files
 

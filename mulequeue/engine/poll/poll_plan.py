@@ -124,25 +124,18 @@ class DurationCache:
 
         :returns: None while too few durations are known, or if ``mulequeue_learn_cadence`` is off.
         """
-        if time.monotonic() >= self._refresh_at.get(path, 0.0):
-            self._refresh(path)
-        return self._plans.get(path)
-
-    def _refresh(self, path: str) -> None:
-        self._refresh_at[path] = time.monotonic() + REFRESH_SECONDS
-        if self._ctx.settings.learn_cadence:
+        if self._ctx.settings.learn_cadence and time.monotonic() >= self._refresh_at.get(path, 0.0):
+            self._refresh_at[path] = time.monotonic() + REFRESH_SECONDS
             task = asyncio.create_task(self._read(path))
             self._background.add(task)
             task.add_done_callback(self._background.discard)
+        return self._plans.get(path)
 
     async def _read(self, path: str) -> None:
+        ledger, schedule = self._ctx.ledger, catalog.find(f"/vendors/{path}").schedule
         with suppress(RedisError):  # callers that need the ledger log it
-            self._plans[path] = await self._ctx.call(self._fit, path)
-
-    def _fit(self, path: str) -> PollPlan | None:
-        """Read and fit, in the ledger's thread."""
-        model = catalog.find(f"/vendors/{path}")
-        return fit(self._ctx.ledger.queries.durations(path), model.schedule)
+            samples = await self._ctx.call(ledger.queries.durations, path)
+            self._plans[path] = fit(samples, schedule)
 
 
 def first_wait(ctx: WorkerContext, plan: GenerationRequest, chance: float) -> float:
