@@ -82,7 +82,10 @@ class _Generation:
             self.submitted = time.time()
             answer = client.submit_once(plan.profile, path, body, settings=settings, kind=kind)
             if isinstance(answer, client.Accepted):
-                return self._accepted(answer)
+                self.remote_id, reply = answer.reply.remote_id, answer.reply
+                if reply.state == "active":
+                    return self._poll()
+                return reply.state, answer_of(reply, plan.model, now=time.time())
             wait = backoff_seconds(attempt, first=2, ceiling=60, chance=random.random())
             if isinstance(answer, client.RetryLater):
                 wait = max(wait, answer.retry_after_seconds or 0)
@@ -93,13 +96,6 @@ class _Generation:
                 return status, {"error": error}
             time.sleep(wait)
             attempt += 1
-
-    def _accepted(self, answer: client.Accepted) -> tuple[str, dict[str, Any]]:
-        reply = answer.reply
-        self.remote_id = reply.remote_id
-        if reply.state == "active":
-            return self._poll()
-        return reply.state, answer_of(reply, self.plan.model, now=time.time())
 
     def _poll(self) -> tuple[str, dict[str, Any]]:
         """Return status and answer of a generation that exists."""
