@@ -22,7 +22,7 @@ from mulequeue.cli.preflight import Call
 from mulequeue.cli.view import Progress, batch_progress, view_for
 from mulequeue.cli.watch import Watched, WatchOptions, watch
 from mulequeue.engine.eager import generate_inline
-from mulequeue.engine.followups.download import download_inline
+from mulequeue.engine.followups.download import download_inline, store_in
 from mulequeue.engine.generation_call import CallOptions, GenerationCall
 from mulequeue.engine.generation_request import GenerationRequest, request_of
 from mulequeue.errors import DownloadError, InputError, MuleQueueError
@@ -57,7 +57,7 @@ def _store(outcome: Outcome, call: Call, path: str | None = None) -> tuple[Outco
     if not outcome.succeeded:
         return outcome, None
     try:
-        files = download_inline(outcome, call.settings, storage=call.storage, path=path)
+        files = download_inline(outcome, call.settings, store_in(call.storage, path))
     except DownloadError as exc:
         return outcome, f"not stored: {exc}"
     return replace(outcome, files=files), None

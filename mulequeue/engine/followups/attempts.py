@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 from mulequeue.engine.delivery import ATTEMPT_SECONDS, DISPATCH_SECONDS, Delivery
 from mulequeue.engine.dispatch import replace_result, skip_dispatch, tail_of
 from mulequeue.engine.followups.background import Background
-from mulequeue.engine.followups.judge import Policy, abandoned_error, judge, value_of, verdict_of
+from mulequeue.engine.followups.judge import Policy, abandoned_error, judge, value_of
 from mulequeue.engine.queues import create_priority
 from mulequeue.engine.redis_retry import call_or_requeue, call_with_retry
 from mulequeue.engine.submit.park import parked_signature
@@ -163,7 +163,8 @@ class LeasedRun(Delivery):
                 if error is None:
                     self._succeed(future.result(), is_dispatching=False)
                 elif isinstance(error, Exception) and (final := self._fail(error)) is not None:
-                    self._decide(verdict_of(final), is_dispatching=False)
+                    verdict = {"error": str(final), "type": type(final).__name__}
+                    self._decide(verdict, is_dispatching=False)
             finally:
                 self._heartbeat.stop()
                 finished.set_result(None)

@@ -62,7 +62,7 @@ def download(task: Any, value: Mapping[str, Any], store: Store) -> dict[str, Any
         if not _is_good(value):
             return dict(value)
         outcome, settings = Outcome.from_dict(value), Settings.load(task.app)
-        return replace(outcome, files=_store_inline(outcome, settings, store)).to_dict()
+        return replace(outcome, files=download_inline(outcome, settings, store)).to_dict()
     return _Download(task, value, store).handle()
 
 
@@ -190,14 +190,8 @@ def record_files(
         files_stored.send(sender=task, task_id=task_id, files=files)
 
 
-def download_inline(
-    outcome: Outcome, settings: Settings, *, storage: str | None = None, path: str | None = None
-) -> tuple[File, ...]:
+def download_inline(outcome: Outcome, settings: Settings, store: Store) -> tuple[File, ...]:
     """Store the assets in this process, without a worker. What may pass is tried again for a minute."""
-    return _store_inline(outcome, settings, store_in(storage, path))
-
-
-def _store_inline(outcome: Outcome, settings: Settings, store: Store) -> tuple[File, ...]:
     for delay in DELAYS_SECONDS[:INLINE_RETRIES]:
         try:
             return store(outcome, settings, None)

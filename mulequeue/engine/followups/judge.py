@@ -125,13 +125,8 @@ def abandoned_error(begun: Begun) -> TransferError:
     return TransferError(text, retryable=False)
 
 
-def verdict_of(error: Exception) -> dict[str, Any]:
-    """Return a final error as it is stored until its task raises it."""
-    return {"error": str(error), "type": type(error).__name__}
-
-
 def value_of(verdict: Mapping[str, Any]) -> Any:
-    """Return the value of an attempt that ended before, or raise its error."""
+    """Return the value of an attempt that ended before, or raise the error that it stored."""
     if "error" not in verdict:
         return verdict["value"]
     kind = getattr(errors, verdict["type"], TransferError)

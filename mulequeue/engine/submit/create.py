@@ -71,9 +71,12 @@ class Submission:
         await asyncio.wrap_future(self.ctx.carry_out(effects))
 
     async def _send(self, started: float, expires: float) -> Effects:
-        ctx, plan = self.ctx, self.plan
+        ctx, plan, settings = self.ctx, self.plan, self.ctx.settings
         try:
-            body = await self._body()
+            if plan.is_body_slow:  # a file system that hangs delays only inputs with files
+                body = await ctx.read_file(plan.body, settings)
+            else:
+                body = plan.body(settings)
         except HostFault as exc:
             return await self._pause(_not_sent(Scope.GENERATION, str(exc)))
         except Exception as exc:
@@ -87,7 +90,7 @@ class Submission:
             plan.profile,
             plan.model.api_path,
             body,
-            settings=ctx.settings,
+            settings=settings,
             kind=plan.model.kind,
             not_after=lambda: steady_clock() > latest,
         )
@@ -97,12 +100,6 @@ class Submission:
         if isinstance(answer, (client.NotSent, client.RetryLater)):
             return await self._requeue(answer)
         return await self._settle(answer)
-
-    async def _body(self) -> dict[str, Any]:
-        """Return the body of the request. A file system that hangs delays only inputs with files."""
-        if self.plan.is_body_slow:
-            return await self.ctx.read_file(self.plan.body, self.ctx.settings)
-        return self.plan.body(self.ctx.settings)
 
     async def _write(self, transition: Callable[..., T], *args: Any, **options: Any) -> T:
         """Make a transition of the record; retry until Redis answers."""
