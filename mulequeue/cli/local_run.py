@@ -7,6 +7,7 @@ import uuid
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import Self
 
 import click
@@ -21,9 +22,9 @@ from mulequeue.cli.preflight import Call
 from mulequeue.cli.view import Progress, batch_progress, view_for
 from mulequeue.cli.watch import Watched, WatchOptions, watch
 from mulequeue.engine.eager import generate_inline
-from mulequeue.engine.followups.download import download_inline
-from mulequeue.engine.generation_call import CallOptions
-from mulequeue.engine.generation_request import GenerationRequest, make_generation_request
+from mulequeue.engine.followups.download import download_inline, store_in
+from mulequeue.engine.generation_call import CallOptions, GenerationCall
+from mulequeue.engine.generation_request import GenerationRequest, request_of
 from mulequeue.errors import DownloadError, InputError, MuleQueueError
 from mulequeue.ledger import Batch
 from mulequeue.outcome import Outcome
@@ -41,7 +42,10 @@ def _requests(
         validate="off", poll_interval=call.poll_interval, max_wait=max_wait, metadata=call.metadata
     )
     requests = [
-        make_generation_request(call.settings, call.model.name, item, options)
+        request_of(
+            GenerationCall(model=call.model.name, make_input=partial(dict, item), options=options),
+            call.settings,
+        )
         for item in call.inputs
     ]
     preflight.print_notes(notes)
@@ -53,7 +57,7 @@ def _store(outcome: Outcome, call: Call, path: str | None = None) -> tuple[Outco
     if not outcome.succeeded:
         return outcome, None
     try:
-        files = download_inline(outcome, call.settings, storage=call.storage, path=path)
+        files = download_inline(outcome, call.settings, store_in(call.storage, path))
     except DownloadError as exc:
         return outcome, f"not stored: {exc}"
     return replace(outcome, files=files), None
@@ -131,7 +135,7 @@ def _report(outcome: Outcome, *, as_json: bool) -> int:
 def show_remote(settings: Settings, path: str, remote_id: str, options: WatchOptions) -> int:
     """Show a generation that the API knows, or wait for it; return the exit code."""
     call = CallOptions(poll_interval=options.poll_interval, max_wait=options.max_wait)
-    request = make_generation_request(settings, path, {}, call, submits=False)
+    request = request_of(GenerationCall(model=path, options=call, remote_id=remote_id), settings)
     if options.is_waiting:
         return _report(_wait(request, settings, remote_id), as_json=options.as_json)
     return _snapshot(request, settings, remote_id, as_json=options.as_json)

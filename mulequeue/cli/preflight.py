@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from mulequeue.catalog.defaults import with_defaults
 from mulequeue.cli.output import print_message
 from mulequeue.cli.values import folders_of, parse_metadata
-from mulequeue.engine.fair_key import check_fair_key
+from mulequeue.engine.generation_call import check_fair_key
 from mulequeue.errors import ConfigurationError, InputError
 from mulequeue.settings import Settings
 from mulequeue.settings.redaction import redact

@@ -12,7 +12,7 @@ from typing import Any
 from mulequeue.catalog import Parameter
 from mulequeue.catalog.parameters import FILE_KEY
 from mulequeue.cli.text_files import decode, display_name, read_bytes
-from mulequeue.engine.metadata import check_metadata
+from mulequeue.engine.generation_call import check_metadata
 from mulequeue.errors import InputError
 
 _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}

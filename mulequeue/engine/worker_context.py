@@ -18,10 +18,16 @@ from redis.exceptions import RedisError
 from mulequeue.engine import tracing
 from mulequeue.engine.counters import Meter
 from mulequeue.engine.current_app import current_app
-from mulequeue.engine.elsewhere import MAX_ELSEWHERE, elsewhere_delay
-from mulequeue.engine.queues import NULL_DISPATCHER, countdown, internal_queue
+from mulequeue.engine.queues import (
+    MAX_ELSEWHERE,
+    NULL_DISPATCHER,
+    countdown,
+    elsewhere_delay,
+    internal_queue,
+)
 from mulequeue.engine.redis_retry import RedisAvailability
 from mulequeue.engine.submit.park import upgrade_signature
+from mulequeue.engine.tracing import sentry
 from mulequeue.errors import ConfigurationError, MuleQueueError
 from mulequeue.ledger import Effects, Ledger, PollMessage, Wake, unpack
 from mulequeue.settings import Settings
@@ -50,8 +56,8 @@ class WorkerContext:
         self.ledger = Ledger.of(settings)
         self.redis_availability = RedisAvailability(redact(settings.redis_url))
         self.meter = Meter(self.ledger.metrics.add_counts)
-        self.state: dict[str, Any] = {}
-        """Objects that a module keeps per process (the poller)."""
+        self.state: dict[Any, Any] = {}
+        """Objects that a module keeps per process, such as :meth:`shared` ones."""
         self._unfinished: set[Future[Any]] = set()
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -63,6 +69,18 @@ class WorkerContext:
         self._file_threads = ThreadPoolExecutor(4, "mulequeue-files")
         # One thread: wakes are published in order, by one producer, outside of any task's context.
         self._publisher = ThreadPoolExecutor(1, thread_name_prefix="mulequeue-publish")
+
+    def shared(self, make: Callable[[WorkerContext], T]) -> T:
+        """Return the object of this class that all parts of the process share."""
+        found: T | None = self.state.get(make)
+        return self.state.setdefault(make, make(self)) if found is None else found
+
+    def is_first(self, *key: str) -> bool:
+        """Return True the first time that this is asked in the process: what it names is logged once."""
+        known: set[tuple[str, ...]] = self.state.setdefault("known", set())
+        is_new = key not in known
+        known.add(key)
+        return is_new
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -172,7 +190,7 @@ class WorkerContext:
             headers = signature.options.get("headers")
             with tracing.continued(headers):
                 signature.apply_async(
-                    headers=tracing.nested(headers),
+                    headers=sentry.nested(headers),
                     producer=producer,
                     retry_policy=_RETRY_ONCE,
                     add_to_parent=False,

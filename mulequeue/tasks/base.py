@@ -7,7 +7,6 @@ sends tasks loads no HTTP client, no storage and no Redis client, and starts in 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any, ClassVar
@@ -18,7 +17,7 @@ from celery.utils import uuid
 from kombu.exceptions import OperationalError
 
 from mulequeue.engine.display import format_args, format_kwargs
-from mulequeue.engine.ids import check_task_id, id_text
+from mulequeue.engine.generation_call import check_task_id, id_text
 from mulequeue.engine.queues import NULL_DISPATCHER, call_priority
 from mulequeue.engine.submit.park import ENQUEUED, EPOCH
 from mulequeue.errors import GenerationError, TransferError
@@ -137,9 +136,9 @@ class GenerateTask(ValidatingTask, RecordedTask, PinnedTask):
         try:
             return super().apply_async(args, kwargs, known, *rest, **options)
         except OperationalError as exc:
-            from mulequeue.engine.submit.withdraw import withdraw
+            from mulequeue.engine.followups.outbox import withdraw
 
-            withdraw(self.app, str(known), exc, is_repeatable=bool(task_id))
+            withdraw(self.app, "task_id", str(known), exc, is_repeatable=bool(task_id))
             raise
 
 
@@ -151,19 +150,19 @@ class OutboxTask(PinnedTask):
     """
 
     abstract = True
+    records_calls: ClassVar[bool] = False
+    """True: another process than a worker tries to reach the ledger, too."""
 
     def apply_async(
         self, args: Any = None, kwargs: Any = None, task_id: Any = None, *rest: Any, **options: Any
     ) -> Any:
-        """Send the task, through the outbox if a task of a worker sends it."""
+        """Send the task through the outbox."""
         sender = self._get_app().current_worker_task
-        if sender is None or rest:
+        if rest or (sender is None and not self.records_calls):
             return super().apply_async(args, kwargs, task_id, *rest, **options)
         from mulequeue.engine.followups import outbox
 
         options["task_id"] = str(task_id or uuid())
-        if not outbox.applies(self, sender, options):
-            return super().apply_async(args, kwargs, **options)
         return outbox.publish(self, sender, args, kwargs, options, super().apply_async)
 
 
@@ -193,6 +192,7 @@ class BatchTask(LeasedTask):
     """
 
     abstract = True
+    records_calls = True
 
     def apply_async(
         self, args: Any = None, kwargs: Any = None, task_id: Any = None, *rest: Any, **options: Any
@@ -202,36 +202,16 @@ class BatchTask(LeasedTask):
             route = partial(self._get_app().amqp.router.lookup_route, args=args, kwargs=kwargs)
             if not route(self.name):
                 options = {**(route(_GENERATE) or {}), **options}
-        send = super().apply_async
-        if self._get_app().current_worker_task or rest:
-            return send(args, kwargs, task_id, *rest, **options)
-        from mulequeue.engine.followups import caller_outbox
-
         try:
-            return caller_outbox.publish(self, args, kwargs, {**options, "task_id": task_id}, send)
+            return super().apply_async(args, kwargs, task_id, *rest, **options)
         except OperationalError as exc:
-            if task_id:
-                self._withdraw(kwargs or {}, str(task_id), exc)
+            if task_id and not self._get_app().current_worker_task:
+                from mulequeue.engine.followups.outbox import withdraw
+
+                batch_id = (kwargs or {}).get("batch_id")
+                is_repeatable, name = batch_id is not None, batch_id or str(task_id)
+                withdraw(self.app, "batch_id", name, exc, is_repeatable=is_repeatable)
             raise
-
-    def _withdraw(self, kwargs: Mapping[str, Any], task_id: str, exc: Exception) -> None:
-        """Cancel a batch whose message the broker did not confirm: it may have taken the message.
-
-        A batch with an id of the caller is not cancelled, because its call can be repeated.
-        """
-        batch_id = kwargs.get("batch_id")
-        if batch_id is None:
-            from mulequeue.engine.worker_context import worker_context
-
-            with suppress(Exception):
-                ctx = worker_context(self.app)
-                ttl = ctx.settings.record_ttl_seconds
-                ctx.ledger.generations.cancel_batch(task_id, ttl_seconds=ttl)
-                return
-        exc.add_note(
-            "The broker may have taken the message. Repeat the call with "
-            f"batch_id={batch_id or task_id!r}: it is then billed once."
-        )
 
     def on_success(self, retval: Any, task_id: str, args: Any, kwargs: Any) -> None:
         """Store the result under a name made of the batch id, too, and record the end."""

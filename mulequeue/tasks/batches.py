@@ -12,9 +12,7 @@ from celery import Signature
 
 from mulequeue import catalog
 from mulequeue.catalog.inputs import batch_digest
-from mulequeue.engine.fair_key import check_fair_key
-from mulequeue.engine.generation_call import check_option_names
-from mulequeue.engine.metadata import member_metadata
+from mulequeue.engine.generation_call import check_fair_key, check_option_names, member_metadata
 from mulequeue.errors import InputError
 from mulequeue.tasks.batch_ids import each_id, files_id, member_id
 from mulequeue.tasks.each_calls import each_signature
@@ -104,7 +102,8 @@ def run_batch(task: Any, call: BatchCall) -> list[dict[str, Any]]:
     if task.request.called_directly or task.request.is_eager:
         parts = zip(call.member_options(), call.download_options(), strict=True)
         return [_run_inline(task, call, index, *part) for index, part in enumerate(parts)]
-    from mulequeue.engine.followups.attempts import Attempt, BatchIsOpen, Policy, run_leased
+    from mulequeue.engine.followups.attempts import Attempt, BatchIsOpen, run_leased
+    from mulequeue.engine.followups.judge import Policy
     from mulequeue.engine.worker_context import context_of
 
     ctx = context_of(task)

@@ -10,8 +10,7 @@ from celery import Signature
 
 from mulequeue import catalog
 from mulequeue.catalog.defaults import with_defaults
-from mulequeue.engine.ids import check_task_id, id_text
-from mulequeue.engine.metadata import member_metadata
+from mulequeue.engine.generation_call import check_task_id, id_text, member_metadata
 from mulequeue.errors import InputError
 from mulequeue.settings import Settings
 from mulequeue.settings.costs import check_batch

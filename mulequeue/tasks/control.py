@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from mulequeue.engine.ids import id_text
+from mulequeue.engine.generation_call import id_text
 from mulequeue.errors import InputError
 from mulequeue.tasks.batch_ids import member_ids
 from mulequeue.tasks.known_ids import known_name, unknown_id

@@ -7,8 +7,12 @@ from typing import Any
 
 from celery.utils import uuid
 
-from mulequeue.engine.generation_call import CallOptions, GenerationCall
-from mulequeue.engine.ids import check_remote_id, check_task_id
+from mulequeue.engine.generation_call import (
+    CallOptions,
+    GenerationCall,
+    check_remote_id,
+    check_task_id,
+)
 from mulequeue.errors import InputError, TransferError
 from mulequeue.tasks.base import (
     TASK_OPTIONS,

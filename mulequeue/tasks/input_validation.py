@@ -8,10 +8,13 @@ from typing import Any
 from celery import Task
 
 from mulequeue.engine.call_arguments import arguments_by_name
-from mulequeue.engine.fair_key import check_fair_key
-from mulequeue.engine.generation_call import CallOptions, check_option_names
-from mulequeue.engine.ids import check_remote_id
-from mulequeue.engine.metadata import check_metadata
+from mulequeue.engine.generation_call import (
+    CallOptions,
+    check_fair_key,
+    check_metadata,
+    check_option_names,
+    check_remote_id,
+)
 from mulequeue.engine.submit.park import EPOCH
 
 _CANVAS_OPTIONS = ("group_id", "chord", "chain")

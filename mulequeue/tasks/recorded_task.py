@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from celery import Task
 
 from mulequeue.tasks.result_store import ResultStore
+
+if TYPE_CHECKING:
+    from mulequeue.engine.delivery import Delivery
 
 logger = logging.getLogger("mulequeue")
 
@@ -36,44 +39,33 @@ class RecordedTask(Task):
 
     def record_dispatch(self) -> None:
         """Record that Celery has published the tasks that follow."""
-        from mulequeue.engine.followups import attempts
-        from mulequeue.engine.submit import return_outcome
-
-        _unless_away(self, return_outcome.record_dispatch, attempts.record_dispatch)
+        self._record(self.request.id, lambda delivery: delivery.record_dispatch())
 
     def on_success(self, retval: Any, task_id: str, args: Any, kwargs: Any) -> None:
         """Record the end; later messages of the task are ignored."""
-        self._record_end(task_id)
+        self._record(task_id, lambda delivery: delivery.end(None))
 
     def on_failure(self, exc: Any, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
         """Record the end; later messages of the task are ignored."""
-        self._record_end(task_id, exc)
+        self._record(task_id, lambda delivery: delivery.end(exc))
 
-    def _record_end(self, task_id: str, exc: Exception | None = None) -> None:
-        from mulequeue.engine.followups import attempts
-        from mulequeue.engine.submit import return_outcome
+    def _record(self, task_id: str, change: Callable[[Delivery], None]) -> None:
+        """Change the delivery; if the ledger does not answer, the task is repeated, and it is recorded then.
 
-        _unless_away(
-            self,
-            lambda task: return_outcome.on_dispatched(task, task_id, exc),
-            lambda task: attempts.on_end(task_id, exc),
-        )
+        Celery before 5.7 would record an error here as a failure of the task.
+        """
+        from redis.exceptions import RedisError
 
+        from mulequeue.engine.delivery import current_delivery
 
-def _unless_away(task: Task, *steps: Callable[[Task], None]) -> None:
-    """Run the steps; if the ledger does not answer, the task is repeated, and its end recorded then.
-
-    Celery before 5.7 would record an error here as a failure of the task.
-    """
-    from redis.exceptions import RedisError
-
-    try:
-        for step in steps:
-            step(task)
-    except RedisError as exc:
-        logger.warning(
-            "the end of %s was not recorded, so it is repeated: %r",
-            task.name,
-            exc,
-            extra={"task_id": task.request.id},
-        )
+        delivery = current_delivery(task_id)
+        try:
+            if delivery is not None:
+                change(delivery)
+        except RedisError as exc:
+            logger.warning(
+                "the end of %s was not recorded, so it is repeated: %r",
+                self.name,
+                exc,
+                extra={"task_id": task_id},
+            )

@@ -60,7 +60,7 @@ class ResultStore:
 
     def _attempt(self, name: str, *args: Any, **options: Any) -> bool:
         """Return whether the backend has answered."""
-        from mulequeue.engine.dispatch import mark_result_missing
+        from mulequeue.engine.delivery import mark_result_missing
 
         try:
             getattr(self._backend, name)(*args, **options)

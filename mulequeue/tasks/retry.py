@@ -13,7 +13,7 @@ from uuid import UUID
 from mulequeue import catalog
 from mulequeue.catalog.usd import format_usd
 from mulequeue.engine.call_arguments import arguments_by_name
-from mulequeue.engine.ids import id_text
+from mulequeue.engine.generation_call import id_text
 from mulequeue.errors import InputError
 from mulequeue.settings.costs import amounts_of
 from mulequeue.tasks.batch_ids import member_ids

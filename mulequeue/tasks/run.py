@@ -13,8 +13,8 @@ from mulequeue.engine.generation_call import (
     CallOptions,
     GenerationCall,
     check_option_names,
+    id_text,
 )
-from mulequeue.engine.ids import id_text
 from mulequeue.errors import InputError, generation_error
 from mulequeue.outcome import is_outcome
 from mulequeue.settings import Settings
@@ -60,8 +60,7 @@ def run_chained(
     is_good = is_outcome(previous) and previous["status"] == "succeeded"
     if not is_good or set(options) - OPTION_NAMES:
         return run_once(task, lambda: _forward(previous, options))
-    from mulequeue.engine.followups.fresh_assets import with_fresh_asset
-    from mulequeue.engine.followups.previous_outcome import with_asset
+    from mulequeue.engine.followups.fresh_assets import with_asset, with_fresh_asset
 
     call = GenerationCall(
         model=model,
@@ -85,7 +84,8 @@ def run_once(task: Any, function: Callable[[], T]) -> T:
     """
     if _is_inline(task):
         return function()
-    from mulequeue.engine.followups.attempts import Policy, run_leased
+    from mulequeue.engine.followups.attempts import run_leased
+    from mulequeue.engine.followups.judge import Policy
 
     policy = Policy(delays=_ONCE_DELAYS_SECONDS, max_seconds=_ONCE_MAX_SECONDS, keeps_value=False)
     result: T = run_leased(task, lambda attempt: function(), policy)
