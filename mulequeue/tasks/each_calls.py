@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from celery import Signature
@@ -64,17 +64,11 @@ def _queue_of(app: Any, name: str, task: Any, args: Any, kwargs: Any) -> str:
     return str(getattr(queue, "name", queue))
 
 
-def given_up_calls(
-    ctx: WorkerContext, task_ids: Sequence[str]
-) -> tuple[dict[str, bytes], list[str]]:
-    """Return the calls that were given up, by the task id of the member, and the members without one."""
-    found = dict(zip(task_ids, ctx.ledger.leases.given_up(task_ids), strict=True))
-    calls = {task_id: message for task_id, message in found.items() if message is not None}
-    return calls, [task_id for task_id in task_ids if task_id not in calls]
+def repeat_calls(ctx: WorkerContext, calls: Mapping[str, bytes]) -> list[str]:
+    """Begin calls again; return the members whose call did not begin meanwhile.
 
-
-def repeat_calls(ctx: WorkerContext, calls: Mapping[str, bytes]) -> set[str]:
-    """Begin calls again; return the members whose call did not begin meanwhile."""
+    :param calls: the call that was given up, by the task id of the member.
+    """
     from mulequeue.ledger import Effects, unpack
 
     repeated: dict[str, Effects] = {}
@@ -84,4 +78,4 @@ def repeat_calls(ctx: WorkerContext, calls: Mapping[str, bytes]) -> set[str]:
         if effects is not None:
             repeated[task_id] = effects
     ctx.carry_out(Effects.merge(repeated.values())).result()
-    return set(repeated)
+    return list(repeated)
