@@ -13,10 +13,33 @@ from mulequeue.engine.queues import internal_queue
 from mulequeue.engine.tracing.sentry import add_event_processor
 from mulequeue.errors import ConfigurationError
 from mulequeue.settings import Settings
-from mulequeue.tasks.log_filter import quiet_poll
 from mulequeue.tasks.shared_task import add_missing
 
 logger = logging.getLogger("mulequeue")
+_LOADED = (
+    "engine.submit.handle_message",
+    "engine.poll.sweep",
+    "engine.followups.download",
+    "engine.followups.notify",
+    "engine.eager",
+    "tasks.watchdog",
+)
+_CELERY_LOGGERS = ("celery.worker.strategy", "celery.app.trace")
+"""Celery's loggers of "Task … received" and "Task … succeeded"."""
+
+
+def quiet_poll(record: logging.LogRecord) -> bool:
+    """Lower the level of Celery's INFO lines about poll tasks to DEBUG. Their errors keep their level.
+
+    A poll task runs up to twice per second.
+
+    :returns: False for such a line, unless the logger shows DEBUG.
+    """
+    task_name = record.args.get("name") if isinstance(record.args, dict) else None
+    if task_name != "mulequeue.poll" or record.levelno != logging.INFO:
+        return True
+    record.levelno, record.levelname = logging.DEBUG, logging.getLevelName(logging.DEBUG)
+    return logging.getLogger(record.name).isEnabledFor(logging.DEBUG)
 
 
 class SetupStep(StartStopStep):
@@ -27,16 +50,10 @@ class SetupStep(StartStopStep):
 
         Prefork children share their memory, and greenlets do not import a partly loaded module.
         """
-        for name in (
-            "engine.submit.handle_message",
-            "engine.poll.sweep",
-            "engine.followups.download",
-            "engine.followups.notify",
-            "engine.eager",
-            "tasks.watchdog",
-        ):
+        for name in _LOADED:
             import_module(f"mulequeue.{name}")
-        quiet_poll()
+        for name in _CELERY_LOGGERS:
+            logging.getLogger(name).addFilter(quiet_poll)
         add_event_processor()
         add_missing(parent.app)
 
