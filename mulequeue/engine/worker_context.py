@@ -198,6 +198,7 @@ class WorkerContext:
                     queue=self.settings.poll_queue,
                     add_to_parent=False,
                     retry_policy=_RETRY_ONCE,
+                    event_dispatcher=NULL_DISPATCHER,
                     **countdown(self.app, message.countdown),
                 )
         except Exception as exc:

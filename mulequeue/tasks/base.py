@@ -7,7 +7,6 @@ sends tasks loads no HTTP client, no storage and no Redis client, and starts in 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any, ClassVar
@@ -19,7 +18,7 @@ from kombu.exceptions import OperationalError
 
 from mulequeue.engine.display import format_args, format_kwargs
 from mulequeue.engine.ids import check_task_id, id_text
-from mulequeue.engine.queues import NULL_DISPATCHER, call_priority
+from mulequeue.engine.queues import call_priority
 from mulequeue.engine.submit.park import ENQUEUED, EPOCH
 from mulequeue.errors import GenerationError, TransferError
 from mulequeue.tasks.batch_ids import body_id
@@ -43,11 +42,23 @@ _GENERATE = "mulequeue.generate"
 
 
 class RedactedTask(Task):
-    """A task whose messages show no input, no outcome and no path of a notification URL."""
+    """A task whose messages show no input, no outcome and no path of a notification URL.
+
+    Its :data:`TASK_OPTIONS` override the project's ``task_annotations``.
+    """
 
     abstract = True
+    pinned_options: ClassVar[tuple[str, ...]] = tuple(TASK_OPTIONS)
     is_billed: ClassVar[bool] = False
     Request = "mulequeue.tasks.request:RedactedRequest"
+
+    @classmethod
+    def annotate(cls) -> None:
+        """Apply the app's annotations, except to the pinned options."""
+        pinned = {name: getattr(cls, name) for name in cls.pinned_options}
+        super().annotate()
+        for name, value in pinned.items():
+            setattr(cls, name, value)
 
     def apply_async(
         self, args: Any = None, kwargs: Any = None, task_id: Any = None, *rest: Any, **options: Any
@@ -76,45 +87,7 @@ class RedactedTask(Task):
         return check_task_id(task_id) if self.is_billed else id_text(task_id)
 
 
-class EventlessTask(RedactedTask):
-    """A task that sends no events.
-
-    The poll task runs twice per second. Flower keeps 100,000 tasks, so it would soon keep only poll
-    tasks. ``celery inspect scheduled`` shows the poll message.
-    """
-
-    abstract = True
-    send_events = False  # of the worker
-
-    def apply_async(self, args: Any = None, kwargs: Any = None, *rest: Any, **options: Any) -> Any:
-        """Send the task without the event ``task-sent``."""
-        return super().apply_async(args, kwargs, *rest, event_dispatcher=NULL_DISPATCHER, **options)
-
-
-class PinnedTask(RedactedTask):
-    """A task whose :data:`TASK_OPTIONS` override the project's ``task_annotations``."""
-
-    abstract = True
-    pinned_options: ClassVar[tuple[str, ...]] = tuple(TASK_OPTIONS)
-
-    @classmethod
-    def annotate(cls) -> None:
-        """Apply the app's annotations, except to the pinned options."""
-        pinned = {name: getattr(cls, name) for name in cls.pinned_options}
-        super().annotate()
-        for name, value in pinned.items():
-            setattr(cls, name, value)
-
-
-class PollTask(PinnedTask, EventlessTask):
-    """The poll task. It has no rate limit, which would delay every generation of the fleet."""
-
-    abstract = True
-    pinned_options = (*TASK_OPTIONS, "rate_limit")
-    rate_limit = 0  # not None, which would select task_default_rate_limit
-
-
-class GenerateTask(ValidatingTask, RecordedTask, PinnedTask):
+class GenerateTask(ValidatingTask, RecordedTask, RedactedTask):
     """A task that parks in the ledger and returns an outcome."""
 
     abstract = True
@@ -143,7 +116,7 @@ class GenerateTask(ValidatingTask, RecordedTask, PinnedTask):
             raise
 
 
-class OutboxTask(PinnedTask):
+class OutboxTask(RedactedTask):
     """A task that a worker writes to the ledger before it publishes the message.
 
     A message that the broker loses is published again. Other processes may not reach the ledger, so
@@ -206,32 +179,16 @@ class BatchTask(LeasedTask):
         if self._get_app().current_worker_task or rest:
             return send(args, kwargs, task_id, *rest, **options)
         from mulequeue.engine.followups import caller_outbox
+        from mulequeue.engine.submit.withdraw import withdraw
 
         try:
             return caller_outbox.publish(self, args, kwargs, {**options, "task_id": task_id}, send)
         except OperationalError as exc:
             if task_id:
-                self._withdraw(kwargs or {}, str(task_id), exc)
+                given = (kwargs or {}).get("batch_id")
+                name = str(given or task_id)
+                withdraw(self.app, name, exc, is_repeatable=given is not None, is_batch=True)
             raise
-
-    def _withdraw(self, kwargs: Mapping[str, Any], task_id: str, exc: Exception) -> None:
-        """Cancel a batch whose message the broker did not confirm: it may have taken the message.
-
-        A batch with an id of the caller is not cancelled, because its call can be repeated.
-        """
-        batch_id = kwargs.get("batch_id")
-        if batch_id is None:
-            from mulequeue.engine.worker_context import worker_context
-
-            with suppress(Exception):
-                ctx = worker_context(self.app)
-                ttl = ctx.settings.record_ttl_seconds
-                ctx.ledger.generations.cancel_batch(task_id, ttl_seconds=ttl)
-                return
-        exc.add_note(
-            "The broker may have taken the message. Repeat the call with "
-            f"batch_id={batch_id or task_id!r}: it is then billed once."
-        )
 
     def on_success(self, retval: Any, task_id: str, args: Any, kwargs: Any) -> None:
         """Store the result under a name made of the batch id, too, and record the end."""
