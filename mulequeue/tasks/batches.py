@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice, pairwise
 from typing import Any
 
@@ -37,15 +37,21 @@ def digest_of(model: str, inputs: Sequence[Mapping[str, Any]]) -> str:
     return batch_digest(model, inputs)
 
 
-def check_batch_call(inputs: Any, options: Mapping[str, Any]) -> None:
-    """Check that a batch has inputs, and that ``generate`` has its other arguments.
+def check_batch_call(
+    inputs: Any, options: Mapping[str, Any], path: str | Sequence[str] | None
+) -> None:
+    """Check the arguments of a batch: its inputs, the other arguments of ``generate``, the paths.
 
-    :raises InputError: it has none, an argument does not exist, or the fair key is no short text.
+    :raises InputError: it has no input, an argument does not exist, the fair key is no short text, or the
+        metadata of a member is invalid.
+    :raises ConfigurationError: a path template is invalid, or two of them are the same.
     """
     if not isinstance(inputs, Sequence) or not inputs:
         raise InputError("generate_many needs a list with at least one input; inputs is empty.")
     check_option_names("generate_many", options)
     check_fair_key(options.get("fair_key"))
+    member_metadata(options.get("metadata"), len(inputs))
+    member_templates(path, len(inputs))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,12 +63,12 @@ class BatchCall:
     """None: the members have been published."""
     batch_id: str
     download: bool
-    storage: str | None = None
-    path: str | Sequence[str] | None = None
+    storage: str | None
+    path: str | Sequence[str] | None
     """One template for all members, or one per member."""
-    each: Mapping[str, Any] | None = None
+    each: Mapping[str, Any] | None
     """The task that gets the outcome of each member, see :func:`.each_calls.each_call`."""
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any]
     """The other arguments of ``generate``."""
 
     @property
@@ -70,29 +76,25 @@ class BatchCall:
         """Return whether ``each`` stores the files, so that no download does."""
         return self.download and (self.each or {}).get("task") == ATTACH
 
-    @property
-    def given(self) -> Sequence[Mapping[str, Any]]:
-        return self.inputs or ()
-
-    def download_options(self) -> list[dict[str, Any]]:
-        """Return the keyword arguments of each member's download.
-
-        :raises ConfigurationError: a path template is invalid, or two of them are the same.
-        """
-        target = {"storage": self.storage} if self.storage else {}
-        paths = member_templates(self.path, len(self.given))
-        return [{**target, "path": path} for path in paths] or [target] * len(self.given)
-
-    def member_options(self) -> list[dict[str, Any]]:
-        """Return the keyword arguments of each member.
+    def members(self) -> Iterator[tuple[str, Any, dict[str, Any], dict[str, Any]]]:
+        """Iterate over the members: task id, input, and the options of ``generate`` and of ``download``.
 
         :raises InputError: the metadata of one is invalid.
+        :raises ConfigurationError: a path template is invalid, or two of them are the same.
         """
-        size = len(self.given)
+        inputs = self.inputs or ()
         options = {"on_failure": "return", **self.options}
-        options |= {"batch_id": self.batch_id, "batch_size": size}
-        found = member_metadata(options.pop("metadata", None), size)
-        return [{**options, "metadata": item} if item else options for item in found]
+        options |= {"batch_id": self.batch_id, "batch_size": len(inputs)}
+        metadata = member_metadata(options.pop("metadata", None), len(inputs))
+        target = {"storage": self.storage} if self.storage else {}
+        paths = member_templates(self.path, len(inputs)) or [""] * len(inputs)
+        for index, (item, data, path) in enumerate(zip(inputs, metadata, paths, strict=True)):
+            yield (
+                member_id(self.batch_id, index),
+                item,
+                {**options, "metadata": data} if data else options,
+                {**target, "path": path} if path else target,
+            )
 
 
 def run_batch(task: Any, call: BatchCall) -> list[dict[str, Any]]:
@@ -102,8 +104,7 @@ def run_batch(task: Any, call: BatchCall) -> list[dict[str, Any]]:
     :raises InputError: there is no input, or the batch is known with other inputs.
     """
     if task.request.called_directly or task.request.is_eager:
-        parts = zip(call.member_options(), call.download_options(), strict=True)
-        return [_run_inline(task, call, index, *part) for index, part in enumerate(parts)]
+        return [_run_inline(task, call, *member) for member in call.members()]
     from mulequeue.engine.followups.attempts import Attempt, BatchIsOpen, Policy, run_leased
     from mulequeue.engine.worker_context import context_of
 
@@ -130,14 +131,13 @@ def _publish(task: Any, ledger: Any, call: BatchCall) -> None:
     from mulequeue.engine.submit.park import expires_at
     from mulequeue.ledger import BatchState
 
-    check_batch_call(call.given, call.options)
-    call.member_options()
-    call.download_options()  # raises for a path before the batch is known
-    size = len(call.given)
+    inputs = call.inputs or ()
+    check_batch_call(inputs, call.options, call.path)
+    size = len(inputs)
     state, known_size = ledger.batches.open(
         call.batch_id,
         size=size,
-        digest=digest_of(call.model, call.given),
+        digest=digest_of(call.model, inputs),
         downloads=call.download,
         expires=expires_at(task),
     )
@@ -208,9 +208,7 @@ def _members(task: Any, call: BatchCall) -> Iterator[Signature]:
     """Iterate over the messages of the members; each names its download as what follows it."""
     generate = task.app.tasks["mulequeue.generate"]
     stamps, options = _stamps(task.request), _publish_options(task)
-    parts = zip(call.given, call.member_options(), call.download_options(), strict=True)
-    for index, (item, given, target) in enumerate(parts):
-        task_id = member_id(call.batch_id, index)
+    for task_id, item, given, target in call.members():
         member = generate.signature((call.model, item), given, task_id=task_id, **options, **stamps)
         following = [
             dict(step.set(ignore_result=True, **stamps))
@@ -270,15 +268,14 @@ def _stamps(request: Any) -> dict[str, Any]:
 def _run_inline(
     task: Any,
     call: BatchCall,
-    index: int,
+    task_id: str,
+    item: Any,
     options: Mapping[str, Any],
     target: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Run a member in the calling process, without Redis."""
-    tasks, task_id = task.app.tasks, member_id(call.batch_id, index)
-    made = tasks["mulequeue.generate"].apply(
-        (call.model, call.given[index]), dict(options), task_id=task_id, throw=True
-    )
+    generate = task.app.tasks["mulequeue.generate"]
+    made = generate.apply((call.model, item), dict(options), task_id=task_id, throw=True)
     result = dict(made.result)
     for step in _following(task.app, call, task_id, target):
         told = step.clone((result,)).apply(throw=True).result

@@ -11,14 +11,12 @@ from celery import Signature
 from mulequeue import catalog
 from mulequeue.catalog.defaults import with_defaults
 from mulequeue.engine.ids import check_task_id, id_text
-from mulequeue.engine.metadata import member_metadata
 from mulequeue.errors import InputError
 from mulequeue.settings import Settings
 from mulequeue.settings.budgets import check_batch
 from mulequeue.tasks import definitions as tasks
 from mulequeue.tasks.batches import check_batch_call, digest_of
 from mulequeue.tasks.each_calls import each_call
-from mulequeue.transfer.path_template import member_templates
 
 
 def generate_many(
@@ -61,15 +59,20 @@ def generate_many(
         the ledger uses it.
     :raises ConfigurationError: a path template is invalid, or two of them are the same.
     """
+    from mulequeue.catalog.validation.calls import validate_calls
+
     if batch_id:
         batch_id = check_task_id(batch_id, "batch_id")
     inputs = _with_defaults(model, inputs)
     options = {name: value for name, value in call.items() if value is not None}
-    _validate_batch(model, inputs, options, path)
+    check_batch_call(inputs, options, path)
+    app = tasks.generate.app
+    check_batch(Settings.load(app), model, inputs, options.get("profile"), options.get("fair_key"))
+    validate_calls(app, model, inputs, validate=options.get("validate"))
     named = (("batch_id", batch_id), ("storage", storage), ("path", path))
     options |= {"download": download, **{name: value for name, value in named if value}}
     if each is not None:
-        options["each"] = each_call(tasks.generate.app, each)
+        options["each"] = each_call(app, each)
     # The id depends on the inputs too: a call with others, which is refused, has a separate result.
     task_id = f"{batch_id}-{digest_of(model, inputs)[:8]}" if batch_id else uuid.uuid4().hex[:12]
     batch = tasks.generate_many.si(model, inputs, **options).set(task_id=task_id)
@@ -85,22 +88,6 @@ def _with_defaults(model: str, inputs: Iterable[Mapping[str, Any]]) -> list[Mapp
         return list(inputs)
     found = catalog.find(model)
     return [with_defaults(defaults, found, item) for item in inputs]
-
-
-def _validate_batch(
-    model: str,
-    inputs: list[Mapping[str, Any]],
-    options: Mapping[str, Any],
-    path: str | Sequence[str] | None,
-) -> None:
-    from mulequeue.catalog.validation.calls import validate_calls
-
-    check_batch_call(inputs, options)
-    member_templates(path, len(inputs))
-    member_metadata(options.get("metadata"), len(inputs))
-    app = tasks.generate.app
-    check_batch(Settings.load(app), model, inputs, options.get("profile"), options.get("fair_key"))
-    validate_calls(app, model, inputs, validate=options.get("validate"))
 
 
 def resume(task_id: str | uuid.UUID, *, app: Any = None) -> Signature:
