@@ -1,11 +1,17 @@
-"""Build the address guard of transfers from the settings, and judge what it refuses."""
+"""Build the address guard of transfers from the settings, and translate the errors of their requests."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
-from mulequeue.errors import ConfigurationError, MuleQueueError, TransferError
+import requests
+import urllib3
+
+from mulequeue.errors import ConfigurationError, TransferError
 from mulequeue.net.address_guard import AddressGuard, AddressRefused, is_loopback
+from mulequeue.net.guarded_session import TransferSession, describe
 from mulequeue.settings import Settings
 
 
@@ -18,6 +24,22 @@ def guard_for(settings: Settings) -> AddressGuard:
     )
 
 
-def refusal_error(exc: AddressRefused, kind: type[TransferError]) -> MuleQueueError:
-    """Return the error of a refused address: final, unless another worker may resolve the name otherwise."""
-    return ConfigurationError(str(exc)) if exc.is_resolved else kind(str(exc), retryable=False)
+@contextmanager
+def translate_errors(
+    kind: type[TransferError], name: str, session: TransferSession | None, *, late: str
+) -> Iterator[None]:
+    """Raise errors of a request as ``kind``.
+
+    :param name: what failed, for the message.
+    :param late: the message if the session was aborted.
+    :raises ConfigurationError: another worker may resolve a refused address otherwise.
+    """
+    try:
+        yield
+    except AddressRefused as exc:
+        if exc.is_resolved:
+            raise ConfigurationError(str(exc)) from None
+        raise kind(str(exc), retryable=False) from None
+    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as exc:
+        was_aborted = session is not None and session.was_aborted
+        raise kind(late if was_aborted else f"{name}: {describe(exc)}") from None
