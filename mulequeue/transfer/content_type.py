@@ -52,9 +52,12 @@ def detect_media_type(head: bytes, kind: Kind) -> tuple[str, str]:
     found = _identify(head, kind)
     if found is not None:
         return found
-    if kind == "audio" and not _is_document(head):
+    known, is_text = filetype.guess(head), _is_text(head)
+    is_document = is_text or (known is not None and known.mime.startswith("application/"))
+    if kind == "audio" and not is_document:
         return "audio/pcm", "pcm"  # the API's format "pcm" has no header
-    raise AssetGone(f"is {_describe(head)}, not {kind}: {_quote_start(head)}")
+    what = known.mime if known else ("text" if is_text else "unknown data")
+    raise AssetGone(f"is {what}, not {kind}: {head[:60].decode('ascii', 'replace')!r}")
 
 
 def _identify(head: bytes, kind: Kind) -> tuple[str, str] | None:
@@ -111,17 +114,6 @@ def _has_audio_frames(head: bytes) -> bool:
     return is_valid and second >= _MIN_FRAME_BYTES
 
 
-def _is_document(head: bytes) -> bool:
-    """Return whether the bytes are text, or a document or an archive that filetype knows."""
-    found = filetype.guess(head)
-    return _is_text(head) or (found is not None and found.mime.startswith("application/"))
-
-
-def _describe(head: bytes) -> str:
-    found = filetype.guess(head)
-    return found.mime if found else ("text" if _is_text(head) else "unknown data")
-
-
 def _is_text(head: bytes) -> bool:
     if b"\0" in head:
         return False
@@ -130,7 +122,3 @@ def _is_text(head: bytes) -> bool:
     except UnicodeDecodeError as exc:
         return exc.start >= len(head) - 3  # an incomplete character at the end
     return True
-
-
-def _quote_start(head: bytes) -> str:
-    return repr(head[:60].decode("ascii", "replace"))

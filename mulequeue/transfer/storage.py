@@ -26,8 +26,6 @@ from mulequeue.errors import ConfigurationError, DownloadError, StorageError
 from mulequeue.settings import Settings
 from mulequeue.transfer.folder_sync import sync_folders
 
-__all__ = ["Storage", "check_storage", "open_filesystem", "open_storage"]
-
 # In these a file appears when it is closed; a temporary name would only cost a copy.
 _OBJECT_STORES = frozenset(
     {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss", "oci", "django"}
@@ -58,15 +56,22 @@ class Storage:
         :raises StorageError: the storage failed; another worker's may work.
         :raises DownloadError: ``chunks`` raised it.
         """
-        final = self._full_path(path)
+        size = 0
+
+        def counted() -> Iterator[bytes]:
+            nonlocal size
+            for chunk in chunks:
+                size += len(chunk)
+                yield chunk
+
+        write = self._write_object if self.protocol in _OBJECT_STORES else self._write_file
         try:
-            if self.protocol in _OBJECT_STORES:
-                return self._write_object(final, chunks)
-            return self._write_file(final, chunks)
+            write(self._full_path(path), counted())
         except DownloadError:
             raise
         except Exception as exc:
             raise StorageError(f"{self.url_of(path)} cannot be written: {exc}") from exc
+        return size
 
     def url_of(self, path: str) -> str:
         full = self._full_path(path)
@@ -88,13 +93,14 @@ class Storage:
                 if age.total_seconds() > (IDLE_PART_SECONDS if is_own else OLD_PART_SECONDS):
                     self.fs.rm_file(found)
 
-    def _write_file(self, final: str, chunks: Iterator[bytes]) -> int:
+    def _write_file(self, final: str, chunks: Iterator[bytes]) -> None:
         folder, name = posixpath.split(final)
         self.fs.makedirs(folder, exist_ok=True)
         part = posixpath.join(folder, f".{name}.{uuid.uuid4().hex}{_PART}")
         try:
             with self.fs.open(part, "wb") as file:
-                size = _copy(chunks, file)
+                for chunk in chunks:
+                    file.write(chunk)
                 if self.is_local:
                     file.flush()
                     os.fsync(file.fileno())
@@ -105,7 +111,6 @@ class Storage:
             raise
         if self.is_local:
             sync_folders(folder, self.root)
-        return size
 
     def _rename(self, part: str, final: str) -> None:
         if self.is_local:
@@ -117,12 +122,14 @@ class Storage:
             self.fs.rm_file(final)
             self.fs.mv(part, final)
 
-    def _write_object(self, final: str, chunks: Iterator[bytes]) -> int:
+    def _write_object(self, final: str, chunks: Iterator[bytes]) -> None:
         if hasattr(self.fs, "write_object"):
-            return int(self.fs.write_object(final, chunks, _BLOCK_BYTES))
+            self.fs.write_object(final, chunks, _BLOCK_BYTES)
+            return
         file = self.fs.open(final, "wb", block_size=_BLOCK_BYTES)
         try:
-            size = _copy(chunks, file)
+            for chunk in chunks:
+                file.write(chunk)
             file.close()
         except BaseException:
             # close(), also by the garbage collector, would complete the partial object.
@@ -130,7 +137,6 @@ class Storage:
                 file.discard()
             file.closed = True
             raise
-        return size
 
 
 def check_storage(url: str, options: Mapping[str, Any]) -> None:
@@ -152,15 +158,12 @@ def _check_folder(folder: Path, url: str) -> None:
     while not os.path.exists(existing) and existing != existing.parent:
         existing = existing.parent
     if not existing.is_dir():
-        raise ConfigurationError(
-            f"The storage {_redact(url)} cannot be used: {existing} is not a folder. "
-            "Name a folder or a URL such as s3://bucket/prefix."
-        )
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise ConfigurationError(
-            f"The storage {_redact(url)} cannot be used: {existing} is not writable for this user. "
-            "Name a folder that is, or change its owner."
-        )
+        why = "is not a folder. Name a folder or a URL such as s3://bucket/prefix."
+    elif not os.access(existing, os.W_OK | os.X_OK):
+        why = "is not writable for this user. Name a folder that is, or change its owner."
+    else:
+        return
+    raise ConfigurationError(f"The storage {_redact(url)} cannot be used: {existing} {why}")
 
 
 def open_storage(storage: str | None, settings: Settings) -> Storage:
@@ -212,11 +215,3 @@ def _open_object_store(url: str, protocol: str, options: Mapping[str, Any]) -> t
 def _redact(url: str) -> str:
     """Return a storage URL for a message, without a password."""
     return repr(re.sub(r"//[^/@]*@", "//…@", url))
-
-
-def _copy(chunks: Iterator[bytes], file: Any) -> int:
-    size = 0
-    for chunk in chunks:
-        file.write(chunk)
-        size += len(chunk)
-    return size
