@@ -21,8 +21,6 @@ from mulequeue.tasks.each_calls import each_signature
 from mulequeue.transfer.path_template import member_templates
 
 _DELAYS_SECONDS = (5, 15, 60, 300)
-ATTACH = "mulequeue.attach"
-"""The task of :mod:`mulequeue.contrib.django` that stores the files of a generation."""
 _MAX_SECONDS = 24 * 3600.0
 _LEAST_AHEAD, _SLICES = 200, 20
 """Members in the queue that no worker has begun: at most 200, of a large batch a twentieth."""
@@ -70,11 +68,6 @@ class BatchCall:
     """The task that gets the outcome of each member, see :func:`.each_calls.each_call`."""
     options: Mapping[str, Any]
     """The other arguments of ``generate``."""
-
-    @property
-    def attaches(self) -> bool:
-        """Return whether ``each`` stores the files, so that no download does."""
-        return self.download and (self.each or {}).get("task") == ATTACH
 
     def members(self) -> Iterator[tuple[str, Any, dict[str, Any], dict[str, Any]]]:
         """Iterate over the members: task id, input, and the options of ``generate`` and of ``download``.
@@ -235,13 +228,13 @@ def _following(
     app: Any, call: BatchCall, task_id: str, target: Mapping[str, Any]
 ) -> Iterator[Signature]:
     """Iterate over the tasks that follow a member, in their order."""
-    if call.attaches:
-        yield each_signature(app, call.each or {}).set(task_id=files_id(task_id))
-        return
-    if call.download:
+    # The task of mulequeue.contrib.django stores the files itself.
+    attaches = call.download and (call.each or {}).get("task") == "mulequeue.attach"
+    if call.download and not attaches:
         yield app.tasks["mulequeue.download"].s(**target).set(task_id=files_id(task_id))
     if call.each:
-        yield each_signature(app, call.each).set(task_id=each_id(task_id))
+        name = files_id(task_id) if attaches else each_id(task_id)
+        yield each_signature(app, call.each).set(task_id=name)
 
 
 def _publish_options(task: Any) -> dict[str, Any]:

@@ -7,12 +7,11 @@ from uuid import UUID
 
 from mulequeue.engine.ids import id_text
 from mulequeue.errors import InputError
-from mulequeue.tasks.batch_ids import member_ids
-from mulequeue.tasks.known_ids import known_name, unknown_id
+from mulequeue.tasks.batch_ids import member_ids, split_member_id
 
 if TYPE_CHECKING:
     from mulequeue.engine.worker_context import WorkerContext
-    from mulequeue.ledger import Batch, Record
+    from mulequeue.ledger import Batch, Ledger, Record
 
 
 def _context(app: Any) -> WorkerContext:
@@ -104,3 +103,26 @@ def status(task_id_or_batch_id: str | UUID, *, app: Any = None) -> Record | Batc
     task_id_or_batch_id = id_text(task_id_or_batch_id, "task_id_or_batch_id")
     queries = _context(app).ledger.queries
     return queries.batch(task_id_or_batch_id) or queries.record(task_id_or_batch_id)
+
+
+def known_name(ledger: Ledger, name: str) -> str | None:
+    """Return the task id or batch id that an id means; None: the ledger does not know it.
+
+    :param name: a task id, a batch id or a remote id; also one whose message a web app, a command or a
+        worker has enqueued, and no worker has received.
+    """
+    queries = ledger.queries
+    if queries.batch(name) or queries.record(name) or ledger.enqueued.has(name):
+        return name
+    batch_id, index = split_member_id(name) or ("", 0)
+    batch = queries.batch(batch_id) if batch_id else None
+    is_member = batch is not None and index < batch.size  # of a batch that has not begun
+    return name if is_member or ledger.leases.held([name]) else queries.task_of(name)
+
+
+def unknown_id(name: str) -> InputError:
+    """Return the error for an id that the ledger does not know."""
+    return InputError(
+        f"The ledger has no task, batch or remote id {name}. Records are kept for "
+        "mulequeue_record_ttl_seconds, by default 7 days."
+    )

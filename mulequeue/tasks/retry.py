@@ -16,8 +16,8 @@ from mulequeue.engine.ids import id_text
 from mulequeue.errors import InputError
 from mulequeue.settings.costs import amounts_of, estimate_text
 from mulequeue.tasks.batch_ids import member_ids
+from mulequeue.tasks.control import unknown_id
 from mulequeue.tasks.each_calls import repeat_calls
-from mulequeue.tasks.known_ids import unknown_id
 
 if TYPE_CHECKING:
     from mulequeue.engine.worker_context import WorkerContext

@@ -112,25 +112,14 @@ class WatchdogStep(StartStopStep):
     """Run the watchdog while the worker is connected to the broker."""
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
-
-    def __init__(self, parent: Any, **options: Any) -> None:
-        super().__init__(parent, **options)
-        self._watchdog: Any = None
+    obj: Any = None
 
     def start(self, parent: Any) -> None:
-        """Start the watchdog."""
+        """Start the watchdog, which Celery stops. It is made after the pool was forked."""
         from mulequeue.tasks.watchdog import make_watchdog
 
-        self._watchdog = self._watchdog or make_watchdog(parent.app)
-        if self._watchdog is not None:
-            self._watchdog.start()
-
-    def stop(self, parent: Any) -> None:
-        """Stop the watchdog."""
-        if self._watchdog is not None:
-            self._watchdog.stop()
-
-    terminate = stop
+        self.obj = self.obj or make_watchdog(parent.app)
+        super().start(parent)
 
 
 @signals.worker_init.connect
