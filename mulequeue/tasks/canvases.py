@@ -63,11 +63,13 @@ def generate_many(
 
     if batch_id:
         batch_id = check_task_id(batch_id, "batch_id")
-    inputs = _with_defaults(model, inputs)
+    app = tasks.generate.app
+    settings, found = Settings.load(app), catalog.find(model)
+    # As they are sent, so that the batch is made from whole inputs.
+    inputs = [with_defaults(settings.defaults, found, item) for item in inputs]
     options = {name: value for name, value in call.items() if value is not None}
     check_batch_call(inputs, options, path)
-    app = tasks.generate.app
-    check_batch(Settings.load(app), model, inputs, options.get("profile"), options.get("fair_key"))
+    check_batch(settings, model, inputs, options.get("profile"), options.get("fair_key"))
     validate_calls(app, model, inputs, validate=options.get("validate"))
     named = (("batch_id", batch_id), ("storage", storage), ("path", path))
     options |= {"download": download, **{name: value for name, value in named if value}}
@@ -79,15 +81,6 @@ def generate_many(
     if notify is None:
         return batch
     return batch | tasks.notify.s(notify).set(task_id=f"{task_id}-notify")
-
-
-def _with_defaults(model: str, inputs: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return the inputs as they are sent, so that the batch is made from whole inputs."""
-    defaults = Settings.load(tasks.generate.app).defaults
-    if not defaults:
-        return list(inputs)
-    found = catalog.find(model)
-    return [with_defaults(defaults, found, item) for item in inputs]
 
 
 def resume(task_id: str | uuid.UUID, *, app: Any = None) -> Signature:

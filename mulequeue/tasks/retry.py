@@ -120,7 +120,10 @@ def retry(
             raise InputError(f"Task {name} is not retried: {left[task_id]}. Nothing was changed.")
     called = list(calls)
     if not dry_run:
-        done, called = _carry_out(ctx, retries), repeat_calls(ctx, calls)
+        ttl = ctx.settings.record_ttl_seconds
+        done, effects = ctx.ledger.retries.retry(retries, ttl_seconds=ttl)
+        ctx.carry_out(effects).result()
+        called = repeat_calls(ctx, calls)
         ids = [item.record.task_id for item in retries]
         left |= {name: _WHY_NOT[Standing.RUNNING] for name in ids if name not in done}
         retries = [item for item in retries if item.record.task_id in done]
@@ -249,14 +252,6 @@ def _has_failed_chord(item: Retry) -> bool:
     options = unpack(item.message)["options"]
     last = (options.get("chain") or [{}])[0].get("options") or {}
     return item.record.state == "delivered" and bool(options.get("chord") or last.get("chord"))
-
-
-def _carry_out(ctx: WorkerContext, retries: list[Retry]) -> set[str]:
-    """Retry, and return the task ids that run again."""
-    ttl = ctx.settings.record_ttl_seconds
-    done, effects = ctx.ledger.retries.retry(retries, ttl_seconds=ttl)
-    ctx.carry_out(effects).result()
-    return done
 
 
 def _cost(ctx: WorkerContext, item: Retry) -> Decimal | None:

@@ -54,12 +54,17 @@ class Watchdog:
 
     It runs in a thread of the worker's main process. If the ledger's Redis hangs, the main process keeps
     consuming messages and sending heartbeats.
+
+    It also ends parked tasks that were revoked through Celery. Only the main processes of workers hold
+    revoked ids, and a worker discards every message of a revoked task. One wake lets Celery store the state
+    REVOKED and fail the tasks that depend on it.
     """
 
     def __init__(self, ctx: WorkerContext) -> None:
         self._ctx = ctx
-        self._revocations = RevocationSync(ctx)
         self._stopped = threading.Event()
+        self._seen: set[str] = set(state.revoked)
+        """Revoked ids that the ledger has; at most those that Celery remembers."""
 
     def start(self) -> None:
         """Run every :data:`WATCH_SECONDS` until :meth:`stop`."""
@@ -80,7 +85,7 @@ class Watchdog:
         """Publish a poll message if a record is overdue, and end the tasks that were revoked."""
         try:
             self._ctx.publish_poll_blocking(self._ctx.ledger.polling.check_overdue())
-            self._revocations.sync()
+            self.sync_revoked()
         except RedisError as exc:
             self._ctx.redis_availability.mark_down(exc)
         except Exception as exc:
@@ -88,20 +93,7 @@ class Watchdog:
         else:
             self._ctx.redis_availability.mark_up()
 
-
-class RevocationSync:
-    """End parked tasks that were revoked through Celery.
-
-    Only the main processes of workers hold revoked ids, and a worker discards every message of a revoked
-    task. One wake lets Celery store the state REVOKED and fail the tasks that depend on it.
-    """
-
-    def __init__(self, ctx: WorkerContext) -> None:
-        self._ctx = ctx
-        self._seen: set[str] = set(state.revoked)
-        """Revoked ids that the ledger has; at most those that Celery remembers."""
-
-    def sync(self) -> None:
+    def sync_revoked(self) -> None:
         """Copy newly revoked ids into the ledger.
 
         :raises redis.exceptions.RedisError: the remaining ids are copied by the next call.
