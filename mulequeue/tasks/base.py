@@ -77,10 +77,7 @@ class RedactedTask(Task):
         return super().apply_async(args, kwargs, task_id, *rest, **options)
 
     def AsyncResult(self, task_id: Any, **options: Any) -> Any:
-        """Return the result of a task. A canvas calls it for each of its steps before it is sent.
-
-        :raises InputError: the task id is neither text nor a UUID, or the ledger uses it.
-        """
+        """Return the result of a task, whose id is checked: a canvas calls it for each step before it is sent."""
         return super().AsyncResult(self._check_id(task_id), **options)
 
     def _check_id(self, task_id: Any) -> str:
@@ -135,8 +132,6 @@ class OutboxTask(RedactedTask):
         from mulequeue.engine.followups import outbox
 
         options["task_id"] = str(task_id or uuid())
-        if not outbox.applies(self, sender, options):
-            return super().apply_async(args, kwargs, **options)
         return outbox.publish(self, sender, args, kwargs, options, super().apply_async)
 
 

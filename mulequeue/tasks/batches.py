@@ -16,7 +16,7 @@ from mulequeue.engine.fair_key import check_fair_key
 from mulequeue.engine.generation_call import check_option_names
 from mulequeue.engine.metadata import member_metadata
 from mulequeue.errors import InputError
-from mulequeue.tasks.batch_ids import each_id, files_id, member_id
+from mulequeue.tasks.batch_ids import each_id, files_id, member_id, member_ids
 from mulequeue.tasks.each_calls import each_signature
 from mulequeue.transfer.path_template import member_templates
 
@@ -72,8 +72,7 @@ class BatchCall:
     def members(self) -> Iterator[tuple[str, Any, dict[str, Any], dict[str, Any]]]:
         """Iterate over the members: task id, input, and the options of ``generate`` and of ``download``.
 
-        :raises InputError: the metadata of one is invalid.
-        :raises ConfigurationError: a path template is invalid, or two of them are the same.
+        Errors are those of :func:`check_batch_call`.
         """
         inputs = self.inputs or ()
         options = {"on_failure": "return", **self.options}
@@ -117,10 +116,7 @@ def run_batch(task: Any, call: BatchCall) -> list[dict[str, Any]]:
 
 
 def _publish(task: Any, ledger: Any, call: BatchCall) -> None:
-    """Publish the members, once; a batch that was cancelled has none.
-
-    :raises InputError: there is no input, or the batch is known with other inputs.
-    """
+    """Publish the members, once; a batch that was cancelled has none. Errors are those of :func:`run_batch`."""
     from mulequeue.engine.submit.park import expires_at
     from mulequeue.ledger import BatchState
 
@@ -183,7 +179,7 @@ def _results(ctx: Any, call: BatchCall) -> list[dict[str, Any]] | None:
             f"The ledger has no batch {call.batch_id}; batches are kept for "
             "mulequeue_record_ttl_seconds."
         )
-    ids = [member_id(call.batch_id, index) for index in range(batch.size)]
+    ids = member_ids(batch)
     if _is_expired(ledger, batch) and not batch.is_cancelled:
         _, effects = ledger.generations.cancel_batch(
             call.batch_id,
@@ -193,8 +189,7 @@ def _results(ctx: Any, call: BatchCall) -> list[dict[str, Any]] | None:
         )
         ctx.carry_out(effects).result()
         batch = ledger.queries.batch(call.batch_id)
-    members = {task_id: files_id(task_id) for task_id in ids}
-    return batch_results(ledger, batch, members)
+    return batch_results(ledger, batch, {task_id: files_id(task_id) for task_id in ids})
 
 
 def _members(task: Any, call: BatchCall) -> Iterator[Signature]:

@@ -44,24 +44,15 @@ def each_signature(app: Any, call: Mapping[str, Any]) -> Signature:
     Our own tasks follow it themselves. A task of the user is called by ``mulequeue.each``, under its
     lease, from the queue of that task.
     """
-    name, args, kwargs = call["task"], call["args"], call["kwargs"]
-    task = app.tasks.get(name)
+    name, args, kwargs, options = call["task"], call["args"], call["kwargs"], dict(call["options"])
     if name.startswith("mulequeue."):
-        return app.tasks[name].signature(args, kwargs, **call["options"])
-    options = dict(call["options"])
+        return app.tasks[name].signature(args, kwargs, **options)
     if not {"queue", "exchange", "routing_key"} & set(options):
-        options["queue"] = _queue_of(app, name, task, args, kwargs)
+        queue = getattr(app.tasks.get(name), "queue", None)
+        queue = queue or app.amqp.router.route({}, name, args, kwargs)["queue"]
+        options["queue"] = str(getattr(queue, "name", queue))
     # Logs and Flower show the user's name.
     return app.tasks["mulequeue.each"].signature((dict(call),), shadow=name, **options)
-
-
-def _queue_of(app: Any, name: str, task: Any, args: Any, kwargs: Any) -> str:
-    """Return the name of the queue to which the app sends a task."""
-    given = getattr(task, "queue", None)
-    if given:
-        return str(getattr(given, "name", given))
-    queue = app.amqp.router.route({}, name, args, kwargs)["queue"]
-    return str(getattr(queue, "name", queue))
 
 
 def repeat_calls(ctx: WorkerContext, calls: Mapping[str, bytes]) -> list[str]:

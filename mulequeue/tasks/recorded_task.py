@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from celery import Task
-from celery.states import RETRY, SUCCESS
+from celery.states import RETRY
 from kombu.exceptions import EncodeError
 
 logger = logging.getLogger("mulequeue")
@@ -97,20 +97,14 @@ class ResultStore:
         return getattr(self._backend, name)
 
     def mark_as_done(
-        self,
-        task_id: str,
-        result: Any,
-        request: Any,
-        store_result: bool = True,
-        state: str = SUCCESS,
+        self, task_id: str, result: Any, request: Any, store_result: bool = True, **options: Any
     ) -> None:
         """Store a result, and count it in the task's chord."""
         if not (request.chord or (store_result and not request.ignore_result)):
             return
-        follows = request.chain or request.callbacks
-        if follows:
+        if request.chain or request.callbacks:
             self._task.record_dispatch()
-        if not self._attempt("mark_as_done", task_id, result, request, store_result, state):
+        if not self._attempt("mark_as_done", task_id, result, request, store_result, **options):
             # The next deliveries only store the result, which may take longer than a dispatch.
             self._task.record_dispatch()
 

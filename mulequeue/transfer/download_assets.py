@@ -102,7 +102,10 @@ class _Download:
                 raise
             url = self._fresh_url(index, exc)
             if url is None or url == asset.url:
-                raise _expired_error(exc, asset) if is_expired else exc from None
+                if not is_expired:
+                    raise
+                text = f"{exc} Its URL expired at {asset.expires_at}, and the API gives no new one."
+                raise DownloadError(text, retryable=False) from None
         return self._store(index, url)
 
     def _store(self, index: int, url: str) -> File:
@@ -156,8 +159,3 @@ def _is_expired(asset: Asset) -> bool:
     except ValueError:
         return False
     return ends.tzinfo is not None and ends < datetime.now(UTC)
-
-
-def _expired_error(exc: DownloadError, asset: Asset) -> DownloadError:
-    text = f"{exc} Its URL expired at {asset.expires_at}, and the API gives no new one."
-    return DownloadError(text, retryable=False)

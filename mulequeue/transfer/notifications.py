@@ -19,7 +19,6 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
 
-import requests
 import urllib3
 from standardwebhooks import Webhook
 
@@ -116,8 +115,9 @@ def send_notification(
             response = session.post(
                 target, data=notification.body, headers=headers, timeout=timeout
             )
-        with response:
-            _drain(response)
+        # The receiver can finish writing its body; the status shows already whether it accepted.
+        with response, suppress(urllib3.exceptions.HTTPError, OSError):
+            response.raw.read(_MAX_ANSWER_BYTES, decode_content=False)
     _check_status(response.status_code, target)
 
 
@@ -166,26 +166,15 @@ def check_secret(settings: Settings) -> Webhook:
     )
 
 
-def _drain(response: requests.Response) -> None:
-    """Read up to 64 KiB of the body, so that the receiver can finish writing it."""
-    # Errors do not matter here: the status already shows whether it was accepted.
-    with suppress(urllib3.exceptions.HTTPError, OSError):
-        response.raw.read(_MAX_ANSWER_BYTES, decode_content=False)
-
-
 def _check_status(status: int, target: str) -> None:
     if 200 <= status < 300:
         return
-    host = target_host(target)
+    text = f"{target_host(target)} returned {status}"
     if status == 410:
-        raise NotificationError(
-            f"{host} returned 410: it accepts no more notifications.", retryable=False
-        )
-    if 300 <= status < 400:
-        raise NotificationError(
-            f"{host} returned {status}; redirects are not followed. Give the final URL as target."
-        )
-    raise NotificationError(f"{host} returned {status}.")
+        text += ": it accepts no more notifications"
+    elif 300 <= status < 400:
+        text += "; redirects are not followed. Give the final URL as target"
+    raise NotificationError(f"{text}.", retryable=status != 410)
 
 
 def target_host(target: str) -> str:

@@ -148,12 +148,9 @@ def check_storage(url: str, options: Mapping[str, Any]) -> None:
         cannot be written; the text names the change to make.
     """
     storage = Storage(url, options)
-    if storage.is_local:
-        _check_folder(Path(storage.root), url)
-
-
-def _check_folder(folder: Path, url: str) -> None:
-    existing = folder
+    if not storage.is_local:
+        return
+    existing = Path(storage.root)
     # os.path: below a folder without access, Path.exists() raises on older Python versions.
     while not os.path.exists(existing) and existing != existing.parent:
         existing = existing.parent
@@ -185,7 +182,10 @@ def open_filesystem(url: str, options: Mapping[str, Any]) -> tuple[Any, str]:
         url = os.path.expanduser(url)
     try:
         if protocol in _EXTRAS and find_spec("obstore"):
-            return _open_object_store(url, protocol, options)
+            from mulequeue.transfer.object_store import ObjectStore
+
+            path = url.partition("://")[2]
+            return ObjectStore(protocol, path.partition("/")[0], options), path
         return url_to_fs(url, **options)  # type: ignore[no-any-return]
     except ImportError as exc:
         extra = _EXTRAS.get(protocol)
@@ -203,13 +203,6 @@ def open_filesystem(url: str, options: Mapping[str, Any]) -> tuple[Any, str]:
             f"The storage {_redact(url)} cannot be opened with mulequeue_storage_options "
             f"{sorted(options)}: {type(exc).__name__}. Check them against its file system."
         ) from None
-
-
-def _open_object_store(url: str, protocol: str, options: Mapping[str, Any]) -> tuple[Any, str]:
-    from mulequeue.transfer.object_store import ObjectStore
-
-    path = url.partition("://")[2]
-    return ObjectStore(protocol, path.partition("/")[0], options), path
 
 
 def _redact(url: str) -> str:

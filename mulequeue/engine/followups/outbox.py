@@ -39,10 +39,14 @@ def publish(
 ) -> Any:
     """Record a message in the ledger, then publish it.
 
+    Publish one with ``expires`` or ``eta``, and a retry of its sender, without a record.
+
     :param sender: the running task that publishes it.
     :param options: of ``apply_async``, with the ``task_id``.
     :param send: Celery's ``apply_async``.
     """
+    if not _applies(task, sender, options):
+        return send(args, kwargs, **options)
     ctx, task_id = worker_context(task.app), options["task_id"]
     is_expected = _record_expected(ctx, _signature(task, sender, args, kwargs, options), sender)
     try:
@@ -72,11 +76,7 @@ def publish_all(sender: Any, signatures: Iterable[Signature]) -> None:
                     signature.apply_async(producer=producer, add_to_parent=False)
 
 
-def applies(task: Any, sender: Any, options: Mapping[str, Any]) -> bool:
-    """Return whether a message is recorded: not a retry of its sender, and not one with ``expires`` or ``eta``.
-
-    :param sender: the running task.
-    """
+def _applies(task: Any, sender: Any, options: Mapping[str, Any]) -> bool:
     return (
         not sender.request.is_eager
         and not task.app.conf.task_always_eager
