@@ -13,9 +13,7 @@ from redis.exceptions import RedisError
 from mulequeue.engine.worker_context import WorkerContext, worker_context
 from mulequeue.errors import ConfigurationError
 from mulequeue.ledger import Record
-from mulequeue.settings import DEFAULT_REDIS_URL, Settings
-from mulequeue.transfer.path_template import check_template
-from mulequeue.transfer.storage import check_storage
+from mulequeue.settings import DEFAULT_REDIS_URL
 
 logger = logging.getLogger("mulequeue")
 
@@ -36,17 +34,7 @@ def make_watchdog(app: Any) -> Watchdog | None:
     in_memory = str(app.conf.broker_url or "").startswith("memory:")
     if in_memory and ctx.settings.redis_url == DEFAULT_REDIS_URL:
         return None  # a test: the fleet on the Redis of this machine is not its own
-    _warn_of_storage(ctx.settings)
     return Watchdog(ctx)
-
-
-def _warn_of_storage(settings: Settings) -> None:
-    """Log an unusable storage at start, before anything is billed that could not be stored."""
-    try:
-        check_template(settings.storage_path)
-        check_storage(settings.storage, settings.storage_options)
-    except ConfigurationError as exc:
-        logger.warning("downloads will not work on this worker: %s", exc)
 
 
 class Watchdog:

@@ -26,13 +26,11 @@ from mulequeue.errors import ConfigurationError, DownloadError, StorageError
 from mulequeue.settings import Settings
 from mulequeue.transfer.folder_sync import sync_folders
 
-# In these a file appears when it is closed; a temporary name would only cost a copy.
-_OBJECT_STORES = frozenset(
-    {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss", "oci", "django"}
-)
 # Those that obstore serves, and the extra that installs it.
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs"}
 _EXTRAS |= dict.fromkeys(("abfs", "abfss", "az", "adl"), "azure")
+# In these a file appears when it is closed; a temporary name would only cost a copy.
+_OBJECT_STORES = frozenset({*_EXTRAS, "gcs", "oss", "oci", "django"})
 _PART = ".part"
 IDLE_PART_SECONDS = 10.0
 """A temporary file of the same file that was not written to for so long is of a killed attempt."""
@@ -192,10 +190,9 @@ def open_filesystem(url: str, options: Mapping[str, Any]) -> tuple[Any, str]:
         how = f'pip install "mulequeue[{extra}]"' if extra else str(exc)
         raise ConfigurationError(f"The storage {_redact(url)} needs a package: {how}.") from None
     except ValueError as exc:
-        known = ", ".join(["a folder", "file://", "s3://", "memory://"])
         raise ConfigurationError(
-            f"The storage {_redact(url)} cannot be used: {exc}. It may be {known}, or "
-            f"one of fsspec {fsspec.__version__}'s other protocols."
+            f"The storage {_redact(url)} cannot be used: {exc}. It may be a folder, file://, s3://, "
+            f"memory://, or one of fsspec {fsspec.__version__}'s other protocols."
         ) from None
     except Exception as exc:
         # The options may contain secrets, so only their names are printed.

@@ -11,6 +11,7 @@ from mulequeue.ops.health.account import unusable_profiles
 from mulequeue.ops.health.celery_settings import examine_celery
 from mulequeue.ops.health.check_result import Finding
 from mulequeue.ops.health.redis_server import broker_eviction, eviction, persistence, read_facts
+from mulequeue.ops.health.storage_target import storage, storage_path
 from mulequeue.settings import Settings
 
 logger = logging.getLogger("mulequeue")
@@ -20,14 +21,14 @@ _CELERY_CHECKS = ("result-expires", "visibility-timeout")
 
 
 def warn_at_start(app: Any, settings: Settings) -> None:
-    """Check Redis and Celery's times in a thread, and log what is wrong. Never raises."""
+    """Check the storage, Redis and Celery's times in a thread, and log what is wrong. Never raises."""
     threading.Thread(
         target=_warn, args=(app, settings), name="mulequeue-start", daemon=True
     ).start()
 
 
 def _warn(app: Any, settings: Settings) -> None:
-    for check in (_profiles, _celery, _redis, _broker):
+    for check in (_profiles, _celery, _redis, _broker, _storage):
         try:
             findings = check(app, settings)
         except Exception as exc:  # the watchdog logs that Redis does not answer
@@ -55,3 +56,8 @@ def _redis(app: Any, settings: Settings) -> list[Finding]:
 
 def _broker(app: Any, settings: Settings) -> list[Finding]:
     return broker_eviction(app, settings, PROBE_TIMEOUT_SECONDS)
+
+
+def _storage(app: Any, settings: Settings) -> list[Finding]:
+    # Nothing is written: obstore does not work in a process that is forked after its first request.
+    return [storage_path(settings.storage_path), storage(app, settings, writes=False)]
