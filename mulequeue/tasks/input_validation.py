@@ -45,8 +45,7 @@ class ValidatingTask(Task):
 
     def signature(self, args: Any = None, kwargs: Any = None, *rest: Any, **options: Any) -> Any:
         """Return a signature; validate it if the user made this call outside a running task."""
-        if self._is_direct_call(kwargs or {}, options):
-            validate_task_call(self, args or (), kwargs or {})
+        self._validate_direct_call(args or (), kwargs or {}, options)
         return super().signature(args, kwargs, *rest, **options)
 
     def delay(self, *args: Any, **kwargs: Any) -> Any:
@@ -56,20 +55,21 @@ class ValidatingTask(Task):
 
     def apply_async(self, args: Any = None, kwargs: Any = None, *rest: Any, **options: Any) -> Any:
         """Send the task; validate it if the user made this call."""
-        kwargs = kwargs or {}
-        if self._is_direct_call(kwargs, options):
-            validate_task_call(self, args or (), kwargs)
+        self._validate_direct_call(args or (), kwargs or {}, options)
         return super().apply_async(args, kwargs, *rest, **options)
 
-    def _is_direct_call(self, kwargs: Mapping[str, Any], options: Mapping[str, Any]) -> bool:
-        """Return True if the user sends this task alone.
+    def _validate_direct_call(
+        self, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any]
+    ) -> None:
+        """Validate a call if the user sends this task alone.
 
         Running tasks send the next step of a canvas, workers send parked tasks again, and a canvas
         sends its parts one by one: an error there would leave the other parts without this one.
         """
         is_wake = EPOCH in kwargs or options.get("add_to_parent") is False
         is_part = any(options.get(name) for name in _CANVAS_OPTIONS)
-        return not (is_wake or is_part or self._get_app().current_worker_task)
+        if not (is_wake or is_part or self._get_app().current_worker_task):
+            validate_task_call(self, args, kwargs)
 
 
 def validate_task_call(task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:

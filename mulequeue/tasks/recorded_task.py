@@ -85,9 +85,6 @@ class ResultStore:
     Celery records a task as failed if its result cannot be stored, also after it published what follows
     the task. For a generation that is wrong: it succeeded and is billed. Here the task is delivered again
     later and stores its result then.
-
-    :param task: the running task.
-    :param backend: Celery's.
     """
 
     def __init__(self, task: Any, backend: Any) -> None:

@@ -24,9 +24,8 @@ _ONCE_DELAYS_SECONDS, _ONCE_MAX_SECONDS = (5,), 600
 
 
 def run_generation(task: Any, call: GenerationCall) -> dict[str, Any]:
-    """Handle one delivery of a generating task.
+    """Handle one delivery of a generating task, and return its outcome.
 
-    :returns: the outcome.
     :raises Ignore: the task is parked, or there is nothing to do.
     :raises GenerationError: the outcome did not succeed, and ``on_failure`` is ``raise``.
     """
@@ -115,10 +114,7 @@ def _run_inline(task: Any, call: GenerationCall) -> dict[str, Any]:
 
 
 def _forward(previous: Any, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the previous outcome, which did not succeed.
-
-    :raises InputError: it is not an outcome, or an option does not exist.
-    """
+    """Return the previous outcome, which did not succeed; raise InputError as :func:`run_chained`."""
     if not is_outcome(previous):
         raise InputError(
             "generate_from needs the outcome of a generation as its first argument. "

@@ -40,7 +40,7 @@ class ShortTraceInfo(trace.TraceInfo):  # type: ignore[misc]  # Celery publishes
 def shorten_tracebacks(app: Any, hostname: str | None) -> None:
     """Build the tracers of mulequeue's tasks again; Celery has built those of all tasks.
 
-    :param hostname: name of the worker; None: the name of the machine.
+    :param hostname: name of the worker; None (of Celery before 5.7): the name of the machine.
     """
     for name, task in app.tasks.items():
         if isinstance(task, RedactedTask):

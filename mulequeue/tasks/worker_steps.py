@@ -124,20 +124,14 @@ class WatchdogStep(StartStopStep):
 
 @signals.worker_init.connect
 def add_steps(sender: Any = None, **_: Any) -> None:
-    """Add the boot steps to a worker that is being set up, also to one that a test embeds.
-
-    :param sender: the worker.
-    """
+    """Add the boot steps to a worker that is being set up, also to one that a test embeds."""
     sender.app.steps["worker"].update((SetupStep, DrainStep))
     sender.app.steps["consumer"].update((TracerStep, WatchdogStep))
 
 
 @signals.worker_process_init.connect
 def replace_tracers(sender: Any = None, **_: Any) -> None:
-    """Shorten the tracebacks of parked tasks in a process of a prefork pool.
-
-    :param sender: the name of the worker; Celery before 5.7 gives none.
-    """
+    """Shorten the tracebacks of parked tasks in a process of a prefork pool."""
     from mulequeue.tasks.tracer import shorten_tracebacks
 
     shorten_tracebacks(current_app, sender)

@@ -17,8 +17,7 @@ from mulequeue.net.environment import CONNECT_TIMEOUT_SECONDS
 from mulequeue.net.guarded_session import TransferSession
 from mulequeue.net.session_pool import session_pool
 from mulequeue.settings import Settings
-from mulequeue.transfer.control import TransferControl
-from mulequeue.transfer.guard import guard_for, translate_errors
+from mulequeue.transfer.control import TransferControl, guard_for, translate_errors
 
 CHUNK_BYTES = 512 * 1024  # a third less CPU time than with 1 MiB, for files of 2 MiB
 _MAX_REDIRECTS = 20

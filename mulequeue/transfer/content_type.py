@@ -6,6 +6,9 @@ occurs in it by chance, and containers such as MP4 hold pictures, video or sound
 
 from __future__ import annotations
 
+from codecs import getincrementaldecoder
+from contextlib import suppress
+
 import filetype
 
 from mulequeue.errors import AssetGone
@@ -115,10 +118,7 @@ def _has_audio_frames(head: bytes) -> bool:
 
 
 def _is_text(head: bytes) -> bool:
-    if b"\0" in head:
-        return False
-    try:
-        head.decode()
-    except UnicodeDecodeError as exc:
-        return exc.start >= len(head) - 3  # an incomplete character at the end
-    return True
+    with suppress(UnicodeDecodeError):
+        getincrementaldecoder("utf-8")().decode(head)  # the last character may be incomplete
+        return b"\0" not in head
+    return False

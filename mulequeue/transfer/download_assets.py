@@ -131,10 +131,7 @@ class _Download:
     def _fresh_url(self, index: int, reason: DownloadError) -> str | None:
         """Return the URL that the API gives for an asset now, or None; it is asked once for all assets.
 
-        :param reason: why it is asked.
-        :raises DownloadError: the API has no asset any more, or does not answer (retryable, of the class
-            of the reason).
-        :raises ConfigurationError: this process cannot ask.
+        :param reason: why it is asked; an error that may pass is of its class.
         """
         with self.lock:
             if self.refresh is not None:

@@ -26,10 +26,9 @@ from mulequeue.errors import ConfigurationError, InputError, NotificationError
 from mulequeue.net.address_guard import AddressRefused
 from mulequeue.net.environment import CONNECT_TIMEOUT_SECONDS
 from mulequeue.net.guarded_session import TransferSession
-from mulequeue.outcome import OPTIONAL, OUTCOME_STATUSES, is_outcome
+from mulequeue.outcome import OUTCOME_STATUSES, is_outcome, short_form
 from mulequeue.settings import Settings
-from mulequeue.transfer.control import TransferControl
-from mulequeue.transfer.guard import guard_for, translate_errors
+from mulequeue.transfer.control import TransferControl, guard_for, translate_errors
 
 _MAX_ANSWER_BYTES = 64 * 1024
 _PREFIX = "whsec_"
@@ -191,15 +190,7 @@ def target_host(target: str) -> str:
 def _summarize_batch(members: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     counts = Counter(member["status"] for member in members)
     return {
-        "generations": [
-            {
-                "task_id": member["task_id"],
-                "status": member["status"],
-                "files": list(member.get("files") or ()),
-                **{name: member[name] for name in OPTIONAL if member.get(name)},
-            }
-            for member in members
-        ],
+        "generations": [short_form(member) for member in members],
         "counts": {status: counts[status] for status in OUTCOME_STATUSES},
         "estimated_usd": _sum_of([member.get("estimated_usd") for member in members]),
     }

@@ -26,7 +26,6 @@ def file_path(template: str, outcome: Outcome, index: int, extension: str) -> st
     :param template: accepted by :func:`check_template`.
     :param index: the asset's index in the outcome, from 0. It is added to the name if the template
         does not contain it and there is more than one asset.
-    :param extension: of the file's content, without a dot.
     """
     model = (outcome.model or outcome.api_path or "unknown").strip("/")
     values: dict[str, str | int] = {
@@ -69,9 +68,7 @@ def check_template(template: str) -> str:
 def member_templates(path: str | Sequence[str] | None, count: int) -> list[str]:
     """Return the template of each member of a batch, as :func:`check_template` accepts it.
 
-    :param path: one template for all, or one per member.
-    :param count: the number of members.
-    :returns: an empty list without a template.
+    :param path: one template for all, or one per member; without one the list is empty.
     :raises ConfigurationError: a template is invalid, there are not as many as members, or two members
         would have the same path.
     """

@@ -3,11 +3,12 @@
 An incomplete file never has its final name. On file systems it is written under a temporary name
 and renamed; in object stores an object appears only when it is complete. In a folder a file has its
 final name only after its bytes are on the disk: a power cut would else leave an empty file, and its URL
-may have expired.
+may have expired. The names of its folders are on the disk then, too.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import posixpath
 import re
@@ -15,6 +16,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,6 @@ from fsspec.core import split_protocol, url_to_fs
 
 from mulequeue.errors import ConfigurationError, DownloadError, StorageError
 from mulequeue.settings import Settings
-from mulequeue.transfer.folder_sync import sync_folders
 
 # Those that obstore serves, and the extra that installs it.
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs"}
@@ -35,6 +36,7 @@ _PART = ".part"
 IDLE_PART_SECONDS = 10.0
 """A temporary file of the same file that was not written to for so long is of a killed attempt."""
 OLD_PART_SECONDS = 24 * 3600.0
+_CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP)  # some network file systems, with a folder
 _BLOCK_BYTES = 8 * 1024**2  # of a multipart upload; by default s3fs buffers 50 MiB per asset
 
 
@@ -108,7 +110,7 @@ class Storage:
                 self.fs.rm_file(part)
             raise
         if self.is_local:
-            sync_folders(folder, self.root)
+            _sync_folders(folder, self.root)
 
     def _rename(self, part: str, final: str) -> None:
         if self.is_local:
@@ -137,11 +139,42 @@ class Storage:
             raise
 
 
+def _sync_folders(folder: str, root: str) -> None:
+    """Synchronize the folder of a new file, and the folders above it up to the root of the storage.
+
+    A folder above it is synchronized only if it has a name that this process has not synchronized: with one
+    folder per generation these are two of four, and each costs a flush of the disk.
+    """
+    _sync(folder)
+    while len(folder) > len(root.rstrip("/")) and folder != "/":
+        found = os.stat(folder)
+        _sync_name(folder, found.st_dev, found.st_ino)
+        folder = os.path.dirname(folder)
+
+
+@lru_cache(maxsize=1024)
+def _sync_name(folder: str, device: int, inode: int) -> None:
+    """Write the name of a folder to the disk; once, while it is the same folder."""
+    _sync(os.path.dirname(folder))
+
+
+def _sync(folder: str) -> None:
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except PermissionError:  # a folder to write into only
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError as exc:
+        if exc.errno not in _CANNOT_SYNC:
+            raise
+    finally:
+        os.close(descriptor)
+
+
 def check_storage(url: str, options: Mapping[str, Any]) -> None:
     """Check whether a storage can be used, without writing; call before a billed request.
 
-    :param url: a folder or a URL of fsspec.
-    :param options: of its file system.
     :raises ConfigurationError: unknown protocol, missing package, wrong options, a folder that
         cannot be written; the text names the change to make.
     """
