@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from enum import StrEnum
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -26,26 +26,19 @@ if TYPE_CHECKING:
 _SUBMITTING_TASKS = ("mulequeue.generate", "mulequeue.generate_from")
 
 
-class Standing(StrEnum):
-    """The answer to whether a generation can be retried."""
+class Standing(Enum):
+    """The answer to whether a generation can be retried, with the reason."""
 
-    UNPAID = "unpaid"  # it was refused, and nothing was billed
-    FAILED = "failed"
-    UNKNOWN = "submit_unknown"
-    RUNNING = "running"  # also if its outcome is being returned
-    SUCCEEDED = "succeeded"
-    CANCELLED = "cancelled"
-    RESUMABLE = "resumable"
+    UNPAID = "it was refused, and nothing was billed"
+    FAILED = "it was accepted and may be billed; retry it with failed=True (--failed)"
+    UNKNOWN = "it may exist and be billed; retry it with unknown=True (--unknown)"
+    RUNNING = "it is running"
+    """It has no outcome, or its outcome is being returned."""
+    SUCCEEDED = "it succeeded"
+    CANCELLED = "it was cancelled; name its task id to retry it"
+    RESUMABLE = "it may still succeed: continue it with resume (mulequeue resume TASK_ID)"
 
 
-_WHY_NOT = {
-    Standing.FAILED: "it was accepted and may be billed; retry it with failed=True (--failed)",
-    Standing.UNKNOWN: "it may exist and be billed; retry it with unknown=True (--unknown)",
-    Standing.RUNNING: "it is running",
-    Standing.SUCCEEDED: "it succeeded",
-    Standing.CANCELLED: "it was cancelled; name its task id to retry it",
-    Standing.RESUMABLE: "it may still succeed: continue it with resume (mulequeue resume TASK_ID)",
-}
 _PAID = (Standing.FAILED, Standing.UNKNOWN)
 _LOST = "its input is not kept; start a new generation"
 _NOT_KEPT = "the call of each is not kept; call the task with the outcome of the ledger"
@@ -125,7 +118,7 @@ def retry(
         ctx.carry_out(effects).result()
         called = repeat_calls(ctx, calls)
         ids = [item.record.task_id for item in retries]
-        left |= {name: _WHY_NOT[Standing.RUNNING] for name in ids if name not in done}
+        left |= {name: Standing.RUNNING.value for name in ids if name not in done}
         retries = [item for item in retries if item.record.task_id in done]
     ids = [item.record.task_id for item in retries]
     paid = {item.record.task_id for item in retries if standing_of(item.record) in _PAID}
@@ -199,7 +192,7 @@ def _plan(
         elif record.each_error and kind is not Standing.RUNNING:
             given_up.append(record.task_id)
         else:
-            left[record.task_id] = _WHY_NOT[kind]
+            left[record.task_id] = kind.value
     calls = dict(zip(given_up, ctx.ledger.leases.given_up(given_up), strict=True))
     left |= {name: _NOT_KEPT for name, call in calls.items() if call is None}
     retries, lost = prepare(ctx, chosen)

@@ -189,17 +189,13 @@ def target_host(target: str) -> str:
 
 def _summarize_batch(members: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     counts = Counter(member["status"] for member in members)
+    amounts = (member.get("estimated_usd") for member in members)
+    known = [str(amount) for amount in amounts if amount is not None]
     return {
         "generations": [short_form(member) for member in members],
         "counts": {status: counts[status] for status in OUTCOME_STATUSES},
-        "estimated_usd": _sum_of([member.get("estimated_usd") for member in members]),
+        "estimated_usd": float(sum(map(Decimal, known))) if known else None,
     }
-
-
-def _sum_of(amounts: Sequence[float | None]) -> float | None:
-    """Add US dollars, exactly; return None if all of them are unknown."""
-    known = [Decimal(str(amount)) for amount in amounts if amount is not None]
-    return float(sum(known)) if known else None
 
 
 def _id(members: Sequence[Mapping[str, Any]], target: str, event: str) -> str:
