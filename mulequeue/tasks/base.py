@@ -21,7 +21,6 @@ from mulequeue.engine.ids import check_task_id, id_text
 from mulequeue.engine.queues import call_priority
 from mulequeue.engine.submit.park import ENQUEUED, EPOCH
 from mulequeue.errors import GenerationError, TransferError
-from mulequeue.tasks.batch_ids import body_id
 from mulequeue.tasks.input_validation import ValidatingTask
 from mulequeue.tasks.recorded_task import RecordedTask
 
@@ -38,7 +37,6 @@ TASK_OPTIONS: dict[str, Any] = {
     "time_limit": _SIX_HOURS,
     "soft_time_limit": _SIX_HOURS - 60,
 }
-_GENERATE = "mulequeue.generate"
 
 
 class RedactedTask(Task):
@@ -67,10 +65,8 @@ class RedactedTask(Task):
 
         :raises InputError: the task id is neither text nor a UUID, or the ledger uses it.
         """
-        if options.get("argsrepr") is None:
-            options["argsrepr"] = format_args(self.name, args, kwargs)
-        if options.get("kwargsrepr") is None:
-            options["kwargsrepr"] = format_kwargs(kwargs)
+        options["argsrepr"] = options.get("argsrepr") or format_args(self.name, args, kwargs)
+        options["kwargsrepr"] = options.get("kwargsrepr") or format_kwargs(kwargs)
         if task_id:
             # Celery sends what follows a billed generation: a canvas refuses other ids where it is called.
             task_id = str(task_id) if options.get("parent_id") else self._check_id(task_id)
@@ -169,7 +165,7 @@ class BatchTask(LeasedTask):
         if not any(options.get(name) for name in ("exchange", "queue", "routing_key")):
             route = partial(self._get_app().amqp.router.lookup_route, args=args, kwargs=kwargs)
             if not route(self.name):
-                options = {**(route(_GENERATE) or {}), **options}
+                options = {**(route("mulequeue.generate") or {}), **options}
         send = super().apply_async
         if self._get_app().current_worker_task or rest:
             return send(args, kwargs, task_id, *rest, **options)
@@ -186,10 +182,10 @@ class BatchTask(LeasedTask):
             raise
 
     def on_success(self, retval: Any, task_id: str, args: Any, kwargs: Any) -> None:
-        """Store the result under a name made of the batch id, too, and record the end."""
+        """Store the list of all results under ``BATCH_ID-body``, too, and record the end."""
         if not self.request.ignore_result:
             with suppress(Exception):  # the result itself is stored
-                body = body_id(kwargs.get("batch_id") or task_id)
+                body = f"{kwargs.get('batch_id') or task_id}-body"
                 self.app.backend.forget(body)  # of before a member was retried
                 self.app.backend.store_result(body, retval, SUCCESS)
         super().on_success(retval, task_id, args, kwargs)

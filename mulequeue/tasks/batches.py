@@ -16,7 +16,7 @@ from mulequeue.engine.fair_key import check_fair_key
 from mulequeue.engine.generation_call import check_option_names
 from mulequeue.engine.metadata import member_metadata
 from mulequeue.errors import InputError
-from mulequeue.tasks.batch_ids import each_id, files_id, member_id, member_ids
+from mulequeue.tasks.batch_ids import files_id, member_id, member_ids
 from mulequeue.tasks.each_calls import each_signature
 from mulequeue.transfer.path_template import member_templates
 
@@ -228,7 +228,7 @@ def _following(
     if call.download and not attaches:
         yield app.tasks["mulequeue.download"].s(**target).set(task_id=files_id(task_id))
     if call.each:
-        name = files_id(task_id) if attaches else each_id(task_id)
+        name = files_id(task_id) if attaches else f"{task_id}-each"
         yield each_signature(app, call.each).set(task_id=name)
 
 

@@ -16,6 +16,7 @@ from mulequeue.settings import Settings
 from mulequeue.settings.budgets import check_batch
 from mulequeue.tasks import definitions as tasks
 from mulequeue.tasks.batches import check_batch_call, digest_of
+from mulequeue.tasks.control import context
 from mulequeue.tasks.each_calls import each_call
 
 
@@ -92,9 +93,7 @@ def resume(task_id: str | uuid.UUID, *, app: Any = None) -> Signature:
     :param app: a Celery app; None: the current app.
     :raises InputError: the ledger has no record of the task, or the API returned no id for it.
     """
-    from mulequeue.engine.worker_context import worker_context
-
-    ctx, task_id = worker_context(app), id_text(task_id)
+    ctx, task_id = context(app), id_text(task_id)
     record = ctx.ledger.queries.record(task_id)
     if record is None:
         raise InputError(

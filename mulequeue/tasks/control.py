@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from mulequeue.ledger import Batch, Ledger, Record
 
 
-def _context(app: Any) -> WorkerContext:
-    # It loads Redis and HTTP clients, which other processes do not need.
+def context(app: Any) -> WorkerContext:
+    """Return the worker context. It loads Redis and HTTP clients, which other processes do not need."""
     from mulequeue.engine.worker_context import worker_context
 
     return worker_context(app)
@@ -44,7 +44,7 @@ def cancel(
     from mulequeue.ledger import CancelScope
 
     name = id_text(task_id_or_batch_id, "task_id_or_batch_id")
-    ctx = _context(app)
+    ctx = context(app)
     found = known_name(ctx.ledger, name)
     if found is None and not in_advance:
         raise InputError(
@@ -73,7 +73,7 @@ def pause(profile: str = "default", *, app: Any = None) -> bool:
     :returns: False if the profile was already paused.
     :raises ConfigurationError: the profile is unknown.
     """
-    ctx = _context(app)
+    ctx = context(app)
     ctx.settings.profile(profile, needs_key=False)
     return ctx.ledger.limits.pause_submissions(profile)
 
@@ -85,7 +85,7 @@ def unpause(profile: str = "default", *, app: Any = None) -> bool:
     :returns: False if the profile was not paused.
     :raises ConfigurationError: the profile is unknown.
     """
-    ctx = _context(app)
+    ctx = context(app)
     ctx.settings.profile(profile, needs_key=False)
     was_paused, effects = ctx.ledger.limits.resume_submissions(profile)
     ctx.carry_out(effects).result()
@@ -101,7 +101,7 @@ def status(task_id_or_batch_id: str | UUID, *, app: Any = None) -> Record | Batc
     :raises InputError: the id is neither text nor a UUID.
     """
     task_id_or_batch_id = id_text(task_id_or_batch_id, "task_id_or_batch_id")
-    queries = _context(app).ledger.queries
+    queries = context(app).ledger.queries
     return queries.batch(task_id_or_batch_id) or queries.record(task_id_or_batch_id)
 
 

@@ -40,8 +40,7 @@ class ValidatingTask(Task):
 
     def si(self, *args: Any, **kwargs: Any) -> Any:
         """Return an immutable signature."""
-        validate_task_call(self, args, kwargs)
-        return super().signature(args, kwargs, immutable=True)
+        return self.s(*args, **kwargs).set(immutable=True)
 
     def signature(self, args: Any = None, kwargs: Any = None, *rest: Any, **options: Any) -> Any:
         """Return a signature; validate it if the user made this call outside a running task."""

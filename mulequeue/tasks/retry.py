@@ -16,7 +16,7 @@ from mulequeue.engine.ids import id_text
 from mulequeue.errors import InputError
 from mulequeue.settings.costs import amounts_of, estimate_text
 from mulequeue.tasks.batch_ids import member_ids
-from mulequeue.tasks.control import unknown_id
+from mulequeue.tasks.control import context, unknown_id
 from mulequeue.tasks.each_calls import repeat_calls
 
 if TYPE_CHECKING:
@@ -32,8 +32,7 @@ class Standing(Enum):
     UNPAID = "it was refused, and nothing was billed"
     FAILED = "it was accepted and may be billed; retry it with failed=True (--failed)"
     UNKNOWN = "it may exist and be billed; retry it with unknown=True (--unknown)"
-    RUNNING = "it is running"
-    """It has no outcome, or its outcome is being returned."""
+    RUNNING = "it is running"  # also while its outcome is being returned
     SUCCEEDED = "it succeeded"
     CANCELLED = "it was cancelled; name its task id to retry it"
     RESUMABLE = "it may still succeed: continue it with resume (mulequeue resume TASK_ID)"
@@ -100,9 +99,7 @@ def retry(
     :param app: a Celery app; None: the current app.
     :raises InputError: an id is unknown, or names a task that cannot be retried. Nothing is changed.
     """
-    from mulequeue.engine.worker_context import worker_context
-
-    ctx = worker_context(app)
+    ctx = context(app)
     allowed = {Standing.UNPAID}
     allowed |= {Standing.FAILED} if failed else set()
     allowed |= {Standing.UNKNOWN} if unknown else set()

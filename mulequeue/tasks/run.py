@@ -29,7 +29,7 @@ def run_generation(task: Any, call: GenerationCall) -> dict[str, Any]:
     :raises Ignore: the task is parked, or there is nothing to do.
     :raises GenerationError: the outcome did not succeed, and ``on_failure`` is ``raise``.
     """
-    if _is_inline(task):
+    if task.request.called_directly or task.request.is_eager:
         return _run_inline(task, call)
     from mulequeue.engine.submit.handle_message import handle_message
     from mulequeue.engine.worker_context import context_of
@@ -82,18 +82,13 @@ def run_once(task: Any, function: Callable[[], T]) -> T:
 
     :param function: has no effect, so it is called again for a result that is dispatched again.
     """
-    if _is_inline(task):
+    if task.request.called_directly or task.request.is_eager:
         return function()
     from mulequeue.engine.followups.attempts import Policy, run_leased
 
     policy = Policy(delays=_ONCE_DELAYS_SECONDS, max_seconds=_ONCE_MAX_SECONDS, keeps_value=False)
     result: T = run_leased(task, lambda attempt: function(), policy)
     return result
-
-
-def _is_inline(task: Any) -> bool:
-    """Return True if no message delivered the task, so it cannot be parked."""
-    return bool(task.request.called_directly or task.request.is_eager)
 
 
 def _run_inline(task: Any, call: GenerationCall) -> dict[str, Any]:

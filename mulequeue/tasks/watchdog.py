@@ -13,7 +13,6 @@ from redis.exceptions import RedisError
 from mulequeue.engine.worker_context import WorkerContext, worker_context
 from mulequeue.errors import ConfigurationError
 from mulequeue.ledger import Record
-from mulequeue.settings import DEFAULT_REDIS_URL
 
 logger = logging.getLogger("mulequeue")
 
@@ -31,10 +30,7 @@ def make_watchdog(app: Any) -> Watchdog | None:
             "mulequeue does not run on this worker; fix its configuration and restart it"
         )
         return None
-    in_memory = str(app.conf.broker_url or "").startswith("memory:")
-    if in_memory and ctx.settings.redis_url == DEFAULT_REDIS_URL:
-        return None  # a test: the fleet on the Redis of this machine is not its own
-    return Watchdog(ctx)
+    return Watchdog(ctx) if ctx.has_fleet else None
 
 
 class Watchdog:

@@ -90,7 +90,6 @@ class DrainStep(StartStopStep):
     requires = ("celery.worker.components:Pool",)
 
     def stop(self, parent: Any) -> None:
-        """Wait for running create requests."""
         drain_at_shutdown()
 
     terminate = stop

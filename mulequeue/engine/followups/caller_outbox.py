@@ -21,7 +21,6 @@ from mulequeue.engine.followups.outbox import NOT_KEPT
 from mulequeue.engine.worker_context import WorkerContext, worker_context
 from mulequeue.ledger import Ledger
 from mulequeue.ledger.probe import probe_connection
-from mulequeue.settings import DEFAULT_REDIS_URL
 
 logger = logging.getLogger("mulequeue")
 _TIMEOUT_SECONDS = 1.0
@@ -85,10 +84,7 @@ def _record(task: Any, args: Any, kwargs: Any, options: Mapping[str, Any]) -> Le
 
 def _ledger_of(ctx: WorkerContext) -> Ledger | None:
     """Return the ledger with a short timeout; None: it is of no fleet, or did not answer lately."""
-    in_memory = str(ctx.app.conf.broker_url or "").startswith("memory:")
-    if in_memory and ctx.settings.redis_url == DEFAULT_REDIS_URL:
-        return None  # a test: the fleet on the Redis of this machine is not its own
-    if time.monotonic() < ctx.state.get("caller_pause_ends", 0.0):
+    if not ctx.has_fleet or time.monotonic() < ctx.state.get("caller_pause_ends", 0.0):
         return None
     ledger: Ledger | None = ctx.state.get("caller_ledger")
     if ledger is None:
