@@ -70,10 +70,7 @@ class BatchCall:
     """The other arguments of ``generate``."""
 
     def members(self) -> Iterator[tuple[str, Any, dict[str, Any], dict[str, Any]]]:
-        """Iterate over the members: task id, input, and the options of ``generate`` and of ``download``.
-
-        Errors are those of :func:`check_batch_call`.
-        """
+        """Iterate over the members: task id, input, and the options of ``generate`` and of ``download``."""
         inputs = self.inputs or ()
         options = {"on_failure": "return", **self.options}
         options |= {"batch_id": self.batch_id, "batch_size": len(inputs)}

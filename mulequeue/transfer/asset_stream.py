@@ -146,10 +146,9 @@ def _size_error(max_bytes: int) -> DownloadError:
 
 
 def _decode_inline(url: str) -> bytes:
-    """Decode ``hex:…``, or ``data:…`` in the spellings that browsers read.
+    """Decode ``hex:…``, or ``data:…`` as browsers do.
 
-    Those are percent-encoded or base64 text, the latter with white space, without padding, or in the
-    alphabet for URLs.
+    Base64 may have white space, no padding, or the alphabet for URLs; other text is percent-encoded.
     """
     scheme, _, rest = url.partition(":")
     try:
