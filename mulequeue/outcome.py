@@ -128,10 +128,11 @@ def is_reference(value: Mapping[str, Any]) -> bool:
     return set(value) <= set(_SHORT_FORM)
 
 
-def short_form(outcome: Outcome) -> dict[str, Any]:
+def short_form(outcome: Outcome | Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of an outcome that a batch returns of each member, without what is empty."""
-    data = outcome.to_dict()
-    return {name: data[name] for name in _SHORT_FORM if data[name] or name not in OPTIONAL}
+    data = outcome.to_dict() if isinstance(outcome, Outcome) else outcome
+    names = (name for name in _SHORT_FORM if data.get(name) or name not in OPTIONAL)
+    return {name: data.get(name) or [] for name in names}
 
 
 def _part(cls: type[Any], data: Mapping[str, Any]) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mulequeue.errors import InputError, MuleQueueError
 from mulequeue.ledger import Ledger
 from mulequeue.settings import Settings
-from mulequeue.tasks.known_ids import known_name, unknown_id
+from mulequeue.tasks.control import known_name, unknown_id
 
 _SHOWN = 4
 

@@ -30,7 +30,7 @@ from mulequeue.engine.submit.park import upgrade_signature
 from mulequeue.engine.tracing import sentry
 from mulequeue.errors import ConfigurationError, MuleQueueError
 from mulequeue.ledger import Effects, Ledger, PollMessage, Wake, unpack
-from mulequeue.settings import Settings
+from mulequeue.settings import DEFAULT_REDIS_URL, Settings
 from mulequeue.settings.redaction import redact
 
 if TYPE_CHECKING:
@@ -116,6 +116,12 @@ class WorkerContext:
         except SystemExit:
             wait([future])
             raise
+
+    @property
+    def has_fleet(self) -> bool:
+        """Return False in a test: the fleet on the Redis of this machine is not its own."""
+        in_memory = str(self.app.conf.broker_url or "").startswith("memory:")
+        return not (in_memory and self.settings.redis_url == DEFAULT_REDIS_URL)
 
     def start(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
         """Run a coroutine on the loop; the process does not end before it (:meth:`drain`)."""
@@ -216,6 +222,7 @@ class WorkerContext:
                     queue=self.settings.poll_queue,
                     add_to_parent=False,
                     retry_policy=_RETRY_ONCE,
+                    event_dispatcher=NULL_DISPATCHER,
                     **countdown(self.app, message.countdown),
                 )
         except Exception as exc:

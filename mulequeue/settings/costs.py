@@ -33,10 +33,15 @@ class Estimate:
     def __str__(self) -> str:
         """Return one line such as ``12 generations, 0.90 USD (estimate)``."""
         noun = "generation" if self.count == 1 else "generations"
-        if self.unpriced == self.count:
-            return f"{self.count:,} {noun}, price unknown (set mulequeue_prices)"
-        more = f", and {self.unpriced:,} without a known price" if self.unpriced else ""
-        return f"{self.count:,} {noun}, {format_usd(self.usd)} (estimate){more}"
+        return f"{self.count:,} {noun}, {estimate_text(self.usd, self.count, self.unpriced)}"
+
+
+def estimate_text(usd: Decimal, count: int, unpriced: int) -> str:
+    """Return an estimated cost for people, such as ``0.90 USD (estimate)``."""
+    if unpriced and unpriced == count:
+        return "price unknown (set mulequeue_prices)"
+    more = f", and {unpriced:,} without a known price" if unpriced else ""
+    return f"{format_usd(usd)} (estimate){more}"
 
 
 def estimate(model: str, inputs: Iterable[Mapping[str, Any]], *, app: Any = None) -> Estimate:

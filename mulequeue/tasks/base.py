@@ -18,10 +18,9 @@ from kombu.exceptions import OperationalError
 
 from mulequeue.engine.display import format_args, format_kwargs
 from mulequeue.engine.generation_call import check_task_id, id_text
-from mulequeue.engine.queues import NULL_DISPATCHER, call_priority
+from mulequeue.engine.queues import call_priority
 from mulequeue.engine.submit.park import ENQUEUED, EPOCH
 from mulequeue.errors import GenerationError, TransferError
-from mulequeue.tasks.batch_ids import body_id
 from mulequeue.tasks.input_validation import ValidatingTask
 from mulequeue.tasks.recorded_task import RecordedTask
 
@@ -38,63 +37,18 @@ TASK_OPTIONS: dict[str, Any] = {
     "time_limit": _SIX_HOURS,
     "soft_time_limit": _SIX_HOURS - 60,
 }
-_GENERATE = "mulequeue.generate"
 
 
 class RedactedTask(Task):
-    """A task whose messages show no input, no outcome and no path of a notification URL."""
+    """A task whose messages show no input, no outcome and no path of a notification URL.
 
-    abstract = True
-    is_billed: ClassVar[bool] = False
-    Request = "mulequeue.tasks.request:RedactedRequest"
-
-    def apply_async(
-        self, args: Any = None, kwargs: Any = None, task_id: Any = None, *rest: Any, **options: Any
-    ) -> Any:
-        """Send the task with ``argsrepr`` and ``kwargsrepr``, unless the caller sets them.
-
-        :raises InputError: the task id is neither text nor a UUID, or the ledger uses it.
-        """
-        if options.get("argsrepr") is None:
-            options["argsrepr"] = format_args(self.name, args, kwargs)
-        if options.get("kwargsrepr") is None:
-            options["kwargsrepr"] = format_kwargs(kwargs)
-        if task_id:
-            # Celery sends what follows a billed generation: a canvas refuses other ids where it is called.
-            task_id = str(task_id) if options.get("parent_id") else self._check_id(task_id)
-        return super().apply_async(args, kwargs, task_id, *rest, **options)
-
-    def AsyncResult(self, task_id: Any, **options: Any) -> Any:
-        """Return the result of a task. A canvas calls it for each of its steps before it is sent.
-
-        :raises InputError: the task id is neither text nor a UUID, or the ledger uses it.
-        """
-        return super().AsyncResult(self._check_id(task_id), **options)
-
-    def _check_id(self, task_id: Any) -> str:
-        return check_task_id(task_id) if self.is_billed else id_text(task_id)
-
-
-class EventlessTask(RedactedTask):
-    """A task that sends no events.
-
-    The poll task runs twice per second. Flower keeps 100,000 tasks, so it would soon keep only poll
-    tasks. ``celery inspect scheduled`` shows the poll message.
+    Its :data:`TASK_OPTIONS` override the project's ``task_annotations``.
     """
 
     abstract = True
-    send_events = False  # of the worker
-
-    def apply_async(self, args: Any = None, kwargs: Any = None, *rest: Any, **options: Any) -> Any:
-        """Send the task without the event ``task-sent``."""
-        return super().apply_async(args, kwargs, *rest, event_dispatcher=NULL_DISPATCHER, **options)
-
-
-class PinnedTask(RedactedTask):
-    """A task whose :data:`TASK_OPTIONS` override the project's ``task_annotations``."""
-
-    abstract = True
     pinned_options: ClassVar[tuple[str, ...]] = tuple(TASK_OPTIONS)
+    is_billed: ClassVar[bool] = False
+    Request = "mulequeue.tasks.request:RedactedRequest"
 
     @classmethod
     def annotate(cls) -> None:
@@ -104,16 +58,29 @@ class PinnedTask(RedactedTask):
         for name, value in pinned.items():
             setattr(cls, name, value)
 
+    def apply_async(
+        self, args: Any = None, kwargs: Any = None, task_id: Any = None, *rest: Any, **options: Any
+    ) -> Any:
+        """Send the task with ``argsrepr`` and ``kwargsrepr``, unless the caller sets them.
 
-class PollTask(PinnedTask, EventlessTask):
-    """The poll task. It has no rate limit, which would delay every generation of the fleet."""
+        :raises InputError: the task id is neither text nor a UUID, or the ledger uses it.
+        """
+        options["argsrepr"] = options.get("argsrepr") or format_args(self.name, args, kwargs)
+        options["kwargsrepr"] = options.get("kwargsrepr") or format_kwargs(kwargs)
+        if task_id:
+            # Celery sends what follows a billed generation: a canvas refuses other ids where it is called.
+            task_id = str(task_id) if options.get("parent_id") else self._check_id(task_id)
+        return super().apply_async(args, kwargs, task_id, *rest, **options)
 
-    abstract = True
-    pinned_options = (*TASK_OPTIONS, "rate_limit")
-    rate_limit = 0  # not None, which would select task_default_rate_limit
+    def AsyncResult(self, task_id: Any, **options: Any) -> Any:
+        """Return the result of a task, whose id is checked: a canvas calls it for each step before it is sent."""
+        return super().AsyncResult(self._check_id(task_id), **options)
+
+    def _check_id(self, task_id: Any) -> str:
+        return check_task_id(task_id) if self.is_billed else id_text(task_id)
 
 
-class GenerateTask(ValidatingTask, RecordedTask, PinnedTask):
+class GenerateTask(ValidatingTask, RecordedTask, RedactedTask):
     """A task that parks in the ledger and returns an outcome."""
 
     abstract = True
@@ -142,7 +109,7 @@ class GenerateTask(ValidatingTask, RecordedTask, PinnedTask):
             raise
 
 
-class OutboxTask(PinnedTask):
+class OutboxTask(RedactedTask):
     """A task that a worker writes to the ledger before it publishes the message.
 
     A message that the broker loses is published again. Other processes may not reach the ledger, so
@@ -201,7 +168,7 @@ class BatchTask(LeasedTask):
         if not any(options.get(name) for name in ("exchange", "queue", "routing_key")):
             route = partial(self._get_app().amqp.router.lookup_route, args=args, kwargs=kwargs)
             if not route(self.name):
-                options = {**(route(_GENERATE) or {}), **options}
+                options = {**(route("mulequeue.generate") or {}), **options}
         try:
             return super().apply_async(args, kwargs, task_id, *rest, **options)
         except OperationalError as exc:
@@ -214,10 +181,10 @@ class BatchTask(LeasedTask):
             raise
 
     def on_success(self, retval: Any, task_id: str, args: Any, kwargs: Any) -> None:
-        """Store the result under a name made of the batch id, too, and record the end."""
+        """Store the list of all results under ``BATCH_ID-body``, too, and record the end."""
         if not self.request.ignore_result:
             with suppress(Exception):  # the result itself is stored
-                body = body_id(kwargs.get("batch_id") or task_id)
+                body = f"{kwargs.get('batch_id') or task_id}-body"
                 self.app.backend.forget(body)  # of before a member was retried
                 self.app.backend.store_result(body, retval, SUCCESS)
         super().on_success(retval, task_id, args, kwargs)

@@ -24,13 +24,12 @@ _ONCE_DELAYS_SECONDS, _ONCE_MAX_SECONDS = (5,), 600
 
 
 def run_generation(task: Any, call: GenerationCall) -> dict[str, Any]:
-    """Handle one delivery of a generating task.
+    """Handle one delivery of a generating task, and return its outcome.
 
-    :returns: the outcome.
     :raises Ignore: the task is parked, or there is nothing to do.
     :raises GenerationError: the outcome did not succeed, and ``on_failure`` is ``raise``.
     """
-    if _is_inline(task):
+    if task.request.called_directly or task.request.is_eager:
         return _run_inline(task, call)
     from mulequeue.engine.submit.handle_message import handle_message
     from mulequeue.engine.worker_context import context_of
@@ -82,7 +81,7 @@ def run_once(task: Any, function: Callable[[], T]) -> T:
 
     :param function: has no effect, so it is called again for a result that is dispatched again.
     """
-    if _is_inline(task):
+    if task.request.called_directly or task.request.is_eager:
         return function()
     from mulequeue.engine.followups.attempts import run_leased
     from mulequeue.engine.followups.judge import Policy
@@ -90,11 +89,6 @@ def run_once(task: Any, function: Callable[[], T]) -> T:
     policy = Policy(delays=_ONCE_DELAYS_SECONDS, max_seconds=_ONCE_MAX_SECONDS, keeps_value=False)
     result: T = run_leased(task, lambda attempt: function(), policy)
     return result
-
-
-def _is_inline(task: Any) -> bool:
-    """Return True if no message delivered the task, so it cannot be parked."""
-    return bool(task.request.called_directly or task.request.is_eager)
 
 
 def _run_inline(task: Any, call: GenerationCall) -> dict[str, Any]:
@@ -115,10 +109,7 @@ def _run_inline(task: Any, call: GenerationCall) -> dict[str, Any]:
 
 
 def _forward(previous: Any, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the previous outcome, which did not succeed.
-
-    :raises InputError: it is not an outcome, or an option does not exist.
-    """
+    """Return the previous outcome, which did not succeed; raise InputError as :func:`run_chained`."""
     if not is_outcome(previous):
         raise InputError(
             "generate_from needs the outcome of a generation as its first argument. "

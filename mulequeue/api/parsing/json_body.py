@@ -13,7 +13,7 @@ from mulequeue.catalog.valid_text import valid_json
 # NaN and Infinity are no JSON; what stores the value would reject them.
 _decoder = json.JSONDecoder(parse_constant=lambda _: None)
 _MOST_TRIES = 50
-_DECODER = json.JSONDecoder(strict=False, parse_constant=lambda _: None)
+_lenient_decoder = json.JSONDecoder(strict=False, parse_constant=lambda _: None)
 _TASK_INFO = re.compile(r'"task_info"\s*:\s*(?=\{)')
 _ID = re.compile(r'"task_info"\s*:\s*\{[^{}]*?"(?:id|task_id)"\s*:\s*"([^"\\]+)"')
 
@@ -67,7 +67,7 @@ def _decode(body: bytes | bytearray) -> str:
 
 def _object_at(text: str, start: int) -> dict[str, Any]:
     try:
-        value = valid_json(_DECODER.raw_decode(text, start)[0]) if start >= 0 else None
+        value = valid_json(_lenient_decoder.raw_decode(text, start)[0]) if start >= 0 else None
     except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}

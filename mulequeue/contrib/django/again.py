@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Any
 
 from celery import chain
 from django.db import transaction
@@ -18,23 +17,6 @@ from mulequeue.contrib.django.on_commit import send_on_commit
 from mulequeue.errors import InputError
 from mulequeue.settings.costs import estimate
 from mulequeue.tasks.definitions import download, generate
-
-_KEPT_OPTIONS = ("queue", "exchange", "routing_key", "priority", "shadow", "ignore_result")
-
-
-def following_of(task: Any) -> list[dict[str, Any]]:
-    """Return the tasks that follow the running task in its chain, in their order, as JSON."""
-    steps = reversed(task.request.chain or [])
-    return [
-        {
-            "task": step["task"],
-            "args": list(step["args"]),
-            "kwargs": dict(step["kwargs"]),
-            "options": {k: v for k, v in step["options"].items() if k in _KEPT_OPTIONS},
-        }
-        for step in steps
-        if not step.get("subtask_type")
-    ]
 
 
 def generate_again(row: Generation, prompt: str | None = None) -> Generation:

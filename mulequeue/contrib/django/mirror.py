@@ -19,7 +19,6 @@ from django.db.models import Model
 from django.utils import timezone
 
 from mulequeue import signals
-from mulequeue.contrib.django.again import following_of
 from mulequeue.contrib.django.models import MAX_CHARACTERS, UNDER_WAY, Batch, Generation, State
 from mulequeue.engine.generation_request import GenerationRequest
 from mulequeue.engine.worker_context import worker_context
@@ -28,6 +27,7 @@ from mulequeue.ledger import Ledger, Record, outcome_of
 MAX_INPUT_BYTES = 64 * 1024
 _CHUNK_SIZE = 500
 _MAX_DEADLOCKS = 5
+_KEPT_OPTIONS = ("queue", "exchange", "routing_key", "priority", "shadow", "ignore_result")
 _MIRRORED = [
     column.name
     for column in Generation._meta.concrete_fields
@@ -54,10 +54,25 @@ def _keep_call(task: Any, task_id: str, plan: GenerationRequest) -> None:
         kept["input"] = _storable(json.loads(text))
     if not plan.input:
         kept |= _known_input(task_id)
-    if following := following_of(task):
+    if following := _following_of(task):
         kept["following"] = _storable(json.loads(json.dumps(following, default=str)))
     if kept:
         Generation.objects.filter(pk=task_id).update(**kept)
+
+
+def _following_of(task: Any) -> list[dict[str, Any]]:
+    """Return the tasks that follow the running task in its chain, in their order, as JSON."""
+    steps = reversed(task.request.chain or [])
+    return [
+        {
+            "task": step["task"],
+            "args": list(step["args"]),
+            "kwargs": dict(step["kwargs"]),
+            "options": {k: v for k, v in step["options"].items() if k in _KEPT_OPTIONS},
+        }
+        for step in steps
+        if not step.get("subtask_type")
+    ]
 
 
 def _known_input(task_id: str) -> dict[str, Any]:

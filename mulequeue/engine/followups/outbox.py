@@ -28,7 +28,6 @@ from mulequeue.engine.tracing import opentelemetry
 from mulequeue.engine.worker_context import WorkerContext, worker_context
 from mulequeue.ledger import Ledger
 from mulequeue.ledger.probe import probe_connection
-from mulequeue.settings import DEFAULT_REDIS_URL
 
 logger = logging.getLogger("mulequeue")
 
@@ -170,10 +169,7 @@ def _expect_call(
 
 def _ledger_of_caller(ctx: WorkerContext) -> Ledger | None:
     """Return the ledger with a short timeout; None: it is of no fleet, or did not answer lately."""
-    in_memory = str(ctx.app.conf.broker_url or "").startswith("memory:")
-    if in_memory and ctx.settings.redis_url == DEFAULT_REDIS_URL:
-        return None  # a test: the fleet on the Redis of this machine is not its own
-    if time.monotonic() < ctx.state.get("caller_pause_ends", 0.0):
+    if not ctx.has_fleet or time.monotonic() < ctx.state.get("caller_pause_ends", 0.0):
         return None
     return ctx.shared(_quick_ledger)
 

@@ -153,7 +153,7 @@ def _records(app: Any, settings: Settings, command: str) -> list[Finding]:
 
 
 def warn_at_start(app: Any, settings: Settings) -> None:
-    """Check Redis and Celery's times in a thread, and log what is wrong. Never raises."""
+    """Check the storage, Redis and Celery's times in a thread, and log what is wrong. Never raises."""
     threading.Thread(
         target=_warn, args=(app, settings), name="mulequeue-start", daemon=True
     ).start()
@@ -165,6 +165,9 @@ def _warn(app: Any, settings: Settings) -> None:
         lambda: [item for item in examine_celery(app, settings) if item.id in _AT_START],
         lambda: _durability(settings.redis_url),
         lambda: redis_server.broker_eviction(app, settings, PROBE_TIMEOUT_SECONDS),
+        lambda: [storage_target.storage_path(settings.storage_path)],
+        # Nothing is written: obstore does not work in a process that is forked after its first request.
+        lambda: [storage_target.storage(app, settings, writes=False)],
     )
     for check in checks:
         try:
