@@ -14,7 +14,6 @@ import click
 from mulequeue import catalog
 from mulequeue.cli import preflight, results
 from mulequeue.cli.confirm import confirm, print_dry_run
-from mulequeue.cli.costs import cost_of_batch
 from mulequeue.cli.exits import STILL_RUNNING, sigterm_as_interrupt
 from mulequeue.cli.ids import note_enqueued
 from mulequeue.cli.manifest import Manifest, ledger_states, written_at_end
@@ -25,9 +24,8 @@ from mulequeue.cli.prompts import Reading, read_prompts
 from mulequeue.cli.render import plural
 from mulequeue.cli.row_paths import row_templates
 from mulequeue.cli.values import parse_params
-from mulequeue.cli.view import view_for
-from mulequeue.cli.watch import BatchWatch, watch
-from mulequeue.cli.watch_checks import UnsentRest, checks_of_sent, is_sent
+from mulequeue.cli.watch import BatchWatch, is_sent, watch
+from mulequeue.cli.watch_checks import checks_of_sent
 from mulequeue.errors import InputError
 from mulequeue.ledger import Batch, Ledger
 from mulequeue.settings.budgets import check_batch
@@ -166,7 +164,10 @@ def _run_on_workers(
     with written_at_end(manifest, lambda: ledger_states(ledger, watched.batch)):
         is_over = _send_and_watch(ledger, call, watched, known, enqueue, rest)
     _check_same(watched.batch, call)  # another sender may have been faster
-    code = _report(ledger, call, watched.batch, time.monotonic() - started, is_over=is_over)
+    seconds, as_json = time.monotonic() - started, call.as_json
+    code = results.report_batch(
+        ledger, watched.batch, seconds, call.storage, as_json=as_json, is_over=is_over
+    )
     if is_over:
         return code
     print_message(f"Still running. {results.continue_hint(batch_id)}{rest}")
@@ -186,23 +187,21 @@ def _send_and_watch(
     :param known: the batch, if it exists.
     :param rest: follows the message after Ctrl-C.
     """
-    batch_id, started = watched.batch.batch_id, time.monotonic()
-    with view_for(f"{call.model.name} · batch {batch_id}", quiet=call.quiet) as view:
-        if known is None or known.begun < known.size:
-            # The id of a task that was revoked or given up is used up.
-            enqueue(is_fresh=known is not None and not is_sent(ledger, known))
-            note_enqueued(ledger, call.settings, batch_id)
-        if known is not None:
-            view.note(_continue(call, known))
-        checks = checks_of_sent(call, ledger, view.note, watched, batch_id, enqueue)
-        return watch(
-            watched,
-            view,
-            max_wait=call.max_wait,
-            started=started,
-            interrupted=results.stopped_hint(batch_id) + rest,
-            checks=[*checks, UnsentRest(ledger, watched)],
-        )
+    batch_id = watched.batch.batch_id
+    if known is None or known.begun < known.size:
+        # The id of a task that was revoked or given up is used up.
+        enqueue(is_fresh=known is not None and not is_sent(ledger, known))
+        note_enqueued(ledger, call.settings, batch_id)
+    if known is not None:
+        print_message(_continue(call, known))
+    return watch(
+        watched,
+        f"{call.model.name} · batch {batch_id}",
+        quiet=call.quiet,
+        max_wait=call.max_wait,
+        interrupted=results.stopped_hint(batch_id) + rest,
+        checks=checks_of_sent(call, ledger, watched, batch_id, enqueue),
+    )
 
 
 def _continue(call: Call, known: Batch) -> str:
@@ -215,18 +214,6 @@ def _continue(call: Call, known: Batch) -> str:
     else:
         done = "nothing is enqueued again."
     return f"Batch {known.batch_id} exists; {done}"
-
-
-def _report(ledger: Ledger, call: Call, batch: Batch, seconds: float, *, is_over: bool) -> int:
-    """Print the summary of a batch, and what is next once it is over; return its exit code."""
-    missing = results.missing_files(ledger, batch) if is_over else 0
-    cost = cost_of_batch(ledger, batch)
-    code = results.print_summary(
-        batch, seconds, call.storage, cost, as_json=call.as_json, missing=missing
-    )
-    if is_over and not call.as_json:
-        results.print_next_commands(ledger, batch)
-    return code
 
 
 def _check_same(known: Batch, call: Call) -> None:

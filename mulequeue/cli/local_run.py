@@ -7,6 +7,7 @@ import uuid
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import Self
 
 import click
@@ -18,7 +19,7 @@ from mulequeue.cli.exits import FAILED, STILL_RUNNING, SUCCEEDED, Interrupted
 from mulequeue.cli.manifest import Manifest, RowState, written_at_end
 from mulequeue.cli.output import print_json, print_message
 from mulequeue.cli.preflight import Call
-from mulequeue.cli.view import Progress, batch_progress, view_for
+from mulequeue.cli.view import Progress, batch_progress
 from mulequeue.cli.watch import Watched, WatchOptions, watch
 from mulequeue.engine.eager import generate_inline
 from mulequeue.engine.followups.download import download_inline
@@ -177,12 +178,17 @@ def run_batch_locally(call: Call, notes: list[str], manifest: Manifest | None = 
     """Run a batch in threads of this process; return the exit code."""
     requests = _requests(call, notes)
     started = time.monotonic()
-    with view_for(f"{call.model.name} · in this process", quiet=call.quiet) as view:
-        watched = LocalBatch(call, requests)
-        with written_at_end(manifest, lambda: watched.states), watched:
-            stopped = "Stopped; no more were sent."
-            watch(watched, view, max_wait=call.max_wait, interrupted=stopped)
-        is_over = watch(watched, view, max_wait=0)
+    watched = LocalBatch(call, requests)
+    show = partial(
+        watch,
+        watched,
+        f"{call.model.name} · in this process",
+        quiet=call.quiet,
+        interrupted="Stopped; no more were sent.",
+    )
+    with written_at_end(manifest, lambda: watched.states), watched:
+        is_over = show(max_wait=call.max_wait)
+    is_over = is_over or show(max_wait=0)  # those that were submitted have ended
     code = results.print_summary(
         watched.batch,
         time.monotonic() - started,

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from mulequeue.catalog.usd import json_usd
-from mulequeue.cli.costs import COST_KEYS, cost_data, cost_line
+from mulequeue.cli.costs import COST_KEYS, cost_data, cost_line, cost_of_batch
 from mulequeue.cli.exits import FAILED, SUCCEEDED
 from mulequeue.cli.output import json_keys, print_json, print_message
 from mulequeue.cli.render import WORDS, describe_error, failure_of, plural, state_of
@@ -62,6 +62,28 @@ def print_summary(
         if cost_line(cost):
             click.echo(cost_line(cost))
     return SUCCEEDED if batch.succeeded == batch.size and not missing else FAILED
+
+
+def report_batch(
+    ledger: Ledger,
+    batch: Batch,
+    seconds: float,
+    storage: str | None = None,
+    *,
+    as_json: bool,
+    is_over: bool,
+) -> int:
+    """Print the summary of a batch, and what is next once it is over; return its exit code.
+
+    :param storage: where its files are stored; None: files that are missing are not counted.
+    """
+    records = read_records(ledger, member_ids(batch)) if is_over else []
+    missing = missing_files(records) if storage else 0
+    cost = cost_of_batch(ledger, batch)
+    code = print_summary(batch, seconds, storage, cost, as_json=as_json, missing=missing)
+    if not as_json:
+        print_next_commands(records, batch.batch_id)
+    return code
 
 
 def print_outcome(outcome: Outcome, *, as_json: bool) -> int:
@@ -137,7 +159,6 @@ _NEXT = {
 def next_commands(records: Sequence[Record], name: str) -> list[str]:
     """Return what can be done about generations that did not succeed, with the command in each text.
 
-    :param records: those that did not succeed are counted.
     :param name: the task or batch that the user has asked for.
     """
     failed = [record for record in records if record.is_over and record.status != "succeeded"]
@@ -149,14 +170,18 @@ def next_commands(records: Sequence[Record], name: str) -> list[str]:
             first = failed[standings.index(standing)].task_id
             line = command.format(name=name, first=first)
             found.append(f"{plural(counts[standing], 'generation')} {text}:\n  mulequeue {line}")
+    if given_up := sum(bool(record.each_error) for record in records):
+        found.append(
+            f"The task of each was given up for {plural(given_up, 'member')}. Call it again:\n"
+            f"  mulequeue retry {name}"
+        )
     return found
 
 
-def print_next_commands(ledger: Ledger, batch: Batch) -> None:
-    """Print what can be done about the members of a batch that did not succeed."""
-    if batch.succeeded < batch.over:
-        for text in next_commands(read_records(ledger, member_ids(batch)), batch.batch_id):
-            print_message(text)
+def print_next_commands(records: Sequence[Record], name: str) -> None:
+    """Print what :func:`next_commands` returns."""
+    for text in next_commands(records, name):
+        print_message(text)
 
 
 # Records
@@ -190,10 +215,10 @@ def record_data(record: Record, keys: Iterable[str]) -> dict[str, Any]:
     return {key: values[key] for key in keys}
 
 
-def missing_files(ledger: Ledger, batch: Batch) -> int:
+def missing_files(records: Iterable[Record]) -> int:
     """Count the assets of succeeded generations that are not stored."""
     return sum(
         max(0, len(record.answer.get("assets", ())) - len(record.files))
-        for record in read_records(ledger, member_ids(batch))
+        for record in records
         if record.status == "succeeded"
     )

@@ -17,7 +17,6 @@ from mulequeue.cli.options import complete_model, generation_options, poll_inter
 from mulequeue.cli.output import one_line, print_message
 from mulequeue.cli.preflight import Call
 from mulequeue.cli.values import parse_params, read_object
-from mulequeue.cli.view import view_for
 from mulequeue.cli.watch import TaskWatch, watch
 from mulequeue.cli.watch_checks import checks_of_sent
 from mulequeue.errors import InputError
@@ -85,15 +84,14 @@ def _run_on_workers(call: Call, notes: list[str], *, no_wait: bool) -> int:
     if not call.quiet:
         print_message(f"Task {task_id}")
     watched = TaskWatch(ledger, task_id, download_id=download_id)
-    with view_for(call.model.name, quiet=call.quiet, line_seconds=0) as view:
-        again = partial(_enqueue, call, task_id)
-        is_over = watch(
-            watched,
-            view,
-            max_wait=call.max_wait,
-            interrupted=results.stopped_hint(task_id),
-            checks=checks_of_sent(call, ledger, view.note, watched, task_id, again),
-        )
+    is_over = watch(
+        watched,
+        call.model.name,
+        quiet=call.quiet,
+        max_wait=call.max_wait,
+        interrupted=results.stopped_hint(task_id),
+        checks=checks_of_sent(call, ledger, watched, task_id, partial(_enqueue, call, task_id)),
+    )
     if not is_over:
         print_message(f"Still running. {results.continue_hint(task_id)}")
         return STILL_RUNNING

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import sys
+from functools import partial
 from typing import Any
 
 import click
 
-from mulequeue.cli import preflight, results
-from mulequeue.cli.exits import STILL_RUNNING
+from mulequeue.cli import preflight, render, results
+from mulequeue.cli.costs import cost_line, cost_of_batch
+from mulequeue.cli.exits import FAILED, STILL_RUNNING, SUCCEEDED
 from mulequeue.cli.ids import known_id
 from mulequeue.cli.options import json_option, max_wait_option, poll_interval_option, quiet_option
-from mulequeue.cli.output import json_keys
-from mulequeue.cli.status_batch import show_batch
+from mulequeue.cli.output import is_rich, json_keys, print_message, wrap
 from mulequeue.cli.status_task import RUNNING_KEYS, show_task
-from mulequeue.cli.view import view_for
-from mulequeue.cli.watch import Arrival, WatchOptions, watch
-from mulequeue.cli.watch_checks import Unreceived, WorkerHint
+from mulequeue.cli.watch import Arrival, BatchWatch, WatchOptions, watch
+from mulequeue.cli.watch_checks import Unreceived, WorkerHint, note_pauses
 from mulequeue.errors import InputError
-from mulequeue.ledger import Ledger
+from mulequeue.ledger import Batch, Ledger
+from mulequeue.tasks.batch_ids import member_ids
 
+MAX_FAILURES = 20
+"""In a snapshot; ``mulequeue list`` shows all."""
 _FLEET_KEYS = ("fleet", "counts", "due", "overdue_seconds", "profiles", "learned", "queues")
 _JSON_HELP = (
     f"With --json: for the fleet {json_keys(_FLEET_KEYS)}; for a batch {results.SUMMARY_JSON}; for a "
@@ -65,19 +69,89 @@ def status_command(ctx: click.Context, /, names: tuple[str, ...], **given: Any) 
     batch = ledger.queries.batch(name)
     if batch is None:
         ctx.exit(show_task(ledger, settings, name, options))
-    ctx.exit(show_batch(ledger, batch, options))
+    ctx.exit(_show_batch(ledger, batch, options))
 
 
 def _has_arrived(app: Any, ledger: Ledger, name: str, options: WatchOptions) -> bool:
     """Wait until a worker has received a task or batch. Return False if none has within ``max_wait``."""
     arrival = Arrival(ledger, name)
-    if arrival.refresh():
-        return True
-    with view_for(name, quiet=options.quiet, line_seconds=0) as view:
-        return watch(
-            arrival,
-            view,
-            max_wait=options.max_wait,
-            interrupted=f"Stopped watching. {results.watch_hint(name)}",
-            checks=[WorkerHint(app, view.note, arrival), Unreceived(name, view.note)],
+    return arrival.refresh() or watch(
+        arrival,
+        name,
+        quiet=options.quiet,
+        max_wait=options.max_wait,
+        interrupted=f"Stopped watching. {results.watch_hint(name)}",
+        checks=[WorkerHint(app, arrival), Unreceived(name)],
+    )
+
+
+# A batch
+
+
+def _show_batch(ledger: Ledger, batch: Batch, options: WatchOptions) -> int:
+    """Show a batch, or watch it until it is over; return the exit code."""
+    name = batch.batch_id
+    watched = BatchWatch(ledger, name, batch.size, all_endings=options.follow)
+    watched.refresh()
+    is_watching = options.is_waiting and watched.batch.done < batch.size
+    is_over = not is_watching or watch(
+        watched,
+        f"batch {name}",
+        quiet=options.quiet,
+        max_wait=options.max_wait,
+        interrupted=results.stopped_hint(name),
+        age=ledger.queries.now() - watched.batch.created,
+        checks=[partial(note_pauses, ledger)],
+    )
+    batch = watched.batch
+    if options.as_json or is_watching:
+        seconds = _seconds(ledger, batch)
+        results.report_batch(ledger, batch, seconds, as_json=options.as_json, is_over=is_over)
+    else:
+        _print_snapshot(ledger, watched)
+    if not is_over:
+        return STILL_RUNNING
+    all_succeeded = batch.succeeded == batch.size
+    return SUCCEEDED if all_succeeded or batch.over < batch.size else FAILED
+
+
+def _seconds(ledger: Ledger, batch: Batch) -> float:
+    """Return the seconds from the batch's start until now, or until its last member was over."""
+    if batch.over < batch.size:
+        return ledger.queries.now() - batch.created
+    ends = (record.finished for record in results.read_records(ledger, member_ids(batch)))
+    return max((end for end in ends if end), default=batch.created) - batch.created
+
+
+def _print_snapshot(ledger: Ledger, watched: BatchWatch) -> None:
+    """Print the counts of a batch that was read, its failures, and the command for what is next."""
+    batch = watched.batch
+    click.echo(render.progress_line(batch))
+    if cost := cost_line(cost_of_batch(ledger, batch)):
+        click.echo(cost)
+    failures = watched.new_endings()
+    for ending in failures[:MAX_FAILURES]:
+        _print_ending(ending)
+    if len(failures) > MAX_FAILURES:
+        print_message(
+            f"… and {len(failures) - MAX_FAILURES} more that did not succeed:\n"
+            f"  mulequeue list --batch {batch.batch_id} --limit {batch.size}"
         )
+    if batch.over == batch.size:
+        records = results.read_records(ledger, member_ids(batch))
+        results.print_next_commands(records, batch.batch_id)
+        return
+    if batch.counts.get("waiting"):
+        note_pauses(ledger, print_message)
+    print_message(f"Still running. {results.watch_hint(batch.batch_id)}")
+
+
+def _print_ending(ending: render.Ending) -> None:
+    if not is_rich(sys.stdout):
+        click.echo(wrap(ending.line(), sys.stdout))
+        return
+    from rich.console import Console
+
+    from mulequeue.cli.live_view import ending_row
+
+    Console(highlight=False).print(ending_row(ending))

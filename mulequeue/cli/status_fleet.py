@@ -15,7 +15,7 @@ from mulequeue.catalog.usd import format_usd
 from mulequeue.cli import render
 from mulequeue.cli.exits import STILL_RUNNING, SUCCEEDED
 from mulequeue.cli.output import print_json, print_message
-from mulequeue.cli.view import Progress, view_for
+from mulequeue.cli.view import Progress
 from mulequeue.cli.watch import Watched, WatchOptions, watch
 from mulequeue.engine.poll.poll_plan import fit
 from mulequeue.ledger import DurationSample, Ledger, SubmissionStatus
@@ -39,13 +39,13 @@ def show_fleet(app: Any, ledger: Ledger, settings: Settings, options: WatchOptio
     depths = queue_depths(app, sorted(set(required_queues(app, settings).values())))
     watched = FleetWatch(ledger, settings, depths, until_idle=options.wait)
     if options.is_waiting:
-        with view_for(f"fleet {settings.fleet} · Ctrl-C stops", quiet=options.quiet) as view:
-            watch(
-                watched,
-                view,
-                max_wait=options.max_wait,
-                interrupted="Stopped watching; the workers continue.",
-            )
+        watch(
+            watched,
+            f"fleet {settings.fleet} · Ctrl-C stops",
+            quiet=options.quiet,
+            max_wait=options.max_wait,
+            interrupted="Stopped watching; the workers continue.",
+        )
     else:
         watched.refresh()
     state = watched.state

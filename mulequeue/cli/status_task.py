@@ -13,7 +13,6 @@ import click
 from mulequeue.cli import render, results
 from mulequeue.cli.exits import FAILED, STILL_RUNNING, SUCCEEDED
 from mulequeue.cli.output import labelled, one_line, print_json, print_message, text_width
-from mulequeue.cli.view import view_for
 from mulequeue.cli.watch import TaskWatch, WatchOptions, watch
 from mulequeue.cli.watch_checks import note_pauses
 from mulequeue.ledger import Ledger, Record, outcome_of
@@ -38,14 +37,14 @@ def show_task(ledger: Ledger, settings: Settings, task_id: str, options: WatchOp
         return SUCCEEDED
     if options.is_waiting and not is_over:
         again = results.watch_hint(task_id)
-        with view_for(task_id, quiet=options.quiet, line_seconds=0) as view:
-            is_over = watch(
-                watched,
-                view,
-                max_wait=options.max_wait,
-                interrupted=f"Stopped watching. {again}",
-                checks=[partial(note_pauses, ledger, view.note)],
-            )
+        is_over = watch(
+            watched,
+            task_id,
+            quiet=options.quiet,
+            max_wait=options.max_wait,
+            interrupted=f"Stopped watching. {again}",
+            checks=[partial(note_pauses, ledger)],
+        )
         if not is_over:
             print_message(f"Still running. {again}")
             return STILL_RUNNING
@@ -53,10 +52,7 @@ def show_task(ledger: Ledger, settings: Settings, task_id: str, options: WatchOp
     if watched.record.state == "waiting":
         note_pauses(ledger, print_message)
     if not options.as_json:
-        for text in results.next_commands([watched.record], task_id):
-            print_message(text)
-    if watched.record.each_error:
-        print_message(f"Call the task of each again:\n  mulequeue retry {task_id}")
+        results.print_next_commands([watched.record], task_id)
     return SUCCEEDED if watched.record.status in (None, "succeeded") else FAILED
 
 

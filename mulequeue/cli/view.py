@@ -109,14 +109,14 @@ class PlainView(View):
 
 
 def view_for(
-    title: str, *, quiet: bool, started: float | None = None, line_seconds: float = LINE_SECONDS
+    title: str, *, quiet: bool, age: float = 0.0, line_seconds: float = LINE_SECONDS
 ) -> View:
     """Return the view that suits standard error.
 
     :param title: the heading of the live display.
-    :param started: ``time.monotonic()`` of the start; None: now.
+    :param age: seconds since the start of what is shown.
     """
-    started = time.monotonic() if started is None else started
+    started = time.monotonic() - age
     if quiet:
         return View()
     if is_rich(sys.stderr):

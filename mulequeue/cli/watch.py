@@ -14,9 +14,10 @@ from mulequeue.cli.exits import Interrupted
 from mulequeue.cli.ids import lost_error
 from mulequeue.cli.render import Ending, plural, word_of
 from mulequeue.cli.results import read_records
-from mulequeue.cli.view import Progress, View, batch_progress
+from mulequeue.cli.view import LINE_SECONDS, Progress, View, batch_progress, view_for
+from mulequeue.errors import MuleQueueError
 from mulequeue.ledger import Batch, Ledger, Record
-from mulequeue.tasks.batch_ids import member_ids
+from mulequeue.tasks.batch_ids import batch_task_ids, member_ids
 
 REFRESH_SECONDS = 0.25
 """One or a few Redis commands each time."""
@@ -24,6 +25,12 @@ SCAN_SECONDS = 2.0
 """Finding the members that ended reads the records of all that were not over."""
 _SAMPLE = 100
 _NO_FILES_SECONDS = 15.0
+_GONE_SECONDS = 10.0
+"""A batch without a task for so long is not sent any further."""
+Note = Callable[[str], None]
+"""Prints a message, once."""
+Check = Callable[[Note], None]
+"""Notes what is wrong."""
 _ENQUEUED = Progress("enqueued", rows=["no worker has received it yet"])
 
 
@@ -49,6 +56,9 @@ class WatchOptions:
 class Watched:
     """Something that :func:`watch` reads again and again."""
 
+    line_seconds = LINE_SECONDS
+    """The shortest time between two lines in a pipe."""
+
     @property
     def has_started(self) -> bool:
         """Return whether a worker has begun it."""
@@ -73,45 +83,47 @@ class Watched:
 
 def watch(
     watched: Watched,
-    view: View,
+    title: str,
     *,
+    quiet: bool,
     max_wait: float | None,
-    started: float | None = None,
-    interrupted: str | None = None,
-    checks: Sequence[Callable[[], None]] = (),
+    interrupted: str,
+    age: float = 0.0,
+    checks: Sequence[Check] = (),
 ) -> bool:
     """Show progress until finished; return False on timeout.
 
+    :param title: the heading of the live display.
     :param max_wait: seconds; None: no timeout.
-    :param started: ``time.monotonic()`` from which ``max_wait`` counts; None: now.
-    :param interrupted: the message after Ctrl-C; None: KeyboardInterrupt is raised as it is.
+    :param interrupted: the message after Ctrl-C.
+    :param age: seconds since the start of what is watched.
     :param checks: called after every refresh.
     :raises Interrupted: Ctrl-C.
     """
-    started = time.monotonic() if started is None else started
+    began = time.monotonic()
     try:
-        while True:
-            try:
-                if _refresh(watched, view, checks):
-                    return True
-            except RedisError:
-                view.note("Redis does not answer; waiting for it.")
-            if max_wait is not None and time.monotonic() >= started + max_wait:
-                return False
-            time.sleep(REFRESH_SECONDS)
+        line_seconds = watched.line_seconds
+        with view_for(title, quiet=quiet, age=age, line_seconds=line_seconds) as view:
+            while not _refresh(watched, view, checks):
+                if max_wait is not None and time.monotonic() >= began + max_wait:
+                    return False
+                time.sleep(REFRESH_SECONDS)
+            return True
     except KeyboardInterrupt:
-        if interrupted is None:
-            raise
         raise Interrupted(interrupted) from None
 
 
-def _refresh(watched: Watched, view: View, checks: Sequence[Callable[[], None]]) -> bool:
-    is_over = watched.refresh()
-    view.show(watched.progress())
-    for ending in watched.new_endings():
-        view.end(ending)
-    for check in checks if not is_over else ():
-        check()
+def _refresh(watched: Watched, view: View, checks: Sequence[Check]) -> bool:
+    try:
+        is_over = watched.refresh()
+        view.show(watched.progress())
+        for ending in watched.new_endings():
+            view.end(ending)
+        for check in checks if not is_over else ():
+            check(view.note)
+    except RedisError:
+        view.note("Redis does not answer; waiting for it.")
+        return False
     return is_over
 
 
@@ -133,6 +145,7 @@ class BatchWatch(Watched):
         self._reported = 0
         self._scanned = self._sampled = 0.0
         self._over_since: float | None = None
+        self._unsent_since: float | None = None
         self._is_over = False
 
     @property
@@ -140,7 +153,10 @@ class BatchWatch(Watched):
         return self.batch.created > 0
 
     def refresh(self) -> bool:
-        """Read the batch; return whether nothing more will change."""
+        """Read the batch; return whether nothing more will change.
+
+        :raises MuleQueueError: members are left that no task sends, or the ledger was emptied.
+        """
         found = self._ledger.queries.batch(self.batch.batch_id)
         if found is None and self.has_started:
             raise lost_error(self.batch.batch_id)
@@ -148,6 +164,8 @@ class BatchWatch(Watched):
         self._pace.observe(time.monotonic(), self.batch)
         self._sample()
         self._is_over = self._is_done()
+        if not self._is_over:
+            self._check_rest()
         return self._is_over
 
     def progress(self) -> Progress:
@@ -178,6 +196,20 @@ class BatchWatch(Watched):
         waited = time.monotonic() - self._over_since
         return not self.batch.downloaded and waited > _NO_FILES_SECONDS
 
+    def _check_rest(self) -> None:
+        """Raise MuleQueueError if the task of the batch was revoked or given up before its end."""
+        if is_sent(self._ledger, self.batch):
+            self._unsent_since = None
+            return
+        self._unsent_since = self._unsent_since or time.monotonic()
+        if time.monotonic() - self._unsent_since >= _GONE_SECONDS:
+            batch = self.batch
+            raise MuleQueueError(
+                f"{batch.size - (batch.sent or 0):,} of {batch.size:,} members of batch {batch.batch_id} "
+                "were not sent, and no task sends them: it was revoked or given up. The same `mulequeue "
+                f"batch` with --batch-id {batch.batch_id} sends the rest; what was sent is not billed again."
+            )
+
     def _sample(self) -> None:
         """Read how long some members took, and when some that run began."""
         now = time.monotonic()
@@ -196,8 +228,17 @@ class BatchWatch(Watched):
         )
 
 
+def is_sent(ledger: Ledger, batch: Batch) -> bool:
+    """Return whether all members of a batch were sent, or a task sends the rest, or none is to be sent."""
+    if batch.sent is None or batch.sent >= batch.size or batch.is_cancelled:
+        return True
+    return ledger.batches.has_task(batch.batch_id, batch_task_ids(batch))
+
+
 class Arrival(Watched):
     """A task or batch that is watched until a worker has received it."""
+
+    line_seconds = 0.0
 
     def __init__(self, ledger: Ledger, name: str) -> None:
         self._ledger, self._name = ledger, name
@@ -220,6 +261,8 @@ class TaskWatch(Watched):
 
     :param download_id: the task id of its download, to wait for that too.
     """
+
+    line_seconds = 0.0
 
     def __init__(self, ledger: Ledger, task_id: str, *, download_id: str | None = None) -> None:
         self._ledger, self.task_id = ledger, task_id

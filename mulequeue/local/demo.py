@@ -30,6 +30,7 @@ MAX_COUNT = 2000
 MAX_WAIT_SECONDS = 180.0
 """Longer than a demo takes. After this time it fails and prints the worker's log."""
 _LOG = "worker.log"
+_STOPPED = "Stopped; all its processes have ended. Again: mulequeue demo"
 _RESULTS_SECONDS = 600  # on the user's Redis, results that the cleanup missed expire after this
 
 
@@ -52,7 +53,7 @@ def run_demo(count: int, output: str, *, as_json: bool = False) -> int:
             fleet = DemoFleet.start(stack, folder, redis_url)
             return _run_batch(fleet, count, folder, output, as_json=as_json)
     except KeyboardInterrupt:
-        raise Interrupted("Stopped; all its processes have ended. Again: mulequeue demo") from None
+        raise Interrupted(_STOPPED) from None
 
 
 def _folder(output: str) -> Path:
@@ -197,13 +198,12 @@ def _run_batch(fleet: DemoFleet, count: int, folder: Path, output: str, *, as_js
     ledger = worker_context(fleet.app).ledger
     notification = _first(fleet.notifications)
     records = ledger.queries.records(member_ids(watched.batch))
-    shown = [
-        (prompt, record) for prompt, record in zip(prompts(count), records, strict=True) if record
-    ]
+    pairs = zip(prompts(count), records, strict=True)
+    shown = [(prompt, record) for prompt, record in pairs if record]
     page = write_page(folder, shown, seconds, notification, fleet.emulator.stats())
     if not as_json:
         _print_closing(page, output, count, sys.stdout.isatty())
-    missing = missing_files(ledger, watched.batch)
+    missing = missing_files(record for _, record in shown)
     cost = cost_of_batch(ledger, watched.batch)
     code = print_summary(watched.batch, seconds, output, cost, as_json=as_json, missing=missing)
     if notification is None:
@@ -215,7 +215,6 @@ def _run_batch(fleet: DemoFleet, count: int, folder: Path, output: str, *, as_js
 
 
 def _watch_batch(fleet: DemoFleet, count: int, started: float) -> Any:
-    from mulequeue.cli.view import view_for
     from mulequeue.cli.watch import BatchWatch, watch
     from mulequeue.engine.worker_context import worker_context
     from mulequeue.local.demo_prompts import prompts
@@ -224,24 +223,30 @@ def _watch_batch(fleet: DemoFleet, count: int, started: float) -> Any:
     batch_id = uuid.uuid4().hex[:12]
     watched = BatchWatch(worker_context(fleet.app).ledger, batch_id, count)
 
-    def check_worker() -> None:
+    def check_worker(_: object) -> None:
         if not fleet.worker.is_running:
             print_log(fleet.folder)
             raise MuleQueueError("The worker ended early; the end of its log is above.")
 
-    with view_for(f"{count} generations on a temporary fleet", quiet=False) as view:
-        chord = generate_many(
-            MODEL,
-            [{"prompt": prompt, "n": 1} for prompt in prompts(count)],
-            batch_id=batch_id,
-            notify=fleet.notifications.url,
+    generate_many(
+        MODEL,
+        [{"prompt": prompt, "n": 1} for prompt in prompts(count)],
+        batch_id=batch_id,
+        notify=fleet.notifications.url,
+    ).apply_async()
+    is_over = watch(
+        watched,
+        f"{count} generations on a temporary fleet",
+        quiet=False,
+        max_wait=MAX_WAIT_SECONDS,
+        interrupted=_STOPPED,
+        checks=[check_worker],
+    )
+    if not is_over:
+        print_log(fleet.folder)
+        raise MuleQueueError(
+            f"The demo did not finish in {MAX_WAIT_SECONDS:g} s; the worker's log is above."
         )
-        chord.apply_async()
-        if not watch(watched, view, max_wait=MAX_WAIT_SECONDS, checks=[check_worker]):
-            print_log(fleet.folder)
-            raise MuleQueueError(
-                f"The demo did not finish in {MAX_WAIT_SECONDS:g} s; the worker's log is above."
-            )
     return watched
 
 
