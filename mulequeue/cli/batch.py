@@ -13,7 +13,7 @@ import click
 
 from mulequeue import catalog
 from mulequeue.cli import preflight, results
-from mulequeue.cli.confirm import confirm, print_dry_run
+from mulequeue.cli.costs import confirm, print_dry_run
 from mulequeue.cli.exits import STILL_RUNNING, sigterm_as_interrupt
 from mulequeue.cli.ids import note_enqueued
 from mulequeue.cli.manifest import Manifest, ledger_states, written_at_end

@@ -14,7 +14,7 @@ import click
 
 from mulequeue.api import client, status_checks
 from mulequeue.cli import preflight, render, results
-from mulequeue.cli.costs import cost_of_outcomes
+from mulequeue.cli.costs import cost_of_records
 from mulequeue.cli.exits import FAILED, STILL_RUNNING, SUCCEEDED, Interrupted
 from mulequeue.cli.manifest import Manifest, RowState, written_at_end
 from mulequeue.cli.output import print_json, print_message
@@ -26,8 +26,7 @@ from mulequeue.engine.followups.download import download_inline
 from mulequeue.engine.generation_call import CallOptions
 from mulequeue.engine.generation_request import GenerationRequest, make_generation_request
 from mulequeue.errors import DownloadError, InputError, MuleQueueError
-from mulequeue.ledger import Batch
-from mulequeue.outcome import Outcome
+from mulequeue.ledger import Batch, Record, outcome_of
 from mulequeue.settings import Settings
 from mulequeue.transfer.path_template import member_templates
 
@@ -49,15 +48,16 @@ def _requests(
     return requests
 
 
-def _store(outcome: Outcome, call: Call, path: str | None = None) -> tuple[Outcome, str | None]:
-    """Download the assets; return the outcome with its files, and why there are none."""
+def _store(record: Record, call: Call, path: str | None = None) -> Record:
+    """Download the assets; return the record with its files, or why there are none."""
+    outcome = outcome_of(record)
     if not outcome.succeeded:
-        return outcome, None
+        return record
     try:
         files = download_inline(outcome, call.settings, storage=call.storage, path=path)
     except DownloadError as exc:
-        return outcome, f"not stored: {exc}"
-    return replace(outcome, files=files), None
+        return replace(record, file_error=str(exc))
+    return replace(record, files=files)
 
 
 # One generation
@@ -72,11 +72,11 @@ def run_locally(call: Call, notes: list[str], *, no_wait: bool) -> int:
         return results.print_submitted(path, remote_id=remote_id, as_json=call.as_json)
     if not call.quiet:
         print_message(f"generating as {remote_id}")
-    outcome, problem = _store(_wait(request, call.settings, remote_id), call)
-    if problem:
-        print_message(problem)
-    code = _report(outcome, as_json=call.as_json)
-    return FAILED if problem else code
+    record = _store(_wait(request, call.settings, remote_id), call)
+    if record.file_error:
+        print_message(render.reason_of(record))
+    code = _report(record, as_json=call.as_json)
+    return FAILED if record.file_error else code
 
 
 def _submit(request: GenerationRequest, settings: Settings) -> str:
@@ -107,7 +107,7 @@ def _submit(request: GenerationRequest, settings: Settings) -> str:
     )
 
 
-def _wait(request: GenerationRequest, settings: Settings, remote_id: str) -> Outcome:
+def _wait(request: GenerationRequest, settings: Settings, remote_id: str) -> Record:
     try:
         return generate_inline(request, settings, task_id=remote_id, remote_id=remote_id)
     except KeyboardInterrupt:
@@ -117,10 +117,10 @@ def _wait(request: GenerationRequest, settings: Settings, remote_id: str) -> Out
         ) from None
 
 
-def _report(outcome: Outcome, *, as_json: bool) -> int:
-    code = results.print_outcome(outcome, as_json=as_json)
-    if outcome.status == "timed_out":
-        again = results.watch_hint(f"{outcome.api_path} {outcome.remote_id}")
+def _report(record: Record, *, as_json: bool) -> int:
+    code = results.print_outcome(outcome_of(record), as_json=as_json)
+    if record.status == "timed_out":
+        again = results.watch_hint(f"{record.api_path} {record.remote_id}")
         print_message(f"Still running. {again}")
         return STILL_RUNNING
     return code
@@ -193,9 +193,9 @@ def run_batch_locally(call: Call, notes: list[str], manifest: Manifest | None = 
         watched.batch,
         time.monotonic() - started,
         call.storage,
-        watched.cost,
+        cost_of_records(watched.records),
         as_json=call.as_json,
-        missing=watched.missing,
+        missing=results.missing_files(watched.records),
     )
     if not is_over:
         print_message("Stopped at --max-wait; no more were sent.")
@@ -208,9 +208,8 @@ class LocalBatch(Watched):
     def __init__(self, call: Call, requests: list[GenerationRequest]) -> None:
         self._call = call
         self.batch = Batch(batch_id="", size=len(requests))
-        self.missing = 0
-        """Files that could not be stored."""
-        self.cost = cost_of_outcomes(())
+        self.records: list[Record] = []
+        """Of those that are over."""
         self._endings: list[render.Ending] = []
         self.states = [RowState(status="not_sent") for _ in requests]
         """What became of each request."""
@@ -233,11 +232,9 @@ class LocalBatch(Watched):
     def refresh(self) -> bool:
         futures = [future for future in self._futures if not future.cancelled()]
         counts = Counter({"generating": sum(future.running() for future in futures)})
-        outcomes = [future.result() for future in futures if future.done()]
-        counts.update(str(outcome.status) for outcome in outcomes)
-        files = sum(len(outcome.files) for outcome in outcomes)
-        self.cost = cost_of_outcomes(outcomes)
-        self.missing = sum(len(outcome.assets) for outcome in outcomes) - files
+        self.records = [future.result() for future in futures if future.done()]
+        counts.update(map(render.state_of, self.records))
+        files = sum(len(record.files) for record in self.records)
         self.batch = replace(self.batch, counts=counts, files=files, downloaded=counts["succeeded"])
         return self.batch.over >= self.batch.size
 
@@ -247,19 +244,10 @@ class LocalBatch(Watched):
     def new_endings(self) -> list[render.Ending]:
         return [self._endings.pop(0) for _ in range(len(self._endings))]
 
-    def _run(self, number: int, request: GenerationRequest) -> Outcome:
-        started = time.monotonic()
-        outcome = generate_inline(request, self._call.settings, task_id=uuid.uuid4().hex)
-        seconds = time.monotonic() - started
-        outcome, problem = _store(outcome, self._call, self._paths[number] if self._paths else None)
-        self.states[number] = RowState.of_outcome(outcome, seconds, problem)
-        if problem or not outcome.succeeded:
-            self._endings.append(
-                render.Ending(
-                    name=f"{number:06d}",
-                    status=outcome.status,
-                    reason=problem or render.describe_error(outcome.error),
-                    label=request.label,
-                )
-            )
-        return outcome
+    def _run(self, number: int, request: GenerationRequest) -> Record:
+        record = generate_inline(request, self._call.settings, task_id=uuid.uuid4().hex)
+        record = _store(record, self._call, self._paths[number] if self._paths else None)
+        self.states[number] = RowState.of_record(record)
+        if record.file_error or record.status != "succeeded":
+            self._endings.append(replace(render.Ending.of(record), name=f"{number:06d}"))
+        return record

@@ -15,10 +15,9 @@ from typing import Self
 from mulequeue.cli.exits import Interrupted
 from mulequeue.cli.preflight import Call
 from mulequeue.cli.prompts import PromptFile
-from mulequeue.cli.render import describe_error
+from mulequeue.cli.render import reason_of, state_of
 from mulequeue.errors import ConfigurationError, InputError
-from mulequeue.ledger import Batch, Ledger, Record, outcome_of
-from mulequeue.outcome import Outcome
+from mulequeue.ledger import Batch, Ledger, Record
 from mulequeue.settings.costs import amounts_of
 from mulequeue.tasks.batch_ids import member_ids
 
@@ -39,26 +38,16 @@ class RowState:
 
     @classmethod
     def of_record(cls, record: Record) -> Self:
-        """Return the state of a row from its record in the ledger."""
-        if record.is_over:
-            problem = record.file_error and f"not stored: {record.file_error}"
-            return cls.of_outcome(outcome_of(record), record.seconds, problem)
-        is_sent = bool(record.remote_id or record.late_remote_id)
-        return cls(task_id=record.task_id, status=record.state, is_sent=is_sent)
-
-    @classmethod
-    def of_outcome(cls, outcome: Outcome, seconds: float | None, problem: str | None) -> Self:
-        """Return the state of a row from the outcome of a generation.
-
-        :param problem: why its files are not stored.
-        """
+        """Return the state of a row from its record."""
+        has_id = bool(record.remote_id or record.late_remote_id)
+        is_good = record.status in (None, "succeeded") and not record.file_error
         return cls(
-            task_id=outcome.task_id,
-            status=outcome.status,
-            reason=problem or ("" if outcome.succeeded else describe_error(outcome.error)),
-            files=[item.url for item in outcome.files],
-            seconds=seconds,
-            is_sent=bool(outcome.remote_id) or outcome.status == "submit_unknown",
+            task_id=record.task_id,
+            status=state_of(record),
+            reason="" if is_good else reason_of(record),
+            files=[item.url for item in record.files],
+            seconds=record.seconds,
+            is_sent=has_id or record.status == "submit_unknown",
         )
 
 

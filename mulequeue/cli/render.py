@@ -8,10 +8,8 @@ from typing import Self
 
 import click
 
-from mulequeue.catalog.usd import format_usd
 from mulequeue.cli.output import one_line
 from mulequeue.ledger import Batch, Record, outcome_of
-from mulequeue.ledger.expenses import Charging, charging_of
 from mulequeue.outcome import ErrorInfo
 
 WORDS = {
@@ -87,18 +85,6 @@ def counts_of(batch: Batch) -> list[tuple[str, str]]:
     return found
 
 
-def cost_of(record: Record) -> str:
-    """Return ``0.075 USD (estimate)``, and how certain it is; empty if nothing is charged."""
-    usd = record.estimated_usd
-    if record.day is None:
-        return ""
-    if usd is None:
-        return "price unknown (set mulequeue_prices)"
-    charging = charging_of(state_of(record), has_id=bool(record.remote_id or record.late_remote_id))
-    is_sure = charging is Charging.CHARGED or not record.is_over
-    return f"{format_usd(usd)} (estimate)" + ("" if is_sure else f", {charging}")
-
-
 def progress_line(batch: Batch) -> str:
     """Return ``7 of 12 done: 2 generating, 3 queued, 7 succeeded; 7 files``."""
     counts = counts_of(batch)
@@ -144,7 +130,9 @@ class Ending:
 
 
 def reason_of(record: Record) -> str:
-    """Return the error of a generation, or the duration of one that succeeded."""
+    """Return the error of a generation or its files, or the duration of one that succeeded."""
+    if record.file_error:
+        return f"not stored: {record.file_error}"
     if record.status == "succeeded":
         begun = record.began or record.created
         return f"in {clock((record.finished or begun) - begun)}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import textwrap
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -11,8 +10,16 @@ from typing import Any
 import click
 
 from mulequeue.cli import render, results
+from mulequeue.cli.costs import cost_of
 from mulequeue.cli.exits import FAILED, STILL_RUNNING, SUCCEEDED
-from mulequeue.cli.output import labelled, one_line, print_json, print_message, text_width
+from mulequeue.cli.output import (
+    one_line,
+    print_json,
+    print_message,
+    print_rows,
+    text_width,
+    wrap_at,
+)
 from mulequeue.cli.watch import TaskWatch, WatchOptions, watch
 from mulequeue.cli.watch_checks import note_pauses
 from mulequeue.ledger import Ledger, Record, outcome_of
@@ -60,8 +67,8 @@ def _print_queued(name: str, *, as_json: bool) -> None:
     if as_json:
         print_json({"task_id": name, "status": "queued"})
         return
-    click.echo(labelled("task", name, _LABEL_COLUMNS))
-    click.echo(labelled("status", "queued; no worker has received it", _LABEL_COLUMNS))
+    rows = [("task", name), ("status", "queued; no worker has received it")]
+    print_rows(rows, _LABEL_COLUMNS)
 
 
 def _print_record(ledger: Ledger, settings: Settings, record: Record, *, as_json: bool) -> None:
@@ -75,9 +82,7 @@ def _print_record(ledger: Ledger, settings: Settings, record: Record, *, as_json
     rows = [*_rows(record, now), *reasons]
     if outcome and not outcome.succeeded:
         rows.append(("error", render.describe_error(outcome.error)))
-    for name, value in rows:
-        if value not in (None, ""):
-            click.echo(labelled(name, value, _LABEL_COLUMNS))
+    print_rows(rows, _LABEL_COLUMNS)
     for line in timeline_lines(phases_of(record, now), text_width(sys.stdout)):
         click.echo(line)
     for item in (outcome.files or outcome.assets) if outcome else ():
@@ -102,7 +107,7 @@ def _rows(record: Record, now: float) -> Iterator[tuple[str, Any]]:
         yield "running", render.clock(now - record.began)
         yield "deadline", f"in {render.clock(record.deadline - now)}" if record.deadline else None
     yield "checks", record.polls
-    yield "cost", render.cost_of(record)
+    yield "cost", cost_of(record)
     yield "download", record.file_error
     yield "notify", record.notify_error
     yield "each", record.each_error
@@ -148,11 +153,8 @@ def _with_detail(text: str, detail: str, columns: int | None) -> Iterator[str]:
     if columns is None or len(line) <= columns:
         yield line
         return
-    yield text
     indent = " " * (_LABEL_COLUMNS + _PHASE_COLUMNS)
-    yield from textwrap.wrap(
-        detail, columns, initial_indent=indent, subsequent_indent=indent, break_long_words=False
-    )
+    yield from (text, *wrap_at(f"{indent}{detail}", columns, indent).split("\n"))
 
 
 def _seconds(seconds: float) -> str:

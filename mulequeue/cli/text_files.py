@@ -37,15 +37,12 @@ def read_bytes(name: str) -> bytes:
         raise InputError(f"{name} cannot be read: {exc.strerror}.") from None
 
 
-def decode(
-    data: bytes, name: str, encoding: str | None = None, *, has_option: bool = True
-) -> tuple[str, str]:
+def decode(data: bytes, name: str, encoding: str | None = None) -> tuple[str, str]:
     """Return the text without a byte order mark, and its encoding.
 
     Without ``encoding`` only what is certain is read: a byte order mark, UTF-16 that makes sense in one
     byte order alone, and UTF-8.
 
-    :param has_option: the command has the option ``--encoding``, for the errors.
     :raises InputError: the bytes are not in the encoding, or several are possible; the text has the
         line and what to type.
     """
@@ -57,11 +54,11 @@ def decode(
         text = data.decode("utf-8-sig" if codec == "utf-8" else codec)
     except UnicodeDecodeError as exc:
         line = data[: exc.start].decode(codec, "replace").count("\n") + 1
-        advice = _advice(data, codec, exc.start) if has_option else "Save the file as UTF-8."
+        advice = _advice(data, codec, exc.start)
         raise InputError(
             f"{name}, line {line}, is not {codec.upper()} (byte {data[exc.start]:#04x}). {advice}"
         ) from None
-    if "\0" in text and has_option:
+    if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise InputError(
             f"{name}, line {line}, holds a NUL character, so it is not {codec} text. "

@@ -11,7 +11,7 @@ from typing import Any
 
 from mulequeue.catalog import Parameter
 from mulequeue.catalog.parameters import FILE_KEY
-from mulequeue.cli.text_files import decode, display_name, read_bytes
+from mulequeue.cli.text_files import read_bytes
 from mulequeue.engine.metadata import check_metadata
 from mulequeue.errors import InputError
 
@@ -69,8 +69,7 @@ def read_object(name: str) -> dict[str, Any]:
     :raises InputError: unreadable, not JSON, or not an object.
     """
     try:
-        text, _ = decode(read_bytes(name), display_name(name), has_option=False)
-        value = json.loads(text)
+        value = json.loads(read_bytes(name))
     except ValueError as exc:
         raise InputError(f"--input {name} is not JSON: {exc}.") from None
     if not isinstance(value, dict):

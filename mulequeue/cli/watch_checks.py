@@ -8,12 +8,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from mulequeue.cli.preflight import name_of, settings_of
-from mulequeue.cli.watch import Check, Note, Watched
 from mulequeue.ledger import Ledger
 from mulequeue.ops.health.workers import consumed_queues, unconsumed_queues
 
 if TYPE_CHECKING:
     from mulequeue.cli.preflight import Call
+    from mulequeue.cli.watch import Check, Note, Watched
 
 REPLY_SECONDS = 1.5
 IDLE_SECONDS = 3.0

@@ -15,15 +15,17 @@ from mulequeue.engine.generation_request import GenerationRequest
 from mulequeue.engine.poll.decide import PollAgain, decide, is_unanswered
 from mulequeue.engine.poll.problem_log import ProblemLog
 from mulequeue.ledger.polling import Due
-from mulequeue.ledger.records import Record, outcome_of
-from mulequeue.outcome import ErrorInfo, Outcome
+from mulequeue.ledger.records import Record
+from mulequeue.outcome import ErrorInfo
 from mulequeue.settings import Settings
 
 
 def generate_inline(
     plan: GenerationRequest, settings: Settings, *, task_id: str, remote_id: str | None = None
-) -> Outcome:
-    """Submit and wait. The create request is repeated only if the API did not create a generation.
+) -> Record:
+    """Submit, wait, and return the record, which no ledger has.
+
+    The create request is repeated only if the API did not create a generation.
 
     :param remote_id: of a generation that exists already: no create request is sent.
     :raises InputError: the input cannot be sent.
@@ -46,7 +48,7 @@ def generate_inline(
         is_final = isinstance(answer, (client.Refused, client.Unknown))
         is_final = is_final or (isinstance(answer, client.RetryLater) and answer.needs_fix)
         if is_final or time.monotonic() + wait > gives_up:
-            return _outcome(plan, task_id, *_end_of(answer), submitted=submitted)
+            return _record(plan, task_id, *_end_of(answer), submitted=submitted)
         time.sleep(wait)
         attempt += 1
 
@@ -57,7 +59,7 @@ def _accepted(
     task_id: str,
     answer: client.Accepted,
     submitted: float,
-) -> Outcome:
+) -> Record:
     reply = answer.reply
     assert reply.remote_id is not None
     if reply.state == "active":
@@ -68,12 +70,12 @@ def _accepted(
         retention_seconds=plan.model.retention_seconds,
         now=time.time(),
     )
-    return _outcome(plan, task_id, reply.state, end, submitted=submitted, remote_id=reply.remote_id)
+    return _record(plan, task_id, reply.state, end, submitted=submitted, remote_id=reply.remote_id)
 
 
 def _poll(
     plan: GenerationRequest, settings: Settings, task_id: str, remote_id: str, submitted: float
-) -> Outcome:
+) -> Record:
     due = _first_check(plan, task_id, remote_id, submitted)
     wait = plan.schedule.seconds(0, random.random())
     problems = ProblemLog()
@@ -91,7 +93,7 @@ def _poll(
             and is_unknown_id(_fetch(plan, settings, unused_id())),
         )
         if not isinstance(decision, PollAgain):
-            return _outcome(
+            return _record(
                 plan,
                 task_id,
                 decision.status,
@@ -136,7 +138,7 @@ def _end_of(answer: client.Submitted) -> tuple[str, dict[str, Any]]:
     return status, {"error": error_of(error)}
 
 
-def _outcome(
+def _record(
     plan: GenerationRequest,
     task_id: str,
     status: str,
@@ -145,27 +147,26 @@ def _outcome(
     submitted: float,
     remote_id: str | None = None,
     polls: int = 0,
-) -> Outcome:
+) -> Record:
     if status == "timed_out":  # without a ledger there is no record to resume
         error = {"type": "GenerationTimedOut", "title": "Still active when max_wait had passed"}
         answer = {"error": error, **answer}
-    return outcome_of(
-        Record(
-            task_id=task_id,
-            state="delivered",
-            status=status,
-            remote_id=remote_id,
-            model=plan.model_name,
-            profile=plan.profile.name,
-            path=plan.path,
-            base_url=plan.profile.base_url,
-            kind=plan.model.kind,
-            metadata=plan.metadata,
-            usd=plan.usd_micros,
-            day=int(submitted // 86400) if remote_id or status == "submit_unknown" else None,
-            submitted=submitted,
-            finished=time.time(),
-            polls=polls,
-            answer=answer,
-        )
+    return Record(
+        task_id=task_id,
+        state="delivered",
+        status=status,
+        remote_id=remote_id,
+        model=plan.model_name,
+        label=plan.label,
+        profile=plan.profile.name,
+        path=plan.path,
+        base_url=plan.profile.base_url,
+        kind=plan.model.kind,
+        metadata=plan.metadata,
+        usd=plan.usd_micros,
+        day=int(submitted // 86400) if remote_id or status == "submit_unknown" else None,
+        submitted=submitted,
+        finished=time.time(),
+        polls=polls,
+        answer=answer,
     )
