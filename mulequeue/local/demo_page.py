@@ -69,27 +69,20 @@ def _card(folder: Path, prompt: str, record: Record) -> str:
     seconds = (record.finished or 0) - (record.submitted or 0)
     took = f"{seconds:.1f} s" if record.finished and record.submitted else "–"
     return (
-        f'<li class="card {escape(status)}">{_pictures(folder, prompt, record)}'
+        f'<li class="card {escape(status)}">{_picture(folder, prompt, record)}'
         f"<div><p>{escape(prompt)}</p>"
         f'<p class="meta"><span class="status">{escape(WORDS.get(status, status))}</span>'
         f"<span>{plural(record.polls, 'check')}</span><span>{took}</span></p></div></li>"
     )
 
 
-def _pictures(folder: Path, prompt: str, record: Record) -> str:
-    sources = [_relative(folder, file.url) for file in record.files]
-    if not sources:
+def _picture(folder: Path, prompt: str, record: Record) -> str:
+    if not record.files:
         reason = reason_of(record) if record.is_over else "still running"
         return f'<div class="none">{escape(reason)}</div>'
-    name = escape(prompt, quote=True)
-    return "".join(
-        f'<a href="{escape(source, quote=True)}"><img src="{escape(source, quote=True)}" '
-        f'alt="{name}" loading="lazy"></a>'
-        for source in sources[:1]
+    # Relative to the page, so that the folder can be moved.
+    source = quote(os.path.relpath(unquote(urlsplit(record.files[0].url).path), folder))
+    return (
+        f'<a href="{escape(source)}"><img src="{escape(source)}" '
+        f'alt="{escape(prompt)}" loading="lazy"></a>'
     )
-
-
-def _relative(folder: Path, url: str) -> str:
-    """Return the URL of a stored file relative to the page, so that the folder can be moved."""
-    path = unquote(urlsplit(url).path)
-    return quote(os.path.relpath(path, folder))
