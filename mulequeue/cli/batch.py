@@ -25,7 +25,7 @@ from mulequeue.cli.render import plural
 from mulequeue.cli.row_paths import row_templates
 from mulequeue.cli.values import parse_params
 from mulequeue.cli.watch import BatchWatch, is_sent, watch
-from mulequeue.cli.watch_checks import checks_of_sent
+from mulequeue.cli.watch_checks import Unreceived, note_pause
 from mulequeue.errors import InputError
 from mulequeue.ledger import Batch, Ledger
 from mulequeue.settings.budgets import check_batch
@@ -197,10 +197,12 @@ def _send_and_watch(
     return watch(
         watched,
         f"{call.model.name} · batch {batch_id}",
-        quiet=call.quiet,
-        max_wait=call.max_wait,
+        call,
         interrupted=results.stopped_hint(batch_id) + rest,
-        checks=checks_of_sent(call, ledger, watched, batch_id, enqueue),
+        checks=[
+            Unreceived(call.app, watched, batch_id, enqueue),
+            lambda note: note_pause(ledger, note, call.model.path),
+        ],
     )
 
 

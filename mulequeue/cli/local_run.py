@@ -7,7 +7,6 @@ import uuid
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
 from typing import Self
 
 import click
@@ -179,16 +178,11 @@ def run_batch_locally(call: Call, notes: list[str], manifest: Manifest | None = 
     requests = _requests(call, notes)
     started = time.monotonic()
     watched = LocalBatch(call, requests)
-    show = partial(
-        watch,
-        watched,
-        f"{call.model.name} · in this process",
-        quiet=call.quiet,
-        interrupted="Stopped; no more were sent.",
-    )
+    title, stopped = f"{call.model.name} · in this process", "Stopped; no more were sent."
     with written_at_end(manifest, lambda: watched.states), watched:
-        is_over = show(max_wait=call.max_wait)
-    is_over = is_over or show(max_wait=0)  # those that were submitted have ended
+        is_over = watch(watched, title, call, interrupted=stopped)
+    if not is_over:  # those that were submitted have ended since
+        is_over = watch(watched, title, replace(call, max_wait=0), interrupted=stopped)
     code = results.print_summary(
         watched.batch,
         time.monotonic() - started,

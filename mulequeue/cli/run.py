@@ -18,7 +18,7 @@ from mulequeue.cli.output import one_line, print_message
 from mulequeue.cli.preflight import Call
 from mulequeue.cli.values import parse_params, read_object
 from mulequeue.cli.watch import TaskWatch, watch
-from mulequeue.cli.watch_checks import checks_of_sent
+from mulequeue.cli.watch_checks import Unreceived, note_pause
 from mulequeue.errors import InputError
 from mulequeue.ledger import outcome_of
 from mulequeue.tasks.definitions import download, generate
@@ -87,10 +87,12 @@ def _run_on_workers(call: Call, notes: list[str], *, no_wait: bool) -> int:
     is_over = watch(
         watched,
         call.model.name,
-        quiet=call.quiet,
-        max_wait=call.max_wait,
+        call,
         interrupted=results.stopped_hint(task_id),
-        checks=checks_of_sent(call, ledger, watched, task_id, partial(_enqueue, call, task_id)),
+        checks=[
+            Unreceived(call.app, watched, task_id, partial(_enqueue, call, task_id)),
+            lambda note: note_pause(ledger, note, call.model.path),
+        ],
     )
     if not is_over:
         print_message(f"Still running. {results.continue_hint(task_id)}")

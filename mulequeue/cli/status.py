@@ -16,7 +16,7 @@ from mulequeue.cli.options import json_option, max_wait_option, poll_interval_op
 from mulequeue.cli.output import is_rich, json_keys, print_message, wrap
 from mulequeue.cli.status_task import RUNNING_KEYS, show_task
 from mulequeue.cli.watch import Arrival, BatchWatch, WatchOptions, watch
-from mulequeue.cli.watch_checks import Unreceived, WorkerHint, note_pauses
+from mulequeue.cli.watch_checks import Unreceived, note_pauses
 from mulequeue.errors import InputError
 from mulequeue.ledger import Batch, Ledger
 from mulequeue.tasks.batch_ids import member_ids
@@ -78,10 +78,9 @@ def _has_arrived(app: Any, ledger: Ledger, name: str, options: WatchOptions) -> 
     return arrival.refresh() or watch(
         arrival,
         name,
-        quiet=options.quiet,
-        max_wait=options.max_wait,
+        options,
         interrupted=f"Stopped watching. {results.watch_hint(name)}",
-        checks=[WorkerHint(app, arrival), Unreceived(name)],
+        checks=[Unreceived(app, arrival, name)],
     )
 
 
@@ -97,8 +96,7 @@ def _show_batch(ledger: Ledger, batch: Batch, options: WatchOptions) -> int:
     is_over = not is_watching or watch(
         watched,
         f"batch {name}",
-        quiet=options.quiet,
-        max_wait=options.max_wait,
+        options,
         interrupted=results.stopped_hint(name),
         age=ledger.queries.now() - watched.batch.created,
         checks=[partial(note_pauses, ledger)],

@@ -42,8 +42,7 @@ def show_fleet(app: Any, ledger: Ledger, settings: Settings, options: WatchOptio
         watch(
             watched,
             f"fleet {settings.fleet} · Ctrl-C stops",
-            quiet=options.quiet,
-            max_wait=options.max_wait,
+            options,
             interrupted="Stopped watching; the workers continue.",
         )
     else:

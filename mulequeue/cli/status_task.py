@@ -47,8 +47,7 @@ def show_task(ledger: Ledger, settings: Settings, task_id: str, options: WatchOp
         is_over = watch(
             watched,
             task_id,
-            quiet=options.quiet,
-            max_wait=options.max_wait,
+            options,
             interrupted=f"Stopped watching. {again}",
             checks=[partial(note_pauses, ledger)],
         )

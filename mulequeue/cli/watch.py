@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
 
@@ -18,6 +19,9 @@ from mulequeue.cli.view import LINE_SECONDS, Progress, View, batch_progress, vie
 from mulequeue.errors import MuleQueueError
 from mulequeue.ledger import Batch, Ledger, Record
 from mulequeue.tasks.batch_ids import batch_task_ids, member_ids
+
+if TYPE_CHECKING:
+    from mulequeue.cli.preflight import Call
 
 REFRESH_SECONDS = 0.25
 """One or a few Redis commands each time."""
@@ -84,17 +88,15 @@ class Watched:
 def watch(
     watched: Watched,
     title: str,
+    options: WatchOptions | Call,
     *,
-    quiet: bool,
-    max_wait: float | None,
     interrupted: str,
     age: float = 0.0,
     checks: Sequence[Check] = (),
 ) -> bool:
-    """Show progress until finished; return False on timeout.
+    """Show progress until it is over; return False after ``max_wait``.
 
     :param title: the heading of the live display.
-    :param max_wait: seconds; None: no timeout.
     :param interrupted: the message after Ctrl-C.
     :param age: seconds since the start of what is watched.
     :param checks: called after every refresh.
@@ -102,9 +104,10 @@ def watch(
     """
     began = time.monotonic()
     try:
-        line_seconds = watched.line_seconds
-        with view_for(title, quiet=quiet, age=age, line_seconds=line_seconds) as view:
+        pause = watched.line_seconds
+        with view_for(title, quiet=options.quiet, age=age, line_seconds=pause) as view:
             while not _refresh(watched, view, checks):
+                max_wait = options.max_wait
                 if max_wait is not None and time.monotonic() >= began + max_wait:
                     return False
                 time.sleep(REFRESH_SECONDS)

@@ -20,7 +20,7 @@ from mulequeue.cli.exits import Interrupted, sigterm_as_interrupt
 from mulequeue.cli.options import json_option
 from mulequeue.cli.preflight import check_redis
 from mulequeue.cli.results import SUMMARY_HELP, missing_files, print_summary
-from mulequeue.cli.watch import BatchWatch, watch
+from mulequeue.cli.watch import BatchWatch, WatchOptions, watch
 from mulequeue.emulator.child_process import Child
 from mulequeue.engine.worker_context import worker_context
 from mulequeue.errors import ConfigurationError, InputError, MuleQueueError
@@ -249,8 +249,7 @@ def _watch_batch(fleet: DemoFleet, count: int) -> BatchWatch:
     is_over = watch(
         watched,
         f"{count} generations on a temporary fleet",
-        quiet=False,
-        max_wait=MAX_WAIT_SECONDS,
+        WatchOptions(max_wait=MAX_WAIT_SECONDS),
         interrupted=_STOPPED,
         checks=[check_worker],
     )
