@@ -49,7 +49,6 @@ _MODULES = {
     "emulator": "mulequeue.emulator.command",
     "list": "mulequeue.cli.list_command",
     **dict.fromkeys(SECTIONS["Control"], "mulequeue.cli.control"),
-    "retry": "mulequeue.cli.retry",
     **dict.fromkeys(SECTIONS["Operate"], "mulequeue.cli.servers"),
 }
 """The modules that do not have the name of their command."""

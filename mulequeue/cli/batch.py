@@ -15,7 +15,6 @@ from mulequeue import catalog
 from mulequeue.cli import preflight, results
 from mulequeue.cli.costs import confirm, print_dry_run
 from mulequeue.cli.exits import STILL_RUNNING, sigterm_as_interrupt
-from mulequeue.cli.ids import note_enqueued
 from mulequeue.cli.manifest import Manifest, ledger_states, written_at_end
 from mulequeue.cli.options import complete_model, generation_options
 from mulequeue.cli.output import print_message
@@ -191,7 +190,7 @@ def _send_and_watch(
     if known is None or known.begun < known.size:
         # The id of a task that was revoked or given up is used up.
         enqueue(is_fresh=known is not None and not is_sent(ledger, known))
-        note_enqueued(ledger, call.settings, batch_id)
+        ledger.enqueued.add([batch_id], ttl_seconds=call.settings.record_ttl_seconds)
     if known is not None:
         print_message(_continue(call, known))
     return watch(

@@ -130,17 +130,28 @@ def confirm(call: Call, *, yes: bool) -> None:
 
     :raises MuleQueueError: the answer is no.
     """
-    is_terminal = sys.stdin.isatty() and sys.stderr.isatty()
     host = urlsplit(call.settings.profile(needs_key=False).base_url).hostname or ""
-    if yes or not is_terminal or is_loopback(host):
+    if yes or not _is_terminal() or is_loopback(host):
         return
     found, settings = estimate(call.model.name, call.inputs, app=call.app), call.settings
     is_expensive = found.usd > Decimal(str(settings.confirm_above_usd))
     if found.count <= settings.confirm_above and not is_expensive:
         return
     print_message(f"{found.model}: {found}.")
-    if not click.confirm("Send them?", err=True):
+    ask_to_send()
+
+
+def ask_to_send() -> None:
+    """Ask at a terminal; a script is not asked.
+
+    :raises MuleQueueError: the answer is no.
+    """
+    if _is_terminal() and not click.confirm("Send them?", err=True):
         raise MuleQueueError("Nothing was sent.")
+
+
+def _is_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def _parameters(call: Call) -> dict[str, dict[str, int]]:

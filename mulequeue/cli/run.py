@@ -11,7 +11,6 @@ import click
 from mulequeue import catalog
 from mulequeue.cli import preflight, results
 from mulequeue.cli.exits import FAILED, STILL_RUNNING
-from mulequeue.cli.ids import note_enqueued
 from mulequeue.cli.models import example_command
 from mulequeue.cli.options import complete_model, generation_options, poll_interval_option
 from mulequeue.cli.output import one_line, print_message
@@ -77,7 +76,7 @@ def _run_on_workers(call: Call, notes: list[str], *, no_wait: bool) -> int:
     preflight.print_notes(notes)
     task_id = str(uuid.uuid4())
     download_id = _enqueue(call, task_id)
-    note_enqueued(ledger, call.settings, task_id)
+    ledger.enqueued.add([task_id], ttl_seconds=call.settings.record_ttl_seconds)
     if no_wait:
         path = call.model.api_path
         return results.print_submitted(path, task_id=task_id, as_json=call.as_json)

@@ -12,7 +12,6 @@ from redis.exceptions import RedisError
 
 from mulequeue.cli.estimate import Pace
 from mulequeue.cli.exits import Interrupted
-from mulequeue.cli.ids import lost_error
 from mulequeue.cli.render import Ending, plural, word_of
 from mulequeue.cli.results import read_records
 from mulequeue.cli.view import LINE_SECONDS, Progress, View, batch_progress, view_for
@@ -162,7 +161,7 @@ class BatchWatch(Watched):
         """
         found = self._ledger.queries.batch(self.batch.batch_id)
         if found is None and self.has_started:
-            raise lost_error(self.batch.batch_id)
+            raise _lost_error(self.batch.batch_id)
         self.batch = found or self.batch
         self._pace.observe(time.monotonic(), self.batch)
         self._sample()
@@ -238,6 +237,14 @@ def is_sent(ledger: Ledger, batch: Batch) -> bool:
     return ledger.batches.has_task(batch.batch_id, batch_task_ids(batch))
 
 
+def _lost_error(name: str) -> MuleQueueError:
+    return MuleQueueError(
+        f"The ledger does not know {name} any more: its Redis was emptied or replaced. What had been "
+        "submitted is billed, and a new call is billed again. `mulequeue adopt API_PATH REMOTE_ID` stores "
+        "a generation that the API still has."
+    )
+
+
 class Arrival(Watched):
     """A task or batch that is watched until a worker has received it."""
 
@@ -252,7 +259,7 @@ class Arrival(Watched):
         if queries.batch(name) or queries.record(name):
             return True
         if not self._ledger.enqueued.has(name):
-            raise lost_error(name)
+            raise _lost_error(name)
         return False
 
     def progress(self) -> Progress:
@@ -282,7 +289,7 @@ class TaskWatch(Watched):
         """Read the record; return whether it is over, and its download if that is waited for."""
         record = self._ledger.queries.record(self.task_id)
         if record is None and self.record is not None:
-            raise lost_error(self.task_id)
+            raise _lost_error(self.task_id)
         self.record = record
         if record is None:
             return False
