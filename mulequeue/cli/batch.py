@@ -161,7 +161,17 @@ def _run_on_workers(
     rest = f"\nThe same command with --batch-id {batch_id} completes the manifest."
     rest = rest if manifest is not None else ""
     with written_at_end(manifest, lambda: ledger_states(ledger, watched.batch)):
-        is_over = _send_and_watch(ledger, call, watched, known, enqueue, rest)
+        _send(ledger, call, batch_id, known, enqueue)
+        is_over = watch(
+            watched,
+            f"{call.model.name} · batch {batch_id}",
+            call,
+            interrupted=results.stopped_hint(batch_id) + rest,
+            checks=[
+                Unreceived(call.app, watched, batch_id, enqueue),
+                lambda note: note_pause(ledger, note, call.model.path),
+            ],
+        )
     _check_same(watched.batch, call)  # another sender may have been faster
     seconds, as_json = time.monotonic() - started, call.as_json
     code = results.report_batch(
@@ -173,36 +183,19 @@ def _run_on_workers(
     return STILL_RUNNING
 
 
-def _send_and_watch(
-    ledger: Ledger,
-    call: Call,
-    watched: BatchWatch,
-    known: Batch | None,
-    enqueue: Callable[..., None],
-    rest: str,
-) -> bool:
-    """Enqueue what no worker has, and watch; return whether it was over before ``max_wait``.
+def _send(
+    ledger: Ledger, call: Call, batch_id: str, known: Batch | None, enqueue: Callable[..., None]
+) -> None:
+    """Enqueue what no worker has.
 
     :param known: the batch, if it exists.
-    :param rest: follows the message after Ctrl-C.
     """
-    batch_id = watched.batch.batch_id
     if known is None or known.begun < known.size:
         # The id of a task that was revoked or given up is used up.
         enqueue(is_fresh=known is not None and not is_sent(ledger, known))
         ledger.enqueued.add([batch_id], ttl_seconds=call.settings.record_ttl_seconds)
     if known is not None:
         print_message(_continue(call, known))
-    return watch(
-        watched,
-        f"{call.model.name} · batch {batch_id}",
-        call,
-        interrupted=results.stopped_hint(batch_id) + rest,
-        checks=[
-            Unreceived(call.app, watched, batch_id, enqueue),
-            lambda note: note_pause(ledger, note, call.model.path),
-        ],
-    )
 
 
 def _continue(call: Call, known: Batch) -> str:

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mulequeue.cli.output import one_line
-from mulequeue.cli.render import SIGNS, WORDS, Ending, clock
+from mulequeue.cli.render import STATES, Ending, clock
 from mulequeue.cli.view import Progress, View
 
 _MAX_WIDTH = 100
@@ -80,7 +80,7 @@ class LiveView(View):
 
 def ending_row(ending: Ending) -> RenderableType:
     """Return a member's status and error, with its prompt below."""
-    sign, colour = SIGNS.get(ending.status, ("✗", "red"))
+    word, sign, colour = STATES[ending.status]
     style = colour or "dim"
     name = Text(f"{sign} {ending.name}", style=style)
     label = Text(one_line(ending.label), style="dim")
@@ -89,7 +89,6 @@ def ending_row(ending: Ending) -> RenderableType:
     table = Table.grid(padding=(0, 1))
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    word = WORDS.get(ending.status, ending.status)
     table.add_row(name, Text(one_line(f"{word}: {ending.reason}"), style=style))
     if ending.label:
         table.add_row("", label)

@@ -211,24 +211,18 @@ def check_inputs(call: Call, places: Sequence[str] = ()) -> list[str]:
     from mulequeue.catalog.validation.calls import mode_of, validate_input, validate_inputs
 
     warnings: list[str] = []
-
-    def warn(text: str) -> None:
-        warnings.append(f"Warning: {text}")
-
     settings, model, inputs = call.settings, call.model, call.inputs
     mode = mode_of(call.validate, settings.validate)
     for index, item in enumerate(inputs):
         try:
             check_input(item, settings.input_roots, max_bytes=settings.input_max_bytes)
         except InputError as exc:
-            if not places:
-                raise
-            raise InputError(f"{places[index]}: {exc}") from None
+            raise InputError(f"{places[index]}: {exc}" if places else str(exc)) from None
     if places:
-        validate_inputs(model, inputs, mode, row=places.__getitem__, warn=warn)
+        validate_inputs(model, inputs, mode, row=places.__getitem__, warn=warnings.append)
     else:
-        validate_input(model, inputs[0], mode, warn=warn)
-    return warnings
+        validate_input(model, inputs[0], mode, warn=warnings.append)
+    return [f"Warning: {text}" for text in warnings]
 
 
 def print_notes(notes: Sequence[str]) -> None:

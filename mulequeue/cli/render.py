@@ -10,37 +10,24 @@ import click
 
 from mulequeue.cli.output import one_line
 from mulequeue.ledger import Batch, Record, outcome_of
-from mulequeue.outcome import ErrorInfo
+from mulequeue.outcome import OUTCOME_STATUSES, ErrorInfo
 
-WORDS = {
-    "unsent": "not sent yet",
-    "queued": "queued",
-    "waiting": "waiting",
-    "submitting": "submitting",
-    "generating": "generating",
-    "succeeded": "succeeded",
-    "failed": "failed",
-    "timed_out": "timed out",
-    "submit_unknown": "unknown",
-    "cancelled": "cancelled",
-    "tombstone": "cancelled before it started",
+STATES: dict[str, tuple[str, str, str | None]] = {
+    "unsent": ("not sent yet", "·", None),
+    "queued": ("queued", "○", None),
+    "waiting": ("waiting", "◔", "yellow"),
+    "submitting": ("submitting", "↑", "cyan"),
+    "generating": ("generating", "◑", "cyan"),
+    "succeeded": ("succeeded", "●", "green"),
+    "failed": ("failed", "✗", "red"),
+    "timed_out": ("timed out", "✗", "red"),
+    "submit_unknown": ("unknown", "?", "magenta"),
+    "cancelled": ("cancelled", "–", None),
+    "tombstone": ("cancelled before it started", "–", None),
+    "files": ("files", "↓", "blue"),
 }
-"""Names of the states."""
-SIGNS: dict[str, tuple[str, str | None]] = {
-    "unsent": ("·", None),
-    "queued": ("○", None),
-    "waiting": ("◔", "yellow"),
-    "submitting": ("↑", "cyan"),
-    "generating": ("◑", "cyan"),
-    "succeeded": ("●", "green"),
-    "failed": ("✗", "red"),
-    "timed_out": ("✗", "red"),
-    "submit_unknown": ("?", "magenta"),
-    "cancelled": ("–", None),
-    "files": ("↓", "blue"),
-}
-"""Sign and colour of each on a terminal; a colour of None is shown dim."""
-_NOT_COUNTED = ("unsent", "queued", "tombstone")
+"""Name, sign and colour of each on a terminal; a colour of None is shown dim."""
+_COUNTED = ("waiting", "submitting", "generating", *OUTCOME_STATUSES)
 
 
 def state_of(record: Record) -> str:
@@ -50,12 +37,12 @@ def state_of(record: Record) -> str:
 
 def word_of(record: Record) -> str:
     """Return the name of a record's state."""
-    return WORDS.get(state_of(record), state_of(record))
+    return STATES.get(state_of(record), (state_of(record),))[0]
 
 
 def coloured(state: str, text: str) -> str:
     """Return the text in the colour of a state."""
-    _, colour = SIGNS.get(state, ("", None))
+    colour = STATES[state][2] if state in STATES else None
     return click.style(text, fg=colour, dim=None if colour else True)
 
 
@@ -73,11 +60,11 @@ def counts_of(batch: Batch) -> list[tuple[str, str]]:
     ``unsent`` are members that the task of the batch has not published yet, ``queued`` those in the
     broker's queue.
     """
-    counts = {name: batch.counts.get(name, 0) for name in WORDS if name not in _NOT_COUNTED}
+    counts = {name: batch.counts.get(name, 0) for name in _COUNTED}
     begun = sum(counts.values())
     sent = max(begun, batch.size if batch.sent is None else batch.sent)
     counts = {"unsent": max(0, batch.size - sent), "queued": max(0, sent - begun), **counts}
-    found = [(name, f"{count} {WORDS[name]}") for name, count in counts.items() if count]
+    found = [(name, f"{count} {STATES[name][0]}") for name, count in counts.items() if count]
     if batch.files:
         found.append(("files", plural(batch.files, "file")))
     if batch.downloads and batch.succeeded > batch.downloaded:
@@ -95,7 +82,9 @@ def progress_line(batch: Batch) -> str:
 
 def coloured_counts(batch: Batch) -> str:
     """Return ``◑ 2 generating   ● 7 succeeded   ↓ 7 files`` in colours."""
-    return "   ".join(coloured(name, f"{SIGNS[name][0]} {text}") for name, text in counts_of(batch))
+    return "   ".join(
+        coloured(name, f"{STATES[name][1]} {text}") for name, text in counts_of(batch)
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +112,7 @@ class Ending:
     def line(self) -> str:
         """Return ``000017 failed: the prompt was rejected (code 3001) "a …"``."""
         label = f' "{self.label}"' if self.label else ""
-        return one_line(f"{self.name} {WORDS.get(self.status, self.status)}: {self.reason}{label}")
+        return one_line(f"{self.name} {STATES[self.status][0]}: {self.reason}{label}")
 
 
 # Errors

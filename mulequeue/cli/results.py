@@ -13,7 +13,7 @@ from mulequeue.catalog.usd import json_usd
 from mulequeue.cli.costs import COST_KEYS, cost_data, cost_line, cost_of_batch
 from mulequeue.cli.exits import FAILED, SUCCEEDED
 from mulequeue.cli.output import json_keys, print_json, print_message
-from mulequeue.cli.render import WORDS, describe_error, failure_of, plural, state_of
+from mulequeue.cli.render import STATES, describe_error, failure_of, plural, state_of
 from mulequeue.ledger import Batch, Ledger, Record
 from mulequeue.ledger.records import iso
 from mulequeue.ops.spend import Sum
@@ -51,7 +51,7 @@ def print_summary(
     else:
         counts = [f"{batch.succeeded} of {batch.size} succeeded"]
         counts += [
-            f"{batch.counts[name]} {WORDS[name]}"
+            f"{batch.counts[name]} {STATES[name][0]}"
             for name in OUTCOME_STATUSES[1:]
             if batch.counts.get(name)
         ]
@@ -92,7 +92,7 @@ def print_outcome(outcome: Outcome, *, as_json: bool) -> int:
         print_json(outcome.to_dict())
     else:
         if not outcome.succeeded:
-            click.echo(f"{WORDS[outcome.status]}: {describe_error(outcome.error)}")
+            click.echo(f"{STATES[outcome.status][0]}: {describe_error(outcome.error)}")
             if outcome.remote_id and outcome.api_path:
                 click.echo(f"  {outcome.api_path} {outcome.remote_id}")
         for item in outcome.files or outcome.assets:

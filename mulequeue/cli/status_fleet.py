@@ -118,13 +118,14 @@ def fleet_lines(state: FleetState) -> list[str]:
 
 def _count_line(state: FleetState, word: str) -> str:
     count = state["counts"].get(word, 0)
-    line = f"  {render.SIGNS[word][0]} {render.WORDS.get(word, word):<11}{count:>10,}"
+    name, sign, _ = render.STATES[word]
+    line = f"  {sign} {name:<11}{count:>10,}"
     return render.coloured(word, line) if count else line
 
 
 def _counted(state: FleetState, words: tuple[str, ...]) -> str:
-    counts = ((state["counts"].get(word, 0), render.WORDS.get(word, word)) for word in words)
-    return ", ".join(f"{count:,} {word}" for count, word in counts if count)
+    counts = ((state["counts"].get(word, 0), render.STATES[word][0]) for word in words)
+    return ", ".join(f"{count:,} {name}" for count, name in counts if count)
 
 
 def overdue_warning(state: FleetState) -> str | None:

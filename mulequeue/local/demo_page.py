@@ -9,7 +9,7 @@ from importlib import resources
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
-from mulequeue.cli.render import WORDS, plural, reason_of
+from mulequeue.cli.render import STATES, plural, reason_of, state_of, word_of
 from mulequeue.ledger import Record
 from mulequeue.testing.notification_recorder import Notification
 
@@ -56,7 +56,7 @@ def _notification(notification: Notification | None) -> str:
     if notification is None:
         return '<p class="notification bad">No notification arrived.</p>'
     found = notification.data.get("counts", {})
-    counts = ", ".join(f"{n} {WORDS[word]}" for word, n in found.items() if n)
+    counts = ", ".join(f"{n} {STATES[word][0]}" for word, n in found.items() if n)
     return (
         '<p class="notification"><b>Signature verified</b> '
         f"<code>{escape(notification.type)}</code> {escape(counts)} "
@@ -65,13 +65,12 @@ def _notification(notification: Notification | None) -> str:
 
 
 def _card(folder: Path, prompt: str, record: Record) -> str:
-    status = record.status or record.state
     seconds = (record.finished or 0) - (record.submitted or 0)
     took = f"{seconds:.1f} s" if record.finished and record.submitted else "–"
     return (
-        f'<li class="card {escape(status)}">{_picture(folder, prompt, record)}'
+        f'<li class="card {escape(state_of(record))}">{_picture(folder, prompt, record)}'
         f"<div><p>{escape(prompt)}</p>"
-        f'<p class="meta"><span class="status">{escape(WORDS.get(status, status))}</span>'
+        f'<p class="meta"><span class="status">{escape(word_of(record))}</span>'
         f"<span>{plural(record.polls, 'check')}</span><span>{took}</span></p></div></li>"
     )
 
