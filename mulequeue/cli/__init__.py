@@ -49,7 +49,7 @@ _MODULES = {
     "emulator": "mulequeue.emulator.command",
     "list": "mulequeue.cli.list_command",
     **dict.fromkeys(SECTIONS["Control"], "mulequeue.cli.control"),
-    **dict.fromkeys(SECTIONS["Operate"], "mulequeue.cli.servers"),
+    **dict.fromkeys(("doctor", *SECTIONS["Operate"]), "mulequeue.cli.operate"),
 }
 """The modules that do not have the name of their command."""
 EXAMPLES = """\

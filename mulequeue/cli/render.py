@@ -151,6 +151,11 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def short_time(seconds: float) -> str:
+    """Return ``4.20 s`` or ``1.5 min``."""
+    return f"{seconds:.2f} s" if seconds < 60 else f"{seconds / 60:.1f} min"
+
+
 def age(seconds: float) -> str:
     """Return ``12 s``, ``5 min``, ``3 h`` or ``2 d``."""
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
