@@ -69,15 +69,10 @@ def cost_of_batch(ledger: Ledger, batch: Batch) -> Sum:
 
 def cost_of_records(records: Iterable[Record]) -> Sum:
     """Return the estimated cost of generations that no ledger has."""
+    charged = [record for record in records if record.day is not None]
     return _sum(
-        Expense(
-            task_id=record.task_id,
-            at=0.0,
-            usd=record.estimated_usd,
-            charging=_charging(record),
-        )
-        for record in records
-        if record.day is not None
+        Expense(task_id=item.task_id, at=0.0, usd=item.estimated_usd, charging=_charging(item))
+        for item in charged
     )
 
 

@@ -6,8 +6,8 @@ import time
 import uuid
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
-from typing import Self
 
 import click
 
@@ -72,10 +72,7 @@ def run_locally(call: Call, notes: list[str], *, no_wait: bool) -> int:
     if not call.quiet:
         print_message(f"generating as {remote_id}")
     record = _store(_wait(request, call.settings, remote_id), call)
-    if record.file_error:
-        print_message(render.reason_of(record))
-    code = _report(record, as_json=call.as_json)
-    return FAILED if record.file_error else code
+    return _report(record, as_json=call.as_json)
 
 
 def _submit(request: GenerationRequest, settings: Settings) -> str:
@@ -117,12 +114,14 @@ def _wait(request: GenerationRequest, settings: Settings, remote_id: str) -> Rec
 
 
 def _report(record: Record, *, as_json: bool) -> int:
+    if record.file_error:
+        print_message(render.reason_of(record))
     code = results.print_outcome(outcome_of(record), as_json=as_json)
     if record.status == "timed_out":
         again = results.watch_hint(f"{record.api_path} {record.remote_id}")
         print_message(f"Still running. {again}")
         return STILL_RUNNING
-    return code
+    return FAILED if record.file_error else code
 
 
 # A generation at the API
@@ -179,7 +178,7 @@ def run_batch_locally(call: Call, notes: list[str], manifest: Manifest | None = 
     started = time.monotonic()
     watched = LocalBatch(call, requests)
     title, stopped = f"{call.model.name} · in this process", "Stopped; no more were sent."
-    with written_at_end(manifest, lambda: watched.states), watched:
+    with written_at_end(manifest, lambda: watched.states), closing(watched):
         is_over = watch(watched, title, call, interrupted=stopped)
     if not is_over:  # those that were submitted have ended since
         is_over = watch(watched, title, replace(call, max_wait=0), interrupted=stopped)
@@ -197,7 +196,7 @@ def run_batch_locally(call: Call, notes: list[str], manifest: Manifest | None = 
 
 
 class LocalBatch(Watched):
-    """Generations in threads. Leaving the context finishes those that are billed, and no others."""
+    """Generations in threads of this process."""
 
     def __init__(self, call: Call, requests: list[GenerationRequest]) -> None:
         self._call = call
@@ -214,10 +213,8 @@ class LocalBatch(Watched):
             self._pool.submit(self._run, number, request) for number, request in enumerate(requests)
         ]
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
+    def close(self) -> None:
+        """Finish those that are billed, and start no others."""
         running = sum(future.running() for future in self._futures)
         if running:
             print_message(f"Finishing {running} that were submitted …")
