@@ -15,7 +15,7 @@ from mulequeue import catalog
 from mulequeue.cli import preflight, results
 from mulequeue.cli.costs import confirm, print_dry_run
 from mulequeue.cli.exits import STILL_RUNNING, sigterm_as_interrupt
-from mulequeue.cli.manifest import Manifest, ledger_states, written_at_end
+from mulequeue.cli.manifest import Manifest, member_records, written_at_end
 from mulequeue.cli.options import complete_model, generation_options
 from mulequeue.cli.output import print_message
 from mulequeue.cli.preflight import Call
@@ -160,7 +160,7 @@ def _run_on_workers(
     enqueue = partial(_enqueue, call, batch_id, notify)
     rest = f"\nThe same command with --batch-id {batch_id} completes the manifest."
     rest = rest if manifest is not None else ""
-    with written_at_end(manifest, lambda: ledger_states(ledger, watched.batch)):
+    with written_at_end(manifest, lambda: member_records(ledger, watched.batch)):
         _send(ledger, call, batch_id, known, enqueue)
         is_over = watch(
             watched,

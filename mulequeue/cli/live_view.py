@@ -12,8 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from mulequeue.cli.output import one_line
-from mulequeue.cli.render import STATES, Ending, clock
+from mulequeue.cli.render import STATES, clock, name_of, reason_of, state_of
 from mulequeue.cli.view import Progress, View
+from mulequeue.ledger import Record
 
 _MAX_WIDTH = 100
 
@@ -35,8 +36,8 @@ class LiveView(View):
     def show(self, progress: Progress, *, at_once: bool = False) -> None:
         self._progress = progress
 
-    def end(self, ending: Ending) -> None:
-        self._console.print(ending_row(ending), width=self._width)
+    def end(self, record: Record) -> None:
+        self._console.print(ending_row(record), width=self._width)
 
     def print_note(self, text: str) -> None:
         self._console.print(Text(text, style="yellow", overflow="fold"))
@@ -78,18 +79,18 @@ class LiveView(View):
         return line
 
 
-def ending_row(ending: Ending) -> RenderableType:
-    """Return a member's status and error, with its prompt below."""
-    word, sign, colour = STATES[ending.status]
+def ending_row(record: Record) -> RenderableType:
+    """Return the status and the error of a generation that is over, with its prompt below."""
+    word, sign, colour = STATES[state_of(record)]
     style = colour or "dim"
-    name = Text(f"{sign} {ending.name}", style=style)
-    label = Text(one_line(ending.label), style="dim")
-    if ending.status == "succeeded":
-        return Text.assemble(name, f" {ending.reason}  ", label)
+    name = Text(f"{sign} {name_of(record)}", style=style)
+    label = Text(one_line(record.label), style="dim")
+    if record.status == "succeeded":
+        return Text.assemble(name, f" {reason_of(record)}  ", label)
     table = Table.grid(padding=(0, 1))
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    table.add_row(name, Text(one_line(f"{word}: {ending.reason}"), style=style))
-    if ending.label:
+    table.add_row(name, Text(one_line(f"{word}: {reason_of(record)}"), style=style))
+    if record.label:
         table.add_row("", label)
     return table

@@ -15,7 +15,7 @@ from mulequeue.api import client, status_checks
 from mulequeue.cli import preflight, render, results
 from mulequeue.cli.costs import cost_of_records
 from mulequeue.cli.exits import FAILED, STILL_RUNNING, SUCCEEDED, Interrupted
-from mulequeue.cli.manifest import Manifest, RowState, written_at_end
+from mulequeue.cli.manifest import Manifest, written_at_end
 from mulequeue.cli.output import print_json, print_message
 from mulequeue.cli.preflight import Call
 from mulequeue.cli.view import Progress, batch_progress
@@ -27,6 +27,7 @@ from mulequeue.engine.generation_request import GenerationRequest, make_generati
 from mulequeue.errors import DownloadError, InputError, MuleQueueError
 from mulequeue.ledger import Batch, Record, outcome_of
 from mulequeue.settings import Settings
+from mulequeue.tasks.batch_ids import member_id
 from mulequeue.transfer.path_template import member_templates
 
 _CONCURRENCY = 16
@@ -178,7 +179,7 @@ def run_batch_locally(call: Call, notes: list[str], manifest: Manifest | None = 
     started = time.monotonic()
     watched = LocalBatch(call, requests)
     title, stopped = f"{call.model.name} · in this process", "Stopped; no more were sent."
-    with written_at_end(manifest, lambda: watched.states), closing(watched):
+    with written_at_end(manifest, lambda: watched.records), closing(watched):
         is_over = watch(watched, title, call, interrupted=stopped)
     if not is_over:  # those that were submitted have ended since
         is_over = watch(watched, title, replace(call, max_wait=0), interrupted=stopped)
@@ -199,13 +200,11 @@ class LocalBatch(Watched):
     """Generations in threads of this process."""
 
     def __init__(self, call: Call, requests: list[GenerationRequest]) -> None:
-        self._call = call
+        self._call, self._name = call, uuid.uuid4().hex
         self.batch = Batch(batch_id="", size=len(requests))
-        self.records: list[Record] = []
-        """Of those that are over."""
-        self._endings: list[render.Ending] = []
-        self.states = [RowState(status="not_sent") for _ in requests]
+        self.records = [Record(task_id="", state="not_sent") for _ in requests]
         """What became of each request."""
+        self._endings: list[Record] = []
         self._paths = member_templates(call.paths, len(requests))
         limit = requests[0].profile.max_in_flight or _CONCURRENCY
         self._pool = ThreadPoolExecutor(min(_CONCURRENCY, limit))
@@ -221,10 +220,11 @@ class LocalBatch(Watched):
         self._pool.shutdown(cancel_futures=True)
 
     def refresh(self) -> bool:
-        futures = [future for future in self._futures if not future.cancelled()]
-        counts = Counter({"generating": sum(future.running() for future in futures)})
-        self.records = [future.result() for future in futures if future.done()]
-        counts.update(map(render.state_of, self.records))
+        for future in self._futures:
+            if future.done() and not future.cancelled():
+                future.result()  # raises what its thread has raised
+        counts = Counter(record.status for record in self.records if record.status)
+        counts["generating"] = sum(future.running() for future in self._futures)
         files = sum(len(record.files) for record in self.records)
         self.batch = replace(self.batch, counts=counts, files=files, downloaded=counts["succeeded"])
         return self.batch.over >= self.batch.size
@@ -232,13 +232,13 @@ class LocalBatch(Watched):
     def progress(self) -> Progress:
         return batch_progress(self.batch)
 
-    def new_endings(self) -> list[render.Ending]:
+    def new_endings(self) -> list[Record]:
         return [self._endings.pop(0) for _ in range(len(self._endings))]
 
-    def _run(self, number: int, request: GenerationRequest) -> Record:
-        record = generate_inline(request, self._call.settings, task_id=uuid.uuid4().hex)
+    def _run(self, number: int, request: GenerationRequest) -> None:
+        task_id = member_id(self._name, number)
+        record = generate_inline(request, self._call.settings, task_id=task_id)
         record = _store(record, self._call, self._paths[number] if self._paths else None)
-        self.states[number] = RowState.of_record(record)
+        self.records[number] = replace(record, batch=self._name)
         if record.file_error or record.status != "succeeded":
-            self._endings.append(replace(render.Ending.of(record), name=f"{number:06d}"))
-        return record
+            self._endings.append(self.records[number])

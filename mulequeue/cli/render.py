@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Self
 
 import click
 
@@ -87,32 +85,15 @@ def coloured_counts(batch: Batch) -> str:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Ending:
-    """A generation that is over, for one line of a batch's progress."""
+def name_of(record: Record) -> str:
+    """Return the number of a generation in its batch, or its task id."""
+    return record.task_id.rpartition("-")[2] if record.batch else record.task_id
 
-    name: str
-    """Its number in the batch, or its task id."""
-    status: str
-    reason: str
-    """The error; the duration of one that succeeded."""
-    label: str = ""
-    """The first characters of its prompt."""
 
-    @classmethod
-    def of(cls, record: Record) -> Self:
-        """Return the line of a generation from its record."""
-        return cls(
-            name=record.task_id.rpartition("-")[2] if record.batch else record.task_id,
-            status=state_of(record),
-            reason=reason_of(record),
-            label=record.label,
-        )
-
-    def line(self) -> str:
-        """Return ``000017 failed: the prompt was rejected (code 3001) "a …"``."""
-        label = f' "{self.label}"' if self.label else ""
-        return one_line(f"{self.name} {STATES[self.status][0]}: {self.reason}{label}")
+def ending_line(record: Record) -> str:
+    """Return ``000017 failed: the prompt was rejected (code 3001) "a …"``."""
+    label = f' "{record.label}"' if record.label else ""
+    return one_line(f"{name_of(record)} {word_of(record)}: {reason_of(record)}{label}")
 
 
 # Errors

@@ -147,8 +147,8 @@ def _print_snapshot(ledger: Ledger, watched: BatchWatch) -> None:
     if cost := cost_line(cost_of_batch(ledger, batch)):
         click.echo(cost)
     failures = watched.new_endings()
-    for ending in failures[:MAX_FAILURES]:
-        _print_ending(ending)
+    for record in failures[:MAX_FAILURES]:
+        _print_ending(record)
     if len(failures) > MAX_FAILURES:
         print_message(
             f"… and {len(failures) - MAX_FAILURES} more that did not succeed:\n"
@@ -163,15 +163,15 @@ def _print_snapshot(ledger: Ledger, watched: BatchWatch) -> None:
     print_message(f"Still running. {results.watch_hint(batch.batch_id)}")
 
 
-def _print_ending(ending: render.Ending) -> None:
+def _print_ending(record: Record) -> None:
     if not is_rich(sys.stdout):
-        click.echo(wrap(ending.line(), sys.stdout))
+        click.echo(wrap(render.ending_line(record), sys.stdout))
         return
     from rich.console import Console
 
     from mulequeue.cli.live_view import ending_row
 
-    Console(highlight=False).print(ending_row(ending))
+    Console(highlight=False).print(ending_row(record))
 
 
 # A generation

@@ -11,8 +11,8 @@ from typing import Self
 import click
 
 from mulequeue.cli.output import is_rich, print_message
-from mulequeue.cli.render import Ending, clock, coloured_counts, progress_line
-from mulequeue.ledger import Batch
+from mulequeue.cli.render import clock, coloured_counts, ending_line, progress_line
+from mulequeue.ledger import Batch, Record
 
 LINE_SECONDS = 3.0
 """A pipe gets a line about a batch or the fleet at most this often, and only after a change."""
@@ -57,7 +57,7 @@ class View:
         :param at_once: even if the last line is recent.
         """
 
-    def end(self, ending: Ending) -> None:
+    def end(self, record: Record) -> None:
         """Print a member of a batch that is over; the line stays above the progress."""
 
     def note(self, text: str) -> None:
@@ -100,8 +100,8 @@ class PlainView(View):
         more = f" ({progress.more})" if progress.more else ""
         click.echo(f"[{clock(now - self._started)}] {progress.line}{more}", err=True)
 
-    def end(self, ending: Ending) -> None:
-        print_message(ending.line())
+    def end(self, record: Record) -> None:
+        print_message(ending_line(record))
 
     def __exit__(self, *exc: object) -> None:
         if self._progress is not None:

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from mulequeue.cli.estimate import Pace
 from mulequeue.cli.exits import Interrupted
-from mulequeue.cli.render import Ending, plural, word_of
+from mulequeue.cli.render import plural, word_of
 from mulequeue.cli.results import read_records
 from mulequeue.cli.view import LINE_SECONDS, Progress, View, batch_progress, view_for
 from mulequeue.errors import MuleQueueError
@@ -79,7 +79,7 @@ class Watched:
         """Return the state that was read last."""
         raise NotImplementedError
 
-    def new_endings(self) -> Sequence[Ending]:
+    def new_endings(self) -> Sequence[Record]:
         """Return the members of a batch to report that ended since the last call."""
         return ()
 
@@ -119,8 +119,8 @@ def _refresh(watched: Watched, view: View, checks: Sequence[Check]) -> bool:
     try:
         is_over = watched.refresh()
         view.show(watched.progress())
-        for ending in watched.new_endings():
-            view.end(ending)
+        for record in watched.new_endings():
+            view.end(record)
         for check in checks if not is_over else ():
             check(view.note)
     except RedisError:
@@ -173,7 +173,7 @@ class BatchWatch(Watched):
     def progress(self) -> Progress:
         return batch_progress(self.batch, self._pace.seconds_left(time.monotonic()))
 
-    def new_endings(self) -> list[Ending]:
+    def new_endings(self) -> list[Record]:
         """Return the members to report, at most every two seconds until the batch is over."""
         unreported = 0 if self._all_endings else self.batch.succeeded
         is_recent = time.monotonic() - self._scanned < SCAN_SECONDS
@@ -182,7 +182,7 @@ class BatchWatch(Watched):
         self._scanned = time.monotonic()
         ended = [r for r in read_records(self._ledger, sorted(self._open)) if r.is_over]
         self._open -= {record.task_id for record in ended}
-        found = [Ending.of(r) for r in ended if self._all_endings or r.status != "succeeded"]
+        found = [r for r in ended if self._all_endings or r.status != "succeeded"]
         self._reported += len(found)
         return found
 
