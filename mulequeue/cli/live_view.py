@@ -66,7 +66,7 @@ class LiveView(View):
         more = f" · {progress.more}" if progress.more and self._ended is None else ""
         return Group(*parts, Text(times + more, style="dim"))
 
-    def _bar(self, count: int, size: int, word: str) -> RenderableType:
+    def _bar(self, count: int, size: int) -> RenderableType:
         line = Table.grid(padding=(0, 1))
         line.width = self._width
         line.add_column(ratio=1)
@@ -74,7 +74,7 @@ class LiveView(View):
         share = f"{100 * count // size} %" if size else ""
         line.add_row(
             ProgressBar(total=max(size, 1), completed=count, width=None),
-            Text(f"{count}/{size} {word} {share}"),
+            Text(f"{count}/{size} done {share}"),
         )
         return line
 

@@ -28,8 +28,8 @@ class Progress:
     """Follows the line, or the elapsed time. A change of this alone prints no line."""
     rows: Sequence[str] = ()
     """For the live display, coloured."""
-    bar: tuple[int, int, str] | None = None
-    """Count, total and their name, for a progress bar."""
+    bar: tuple[int, int] | None = None
+    """How many are done, of how many."""
 
 
 def batch_progress(batch: Batch, seconds_left: float | None = None) -> Progress:
@@ -41,7 +41,7 @@ def batch_progress(batch: Batch, seconds_left: float | None = None) -> Progress:
         progress_line(batch),
         "" if seconds_left is None else f"about {clock(seconds_left)} left",
         [coloured_counts(batch)],
-        (batch.done, batch.size, "done"),
+        (batch.done, batch.size),
     )
 
 
