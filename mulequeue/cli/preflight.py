@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 2.5
 """The time limit for a server to answer."""
-_SCHEME_END = "://"
 
 
 def app_of(ctx: click.Context) -> Any:
@@ -142,9 +141,7 @@ def warn_of_keys(app: Any, settings: Settings) -> None:
     from mulequeue.ops.health.account import wrong_site
 
     found = [wrong_site(app, profile) for profile in settings.all_profiles() if profile.api_key]
-    print_notes(
-        [f"Warning: {finding.text} {finding.fix}" for finding in found if finding is not None]
-    )
+    print_notes([f"Warning: {finding.text} {finding.fix}" for finding in found if finding])
 
 
 def ledger_to_read(settings: Settings) -> Ledger:
@@ -239,9 +236,9 @@ def storage_of(output: str | None, settings: Settings) -> str:
     from mulequeue.transfer.storage import check_storage
 
     place = output or settings.storage
-    if _SCHEME_END not in place:
+    if "://" not in place:
         place = os.path.abspath(os.path.expanduser(place))
-    same = place.partition(_SCHEME_END)[0] == settings.storage.partition(_SCHEME_END)[0]
+    same = place.partition("://")[0] == settings.storage.partition("://")[0]
     check_storage(place, settings.storage_options if same else {})
     return place
 

@@ -64,22 +64,16 @@ class PromptFile:
     parameter_columns: tuple[int, ...] = ()
     """Columns whose cells are parameters of the model."""
 
-    @property
-    def other_columns(self) -> list[int]:
-        """Return the indexes of the columns that are neither the prompt nor a parameter."""
-        used = {self.prompt_column, *self.parameter_columns}
-        return [i for i, cell in enumerate(self.header) if i not in used and cell.strip()]
-
     def notes(self, *, quiet: bool) -> list[str]:
         """Return a note that names the columns other than the prompt; empty if there are none."""
         used = ", ".join(self.header[i].strip() for i in self.parameter_columns)
-        others = ", ".join(self.header[i].strip() for i in self.other_columns)
+        known = {self.prompt_column, *self.parameter_columns}
+        rest = (cell.strip() for i, cell in enumerate(self.header) if i not in known)
+        others = ", ".join(filter(None, rest))
         if quiet or not (used or others):
             return []
-        return [
-            f"Columns used as parameters: {used or 'none'}."
-            + (f" Others: {others}." * bool(others))
-        ]
+        more = f" Others: {others}." if others else ""
+        return [f"Columns used as parameters: {used or 'none'}.{more}"]
 
 
 @dataclass(frozen=True, kw_only=True)
