@@ -81,10 +81,7 @@ def retry_command(
 
 
 def _confirm_retry(plan: Retried, *, yes: bool) -> None:
-    """Show what may be billed twice, or reaches no chord, and ask at a terminal.
-
-    :raises MuleQueueError: the answer is no.
-    """
+    """Show what may be billed twice, or reaches no chord, and ask, as :func:`ask_to_send`."""
     if not plan.paid and not plan.in_chord:
         return
     if plan.paid:

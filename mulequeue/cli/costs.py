@@ -31,7 +31,6 @@ USD_KEYS: Mapping[Charging, str] = {
     Charging.MAYBE: "may_have_been_charged_usd",
 }
 COST_KEYS = (*USD_KEYS.values(), "unpriced")
-DRY_RUN_KEYS = ("dry_run", "model", "count", "parameters", "usd", "unpriced", "files")
 _MAX_VALUES, _WIDTH = 4, 12
 
 
@@ -106,8 +105,9 @@ def print_dry_run(call: Call) -> None:
     """Print what a batch would make, from which parameters, and its estimated cost."""
     found, parameters = estimate(call.model.name, call.inputs, app=call.app), _parameters(call)
     if call.as_json:
-        values = (True, found.model, found.count, parameters, float(found.usd), found.unpriced)
-        print_json(dict(zip(DRY_RUN_KEYS, (*values, list(call.paths)), strict=True)))
+        counts = {"model": found.model, "count": found.count, "parameters": parameters}
+        usd = {"usd": float(found.usd), "unpriced": found.unpriced}
+        print_json({"dry_run": True, **counts, **usd, "files": list(call.paths)})
         return
     rows = [("model", found.model), ("generations", f"{found.count:,}")]
     rows += [(name, _counted(values, found.count)) for name, values in parameters.items()]
@@ -121,10 +121,7 @@ def print_dry_run(call: Call) -> None:
 
 
 def confirm(call: Call, *, yes: bool) -> None:
-    """Ask before a large batch at a terminal; an API on this machine costs nothing.
-
-    :raises MuleQueueError: the answer is no.
-    """
+    """Ask before a large batch, as :func:`ask_to_send`; an API on this machine costs nothing."""
     host = urlsplit(call.settings.profile(needs_key=False).base_url).hostname or ""
     if yes or not _is_terminal() or is_loopback(host):
         return

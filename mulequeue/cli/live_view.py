@@ -20,10 +20,7 @@ _MAX_WIDTH = 100
 
 
 class LiveView(View):
-    """A heading, a bar, the states in colours, and the time; failures and notes stay above it.
-
-    :param started: ``time.monotonic()`` of the start.
-    """
+    """A heading, a bar, the states in colours, and the time; failures and notes stay above it."""
 
     def __init__(self, title: str, started: float, console: Console | None = None) -> None:
         super().__init__()

@@ -96,11 +96,7 @@ def _plain(value: Any) -> Any:
 def page(
     model: Model, prices: Sequence[Price], defaults: Mapping[str, Any] | None = None
 ) -> Iterator[str]:
-    """Return the lines, wrapped at the terminal's width; in a pipe a parameter is one line.
-
-    :param prices: those of the setting ``mulequeue_prices``, else those of the catalog.
-    :param defaults: those of the setting ``mulequeue_defaults``.
-    """
+    """Return the lines, wrapped at the terminal's width; in a pipe a parameter is one line."""
     for name, text in _facts(model, prices, defaults or {}).items():
         yield labelled(name, text, 12)
     yield ""

@@ -97,8 +97,7 @@ def read_prompts(name: str, reading: Reading) -> PromptFile:
     """Return the prompts in a file.
 
     :param name: a path; ``-`` is standard input.
-    :raises InputError: the file is missing, empty or unreadable, has no such column, or a row has no
-        prompt or a cell that is no value of its parameter; the text names the line.
+    :raises InputError: the file, a row or a cell cannot be used; the text names the line.
     """
     text, codec = decode(read_bytes(name), display_name(name), reading.encoding)
     suffix = "" if name == "-" else Path(name).suffix.lower()
@@ -114,7 +113,6 @@ def parse(
 ) -> PromptFile:
     """Return the prompts in a text.
 
-    :param name: the file's, for errors.
     :param suffix: of the file's name; an unknown one: the first line decides.
     :param is_quoted: cells between tabs are quoted as in CSV.
     """

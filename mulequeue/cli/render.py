@@ -101,12 +101,12 @@ def ending_line(record: Record) -> str:
 
 def reason_of(record: Record) -> str:
     """Return the error of a generation or its files, or the duration of one that succeeded."""
+    if record.status != "succeeded":
+        return describe_error(outcome_of(record).error)
     if record.file_error:
         return f"not stored: {record.file_error}"
-    if record.status == "succeeded":
-        begun = record.began or record.created
-        return f"in {clock((record.finished or begun) - begun)}"
-    return describe_error(outcome_of(record).error)
+    begun = record.began or record.created
+    return f"in {clock((record.finished or begun) - begun)}"
 
 
 def failure_of(record: Record) -> str:

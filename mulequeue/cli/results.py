@@ -39,11 +39,7 @@ def summary_of(batch: Batch, seconds: float, cost: Sum) -> dict[str, Any]:
 def print_summary(
     batch: Batch, seconds: float, storage: str | None, cost: Sum, *, as_json: bool, missing: int = 0
 ) -> int:
-    """Print the counts and the estimated cost of a batch that is over; the exit code.
-
-    :param storage: the folder or URL of the files, if it is known.
-    :param missing: files that could not be stored.
-    """
+    """Print the counts, the estimated cost and the number of missing files; return the exit code."""
     if missing:
         print_message(f"{plural(missing, 'file')} could not be stored; see the worker's log.")
     if as_json:
@@ -103,11 +99,7 @@ def print_outcome(outcome: Outcome, *, as_json: bool) -> int:
 def print_submitted(
     api_path: str, *, task_id: str | None = None, remote_id: str | None = None, as_json: bool
 ) -> int:
-    """Print the ids of a generation that runs, and the command that waits for it.
-
-    :param task_id: None: no worker runs it.
-    :param remote_id: None: a worker submits it.
-    """
+    """Print the ids of a generation that runs, and the command that waits for it."""
     ids = {"task_id": task_id, "api_path": api_path, "remote_id": remote_id}
     if as_json:
         print_json(ids)
@@ -157,10 +149,7 @@ _NEXT = {
 
 
 def next_commands(records: Sequence[Record], name: str) -> list[str]:
-    """Return what can be done about generations that did not succeed, with the command in each text.
-
-    :param name: the task or batch that the user has asked for.
-    """
+    """Return what can be done about those of a task or batch that failed, each with its command."""
     failed = [record for record in records if record.is_over and record.status != "succeeded"]
     standings = [standing_of(record) for record in failed]
     counts = Counter(standings)

@@ -24,8 +24,6 @@ def row_templates(
 ) -> tuple[str, ...]:
     """Return the template of each row's files, with its columns filled in.
 
-    :param template: with names of columns, ``{row}``, ``{prompt}``, and the names of
-        ``mulequeue_storage_path``.
     :raises InputError: a name is unknown or means two things, a cell is empty, or two rows would have
         one file; the text names the lines.
     """

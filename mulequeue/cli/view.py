@@ -33,10 +33,7 @@ class Progress:
 
 
 def batch_progress(batch: Batch, seconds_left: float | None = None) -> Progress:
-    """Return the progress of a batch.
-
-    :param seconds_left: the estimate; None: unknown.
-    """
+    """Return the progress of a batch, with the estimate of the time left, if there is one."""
     return Progress(
         progress_line(batch),
         "" if seconds_left is None else f"about {clock(seconds_left)} left",
@@ -52,10 +49,7 @@ class View:
         self._noted: set[str] = set()
 
     def show(self, progress: Progress, *, at_once: bool = False) -> None:
-        """Show a state.
-
-        :param at_once: even if the last line is recent.
-        """
+        """Show a state, with ``at_once`` even if the last line is recent."""
 
     def end(self, record: Record) -> None:
         """Print a member of a batch that is over; the line stays above the progress."""
@@ -78,11 +72,7 @@ class View:
 
 
 class PlainView(View):
-    """Lines on standard error.
-
-    :param started: ``time.monotonic()`` of the start.
-    :param line_seconds: the shortest time between two lines of progress.
-    """
+    """Lines on standard error, at most one of progress per ``line_seconds``."""
 
     def __init__(self, started: float, line_seconds: float = LINE_SECONDS) -> None:
         super().__init__()
@@ -111,11 +101,7 @@ class PlainView(View):
 def view_for(
     title: str, *, quiet: bool, age: float = 0.0, line_seconds: float = LINE_SECONDS
 ) -> View:
-    """Return the view that suits standard error.
-
-    :param title: the heading of the live display.
-    :param age: seconds since the start of what is shown.
-    """
+    """Return the view that suits standard error; ``age`` is the time that has passed, in seconds."""
     started = time.monotonic() - age
     if quiet:
         return View()

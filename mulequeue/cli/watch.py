@@ -95,11 +95,9 @@ def watch(
 ) -> bool:
     """Show progress until it is over; return False after ``max_wait``.
 
-    :param title: the heading of the live display.
-    :param interrupted: the message after Ctrl-C.
     :param age: seconds since the start of what is watched.
-    :param checks: called after every refresh.
-    :raises Interrupted: Ctrl-C.
+    :param checks: called after every refresh, until it is over.
+    :raises Interrupted: Ctrl-C; with the text ``interrupted``.
     """
     began = time.monotonic()
     try:

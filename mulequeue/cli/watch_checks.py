@@ -76,7 +76,6 @@ class Unreceived:
 def missing_workers(app: Any, consumed: set[str], *, command: str, name: str | None) -> str | None:
     """Return a message about the queues without a worker, or None if there is none.
 
-    :param consumed: names of the queues that workers consume.
     :param command: the command that starts a worker.
     :param name: of what can be run without workers, once it is cancelled; None: it cannot.
     """

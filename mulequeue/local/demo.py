@@ -98,10 +98,7 @@ class DemoFleet:
 
     @classmethod
     def start(cls, stack: ExitStack, folder: Path, redis_url: str | None) -> DemoFleet:
-        """Start all processes; ``stack`` stops them.
-
-        :param redis_url: URL of the user's Redis; None: start one.
-        """
+        """Start all processes, and a Redis unless the user has one; ``stack`` stops them."""
         from mulequeue.emulator.process import EmulatorProcess
         from mulequeue.testing.notification_recorder import Notifications
         from mulequeue.transfer.notifications import new_secret

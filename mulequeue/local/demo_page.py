@@ -21,12 +21,7 @@ def write_page(
     notification: Notification | None,
     stats: Mapping[str, int],
 ) -> Path:
-    """Write ``index.html`` and return its path.
-
-    :param shown: prompts with their records.
-    :param seconds: the duration of the batch.
-    :param stats: the emulator's counters.
-    """
+    """Write ``index.html`` with the prompts and their records, and return its path."""
     template = resources.files(__package__).joinpath("demo_page.html").read_text("utf-8")
     parts = {
         "COUNT": f"{len(shown)}",
