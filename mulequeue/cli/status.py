@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import click
+from rich.console import Console
 
 from mulequeue.cli import preflight, render, results
 from mulequeue.cli.costs import cost_line, cost_of, cost_of_batch
@@ -25,6 +26,7 @@ from mulequeue.cli.output import (
     wrap,
     wrap_at,
 )
+from mulequeue.cli.view import ending_row
 from mulequeue.cli.watch import Arrival, BatchWatch, TaskWatch, WatchOptions, watch
 from mulequeue.cli.watch_checks import Unreceived, note_pauses
 from mulequeue.errors import InputError
@@ -167,10 +169,6 @@ def _print_ending(record: Record) -> None:
     if not is_rich(sys.stdout):
         click.echo(wrap(render.ending_line(record), sys.stdout))
         return
-    from rich.console import Console
-
-    from mulequeue.cli.live_view import ending_row
-
     Console(highlight=False).print(ending_row(record))
 
 

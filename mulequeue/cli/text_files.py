@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from mulequeue.errors import InputError
@@ -74,16 +75,12 @@ def _check_choice(data: bytes, name: str, encoding: str, marked: str | None) -> 
         raise InputError(
             f"{name} begins with the mark of {marked}, so it is not {encoding}. Omit --encoding."
         )
-    if codec.startswith(_ONE_BYTE) and not data.isascii() and _is_utf8(data):
-        raise InputError(f"{name} is UTF-8; as {encoding} it would be garbled. Omit --encoding.")
-
-
-def _is_utf8(data: bytes) -> bool:
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
+    if codec.startswith(_ONE_BYTE) and not data.isascii():
+        with suppress(UnicodeDecodeError):
+            data.decode()
+            raise InputError(
+                f"{name} is UTF-8; as {encoding} it would be garbled. Omit --encoding."
+            )
 
 
 def _advice(data: bytes, codec: str, start: int) -> str:

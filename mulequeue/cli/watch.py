@@ -243,27 +243,6 @@ def _lost_error(name: str) -> MuleQueueError:
     )
 
 
-class Arrival(Watched):
-    """A task or batch that is watched until a worker has received it."""
-
-    line_seconds = 0.0
-
-    def __init__(self, ledger: Ledger, name: str) -> None:
-        self._ledger, self._name = ledger, name
-
-    def refresh(self) -> bool:
-        """Return whether the ledger has it."""
-        queries, name = self._ledger.queries, self._name
-        if queries.batch(name) or queries.record(name):
-            return True
-        if not self._ledger.enqueued.has(name):
-            raise _lost_error(name)
-        return False
-
-    def progress(self) -> Progress:
-        return _ENQUEUED
-
-
 class TaskWatch(Watched):
     """The record of one generation.
 
@@ -312,3 +291,16 @@ class TaskWatch(Watched):
         # Its files may have been stored between the two reads.
         self.record = self._ledger.queries.record(self.task_id) or record
         return True
+
+
+class Arrival(TaskWatch):
+    """A task or batch that is watched until a worker has received it."""
+
+    def refresh(self) -> bool:
+        """Return whether the ledger has it."""
+        queries, name = self._ledger.queries, self.task_id
+        if queries.batch(name) or queries.record(name):
+            return True
+        if not self._ledger.enqueued.has(name):
+            raise _lost_error(name)
+        return False

@@ -10,8 +10,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from mulequeue.cli.live_view import LiveView, ending_row
-from mulequeue.cli.view import batch_progress
+from mulequeue.cli.view import LiveView, batch_progress, ending_row
 from mulequeue.ledger import Batch, Record
 
 BATCH = Batch(
