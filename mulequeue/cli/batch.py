@@ -74,7 +74,6 @@ def batch_command(
     /,
     file: str,
     model: str,
-    notify: str | None,
     batch_id: str | None,
     path: str | None,
     manifest: str | None,
@@ -106,15 +105,13 @@ def batch_command(
     call = Call.of(ctx, found, inputs, params=params, **options)
     if path:
         call = replace(call, paths=row_templates(path, prompts, call.inputs, found.prompt_field))
-    _check_options(call, batch_id=batch_id, notify=notify)
+    _check_options(call, batch_id)
     check_batch(call.settings, model, call.inputs, fair_key=call.fair_key)
-    notes = [
-        *prompts.notes(quiet=call.quiet),
-        *preflight.check_inputs(call, [row.where for row in prompts.rows]),
-    ]
+    call = preflight.check_inputs(call, [row.where for row in prompts.rows])
+    call = replace(call, notes=(*prompts.notes(quiet=call.quiet), *call.notes))
     kept = Manifest(manifest, prompts, file, call) if manifest is not None else None
     if dry_run:
-        preflight.print_notes(notes)
+        preflight.print_notes(call.notes)
         print_dry_run(call)
         return
     with sigterm_as_interrupt():
@@ -122,29 +119,21 @@ def batch_command(
             from mulequeue.cli.local_run import run_batch_locally
 
             confirm(call, yes=yes)
-            ctx.exit(run_batch_locally(call, notes, kept))
-        ctx.exit(
-            _run_on_workers(call, notes, notify=notify, given_id=batch_id, yes=yes, manifest=kept)
-        )
+            ctx.exit(run_batch_locally(call, kept))
+        ctx.exit(_run_on_workers(call, batch_id, yes=yes, manifest=kept))
 
 
-def _check_options(call: Call, *, batch_id: str | None, notify: str | None) -> None:
+def _check_options(call: Call, batch_id: str | None) -> None:
     """Raise for options that cannot be used."""
-    if call.local and (batch_id or notify):
+    if call.local and (batch_id or call.notify):
         raise InputError("--batch-id and --notify need workers; omit them with --local.")
     if batch_id is not None and not batch_id.strip():
         raise InputError("--batch-id is empty: every run would be billed again. Give a name.")
-    preflight.check_notification(notify, call.settings)
+    preflight.check_notification(call.notify, call.settings)
 
 
 def _run_on_workers(
-    call: Call,
-    notes: list[str],
-    *,
-    notify: str | None,
-    given_id: str | None,
-    yes: bool,
-    manifest: Manifest | None,
+    call: Call, given_id: str | None, *, yes: bool, manifest: Manifest | None
 ) -> int:
     """Enqueue a batch, unless it exists, and watch it; return the exit code."""
     ledger = preflight.ledger_to_write(call.app)
@@ -152,12 +141,12 @@ def _run_on_workers(
     known = ledger.queries.batch(batch_id) if given_id else None
     if known is not None:
         _check_same(known, call)
-    preflight.print_notes(notes)
+    preflight.print_notes(call.notes)
     if known is None:
         confirm(call, yes=yes)
     started = time.monotonic()
     watched = BatchWatch(ledger, batch_id, len(call.inputs))
-    enqueue = partial(_enqueue, call, batch_id, notify)
+    enqueue = partial(_enqueue, call, batch_id)
     rest = f"\nThe same command with --batch-id {batch_id} completes the manifest."
     rest = rest if manifest is not None else ""
     with written_at_end(manifest, lambda: member_records(ledger, watched.batch)):
@@ -221,7 +210,7 @@ def _check_same(known: Batch, call: Call) -> None:
     )
 
 
-def _enqueue(call: Call, batch_id: str, notify: str | None, *, is_fresh: bool = False) -> None:
+def _enqueue(call: Call, batch_id: str, *, is_fresh: bool = False) -> None:
     """Publish the message of a batch.
 
     :param is_fresh: its task gets another id; the members keep theirs.
@@ -231,13 +220,13 @@ def _enqueue(call: Call, batch_id: str, notify: str | None, *, is_fresh: bool = 
         call.inputs,
         storage=call.storage,
         path=call.paths or None,
-        notify=notify,
+        notify=call.notify,
         batch_id=batch_id,
         validate=call.validate,
         metadata=call.metadata or None,
         fair_key=call.fair_key,
     )
     if is_fresh:
-        first = batch.tasks[0] if notify else batch
+        first = batch.tasks[0] if call.notify else batch
         first.set(task_id=f"{first.id}-{uuid.uuid4().hex[:6]}")
     batch.apply_async()

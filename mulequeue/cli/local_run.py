@@ -33,9 +33,7 @@ from mulequeue.transfer.path_template import member_templates
 _CONCURRENCY = 16
 
 
-def _requests(
-    call: Call, notes: list[str], max_wait: float | None = None
-) -> list[GenerationRequest]:
+def _requests(call: Call, max_wait: float | None = None) -> list[GenerationRequest]:
     """Return the requests of a call, and print the notes."""
     options = CallOptions(
         validate="off", poll_interval=call.poll_interval, max_wait=max_wait, metadata=call.metadata
@@ -44,7 +42,7 @@ def _requests(
         make_generation_request(call.settings, call.model.name, item, options)
         for item in call.inputs
     ]
-    preflight.print_notes(notes)
+    preflight.print_notes(call.notes)
     return requests
 
 
@@ -63,9 +61,9 @@ def _store(record: Record, call: Call, path: str | None = None) -> Record:
 # One generation
 
 
-def run_locally(call: Call, notes: list[str], *, no_wait: bool) -> int:
+def run_locally(call: Call, *, no_wait: bool) -> int:
     """Submit one generation in this process and wait for it, unless ``no_wait``; return the exit code."""
-    [request] = _requests(call, notes, call.max_wait)
+    [request] = _requests(call, call.max_wait)
     remote_id = _submit(request, call.settings)
     if no_wait:
         path = request.model.api_path
@@ -173,9 +171,9 @@ def _snapshot(
 # A batch
 
 
-def run_batch_locally(call: Call, notes: list[str], manifest: Manifest | None = None) -> int:
+def run_batch_locally(call: Call, manifest: Manifest | None = None) -> int:
     """Run a batch in threads of this process; return the exit code."""
-    requests = _requests(call, notes)
+    requests = _requests(call)
     started = time.monotonic()
     watched = LocalBatch(call, requests)
     title, stopped = f"{call.model.name} · in this process", "Stopped; no more were sent."

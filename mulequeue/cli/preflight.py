@@ -76,9 +76,12 @@ class Call:
     fair_key: str | None = None
     poll_interval: float | None = None
     max_wait: float | None
+    notify: str | None = None
     local: bool
     quiet: bool
     as_json: bool
+    notes: tuple[str, ...] = ()
+    """What :func:`check_inputs` has found, to print before anything is sent."""
 
     @classmethod
     def of(
@@ -198,8 +201,8 @@ def check_broker(app: Any, settings: Settings) -> None:
 # Inputs
 
 
-def check_inputs(call: Call, places: Sequence[str] = ()) -> list[str]:
-    """Return warnings about inputs that may be wrong, for :func:`print_notes`.
+def check_inputs(call: Call, places: Sequence[str] = ()) -> Call:
+    """Return the call with warnings about inputs that may be wrong.
 
     :param places: of the inputs in their file, for the messages.
     :raises InputError: an input cannot be sent, or the model does not accept it.
@@ -219,7 +222,7 @@ def check_inputs(call: Call, places: Sequence[str] = ()) -> list[str]:
         validate_inputs(model, inputs, mode, row=places.__getitem__, warn=warnings.append)
     else:
         validate_input(model, inputs[0], mode, warn=warnings.append)
-    return [f"Warning: {text}" for text in warnings]
+    return replace(call, notes=tuple(f"Warning: {text}" for text in warnings))
 
 
 def print_notes(notes: Sequence[str]) -> None:

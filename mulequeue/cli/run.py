@@ -62,18 +62,18 @@ def run_command(
     if not given:
         raise InputError(f"The input is empty. Example: {example_command(found)}")
     call = Call.of(ctx, found, [given], params=params, **options)
-    notes = preflight.check_inputs(call)
+    call = preflight.check_inputs(call)
     if call.local:
         from mulequeue.cli.local_run import run_locally
 
-        ctx.exit(run_locally(call, notes, no_wait=no_wait))
-    ctx.exit(_run_on_workers(call, notes, no_wait=no_wait))
+        ctx.exit(run_locally(call, no_wait=no_wait))
+    ctx.exit(_run_on_workers(call, no_wait=no_wait))
 
 
-def _run_on_workers(call: Call, notes: list[str], *, no_wait: bool) -> int:
+def _run_on_workers(call: Call, *, no_wait: bool) -> int:
     """Enqueue one generation and watch it; return the exit code."""
     ledger = preflight.ledger_to_write(call.app)
-    preflight.print_notes(notes)
+    preflight.print_notes(call.notes)
     task_id = str(uuid.uuid4())
     download_id = _enqueue(call, task_id)
     ledger.enqueued.add([task_id], ttl_seconds=call.settings.record_ttl_seconds)
