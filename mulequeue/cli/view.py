@@ -30,7 +30,7 @@ from mulequeue.ledger import Batch, Record
 
 _MAX_WIDTH = 100
 LINE_SECONDS = 3.0
-"""A pipe gets a line about a batch or the fleet at most this often, and only after a change."""
+"""A pipe gets a line at most this often, and only after a change."""
 
 
 @dataclass(frozen=True)
@@ -187,13 +187,11 @@ def ending_row(record: Record) -> RenderableType:
     return table
 
 
-def view_for(
-    title: str, *, quiet: bool, age: float = 0.0, line_seconds: float = LINE_SECONDS
-) -> View:
+def view_for(title: str, *, quiet: bool, age: float = 0.0) -> View:
     """Return the view that suits standard error; ``age`` is the time that has passed, in seconds."""
     started = time.monotonic() - age
     if quiet:
         return View()
     if is_rich(sys.stderr):
         return LiveView(title, started)
-    return PlainView(started, line_seconds)
+    return PlainView(started)

@@ -68,11 +68,10 @@ def dev_command(ctx: click.Context, concurrency: int, redis: str | None) -> None
                 )
             given = redis or _configured_url(settings, name)
             url = _own_redis(stack) if given is None else _given_redis(stack, given, app, name)
-            env = {"MULEQUEUE_REDIS_URL": url, "PYTHONUNBUFFERED": "1"}
-            if not settings.api_key:
-                env |= _emulator(stack)
+            api = {} if settings.api_key else _emulator(stack)
+            env = {"MULEQUEUE_REDIS_URL": url, "PYTHONUNBUFFERED": "1", **api}
             ended = _workers(stack, settings, name, concurrency, env)
-            _print_environment(env)
+            _print_environment(url, api)
             click.echo(f"The {ended.get()} ended unexpectedly; stopping the others.", err=True)
             ctx.exit(1)
         except KeyboardInterrupt:
@@ -244,18 +243,14 @@ def clean_line(line: str) -> str:
     return re.sub(r"^(Task \S+ succeeded in [\d.]{1,5})[\d.e-]*s: .*", r"\1 s", line)
 
 
-def _print_environment(env: dict[str, str]) -> None:
+def _print_environment(url: str, api: dict[str, str]) -> None:
     """Print the variables and the command for another terminal."""
-    lines = [f"export {name}={value}" for name, value in env.items() if _is_exported(name, value)]
-    if "MULEROUTER_BASE_URL" in env:
+    is_secret = "@" in url
+    shown = {} if is_secret or url == DEFAULT_REDIS_URL else {"MULEQUEUE_REDIS_URL": url}
+    lines = [f"export {name}={value}" for name, value in {**shown, **api}.items()]
+    if api:
         click.echo("No API key is set, so the API is an emulator and nothing is billed.")
     click.echo("In another terminal:\n")
     for line in (*lines, 'mulequeue run alibaba/wan2.6-t2i "a mule at dawn" -p n=1'):
         click.echo(f"  {line}")
     click.echo()
-
-
-def _is_exported(name: str, value: str) -> bool:
-    if name == "MULEQUEUE_REDIS_URL":
-        return value != DEFAULT_REDIS_URL and "@" not in value
-    return name.startswith("MULE")
