@@ -73,7 +73,8 @@ def report_batch(
 
     :param storage: where its files are stored; None: files that are missing are not counted.
     """
-    records = read_records(ledger, member_ids(batch)) if is_over else []
+    is_read = is_over and (storage or not as_json)
+    records = read_records(ledger, member_ids(batch)) if is_read else []
     missing = missing_files(records) if storage else 0
     cost = cost_of_batch(ledger, batch)
     code = print_summary(batch, seconds, storage, cost, as_json=as_json, missing=missing)

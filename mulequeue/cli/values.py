@@ -71,7 +71,7 @@ def read_object(name: str) -> dict[str, Any]:
     try:
         value = json.loads(read_bytes(name))
     except ValueError as exc:
-        raise InputError(f"--input {name} is not JSON: {exc}.") from None
+        raise InputError(f"--input {name} is not JSON in UTF-8: {exc}.") from None
     if not isinstance(value, dict):
         raise InputError(
             f"--input {name} must hold a JSON object, "
