@@ -18,6 +18,8 @@ from mulequeue.cli.output import json_keys, print_json, print_message
 from mulequeue.cli.render import plural
 from mulequeue.errors import InputError
 from mulequeue.ledger import Ledger
+from mulequeue.tasks import canvases, control
+from mulequeue.tasks.definitions import adopt, download
 from mulequeue.tasks.retry import Retried, retry
 
 _RETRY_KEYS = ("unpaid", "paid", "left", "usd", "unpriced", "called", "in_chord")
@@ -140,8 +142,6 @@ def resume_command(ctx: click.Context, task_id: str, output: str | None, as_json
 
     It gets a new task id. Nothing is submitted, and nothing is billed again.
     """
-    from mulequeue.tasks import canvases
-
     app, ledger = _app_of(ctx)
     task_id = known_id(ledger, task_id)
     if ledger.queries.batch(task_id) is not None:
@@ -168,8 +168,6 @@ def cancel_command(
 
     The API cannot cancel: a generation that was submitted continues there, and is billed.
     """
-    from mulequeue.tasks import control
-
     app, ledger = _app_of(ctx)
     name = (find_id(ledger, name) or name) if in_advance else known_id(ledger, name)
     states = control.cancel(name, waiting=waiting, in_advance=in_advance, app=app)
@@ -192,8 +190,6 @@ def adopt_command(
     ctx: click.Context, api_path: str, remote_id: str, output: str | None, as_json: bool
 ) -> None:
     """Wait for a generation that exists at the API, and store its files. Never submits."""
-    from mulequeue.tasks.definitions import adopt
-
     found = catalog.find(api_path)
     app, _ = _app_of(ctx)
     _start(app, adopt.s(found.api_path, remote_id), output, as_json=as_json)
@@ -207,8 +203,6 @@ def _app_of(ctx: click.Context) -> tuple[Any, Ledger]:
 
 def _start(app: Any, signature: Any, output: str | None, *, as_json: bool) -> None:
     """Enqueue a signature and the download after it, and print the task id."""
-    from mulequeue.tasks.definitions import download
-
     task_id = str(uuid.uuid4())
     storage = preflight.storage_of(output, preflight.settings_of(app))
     (signature.set(task_id=task_id) | download.s(storage=storage)).apply_async()
@@ -252,8 +246,6 @@ def unpause_command(ctx: click.Context, profile: str, as_json: bool) -> None:
 
 def _set_paused(ctx: click.Context, profile: str, *, paused: bool, as_json: bool) -> bool:
     """Pause or resume a profile; return whether that changed anything."""
-    from mulequeue.tasks import control
-
     app, _ = _app_of(ctx)
     changed = (control.pause if paused else control.unpause)(profile, app=app)
     if as_json:

@@ -5,22 +5,23 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import click
 from redis.exceptions import RedisError
 
+from mulequeue.catalog import Model
 from mulequeue.catalog.defaults import with_defaults
+from mulequeue.catalog.inputs import check_input
+from mulequeue.catalog.validation.calls import mode_of, validate_input, validate_inputs
 from mulequeue.cli.output import print_message
 from mulequeue.cli.values import folders_of, parse_metadata
 from mulequeue.engine.fair_key import check_fair_key
 from mulequeue.errors import ConfigurationError, InputError
+from mulequeue.ledger import Ledger
+from mulequeue.ledger.probe import probe_connection
 from mulequeue.settings import Settings
 from mulequeue.settings.redaction import redact
-
-if TYPE_CHECKING:
-    from mulequeue.catalog import Model
-    from mulequeue.ledger import Ledger
 
 CONNECT_SECONDS = 2.5
 """The time limit for a server to answer."""
@@ -152,8 +153,6 @@ def ledger_to_read(settings: Settings) -> Ledger:
 
     :raises ConfigurationError: Redis does not answer.
     """
-    from mulequeue.ledger import Ledger
-
     check_redis(settings.redis_url)
     return Ledger.of(settings)
 
@@ -170,8 +169,6 @@ def check_redis(url: str) -> None:
 
 def redis_problem(url: str) -> str | None:
     """Return why a Redis cannot be used, or None."""
-    from mulequeue.ledger.probe import probe_connection
-
     try:
         client = probe_connection(url, CONNECT_SECONDS)
     except (ConfigurationError, ValueError) as exc:
@@ -207,9 +204,6 @@ def check_inputs(call: Call, places: Sequence[str] = ()) -> Call:
     :param places: of the inputs in their file, for the messages.
     :raises InputError: an input cannot be sent, or the model does not accept it.
     """
-    from mulequeue.catalog.inputs import check_input
-    from mulequeue.catalog.validation.calls import mode_of, validate_input, validate_inputs
-
     warnings: list[str] = []
     settings, model, inputs = call.settings, call.model, call.inputs
     mode = mode_of(call.validate, settings.validate)

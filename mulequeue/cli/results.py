@@ -12,7 +12,7 @@ import click
 from mulequeue.catalog.usd import json_usd
 from mulequeue.cli.costs import COST_KEYS, cost_data, cost_line, cost_of_batch
 from mulequeue.cli.exits import FAILED, SUCCEEDED
-from mulequeue.cli.output import json_keys, print_json, print_message
+from mulequeue.cli.output import json_keys, print_json, print_message, print_rows
 from mulequeue.cli.render import STATES, describe_error, failure_of, plural, state_of
 from mulequeue.ledger import Batch, Ledger, Record
 from mulequeue.ledger.records import iso
@@ -105,9 +105,7 @@ def print_submitted(
     if as_json:
         print_json(ids)
         return SUCCEEDED
-    for name, value in ids.items():
-        if value is not None:
-            click.echo(f"{name:<11}{value}")
+    print_rows(ids.items(), 11)
     click.echo(status_command_for(task_id or f"{api_path} {remote_id}"))
     return SUCCEEDED
 

@@ -11,9 +11,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
+from celery import Celery
 
 from mulequeue.cli.costs import cost_of_batch
 from mulequeue.cli.exits import Interrupted, sigterm_as_interrupt
@@ -22,20 +23,20 @@ from mulequeue.cli.preflight import check_redis
 from mulequeue.cli.results import SUMMARY_HELP, missing_files, print_summary
 from mulequeue.cli.watch import BatchWatch, WatchOptions, watch
 from mulequeue.emulator.child_process import Child
+from mulequeue.emulator.process import EmulatorProcess
 from mulequeue.engine.worker_context import worker_context
 from mulequeue.errors import ConfigurationError, InputError, MuleQueueError
 from mulequeue.ledger import Ledger, connect
 from mulequeue.local import embedded_redis
+from mulequeue.local.demo_page import write_page
 from mulequeue.local.demo_prompts import prompts
 from mulequeue.local.processes import temporary_folder, worker_command
 from mulequeue.settings.environment import read_variable
 from mulequeue.settings.redaction import redact
 from mulequeue.tasks.batch_ids import member_ids
 from mulequeue.tasks.canvases import generate_many
-
-if TYPE_CHECKING:
-    from mulequeue.emulator.process import EmulatorProcess
-    from mulequeue.testing.notification_recorder import Notification, Notifications
+from mulequeue.testing.notification_recorder import Notification, Notifications
+from mulequeue.transfer.notifications import new_secret
 
 MODEL = "alibaba/wan2.6-t2i"
 MAX_COUNT = 2000
@@ -99,10 +100,6 @@ class DemoFleet:
     @classmethod
     def start(cls, stack: ExitStack, folder: Path, redis_url: str | None) -> DemoFleet:
         """Start all processes, and a Redis unless the user has one; ``stack`` stops them."""
-        from mulequeue.emulator.process import EmulatorProcess
-        from mulequeue.testing.notification_recorder import Notifications
-        from mulequeue.transfer.notifications import new_secret
-
         if find_spec("PIL") is None or find_spec("av") is None:
             raise ConfigurationError(
                 'The demo needs Pillow and PyAV. Install them: pip install "mulequeue[demo]"'
@@ -193,8 +190,6 @@ def _worker(stack: ExitStack, name: str, scratch: str, folder: Path) -> Child:
 
 def _app(name: str) -> Any:
     """Return the Celery app of this process; as the worker's, it ignores the user's celeryconfig.py."""
-    from celery import Celery
-
     app = Celery("mulequeue", include=["mulequeue.tasks"])
     app.config_from_object("mulequeue.recommended")
     app.conf.update(task_default_queue=name, result_expires=_RESULTS_SECONDS)
@@ -204,8 +199,6 @@ def _app(name: str) -> Any:
 
 def _run_batch(fleet: DemoFleet, count: int, output: str, *, as_json: bool) -> int:
     """Enqueue the batch, watch it, write the page, print the summary, and return the exit code."""
-    from mulequeue.local.demo_page import write_page
-
     started = time.monotonic()
     watched = _watch_batch(fleet, count)
     seconds = time.monotonic() - started

