@@ -17,20 +17,21 @@ from mulequeue.engine.poll.checker import ProblemLog
 from mulequeue.engine.poll.decide import PollAgain, decide, is_unanswered
 from mulequeue.engine.submit.create import unconfirmed
 from mulequeue.ledger.polling import Due
-from mulequeue.ledger.records import Record, outcome_of
-from mulequeue.outcome import Outcome
+from mulequeue.ledger.records import Record
 from mulequeue.settings import Settings
 
 
 def generate_inline(
     plan: GenerationRequest, settings: Settings, *, task_id: str, remote_id: str | None = None
-) -> Outcome:
-    """Submit and wait. The create request is repeated only if the API did not create a generation.
+) -> Record:
+    """Submit, wait, and return the record, which no ledger has.
+
+    The create request is repeated only if the API did not create a generation.
 
     :param remote_id: of a generation that exists already: no create request is sent.
     :raises InputError: the input cannot be sent.
     """
-    return _Generation(plan, settings, task_id, remote_id).outcome()
+    return _Generation(plan, settings, task_id, remote_id).record()
 
 
 @dataclass(slots=True)
@@ -44,32 +45,31 @@ class _Generation:
     submitted: float = 0.0
     polls: int = 0
 
-    def outcome(self) -> Outcome:
+    def record(self) -> Record:
         self.submitted = time.time()
         status, answer = self._poll() if self.remote_id else self._submit()
         if status == "timed_out":  # without a ledger there is no record to resume
             error = {"type": "GenerationTimedOut", "title": "Still active when max_wait had passed"}
             answer = {"error": error, **answer}
         plan, may_exist = self.plan, bool(self.remote_id) or status == "submit_unknown"
-        return outcome_of(
-            Record(
-                task_id=self.task_id,
-                state="delivered",
-                status=status,
-                remote_id=self.remote_id,
-                model=plan.model_name,
-                profile=plan.profile.name,
-                path=plan.path,
-                base_url=plan.profile.base_url,
-                kind=plan.model.kind,
-                metadata=plan.metadata,
-                usd=plan.usd_micros,
-                day=int(self.submitted // 86400) if may_exist else None,
-                submitted=self.submitted,
-                finished=time.time(),
-                polls=self.polls,
-                answer=answer,
-            )
+        return Record(
+            task_id=self.task_id,
+            state="delivered",
+            status=status,
+            remote_id=self.remote_id,
+            model=plan.model_name,
+            label=plan.label,
+            profile=plan.profile.name,
+            path=plan.path,
+            base_url=plan.profile.base_url,
+            kind=plan.model.kind,
+            metadata=plan.metadata,
+            usd=plan.usd_micros,
+            day=int(self.submitted // 86400) if may_exist else None,
+            submitted=self.submitted,
+            finished=time.time(),
+            polls=self.polls,
+            answer=answer,
         )
 
     def _submit(self) -> tuple[str, dict[str, Any]]:

@@ -95,14 +95,16 @@ def _run_inline(task: Any, call: GenerationCall) -> dict[str, Any]:
     """Submit and wait in the calling process, without Redis."""
     from mulequeue.engine import eager
     from mulequeue.engine.generation_request import request_of
+    from mulequeue.ledger.records import outcome_of
 
     settings = Settings.load(task.app)
-    outcome = eager.generate_inline(
+    record = eager.generate_inline(
         request_of(call, settings),
         settings,
         task_id=id_text(task.request.id or uuid()),
         remote_id=call.remote_id,
-    ).to_dict()
+    )
+    outcome = outcome_of(record).to_dict()
     if outcome["status"] != "succeeded" and call.options.on_failure != "return":
         raise generation_error(outcome)
     return outcome
