@@ -31,7 +31,7 @@ from benchmarks.fleet import Fleet, run_fleet, wait_for
 from benchmarks.report import Report
 from benchmarks.server import BenchServer, Plan, finish_of, number_of
 from mulequeue.emulator.webhook_endpoints import Endpoint
-from mulequeue.engine.poll.durations import REFRESH_SECONDS
+from mulequeue.engine.poll.poll_plan import REFRESH_SECONDS
 
 COUNT, SECONDS = 200, (5.0, 30.0)
 READERS = 20

@@ -176,25 +176,16 @@ class GenerationError(MuleQueueError):
         return f"{type(self).__name__}({str(self)!r})"  # one line in a worker's log
 
     def __str__(self) -> str:
-        error = self.error or {}
-        text = error.get("detail") or error.get("title") or ""
-        code = error.get("code")
-        parts = [self.headline]
-        if code is not None:
-            parts.append(f" (code {code})")
-        if text:
-            parts.append(f": {text}")
-        name = self.outcome.get("model") or self.outcome.get("api_path")
-        where = ", ".join(
-            f"{key} {value}"
-            for key, value in (
-                ("model", name),
-                ("task", self.outcome.get("task_id")),
-                ("remote id", self.outcome.get("remote_id")),
-            )
-            if value
-        )
-        return "".join(parts) + (f" [{where}]" if where else "")
+        error, outcome = self.error or {}, self.outcome
+        code, text = error.get("code"), error.get("detail") or error.get("title")
+        names = {
+            "model": outcome.get("model") or outcome.get("api_path"),
+            "task": outcome.get("task_id"),
+            "remote id": outcome.get("remote_id"),
+        }
+        where = ", ".join(f"{key} {value}" for key, value in names.items() if value)
+        reason = ("" if code is None else f" (code {code})") + (f": {text}" if text else "")
+        return self.headline + reason + (f" [{where}]" if where else "")
 
 
 class GenerationFailed(GenerationError):

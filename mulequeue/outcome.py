@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 OutcomeStatus = Literal["succeeded", "failed", "timed_out", "submit_unknown", "cancelled"]
 Kind = Literal["image", "video", "audio"]
 
-OUTCOME_STATUSES: tuple[OutcomeStatus, ...] = (
-    "succeeded",
-    "failed",
-    "timed_out",
-    "submit_unknown",
-    "cancelled",
-)
+OUTCOME_STATUSES: tuple[OutcomeStatus, ...] = get_args(OutcomeStatus)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,10 +128,11 @@ def is_reference(value: Mapping[str, Any]) -> bool:
     return set(value) <= set(_SHORT_FORM)
 
 
-def short_form(outcome: Outcome) -> dict[str, Any]:
+def short_form(outcome: Outcome | Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of an outcome that a batch returns of each member, without what is empty."""
-    data = outcome.to_dict()
-    return {name: data[name] for name in _SHORT_FORM if data[name] or name not in OPTIONAL}
+    data = outcome.to_dict() if isinstance(outcome, Outcome) else outcome
+    names = (name for name in _SHORT_FORM if data.get(name) or name not in OPTIONAL)
+    return {name: data.get(name) or [] for name in names}
 
 
 def _part(cls: type[Any], data: Mapping[str, Any]) -> Any:

@@ -14,6 +14,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from support.fleet import Fleet
+from support.leftovers import kill_at_exit
 from support.redis_server import RedisServer
 
 # A busy machine is slow, and no test is about that. (With CI=true Hypothesis knows by itself.)
@@ -23,6 +24,11 @@ for _name in ("ours", "brief"):
     )
 if "CI" not in os.environ:
     hypothesis.settings.load_profile("ours")
+
+
+def pytest_configure() -> None:
+    """An interrupted run leaves no servers and workers behind."""
+    kill_at_exit()
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -14,7 +14,7 @@ from typing import Any
 
 from yarl import URL
 
-from mulequeue.api.request_options import PROXY_LOGIN, describe_error, endpoint_url, request_headers
+from mulequeue.api.request_options import PROXY_LOGIN, describe_error, endpoint, request_headers
 from mulequeue.api.results import (
     FROM_THE_NETWORK,
     MAX_RESPONSE_BYTES,
@@ -30,9 +30,9 @@ from mulequeue.api.results import (
     Unknown,
     classify_create,
 )
-from mulequeue.net.environment import ca_bundle, proxy_for, tls_context
-from mulequeue.net.post_connection import PostConnection, request_head
-from mulequeue.net.raw_response import RawResponse, ResponseError, read_leniently
+from mulequeue.net.connection import Connection, connect, request_head
+from mulequeue.net.environment import CONNECT_TIMEOUT_SECONDS, ca_bundle, proxy_for, tls_context
+from mulequeue.net.raw_response import MAX_HEAD_BYTES, RawResponse, ResponseError, read_leniently
 from mulequeue.net.run_blocking import run_blocking
 from mulequeue.outcome import ErrorInfo, Kind
 from mulequeue.settings import Profile, Settings
@@ -82,7 +82,8 @@ async def submit(
     try:
         data = json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError) as exc:
-        return Refused(error=_input_error(exc))
+        title = "The input cannot be written as JSON; nothing was sent"
+        return Refused(error=ErrorInfo(type="InputError", title=title, detail=str(exc)[:500]))
     attempt = _Attempt(not_after)
     try:
         await _in_time(attempt.run(profile, api_path, data), settings.submit_timeout_seconds)
@@ -92,7 +93,8 @@ async def submit(
             return NotSent(reason=describe_error(exc, profile), is_too_late=is_too_late)
         attempt.error = exc
     finally:
-        attempt.connection.close()
+        if attempt.connection is not None:
+            attempt.connection.close()
     status = attempt.response.status
     if status in FROM_THE_NETWORK:  # the request was not forwarded
         login = PROXY_LOGIN if status == 407 else f"the network asks for a login ({status})"
@@ -101,13 +103,10 @@ async def submit(
 
 
 class _Attempt:
-    """One create request.
-
-    :param not_after: see :func:`submit`.
-    """
+    """One create request."""
 
     def __init__(self, not_after: Callable[[], bool] | None) -> None:
-        self.connection = PostConnection(MAX_RESPONSE_BYTES)
+        self.connection: Connection | None = None
         self.was_sent = False
         """True from the moment at which bytes of the request may have been sent."""
         self.response = RawResponse()
@@ -116,28 +115,40 @@ class _Attempt:
 
     async def run(self, profile: Profile, api_path: str, data: bytes) -> None:
         """Connect, send the request, and receive the response."""
-        url = URL(endpoint_url(profile.base_url, api_path), encoded=True)
+        url = endpoint(profile.base_url, api_path)
         proxy = URL(found) if (found := proxy_for(str(url))) else None
-        headers = {**request_headers(profile), "Content-Type": "application/json"}
-        head = request_head(url, proxy, headers, len(data))
-        await self.connection.connect(url, proxy, tls_context(ca_bundle()))
+        headers = {
+            "Connection": "close",
+            **request_headers(profile),
+            "Content-Type": "application/json",
+            "Content-Length": str(len(data)),
+        }
+        before, after = request_head("POST", url, proxy, headers)
+        self.connection = connection = await connect(
+            url,
+            proxy,
+            tls_context(ca_bundle()),
+            seconds=CONNECT_TIMEOUT_SECONDS,
+            record_bytes=MAX_RESPONSE_BYTES + 2 * MAX_HEAD_BYTES,
+        )
         if self._not_after is not None and self._not_after():
             raise TooLate("too much time has passed since the decision to send this request")
         self.was_sent = True
         try:
-            self.response = await self.connection.response(head + data)
+            request = before + url.raw_path_qs.encode("ascii") + after + data
+            self.response = await connection.send(request, MAX_RESPONSE_BYTES)
         except ResponseError as exc:
             self.error = exc
         if isinstance(classify_create(self.response, None), Unknown):
             # The id may follow: a server can declare too small a length.
-            await self.connection.wait_for_end(REST_SECONDS)
+            await asyncio.wait({connection.closed}, timeout=REST_SECONDS)
 
     def result(self, profile: Profile, kind: Kind | None) -> Submitted:
         """Classify what was received, even if the request ended with an error."""
         result = classify_create(self.response, kind)
         if not isinstance(result, Unknown):
             return result
-        response = read_leniently(bytes(self.connection.received))
+        response = read_leniently(bytes(self.connection.received) if self.connection else b"")
         result = classify_create(response, kind) if response.status else result
         if isinstance(result, Unknown) and self.error is not None:
             reason = describe_error(self.error, profile)
@@ -164,11 +175,6 @@ async def _in_time(work: Coroutine[Any, Any, None], seconds: float) -> None:
     finally:
         if task.cancel():
             await asyncio.wait({task}, timeout=1)
-
-
-def _input_error(exc: Exception) -> ErrorInfo:
-    title = "The input cannot be written as JSON; nothing was sent"
-    return ErrorInfo(type="InputError", title=title, detail=str(exc)[:500])
 
 
 def submit_once(

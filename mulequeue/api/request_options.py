@@ -9,8 +9,8 @@ from urllib.parse import quote
 from yarl import URL
 
 from mulequeue.errors import ConfigurationError
+from mulequeue.net.connection import NotConnected, ProxyError
 from mulequeue.net.environment import COMMON_HEADERS
-from mulequeue.net.status_transport import NotConnected, ProxyError
 from mulequeue.settings import Profile
 
 PROXY_LOGIN = (
@@ -33,16 +33,10 @@ def request_headers(profile: Profile) -> dict[str, str]:
 
 
 @lru_cache(maxsize=1024)
-def endpoint_url(base_url: str, api_path: str) -> str:
+def endpoint(base_url: str, api_path: str) -> URL:
     """Return the URL of an API path. No path can change the host."""
     path = quote(api_path.strip("/"), safe="/%:@!$&'()*+,;=~")
-    return f"{base_url}/{path}"
-
-
-@lru_cache(maxsize=1024)
-def endpoint_path(base_url: str, api_path: str) -> str:
-    """Return the path of :func:`endpoint_url`, percent-encoded."""
-    return URL(endpoint_url(base_url, api_path), encoded=True).raw_path
+    return URL(f"{base_url}/{path}", encoded=True)
 
 
 def quote_id(remote_id: str) -> str:

@@ -17,18 +17,17 @@ from dataclasses import dataclass, replace
 from json import JSONDecodeError
 from urllib.parse import urlsplit
 
-from mulequeue.api.parsing.find_task import find_task
 from mulequeue.api.parsing.http_error import (
     is_gone,
     page_text,
     read_error,
     retry_after_seconds,
 )
-from mulequeue.api.parsing.json_body import read_json
+from mulequeue.api.parsing.json_body import find_task, read_json
 from mulequeue.api.parsing.task_reply import TaskReply, read_task
 from mulequeue.errors import ConfigurationError
+from mulequeue.net.connection import NotConnected
 from mulequeue.net.raw_response import BodyTooLarge, RawResponse, ResponseError
-from mulequeue.net.status_transport import NotConnected
 from mulequeue.outcome import ErrorInfo, Kind
 
 MAX_RESPONSE_BYTES = 1024**2
@@ -127,23 +126,17 @@ Fetched = TaskReply | NotFound | Transient
 def read_check(
     response: RawResponse, kind: Kind | None, max_bytes: int = MAX_RESPONSE_BYTES
 ) -> Fetched:
-    """Read the response to a status check.
-
-    :param max_bytes: limit of its body after decompression.
-    """
+    """Read the response to a status check."""
     status = response.status
     if not 200 <= status < 300:
         error = _error(response)
         if status == 404:
             return NotFound(error=error, is_gone=is_gone(status, error))
         pause = retry_after_seconds(response.headers.get("Retry-After"), time.time())
-        if pause is not None:
-            pause = min(pause, MAX_CHECK_PAUSE_SECONDS)
-        reason = f"HTTP {status}: {error.detail or error.title}"
         return Transient(
-            reason=reason,
+            reason=f"HTTP {status}: {error.detail or error.title}",
             status_code=status,
-            retry_after_seconds=pause,
+            retry_after_seconds=None if pause is None else min(pause, MAX_CHECK_PAUSE_SECONDS),
             is_local=status in FROM_THE_NETWORK or error.type == "EdgeBlocked",
         )
     body: bytes | bytearray = b""
@@ -187,10 +180,8 @@ def classify_create(response: RawResponse, kind: Kind | None) -> Submitted:
     if status in (401, 402, 429) or (status == 503 and retry_after is not None):
         seconds = retry_after_seconds(retry_after, time.time())
         return RetryLater(retry_after_seconds=seconds, error=error)
-    if 400 <= status < 500:
-        return Refused(error=error)
-    if 300 <= status < 400:
-        return Refused(error=_with_redirect(response, error))
+    if 300 <= status < 500:
+        return Refused(error=error if status >= 400 else _with_redirect(response, error))
     return Unknown(reason=f"HTTP {status}: {error.detail or error.title}", status_code=status)
 
 

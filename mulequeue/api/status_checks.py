@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Self
 
 from mulequeue.api.parsing import TaskReply
-from mulequeue.api.request_options import describe_error, endpoint_path, quote_id, request_headers
+from mulequeue.api.request_options import describe_error, endpoint, quote_id, request_headers
 from mulequeue.api.results import (
     MAX_INLINE_BYTES,
     MAX_RESPONSE_BYTES,
@@ -20,12 +20,10 @@ from mulequeue.api.results import (
     read_check,
 )
 from mulequeue.errors import ConfigurationError
-from mulequeue.net.aiohttp_transport import AiohttpTransport
 from mulequeue.net.environment import ca_bundle, proxy_for, tls_context
 from mulequeue.net.raw_response import ResponseError
 from mulequeue.net.run_blocking import run_blocking
 from mulequeue.net.status_connections import StatusConnectionPool
-from mulequeue.net.status_transport import StatusTransport
 from mulequeue.outcome import Kind
 from mulequeue.settings import Profile, Settings
 
@@ -33,44 +31,28 @@ INLINE_FACTOR = 4
 """A check whose response contains the asset itself may take this many times longer than others."""
 
 
-def open_transport(profile: Profile, limit: int) -> StatusTransport:
-    """Return our own connections to a profile's host, or aiohttp if there is a proxy.
+def open_connections(profile: Profile) -> StatusConnectionPool:
+    """Return the connections to a profile's host, through the proxy that the environment names for it.
 
-    :param limit: maximum number of connections through a proxy. (Without a proxy there is one
-        connection per concurrent check.)
     :raises ConfigurationError: the key or the CA bundle cannot be used.
     """
-    origin, headers = profile.base_url, request_headers(profile)
-    context, proxy = tls_context(ca_bundle()), proxy_for(origin)
-    if proxy is None:
-        return StatusConnectionPool(
-            origin, headers, ssl_context=context, max_bytes=MAX_RESPONSE_BYTES
-        )
-    return AiohttpTransport(
-        origin,
-        headers,
-        ssl_context=context,
+    return StatusConnectionPool(
+        profile.base_url,
+        request_headers(profile),
+        ssl_context=tls_context(ca_bundle()),
         max_bytes=MAX_RESPONSE_BYTES,
-        proxy=proxy,
-        limit=limit,
+        proxy=proxy_for(profile.base_url),
     )
 
 
 class StatusClient:
-    """The status checks of one process, made, used and closed on one event loop.
-
-    :param limit: for ``connect``.
-    :param connect: opens the connections of a profile.
-    """
+    """The status checks of one process, made, used and closed on one event loop."""
 
     def __init__(
-        self,
-        *,
-        limit: int,
-        connect: Callable[[Profile, int], StatusTransport] = open_transport,
+        self, connect: Callable[[Profile], StatusConnectionPool] = open_connections
     ) -> None:
-        self._limit, self._connect = limit, connect
-        self._transports: dict[Profile, StatusTransport] = {}
+        self._connect = connect
+        self._pools: dict[Profile, StatusConnectionPool] = {}
         self._inline = asyncio.Lock()
 
     async def fetch(
@@ -82,23 +64,24 @@ class StatusClient:
         timeout_seconds: float,
         kind: Kind | None = None,
     ) -> Fetched:
-        """Check a generation's status once. Raises nothing for errors of the network or the API.
+        """Check a generation's status once, within ``timeout_seconds`` in total.
 
-        :param timeout_seconds: total time, from connecting to the last byte.
-        :param kind: the kind of asset that the model generates.
+        Raises nothing for errors of the network or the API.
         """
         try:
-            transport = self._transports.get(profile) or self._open(profile)
-            target = f"{endpoint_path(profile.base_url, api_path)}/{quote_id(remote_id)}"
-            found = read_check(await transport.get(target, seconds=timeout_seconds), kind)
+            pool = self._pools.get(profile)
+            if pool is None:
+                pool = self._pools[profile] = self._connect(profile)
+            target = f"{endpoint(profile.base_url, api_path).raw_path}/{quote_id(remote_id)}"
+            found = read_check(await pool.get(target, seconds=timeout_seconds), kind)
             if isinstance(found, TaskReply) and found.remote_id == remote_id:
                 return found
             if isinstance(found, Transient) and found.is_too_large:
                 seconds = INLINE_FACTOR * timeout_seconds
-                found = await self._fetch_inline(transport, target, seconds, kind)
+                found = await self._fetch_inline(pool, target, seconds, kind)
             elif _is_of_another(found, remote_id):
                 # The responses of a reused connection may be one behind, those of a new one not.
-                response = await transport.get(target, seconds=timeout_seconds, fresh=True)
+                response = await pool.get(target, seconds=timeout_seconds, fresh=True)
                 found = read_check(response, kind)
             if _is_of_another(found, remote_id):
                 return Transient(reason="the response is about another generation")
@@ -109,38 +92,31 @@ class StatusClient:
             return Transient(reason=describe_error(exc, profile), is_local=is_local_fault(exc))
 
     async def _fetch_inline(
-        self, transport: StatusTransport, target: str, seconds: float, kind: Kind | None
+        self, pool: StatusConnectionPool, target: str, seconds: float, kind: Kind | None
     ) -> Fetched:
         """Check again with the limit of inline assets, one at a time: that bounds the memory."""
         async with asyncio.timeout(seconds), self._inline:
-            response = await transport.get(target, seconds=seconds, max_bytes=MAX_INLINE_BYTES)
+            response = await pool.get(target, seconds=seconds, max_bytes=MAX_INLINE_BYTES)
             return read_check(response, kind, MAX_INLINE_BYTES)
 
-    def _open(self, profile: Profile) -> StatusTransport:
-        transport = self._transports[profile] = self._connect(profile, self._limit)
-        return transport
-
-    async def close(self) -> None:
+    def close(self) -> None:
         """Close all connections."""
-        for transport in self._transports.values():
-            await transport.close()
+        for pool in self._pools.values():
+            pool.close()
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        await self.close()
+        self.close()
 
 
 def _is_of_another(found: Fetched, remote_id: str) -> bool:
     """Return whether a response names another generation; a UUID may be spelled differently."""
-    if not isinstance(found, TaskReply) or found.remote_id in (None, remote_id):
+    if not isinstance(found, TaskReply) or found.remote_id is None:
         return False
-    return _spelling(found.remote_id or "") != _spelling(remote_id)
-
-
-def _spelling(remote_id: str) -> str:
-    return remote_id.replace("-", "").casefold()
+    first, second = (each.replace("-", "").casefold() for each in (found.remote_id, remote_id))
+    return first != second
 
 
 def unused_id() -> str:
@@ -180,7 +156,7 @@ def fetch_once(
     """Check a status from synchronous code, also in a thread that runs an event loop."""
 
     async def once() -> Fetched:
-        async with StatusClient(limit=1) as client:
+        async with StatusClient() as client:
             return await client.fetch(
                 profile,
                 api_path,

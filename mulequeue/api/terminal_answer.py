@@ -8,20 +8,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from mulequeue.api.parsing import TaskReply
-from mulequeue.outcome import ErrorInfo, Kind
+from mulequeue.catalog import Model
+from mulequeue.outcome import ErrorInfo
 
 
-def answer_of(
-    reply: TaskReply, *, kind: Kind | None, retention_seconds: float, now: float
-) -> dict[str, Any]:
+def answer_of(reply: TaskReply, model: Model, *, now: float) -> dict[str, Any]:
     """Return a terminal response as a JSON-compatible dictionary.
 
-    :param retention_seconds: time during which the assets can be fetched after success.
     :param now: unix seconds.
     """
-    until = datetime.fromtimestamp(now, UTC) + timedelta(seconds=retention_seconds)
+    until = datetime.fromtimestamp(now, UTC) + timedelta(seconds=model.retention_seconds)
     expires_at = until.isoformat(timespec="seconds").replace("+00:00", "Z")
-    media = reply.kind or kind
+    media = reply.kind or model.kind
     answer: dict[str, Any] = {
         "kind": media,
         "created_at": reply.created_at,
@@ -44,15 +42,13 @@ def reported_duration(answer: Mapping[str, Any]) -> float | None:
     one of the times is missing or unreadable, or if they are equal.
     """
     try:
-        created, updated = (_time(answer[name]) for name in ("created_at", "updated_at"))
+        created, updated = (
+            datetime.fromisoformat(answer[name]) for name in ("created_at", "updated_at")
+        )
         seconds = (updated - created).total_seconds()
     except (KeyError, TypeError, ValueError):
         return None
     return seconds if seconds > 0 else None
-
-
-def _time(text: str) -> datetime:
-    return datetime.fromisoformat(text)
 
 
 def error_of(error: ErrorInfo) -> dict[str, Any]:

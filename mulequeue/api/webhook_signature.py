@@ -9,8 +9,6 @@ decoded base64, so all are accepted. (It is not the Standard Webhooks scheme.)
 from __future__ import annotations
 
 import base64
-import binascii
-import hashlib
 import hmac
 import re
 from collections.abc import Iterable, Mapping
@@ -19,7 +17,6 @@ ID_HEADER = "X-MuleRouter-Webhook-Id"
 TIMESTAMP_HEADER = "X-MuleRouter-Webhook-Timestamp"
 SIGNATURE_HEADER = "X-MuleRouter-Webhook-Signature"
 MAX_SKEW_SECONDS = 300.0
-_DIGEST_BYTES = hashlib.sha256().digest_size
 _MAX_SIGNATURES = 4  # more than one while a secret is being replaced
 
 
@@ -47,10 +44,10 @@ def check_signature(
     if not re.fullmatch(r"[0-9]{1,12}", timestamp):
         raise SignatureError("its timestamp is not a number of seconds")
     signed = f"{name}.{timestamp}.".encode(errors="replace") + body
-    digests = [hmac.digest(key, signed, "sha256") for key in _candidate_keys(secrets)]
+    expected = [form for key in _candidate_keys(secrets) for form in _forms(key, signed)]
     # Every pair is compared, so that the time does not depend on which one matches.
     matches = [
-        hmac.compare_digest(one, digest) for one in _parse_digests(signature) for digest in digests
+        hmac.compare_digest(one, form) for one in _given_digests(signature) for form in expected
     ]
     if not any(matches):
         raise SignatureError("its signature is wrong")
@@ -68,23 +65,22 @@ def _candidate_keys(secrets: Iterable[str]) -> list[bytes]:
     return keys
 
 
-def _parse_digests(signature: str) -> list[bytes]:
-    """Decode the digests of ``v1=…``: hex, or base64 of both alphabets, with or without padding."""
+def _forms(key: bytes, signed: bytes) -> tuple[bytes, ...]:
+    """Return the digest as it may be written: in hex, or in base64 of both alphabets, without padding."""
+    digest = hmac.digest(key, signed, "sha256")
+    plain = base64.b64encode(digest).rstrip(b"=")
+    return digest.hex().encode(), plain, plain.translate(bytes.maketrans(b"+/", b"-_"))
+
+
+def _given_digests(signature: str) -> list[bytes]:
+    """Return what ``v1=…`` holds, without padding; hex in lower case."""
     found = []
     for part in re.split(r"[\s,]+", signature)[:_MAX_SIGNATURES]:
         version, _, text = part.partition("=")
         if version == "v1":
-            found += [
-                digest for digest in (_decode_hex(text), _decode_base64(text)) if digest is not None
-            ]
-    return [digest for digest in found if len(digest) == _DIGEST_BYTES]
-
-
-def _decode_hex(text: str) -> bytes | None:
-    try:
-        return binascii.unhexlify(text)
-    except ValueError:  # not ASCII, an odd length, another character
-        return None
+            is_hex = re.fullmatch(r"[0-9a-fA-F]{64}", text) is not None
+            found.append((text.lower() if is_hex else text.rstrip("=")).encode(errors="replace"))
+    return found
 
 
 def _decode_base64(text: str) -> bytes | None:

@@ -8,8 +8,8 @@ kind below.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -18,28 +18,23 @@ from mulequeue.catalog.lookup import path_problem, unknown_model_text
 from mulequeue.catalog.parameters import Parameter, Rules, parameters_in, rules_in
 from mulequeue.catalog.poll_schedule import PollSchedule
 from mulequeue.catalog.prices import Price, read_prices
-from mulequeue.errors import InputError
+from mulequeue.errors import ConfigurationError, InputError
 from mulequeue.outcome import Kind
 
-__all__ = ["Model", "Parameter", "Price", "Rules", "all_models", "find", "name_of"]
+__all__ = ["Model", "Parameter", "Price", "Rules", "all_models", "find", "models_in", "name_of"]
 
 # Few images finish within 5 s. For durations of 5 to 60 s this schedule notices the end a second
 # earlier than waits that grow faster, with about as many checks (simulated for uniform and lognormal
 # durations).
-_IMAGE = {"first": 5.0, "factor": 1.1, "ceiling": 8.0}
-_VIDEO = {"first": 10.0, "factor": 1.5, "ceiling": 30.0}
-_SCHEDULES: Mapping[Kind | None, Mapping[str, float]] = {
-    "image": _IMAGE,
-    "audio": _IMAGE,
-    "video": _VIDEO,
-    None: _VIDEO,
+_IMAGE = PollSchedule(first=5.0, factor=1.1, ceiling=8.0)
+_VIDEO = PollSchedule(first=10.0, factor=1.5, ceiling=30.0)
+_DEFAULTS: Mapping[Kind | None, tuple[PollSchedule, float]] = {
+    "image": (_IMAGE, 600.0),
+    "audio": (_IMAGE, 600.0),
+    "video": (_VIDEO, 3600.0),
+    None: (_VIDEO, 3600.0),
 }
-_MAX_WAIT_SECONDS: Mapping[Kind | None, float] = {
-    "image": 600.0,
-    "audio": 600.0,
-    "video": 3600.0,
-    None: 3600.0,
-}
+"""The schedule of a media kind, and the seconds after which a generation is settled ``timed_out``."""
 # The shortest retention that any page of the documentation states; most pages state none.
 _RETENTION_SECONDS = 3600
 _PRICES = "prices.toml"
@@ -100,12 +95,10 @@ def find(name: str) -> Model:
     if not isinstance(name, str):
         raise InputError(f"The model must be text like 'alibaba/wan2.6-t2i', not {name!r}.")
     models = _index()
-    found = models.get(name)
-    if found is None and name.endswith("/generation"):
-        found = models.get(name.removesuffix("/generation"))
-        if found is not None and not found.api_path.endswith("/generation"):
-            found = None
-    if found is not None:
+    if name in models:
+        return models[name]
+    found = models.get(name.removesuffix("/generation"))
+    if found is not None and found.api_path.endswith("/generation"):
         return found
     if name.startswith(("/", "vendors/")) or "://" in name:
         problem = path_problem(name)
@@ -113,6 +106,21 @@ def find(name: str) -> Model:
             raise InputError(problem)
         return _model(name, {"name": name, "required": ()})
     raise InputError(unknown_model_text(name, models))
+
+
+def models_in(setting: str, given: Any) -> Iterator[tuple[str, Model, Any]]:
+    """Yield the name, the model and the value of each entry of a setting whose keys are models.
+
+    :raises ConfigurationError: it is no dictionary, or a model is unknown; the text names the setting.
+    """
+    if not isinstance(given, Mapping):
+        raise ConfigurationError(f'{setting} must be a dictionary like {{"vendor/model": {{…}}}}.')
+    for name, value in given.items():
+        try:
+            model = find(name)
+        except InputError as exc:
+            raise ConfigurationError(f"{setting}: {exc}") from None
+        yield name, model, value
 
 
 @cache
@@ -167,14 +175,15 @@ def _input_of(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 def _model(api_path: str, entry: Mapping[str, Any]) -> Model:
     kind: Kind | None = entry.get("kind")
+    schedule, max_wait_seconds = _DEFAULTS[kind]
     required = tuple(entry.get("required", ("prompt",)))
     prompt_field = entry.get("prompt_field", "prompt")
     return Model(
         name=entry.get("name") or name_of(api_path),
         api_path=api_path,
         kind=kind,
-        schedule=PollSchedule(**{**_SCHEDULES[kind], **entry.get("schedule", {})}),
-        max_wait_seconds=float(entry.get("max_wait_seconds", _MAX_WAIT_SECONDS[kind])),
+        schedule=replace(schedule, **entry.get("schedule", {})),
+        max_wait_seconds=float(entry.get("max_wait_seconds", max_wait_seconds)),
         retention_seconds=entry.get("retention_seconds", _RETENTION_SECONDS),
         required=required,
         prompt_field=prompt_field,

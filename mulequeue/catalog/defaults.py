@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mulequeue import catalog
-from mulequeue.catalog.validation.names import unknown_name
+from mulequeue.catalog.validation.finding import unknown_name
 from mulequeue.catalog.validation.values import wrong_value
-from mulequeue.errors import ConfigurationError, InputError
+from mulequeue.errors import ConfigurationError
 
 _EXAMPLE = '{"alibaba/wan2.6-t2i": {"n": 1}}'
 
@@ -18,12 +18,14 @@ def check_defaults(defaults: Any) -> None:
     for name, model, fields in _entries(defaults):
         for key, value in fields.items():
             parameter = model.parameters.get(key)
-            if parameter is None and not model.parameters:
+            if not model.parameters:
                 continue
-            if parameter is None:
-                text = unknown_name(key, model.parameters, model.rules.ignored, is_open=False).text
-                raise ConfigurationError(f"mulequeue_defaults of {name!r}: {text}.")
-            for finding in wrong_value(parameter, value, key):
+            found = (
+                wrong_value(parameter, value, key)
+                if parameter is not None
+                else [unknown_name(key, model.parameters, model.rules.ignored, is_open=False)]
+            )
+            for finding in found:
                 if finding.is_certain:
                     raise ConfigurationError(f"mulequeue_defaults of {name!r}: {finding.text}.")
 
@@ -31,14 +33,10 @@ def check_defaults(defaults: Any) -> None:
 def defaults_of(defaults: Any, model: catalog.Model) -> dict[str, Any]:
     """Return the default input of a model.
 
-    :param defaults: the setting ``mulequeue_defaults``.
     :raises ConfigurationError: it has the wrong shape, or a model of it is unknown.
     """
-    found: dict[str, Any] = {}
-    for _, other, fields in _entries(defaults):
-        if other.api_path == model.api_path:
-            found |= fields
-    return found
+    own = (fields for _, other, fields in _entries(defaults) if other == model)
+    return {key: value for fields in own for key, value in fields.items()}
 
 
 def with_defaults(defaults: Any, model: catalog.Model, input: Any) -> Any:
@@ -51,17 +49,10 @@ def with_defaults(defaults: Any, model: catalog.Model, input: Any) -> Any:
     return {**defaults_of(defaults, model), **input}
 
 
-def _entries(defaults: Any) -> list[tuple[str, catalog.Model, Mapping[str, Any]]]:
-    if not isinstance(defaults, Mapping):
-        raise ConfigurationError(f"mulequeue_defaults must be a dictionary like {_EXAMPLE}.")
-    found = []
-    for name, fields in defaults.items():
+def _entries(defaults: Any) -> Iterator[tuple[str, catalog.Model, Mapping[str, Any]]]:
+    for name, model, fields in catalog.models_in("mulequeue_defaults", defaults):
         if not isinstance(fields, Mapping):
             raise ConfigurationError(
                 f"mulequeue_defaults of {name!r} must be a dictionary of parameters, like {_EXAMPLE}."
             )
-        try:
-            found.append((str(name), catalog.find(name), fields))
-        except InputError as exc:
-            raise ConfigurationError(f"mulequeue_defaults: {exc}") from None
-    return found
+        yield name, model, fields

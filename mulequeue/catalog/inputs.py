@@ -57,7 +57,7 @@ def check_input(
         _check_stat(found, path, where, max_bytes)
         return path
 
-    _walk(_mapping(input), "input", check)
+    _walk_input(input, check)
 
 
 def resolve_input(
@@ -65,8 +65,6 @@ def resolve_input(
 ) -> dict[str, Any]:
     """Return the input with every ``$file`` read and encoded as ``data:<mime>;base64,…``.
 
-    :param roots: folders that ``$file`` may read from.
-    :param max_bytes: largest file in bytes.
     :raises InputError: as :func:`check_input`.
     """
 
@@ -74,8 +72,7 @@ def resolve_input(
         data = _read(path, roots, max_bytes, where)
         return f"data:{_media_type(data, path)};base64,{base64.b64encode(data).decode()}"
 
-    resolved: dict[str, Any] = _walk(_mapping(input), "input", read)
-    return resolved
+    return _walk_input(input, read)
 
 
 def has_files(input: Mapping[str, Any]) -> bool:
@@ -86,7 +83,7 @@ def has_files(input: Mapping[str, Any]) -> bool:
         paths.append(path)
         return path
 
-    _walk(_mapping(input), "input", note)
+    _walk_input(input, note)
     return bool(paths)
 
 
@@ -115,17 +112,18 @@ def insert_asset(input: Mapping[str, Any], use: str, url: str) -> dict[str, Any]
     return {**input, use: url}
 
 
-def _mapping(value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
+def _walk_input(input: Any, on_file: Callable[[str, str], str]) -> dict[str, Any]:
+    """Return a copy of the input in which ``on_file`` has replaced the path of every local file."""
+    if not isinstance(input, dict):
         raise InputError(
             f"The input must be a dictionary of the model's parameters, such as "
-            f'{{"prompt": "…"}}, not {_named(value)}.'
+            f'{{"prompt": "…"}}, not {_named(input)}.'
         )
-    return value
+    copy: dict[str, Any] = _walk(input, "input", on_file)
+    return copy
 
 
 def _walk(value: Any, where: str, on_file: Callable[[str, str], str], depth: int = 0) -> Any:
-    """Return a copy of ``value`` in which ``on_file`` has replaced the path of every local file."""
     if depth > _MAX_DEPTH:
         raise InputError(
             f"{where[:80]}… is nested deeper than {_MAX_DEPTH} levels. Make the input flatter."
@@ -154,7 +152,10 @@ def _file_reference(value: dict[Any, Any], where: str, on_file: Callable[[str, s
         raise InputError(
             f"{where} must be exactly {{{FILE_KEY!r}: path or URL}}; use mulequeue.file(path)."
         )
-    _check_path(path, where)
+    if valid_text(path) != path:
+        raise InputError(
+            f"{where}: the path contains a lone surrogate, which is not valid text. Remove it."
+        )
     if path.lower().startswith(("http://", "https://")):
         return path
     return on_file(path, where)
@@ -168,15 +169,6 @@ def _check_scalar(value: Any, where: str) -> None:
             f"{where} is {_named(value)}, which is not a JSON value. Use text, numbers, booleans, lists "
             "or dictionaries, and mulequeue.file(path) for a file."
         )
-
-
-def _check_path(text: str, where: str) -> None:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise InputError(
-            f"{where}: the path contains a lone surrogate, which is not valid text. Remove it."
-        ) from None
 
 
 def _named(value: Any) -> str:
@@ -232,7 +224,14 @@ def _check_stat(found: os.stat_result, path: str, where: str, max_bytes: int | N
 def _read(path: str, roots: Sequence[str], max_bytes: int, where: str) -> bytes:
     real, _ = _allowed(path, roots, where)
     try:
-        data = _read_open(real, path, roots, max_bytes, where)
+        with open(real, "rb", opener=_open_checked) as opened:
+            found = os.fstat(opened.fileno())
+            _check_stat(found, path, where, max_bytes)
+            if not _is_under(_real_path_of(opened.fileno(), found, real), roots):
+                raise InputError(
+                    f"{where}: {path!r} was moved out of mulequeue_input_roots. Move it back."
+                )
+            data = opened.read(max_bytes + 1)
     except OSError as exc:
         raise InputError(
             f"{where}: {path!r} cannot be read: {exc.strerror or exc}. Nothing was sent. "
@@ -245,21 +244,9 @@ def _read(path: str, roots: Sequence[str], max_bytes: int, where: str) -> bytes:
     return data
 
 
-def _read_open(real: str, path: str, roots: Sequence[str], max_bytes: int, where: str) -> bytes:
-    """Open and read a file whose path was checked before; any part may raise OSError."""
-    # O_NONBLOCK: a FIFO that has replaced the file must not block.
-    handle = os.open(real, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    try:
-        found = os.fstat(handle)
-        _check_stat(found, path, where, max_bytes)
-        if not _is_under(_real_path_of(handle, found, real), roots):
-            raise InputError(
-                f"{where}: {path!r} was moved out of mulequeue_input_roots. Move it back."
-            )
-        with open(handle, "rb", closefd=False) as opened:
-            return opened.read(max_bytes + 1)
-    finally:
-        os.close(handle)
+def _open_checked(path: str, flags: int) -> int:
+    """Open a file whose path was checked; a link or a FIFO that has replaced it must not be followed or block."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 def _real_path_of(handle: int, found: os.stat_result, real: str) -> str:

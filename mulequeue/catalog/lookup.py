@@ -7,37 +7,28 @@ import re
 from collections.abc import Iterable
 
 _MAX_SUGGESTIONS = 5
+_FIXES = (
+    (r"://", "remove the host; set it as base_url of the profile."),
+    (r"^(?!/vendors/)", "it must start with '/vendors/'."),
+    (r"[\s\x00-\x1f\x7f]", "remove white space and control characters."),
+    (r"[?#]", "remove '?' and '#' and the text after them; parameters belong in the input."),
+    (r"/\Z", "remove the slash at the end."),
+    (r"//", "replace '//' by '/'."),
+    (r"\.\.|/\.(/|\Z)", "remove the '.' and '..'."),
+    (r"[^A-Za-z0-9/._~-]", "use only letters, digits and '/', '.', '_', '~', '-'."),
+)
+"""What a malformed path matches, and what to change."""
 
 
 def path_problem(path: str) -> str | None:
     """Return the text of the error for a malformed path, or None for a well-formed one."""
-    fix = _fix_of(path)
+    fix = next((fix for pattern, fix in _FIXES if re.search(pattern, path)), None)
     if fix is None:
         return None
     return (
         f"The path {path!r} cannot be used: {fix} "
         "A valid path is '/vendors/alibaba/v1/wan2.6-t2v/generation'."
     )
-
-
-def _fix_of(path: str) -> str | None:
-    if "://" in path:
-        return "remove the host; set it as base_url of the profile."
-    if not path.startswith("/vendors/"):
-        return "it must start with '/vendors/'."
-    if any(char.isspace() or not char.isprintable() for char in path):
-        return "remove white space and control characters."
-    if "?" in path or "#" in path:
-        return "remove '?' and '#' and the text after them; parameters belong in the input."
-    if path.endswith("/"):
-        return "remove the slash at the end."
-    if "//" in path:
-        return "replace '//' by '/'."
-    if any(part in (".", "..") for part in path.split("/")) or ".." in path:
-        return "remove the '.' and '..'."
-    if not re.fullmatch(r"[A-Za-z0-9/._~-]+", path):
-        return "use only letters, digits and '/', '.', '_', '~', '-'."
-    return None
 
 
 def unknown_model_text(name: str, known: Iterable[str]) -> str:

@@ -18,6 +18,7 @@ Type = Literal["text", "integer", "number", "boolean", "file", "size", "object",
 TYPES: tuple[Type, ...] = get_args(Type)
 Form = Literal["url", "https", "data", "base64"]
 _ANY_FORM: tuple[Form, ...] = ("url", "data", "base64")
+_ANY_NUMBER = (-math.inf, math.inf)
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 LIST_FIELDS = frozenset(
@@ -139,25 +140,15 @@ def _tuples(lists: Any) -> tuple[tuple[str, ...], ...]:
 
 def _parameter(name: str, table: Mapping[str, Any], is_required: bool) -> Parameter:
     """Return a parameter from its table, with the short keys expanded."""
-    given = dict(table)
-    low, high = given.pop("range", None) or given.pop("length", (-math.inf, math.inf))
-    fewest, most = given.pop("count", (0, math.inf))
-    for key in ("values", "doubtful", "besides", "forms", "sides", "pixels", "ratio"):
-        if key in given:
-            given[key] = tuple(given[key])
-    if "fields" in given:
-        given["fields"] = {
-            key: _parameter(key, inner, inner.get("required", False))
-            for key, inner in given["fields"].items()
-        }
+    given: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in table.items()
+    }
+    given["low"], given["high"] = given.pop("range", None) or given.pop("length", _ANY_NUMBER)
+    given["fewest"], given["most"] = given.pop("count", (0, math.inf))
+    given["is_list"] = given.pop("list", False)
+    given["fields"] = {
+        key: _parameter(key, inner, inner.get("required", False))
+        for key, inner in given.pop("fields", {}).items()
+    }
     given.pop("required", None)
-    return Parameter(
-        name=name,
-        is_list=given.pop("list", False),
-        is_required=is_required,
-        low=low,
-        high=high,
-        fewest=fewest,
-        most=most,
-        **given,
-    )
+    return Parameter(name=name, is_required=is_required, **given)

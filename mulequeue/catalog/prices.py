@@ -52,7 +52,6 @@ class Price:
 def read_prices(whose: str, given: Any) -> tuple[Price, ...]:
     """Return the prices of one model.
 
-    :param whose: the name of the model or setting, for errors.
     :param given: one mapping with the attributes of :class:`Price`, or a list of them.
     :raises ConfigurationError: a key or unit is unknown, or an amount is not between 0 and 1000 USD.
     """
@@ -75,7 +74,6 @@ def estimate_usd(
     maximum, because the API may create that many and charge for each.
 
     :param prices: the first one whose ``when`` fits applies.
-    :param parameters: of the model, by name.
     :returns: None if no price fits, or if the quantity is unknown.
     """
     for price in prices:

@@ -44,13 +44,12 @@ SECTIONS = {
 }
 COMMANDS = {name: text for section in SECTIONS.values() for name, text in section.items()}
 _MODULES = {
-    "demo": "mulequeue.local.demo_command",
-    "dev": "mulequeue.local.dev_command",
+    "demo": "mulequeue.local.demo",
+    "dev": "mulequeue.local.dev",
     "emulator": "mulequeue.emulator.command",
     "list": "mulequeue.cli.list_command",
     **dict.fromkeys(SECTIONS["Control"], "mulequeue.cli.control"),
-    "retry": "mulequeue.cli.retry",
-    **dict.fromkeys(SECTIONS["Operate"], "mulequeue.cli.servers"),
+    **dict.fromkeys(("doctor", *SECTIONS["Operate"]), "mulequeue.cli.operate"),
 }
 """The modules that do not have the name of their command."""
 EXAMPLES = """\

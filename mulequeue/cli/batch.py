@@ -13,11 +13,9 @@ import click
 
 from mulequeue import catalog
 from mulequeue.cli import preflight, results
-from mulequeue.cli.confirm import confirm, print_dry_run
-from mulequeue.cli.costs import cost_of_batch
+from mulequeue.cli.costs import confirm, print_dry_run
 from mulequeue.cli.exits import STILL_RUNNING, sigterm_as_interrupt
-from mulequeue.cli.ids import note_enqueued
-from mulequeue.cli.manifest import Manifest, ledger_states, written_at_end
+from mulequeue.cli.manifest import Manifest, member_records, written_at_end
 from mulequeue.cli.options import complete_model, generation_options
 from mulequeue.cli.output import print_message
 from mulequeue.cli.preflight import Call
@@ -25,12 +23,11 @@ from mulequeue.cli.prompts import Reading, read_prompts
 from mulequeue.cli.render import plural
 from mulequeue.cli.row_paths import row_templates
 from mulequeue.cli.values import parse_params
-from mulequeue.cli.view import view_for
-from mulequeue.cli.watch import BatchWatch, watch
-from mulequeue.cli.watch_checks import UnsentRest, checks_of_sent, is_sent
+from mulequeue.cli.watch import BatchWatch, is_sent, watch
+from mulequeue.cli.watch_checks import Unreceived, note_pause
 from mulequeue.errors import InputError
 from mulequeue.ledger import Batch, Ledger
-from mulequeue.settings.budgets import check_batch
+from mulequeue.settings.costs import check_batch
 from mulequeue.tasks.batches import digest_of
 from mulequeue.tasks.canvases import generate_many
 from mulequeue.tasks.retry import retry
@@ -77,7 +74,6 @@ def batch_command(
     /,
     file: str,
     model: str,
-    notify: str | None,
     batch_id: str | None,
     path: str | None,
     manifest: str | None,
@@ -109,15 +105,13 @@ def batch_command(
     call = Call.of(ctx, found, inputs, params=params, **options)
     if path:
         call = replace(call, paths=row_templates(path, prompts, call.inputs, found.prompt_field))
-    _check_options(call, batch_id=batch_id, notify=notify)
+    _check_options(call, batch_id)
     check_batch(call.settings, model, call.inputs, fair_key=call.fair_key)
-    notes = [
-        *prompts.notes(quiet=call.quiet),
-        *preflight.check_inputs(call, [row.where for row in prompts.rows]),
-    ]
+    call = preflight.check_inputs(call, [row.where for row in prompts.rows])
+    call = replace(call, notes=(*prompts.notes(quiet=call.quiet), *call.notes))
     kept = Manifest(manifest, prompts, file, call) if manifest is not None else None
     if dry_run:
-        preflight.print_notes(notes)
+        preflight.print_notes(call.notes)
         print_dry_run(call)
         return
     with sigterm_as_interrupt():
@@ -125,29 +119,21 @@ def batch_command(
             from mulequeue.cli.local_run import run_batch_locally
 
             confirm(call, yes=yes)
-            ctx.exit(run_batch_locally(call, notes, kept))
-        ctx.exit(
-            _run_on_workers(call, notes, notify=notify, given_id=batch_id, yes=yes, manifest=kept)
-        )
+            ctx.exit(run_batch_locally(call, kept))
+        ctx.exit(_run_on_workers(call, batch_id, yes=yes, manifest=kept))
 
 
-def _check_options(call: Call, *, batch_id: str | None, notify: str | None) -> None:
+def _check_options(call: Call, batch_id: str | None) -> None:
     """Raise for options that cannot be used."""
-    if call.local and (batch_id or notify):
+    if call.local and (batch_id or call.notify):
         raise InputError("--batch-id and --notify need workers; omit them with --local.")
     if batch_id is not None and not batch_id.strip():
         raise InputError("--batch-id is empty: every run would be billed again. Give a name.")
-    preflight.check_notification(notify, call.settings)
+    preflight.check_notification(call.notify, call.settings)
 
 
 def _run_on_workers(
-    call: Call,
-    notes: list[str],
-    *,
-    notify: str | None,
-    given_id: str | None,
-    yes: bool,
-    manifest: Manifest | None,
+    call: Call, given_id: str | None, *, yes: bool, manifest: Manifest | None
 ) -> int:
     """Enqueue a batch, unless it exists, and watch it; return the exit code."""
     ledger = preflight.ledger_to_write(call.app)
@@ -155,54 +141,50 @@ def _run_on_workers(
     known = ledger.queries.batch(batch_id) if given_id else None
     if known is not None:
         _check_same(known, call)
-    preflight.print_notes(notes)
+    preflight.print_notes(call.notes)
     if known is None:
         confirm(call, yes=yes)
     started = time.monotonic()
     watched = BatchWatch(ledger, batch_id, len(call.inputs))
-    enqueue = partial(_enqueue, call, batch_id, notify)
+    enqueue = partial(_enqueue, call, batch_id)
     rest = f"\nThe same command with --batch-id {batch_id} completes the manifest."
     rest = rest if manifest is not None else ""
-    with written_at_end(manifest, lambda: ledger_states(ledger, watched.batch)):
-        is_over = _send_and_watch(ledger, call, watched, known, enqueue, rest)
+    with written_at_end(manifest, lambda: member_records(ledger, watched.batch)):
+        _send(ledger, call, batch_id, known, enqueue)
+        is_over = watch(
+            watched,
+            f"{call.model.name} · batch {batch_id}",
+            call,
+            interrupted=results.stopped_hint(batch_id) + rest,
+            checks=[
+                Unreceived(call.app, watched, batch_id, enqueue),
+                lambda note: note_pause(ledger, note, call.model.path),
+            ],
+        )
     _check_same(watched.batch, call)  # another sender may have been faster
-    code = _report(ledger, call, watched.batch, time.monotonic() - started, is_over=is_over)
+    seconds, as_json = time.monotonic() - started, call.as_json
+    code = results.report_batch(
+        ledger, watched.batch, seconds, call.storage, as_json=as_json, is_over=is_over
+    )
     if is_over:
         return code
     print_message(f"Still running. {results.continue_hint(batch_id)}{rest}")
     return STILL_RUNNING
 
 
-def _send_and_watch(
-    ledger: Ledger,
-    call: Call,
-    watched: BatchWatch,
-    known: Batch | None,
-    enqueue: Callable[..., None],
-    rest: str,
-) -> bool:
-    """Enqueue what no worker has, and watch; return whether it was over before ``max_wait``.
+def _send(
+    ledger: Ledger, call: Call, batch_id: str, known: Batch | None, enqueue: Callable[..., None]
+) -> None:
+    """Enqueue what no worker has.
 
     :param known: the batch, if it exists.
-    :param rest: follows the message after Ctrl-C.
     """
-    batch_id, started = watched.batch.batch_id, time.monotonic()
-    with view_for(f"{call.model.name} · batch {batch_id}", quiet=call.quiet) as view:
-        if known is None or known.begun < known.size:
-            # The id of a task that was revoked or given up is used up.
-            enqueue(is_fresh=known is not None and not is_sent(ledger, known))
-            note_enqueued(ledger, call.settings, batch_id)
-        if known is not None:
-            view.note(_continue(call, known))
-        checks = checks_of_sent(call, ledger, view.note, watched, batch_id, enqueue)
-        return watch(
-            watched,
-            view,
-            max_wait=call.max_wait,
-            started=started,
-            interrupted=results.stopped_hint(batch_id) + rest,
-            checks=[*checks, UnsentRest(ledger, watched)],
-        )
+    if known is None or known.begun < known.size:
+        # The id of a task that was revoked or given up is used up.
+        enqueue(is_fresh=known is not None and not is_sent(ledger, known))
+        ledger.enqueued.add([batch_id], ttl_seconds=call.settings.record_ttl_seconds)
+    if known is not None:
+        print_message(_continue(call, known))
 
 
 def _continue(call: Call, known: Batch) -> str:
@@ -217,18 +199,6 @@ def _continue(call: Call, known: Batch) -> str:
     return f"Batch {known.batch_id} exists; {done}"
 
 
-def _report(ledger: Ledger, call: Call, batch: Batch, seconds: float, *, is_over: bool) -> int:
-    """Print the summary of a batch, and what is next once it is over; return its exit code."""
-    missing = results.missing_files(ledger, batch) if is_over else 0
-    cost = cost_of_batch(ledger, batch)
-    code = results.print_summary(
-        batch, seconds, call.storage, cost, as_json=call.as_json, missing=missing
-    )
-    if is_over and not call.as_json:
-        results.print_next_commands(ledger, batch)
-    return code
-
-
 def _check_same(known: Batch, call: Call) -> None:
     """Raise InputError if the batch of that name was made from other inputs."""
     digest = digest_of(call.model.name, call.inputs)
@@ -240,7 +210,7 @@ def _check_same(known: Batch, call: Call) -> None:
     )
 
 
-def _enqueue(call: Call, batch_id: str, notify: str | None, *, is_fresh: bool = False) -> None:
+def _enqueue(call: Call, batch_id: str, *, is_fresh: bool = False) -> None:
     """Publish the message of a batch.
 
     :param is_fresh: its task gets another id; the members keep theirs.
@@ -250,13 +220,13 @@ def _enqueue(call: Call, batch_id: str, notify: str | None, *, is_fresh: bool = 
         call.inputs,
         storage=call.storage,
         path=call.paths or None,
-        notify=notify,
+        notify=call.notify,
         batch_id=batch_id,
         validate=call.validate,
         metadata=call.metadata or None,
         fair_key=call.fair_key,
     )
     if is_fresh:
-        first = batch.tasks[0] if notify else batch
+        first = batch.tasks[0] if call.notify else batch
         first.set(task_id=f"{first.id}-{uuid.uuid4().hex[:6]}")
     batch.apply_async()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from mulequeue.errors import InputError, MuleQueueError
+from mulequeue.errors import InputError
 from mulequeue.ledger import Ledger
-from mulequeue.settings import Settings
-from mulequeue.tasks.known_ids import known_name, unknown_id
+from mulequeue.tasks.control import known_name, unknown_id
 
 _SHOWN = 4
 
@@ -35,20 +34,6 @@ def known_id(ledger: Ledger, name: str) -> str:
             "mulequeue status API_PATH REMOTE_ID"
         )
     return found
-
-
-def lost_error(name: str) -> MuleQueueError:
-    """Return the error for an id that the ledger knew and does not know any more."""
-    return MuleQueueError(
-        f"The ledger does not know {name} any more: its Redis was emptied or replaced. What had been "
-        "submitted is billed, and a new call is billed again. `mulequeue adopt API_PATH REMOTE_ID` stores "
-        "a generation that the API still has."
-    )
-
-
-def note_enqueued(ledger: Ledger, settings: Settings, name: str) -> None:
-    """Note an id in the ledger, so that it is known before a worker has received its message."""
-    ledger.enqueued.add([name], ttl_seconds=settings.record_ttl_seconds)
 
 
 def _with_start(ledger: Ledger, start: str) -> str | None:

@@ -10,16 +10,15 @@ from functools import partial
 from typing import Any
 
 import click
+from rich.cells import cell_len, set_cell_size
 
 from mulequeue.cli import preflight, render, results
 from mulequeue.cli.ids import known_id
 from mulequeue.cli.output import (
-    cells,
     columns,
     cut,
     json_keys,
     one_line,
-    pad,
     print_json,
     print_message,
     wrap_at,
@@ -141,11 +140,11 @@ def record_lines(records: Sequence[Record], now: float, width: int | None) -> li
     if width is None:
         return columns([(*row, *more) for row, *more in zip(facts, labels, reasons, strict=True)])
     lines = columns(facts)
-    room = width - max(map(cells, lines), default=0) - len(_GAP)
+    room = width - max(map(cell_len, lines), default=0) - len(_GAP)
     found = []
     for line, record, label, reason in zip(lines, records, labels, reasons, strict=True):
         if room >= _LEAST_ROOM:
-            filled = pad(line, width - room - len(_GAP)) + _GAP
+            filled = set_cell_size(line, width - room)
             found.append(_with_colour(f"{filled}{cut(label, room)}".rstrip(), record))
         else:
             found += [_with_colour(line, record), f"{_INDENT}{cut(label, width - len(_INDENT))}"]

@@ -6,76 +6,76 @@ import time
 import uuid
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
-from typing import Self
+from functools import partial
 
 import click
 
 from mulequeue.api import client, status_checks
 from mulequeue.cli import preflight, render, results
-from mulequeue.cli.costs import cost_of_outcomes
+from mulequeue.cli.costs import cost_of_records
 from mulequeue.cli.exits import FAILED, STILL_RUNNING, SUCCEEDED, Interrupted
-from mulequeue.cli.manifest import Manifest, RowState, written_at_end
+from mulequeue.cli.manifest import Manifest, written_at_end
 from mulequeue.cli.output import print_json, print_message
 from mulequeue.cli.preflight import Call
-from mulequeue.cli.view import Progress, batch_progress, view_for
+from mulequeue.cli.view import Progress, batch_progress
 from mulequeue.cli.watch import Watched, WatchOptions, watch
 from mulequeue.engine.eager import generate_inline
-from mulequeue.engine.followups.download import download_inline
-from mulequeue.engine.generation_call import CallOptions
-from mulequeue.engine.generation_request import GenerationRequest, make_generation_request
+from mulequeue.engine.followups.download import download_inline, store_in
+from mulequeue.engine.generation_call import CallOptions, GenerationCall
+from mulequeue.engine.generation_request import GenerationRequest, request_of
 from mulequeue.errors import DownloadError, InputError, MuleQueueError
-from mulequeue.ledger import Batch
-from mulequeue.outcome import Outcome
+from mulequeue.ledger import Batch, Record, outcome_of
 from mulequeue.settings import Settings
+from mulequeue.tasks.batch_ids import member_id
 from mulequeue.transfer.path_template import member_templates
 
 _CONCURRENCY = 16
 
 
-def _requests(
-    call: Call, notes: list[str], max_wait: float | None = None
-) -> list[GenerationRequest]:
+def _requests(call: Call, max_wait: float | None = None) -> list[GenerationRequest]:
     """Return the requests of a call, and print the notes."""
     options = CallOptions(
         validate="off", poll_interval=call.poll_interval, max_wait=max_wait, metadata=call.metadata
     )
     requests = [
-        make_generation_request(call.settings, call.model.name, item, options)
+        request_of(
+            GenerationCall(model=call.model.name, make_input=partial(dict, item), options=options),
+            call.settings,
+        )
         for item in call.inputs
     ]
-    preflight.print_notes(notes)
+    preflight.print_notes(call.notes)
     return requests
 
 
-def _store(outcome: Outcome, call: Call, path: str | None = None) -> tuple[Outcome, str | None]:
-    """Download the assets; return the outcome with its files, and why there are none."""
+def _store(record: Record, call: Call, path: str | None = None) -> Record:
+    """Download the assets; return the record with its files, or why there are none."""
+    outcome = outcome_of(record)
     if not outcome.succeeded:
-        return outcome, None
+        return record
     try:
-        files = download_inline(outcome, call.settings, storage=call.storage, path=path)
+        files = download_inline(outcome, call.settings, store_in(call.storage, path))
     except DownloadError as exc:
-        return outcome, f"not stored: {exc}"
-    return replace(outcome, files=files), None
+        return replace(record, file_error=str(exc))
+    return replace(record, files=files)
 
 
 # One generation
 
 
-def run_locally(call: Call, notes: list[str], *, no_wait: bool) -> int:
+def run_locally(call: Call, *, no_wait: bool) -> int:
     """Submit one generation in this process and wait for it, unless ``no_wait``; return the exit code."""
-    [request] = _requests(call, notes, call.max_wait)
+    [request] = _requests(call, call.max_wait)
     remote_id = _submit(request, call.settings)
     if no_wait:
         path = request.model.api_path
         return results.print_submitted(path, remote_id=remote_id, as_json=call.as_json)
     if not call.quiet:
         print_message(f"generating as {remote_id}")
-    outcome, problem = _store(_wait(request, call.settings, remote_id), call)
-    if problem:
-        print_message(problem)
-    code = _report(outcome, as_json=call.as_json)
-    return FAILED if problem else code
+    record = _store(_wait(request, call.settings, remote_id), call)
+    return _report(record, as_json=call.as_json)
 
 
 def _submit(request: GenerationRequest, settings: Settings) -> str:
@@ -106,7 +106,7 @@ def _submit(request: GenerationRequest, settings: Settings) -> str:
     )
 
 
-def _wait(request: GenerationRequest, settings: Settings, remote_id: str) -> Outcome:
+def _wait(request: GenerationRequest, settings: Settings, remote_id: str) -> Record:
     try:
         return generate_inline(request, settings, task_id=remote_id, remote_id=remote_id)
     except KeyboardInterrupt:
@@ -116,13 +116,15 @@ def _wait(request: GenerationRequest, settings: Settings, remote_id: str) -> Out
         ) from None
 
 
-def _report(outcome: Outcome, *, as_json: bool) -> int:
-    code = results.print_outcome(outcome, as_json=as_json)
-    if outcome.status == "timed_out":
-        again = results.watch_hint(f"{outcome.api_path} {outcome.remote_id}")
+def _report(record: Record, *, as_json: bool) -> int:
+    if record.file_error:
+        print_message(render.reason_of(record))
+    code = results.print_outcome(outcome_of(record), as_json=as_json)
+    if record.status == "timed_out":
+        again = results.watch_hint(f"{record.api_path} {record.remote_id}")
         print_message(f"Still running. {again}")
         return STILL_RUNNING
-    return code
+    return FAILED if record.file_error else code
 
 
 # A generation at the API
@@ -131,7 +133,7 @@ def _report(outcome: Outcome, *, as_json: bool) -> int:
 def show_remote(settings: Settings, path: str, remote_id: str, options: WatchOptions) -> int:
     """Show a generation that the API knows, or wait for it; return the exit code."""
     call = CallOptions(poll_interval=options.poll_interval, max_wait=options.max_wait)
-    request = make_generation_request(settings, path, {}, call, submits=False)
+    request = request_of(GenerationCall(model=path, options=call, remote_id=remote_id), settings)
     if options.is_waiting:
         return _report(_wait(request, settings, remote_id), as_json=options.as_json)
     return _snapshot(request, settings, remote_id, as_json=options.as_json)
@@ -173,23 +175,23 @@ def _snapshot(
 # A batch
 
 
-def run_batch_locally(call: Call, notes: list[str], manifest: Manifest | None = None) -> int:
+def run_batch_locally(call: Call, manifest: Manifest | None = None) -> int:
     """Run a batch in threads of this process; return the exit code."""
-    requests = _requests(call, notes)
+    requests = _requests(call)
     started = time.monotonic()
-    with view_for(f"{call.model.name} · in this process", quiet=call.quiet) as view:
-        watched = LocalBatch(call, requests)
-        with written_at_end(manifest, lambda: watched.states), watched:
-            stopped = "Stopped; no more were sent."
-            watch(watched, view, max_wait=call.max_wait, interrupted=stopped)
-        is_over = watch(watched, view, max_wait=0)
+    watched = LocalBatch(call, requests)
+    title, stopped = f"{call.model.name} · in this process", "Stopped; no more were sent."
+    with written_at_end(manifest, lambda: watched.records), closing(watched):
+        is_over = watch(watched, title, call, interrupted=stopped)
+    if not is_over:  # those that were submitted have ended since
+        is_over = watch(watched, title, replace(call, max_wait=0), interrupted=stopped)
     code = results.print_summary(
         watched.batch,
         time.monotonic() - started,
         call.storage,
-        watched.cost,
+        cost_of_records(watched.records),
         as_json=call.as_json,
-        missing=watched.missing,
+        missing=results.missing_files(watched.records),
     )
     if not is_over:
         print_message("Stopped at --max-wait; no more were sent.")
@@ -197,17 +199,14 @@ def run_batch_locally(call: Call, notes: list[str], manifest: Manifest | None = 
 
 
 class LocalBatch(Watched):
-    """Generations in threads. Leaving the context finishes those that are billed, and no others."""
+    """Generations in threads of this process."""
 
     def __init__(self, call: Call, requests: list[GenerationRequest]) -> None:
-        self._call = call
+        self._call, self._name = call, uuid.uuid4().hex
         self.batch = Batch(batch_id="", size=len(requests))
-        self.missing = 0
-        """Files that could not be stored."""
-        self.cost = cost_of_outcomes(())
-        self._endings: list[render.Ending] = []
-        self.states = [RowState(status="not_sent") for _ in requests]
+        self.records = [Record(task_id="", state="not_sent") for _ in requests]
         """What became of each request."""
+        self._endings: list[Record] = []
         self._paths = member_templates(call.paths, len(requests))
         limit = requests[0].profile.max_in_flight or _CONCURRENCY
         self._pool = ThreadPoolExecutor(min(_CONCURRENCY, limit))
@@ -215,45 +214,33 @@ class LocalBatch(Watched):
             self._pool.submit(self._run, number, request) for number, request in enumerate(requests)
         ]
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
+    def close(self) -> None:
+        """Finish those that are billed, and start no others."""
         running = sum(future.running() for future in self._futures)
         if running:
             print_message(f"Finishing {running} that were submitted …")
         self._pool.shutdown(cancel_futures=True)
 
     def refresh(self) -> bool:
-        futures = [future for future in self._futures if not future.cancelled()]
-        counts = Counter({"generating": sum(future.running() for future in futures)})
-        outcomes = [future.result() for future in futures if future.done()]
-        counts.update(str(outcome.status) for outcome in outcomes)
-        files = sum(len(outcome.files) for outcome in outcomes)
-        self.cost = cost_of_outcomes(outcomes)
-        self.missing = sum(len(outcome.assets) for outcome in outcomes) - files
+        for future in self._futures:
+            if future.done() and not future.cancelled():
+                future.result()  # raises what its thread has raised
+        counts = Counter(record.status for record in self.records if record.status)
+        counts["generating"] = sum(future.running() for future in self._futures)
+        files = sum(len(record.files) for record in self.records)
         self.batch = replace(self.batch, counts=counts, files=files, downloaded=counts["succeeded"])
         return self.batch.over >= self.batch.size
 
     def progress(self) -> Progress:
         return batch_progress(self.batch)
 
-    def new_endings(self) -> list[render.Ending]:
+    def new_endings(self) -> list[Record]:
         return [self._endings.pop(0) for _ in range(len(self._endings))]
 
-    def _run(self, number: int, request: GenerationRequest) -> Outcome:
-        started = time.monotonic()
-        outcome = generate_inline(request, self._call.settings, task_id=uuid.uuid4().hex)
-        seconds = time.monotonic() - started
-        outcome, problem = _store(outcome, self._call, self._paths[number] if self._paths else None)
-        self.states[number] = RowState.of_outcome(outcome, seconds, problem)
-        if problem or not outcome.succeeded:
-            self._endings.append(
-                render.Ending(
-                    name=f"{number:06d}",
-                    status=outcome.status,
-                    reason=problem or render.describe_error(outcome.error),
-                    label=request.label,
-                )
-            )
-        return outcome
+    def _run(self, number: int, request: GenerationRequest) -> None:
+        task_id = member_id(self._name, number)
+        record = generate_inline(request, self._call.settings, task_id=task_id)
+        record = _store(record, self._call, self._paths[number] if self._paths else None)
+        self.records[number] = replace(record, batch=self._name)
+        if record.file_error or record.status != "succeeded":
+            self._endings.append(self.records[number])

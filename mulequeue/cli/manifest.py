@@ -8,85 +8,57 @@ import os
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 from mulequeue.cli.exits import Interrupted
 from mulequeue.cli.preflight import Call
 from mulequeue.cli.prompts import PromptFile
-from mulequeue.cli.render import describe_error
+from mulequeue.cli.render import reason_of, state_of
 from mulequeue.errors import ConfigurationError, InputError
-from mulequeue.ledger import Batch, Ledger, Record, outcome_of
-from mulequeue.outcome import Outcome
+from mulequeue.ledger import Batch, Ledger, Record
 from mulequeue.settings.costs import amounts_of
 from mulequeue.tasks.batch_ids import member_ids
 
 _OWN = ("row", "prompt", "task_id", "status", "reason", "file", "seconds", "cost")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RowState:
-    """The state of a row so far."""
-
-    task_id: str = ""
-    status: str = "queued"
-    reason: str = ""
-    files: Sequence[str] = ()
-    seconds: float | None = None
-    is_sent: bool = False
-    """A generation was created, or may have been, so it has a cost."""
-
-    @classmethod
-    def of_record(cls, record: Record) -> Self:
-        """Return the state of a row from its record in the ledger."""
-        if record.is_over:
-            problem = record.file_error and f"not stored: {record.file_error}"
-            return cls.of_outcome(outcome_of(record), record.seconds, problem)
-        is_sent = bool(record.remote_id or record.late_remote_id)
-        return cls(task_id=record.task_id, status=record.state, is_sent=is_sent)
-
-    @classmethod
-    def of_outcome(cls, outcome: Outcome, seconds: float | None, problem: str | None) -> Self:
-        """Return the state of a row from the outcome of a generation.
-
-        :param problem: why its files are not stored.
-        """
-        return cls(
-            task_id=outcome.task_id,
-            status=outcome.status,
-            reason=problem or ("" if outcome.succeeded else describe_error(outcome.error)),
-            files=[item.url for item in outcome.files],
-            seconds=seconds,
-            is_sent=bool(outcome.remote_id) or outcome.status == "submit_unknown",
-        )
-
-
-def ledger_states(ledger: Ledger, batch: Batch) -> list[RowState]:
-    """Return the states of a batch's members, in the order of the inputs."""
+def member_records(ledger: Ledger, batch: Batch) -> list[Record]:
+    """Return the records of a batch's members, in the order of the inputs."""
     ids = member_ids(batch)
     unseen = "cancelled" if batch.is_cancelled else "queued"
     return [
-        RowState(task_id=task_id, status=unseen)
-        if record is None or record.state == "tombstone"
-        else RowState.of_record(record)
+        record
+        if record is not None and record.state != "tombstone"
+        else Record(task_id=task_id, state=unseen)
         for task_id, record in zip(ids, ledger.queries.records(ids), strict=True)
     ]
 
 
+def is_sent(record: Record) -> bool:
+    """Return whether a generation was created, or may have been, so it has a cost."""
+    has_id = record.remote_id or record.late_remote_id
+    return bool(has_id) or record.status == "submit_unknown"
+
+
+def problem_of(record: Record) -> str:
+    """Return why a generation has no files, or an empty text."""
+    is_good = record.status in (None, "succeeded") and not record.file_error
+    return "" if is_good else reason_of(record)
+
+
 @contextmanager
 def written_at_end(
-    manifest: Manifest | None, states: Callable[[], Sequence[RowState]]
+    manifest: Manifest | None, records: Callable[[], Sequence[Record]]
 ) -> Iterator[None]:
     """Write the manifest, if there is one, when the block ends or Ctrl-C interrupts it."""
     try:
         yield
     except (Interrupted, KeyboardInterrupt):
         if manifest is not None:
-            manifest.write(states())
+            manifest.write(records())
         raise
     if manifest is not None:
-        manifest.write(states())
+        manifest.write(records())
 
 
 class Manifest:
@@ -109,34 +81,34 @@ class Manifest:
             raise ConfigurationError(f"--manifest {path} cannot be written. Name another file.")
         self._write_file("", keep=False)
 
-    def write(self, states: Sequence[RowState]) -> None:
+    def write(self, records: Sequence[Record]) -> None:
         """Write the states of all rows; the file is replaced at once.
 
         :raises ConfigurationError: it cannot be written.
         """
         text = io.StringIO(newline="")
         delimiter = "\t" if self._path.suffix.lower() in (".tsv", ".tab") else ","
-        csv.writer(text, delimiter=delimiter, lineterminator="\n").writerows(self._lines(states))
+        csv.writer(text, delimiter=delimiter, lineterminator="\n").writerows(self._lines(records))
         self._write_file(text.getvalue(), keep=True)
 
-    def _lines(self, states: Sequence[RowState]) -> Iterable[Sequence[object]]:
+    def _lines(self, records: Sequence[Record]) -> Iterable[Sequence[object]]:
         prompts, model = self._prompts, self._call.model
         kept = [i for i in range(len(prompts.header)) if i != prompts.prompt_column]
         names = [_column_name(prompts.header[i].strip()) for i in kept]
         yield ("row", "prompt", *names, *_OWN[2:])
         costs = amounts_of(self._call.settings, model, self._call.inputs)
-        rows = zip(prompts.rows, self._call.inputs, states, costs, strict=True)
-        for number, (row, given, state, cost) in enumerate(rows, 1):
+        rows = zip(prompts.rows, self._call.inputs, records, costs, strict=True)
+        for number, (row, given, record, cost) in enumerate(rows, 1):
             yield (
                 number,
                 given.get(model.prompt_field, ""),
                 *(row.cells[i] for i in kept),
-                state.task_id,
-                state.status,
-                state.reason,
-                "\n".join(state.files),
-                "" if state.seconds is None else f"{state.seconds:.1f}",
-                f"{cost:f}" if cost is not None and state.is_sent else "",
+                record.task_id,
+                state_of(record),
+                problem_of(record),
+                "\n".join(file.url for file in record.files),
+                "" if record.seconds is None else f"{record.seconds:.1f}",
+                f"{cost:f}" if cost is not None and is_sent(record) else "",
             )
 
     def _write_file(self, text: str, *, keep: bool) -> None:

@@ -7,7 +7,6 @@ import json
 import math
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from decimal import Decimal
 from typing import Any
 
 import click
@@ -45,7 +44,7 @@ def models_command(ctx: click.Context, name: str | None, kind: str | None, as_js
     models = [model for model in catalog.all_models() if kind in (None, model.kind)]
     if as_json:
         data = [_data(model) for model in models] if found is None else _data(found)
-        click.echo(json.dumps(data, indent=2))
+        click.echo(json.dumps(data, indent=2, default=_plain))
         return
     if found is None:
         rows = [(m.name, m.kind or "?", ", ".join(m.required) or "one of several") for m in models]
@@ -62,37 +61,33 @@ def models_command(ctx: click.Context, name: str | None, kind: str | None, as_js
 
 
 def _data(model: Model) -> dict[str, Any]:
-    """Return a model as JSON; ``Infinity``, which JSON lacks, becomes null."""
-    data: dict[str, Any] = _plain(model)
-    data["parameters"] = [_parameter(item) for item in model.parameters.values()]
-    return data
+    """Return a model as an object for :func:`_plain`."""
+    data = _fields(model)
+    del data["parameters"]
+    return {**data, "parameters": list(model.parameters.values())}
 
 
 def _parameter(parameter: Parameter) -> dict[str, Any]:
-    """Return a parameter as JSON, without the fields that have their default."""
-    always = ("name", "type", "is_list", "is_required")
-    default = Parameter(name="")
-    data = {
-        key: _plain(getattr(parameter, key))
-        for key in (item.name for item in dataclasses.fields(Parameter))
-        if key in always or getattr(parameter, key) != getattr(default, key)
-    }
-    if parameter.fields:
-        data["fields"] = [_parameter(item) for item in parameter.fields.values()]
-    return data
+    """Return a parameter without the fields that have their default."""
+    always, default = ("name", "type", "is_list", "is_required"), _fields(Parameter(name=""))
+    data = _fields(parameter)
+    data = {key: item for key, item in data.items() if key in always or item != default[key]}
+    return {**data, "fields": list(parameter.fields.values())} if parameter.fields else data
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    """Return the fields of a dataclass; ``Infinity``, which JSON lacks, becomes None."""
+    found = {item.name: getattr(value, item.name) for item in dataclasses.fields(value)}
+    return {name: None if item == math.inf else item for name, item in found.items()}
 
 
 def _plain(value: Any) -> Any:
+    """Return what :mod:`json` does not know as something that it knows."""
+    if isinstance(value, Parameter):
+        return _parameter(value)
     if dataclasses.is_dataclass(value):
-        names = (item.name for item in dataclasses.fields(value))
-        return {name: _plain(getattr(value, name)) for name in names if name != "parameters"}
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, Decimal):
-        return str(value)
-    return None if isinstance(value, float) and math.isinf(value) else value
+        return _fields(value)
+    return dict(value) if isinstance(value, Mapping) else str(value)
 
 
 # The page of one model
@@ -101,11 +96,7 @@ def _plain(value: Any) -> Any:
 def page(
     model: Model, prices: Sequence[Price], defaults: Mapping[str, Any] | None = None
 ) -> Iterator[str]:
-    """Return the lines, wrapped at the terminal's width; in a pipe a parameter is one line.
-
-    :param prices: those of the setting ``mulequeue_prices``, else those of the catalog.
-    :param defaults: those of the setting ``mulequeue_defaults``.
-    """
+    """Return the lines, wrapped at the terminal's width; in a pipe a parameter is one line."""
     for name, text in _facts(model, prices, defaults or {}).items():
         yield labelled(name, text, 12)
     yield ""

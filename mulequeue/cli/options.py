@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
+from mulequeue import catalog
 from mulequeue.catalog.validation.calls import MODES
 from mulequeue.errors import InputError
 
@@ -25,8 +26,6 @@ _VALIDATE_HELP = (
 
 def complete_model(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     """Return the model names that a shell may offer."""
-    from mulequeue import catalog
-
     return [model.name for model in catalog.all_models() if model.name.startswith(incomplete)]
 
 

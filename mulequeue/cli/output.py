@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import click
+from rich.cells import cell_len, set_cell_size
 
 from mulequeue.settings.redaction import redact
 
@@ -39,33 +40,14 @@ def json_keys(names: Iterable[str]) -> str:
 
 def columns(rows: Sequence[Sequence[str]]) -> list[str]:
     """Return the rows as lines, with cells of equal width in each column."""
-    widths = [max(map(cells, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(pad(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
-
-
-def cells(text: str) -> int:
-    """Return the width of text on a terminal: two for a CJK character or an emoji."""
-    if text.isascii():
-        return len(text)
-    from rich.cells import cell_len
-
-    return cell_len(text)
-
-
-def pad(text: str, width: int) -> str:
-    """Return text with spaces up to a width in cells."""
-    return text + " " * (width - cells(text))
+    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(map(set_cell_size, row, widths)).rstrip() for row in rows]
 
 
 def cut(text: str, width: int) -> str:
     """Return the start of a text that fits into a width in cells, with an ellipsis if it is cut."""
-    if cells(text) <= width:
+    if cell_len(text) <= width:
         return text
-    from rich.cells import set_cell_size
-
     return f"{set_cell_size(text, max(0, width - 1)).rstrip()}…"
 
 
@@ -82,6 +64,13 @@ def is_plain() -> bool:
 def labelled(label: str, text: object, width: int) -> str:
     """Return a label, in a column of that width, and a text, which is wrapped on a terminal."""
     return wrap(f"{label:<{width}}{text}", sys.stdout, indent=width)
+
+
+def print_rows(rows: Iterable[tuple[str, object]], width: int) -> None:
+    """Print the labels and texts that are not empty."""
+    for label, text in rows:
+        if text not in (None, ""):
+            click.echo(labelled(label, text, width))
 
 
 def text_width(stream: Any) -> int | None:
@@ -107,12 +96,12 @@ def wrap(text: str, stream: Any, *, indent: int = 0) -> str:
 
 def wrap_at(line: str, width: int, indent: str) -> str:
     """Wrap a line between words, at a width in cells; the continuation lines are indented."""
-    if cells(line) <= width:
+    if cell_len(line) <= width:
         return line
     first, *words = line.split(" ")
     lines = [first]
     for word in words:
-        if cells(lines[-1]) + 1 + cells(word) <= width or not lines[-1].strip():
+        if cell_len(f"{lines[-1]} {word}") <= width or not lines[-1].strip():
             lines[-1] += f" {word}"
         else:
             lines.append(indent + word)

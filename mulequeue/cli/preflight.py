@@ -5,26 +5,26 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import click
 from redis.exceptions import RedisError
 
+from mulequeue.catalog import Model
 from mulequeue.catalog.defaults import with_defaults
+from mulequeue.catalog.inputs import check_input
+from mulequeue.catalog.validation.calls import mode_of, validate_input, validate_inputs
 from mulequeue.cli.output import print_message
 from mulequeue.cli.values import folders_of, parse_metadata
-from mulequeue.engine.fair_key import check_fair_key
+from mulequeue.engine.generation_call import check_fair_key
 from mulequeue.errors import ConfigurationError, InputError
+from mulequeue.ledger import Ledger
+from mulequeue.ledger.probe import probe_connection
 from mulequeue.settings import Settings
 from mulequeue.settings.redaction import redact
 
-if TYPE_CHECKING:
-    from mulequeue.catalog import Model
-    from mulequeue.ledger import Ledger
-
 CONNECT_SECONDS = 2.5
 """The time limit for a server to answer."""
-_SCHEME_END = "://"
 
 
 def app_of(ctx: click.Context) -> Any:
@@ -77,9 +77,12 @@ class Call:
     fair_key: str | None = None
     poll_interval: float | None = None
     max_wait: float | None
+    notify: str | None = None
     local: bool
     quiet: bool
     as_json: bool
+    notes: tuple[str, ...] = ()
+    """What :func:`check_inputs` has found, to print before anything is sent."""
 
     @classmethod
     def of(
@@ -142,9 +145,7 @@ def warn_of_keys(app: Any, settings: Settings) -> None:
     from mulequeue.ops.health.account import wrong_site
 
     found = [wrong_site(app, profile) for profile in settings.all_profiles() if profile.api_key]
-    print_notes(
-        [f"Warning: {finding.text} {finding.fix}" for finding in found if finding is not None]
-    )
+    print_notes([f"Warning: {finding.text} {finding.fix}" for finding in found if finding])
 
 
 def ledger_to_read(settings: Settings) -> Ledger:
@@ -152,8 +153,6 @@ def ledger_to_read(settings: Settings) -> Ledger:
 
     :raises ConfigurationError: Redis does not answer.
     """
-    from mulequeue.ledger import Ledger
-
     check_redis(settings.redis_url)
     return Ledger.of(settings)
 
@@ -170,8 +169,6 @@ def check_redis(url: str) -> None:
 
 def redis_problem(url: str) -> str | None:
     """Return why a Redis cannot be used, or None."""
-    from mulequeue.ledger.probe import probe_connection
-
     try:
         client = probe_connection(url, CONNECT_SECONDS)
     except (ConfigurationError, ValueError) as exc:
@@ -201,34 +198,25 @@ def check_broker(app: Any, settings: Settings) -> None:
 # Inputs
 
 
-def check_inputs(call: Call, places: Sequence[str] = ()) -> list[str]:
-    """Return warnings about inputs that may be wrong, for :func:`print_notes`.
+def check_inputs(call: Call, places: Sequence[str] = ()) -> Call:
+    """Return the call with warnings about inputs that may be wrong.
 
     :param places: of the inputs in their file, for the messages.
     :raises InputError: an input cannot be sent, or the model does not accept it.
     """
-    from mulequeue.catalog.inputs import check_input
-    from mulequeue.catalog.validation.calls import mode_of, validate_input, validate_inputs
-
     warnings: list[str] = []
-
-    def warn(text: str) -> None:
-        warnings.append(f"Warning: {text}")
-
     settings, model, inputs = call.settings, call.model, call.inputs
     mode = mode_of(call.validate, settings.validate)
     for index, item in enumerate(inputs):
         try:
             check_input(item, settings.input_roots, max_bytes=settings.input_max_bytes)
         except InputError as exc:
-            if not places:
-                raise
-            raise InputError(f"{places[index]}: {exc}") from None
+            raise InputError(f"{places[index]}: {exc}" if places else str(exc)) from None
     if places:
-        validate_inputs(model, inputs, mode, row=places.__getitem__, warn=warn)
+        validate_inputs(model, inputs, mode, row=places.__getitem__, warn=warnings.append)
     else:
-        validate_input(model, inputs[0], mode, warn=warn)
-    return warnings
+        validate_input(model, inputs[0], mode, warn=warnings.append)
+    return replace(call, notes=tuple(f"Warning: {text}" for text in warnings))
 
 
 def print_notes(notes: Sequence[str]) -> None:
@@ -245,9 +233,9 @@ def storage_of(output: str | None, settings: Settings) -> str:
     from mulequeue.transfer.storage import check_storage
 
     place = output or settings.storage
-    if _SCHEME_END not in place:
+    if "://" not in place:
         place = os.path.abspath(os.path.expanduser(place))
-    same = place.partition(_SCHEME_END)[0] == settings.storage.partition(_SCHEME_END)[0]
+    same = place.partition("://")[0] == settings.storage.partition("://")[0]
     check_storage(place, settings.storage_options if same else {})
     return place
 

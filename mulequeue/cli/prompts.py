@@ -6,14 +6,16 @@ real prompts contain quotation marks; only CSV, and the UTF-16 that Excel writes
 
 from __future__ import annotations
 
+import csv
+import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from mulequeue.catalog import Model, Parameter
-from mulequeue.cli import tables
 from mulequeue.cli.text_files import decode, display_name, read_bytes
 from mulequeue.cli.values import cell_value, json_or
 from mulequeue.errors import InputError
@@ -28,7 +30,16 @@ _BY_SUFFIX: dict[str, Format] = {
     ".ndjson": "jsonl",
     ".json": "json",
 }
-_LINES = ".txt"
+Rows = Iterator[tuple[str, list[str]]]
+"""The place of each row for messages, and its cells."""
+_DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+_QUOTE_ADVICE = (
+    "In CSV, put quotation marks around a cell that holds a comma, a semicolon or a line break."
+)
+_TAB_ADVICE = "A cell holds a tab or a line break; remove it, or quote the cells as in CSV and name the file .csv."
+_MAX_COLUMNS_NAMED = 20
+_DECLARED = "sep="
+_QUOTED = re.compile(r'"[^"]*(""[^"]*)+"')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,22 +64,16 @@ class PromptFile:
     parameter_columns: tuple[int, ...] = ()
     """Columns whose cells are parameters of the model."""
 
-    @property
-    def other_columns(self) -> list[int]:
-        """Return the indexes of the columns that are neither the prompt nor a parameter."""
-        used = {self.prompt_column, *self.parameter_columns}
-        return [i for i, cell in enumerate(self.header) if i not in used and cell.strip()]
-
     def notes(self, *, quiet: bool) -> list[str]:
         """Return a note that names the columns other than the prompt; empty if there are none."""
         used = ", ".join(self.header[i].strip() for i in self.parameter_columns)
-        others = ", ".join(self.header[i].strip() for i in self.other_columns)
+        known = {self.prompt_column, *self.parameter_columns}
+        rest = (cell.strip() for i, cell in enumerate(self.header) if i not in known)
+        others = ", ".join(filter(None, rest))
         if quiet or not (used or others):
             return []
-        return [
-            f"Columns used as parameters: {used or 'none'}."
-            + (f" Others: {others}." * bool(others))
-        ]
+        more = f" Others: {others}." if others else ""
+        return [f"Columns used as parameters: {used or 'none'}.{more}"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,8 +97,7 @@ def read_prompts(name: str, reading: Reading) -> PromptFile:
     """Return the prompts in a file.
 
     :param name: a path; ``-`` is standard input.
-    :raises InputError: the file is missing, empty or unreadable, has no such column, or a row has no
-        prompt or a cell that is no value of its parameter; the text names the line.
+    :raises InputError: the file, a row or a cell cannot be used; the text names the line.
     """
     text, codec = decode(read_bytes(name), display_name(name), reading.encoding)
     suffix = "" if name == "-" else Path(name).suffix.lower()
@@ -109,32 +113,33 @@ def parse(
 ) -> PromptFile:
     """Return the prompts in a text.
 
-    :param name: the file's, for errors.
     :param suffix: of the file's name; an unknown one: the first line decides.
     :param is_quoted: cells between tabs are quoted as in CSV.
     """
-    form = _BY_SUFFIX.get(suffix) or _detect(text, name, reading, only_tabs=suffix == _LINES)
-    field = reading.model.prompt_field
-    if form in ("json", "jsonl"):
-        values = _array(text, name) if form == "json" else _objects(text, name)
-        inputs = ((where, _input_of(value, where, field)) for where, value in values)
-        return PromptFile(rows=tuple(Row(input=item, where=where) for where, item in inputs))
-    if form == "lines":
-        if reading.column is not None:
-            raise InputError(f"{name} is not a table, so it has no column {reading.column!r}.")
-        rows = ((f"{name}, line {number}", line) for number, line in tables.lines(text))
-        return PromptFile(rows=tuple(Row(input={field: line}, where=at) for at, line in rows))
+    form = _BY_SUFFIX.get(suffix) or _detect(text, name, reading, only_tabs=suffix == ".txt")
     if form == "tsv" and not is_quoted:
-        return _table(tables.tsv_rows(text, name), name, reading, tables.TAB_ADVICE)
-    delimiter = "\t" if form == "tsv" else tables.delimiter_of(text, name, reading.wanted)
-    cells = tables.csv_rows(text, name, delimiter or tables.most_likely_delimiter(text))
-    return _table(cells, name, reading, tables.QUOTE_ADVICE)
+        return _table(_tsv_rows(text, name), name, reading, _TAB_ADVICE)
+    if form in ("tsv", "csv"):
+        delimiter = "\t" if form == "tsv" else _delimiter_of(text, name, reading.wanted)
+        # A table without the column: the delimiter that gives its header the most cells.
+        delimiter = delimiter or max(_DELIMITERS, key=lambda item: len(_header_of(text, item)))
+        return _table(_csv_rows(text, name, delimiter), name, reading, _QUOTE_ADVICE)
+    values: Iterable[tuple[str, Any]] = _lines(text, name)
+    if form == "json":
+        values = _array(text, name)
+    elif form == "jsonl":
+        values = ((where, _loads(line, f"{where},")) for where, line in _lines(text, name))
+    elif reading.column is not None:
+        raise InputError(f"{name} is not a table, so it has no column {reading.column!r}.")
+    field = reading.model.prompt_field
+    rows = (Row(input=_input_of(value, where, field), where=where) for where, value in values)
+    return PromptFile(rows=tuple(rows))
 
 
 def _detect(text: str, name: str, reading: Reading, *, only_tabs: bool) -> Format:
-    first = next((line for _, line in tables.lines(text)), "")
+    first = next((line for _, line in _lines(text, name)), "")
     header = [cell.strip().strip('"') for cell in first.split("\t")]
-    is_known = tables.position(header, reading.wanted, name) is not None
+    is_known = _position(header, reading.wanted, name) is not None
     has_column, has_tabs = reading.column is not None, len(header) > 1
     if not only_tabs and first.lstrip().startswith(("{", '"')) and json_or(first, None) is not None:
         return "jsonl"
@@ -142,25 +147,129 @@ def _detect(text: str, name: str, reading: Reading, *, only_tabs: bool) -> Forma
         return "tsv"
     if only_tabs:
         return "lines"
-    return "csv" if tables.delimiter_of(text, name, reading.wanted) is not None else "lines"
+    return "csv" if _delimiter_of(text, name, reading.wanted) is not None else "lines"
+
+
+def _lines(text: str, name: str) -> Iterator[tuple[str, str]]:
+    """Return place and text of the lines that are not blank.
+
+    Only line feeds separate lines (carriage returns where there is no line feed): a prompt may contain
+    every other separator.
+    """
+    for number, line in enumerate(text.split("\n" if "\n" in text else "\r"), 1):
+        if line.strip():
+            yield f"{name}, line {number}", line.removesuffix("\r")
 
 
 # Tables
 
 
-def _table(cells: tables.Rows, name: str, reading: Reading, advice: str) -> PromptFile:
+def _tsv_rows(text: str, name: str) -> Rows:
+    """Split lines at tabs; quotation marks are text.
+
+    :raises InputError: a cell is quoted as a spreadsheet does it.
+    """
+    for where, line in _lines(text, name):
+        row = line.split("\t")
+        if any(_QUOTED.fullmatch(cell) for cell in row):
+            raise InputError(
+                f"{where}, has a cell in quotation marks, with doubled ones inside. "
+                "If they are the quoting of a spreadsheet, name the file .csv."
+            )
+        yield where, row
+
+
+def _csv_rows(text: str, name: str, delimiter: str) -> Rows:
+    """Split text as CSV. The line with which a spreadsheet declares its delimiter is left out.
+
+    :raises InputError: the quotation marks of a row are wrong.
+    """
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    begins = 1
+    try:
+        for row in reader:
+            is_declaration = begins == 1 and row[:1] == [_DECLARED]
+            if any(cell.strip() for cell in row) and not is_declaration:
+                yield f"{name}, line {begins}", row
+            begins = reader.line_num + 1
+    except csv.Error as exc:
+        raise InputError(
+            f"{name}, line {begins}: the row that begins there is not CSV ({exc}). Put quotation marks at "
+            "both ends of a cell, and double those inside of it."
+        ) from None
+
+
+def _delimiter_of(text: str, name: str, wanted: str) -> str | None:
+    """Return the delimiter that makes the wanted name a column of the header; None: none does.
+
+    :raises InputError: several do.
+    """
+    if text.startswith(_DECLARED) and text[len(_DECLARED) :][:1] in _DELIMITERS:
+        return text[len(_DECLARED)]
+    fitting = [
+        delimiter
+        for delimiter in _DELIMITERS
+        if len(header := _header_of(text, delimiter)) > 1
+        and _position(header, wanted, name) is not None
+    ]
+    if len(fitting) > 1:
+        ways = " and at ".join(_DELIMITERS[delimiter] for delimiter in fitting)
+        raise InputError(
+            f"{name}, line 1: the header can be split at {ways}. "
+            "Put quotation marks around each name of a column."
+        )
+    return fitting[0] if fitting else None
+
+
+def _header_of(text: str, delimiter: str) -> list[str]:
+    """Return the cells of the first row, or an empty list."""
+    try:
+        return next(_csv_rows(text, "", delimiter), ("", []))[1]
+    except InputError:
+        return []
+
+
+def _position(header: Sequence[str], wanted: str, name: str) -> int | None:
+    """Return the index of a column: by its exact name, else by its name in any case.
+
+    :raises InputError: several columns have the name.
+    """
+    folded = wanted.strip().casefold()
+    exact = [i for i, cell in enumerate(header) if cell == wanted]
+    found = exact or [i for i, cell in enumerate(header) if cell.strip().casefold() == folded]
+    if len(found) > 1:
+        raise InputError(f"{name} has {len(found)} columns {wanted!r}. Rename all but one.")
+    return found[0] if found else None
+
+
+def _column_of(header: Sequence[str], wanted: str, name: str, option: str) -> int:
+    """Return the index of a column.
+
+    :param option: the option that names another one.
+    :raises InputError: the table has no such column, or several.
+    """
+    found = _position(header, wanted, name)
+    if found is None:
+        named = ", ".join(repr(cell[:40]) for cell in header[:_MAX_COLUMNS_NAMED])
+        raise InputError(
+            f"{name} has no column {wanted!r}. It has {named}; choose one with {option}."
+        )
+    return found
+
+
+def _table(cells: Rows, name: str, reading: Reading, advice: str) -> PromptFile:
     """Return the prompts of a table, with the parameters in its other columns.
 
     :param advice: for a row that does not fit the header.
     """
-    _, header = next(cells, (0, []))
+    _, header = next(cells, ("", []))
     if not header:
         return PromptFile(rows=())
-    prompt = tables.column_of(header, reading.wanted, name, "--column")
+    prompt = _column_of(header, reading.wanted, name, "--column")
     parameters = _parameters(header, prompt, name, reading)
     rows = []
-    for number, row in tables.whole_rows(cells, header, prompt, name, advice):
-        where = f"{name}, line {number}"
+    for where, row in cells:
+        _check_row(row, where, header, prompt, advice)
         item = {reading.model.prompt_field: row[prompt]}
         for index, parameter in parameters.items():
             if row[index].strip():
@@ -174,15 +283,31 @@ def _table(cells: tables.Rows, name: str, reading: Reading, advice: str) -> Prom
     )
 
 
+def _check_row(
+    row: Sequence[str], where: str, header: Sequence[str], prompt: int, advice: str
+) -> None:
+    """Raise InputError for a row that does not fit the header, so its prompt may be cut, or has none."""
+    # The part of a prompt behind an unquoted comma may fall into a column without a name.
+    unnamed = [i for i, cell in enumerate(header) if i > prompt and not cell.strip()]
+    if len(row) != len(header) or any(row[i].strip() for i in unnamed):
+        without = f" ({len(unnamed)} without a name)" if unnamed else ""
+        raise InputError(
+            f"{where}, has {len(row)} cells for {len(header)} columns{without}, so its prompt may be "
+            f"cut. {advice}"
+        )
+    if not row[prompt].strip():
+        raise InputError(
+            f"{where}, has nothing in the column {header[prompt]!r}. Fill it in or remove the line."
+        )
+
+
 def _parameters(
     header: Sequence[str], prompt: int, name: str, reading: Reading
 ) -> dict[int, Parameter]:
     """Return the columns that have the name of a parameter, in any case."""
     known = {item.name.casefold(): item for item in reading.model.parameters.values()}
     known.pop(reading.model.prompt_field.casefold(), None)
-    ignored = (
-        tables.column_of(header, column, name, "--ignore-column") for column in reading.ignored
-    )
+    ignored = (_column_of(header, column, name, "--ignore-column") for column in reading.ignored)
     skipped = {prompt, *ignored}
     found: dict[int, Parameter] = {}
     for index, cell in enumerate(header):
@@ -206,12 +331,6 @@ def _cell(parameter: Parameter, cell: str, where: str, column: str) -> Any:
 
 
 # JSON
-
-
-def _objects(text: str, name: str) -> Iterator[tuple[str, Any]]:
-    for number, line in tables.lines(text):
-        where = f"{name}, line {number}"
-        yield where, _loads(line, f"{where},")
 
 
 def _array(text: str, name: str) -> Iterator[tuple[str, Any]]:

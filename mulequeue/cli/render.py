@@ -2,47 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Self
 
 import click
 
-from mulequeue.catalog.usd import format_usd
 from mulequeue.cli.output import one_line
 from mulequeue.ledger import Batch, Record, outcome_of
-from mulequeue.ledger.expenses import Charging, charging_of
-from mulequeue.outcome import ErrorInfo
+from mulequeue.outcome import OUTCOME_STATUSES, ErrorInfo
 
-WORDS = {
-    "unsent": "not sent yet",
-    "queued": "queued",
-    "waiting": "waiting",
-    "submitting": "submitting",
-    "generating": "generating",
-    "succeeded": "succeeded",
-    "failed": "failed",
-    "timed_out": "timed out",
-    "submit_unknown": "unknown",
-    "cancelled": "cancelled",
-    "tombstone": "cancelled before it started",
+STATES: dict[str, tuple[str, str, str | None]] = {
+    "unsent": ("not sent yet", "·", None),
+    "queued": ("queued", "○", None),
+    "waiting": ("waiting", "◔", "yellow"),
+    "submitting": ("submitting", "↑", "cyan"),
+    "generating": ("generating", "◑", "cyan"),
+    "succeeded": ("succeeded", "●", "green"),
+    "failed": ("failed", "✗", "red"),
+    "timed_out": ("timed out", "✗", "red"),
+    "submit_unknown": ("unknown", "?", "magenta"),
+    "cancelled": ("cancelled", "–", None),
+    "tombstone": ("cancelled before it started", "–", None),
+    "files": ("files", "↓", "blue"),
 }
-"""Names of the states."""
-SIGNS: dict[str, tuple[str, str | None]] = {
-    "unsent": ("·", None),
-    "queued": ("○", None),
-    "waiting": ("◔", "yellow"),
-    "submitting": ("↑", "cyan"),
-    "generating": ("◑", "cyan"),
-    "succeeded": ("●", "green"),
-    "failed": ("✗", "red"),
-    "timed_out": ("✗", "red"),
-    "submit_unknown": ("?", "magenta"),
-    "cancelled": ("–", None),
-    "files": ("↓", "blue"),
-}
-"""Sign and colour of each on a terminal; a colour of None is shown dim."""
-_NOT_COUNTED = ("unsent", "queued", "tombstone")
+"""Name, sign and colour of each on a terminal; a colour of None is shown dim."""
+_COUNTED = ("waiting", "submitting", "generating", *OUTCOME_STATUSES)
 
 
 def state_of(record: Record) -> str:
@@ -52,12 +35,12 @@ def state_of(record: Record) -> str:
 
 def word_of(record: Record) -> str:
     """Return the name of a record's state."""
-    return WORDS.get(state_of(record), state_of(record))
+    return STATES.get(state_of(record), (state_of(record),))[0]
 
 
 def coloured(state: str, text: str) -> str:
     """Return the text in the colour of a state."""
-    _, colour = SIGNS.get(state, ("", None))
+    colour = STATES[state][2] if state in STATES else None
     return click.style(text, fg=colour, dim=None if colour else True)
 
 
@@ -75,28 +58,16 @@ def counts_of(batch: Batch) -> list[tuple[str, str]]:
     ``unsent`` are members that the task of the batch has not published yet, ``queued`` those in the
     broker's queue.
     """
-    counts = {name: batch.counts.get(name, 0) for name in WORDS if name not in _NOT_COUNTED}
+    counts = {name: batch.counts.get(name, 0) for name in _COUNTED}
     begun = sum(counts.values())
     sent = max(begun, batch.size if batch.sent is None else batch.sent)
     counts = {"unsent": max(0, batch.size - sent), "queued": max(0, sent - begun), **counts}
-    found = [(name, f"{count} {WORDS[name]}") for name, count in counts.items() if count]
+    found = [(name, f"{count} {STATES[name][0]}") for name, count in counts.items() if count]
     if batch.files:
         found.append(("files", plural(batch.files, "file")))
     if batch.downloads and batch.succeeded > batch.downloaded:
         found.append(("files", f"{batch.succeeded - batch.downloaded} being stored"))
     return found
-
-
-def cost_of(record: Record) -> str:
-    """Return ``0.075 USD (estimate)``, and how certain it is; empty if nothing is charged."""
-    usd = record.estimated_usd
-    if record.day is None:
-        return ""
-    if usd is None:
-        return "price unknown (set mulequeue_prices)"
-    charging = charging_of(state_of(record), has_id=bool(record.remote_id or record.late_remote_id))
-    is_sure = charging is Charging.CHARGED or not record.is_over
-    return f"{format_usd(usd)} (estimate)" + ("" if is_sure else f", {charging}")
 
 
 def progress_line(batch: Batch) -> str:
@@ -109,46 +80,33 @@ def progress_line(batch: Batch) -> str:
 
 def coloured_counts(batch: Batch) -> str:
     """Return ``◑ 2 generating   ● 7 succeeded   ↓ 7 files`` in colours."""
-    return "   ".join(coloured(name, f"{SIGNS[name][0]} {text}") for name, text in counts_of(batch))
+    return "   ".join(
+        coloured(name, f"{STATES[name][1]} {text}") for name, text in counts_of(batch)
+    )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Ending:
-    """A generation that is over, for one line of a batch's progress."""
+def name_of(record: Record) -> str:
+    """Return the number of a generation in its batch, or its task id."""
+    return record.task_id.rpartition("-")[2] if record.batch else record.task_id
 
-    name: str
-    """Its number in the batch, or its task id."""
-    status: str
-    reason: str
-    """The error; the duration of one that succeeded."""
-    label: str = ""
-    """The first characters of its prompt."""
 
-    @classmethod
-    def of(cls, record: Record) -> Self:
-        """Return the line of a generation from its record."""
-        return cls(
-            name=record.task_id.rpartition("-")[2] if record.batch else record.task_id,
-            status=state_of(record),
-            reason=reason_of(record),
-            label=record.label,
-        )
-
-    def line(self) -> str:
-        """Return ``000017 failed: the prompt was rejected (code 3001) "a …"``."""
-        label = f' "{self.label}"' if self.label else ""
-        return one_line(f"{self.name} {WORDS.get(self.status, self.status)}: {self.reason}{label}")
+def ending_line(record: Record) -> str:
+    """Return ``000017 failed: the prompt was rejected (code 3001) "a …"``."""
+    label = f' "{record.label}"' if record.label else ""
+    return one_line(f"{name_of(record)} {word_of(record)}: {reason_of(record)}{label}")
 
 
 # Errors
 
 
 def reason_of(record: Record) -> str:
-    """Return the error of a generation, or the duration of one that succeeded."""
-    if record.status == "succeeded":
-        begun = record.began or record.created
-        return f"in {clock((record.finished or begun) - begun)}"
-    return describe_error(outcome_of(record).error)
+    """Return the error of a generation or its files, or the duration of one that succeeded."""
+    if record.status != "succeeded":
+        return describe_error(outcome_of(record).error)
+    if record.file_error:
+        return f"not stored: {record.file_error}"
+    begun = record.began or record.created
+    return f"in {clock((record.finished or begun) - begun)}"
 
 
 def failure_of(record: Record) -> str:
@@ -172,6 +130,11 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(max(0, round(seconds)), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def short_time(seconds: float) -> str:
+    """Return ``4.20 s`` or ``1.5 min``."""
+    return f"{seconds:.2f} s" if seconds < 60 else f"{seconds / 60:.1f} min"
 
 
 def age(seconds: float) -> str:

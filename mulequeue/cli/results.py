@@ -10,10 +10,10 @@ from typing import Any
 import click
 
 from mulequeue.catalog.usd import json_usd
-from mulequeue.cli.costs import COST_KEYS, cost_data, cost_line
+from mulequeue.cli.costs import COST_KEYS, cost_data, cost_line, cost_of_batch
 from mulequeue.cli.exits import FAILED, SUCCEEDED
-from mulequeue.cli.output import json_keys, print_json, print_message
-from mulequeue.cli.render import WORDS, describe_error, failure_of, plural, state_of
+from mulequeue.cli.output import json_keys, print_json, print_message, print_rows
+from mulequeue.cli.render import STATES, describe_error, failure_of, plural, state_of
 from mulequeue.ledger import Batch, Ledger, Record
 from mulequeue.ledger.records import iso
 from mulequeue.ops.spend import Sum
@@ -39,11 +39,7 @@ def summary_of(batch: Batch, seconds: float, cost: Sum) -> dict[str, Any]:
 def print_summary(
     batch: Batch, seconds: float, storage: str | None, cost: Sum, *, as_json: bool, missing: int = 0
 ) -> int:
-    """Print the counts and the estimated cost of a batch that is over; the exit code.
-
-    :param storage: the folder or URL of the files, if it is known.
-    :param missing: files that could not be stored.
-    """
+    """Print the counts, the estimated cost and the number of missing files; return the exit code."""
     if missing:
         print_message(f"{plural(missing, 'file')} could not be stored; see the worker's log.")
     if as_json:
@@ -51,7 +47,7 @@ def print_summary(
     else:
         counts = [f"{batch.succeeded} of {batch.size} succeeded"]
         counts += [
-            f"{batch.counts[name]} {WORDS[name]}"
+            f"{batch.counts[name]} {STATES[name][0]}"
             for name in OUTCOME_STATUSES[1:]
             if batch.counts.get(name)
         ]
@@ -64,13 +60,36 @@ def print_summary(
     return SUCCEEDED if batch.succeeded == batch.size and not missing else FAILED
 
 
+def report_batch(
+    ledger: Ledger,
+    batch: Batch,
+    seconds: float,
+    storage: str | None = None,
+    *,
+    as_json: bool,
+    is_over: bool,
+) -> int:
+    """Print the summary of a batch, and what is next once it is over; return its exit code.
+
+    :param storage: where its files are stored; None: files that are missing are not counted.
+    """
+    is_read = is_over and (storage or not as_json)
+    records = read_records(ledger, member_ids(batch)) if is_read else []
+    missing = missing_files(records) if storage else 0
+    cost = cost_of_batch(ledger, batch)
+    code = print_summary(batch, seconds, storage, cost, as_json=as_json, missing=missing)
+    if not as_json:
+        print_next_commands(records, batch.batch_id)
+    return code
+
+
 def print_outcome(outcome: Outcome, *, as_json: bool) -> int:
     """Print an outcome's files (else its URLs), one per line, or its error; return the exit code."""
     if as_json:
         print_json(outcome.to_dict())
     else:
         if not outcome.succeeded:
-            click.echo(f"{WORDS[outcome.status]}: {describe_error(outcome.error)}")
+            click.echo(f"{STATES[outcome.status][0]}: {describe_error(outcome.error)}")
             if outcome.remote_id and outcome.api_path:
                 click.echo(f"  {outcome.api_path} {outcome.remote_id}")
         for item in outcome.files or outcome.assets:
@@ -81,18 +100,12 @@ def print_outcome(outcome: Outcome, *, as_json: bool) -> int:
 def print_submitted(
     api_path: str, *, task_id: str | None = None, remote_id: str | None = None, as_json: bool
 ) -> int:
-    """Print the ids of a generation that runs, and the command that waits for it.
-
-    :param task_id: None: no worker runs it.
-    :param remote_id: None: a worker submits it.
-    """
+    """Print the ids of a generation that runs, and the command that waits for it."""
     ids = {"task_id": task_id, "api_path": api_path, "remote_id": remote_id}
     if as_json:
         print_json(ids)
         return SUCCEEDED
-    for name, value in ids.items():
-        if value is not None:
-            click.echo(f"{name:<11}{value}")
+    print_rows(ids.items(), 11)
     click.echo(status_command_for(task_id or f"{api_path} {remote_id}"))
     return SUCCEEDED
 
@@ -135,11 +148,7 @@ _NEXT = {
 
 
 def next_commands(records: Sequence[Record], name: str) -> list[str]:
-    """Return what can be done about generations that did not succeed, with the command in each text.
-
-    :param records: those that did not succeed are counted.
-    :param name: the task or batch that the user has asked for.
-    """
+    """Return what can be done about those of a task or batch that failed, each with its command."""
     failed = [record for record in records if record.is_over and record.status != "succeeded"]
     standings = [standing_of(record) for record in failed]
     counts = Counter(standings)
@@ -149,14 +158,18 @@ def next_commands(records: Sequence[Record], name: str) -> list[str]:
             first = failed[standings.index(standing)].task_id
             line = command.format(name=name, first=first)
             found.append(f"{plural(counts[standing], 'generation')} {text}:\n  mulequeue {line}")
+    if given_up := sum(bool(record.each_error) for record in records):
+        found.append(
+            f"The task of each was given up for {plural(given_up, 'member')}. Call it again:\n"
+            f"  mulequeue retry {name}"
+        )
     return found
 
 
-def print_next_commands(ledger: Ledger, batch: Batch) -> None:
-    """Print what can be done about the members of a batch that did not succeed."""
-    if batch.succeeded < batch.over:
-        for text in next_commands(read_records(ledger, member_ids(batch)), batch.batch_id):
-            print_message(text)
+def print_next_commands(records: Sequence[Record], name: str) -> None:
+    """Print what :func:`next_commands` returns."""
+    for text in next_commands(records, name):
+        print_message(text)
 
 
 # Records
@@ -190,10 +203,10 @@ def record_data(record: Record, keys: Iterable[str]) -> dict[str, Any]:
     return {key: values[key] for key in keys}
 
 
-def missing_files(ledger: Ledger, batch: Batch) -> int:
+def missing_files(records: Iterable[Record]) -> int:
     """Count the assets of succeeded generations that are not stored."""
     return sum(
         max(0, len(record.answer.get("assets", ())) - len(record.files))
-        for record in read_records(ledger, member_ids(batch))
+        for record in records
         if record.status == "succeeded"
     )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from string import Formatter
-from typing import Any, NamedTuple
+from typing import Any
 
 from mulequeue.cli.prompts import PromptFile, Row
 from mulequeue.errors import ConfigurationError, InputError
@@ -15,13 +15,8 @@ _ROW, _PROMPT = "row", "prompt"
 _NUMBERED = re.compile(r"-[0-9]+(?=\.|$)")
 
 
-class _Part(NamedTuple):
-    """A literal of a template, and the name in braces that follows it."""
-
-    literal: str
-    name: str | None
-    spec: str
-    column: int | None = None
+Part = tuple[str, str | None, int | None]
+"""A text, the name that follows it, and the column of that name."""
 
 
 def row_templates(
@@ -29,15 +24,13 @@ def row_templates(
 ) -> tuple[str, ...]:
     """Return the template of each row's files, with its columns filled in.
 
-    :param template: with names of columns, ``{row}``, ``{prompt}``, and the names of
-        ``mulequeue_storage_path``.
     :raises InputError: a name is unknown or means two things, a cell is empty, or two rows would have
         one file; the text names the lines.
     """
     parts = _parts(template, prompts.header)
     rows = list(zip(prompts.rows, inputs, strict=True))
     found = tuple(
-        "".join(_filled(part, row, number, str(given.get(prompt_field, ""))) for part in parts)
+        "".join(_filled(parts, row, number, str(given.get(prompt_field, ""))))
         for number, (row, given) in enumerate(rows, 1)
     )
     _check_different(found, prompts.rows, inputs)
@@ -48,23 +41,25 @@ def row_templates(
     return found
 
 
-def _parts(template: str, header: Sequence[str]) -> list[_Part]:
-    """Split a template, and find the column of each name.
+def _parts(template: str, header: Sequence[str]) -> list[Part]:
+    """Split a template. A name of every template stays in the text: it is filled in with a file.
 
     :raises InputError: a name is unknown, or is both a column and a name of every template.
     """
     columns = [cell.strip().casefold() for cell in header]
-    parts = []
+    parts: list[Part] = []
     try:
         for literal, name, spec, conversion in Formatter().parse(template):
+            text = literal.replace("{", "{{").replace("}", "}}")
             spec = f"!{conversion}:{spec}" if conversion else f":{spec}" if spec else ""
-            found = [
-                i for i, cell in enumerate(columns) if name and cell == name.strip().casefold()
-            ]
-            column = found[0] if found else None
+            wanted = (name or "").strip().casefold()
+            found = [i for i, cell in enumerate(columns) if wanted and cell == wanted]
             if name is not None:
                 _check_name(template, name, spec, header, found)
-            parts.append(_Part(literal, name, spec, column))
+            if name in NAMES:
+                parts.append((f"{text}{{{name}{spec}}}", None, None))
+            else:
+                parts.append((text, name, found[0] if found else None))
     except ValueError as exc:
         raise InputError(f"--path {template!r} cannot be filled in: {exc}.") from None
     return parts
@@ -86,21 +81,19 @@ def _check_name(
         raise InputError(f"--path {template!r}: {{{name}}} takes no format. Remove {spec!r}.")
 
 
-def _filled(part: _Part, row: Row, number: int, prompt: str) -> str:
-    """Return a part of the template for one row; a name of every template stays in it."""
-    literal = part.literal.replace("{", "{{").replace("}", "}}")
-    if part.name is None:
-        return literal
-    if part.column is None and part.name in NAMES:
-        return f"{literal}{{{part.name}{part.spec}}}"
-    if part.column is None and part.name == _ROW:
-        return literal + str(number)
-    value = (prompt if part.column is None else row.cells[part.column]).strip()
-    if not value:
-        raise InputError(
-            f"{row.where}, has nothing in {part.name!r}, which --path uses. Fill it in."
-        )
-    return literal + path_part(value)
+def _filled(parts: Sequence[Part], row: Row, number: int, prompt: str) -> Iterator[str]:
+    """Iterate over the texts of the template of one row."""
+    for text, name, column in parts:
+        yield text
+        if name == _ROW and column is None:
+            yield str(number)
+        elif name is not None:
+            value = (prompt if column is None else row.cells[column]).strip()
+            if not value:
+                raise InputError(
+                    f"{row.where}, has nothing in {name!r}, which --path uses. Fill it in."
+                )
+            yield path_part(value)
 
 
 def _check_different(

@@ -11,15 +11,13 @@ import click
 from mulequeue import catalog
 from mulequeue.cli import preflight, results
 from mulequeue.cli.exits import FAILED, STILL_RUNNING
-from mulequeue.cli.ids import note_enqueued
 from mulequeue.cli.models import example_command
 from mulequeue.cli.options import complete_model, generation_options, poll_interval_option
 from mulequeue.cli.output import one_line, print_message
 from mulequeue.cli.preflight import Call
 from mulequeue.cli.values import parse_params, read_object
-from mulequeue.cli.view import view_for
 from mulequeue.cli.watch import TaskWatch, watch
-from mulequeue.cli.watch_checks import checks_of_sent
+from mulequeue.cli.watch_checks import Unreceived, note_pause
 from mulequeue.errors import InputError
 from mulequeue.ledger import outcome_of
 from mulequeue.tasks.definitions import download, generate
@@ -64,36 +62,37 @@ def run_command(
     if not given:
         raise InputError(f"The input is empty. Example: {example_command(found)}")
     call = Call.of(ctx, found, [given], params=params, **options)
-    notes = preflight.check_inputs(call)
+    call = preflight.check_inputs(call)
     if call.local:
         from mulequeue.cli.local_run import run_locally
 
-        ctx.exit(run_locally(call, notes, no_wait=no_wait))
-    ctx.exit(_run_on_workers(call, notes, no_wait=no_wait))
+        ctx.exit(run_locally(call, no_wait=no_wait))
+    ctx.exit(_run_on_workers(call, no_wait=no_wait))
 
 
-def _run_on_workers(call: Call, notes: list[str], *, no_wait: bool) -> int:
+def _run_on_workers(call: Call, *, no_wait: bool) -> int:
     """Enqueue one generation and watch it; return the exit code."""
     ledger = preflight.ledger_to_write(call.app)
-    preflight.print_notes(notes)
+    preflight.print_notes(call.notes)
     task_id = str(uuid.uuid4())
     download_id = _enqueue(call, task_id)
-    note_enqueued(ledger, call.settings, task_id)
+    ledger.enqueued.add([task_id], ttl_seconds=call.settings.record_ttl_seconds)
     if no_wait:
         path = call.model.api_path
         return results.print_submitted(path, task_id=task_id, as_json=call.as_json)
     if not call.quiet:
         print_message(f"Task {task_id}")
     watched = TaskWatch(ledger, task_id, download_id=download_id)
-    with view_for(call.model.name, quiet=call.quiet, line_seconds=0) as view:
-        again = partial(_enqueue, call, task_id)
-        is_over = watch(
-            watched,
-            view,
-            max_wait=call.max_wait,
-            interrupted=results.stopped_hint(task_id),
-            checks=checks_of_sent(call, ledger, view.note, watched, task_id, again),
-        )
+    is_over = watch(
+        watched,
+        call.model.name,
+        call,
+        interrupted=results.stopped_hint(task_id),
+        checks=[
+            Unreceived(call.app, watched, task_id, partial(_enqueue, call, task_id)),
+            lambda note: note_pause(ledger, note, call.model.path),
+        ],
+    )
     if not is_over:
         print_message(f"Still running. {results.continue_hint(task_id)}")
         return STILL_RUNNING

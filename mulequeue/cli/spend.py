@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +15,7 @@ from mulequeue.catalog.usd import format_usd
 from mulequeue.cli import preflight
 from mulequeue.cli.costs import COST_KEYS, USD_KEYS, cost_data
 from mulequeue.cli.output import columns, json_keys, one_line, print_json, print_message
-from mulequeue.ledger.expenses import Charging
+from mulequeue.ledger.expenses import Charging, Expense
 from mulequeue.ops.spend import GROUPS, Sum, all_expenses, parse_since, sum_up
 
 _KEYS = ("generations", *COST_KEYS)
@@ -56,27 +56,25 @@ def spend_command(
     ledger = preflight.ledger_to_read(preflight.settings_of(app))
     if os.environ.get("DJANGO_SETTINGS_MODULE"):
         app.loader.import_default_modules()  # starts Django, as in a worker
-    sums = sum_up(all_expenses(ledger, moment), by)
+    total = Sum()
+    sums = sum_up(_added(total, all_expenses(ledger, moment)), by)
     if as_csv:
         _print_csv(by, sums)
     elif as_json:
         rows = [_data(name, found) for name, found in sums.items()]
         start = moment and moment.isoformat()
-        print_json({"by": by, "since": start, "rows": rows, "total": _data("total", _total(sums))})
+        print_json({"by": by, "since": start, "rows": rows, "total": _data("total", total)})
     elif sums:
-        _print_table(by, sums)
+        _print_table(by, sums, total)
     else:
         print_message("The ledger has no generation that was charged in this time.")
 
 
-def _total(sums: Mapping[str, Sum]) -> Sum:
-    total = Sum()
-    for found in sums.values():
-        total.generations += found.generations
-        total.unpriced += found.unpriced
-        for charging, usd in found.usd.items():
-            total.usd[charging] += usd
-    return total
+def _added(total: Sum, expenses: Iterable[Expense]) -> Iterator[Expense]:
+    """Iterate over the expenses, and add each to the total."""
+    for expense in expenses:
+        total.add(expense)
+        yield expense
 
 
 def _data(name: str, found: Sum) -> dict[str, Any]:
@@ -91,9 +89,8 @@ def _print_csv(by: str, sums: Mapping[str, Sum]) -> None:
         writer.writerow((name, found.generations, *amounts, found.unpriced))
 
 
-def _print_table(by: str, sums: Mapping[str, Sum]) -> None:
+def _print_table(by: str, sums: Mapping[str, Sum], total: Sum) -> None:
     """Print a table without its empty columns."""
-    total = _total(sums)
     shown = [
         charging for charging in USD_KEYS if charging is Charging.CHARGED or total.usd[charging]
     ]

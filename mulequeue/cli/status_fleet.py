@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -15,19 +15,18 @@ from mulequeue.catalog.usd import format_usd
 from mulequeue.cli import render
 from mulequeue.cli.exits import STILL_RUNNING, SUCCEEDED
 from mulequeue.cli.output import print_json, print_message
-from mulequeue.cli.view import Progress, view_for
+from mulequeue.cli.view import Progress
 from mulequeue.cli.watch import Watched, WatchOptions, watch
 from mulequeue.engine.poll.poll_plan import fit
 from mulequeue.ledger import DurationSample, Ledger, SubmissionStatus
-from mulequeue.ops.health.workers import required_queues
-from mulequeue.ops.queue_depths import queue_depths
+from mulequeue.ops.health.workers import queue_depths
 from mulequeue.settings import Settings
 
-RUNNING = ("waiting", "submitting", "generating")
-OVER = ("succeeded", "failed", "timed_out", "submit_unknown", "cancelled", "files")
-DEPTHS_SECONDS = 2.0
+_RUNNING = ("waiting", "submitting", "generating")
+_OVER = ("succeeded", "failed", "timed_out", "submit_unknown", "cancelled", "files")
+_DEPTHS_SECONDS = 2.0
 """The lengths of the queues are read so often: each time takes a connection to the broker."""
-OVERDUE_SECONDS = 10.0
+_OVERDUE_SECONDS = 10.0
 """If the first record is overdue for longer, no worker polls."""
 
 FleetState = dict[str, Any]
@@ -36,24 +35,18 @@ FleetState = dict[str, Any]
 
 def show_fleet(app: Any, ledger: Ledger, settings: Settings, options: WatchOptions) -> int:
     """Show the fleet once, until nothing is in progress, or until Ctrl-C; return the exit code."""
-    depths = queue_depths(app, sorted(set(required_queues(app, settings).values())))
-    watched = FleetWatch(ledger, settings, depths, until_idle=options.wait)
+    watched = FleetWatch(app, ledger, settings, until_idle=options.wait)
     if options.is_waiting:
-        with view_for(f"fleet {settings.fleet} · Ctrl-C stops", quiet=options.quiet) as view:
-            watch(
-                watched,
-                view,
-                max_wait=options.max_wait,
-                interrupted="Stopped watching; the workers continue.",
-            )
+        title = f"fleet {settings.fleet} · Ctrl-C stops"
+        stopped = "Stopped watching; the workers continue."
+        watch(watched, title, options, interrupted=stopped)
     else:
         watched.refresh()
     state = watched.state
     if options.as_json or not options.is_waiting:
         state["learned"] = learned_schedules(ledger, settings)
         _print_state(state, as_json=options.as_json)
-    is_over = is_idle(state) or not options.is_waiting
-    return SUCCEEDED if is_over else STILL_RUNNING
+    return SUCCEEDED if watched.is_idle or not options.is_waiting else STILL_RUNNING
 
 
 def _print_state(state: FleetState, *, as_json: bool) -> None:
@@ -68,67 +61,54 @@ def _print_state(state: FleetState, *, as_json: bool) -> None:
 
 
 class FleetWatch(Watched):
-    """The fleet, until it is idle if that is waited for.
+    """The fleet, until it is idle if that is waited for."""
 
-    :param depths: returns the number of messages in each queue.
-    """
-
-    def __init__(
-        self,
-        ledger: Ledger,
-        settings: Settings,
-        depths: Callable[[], dict[str, int]],
-        *,
-        until_idle: bool,
-    ) -> None:
+    def __init__(self, app: Any, ledger: Ledger, settings: Settings, *, until_idle: bool) -> None:
         self._ledger, self._settings, self._until_idle = ledger, settings, until_idle
-        self._read_depths, self._depths_read = depths, -math.inf
+        self._read_depths = queue_depths(app, settings)
         self._depths: dict[str, int] = {}
+        self._depths_read = -math.inf
         self.state: FleetState = {"fleet": settings.fleet, "counts": {}}
 
+    @property
+    def is_idle(self) -> bool:
+        """Return whether nothing is in progress."""
+        return not any(self.state["counts"].get(word) for word in _RUNNING)
+
     def refresh(self) -> bool:
-        if time.monotonic() - self._depths_read >= DEPTHS_SECONDS:
+        """Read the state of the fleet; the learned schedules are left out."""
+        if time.monotonic() - self._depths_read >= _DEPTHS_SECONDS:
             self._depths, self._depths_read = self._read_depths(), time.monotonic()
-        self.state = {**read_fleet(self._ledger, self._settings), "queues": self._depths}
-        return self._until_idle and is_idle(self.state)
+        ledger, settings = self._ledger, self._settings
+        size, first = ledger.queries.overdue()
+        late = max(0.0, ledger.queries.now() - first) if first is not None else 0.0
+        profiles = list(dict.fromkeys(["default", *settings.profiles]))
+        statuses = ledger.limits.submission_statuses(profiles)
+        self.state = {
+            "fleet": settings.fleet,
+            "counts": ledger.queries.counts(),
+            "due": size,
+            "overdue_seconds": round(late, 1),
+            "profiles": [_profile_state(status, settings) for status in statuses],
+            "learned": [],
+            "queues": self._depths,
+        }
+        return self._until_idle and self.is_idle
 
     def progress(self) -> Progress:
         """Return ``3 generating; 41 succeeded, 3 failed, 41 files``, and the rows."""
-        parts = [_counted(self.state, RUNNING) or "nothing in progress", _counted(self.state, OVER)]
-        rows = [*fleet_lines(self.state), overdue_warning(self.state)]
-        return Progress("; ".join(filter(None, parts)), rows=[row for row in rows if row])
-
-
-def read_fleet(ledger: Ledger, settings: Settings) -> FleetState:
-    """Read the state of the fleet; the learned schedules are left out."""
-    size, first = ledger.queries.overdue()
-    late = max(0.0, ledger.queries.now() - first) if first is not None else 0.0
-    profiles = list(dict.fromkeys(["default", *settings.profiles]))
-    return {
-        "fleet": settings.fleet,
-        "counts": ledger.queries.counts(),
-        "due": size,
-        "overdue_seconds": round(late, 1),
-        "profiles": [
-            _profile_state(submissions, settings)
-            for submissions in ledger.limits.submission_statuses(profiles)
-        ],
-        "learned": [],
-        "queues": {},
-    }
-
-
-def is_idle(state: FleetState) -> bool:
-    """Return whether nothing is in progress."""
-    return not any(state["counts"].get(word) for word in RUNNING)
+        parts = [_counted(self.state, _RUNNING) or "nothing in progress"]
+        parts += filter(None, [_counted(self.state, _OVER)])
+        rows = [*fleet_lines(self.state), *filter(None, [overdue_warning(self.state)])]
+        return Progress("; ".join(parts), rows=rows)
 
 
 def fleet_lines(state: FleetState) -> list[str]:
     """Return the counts in columns, coloured unless they are zero, the profiles and the schedules."""
     return [
-        *(_count_line(state, word) for word in RUNNING),
+        *(_count_line(state, word) for word in _RUNNING),
         "since the ledger was created",
-        *(_count_line(state, word) for word in OVER),
+        *(_count_line(state, word) for word in _OVER),
         *(f"  in queue {name}: {count:,}" for name, count in state["queues"].items() if count),
         *map(profile_line, state["profiles"]),
         *map(learned_line, state["learned"]),
@@ -137,18 +117,19 @@ def fleet_lines(state: FleetState) -> list[str]:
 
 def _count_line(state: FleetState, word: str) -> str:
     count = state["counts"].get(word, 0)
-    line = f"  {render.SIGNS[word][0]} {render.WORDS.get(word, word):<11}{count:>10,}"
+    name, sign, _ = render.STATES[word]
+    line = f"  {sign} {name:<11}{count:>10,}"
     return render.coloured(word, line) if count else line
 
 
 def _counted(state: FleetState, words: tuple[str, ...]) -> str:
-    counts = ((state["counts"].get(word, 0), render.WORDS.get(word, word)) for word in words)
-    return ", ".join(f"{count:,} {word}" for count, word in counts if count)
+    counts = ((state["counts"].get(word, 0), render.STATES[word][0]) for word in words)
+    return ", ".join(f"{count:,} {name}" for count, name in counts if count)
 
 
 def overdue_warning(state: FleetState) -> str | None:
     """Return a warning if no worker polls."""
-    if state["overdue_seconds"] <= OVERDUE_SECONDS:
+    if state["overdue_seconds"] <= _OVERDUE_SECONDS:
         return None
     return (
         f"{state['due']:,} status checks are due, the oldest is {state['overdue_seconds']:.0f} s "

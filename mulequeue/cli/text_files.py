@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import codecs
+import json
 import sys
-import unicodedata
+from contextlib import suppress
 from pathlib import Path
 
 from mulequeue.errors import InputError
 
-_MARKS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark is the start of it
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
+_MARKED = ("utf-8-sig", "utf-16", "utf-32")
+"""What :mod:`json` finds by a byte order mark."""
 _ONE_BYTE = ("cp125", "iso8859")
-_NO_TEXT = {"Cc", "Cn", "Co", "Cs"}
 _QUOTED = 40
 
 
@@ -37,31 +32,28 @@ def read_bytes(name: str) -> bytes:
         raise InputError(f"{name} cannot be read: {exc.strerror}.") from None
 
 
-def decode(
-    data: bytes, name: str, encoding: str | None = None, *, has_option: bool = True
-) -> tuple[str, str]:
+def decode(data: bytes, name: str, encoding: str | None = None) -> tuple[str, str]:
     """Return the text without a byte order mark, and its encoding.
 
-    Without ``encoding`` only what is certain is read: a byte order mark, UTF-16 that makes sense in one
-    byte order alone, and UTF-8.
+    Without ``encoding`` it is what a byte order mark says, UTF-16 that starts with ASCII, or UTF-8.
 
-    :param has_option: the command has the option ``--encoding``, for the errors.
     :raises InputError: the bytes are not in the encoding, or several are possible; the text has the
         line and what to type.
     """
-    marked = next((codec for mark, codec in _MARKS if data.startswith(mark)), None)
+    found = json.detect_encoding(data)
+    marked = found.removesuffix("-sig") if found in _MARKED else None
     if encoding is not None:
         _check_choice(data, name, encoding, marked)
-    codec = marked or encoding or _unmarked_utf16(data) or "utf-8"
+    codec = marked or encoding or found
     try:
         text = data.decode("utf-8-sig" if codec == "utf-8" else codec)
     except UnicodeDecodeError as exc:
         line = data[: exc.start].decode(codec, "replace").count("\n") + 1
-        advice = _advice(data, codec, exc.start) if has_option else "Save the file as UTF-8."
+        advice = _advice(data, codec, exc.start)
         raise InputError(
             f"{name}, line {line}, is not {codec.upper()} (byte {data[exc.start]:#04x}). {advice}"
         ) from None
-    if "\0" in text and has_option:
+    if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise InputError(
             f"{name}, line {line}, holds a NUL character, so it is not {codec} text. "
@@ -83,33 +75,12 @@ def _check_choice(data: bytes, name: str, encoding: str, marked: str | None) -> 
         raise InputError(
             f"{name} begins with the mark of {marked}, so it is not {encoding}. Omit --encoding."
         )
-    if codec.startswith(_ONE_BYTE) and not data.isascii() and _is_utf8(data):
-        raise InputError(f"{name} is UTF-8; as {encoding} it would be garbled. Omit --encoding.")
-
-
-def _is_utf8(data: bytes) -> bool:
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _unmarked_utf16(data: bytes) -> str | None:
-    """Return the only byte order of UTF-16 in which the bytes are text, or None."""
-    if b"\0" not in data or len(data) % 2:
-        return None
-    fitting = [codec for codec in ("utf-16-le", "utf-16-be") if _is_text(data, codec)]
-    return fitting[0] if len(fitting) == 1 else None
-
-
-def _is_text(data: bytes, codec: str) -> bool:
-    try:
-        characters = set(data.decode(codec)) - set("\t\r\n")
-    except UnicodeDecodeError:
-        return False
-    # A line feed in the wrong byte order is U+0A00, which is not assigned.
-    return not any(unicodedata.category(char) in _NO_TEXT for char in characters)
+    if codec.startswith(_ONE_BYTE) and not data.isascii():
+        with suppress(UnicodeDecodeError):
+            data.decode()
+            raise InputError(
+                f"{name} is UTF-8; as {encoding} it would be garbled. Omit --encoding."
+            )
 
 
 def _advice(data: bytes, codec: str, start: int) -> str:

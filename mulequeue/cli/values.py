@@ -11,8 +11,8 @@ from typing import Any
 
 from mulequeue.catalog import Parameter
 from mulequeue.catalog.parameters import FILE_KEY
-from mulequeue.cli.text_files import decode, display_name, read_bytes
-from mulequeue.engine.metadata import check_metadata
+from mulequeue.cli.text_files import read_bytes
+from mulequeue.engine.generation_call import check_metadata
 from mulequeue.errors import InputError
 
 _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
@@ -69,10 +69,9 @@ def read_object(name: str) -> dict[str, Any]:
     :raises InputError: unreadable, not JSON, or not an object.
     """
     try:
-        text, _ = decode(read_bytes(name), display_name(name), has_option=False)
-        value = json.loads(text)
+        value = json.loads(read_bytes(name))
     except ValueError as exc:
-        raise InputError(f"--input {name} is not JSON: {exc}.") from None
+        raise InputError(f"--input {name} is not JSON in UTF-8: {exc}.") from None
     if not isinstance(value, dict):
         raise InputError(
             f"--input {name} must hold a JSON object, "

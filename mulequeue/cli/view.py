@@ -9,13 +9,28 @@ from dataclasses import dataclass
 from typing import Self
 
 import click
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
 
-from mulequeue.cli.output import is_rich, print_message
-from mulequeue.cli.render import Ending, clock, coloured_counts, progress_line
-from mulequeue.ledger import Batch
+from mulequeue.cli.output import is_rich, one_line, print_message
+from mulequeue.cli.render import (
+    STATES,
+    clock,
+    coloured_counts,
+    ending_line,
+    name_of,
+    progress_line,
+    reason_of,
+    state_of,
+)
+from mulequeue.ledger import Batch, Record
 
+_MAX_WIDTH = 100
 LINE_SECONDS = 3.0
-"""A pipe gets a line about a batch or the fleet at most this often, and only after a change."""
+"""A pipe gets a line at most this often, and only after a change."""
 
 
 @dataclass(frozen=True)
@@ -28,20 +43,17 @@ class Progress:
     """Follows the line, or the elapsed time. A change of this alone prints no line."""
     rows: Sequence[str] = ()
     """For the live display, coloured."""
-    bar: tuple[int, int, str] | None = None
-    """Count, total and their name, for a progress bar."""
+    bar: tuple[int, int] | None = None
+    """How many are done, of how many."""
 
 
 def batch_progress(batch: Batch, seconds_left: float | None = None) -> Progress:
-    """Return the progress of a batch.
-
-    :param seconds_left: the estimate; None: unknown.
-    """
+    """Return the progress of a batch, with the estimate of the time left, if there is one."""
     return Progress(
         progress_line(batch),
         "" if seconds_left is None else f"about {clock(seconds_left)} left",
         [coloured_counts(batch)],
-        (batch.done, batch.size, "done"),
+        (batch.done, batch.size),
     )
 
 
@@ -52,12 +64,9 @@ class View:
         self._noted: set[str] = set()
 
     def show(self, progress: Progress, *, at_once: bool = False) -> None:
-        """Show a state.
+        """Show a state, with ``at_once`` even if the last line is recent."""
 
-        :param at_once: even if the last line is recent.
-        """
-
-    def end(self, ending: Ending) -> None:
+    def end(self, record: Record) -> None:
         """Print a member of a batch that is over; the line stays above the progress."""
 
     def note(self, text: str) -> None:
@@ -78,11 +87,7 @@ class View:
 
 
 class PlainView(View):
-    """Lines on standard error.
-
-    :param started: ``time.monotonic()`` of the start.
-    :param line_seconds: the shortest time between two lines of progress.
-    """
+    """Lines on standard error, at most one of progress per ``line_seconds``."""
 
     def __init__(self, started: float, line_seconds: float = LINE_SECONDS) -> None:
         super().__init__()
@@ -100,27 +105,93 @@ class PlainView(View):
         more = f" ({progress.more})" if progress.more else ""
         click.echo(f"[{clock(now - self._started)}] {progress.line}{more}", err=True)
 
-    def end(self, ending: Ending) -> None:
-        print_message(ending.line())
+    def end(self, record: Record) -> None:
+        print_message(ending_line(record))
 
     def __exit__(self, *exc: object) -> None:
         if self._progress is not None:
             self.show(self._progress, at_once=True)
 
 
-def view_for(
-    title: str, *, quiet: bool, started: float | None = None, line_seconds: float = LINE_SECONDS
-) -> View:
-    """Return the view that suits standard error.
+class LiveView(View):
+    """A heading, a bar, the states in colours, and the time; failures and notes stay above it."""
 
-    :param title: the heading of the live display.
-    :param started: ``time.monotonic()`` of the start; None: now.
-    """
-    started = time.monotonic() if started is None else started
+    def __init__(self, title: str, started: float, console: Console | None = None) -> None:
+        super().__init__()
+        self._title, self._started = title, started
+        self._console = console or Console(stderr=True, highlight=False)
+        self._progress: Progress | None = None
+        self._ended: float | None = None
+        self._live = Live(get_renderable=self._display, console=self._console, refresh_per_second=8)
+
+    def show(self, progress: Progress, *, at_once: bool = False) -> None:
+        self._progress = progress
+
+    def end(self, record: Record) -> None:
+        self._console.print(ending_row(record), width=self._width)
+
+    def print_note(self, text: str) -> None:
+        self._console.print(Text(text, style="yellow", overflow="fold"))
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._ended = time.monotonic()
+        self._live.stop()
+
+    @property
+    def _width(self) -> int:
+        return min(_MAX_WIDTH, self._console.width)
+
+    def _display(self) -> RenderableType:
+        progress = self._progress or Progress("")
+        parts: list[RenderableType] = [
+            Text(self._title, style="bold", overflow="ellipsis", no_wrap=True)
+        ]
+        if progress.bar is not None:
+            parts.append(self._bar(*progress.bar))
+        parts += [Text.from_ansi(row, overflow="fold") for row in progress.rows]
+        times = f"{clock((self._ended or time.monotonic()) - self._started)} elapsed"
+        more = f" · {progress.more}" if progress.more and self._ended is None else ""
+        return Group(*parts, Text(times + more, style="dim"))
+
+    def _bar(self, count: int, size: int) -> RenderableType:
+        line = Table.grid(padding=(0, 1))
+        line.width = self._width
+        line.add_column(ratio=1)
+        line.add_column(justify="right", no_wrap=True)
+        share = f"{100 * count // size} %" if size else ""
+        line.add_row(
+            ProgressBar(total=max(size, 1), completed=count, width=None),
+            Text(f"{count}/{size} done {share}"),
+        )
+        return line
+
+
+def ending_row(record: Record) -> RenderableType:
+    """Return the status and the error of a generation that is over, with its prompt below."""
+    word, sign, colour = STATES[state_of(record)]
+    style = colour or "dim"
+    name = Text(f"{sign} {name_of(record)}", style=style)
+    label = Text(one_line(record.label), style="dim")
+    if record.status == "succeeded":
+        return Text.assemble(name, f" {reason_of(record)}  ", label)
+    table = Table.grid(padding=(0, 1))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_row(name, Text(one_line(f"{word}: {reason_of(record)}"), style=style))
+    if record.label:
+        table.add_row("", label)
+    return table
+
+
+def view_for(title: str, *, quiet: bool, age: float = 0.0) -> View:
+    """Return the view that suits standard error; ``age`` is the time that has passed, in seconds."""
+    started = time.monotonic() - age
     if quiet:
         return View()
     if is_rich(sys.stderr):
-        from mulequeue.cli.live_view import LiveView
-
         return LiveView(title, started)
-    return PlainView(started, line_seconds)
+    return PlainView(started)

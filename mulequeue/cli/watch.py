@@ -6,17 +6,21 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
 
 from mulequeue.cli.estimate import Pace
 from mulequeue.cli.exits import Interrupted
-from mulequeue.cli.ids import lost_error
-from mulequeue.cli.render import Ending, plural, word_of
+from mulequeue.cli.render import plural, word_of
 from mulequeue.cli.results import read_records
-from mulequeue.cli.view import Progress, View, batch_progress
+from mulequeue.cli.view import Progress, View, batch_progress, view_for
+from mulequeue.errors import MuleQueueError
 from mulequeue.ledger import Batch, Ledger, Record
-from mulequeue.tasks.batch_ids import member_ids
+from mulequeue.tasks.batch_ids import batch_task_ids, member_ids
+
+if TYPE_CHECKING:
+    from mulequeue.cli.preflight import Call
 
 REFRESH_SECONDS = 0.25
 """One or a few Redis commands each time."""
@@ -24,6 +28,12 @@ SCAN_SECONDS = 2.0
 """Finding the members that ended reads the records of all that were not over."""
 _SAMPLE = 100
 _NO_FILES_SECONDS = 15.0
+_GONE_SECONDS = 10.0
+"""A batch without a task for so long is not sent any further."""
+Note = Callable[[str], None]
+"""Prints a message, once."""
+Check = Callable[[Note], None]
+"""Notes what is wrong."""
 _ENQUEUED = Progress("enqueued", rows=["no worker has received it yet"])
 
 
@@ -66,52 +76,50 @@ class Watched:
         """Return the state that was read last."""
         raise NotImplementedError
 
-    def new_endings(self) -> Sequence[Ending]:
+    def new_endings(self) -> Sequence[Record]:
         """Return the members of a batch to report that ended since the last call."""
         return ()
 
 
 def watch(
     watched: Watched,
-    view: View,
+    title: str,
+    options: WatchOptions | Call,
     *,
-    max_wait: float | None,
-    started: float | None = None,
-    interrupted: str | None = None,
-    checks: Sequence[Callable[[], None]] = (),
+    interrupted: str,
+    age: float = 0.0,
+    checks: Sequence[Check] = (),
 ) -> bool:
-    """Show progress until finished; return False on timeout.
+    """Show progress until it is over; return False after ``max_wait``.
 
-    :param max_wait: seconds; None: no timeout.
-    :param started: ``time.monotonic()`` from which ``max_wait`` counts; None: now.
-    :param interrupted: the message after Ctrl-C; None: KeyboardInterrupt is raised as it is.
-    :param checks: called after every refresh.
-    :raises Interrupted: Ctrl-C.
+    :param age: seconds since the start of what is watched.
+    :param checks: called after every refresh, until it is over.
+    :raises Interrupted: Ctrl-C; with the text ``interrupted``.
     """
-    started = time.monotonic() if started is None else started
+    began = time.monotonic()
     try:
-        while True:
-            try:
-                if _refresh(watched, view, checks):
-                    return True
-            except RedisError:
-                view.note("Redis does not answer; waiting for it.")
-            if max_wait is not None and time.monotonic() >= started + max_wait:
-                return False
-            time.sleep(REFRESH_SECONDS)
+        with view_for(title, quiet=options.quiet, age=age) as view:
+            while not _refresh(watched, view, checks):
+                max_wait = options.max_wait
+                if max_wait is not None and time.monotonic() >= began + max_wait:
+                    return False
+                time.sleep(REFRESH_SECONDS)
+            return True
     except KeyboardInterrupt:
-        if interrupted is None:
-            raise
         raise Interrupted(interrupted) from None
 
 
-def _refresh(watched: Watched, view: View, checks: Sequence[Callable[[], None]]) -> bool:
-    is_over = watched.refresh()
-    view.show(watched.progress())
-    for ending in watched.new_endings():
-        view.end(ending)
-    for check in checks if not is_over else ():
-        check()
+def _refresh(watched: Watched, view: View, checks: Sequence[Check]) -> bool:
+    try:
+        is_over = watched.refresh()
+        view.show(watched.progress())
+        for record in watched.new_endings():
+            view.end(record)
+        for check in checks if not is_over else ():
+            check(view.note)
+    except RedisError:
+        view.note("Redis does not answer; waiting for it.")
+        return False
     return is_over
 
 
@@ -133,6 +141,7 @@ class BatchWatch(Watched):
         self._reported = 0
         self._scanned = self._sampled = 0.0
         self._over_since: float | None = None
+        self._unsent_since: float | None = None
         self._is_over = False
 
     @property
@@ -140,20 +149,25 @@ class BatchWatch(Watched):
         return self.batch.created > 0
 
     def refresh(self) -> bool:
-        """Read the batch; return whether nothing more will change."""
+        """Read the batch; return whether nothing more will change.
+
+        :raises MuleQueueError: members are left that no task sends, or the ledger was emptied.
+        """
         found = self._ledger.queries.batch(self.batch.batch_id)
         if found is None and self.has_started:
-            raise lost_error(self.batch.batch_id)
+            raise _lost_error(self.batch.batch_id)
         self.batch = found or self.batch
         self._pace.observe(time.monotonic(), self.batch)
         self._sample()
         self._is_over = self._is_done()
+        if not self._is_over:
+            self._check_rest()
         return self._is_over
 
     def progress(self) -> Progress:
         return batch_progress(self.batch, self._pace.seconds_left(time.monotonic()))
 
-    def new_endings(self) -> list[Ending]:
+    def new_endings(self) -> list[Record]:
         """Return the members to report, at most every two seconds until the batch is over."""
         unreported = 0 if self._all_endings else self.batch.succeeded
         is_recent = time.monotonic() - self._scanned < SCAN_SECONDS
@@ -162,7 +176,7 @@ class BatchWatch(Watched):
         self._scanned = time.monotonic()
         ended = [r for r in read_records(self._ledger, sorted(self._open)) if r.is_over]
         self._open -= {record.task_id for record in ended}
-        found = [Ending.of(r) for r in ended if self._all_endings or r.status != "succeeded"]
+        found = [r for r in ended if self._all_endings or r.status != "succeeded"]
         self._reported += len(found)
         return found
 
@@ -177,6 +191,20 @@ class BatchWatch(Watched):
         self._over_since = self._over_since or time.monotonic()
         waited = time.monotonic() - self._over_since
         return not self.batch.downloaded and waited > _NO_FILES_SECONDS
+
+    def _check_rest(self) -> None:
+        """Raise MuleQueueError if the task of the batch was revoked or given up before its end."""
+        if is_sent(self._ledger, self.batch):
+            self._unsent_since = None
+            return
+        self._unsent_since = self._unsent_since or time.monotonic()
+        if time.monotonic() - self._unsent_since >= _GONE_SECONDS:
+            batch = self.batch
+            raise MuleQueueError(
+                f"{batch.size - (batch.sent or 0):,} of {batch.size:,} members of batch {batch.batch_id} "
+                "were not sent, and no task sends them: it was revoked or given up. The same `mulequeue "
+                f"batch` with --batch-id {batch.batch_id} sends the rest; what was sent is not billed again."
+            )
 
     def _sample(self) -> None:
         """Read how long some members took, and when some that run began."""
@@ -196,23 +224,19 @@ class BatchWatch(Watched):
         )
 
 
-class Arrival(Watched):
-    """A task or batch that is watched until a worker has received it."""
+def is_sent(ledger: Ledger, batch: Batch) -> bool:
+    """Return whether all members of a batch were sent, or a task sends the rest, or none is to be sent."""
+    if batch.sent is None or batch.sent >= batch.size or batch.is_cancelled:
+        return True
+    return ledger.batches.has_task(batch.batch_id, batch_task_ids(batch))
 
-    def __init__(self, ledger: Ledger, name: str) -> None:
-        self._ledger, self._name = ledger, name
 
-    def refresh(self) -> bool:
-        """Return whether the ledger has it."""
-        queries, name = self._ledger.queries, self._name
-        if queries.batch(name) or queries.record(name):
-            return True
-        if not self._ledger.enqueued.has(name):
-            raise lost_error(name)
-        return False
-
-    def progress(self) -> Progress:
-        return _ENQUEUED
+def _lost_error(name: str) -> MuleQueueError:
+    return MuleQueueError(
+        f"The ledger does not know {name} any more: its Redis was emptied or replaced. What had been "
+        "submitted is billed, and a new call is billed again. `mulequeue adopt API_PATH REMOTE_ID` stores "
+        "a generation that the API still has."
+    )
 
 
 class TaskWatch(Watched):
@@ -236,7 +260,7 @@ class TaskWatch(Watched):
         """Read the record; return whether it is over, and its download if that is waited for."""
         record = self._ledger.queries.record(self.task_id)
         if record is None and self.record is not None:
-            raise lost_error(self.task_id)
+            raise _lost_error(self.task_id)
         self.record = record
         if record is None:
             return False
@@ -261,3 +285,16 @@ class TaskWatch(Watched):
         # Its files may have been stored between the two reads.
         self.record = self._ledger.queries.record(self.task_id) or record
         return True
+
+
+class Arrival(TaskWatch):
+    """A task or batch that is watched until a worker has received it."""
+
+    def refresh(self) -> bool:
+        """Return whether the ledger has it."""
+        queries, name = self._ledger.queries, self.task_id
+        if queries.batch(name) or queries.record(name):
+            return True
+        if not self._ledger.enqueued.has(name):
+            raise _lost_error(name)
+        return False

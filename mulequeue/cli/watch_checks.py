@@ -1,77 +1,67 @@
-"""Checks while something is watched; :func:`.watch.watch` calls each after every refresh."""
+"""Checks while something is watched, for :func:`.watch.watch`."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mulequeue.cli.preflight import name_of, settings_of
-from mulequeue.errors import MuleQueueError
-from mulequeue.ledger import Batch, Ledger
+from mulequeue.ledger import Ledger
 from mulequeue.ops.health.workers import consumed_queues, unconsumed_queues
-from mulequeue.tasks.batch_ids import batch_task_ids
 
 if TYPE_CHECKING:
-    from mulequeue.cli.preflight import Call
-    from mulequeue.cli.watch import BatchWatch, Watched
+    from mulequeue.cli.watch import Note, Watched
 
 REPLY_SECONDS = 1.5
 IDLE_SECONDS = 3.0
 """Without progress for so long, a missing worker is reported (within five seconds in all)."""
 UNRECEIVED_SECONDS = 30.0
-RESEND_SECONDS = 30.0
 """A message that no worker has begun for so long is published again; the time then doubles."""
-GONE_SECONDS = 10.0
-"""A batch without a task for so long is not sent any further."""
-
-Note = Callable[[str], None]
-"""Prints a message, once."""
 
 
-def checks_of_sent(
-    call: Call,
-    ledger: Ledger,
-    note: Note,
-    watched: Watched,
-    name: str,
-    enqueue: Callable[[], object],
-) -> list[Callable[[], None]]:
-    """Return the checks of a task or batch that this command has sent.
-
-    :param name: its id.
-    :param enqueue: publishes it again.
-    """
-    return [
-        WorkerHint(call.app, note, watched, name=name),
-        partial(note_pause, ledger, note, call.model.path),
-        Resender(watched, enqueue),
-    ]
+# Messages that no worker receives
 
 
-# Workers
+class Unreceived:
+    """Reports that a queue has no worker, and publishes again what no worker has begun.
 
+    A Redis broker hands out a message before it records that a worker has it, so a worker that is
+    killed at that moment loses the message. A repeated message is ignored by its id. From the first
+    worker on, the ledger has everything.
 
-class WorkerHint:
-    """Reports that a queue has no worker, if nothing makes progress.
-
-    :param name: the task or batch, to cancel before it is run without workers; None: it cannot be.
+    :param name: the task or batch.
+    :param enqueue: publishes it again; None: this command has not sent it, so that is left to the user.
     """
 
-    def __init__(self, app: Any, note: Note, watched: Watched, *, name: str | None = None) -> None:
-        self._note, self._watched, self._name = note, watched, name
-        self._started = time.monotonic()
+    def __init__(
+        self, app: Any, watched: Watched, name: str, enqueue: Callable[[], object] | None = None
+    ) -> None:
+        self._watched, self._name, self._enqueue = watched, name, enqueue
+        self._started = self._since = time.monotonic()
+        self._wait = UNRECEIVED_SECONDS
         self._message: str | None = None
         # click's context, which knows the typed app, belongs to this thread
         command = f"celery -A {name_of(app)} worker"
         threading.Thread(target=self._ask, args=(app, command), daemon=True).start()
 
-    def __call__(self) -> None:
-        is_idle = time.monotonic() - self._started >= IDLE_SECONDS
-        if self._message and is_idle and not self._watched.has_started:
-            self._note(self._message)
+    def __call__(self, note: Note) -> None:
+        now = time.monotonic()
+        if self._watched.has_started:
+            return
+        if self._message and now - self._started >= IDLE_SECONDS:
+            note(self._message)
+        if now - self._since < self._wait:
+            return
+        if self._enqueue is None:
+            note(
+                f"No worker has received {self._name} for {UNRECEIVED_SECONDS:.0f} s. If its message was "
+                "purged or revoked, send it again under the same id: it is billed once."
+            )
+        else:
+            self._since, self._wait = now, self._wait * 2
+            self._enqueue()
 
     def _ask(self, app: Any, command: str) -> None:
         try:
@@ -79,15 +69,15 @@ class WorkerHint:
         except Exception:
             return  # the broker is away, which is reported elsewhere
         queues = set().union(*consumed.values())
-        self._message = missing_workers(app, queues, command=command, name=self._name)
+        name = self._name if self._enqueue else None
+        self._message = missing_workers(app, queues, command=command, name=name)
 
 
 def missing_workers(app: Any, consumed: set[str], *, command: str, name: str | None) -> str | None:
     """Return a message about the queues without a worker, or None if there is none.
 
-    :param consumed: names of the queues that workers consume.
     :param command: the command that starts a worker.
-    :param name: the task or batch that waits for a worker; None: it cannot be run without workers.
+    :param name: of what can be run without workers, once it is cancelled; None: it cannot.
     """
     if not consumed:
         start = f"No worker answers. Start one in another terminal: {command}"
@@ -125,71 +115,3 @@ def note_pause(ledger: Ledger, note: Note, path: str) -> None:
             "Submissions of profile default are paused by hand. Resume them:\n"
             "  mulequeue unpause --profile default"
         )
-
-
-# Messages that no worker receives
-
-
-class Resender:
-    """Publishes again what no worker has begun.
-
-    A Redis broker hands out a message before it records that a worker has it, so a worker that is
-    killed at that moment loses the message. A repeated message is ignored by its id. From the first
-    worker on, the ledger has everything.
-    """
-
-    def __init__(self, watched: Watched, enqueue: Callable[[], object]) -> None:
-        self._watched, self._enqueue = watched, enqueue
-        self._since, self._wait = time.monotonic(), RESEND_SECONDS
-
-    def __call__(self) -> None:
-        now = time.monotonic()
-        if now - self._since >= self._wait and not self._watched.has_started:
-            self._since, self._wait = now, self._wait * 2
-            self._enqueue()
-
-
-class Unreceived:
-    """Reports that no worker has received a message for a while."""
-
-    def __init__(self, name: str, note: Note) -> None:
-        self._name, self._note, self._started = name, note, time.monotonic()
-
-    def __call__(self) -> None:
-        if time.monotonic() - self._started >= UNRECEIVED_SECONDS:
-            self._note(
-                f"No worker has received {self._name} for {UNRECEIVED_SECONDS:.0f} s. If its message was "
-                "purged or revoked, send it again under the same id: it is billed once."
-            )
-
-
-class UnsentRest:
-    """Ends a wait for members of a batch that no task sends."""
-
-    def __init__(self, ledger: Ledger, watched: BatchWatch) -> None:
-        self._ledger, self._watched = ledger, watched
-        self._since: float | None = None
-
-    def __call__(self) -> None:
-        """Check once whether the rest of the batch will be sent.
-
-        :raises MuleQueueError: the task of the batch was revoked or given up, and members are left.
-        """
-        batch = self._watched.batch
-        if is_sent(self._ledger, batch):
-            self._since = None
-            return
-        self._since = self._since or time.monotonic()
-        if time.monotonic() - self._since >= GONE_SECONDS:
-            raise MuleQueueError(
-                f"{batch.size - (batch.sent or 0):,} of {batch.size:,} members of batch {batch.batch_id} "
-                "were not sent, and no task sends them: it was revoked or given up. The same `mulequeue "
-                f"batch` with --batch-id {batch.batch_id} sends the rest; what was sent is not billed again."
-            )
-
-
-def is_sent(ledger: Ledger, batch: Batch) -> bool:
-    """Return whether all members of a batch were sent, or a task sends the rest, or none is to be sent."""
-    if batch.sent is None or batch.sent >= batch.size or batch.is_cancelled:
-        return True
-    return ledger.batches.has_task(batch.batch_id, batch_task_ids(batch))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 from typing import IO, NamedTuple
-
-from fsspec.core import split_protocol
+from urllib.parse import urlsplit
 
 from mulequeue.outcome import File
 from mulequeue.settings import Settings
-from mulequeue.transfer.storage import open_filesystem
+from mulequeue.transfer.storage import open_storage
 
 FILE_HEADERS = {
     # Browsers show generated files but do not execute them.
@@ -21,14 +21,18 @@ FILE_HEADERS = {
 _BLOCK_BYTES = 64 * 1024
 
 
+def suffix_of(file: File) -> str:
+    """Return the end of a file's name, such as ``.png``."""
+    return PurePosixPath(urlsplit(file.url).path).suffix
+
+
 def open_file(file: File, settings: Settings) -> IO[bytes]:
     """Open a stored file for reading. It can seek; the caller closes it.
 
     :raises OSError: the storage no longer has the file.
     """
-    is_configured = split_protocol(file.url)[0] == (split_protocol(settings.storage)[0] or "file")
-    fs, path = open_filesystem(file.url, settings.storage_options if is_configured else {})
-    opened: IO[bytes] = fs.open(path, "rb")
+    storage = open_storage(file.url, settings)
+    opened: IO[bytes] = storage.fs.open(storage.root, "rb")
     return opened
 
 

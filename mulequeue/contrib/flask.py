@@ -16,16 +16,8 @@
 from ``app.config["CELERY"]``, and its tasks run in the app's context. mulequeue reads its settings from
 ``app.config["MULEQUEUE_…"]``, then from the environment.
 
-=================================  ==========================================================
-``/mulequeue/generations/<id>``    a generation as JSON, with the URLs of its files
-``/mulequeue/files/<id>/<n>``      its n-th file, read from the storage
-``/mulequeue/batches/<id>``        the progress of a batch as JSON
-``/mulequeue/batches/<id>/events`` the same as server-sent events, until the batch is finished
-``/mulequeue/batches/<id>/zip``    its stored files as one zip archive
-``/mulequeue/webhook/``            receives MuleRouter's webhooks
-=================================  ==========================================================
-
-A request that is not permitted gets 404, and so does an unknown id. Without :meth:`MuleQueue.may_see`, no request is permitted.
+The routes are those of :mod:`mulequeue.contrib.routes`, under ``/mulequeue``. Without :meth:`MuleQueue.may_see`,
+no request is permitted.
 """
 
 from __future__ import annotations
@@ -37,22 +29,21 @@ from urllib.parse import quote, unquote
 
 from celery import Celery, Task
 from flask import Blueprint, Flask, Response, abort, current_app, request, send_file, url_for
+from werkzeug.exceptions import NotFound
 from werkzeug.routing import BaseConverter
 
 from mulequeue.contrib import progress
 from mulequeue.contrib.files import FILE_HEADERS, open_file
 from mulequeue.contrib.flask_context import follow_context
-from mulequeue.contrib.zip_entries import batch_entries
+from mulequeue.contrib.routes import Routes
 from mulequeue.contrib.zip_stream import Entry, zip_blocks, zip_headers
 from mulequeue.engine import webhook_handler
-from mulequeue.engine.worker_context import WorkerContext, worker_context
-from mulequeue.ledger import Record
+from mulequeue.engine.worker_context import worker_context
 from mulequeue.outcome import File
 from mulequeue.settings import Settings
 
 MaySee = Callable[[str], bool]
 BLUEPRINT = "mulequeue"
-_PREFIX = "MULEQUEUE_"
 
 
 class MuleQueue:
@@ -63,7 +54,7 @@ class MuleQueue:
     """
 
     def __init__(self, app: Flask | None = None, *, may_see: MaySee | None = None) -> None:
-        self._may_see: MaySee = may_see or _deny
+        self._may_see: MaySee = may_see or (lambda name: False)
         if app is not None:
             self.init_app(app)
 
@@ -75,7 +66,7 @@ class MuleQueue:
         :raises ConfigurationError: a ``MULEQUEUE_…`` key is unknown or its value is invalid.
         """
         celery = app.extensions.get("celery") or make_celery(app)
-        celery.conf.update({key.lower(): app.config[key] for key in _setting_keys(app)})
+        celery.conf.update(app.config.get_namespace("MULEQUEUE_", trim_namespace=False))
         Settings.load(celery)
         app.extensions["mulequeue"] = self
         app.url_map.converters["mulequeue_id"] = IdConverter
@@ -121,14 +112,6 @@ def make_celery(app: Flask) -> Celery:
     return celery
 
 
-def _deny(_: str) -> bool:
-    return False
-
-
-def _setting_keys(app: Flask) -> list[str]:
-    return [key for key in app.config if key.startswith(_PREFIX)]
-
-
 class IdConverter(BaseConverter):
     """A task id or batch id as one segment of a path.
 
@@ -149,21 +132,9 @@ class IdConverter(BaseConverter):
 _blueprint = Blueprint(BLUEPRINT, __name__)
 
 
-def _context() -> WorkerContext:
-    return worker_context(current_app.extensions["celery"])
-
-
-def _check(name: str) -> None:
-    current_app.extensions["mulequeue"].check(name)
-
-
-def _find(task_id: str) -> Record | progress.Missing:
-    """Return the record of a generation, or abort with 404 if the request may not see it."""
-    ledger = _context().ledger
-    record = ledger.queries.record(task_id)
-    found = progress.missing(ledger, task_id) if record is None else record
-    _check(found.batch or task_id)
-    return found
+def _routes() -> Routes:
+    extensions = current_app.extensions
+    return Routes(worker_context(extensions["celery"]), extensions["mulequeue"].check, NotFound())
 
 
 def file_url(task_id: str, number: int) -> str:
@@ -173,27 +144,13 @@ def file_url(task_id: str, number: int) -> str:
 
 @_blueprint.get("/generations/<mulequeue_id:task_id>")
 def generation(task_id: str) -> tuple[dict[str, Any], int]:
-    """Return a generation as JSON; ``state`` is ``queued`` until a worker has received it.
-
-    The response for an unknown one has status 404 and the state ``unknown``.
-    """
-    found = _find(task_id)
-    if isinstance(found, progress.Missing):
-        return found.to_json(), _status(found.state)
-    return progress.generation_json(found, file_url), 200
-
-
-def _status(state: str) -> int:
-    return 404 if state == "unknown" else 200
+    return _routes().generation(task_id, file_url)
 
 
 @_blueprint.get("/files/<mulequeue_id:task_id>/<int:number>")
 def file(task_id: str, number: int) -> Response:
-    """Return a file, read from the storage."""
-    found = _find(task_id)
-    if isinstance(found, progress.Missing) or number >= len(found.files):
-        abort(404)
-    return serve(found.files[number], _context().settings)
+    routes = _routes()
+    return serve(routes.file(task_id, number), routes.ctx.settings)
 
 
 def serve(file: File, settings: Settings) -> Response:
@@ -211,48 +168,33 @@ def serve(file: File, settings: Settings) -> Response:
 
 @_blueprint.get("/batches/<mulequeue_id:batch_id>")
 def batch(batch_id: str) -> tuple[dict[str, Any], int]:
-    """Return the progress of a batch as JSON, with status 404 and state ``unknown`` for an unknown one."""
-    _check(batch_id)
-    found = progress.batch_json(_context().ledger, batch_id)
-    return found, _status(found["state"])
+    return _routes().batch(batch_id)
 
 
 @_blueprint.get("/batches/<mulequeue_id:batch_id>/events")
 def batch_events(batch_id: str) -> Response | tuple[dict[str, Any], int]:
-    """Stream the progress of a batch."""
-    found, status = batch(batch_id)
+    routes = _routes()
+    found, status = routes.batch(batch_id)
     if status != 200:
         return found, status
-    ledger = _context().ledger
-    return event_stream(lambda: progress.batch_json(ledger, batch_id))
+    return event_stream(partial(progress.batch_json, routes.ctx.ledger, batch_id))
 
 
 @_blueprint.get("/batches/<mulequeue_id:batch_id>/zip")
 def batch_zip(batch_id: str) -> Response:
-    """Return the stored files of a batch as a zip archive, with a list of what is missing."""
-    _check(batch_id)
-    ctx = _context()
-    if ctx.ledger.queries.batch(batch_id) is None:
-        abort(404)
-    entries = batch_entries(ctx.ledger, batch_id)
-    return zip_response(entries, ctx.settings, name=f"{batch_id}.zip")
+    routes = _routes()
+    entries = routes.entries(batch_id)
+    return zip_response(entries, routes.ctx.settings, name=f"{batch_id}.zip")
 
 
 def zip_response(entries: Iterable[Entry], settings: Settings, *, name: str) -> Response:
-    """Make the response that downloads files as one zip archive, made while it is sent.
-
-    :param entries: for a batch ``mulequeue.contrib.zip_entries.batch_entries(ledger, batch_id)``.
-    :param name: the file name of the archive.
-    """
+    """Make the response that downloads a zip archive of this name, see :func:`mulequeue.contrib.zip_stream.zip_blocks`."""
     blocks = zip_blocks(entries, partial(open_file, settings=settings))
     return Response(blocks, mimetype="application/zip", headers=zip_headers(name))
 
 
 def event_stream(read: Callable[[], dict[str, Any]]) -> Response:
-    """Make the response that streams the progress, see :func:`mulequeue.contrib.progress.events`.
-
-    :param read: returns the progress, a JSON object with ``is_over``.
-    """
+    """Make the response that streams the progress, see :func:`mulequeue.contrib.progress.events`."""
     stream = progress.events(read)
     return Response(stream, mimetype="text/event-stream", headers=progress.EVENT_HEADERS)
 

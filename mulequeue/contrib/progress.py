@@ -9,7 +9,6 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from redis.exceptions import RedisError
@@ -27,7 +26,6 @@ UNKNOWN_SECONDS = 10.0
 """A stream of an unknown batch ends after this time: a process that notes nothing may have enqueued it."""
 _KEEP_ALIVE_SECONDS = 10.0
 _RECONNECT_MS = 1000
-_STATES = {"tombstone": "cancelled"}
 
 
 def batch_json(ledger: Ledger, batch_id: str) -> dict[str, Any]:
@@ -41,76 +39,52 @@ def batch_json(ledger: Ledger, batch_id: str) -> dict[str, Any]:
     """
     batch = ledger.queries.batch(batch_id)
     if batch is None:
-        is_queued = ledger.enqueued.has(batch_id)
-        state = {"state": "queued" if is_queued else "unknown", "is_over": not is_queued}
-        empty: dict[str, Any] = {"size": None, "done": 0, "files": 0, "counts": {}}
-        return {
-            "batch_id": batch_id,
-            **empty,
-            **state,
-            "is_cancelled": False,
-            "waits_for": [],
-        }
+        state = "queued" if ledger.enqueued.has(batch_id) else "unknown"
+    else:
+        state = "over" if batch.done >= batch.size else "active"
     return {
         "batch_id": batch_id,
-        "state": "over" if batch.done >= batch.size else "active",
-        "size": batch.size,
-        "done": batch.done,
-        "files": batch.files,
-        "counts": dict(batch.counts),
-        "is_over": batch.done >= batch.size,
-        "is_cancelled": batch.is_cancelled,
-        "waits_for": ledger.limits.all_reasons() if batch.counts.get("waiting") else [],
+        "state": state,
+        "size": batch.size if batch else None,
+        "done": batch.done if batch else 0,
+        "files": batch.files if batch else 0,
+        "counts": dict(batch.counts) if batch else {},
+        "is_over": state in ("over", "unknown"),
+        "is_cancelled": bool(batch and batch.is_cancelled),
+        "waits_for": ledger.limits.all_reasons() if batch and batch.counts.get("waiting") else [],
     }
 
 
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """A generation without a record."""
+def missing(ledger: Ledger, task_id: str) -> Record:
+    """Return what is known of a generation without a record: its state, and its batch if that is known.
 
-    task_id: str
-    batch: str | None
-    """The id of its batch, if that is known."""
-    state: str
-    """``queued``: a web app has enqueued it, and no worker has received it. ``cancelled``: with its
-    batch. ``unknown``: never enqueued by a web app, or expired."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return what is known as :func:`generation_json` does."""
-        return {
-            "task_id": self.task_id,
-            "state": self.state,
-            "is_over": self.state != "queued",
-            "error": _UNKNOWN if self.state == "unknown" else None,
-            "metadata": {},
-            "files": [],
-        }
-
-
-def missing(ledger: Ledger, task_id: str) -> Missing:
-    """Find out why a generation has no record."""
+    The state is ``queued`` if a web app has enqueued it and no worker has received it, ``cancelled`` if
+    its batch was cancelled, or ``unknown``: never enqueued by a web app, or expired.
+    """
     batch_id, index = split_member_id(task_id) or (None, 0)
     batch = ledger.queries.batch(batch_id) if batch_id else None
     if batch is not None and batch.is_cancelled:
-        return Missing(task_id, batch_id, "cancelled")
+        return Record(task_id=task_id, batch=batch_id, state="cancelled")
     if batch is not None:
         is_queued = index < batch.size and batch.begun < batch.size
     elif batch_id and ledger.enqueued.has(batch_id):
         is_queued = True
     else:
         batch_id, is_queued = None, ledger.enqueued.has(task_id)
-    return Missing(task_id, batch_id, "queued" if is_queued else "unknown")
+    return Record(task_id=task_id, batch=batch_id, state="queued" if is_queued else "unknown")
 
 
 def generation_json(record: Record, file_url: Callable[[str, int], str]) -> dict[str, Any]:
     """Return a generation as JSON.
 
+    :param record: of the ledger, or what :func:`missing` knows of one.
     :param file_url: returns the URL at which the application serves a file, from the task id and the
         file's number.
     :returns: ``{task_id, state, is_over, model, kind, label, error, metadata, files: [{url, kind,
-        media_type, bytes}], timeline: [{step, at, seconds, detail}]}``. ``state`` is the outcome's status as soon as there is an outcome; ``error`` is a
-        sentence.
+        media_type, bytes}], timeline: [{step, at, seconds, detail}]}``. ``state`` is the outcome's status
+        as soon as there is an outcome; ``error`` is a sentence.
     """
+    state = record.status or ("cancelled" if record.state == "tombstone" else record.state)
     files = [
         {
             "url": file_url(record.task_id, number),
@@ -122,12 +96,12 @@ def generation_json(record: Record, file_url: Callable[[str, int], str]) -> dict
     ]
     return {
         "task_id": record.task_id,
-        "state": record.status or _STATES.get(record.state, record.state),
-        "is_over": record.is_over or record.state in _STATES,
+        "state": state,
+        "is_over": record.is_over or state in ("cancelled", "unknown"),
         "model": record.model,
         "kind": record.kind,
         "label": record.label,
-        "error": reason_of(record),
+        "error": _UNKNOWN if state == "unknown" else reason_of(record),
         "metadata": dict(record.metadata),
         "files": files,
         "timeline": timeline_json(record),
@@ -153,8 +127,8 @@ def events(
 
     The stream ends when the progress is complete or after ``seconds``; in the second case the browser
     reconnects. ``away`` reports that the ledger's Redis does not answer; ``progress`` follows when it
-    answers again. A comment line after
-    ten seconds without an event lets the server detect a closed connection.
+    answers again. A comment line after ten seconds without an event lets the server detect a closed
+    connection.
 
     :param read: returns the progress, a JSON object with ``is_over``.
     :param every: seconds between two calls of ``read``.
@@ -192,11 +166,15 @@ def _stream(
 ) -> Iterator[str | None]:
     """Yield the texts of a stream, and None each time the caller has to wait."""
     ends, unknown_ends = time.monotonic() + seconds, time.monotonic() + UNKNOWN_SECONDS
+    current: Mapping[str, Any] | None
     sent: Mapping[str, Any] | None = {}
     sent_at = time.monotonic()
     yield f"retry: {_RECONNECT_MS}\n\n"
     while True:
-        current = _read_or_none(read)
+        try:
+            current = read()
+        except RedisError:  # the stream continues when Redis answers again
+            current = None
         if current != sent:
             sent, sent_at = current, time.monotonic()
             yield event("away" if current is None else "progress", current or {})
@@ -212,13 +190,6 @@ def _stream(
             sent_at = time.monotonic()
             yield ": keep-alive\n\n"
         yield None
-
-
-def _read_or_none(read: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    try:
-        return read()
-    except RedisError:  # the stream continues when Redis answers again
-        return None
 
 
 def event(name: str, data: Mapping[str, Any]) -> str:

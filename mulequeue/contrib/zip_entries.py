@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import islice
+
+from celery.utils.functional import chunks
 
 from mulequeue.contrib.progress import missing, reason_of
 from mulequeue.contrib.zip_stream import Entry, file_entries
@@ -26,29 +27,18 @@ def generation_entries(ledger: Ledger, named: Iterable[tuple[str, str]]) -> Iter
 
     :param named: the start of a file name, and the task id, per generation.
     """
-    left = iter(named)
-    while part := list(islice(left, _SLICE)):
+    for part in chunks(iter(named), _SLICE):
         records = ledger.queries.records([task_id for _, task_id in part])
         for (name, task_id), record in zip(part, records, strict=True):
-            if record is None or record.state == "tombstone":
-                yield Entry(name, missing=f"{task_id} is {missing(ledger, task_id).state}")
-            else:
-                yield from record_entries(record, name)
-
-
-def record_entries(record: Record, name: str) -> Iterator[Entry]:
-    """Yield the files of a generation.
-
-    :param name: the start of their names; the beginning of the prompt follows.
-    """
-    title = f"{name} {record.label}".strip()
-    if not record.files:
-        yield Entry(title, missing=_why_without_files(record))
-    yield from file_entries(record.files, title, at=record.finished)
+            found = record or missing(ledger, task_id)
+            title = f"{name} {found.label}".strip()
+            if not found.files:
+                yield Entry(title, missing=_why_without_files(found))
+            yield from file_entries(found.files, title, at=found.finished)
 
 
 def _why_without_files(record: Record) -> str:
     if record.status is None:
-        return f"it is {record.state}"
+        return f"it is {'cancelled' if record.state == 'tombstone' else record.state}"
     reason = reason_of(record)
     return f"{record.status}: {reason}" if reason else "its file is not stored"

@@ -1,23 +1,22 @@
 """The stored files of generations as one zip archive, which is made while it is sent.
 
-Each framework has a response for it: ``mulequeue.contrib.django.responses.zip_response``,
-``mulequeue.contrib.flask.zip_response`` and ``mulequeue.contrib.fastapi.zip_response``.
+``zip_response`` of ``mulequeue.contrib.django.responses``, ``.flask`` and ``.fastapi`` is a response with it.
 """
 
 from __future__ import annotations
 
+import io
 import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
-from typing import IO, NamedTuple
-from urllib.parse import quote, urlsplit
+from typing import IO, Any, NamedTuple
+from urllib.parse import quote
 
+from mulequeue.contrib.files import suffix_of
 from mulequeue.outcome import File
 from mulequeue.transfer.path_template import path_part
 
-MISSING_FILE = "missing.txt"
-"""The file of an archive that lists what it does not contain, with the reasons."""
 _BLOCK_BYTES = 256 * 1024
 _GONE = "its file is no longer in the storage"
 
@@ -34,16 +33,17 @@ class Entry(NamedTuple):
 
 
 def zip_blocks(entries: Iterable[Entry], open_file: Callable[[File], IO[bytes]]) -> Iterator[bytes]:
-    """Yield the blocks of the archive. Memory holds one block of one file at a time.
+    """Yield the blocks of the archive while it is made. Memory holds one block of one file at a time.
 
     What is missing is listed in ``missing.txt`` of the archive, which exists only then.
 
+    :param entries: for a batch ``mulequeue.contrib.zip_entries.batch_entries(ledger, batch_id)``.
     :param open_file: opens a stored file for reading, or raises OSError if it is gone.
     :raises OSError: a file broke off while it was read, so the archive is incomplete.
     """
     sink, lines, names = _Sink(), [], set[str]()
     # Not compressed, but deflated: programs that read a stream reject stored entries without a size.
-    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:  # type: ignore[call-overload]
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
         for entry in entries:
             blocks = None if entry.file is None else _blocks(entry.file, open_file)
             if blocks is None:
@@ -54,7 +54,7 @@ def zip_blocks(entries: Iterable[Entry], open_file: Callable[[File], IO[bytes]])
                     target.write(block)
                     yield from sink.take()
         if lines:
-            archive.writestr(MISSING_FILE, "".join(lines))
+            archive.writestr("missing.txt", "".join(lines))
     yield from sink.take()
 
 
@@ -65,8 +65,7 @@ def file_entries(files: Sequence[File], name: str, *, at: float | None = None) -
     """
     for number, file in enumerate(files, 1):
         more = f" {number}" if len(files) > 1 else ""
-        suffix = PurePosixPath(urlsplit(file.url).path).suffix
-        yield Entry(f"{path_part(_readable(name) + more)}{suffix}", file, at=at)
+        yield Entry(f"{path_part(_readable(name) + more)}{suffix_of(file)}", file, at=at)
 
 
 def zip_headers(name: str) -> dict[str, str]:
@@ -115,18 +114,15 @@ def _info(entry: Entry, names: set[str]) -> zipfile.ZipInfo:
     return info
 
 
-class _Sink:
+class _Sink(io.RawIOBase):
     """Collects what the archive writes. It cannot seek."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: Any) -> int:
         self._parts.append(bytes(data))
         return len(data)
-
-    def flush(self) -> None:
-        """Do nothing: it has no buffer."""
 
     def take(self) -> Iterator[bytes]:
         """Yield what was written since the last call, in one block."""

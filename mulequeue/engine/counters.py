@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from mulequeue.api.parsing.task_reply import TaskReply
 from mulequeue.api.results import (
     Accepted,
     Fetched,
-    NotFound,
     NotSent,
     Refused,
     RetryLater,
     Submitted,
+    Unknown,
 )
 from mulequeue.outcome import File
 
@@ -27,6 +27,13 @@ FLUSH_SECONDS = 1.0
 GENERATION_SECONDS = (2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600)
 """Upper bounds of the buckets; ``ledger/lua/prelude.lua`` has the same."""
 DOWNLOAD_SECONDS = (0.5, 1, 2, 5, 10, 30, 60, 300, 900)
+_RESULTS = {
+    Accepted: "accepted",
+    NotSent: "not_sent",
+    RetryLater: "not_created",
+    Refused: "refused",
+    Unknown: "unknown",
+}
 
 Parts = tuple[str, ...]
 
@@ -42,7 +49,7 @@ class Meter:
     ) -> None:
         self._write, self._seconds = write, seconds
         self._lock = threading.Lock()
-        self._amounts: dict[Parts, float] = {}
+        self._amounts = defaultdict[Parts, float](float)
         self._is_planned = False
 
     def count(self, *parts: str, amount: float = 1) -> None:
@@ -51,7 +58,7 @@ class Meter:
         :param parts: the counter's name, then its label values in order.
         """
         with self._lock:
-            self._amounts[parts] = self._amounts.get(parts, 0) + amount
+            self._amounts[parts] += amount
             if self._is_planned:
                 return
             self._is_planned = True
@@ -59,16 +66,11 @@ class Meter:
         timer.daemon = True
         timer.start()
 
-    def observe(self, *parts: str, value: float, bounds: Sequence[float]) -> None:
-        """Add one value to a histogram, in the first bucket that holds it."""
-        index = bisect_left(bounds, value)
-        self.count(*parts, "+Inf" if index == len(bounds) else f"{bounds[index]:g}")
-        self.count(f"{parts[0]}_sum", *parts[1:], amount=float(value))
-
     def flush(self) -> None:
         """Write the counts to the ledger. If that fails they are kept for the next flush."""
         with self._lock:
-            amounts, self._amounts, self._is_planned = self._amounts, {}, False
+            amounts, self._is_planned = self._amounts, False
+            self._amounts = defaultdict(float)
         try:
             if amounts:
                 self._write(amounts)
@@ -80,18 +82,19 @@ class Meter:
     # -- events ----------------------------------------------------------------------------
 
     def count_submission(self, profile: str, answer: Submitted) -> None:
-        """Count the response to a create request."""
-        self.count("submit_answers", profile, *_outcome_label(answer))
+        self.count("submit_answers", profile, _RESULTS[type(answer)], _code(answer))
 
     def count_check(self, profile: str, found: Fetched) -> None:
-        """Count the response to a status check."""
         self.count("poll_answers", profile, _code(found))
 
     def count_stored(self, files: Sequence[File], seconds: float) -> None:
         """Count the files of a successful download."""
         self.count("download_files", amount=len(files))
         self.count("download_bytes", amount=sum(item.bytes for item in files))
-        self.observe("download_seconds", value=seconds, bounds=DOWNLOAD_SECONDS)
+        index = bisect_left(DOWNLOAD_SECONDS, seconds)  # of the first bucket that holds it
+        bounds = [*(f"{bound:g}" for bound in DOWNLOAD_SECONDS), "+Inf"]
+        self.count("download_seconds", bounds[index])
+        self.count("download_seconds_sum", amount=float(seconds))
 
     def count_attempt(self, task: str, result: str) -> None:
         """Count an attempt of ``download`` or ``notify``.
@@ -101,23 +104,9 @@ class Meter:
         self.count("transfers", task.rpartition(".")[2], result)
 
 
-def _outcome_label(answer: Submitted) -> tuple[str, str]:
-    """Return the result as a label, and its HTTP status or an empty text."""
-    if isinstance(answer, Accepted):
-        return "accepted", "2xx"
-    if isinstance(answer, NotSent):
-        return "not_sent", ""
-    if isinstance(answer, RetryLater | Refused):
-        what = "refused" if isinstance(answer, Refused) else "not_created"
-        return what, _text(answer.error.status_code)
-    return "unknown", _text(answer.status_code)
-
-
-def _code(found: Fetched) -> str:
-    if isinstance(found, TaskReply):
+def _code(answer: Submitted | Fetched) -> str:
+    """Return the HTTP status as a label; empty if there was no response."""
+    if isinstance(answer, (Accepted, TaskReply)):
         return "2xx"
-    return "404" if isinstance(found, NotFound) else _text(found.status_code)
-
-
-def _text(code: Any) -> str:
+    code = getattr(getattr(answer, "error", answer), "status_code", None)
     return "" if code is None else str(code)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from celery.utils.functional import maybe_list
@@ -18,8 +18,7 @@ logger = logging.getLogger("mulequeue")
 MAX_RESULT_ATTEMPTS = 20
 """Deliveries after which a result that cannot be stored is given up: about half a day."""
 _DELAYS_SECONDS = (30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
-_LEASED = ("mulequeue.download", "mulequeue.each", "mulequeue.notify")
-_MISSING = "mulequeue_result_missing"
+_LEASED = {"mulequeue.download", "mulequeue.each", "mulequeue.notify"}
 _OPTIONS = ("task_id", "chord", "link", "link_error")
 
 
@@ -66,39 +65,49 @@ def _digest(
         return ""
     is_member = following[-1] is not None
     text = json.dumps(
-        [_identity(following), parent_id, member if is_member else None, reply_to], sort_keys=True
+        [_with_options(following, _identity), parent_id, member if is_member else None, reply_to],
+        sort_keys=True,
     )
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _identity(value: Any) -> Any:
-    """Return a copy in which signatures have only the options that identify them.
+def _identity(signature: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those options of a signature that identify it.
 
     The others depend on the process that publishes them (``reply_to``), or are added on the way. Celery
     gives a group or a chord an id per call; its members identify it.
     """
+    options, is_canvas = signature["options"], signature.get("subtask_type") in ("group", "chord")
+    names = _OPTIONS[1:] if is_canvas else _OPTIONS
+    return {key: options[key] for key in names if options.get(key)}
+
+
+def _with_options(value: Any, change: Callable[[Mapping[str, Any]], dict[str, Any]]) -> Any:
+    """Return a copy in which every signature has the options that a function returns for it."""
     if isinstance(value, (list, tuple)):
-        return [_identity(item) for item in value]
+        return [_with_options(item, change) for item in value]
     if not isinstance(value, Mapping):
         return value
-    copy = {key: _identity(item) for key, item in value.items()}
-    options = copy.get("options")
-    if "task" in copy and isinstance(options, Mapping):
-        names = _OPTIONS[1:] if copy.get("subtask_type") in ("group", "chord") else _OPTIONS
-        copy["options"] = {key: options[key] for key in names if options.get(key)}
+    copy = {key: _with_options(item, change) for key, item in value.items()}
+    if "task" in copy and isinstance(copy.get("options"), Mapping):
+        copy["options"] = change(copy)
     return copy
+
+
+def _fed_by(task: Any) -> list[str]:
+    """Return the names of the tasks that get the result of the running task by itself."""
+    following = [*(task.request.chain or [])[-1:], *(task.request.callbacks or [])]
+    return [item["task"] for item in following]
 
 
 def feeds_user_task(task: Any) -> bool:
     """Return whether a task that is not ours gets the result of the running task by itself."""
-    following = [*(task.request.chain or [])[-1:], *(task.request.callbacks or [])]
-    return any(not item["task"].startswith("mulequeue.") for item in following)
+    return any(not name.startswith("mulequeue.") for name in _fed_by(task))
 
 
 def feeds_leased_task(task: Any) -> bool:
     """Return whether a task of ours follows that ends under a lease, and changes the record then."""
-    following = [*(task.request.chain or [])[-1:], *(task.request.callbacks or [])]
-    return any(item["task"] in _LEASED for item in following)
+    return not _LEASED.isdisjoint(_fed_by(task))
 
 
 def skip_dispatch(task: Any) -> None:
@@ -120,7 +129,6 @@ def replace_result(task: Any, returned: int, *, has_run: bool) -> None:
 
     Its chord has counted the earlier result, and cannot count another one.
 
-    :param returned: how often it has returned before.
     :param has_run: whether the tasks that follow it have run; otherwise its error callbacks have.
     """
     request = task.request
@@ -137,45 +145,21 @@ def replace_result(task: Any, returned: int, *, has_run: bool) -> None:
 
 
 def _followers(signatures: Sequence[Any] | None, returned: int) -> list[Any]:
-    found = []
-    for signature in maybe_list(signatures) or ():
-        copy = dict(_renamed(signature, returned))
-        copy["options"] = {k: v for k, v in copy["options"].items() if k != "chord"}
-        found.append(copy)
-    return found
+    """Return signatures with the ids of later followers, outside of a chord."""
 
-
-def _renamed(value: Any, returned: int) -> Any:
-    """Return a copy in which every signature has the id of a later follower."""
-    if isinstance(value, (list, tuple)):
-        return [_renamed(item, returned) for item in value]
-    if not isinstance(value, Mapping):
-        return value
-    copy = {key: _renamed(item, returned) for key, item in value.items()}
-    if "task" in copy and isinstance(copy.get("options"), dict):
+    def renamed(signature: Mapping[str, Any]) -> dict[str, Any]:
+        options = dict(signature["options"])
         for name in ("task_id", "group_id"):
-            if copy["options"].get(name):
-                copy["options"][name] = follower_id(copy["options"][name], returned)
-    return copy
+            if options.get(name):
+                options[name] = follower_id(options[name], returned)
+        return options
 
-
-def mark_result_missing(task: Any, exc: Exception) -> None:
-    """Record that the result of the running task could not be stored."""
-    setattr(task.request, _MISSING, True)
-    logger.warning(
-        "the result of %s could not be stored: %r. It is stored later; what follows the task is not "
-        "published again",
-        task.name,
-        exc,
-        extra={"task_id": task.request.id},
-    )
+    found: list[Any] = _with_options(maybe_list(signatures) or [], renamed)
+    for signature in found:
+        signature["options"].pop("chord", None)
+    return found
 
 
 def result_delay(number: int) -> float:
     """Return the seconds until the result is stored again, after that many deliveries."""
     return _DELAYS_SECONDS[min(number, len(_DELAYS_SECONDS)) - 1]
-
-
-def is_result_missing(task: Any) -> bool:
-    """Return whether the result of the running task could not be stored."""
-    return bool(getattr(task.request, _MISSING, False))

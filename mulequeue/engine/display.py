@@ -7,7 +7,7 @@ receiver's secret path. These functions return one readable line, and only the s
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -30,12 +30,11 @@ _STATUS = re.compile(r"'status': '(\w+)'")
 def format_args(task_name: str, args: Any, kwargs: Any) -> str:
     """Return a call's arguments in one line: ``alibaba/wan2.6-t2i: a mule at dawn``.
 
-    :param args, kwargs: of the message; any sender may have made it, so any type is accepted.
+    Any sender may have made the message, so any type is accepted.
     """
     values = args if isinstance(args, Sequence) and not isinstance(args, str) else ()
     given = arguments_by_name(task_name, values, kwargs if isinstance(kwargs, Mapping) else {})
-    show = _LINES.get(task_name)
-    return show(given) if show is not None else "…"
+    return _LINES.get(task_name, "…").format_map(_Arguments(given))
 
 
 def format_kwargs(kwargs: Any) -> str:
@@ -66,66 +65,38 @@ def is_ours(shown: str) -> bool:
     return bool(shown) and not shown.startswith(("(", "[", "{"))
 
 
-def _generate(given: Mapping[str, Any]) -> str:
-    model = _word(given.get("model"))
-    prompt = _prompt(given.get("model"), given.get("input"))
-    return f"{model}: {prompt}" if prompt else model
-
-
-def _generate_from(given: Mapping[str, Any]) -> str:
-    return f"{_generate(given)} ← {_whose(given.get('previous'))}"
-
-
-def _adopt(given: Mapping[str, Any]) -> str:
-    return f"{_word(given.get('api_path'))} {_word(given.get('remote_id'))}"
-
-
-def _download(given: Mapping[str, Any]) -> str:
-    return _whose(given.get("outcome"))
-
-
-def _attach(given: Mapping[str, Any]) -> str:
-    field = ".".join(_word(given.get(name)) for name in ("model", "field"))
-    return f"{_whose(given.get('outcome'))} → {field}"
-
-
-def _each(given: Mapping[str, Any]) -> str:
-    call = given.get("call")
-    name = call.get("task") if isinstance(call, Mapping) else None
-    return f"{_whose(given.get('outcome'))} → {_word(name)}"
-
-
-def _notify(given: Mapping[str, Any]) -> str:
-    target = given.get("target")
-    return f"{_whose(given.get('value'))} → {_host(target)}"
-
-
-def _generate_many(given: Mapping[str, Any]) -> str:
-    inputs = given.get("inputs")
-    size = f": {len(inputs)} inputs" if isinstance(inputs, (list, tuple)) else ""
-    return f"{_word(given.get('model'))}{size}"
-
-
-def _gather(given: Mapping[str, Any]) -> str:
-    return _whose(given.get("results"))
-
-
-_LINES: dict[str, Callable[[Mapping[str, Any]], str]] = {
-    "mulequeue.generate": _generate,
-    "mulequeue.generate_from": _generate_from,
-    "mulequeue.adopt": _adopt,
-    "mulequeue.download": _download,
-    "mulequeue.attach": _attach,
-    "mulequeue.each": _each,
-    "mulequeue.notify": _notify,
-    "mulequeue.generate_many": _generate_many,
-    "mulequeue.gather": _gather,
-    "mulequeue.poll": lambda given: "one for all that is due",
+_LINES = {
+    "mulequeue.generate": "{model}{input}",
+    "mulequeue.generate_from": "{model}{input} ← {previous}",
+    "mulequeue.adopt": "{api_path} {remote_id}",
+    "mulequeue.download": "{outcome}",
+    "mulequeue.attach": "{outcome} → {model}.{field}",
+    "mulequeue.each": "{outcome} → {call}",
+    "mulequeue.notify": "{value} → {target}",
+    "mulequeue.generate_many": "{model}{inputs}",
+    "mulequeue.gather": "{results}",
+    "mulequeue.poll": "one for all that is due",
 }
 
 
-def _whose(value: Any) -> str:
-    """Return the outcomes that a task was given."""
+class _Arguments(dict[str, Any]):
+    """The arguments of a call by name. A line gets each in a readable form."""
+
+    def __getitem__(self, name: str) -> str:
+        value = self.get(name)
+        if name == "input":
+            return _prompt(self.get("model"), value)
+        if name == "inputs":
+            return f": {len(value)} inputs" if isinstance(value, (list, tuple)) else ""
+        if name == "target":
+            return _host(value)
+        if name == "call":
+            return _word(value.get("task") if isinstance(value, Mapping) else None)
+        return _outcomes(value)
+
+
+def _outcomes(value: Any) -> str:
+    """Return whose outcomes a task was given, or another value as a word."""
     if isinstance(value, Mapping):
         return f"{_word(value.get('task_id'))} {_word(value.get('status'))}"
     if isinstance(value, (list, tuple)):
@@ -134,6 +105,7 @@ def _whose(value: Any) -> str:
 
 
 def _prompt(model: Any, given: Any) -> str:
+    """Return the start of a prompt, behind a colon; empty if the input has none."""
     try:
         field = catalog.find(model).prompt_field
     except (InputError, TypeError, AttributeError):
@@ -141,7 +113,8 @@ def _prompt(model: Any, given: Any) -> str:
     text = given.get(field) if isinstance(given, Mapping) else None
     if not isinstance(text, str) or text.lstrip()[:5].lower() == "data:":
         return ""
-    return _cut(" ".join(text[: 10 * PROMPT_LENGTH].split()), PROMPT_LENGTH)
+    line = _cut(" ".join(text[: 10 * PROMPT_LENGTH].split()), PROMPT_LENGTH)
+    return f": {line}" if line else ""
 
 
 def _host(target: Any) -> str:

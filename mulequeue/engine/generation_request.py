@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Any
 
 from mulequeue import catalog
 from mulequeue.api.terminal_answer import error_of
@@ -14,15 +14,12 @@ from mulequeue.catalog.inputs import check_input, has_files, input_digest, resol
 from mulequeue.catalog.poll_schedule import MAX_WAIT_CEILING_SECONDS, PollSchedule
 from mulequeue.catalog.valid_text import valid_text
 from mulequeue.catalog.validation.calls import mode_of, validate_input
-from mulequeue.engine.fair_key import check_fair_key
-from mulequeue.engine.generation_call import CallOptions, GenerationCall
-from mulequeue.engine.metadata import check_metadata
+from mulequeue.engine.generation_call import GenerationCall, check_fair_key, check_metadata
 from mulequeue.errors import InputError, MuleQueueError
 from mulequeue.outcome import ErrorInfo
 from mulequeue.settings import Profile, Settings
 from mulequeue.settings.costs import micros_of_input
 
-OnFailure = Literal["raise", "return"]
 LABEL_BYTES = 60  # Redis keeps a hash compact while no value is longer than 64 bytes
 
 
@@ -87,32 +84,22 @@ class GenerationRequest:
         return resolve_input(input, roots=settings.input_roots, max_bytes=settings.input_max_bytes)
 
 
-def make_generation_request(
-    settings: Settings,
-    model: str,
-    input: Any,
-    options: CallOptions | None = None,
-    *,
-    submits: bool = True,
-    is_new: bool = True,
-    needs_key: bool = True,
+def request_of(
+    call: GenerationCall, settings: Settings, *, is_new: bool = True, needs_key: bool = True
 ) -> GenerationRequest:
-    """Check a call of ``generate``.
+    """Check a call before anything is sent. An input that is not sent gets no defaults.
 
-    :param submits: whether the input is sent; if not, it gets no defaults.
     :param is_new: False for a wake: its parameters were checked before.
     :param needs_key: False accepts a profile without an API key: another worker may have it.
-    :raises InputError: unknown model, malformed path, an input that is no object or that the model
-        rejects, a ``$file`` that may not be read, a number out of range, metadata over its size, a
-        fair key that is no short text.
+    :raises InputError: the model is unknown, or it rejects the input, or another argument is invalid.
     :raises ConfigurationError: unknown profile, or no key for it.
     """
-    options = options or CallOptions()
+    options, submits, input = call.options, call.remote_id is None, call.make_input()
     if options.on_failure not in ("raise", "return"):
         raise InputError(f"on_failure is {options.on_failure!r}; it must be 'raise' or 'return'.")
     batch_id, batch_size = options.batch
     metadata, fair_key = check_metadata(options.metadata), check_fair_key(options.fair_key)
-    found = catalog.find(model)
+    found = catalog.find(call.model)
     if submits:
         input = with_defaults(settings.defaults, found, input)
     check_input(input, settings.input_roots, max_bytes=settings.input_max_bytes)
@@ -133,26 +120,8 @@ def make_generation_request(
         metadata=metadata,
         fair_key=fair_key,
         usd_micros=micros_of_input(settings, found, input) if submits else 0,
+        refresh_input=call.refresh_input,
     )
-
-
-def request_of(
-    call: GenerationCall, settings: Settings, *, is_new: bool = True, needs_key: bool = True
-) -> GenerationRequest:
-    """Check a call as :func:`make_generation_request` does.
-
-    :param is_new: whether the user sent the message; False: it wakes a parked task.
-    """
-    request = make_generation_request(
-        settings,
-        call.model,
-        call.make_input(),
-        call.options,
-        submits=call.remote_id is None,
-        is_new=is_new,
-        needs_key=needs_key,
-    )
-    return replace(request, refresh_input=call.refresh_input)
 
 
 def _max_wait(*candidates: float | None) -> float:

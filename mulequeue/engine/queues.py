@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,6 +12,10 @@ from celery.utils.quorum_queues import detect_quorum_queues
 QUORUM_COUNTDOWN_SECONDS = 2.0
 CREATE_PRIORITY = 3
 """On a Redis broker the priority of new generations that are not single ones: behind messages without one (0)."""
+MAX_ELSEWHERE = 72
+"""Workers in a row whose configuration does not allow the work, until it is given up: about an hour."""
+# Short at first: the next worker probably can do it, and a countdown message waits in the worker that took it.
+_DELAYS_SECONDS = (1, 1, 1, 2, 2, 2, 3, 3, 4, 6, 10, 15, 30, 60)
 _CREATING = ("mulequeue.generate", "mulequeue.generate_many")
 _FOLLOWED = ("chain", "chord", "link", "group_id")
 
@@ -56,14 +61,13 @@ def create_priority(task: Any) -> dict[str, Any]:
 
     The files of the first ones, and the user's own tasks, would else wait for the last create request of
     thousands. Elsewhere than on Redis, a message without a priority has the lowest one, or queues have none.
-
-    :param task: other tasks than ``generate`` and ``generate_many`` get no options.
     """
     conf = task.app.conf
     is_given = task.priority is not None or conf.task_default_priority is not None
-    if task.name not in _CREATING or is_given or not _is_redis(task.app):
+    if task.name not in _CREATING or is_given:
         return {}
-    return {"priority": CREATE_PRIORITY}
+    is_redis = task.app.pool.connection.get_transport_cls().driver_type == "redis"
+    return {"priority": CREATE_PRIORITY} if is_redis else {}
 
 
 def call_priority(
@@ -72,8 +76,6 @@ def call_priority(
     """Return the same for a call. A single generation that nothing follows keeps its place in the queue.
 
     No file waits behind its create request, and it does not wait for those of a batch.
-
-    :param options: of ``apply_async``.
     """
     is_many = kwargs.get("batch_id") or any(options.get(name) for name in _FOLLOWED)
     return create_priority(task) if is_many or task.name != "mulequeue.generate" else {}
@@ -85,5 +87,6 @@ def wake_priority(task: Any, priority: int | None) -> int | None:
     return 0 if is_ours else priority
 
 
-def _is_redis(app: Any) -> bool:
-    return bool(app.pool.connection.get_transport_cls().driver_type == "redis")
+def elsewhere_delay(number: int) -> float:
+    """Return the seconds until work is offered again that so many workers in a row, from 1, could not do."""
+    return _DELAYS_SECONDS[min(number, len(_DELAYS_SECONDS)) - 1] * random.uniform(0.8, 1.2)

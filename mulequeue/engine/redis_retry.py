@@ -7,7 +7,9 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from redis.exceptions import DataError, RedisError
@@ -57,6 +59,18 @@ class RedisAvailability:
         if since is not None:
             logger.info("the ledger's Redis answers again, after %.0f s", time.monotonic() - since)
 
+    @contextmanager
+    def observed(self) -> Iterator[None]:
+        """Record whether Redis answers the block. An argument that it cannot store shows nothing."""
+        try:
+            yield
+        except DataError:
+            raise
+        except RedisError as exc:
+            self.mark_down(exc)
+            raise
+        self.mark_up()
+
 
 def call_or_requeue(ctx: WorkerContext, task: Any, function: Callable[[], T]) -> T:
     """Make the first ledger call of a delivery; requeue its message if Redis does not answer.
@@ -65,7 +79,7 @@ def call_or_requeue(ctx: WorkerContext, task: Any, function: Callable[[], T]) ->
     """
     try:
         return call_with_retry(ctx, function)
-    except DataError:  # an argument that Redis cannot store
+    except DataError:
         raise
     except RedisError as exc:
         raise task.retry(exc=exc, countdown=30, max_retries=None) from None
@@ -77,21 +91,15 @@ def call_with_retry(ctx: WorkerContext, function: Callable[[], T]) -> T:
     :raises redis.exceptions.RedisError: it did not answer in that time.
     """
     ends = time.monotonic() + LEDGER_RETRY_SECONDS
-    attempt = 0
-    while True:
+    for attempt in count():
         try:
-            answer = function()
-        except DataError:
-            raise
+            with ctx.redis_availability.observed():
+                return function()
         except RedisError as exc:
-            ctx.redis_availability.mark_down(exc)
-            if time.monotonic() > ends:
+            if isinstance(exc, DataError) or time.monotonic() > ends:
                 raise
             time.sleep(_delay(attempt))
-            attempt += 1
-        else:
-            ctx.redis_availability.mark_up()
-            return answer
+    raise AssertionError
 
 
 async def retry_forever(
@@ -106,12 +114,11 @@ async def retry_forever(
     :param remote_id: a billed id; it is logged, so that it is known even if the machine is lost.
     :param task_id: of its task, for the log.
     """
-    attempt = 0
-    while True:
+    for attempt in count():
         try:
-            answer = await ctx.call(function)
+            with ctx.redis_availability.observed():
+                return await ctx.call(function)
         except RedisError as exc:
-            ctx.redis_availability.mark_down(exc)
             if remote_id and not attempt:
                 logger.critical(
                     "remote id %s is billed but not yet recorded: the ledger's Redis does not answer",
@@ -119,10 +126,7 @@ async def retry_forever(
                     extra={"task_id": task_id, "remote_id": remote_id, "error": repr(exc)},
                 )
             await asyncio.sleep(_delay(attempt))
-            attempt += 1
-        else:
-            ctx.redis_availability.mark_up()
-            return answer
+    raise AssertionError
 
 
 def _delay(attempt: int) -> float:

@@ -25,7 +25,7 @@ from mulequeue.api.terminal_answer import answer_of, reported_duration
 from mulequeue.api.webhook_signature import SignatureError, check_signature
 from mulequeue.engine import tracing
 from mulequeue.engine.worker_context import WorkerContext, worker_context
-from mulequeue.ledger import Effects, EventResult, Record
+from mulequeue.ledger import Effects, EventResult
 from mulequeue.signals import balance_low
 
 __all__ = ["MAX_BODY_BYTES", "Reply", "handle", "settle_early"]
@@ -50,11 +50,7 @@ class Reply:
 
 
 class Refused(Exception):
-    """The request is not an event for this fleet."""
-
-    def __init__(self, status_code: int, text: str) -> None:
-        super().__init__(text)
-        self.status_code = status_code
+    """The request is not an event for this fleet: the status and the text of the reply."""
 
 
 def handle(
@@ -74,10 +70,10 @@ def handle(
         event = _verified(ctx, headers, body, now)
         text = _take(ctx, event, now)
     except Refused as exc:
-        logger.warning(
-            "webhook refused: %s", exc, extra={"status_code": exc.status_code, "bytes": len(body)}
-        )
-        return Reply(exc.status_code, str(exc))
+        status_code, reason = exc.args
+        extra = {"status_code": status_code, "bytes": len(body)}
+        logger.warning("webhook refused: %s", reason, extra=extra)
+        return Reply(status_code, reason)
     except RedisError as exc:
         logger.warning("webhook deferred: %r", exc)
         return Reply(503, "temporarily unavailable")
@@ -85,10 +81,7 @@ def handle(
 
 
 def settle_early(ctx: WorkerContext, task_id: str, remote_id: str) -> Effects:
-    """Settle a generation whose end a webhook reported before its id was recorded.
-
-    :returns: no effects if no webhook has reported it.
-    """
+    """Settle a generation, if a webhook has reported its end before its id was recorded."""
     end = ctx.ledger.webhooks.early_end(remote_id)
     return Effects() if end is None else _settle(ctx, task_id, remote_id, end, time.time())
 
@@ -174,19 +167,14 @@ def _settle(
     ctx.ledger.webhooks.record_webhook(record.profile, now)
     if record.state != "generating" or record.remote_id != remote_id:
         return Effects()
-    status, answer = _answer(record, end, now)
+    model = catalog.find(record.api_path)
+    reply = parsing.read_task(end, kind=model.kind)
+    answer = answer_of(reply, model, now=now)
     effects = ctx.ledger.generations.settle(
-        task_id, None, status, answer, duration_seconds=reported_duration(answer)
+        task_id, None, reply.state, answer, duration_seconds=reported_duration(answer)
     )
     if effects.wakes:
-        extra = {"task_id": task_id, "remote_id": remote_id, "status": status}
+        extra = {"task_id": task_id, "remote_id": remote_id, "status": reply.state}
         with tracing.continued_wake(effects.wakes[0]):
             logger.info("generation finished, reported by webhook", extra=extra)
     return effects
-
-
-def _answer(record: Record, end: Mapping[str, Any], now: float) -> tuple[str, dict[str, Any]]:
-    model = catalog.find(record.api_path)
-    reply = parsing.read_task(end, kind=model.kind)
-    retention = model.retention_seconds
-    return reply.state, answer_of(reply, kind=model.kind, retention_seconds=retention, now=now)

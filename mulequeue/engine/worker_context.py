@@ -18,13 +18,19 @@ from redis.exceptions import RedisError
 from mulequeue.engine import tracing
 from mulequeue.engine.counters import Meter
 from mulequeue.engine.current_app import current_app
-from mulequeue.engine.elsewhere import MAX_ELSEWHERE, elsewhere_delay
-from mulequeue.engine.queues import NULL_DISPATCHER, countdown, internal_queue
+from mulequeue.engine.queues import (
+    MAX_ELSEWHERE,
+    NULL_DISPATCHER,
+    countdown,
+    elsewhere_delay,
+    internal_queue,
+)
 from mulequeue.engine.redis_retry import RedisAvailability
 from mulequeue.engine.submit.park import upgrade_signature
+from mulequeue.engine.tracing import sentry
 from mulequeue.errors import ConfigurationError, MuleQueueError
 from mulequeue.ledger import Effects, Ledger, PollMessage, Wake, unpack
-from mulequeue.settings import Settings
+from mulequeue.settings import DEFAULT_REDIS_URL, Settings
 from mulequeue.settings.redaction import redact
 
 if TYPE_CHECKING:
@@ -50,8 +56,8 @@ class WorkerContext:
         self.ledger = Ledger.of(settings)
         self.redis_availability = RedisAvailability(redact(settings.redis_url))
         self.meter = Meter(self.ledger.metrics.add_counts)
-        self.state: dict[str, Any] = {}
-        """Objects that a module keeps per process (the poller)."""
+        self.state: dict[Any, Any] = {}
+        """Objects that a module keeps per process, such as :meth:`shared` ones."""
         self._unfinished: set[Future[Any]] = set()
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -63,6 +69,18 @@ class WorkerContext:
         self._file_threads = ThreadPoolExecutor(4, "mulequeue-files")
         # One thread: wakes are published in order, by one producer, outside of any task's context.
         self._publisher = ThreadPoolExecutor(1, thread_name_prefix="mulequeue-publish")
+
+    def shared(self, make: Callable[[WorkerContext], T]) -> T:
+        """Return the object of this class that all parts of the process share."""
+        found: T | None = self.state.get(make)
+        return self.state.setdefault(make, make(self)) if found is None else found
+
+    def is_first(self, *key: str) -> bool:
+        """Return True the first time that this is asked in the process: what it names is logged once."""
+        known: set[tuple[str, ...]] = self.state.setdefault("known", set())
+        is_new = key not in known
+        known.add(key)
+        return is_new
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -99,6 +117,12 @@ class WorkerContext:
             wait([future])
             raise
 
+    @property
+    def has_fleet(self) -> bool:
+        """Return False in a test: the fleet on the Redis of this machine is not its own."""
+        in_memory = str(self.app.conf.broker_url or "").startswith("memory:")
+        return not (in_memory and self.settings.redis_url == DEFAULT_REDIS_URL)
+
     def start(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
         """Run a coroutine on the loop; the process does not end before it (:meth:`drain`)."""
         future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
@@ -120,7 +144,7 @@ class WorkerContext:
         if self._checks is None:
             from mulequeue.api.status_checks import StatusClient
 
-            self._checks = StatusClient(limit=self.settings.poll_concurrency)
+            self._checks = StatusClient()
         return self._checks
 
     # -- publishing ------------------------------------------------------------------------
@@ -172,7 +196,7 @@ class WorkerContext:
             headers = signature.options.get("headers")
             with tracing.continued(headers):
                 signature.apply_async(
-                    headers=tracing.nested(headers),
+                    headers=sentry.nested(headers),
                     producer=producer,
                     retry_policy=_RETRY_ONCE,
                     add_to_parent=False,
@@ -198,6 +222,7 @@ class WorkerContext:
                     queue=self.settings.poll_queue,
                     add_to_parent=False,
                     retry_policy=_RETRY_ONCE,
+                    event_dispatcher=NULL_DISPATCHER,
                     **countdown(self.app, message.countdown),
                 )
         except Exception as exc:
@@ -222,7 +247,7 @@ class WorkerContext:
         loop = self._loop
         if loop is not None and loop.is_running():
             if self._checks is not None:
-                asyncio.run_coroutine_threadsafe(self._checks.close(), loop).result(5)
+                loop.call_soon_threadsafe(self._checks.close)
             loop.call_soon_threadsafe(loop.stop)
         self.ledger.redis.close()
 

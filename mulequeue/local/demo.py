@@ -1,4 +1,4 @@
-"""The demo: run a whole fleet for about twenty seconds, and write its pictures and a page."""
+"""``mulequeue demo``: run a whole fleet for about twenty seconds, and write its pictures and a page."""
 
 from __future__ import annotations
 
@@ -9,37 +9,57 @@ import time
 import uuid
 from contextlib import ExitStack
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
+from celery import Celery
 
+from mulequeue.cli.costs import cost_of_batch
 from mulequeue.cli.exits import Interrupted, sigterm_as_interrupt
+from mulequeue.cli.options import json_option
+from mulequeue.cli.preflight import check_redis
+from mulequeue.cli.results import SUMMARY_HELP, missing_files, print_summary
+from mulequeue.cli.watch import BatchWatch, WatchOptions, watch
 from mulequeue.emulator.child_process import Child
+from mulequeue.emulator.process import EmulatorProcess
+from mulequeue.engine.worker_context import worker_context
 from mulequeue.errors import ConfigurationError, InputError, MuleQueueError
+from mulequeue.ledger import Ledger, connect
 from mulequeue.local import embedded_redis
+from mulequeue.local.demo_page import write_page
+from mulequeue.local.demo_prompts import prompts
 from mulequeue.local.processes import temporary_folder, worker_command
 from mulequeue.settings.environment import read_variable
 from mulequeue.settings.redaction import redact
-
-if TYPE_CHECKING:
-    from mulequeue.testing.notification_recorder import Notification, Notifications
+from mulequeue.tasks.batch_ids import member_ids
+from mulequeue.tasks.canvases import generate_many
+from mulequeue.testing.notification_recorder import Notification, Notifications
+from mulequeue.transfer.notifications import new_secret
 
 MODEL = "alibaba/wan2.6-t2i"
 MAX_COUNT = 2000
 MAX_WAIT_SECONDS = 180.0
 """Longer than a demo takes. After this time it fails and prints the worker's log."""
 _LOG = "worker.log"
+_STOPPED = "Stopped; all its processes have ended. Again: mulequeue demo"
 _RESULTS_SECONDS = 600  # on the user's Redis, results that the cleanup missed expire after this
 
 
-def run_demo(count: int, output: str, *, as_json: bool = False) -> int:
-    """Run the demo and return the exit code.
+@click.command("demo", epilog=SUMMARY_HELP)
+@click.option("--count", default=12, show_default=True, metavar="N", help="Number of images.")
+@click.option(
+    "--output", default="demo-output", show_default=True, metavar="DIR", help="Output folder."
+)
+@json_option
+@click.pass_context
+def demo_command(ctx: click.Context, count: int, output: str, as_json: bool) -> None:
+    """Run a complete fleet on this machine, without a key: Redis, worker and an emulated API.
 
-    :param count: the number of pictures.
-    :param output: the folder for the pictures, ``index.html`` and the worker's log.
-    :raises ConfigurationError: there is no Redis, a package is missing, or the folder is not
-        writable.
+    N prompts become a batch of generations. Each is submitted, polled and downloaded, and a signed
+    notification follows when all are done. The images and a page that shows them stay in DIR;
+    everything else is removed.
     """
     if not 1 <= count <= MAX_COUNT:
         raise InputError(f"--count is {count}; it must be from 1 to {MAX_COUNT}.")
@@ -50,9 +70,9 @@ def run_demo(count: int, output: str, *, as_json: bool = False) -> int:
     try:
         with sigterm_as_interrupt(), ExitStack() as stack:
             fleet = DemoFleet.start(stack, folder, redis_url)
-            return _run_batch(fleet, count, folder, output, as_json=as_json)
+            ctx.exit(_run_batch(fleet, count, output, as_json=as_json))
     except KeyboardInterrupt:
-        raise Interrupted("Stopped; all its processes have ended. Again: mulequeue demo") from None
+        raise Interrupted(_STOPPED) from None
 
 
 def _folder(output: str) -> Path:
@@ -69,25 +89,21 @@ def _folder(output: str) -> Path:
 
 @dataclass(frozen=True, kw_only=True)
 class DemoFleet:
-    """The processes of the demo, and the Celery app of this process."""
+    """The processes of the demo, and the ledger that they use."""
 
-    app: Any
-    emulator: Any
+    ledger: Ledger
+    emulator: EmulatorProcess
     notifications: Notifications
     worker: Child
     folder: Path
 
     @classmethod
     def start(cls, stack: ExitStack, folder: Path, redis_url: str | None) -> DemoFleet:
-        """Start all processes; ``stack`` stops them.
-
-        :param redis_url: URL of the user's Redis; None: start one.
-        """
-        from mulequeue.emulator.process import EmulatorProcess
-        from mulequeue.testing.notification_recorder import Notifications
-        from mulequeue.transfer.notifications import new_secret
-
-        _require_pillow()
+        """Start all processes, and a Redis unless the user has one; ``stack`` stops them."""
+        if find_spec("PIL") is None or find_spec("av") is None:
+            raise ConfigurationError(
+                'The demo needs Pillow and PyAV. Install them: pip install "mulequeue[demo]"'
+            )
         scratch = stack.enter_context(temporary_folder())
         name = f"demo-{secrets.token_hex(4)}"
         redis_url = _redis(stack, scratch, redis_url, name)
@@ -98,27 +114,30 @@ class DemoFleet:
         os.environ |= _environment(name, redis_url, emulator.url, secret, folder)
         worker = _worker(stack, name, scratch, folder)
         return cls(
-            app=_app(name),
+            ledger=worker_context(_app(name)).ledger,
             emulator=emulator,
             notifications=notifications,
             worker=worker,
             folder=folder,
         )
 
+    def notification(self) -> Notification | None:
+        """Return the first notification, or None if none arrives within 10 s."""
+        try:
+            return self.notifications.wait(timeout_seconds=10.0)[0]
+        except TimeoutError:
+            return None
 
-def _require_pillow() -> None:
-    from importlib.util import find_spec
-
-    if find_spec("PIL") is None or find_spec("av") is None:
-        raise ConfigurationError(
-            'The demo needs Pillow and PyAV. Install them: pip install "mulequeue[demo]"'
-        )
+    def print_log(self, lines: int = 25) -> None:
+        """Print the last lines of the worker's log to standard error."""
+        log = self.folder / _LOG
+        for line in log.read_text("utf-8", "replace").splitlines()[-lines:]:
+            click.echo(f"worker | {redact(line)}", err=True)
+        click.echo(f"(the whole log: {log})", err=True)
 
 
 def _redis(stack: ExitStack, scratch: str, url: str | None, name: str) -> str:
     if url:
-        from mulequeue.cli.preflight import check_redis
-
         check_redis(url)
         stack.callback(_delete_keys, url, name)
         return url
@@ -129,8 +148,6 @@ def _redis(stack: ExitStack, scratch: str, url: str | None, name: str) -> str:
 
 def _delete_keys(url: str, name: str) -> None:
     """Delete the demo's ledger and queues from the user's Redis."""
-    from mulequeue.ledger import connect
-
     with connect(url) as client:
         keys = list(client.scan_iter(f"*{name}*", count=1000))
         if keys:
@@ -173,8 +190,6 @@ def _worker(stack: ExitStack, name: str, scratch: str, folder: Path) -> Child:
 
 def _app(name: str) -> Any:
     """Return the Celery app of this process; as the worker's, it ignores the user's celeryconfig.py."""
-    from celery import Celery
-
     app = Celery("mulequeue", include=["mulequeue.tasks"])
     app.config_from_object("mulequeue.recommended")
     app.conf.update(task_default_queue=name, result_expires=_RESULTS_SECONDS)
@@ -182,93 +197,67 @@ def _app(name: str) -> Any:
     return app
 
 
-def _run_batch(fleet: DemoFleet, count: int, folder: Path, output: str, *, as_json: bool) -> int:
-    """Enqueue the batch, watch it, write the page, and print the summary."""
-    from mulequeue.cli.costs import cost_of_batch
-    from mulequeue.cli.results import missing_files, print_summary
-    from mulequeue.engine.worker_context import worker_context
-    from mulequeue.local.demo_page import write_page
-    from mulequeue.local.demo_prompts import prompts
-    from mulequeue.tasks.batch_ids import member_ids
-
+def _run_batch(fleet: DemoFleet, count: int, output: str, *, as_json: bool) -> int:
+    """Enqueue the batch, watch it, write the page, print the summary, and return the exit code."""
     started = time.monotonic()
-    watched = _watch_batch(fleet, count, started)
+    watched = _watch_batch(fleet, count)
     seconds = time.monotonic() - started
-    ledger = worker_context(fleet.app).ledger
-    notification = _first(fleet.notifications)
-    records = ledger.queries.records(member_ids(watched.batch))
-    shown = [
-        (prompt, record) for prompt, record in zip(prompts(count), records, strict=True) if record
-    ]
-    page = write_page(folder, shown, seconds, notification, fleet.emulator.stats())
+    notification = fleet.notification()
+    records = fleet.ledger.queries.records(member_ids(watched.batch))
+    pairs = zip(prompts(count), records, strict=True)
+    shown = [(prompt, record) for prompt, record in pairs if record]
+    page = write_page(fleet.folder, shown, seconds, notification, fleet.emulator.stats())
     if not as_json:
-        _print_closing(page, output, count, sys.stdout.isatty())
-    missing = missing_files(ledger, watched.batch)
-    cost = cost_of_batch(ledger, watched.batch)
+        _print_closing(page)
+    missing = missing_files(record for _, record in shown)
+    cost = cost_of_batch(fleet.ledger, watched.batch)
     code = print_summary(watched.batch, seconds, output, cost, as_json=as_json, missing=missing)
     if notification is None:
         click.echo("The notification did not arrive.", err=True)
         code = 1
     if code:
-        print_log(fleet.folder)
+        fleet.print_log()
     return code
 
 
-def _watch_batch(fleet: DemoFleet, count: int, started: float) -> Any:
-    from mulequeue.cli.view import view_for
-    from mulequeue.cli.watch import BatchWatch, watch
-    from mulequeue.engine.worker_context import worker_context
-    from mulequeue.local.demo_prompts import prompts
-    from mulequeue.tasks.canvases import generate_many
-
+def _watch_batch(fleet: DemoFleet, count: int) -> BatchWatch:
+    """Enqueue the batch, and watch it until it is over."""
     batch_id = uuid.uuid4().hex[:12]
-    watched = BatchWatch(worker_context(fleet.app).ledger, batch_id, count)
+    watched = BatchWatch(fleet.ledger, batch_id, count)
 
-    def check_worker() -> None:
+    def check_worker(_: object) -> None:
         if not fleet.worker.is_running:
-            print_log(fleet.folder)
+            fleet.print_log()
             raise MuleQueueError("The worker ended early; the end of its log is above.")
 
-    with view_for(f"{count} generations on a temporary fleet", quiet=False) as view:
-        chord = generate_many(
-            MODEL,
-            [{"prompt": prompt, "n": 1} for prompt in prompts(count)],
-            batch_id=batch_id,
-            notify=fleet.notifications.url,
+    generate_many(
+        MODEL,
+        [{"prompt": prompt, "n": 1} for prompt in prompts(count)],
+        batch_id=batch_id,
+        notify=fleet.notifications.url,
+    ).apply_async()
+    is_over = watch(
+        watched,
+        f"{count} generations on a temporary fleet",
+        WatchOptions(max_wait=MAX_WAIT_SECONDS),
+        interrupted=_STOPPED,
+        checks=[check_worker],
+    )
+    if not is_over:
+        fleet.print_log()
+        raise MuleQueueError(
+            f"The demo did not finish in {MAX_WAIT_SECONDS:g} s; the worker's log is above."
         )
-        chord.apply_async()
-        if not watch(watched, view, max_wait=MAX_WAIT_SECONDS, checks=[check_worker]):
-            print_log(fleet.folder)
-            raise MuleQueueError(
-                f"The demo did not finish in {MAX_WAIT_SECONDS:g} s; the worker's log is above."
-            )
     return watched
 
 
-def _first(notifications: Notifications) -> Notification | None:
-    """Return the first notification, or None if none arrives within 10 s."""
-    try:
-        return notifications.wait(timeout_seconds=10.0)[0]
-    except TimeoutError:
-        return None
-
-
-def print_log(folder: Path, lines: int = 25) -> None:
-    """Print the last lines of the worker's log to standard error."""
-    log = folder / _LOG
-    for line in log.read_text("utf-8", "replace").splitlines()[-lines:]:
-        click.echo(f"worker | {redact(line)}", err=True)
-    click.echo(f"(the whole log: {log})", err=True)
-
-
-def _print_closing(page: Path, output: str, count: int, is_terminal: bool) -> None:
+def _print_closing(page: Path) -> None:
     """Print the address of the page and the next commands."""
-    bold = {"bold": True} if is_terminal else {}
-    click.echo()
-    click.echo(f"Open      {click.style(page.as_uri(), **bold)}")
-    click.echo("Next      export MULEROUTER_API_KEY=sk-mr-…   and then, in two terminals:")
-    click.echo(f"            {click.style('mulequeue dev', **bold)}")
+    bold = {"bold": True} if sys.stdout.isatty() else {}
+    batch = "mulequeue batch prompts.txt --param n=1 --output pictures"
     click.echo(
-        f"            {click.style('mulequeue batch prompts.txt --param n=1 --output pictures', **bold)}"
+        f"\nOpen      {click.style(page.as_uri(), **bold)}\n"
+        "Next      export MULEROUTER_API_KEY=sk-mr-…   and then, in two terminals:\n"
+        f"            {click.style('mulequeue dev', **bold)}\n"
+        f"            {click.style(batch, **bold)}\n"
     )
-    click.echo()

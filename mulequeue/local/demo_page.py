@@ -9,7 +9,7 @@ from importlib import resources
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
-from mulequeue.cli.render import WORDS, plural, reason_of
+from mulequeue.cli.render import STATES, plural, reason_of, state_of, word_of
 from mulequeue.ledger import Record
 from mulequeue.testing.notification_recorder import Notification
 
@@ -21,12 +21,7 @@ def write_page(
     notification: Notification | None,
     stats: Mapping[str, int],
 ) -> Path:
-    """Write ``index.html`` and return its path.
-
-    :param shown: prompts with their records.
-    :param seconds: the duration of the batch.
-    :param stats: the emulator's counters.
-    """
+    """Write ``index.html`` with the prompts and their records, and return its path."""
     template = resources.files(__package__).joinpath("demo_page.html").read_text("utf-8")
     parts = {
         "COUNT": f"{len(shown)}",
@@ -56,7 +51,7 @@ def _notification(notification: Notification | None) -> str:
     if notification is None:
         return '<p class="notification bad">No notification arrived.</p>'
     found = notification.data.get("counts", {})
-    counts = ", ".join(f"{n} {WORDS[word]}" for word, n in found.items() if n)
+    counts = ", ".join(f"{n} {STATES[word][0]}" for word, n in found.items() if n)
     return (
         '<p class="notification"><b>Signature verified</b> '
         f"<code>{escape(notification.type)}</code> {escape(counts)} "
@@ -65,31 +60,23 @@ def _notification(notification: Notification | None) -> str:
 
 
 def _card(folder: Path, prompt: str, record: Record) -> str:
-    status = record.status or record.state
     seconds = (record.finished or 0) - (record.submitted or 0)
     took = f"{seconds:.1f} s" if record.finished and record.submitted else "–"
     return (
-        f'<li class="card {escape(status)}">{_pictures(folder, prompt, record)}'
+        f'<li class="card {escape(state_of(record))}">{_picture(folder, prompt, record)}'
         f"<div><p>{escape(prompt)}</p>"
-        f'<p class="meta"><span class="status">{escape(WORDS.get(status, status))}</span>'
+        f'<p class="meta"><span class="status">{escape(word_of(record))}</span>'
         f"<span>{plural(record.polls, 'check')}</span><span>{took}</span></p></div></li>"
     )
 
 
-def _pictures(folder: Path, prompt: str, record: Record) -> str:
-    sources = [_relative(folder, file.url) for file in record.files]
-    if not sources:
+def _picture(folder: Path, prompt: str, record: Record) -> str:
+    if not record.files:
         reason = reason_of(record) if record.is_over else "still running"
         return f'<div class="none">{escape(reason)}</div>'
-    name = escape(prompt, quote=True)
-    return "".join(
-        f'<a href="{escape(source, quote=True)}"><img src="{escape(source, quote=True)}" '
-        f'alt="{name}" loading="lazy"></a>'
-        for source in sources[:1]
+    # Relative to the page, so that the folder can be moved.
+    source = quote(os.path.relpath(unquote(urlsplit(record.files[0].url).path), folder))
+    return (
+        f'<a href="{escape(source)}"><img src="{escape(source)}" '
+        f'alt="{escape(prompt)}" loading="lazy"></a>'
     )
-
-
-def _relative(folder: Path, url: str) -> str:
-    """Return the URL of a stored file relative to the page, so that the folder can be moved."""
-    path = unquote(urlsplit(url).path)
-    return quote(os.path.relpath(path, folder))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
 
 _SCENES = (
     "A mule carrying a grand piano over a mountain pass at sunrise",
@@ -32,13 +32,6 @@ _LIGHTS = (
 
 def prompts(count: int) -> list[str]:
     """Return that many different prompts."""
-    return [prompt for prompt, _ in zip(_endless(), range(count), strict=False)]
-
-
-def _endless() -> Iterator[str]:
-    number = 0
-    while True:
-        for light in _LIGHTS:
-            for scene in _SCENES:
-                yield scene + light + (f", take {number + 1}" if number else "")
-        number += 1
+    kinds = [scene + light for light in _LIGHTS for scene in _SCENES]
+    takes = (f", take {number}" if number > 1 else "" for number in itertools.count(1))
+    return list(itertools.islice((kind + take for take in takes for kind in kinds), count))

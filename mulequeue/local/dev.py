@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import queue
 import re
 import socket
 import subprocess
-import sys
 import threading
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import click
+from redis import Redis
 
 from mulequeue.cli.exits import sigterm_as_interrupt
-from mulequeue.cli.preflight import CONNECT_SECONDS, redis_problem
+from mulequeue.cli.preflight import CONNECT_SECONDS, app_of, name_of, redis_problem, settings_of
 from mulequeue.emulator.child_process import Child, stop_all
+from mulequeue.emulator.process import EmulatorProcess
 from mulequeue.errors import ConfigurationError
 from mulequeue.ledger.probe import probe_connection
 from mulequeue.local.embedded_redis import start_redis
-from mulequeue.local.foreign_queues import foreign_use
 from mulequeue.local.processes import free_port, worker_command
 from mulequeue.settings import DEFAULT_REDIS_URL, Settings
 from mulequeue.settings.environment import read_variable
@@ -35,18 +37,29 @@ REDIS_PORT = 6390
 """Not Redis' own port, which another project may use."""
 STANDALONE = "mulequeue"
 """The argument of ``celery -A`` for the app of :mod:`mulequeue.celery`."""
-_COLOURS = {"emulator": "magenta", "worker": "cyan", "poller": "green"}
-_EMULATOR_READY = "mulequeue emulator on "
-_READY_SECONDS = 60.0
+_COLOURS = {"worker": "cyan", "poller": "green"}
+_MAX_MESSAGES = 1000
+_PRIORITY_STEPS = ("", "\x06\x163", "\x06\x166", "\x06\x169")
+"""Suffixes of the lists in which kombu keeps a queue: one list per priority."""
 
 
-def run_dev(settings: Settings, app: Any, name: str, concurrency: int, redis: str | None) -> int:
-    """Run until Ctrl-C, or until the worker or the poller ends, and return the exit code.
+@click.command("dev")
+@click.option("--concurrency", default=4, show_default=True, metavar="N", help="Worker slots.")
+@click.option(
+    "--redis",
+    metavar="URL",
+    help="Use this Redis.  [default: MULEQUEUE_REDIS_URL or the project's, else a new one]",
+)
+@click.pass_context
+def dev_command(ctx: click.Context, concurrency: int, redis: str | None) -> None:
+    """Run a worker and a poller in the foreground, with a Redis and an emulated API if needed.
 
-    :param name: the argument of ``celery -A`` for the app.
-    :param redis: URL of the Redis to use; None: the one that the project configures, else a new one.
-    :raises ConfigurationError: another project uses the Redis, or none can be started.
+    Unless a Redis is configured it starts one that keeps its data in .mulequeue/, so generations
+    continue at the next start. A Redis that another project uses is refused. Without an API key it
+    starts the emulator. Ctrl-C stops everything.
     """
+    app = app_of(ctx)
+    settings, name = settings_of(app), name_of(app)
     with sigterm_as_interrupt(), ExitStack() as stack:
         try:
             if redis and name != STANDALONE:
@@ -55,16 +68,14 @@ def run_dev(settings: Settings, app: Any, name: str, concurrency: int, redis: st
                 )
             given = redis or _configured_url(settings, name)
             url = _own_redis(stack) if given is None else _given_redis(stack, given, app, name)
-            env = {"MULEQUEUE_REDIS_URL": url, "PYTHONUNBUFFERED": "1"}
-            if not settings.api_key:
-                env |= _emulator(stack)
-            children = _workers(settings, name, concurrency, env)
-            stack.callback(stop_all, children)
-            _print_environment(env)
-            return _until_one_ends(children)
+            api = {} if settings.api_key else _emulator(stack)
+            env = {"MULEQUEUE_REDIS_URL": url, "PYTHONUNBUFFERED": "1", **api}
+            ended = _workers(stack, settings, name, concurrency, env)
+            _print_environment(url, api)
+            click.echo(f"The {ended.get()} ended unexpectedly; stopping the others.", err=True)
+            ctx.exit(1)
         except KeyboardInterrupt:
             click.echo("\nStopping …", err=True)
-            return 0
 
 
 def _configured_url(settings: Settings, name: str) -> str | None:
@@ -99,7 +110,7 @@ def _given_redis(stack: ExitStack, url: str, app: Any, name: str) -> str:
     problem = redis_problem(url)
     if problem is None:
         with probe_connection(url, CONNECT_SECONDS) as client:
-            reason = foreign_use(client, app, is_shared=name != STANDALONE)
+            reason = _foreign_use(client, app, is_shared=name != STANDALONE)
         if reason is not None:
             raise ConfigurationError(
                 f"{redact(url)} is not used: {reason}. Name another database, for example "
@@ -117,6 +128,45 @@ def _given_redis(stack: ExitStack, url: str, app: Any, name: str) -> str:
     return url
 
 
+def _foreign_use(client: Redis, app: Any, *, is_shared: bool) -> str | None:
+    """Return why a worker of this app must not take the queues of this Redis, or None.
+
+    A worker discards messages of tasks that it does not know.
+
+    :param client: a client that returns bytes.
+    :param is_shared: True: other queues may belong to the same project, so they are accepted.
+    """
+    app.loader.import_default_modules()
+    queue = app.conf.task_default_queue
+    unknown = sorted({name for name in _task_names(client, queue) if name not in app.tasks})
+    if unknown:
+        return (
+            f"its queue {queue!r} holds messages of tasks that this app does not have "
+            f"({', '.join(unknown[:3])}), and a worker would discard them"
+        )
+    if is_shared:
+        return None
+    prefix = "_kombu.binding."
+    queues = {key.decode("utf-8", "replace") for key in client.scan_iter(f"{prefix}*", count=1000)}
+    names = sorted(name.removeprefix(prefix) for name in queues)
+    if names and not any(name.startswith("mulequeue.") for name in names):
+        return f"another Celery project uses it (queues {', '.join(names[:3])})"
+    return None
+
+
+def _task_names(client: Redis, queue: str) -> Iterator[str]:
+    for step in _PRIORITY_STEPS:
+        key = f"{queue}{step}"
+        if client.type(key) != b"list":
+            continue
+        for message in client.lrange(key, -_MAX_MESSAGES, -1):
+            try:
+                name = json.loads(message)["headers"]["task"]
+            except (ValueError, LookupError, TypeError):
+                continue  # a message of a program that is not Celery
+            yield str(name)
+
+
 def _folder() -> Path:
     folder = Path(FOLDER).resolve()
     folder.mkdir(exist_ok=True)
@@ -132,18 +182,12 @@ def _start_redis(stack: ExitStack, folder: Path, port: int) -> str:
 
 def _emulator(stack: ExitStack) -> dict[str, str]:
     """Start the emulator and return the environment variables that point at it."""
-    ports = [EMULATOR_PORT, free_port()] if _is_free(EMULATOR_PORT) else [free_port()]
+    ports = [EMULATOR_PORT, 0] if _is_free(EMULATOR_PORT) else [0]
     for port in ports:  # another program may take the port after the look
-        command = [sys.executable, "-m", "mulequeue.emulator", "--port", str(port)]
-        child = Child("emulator", command, output=subprocess.PIPE, env={"PYTHONUNBUFFERED": "1"})
-        stack.callback(child.stop)
-        ready = threading.Event()
-        _show(child, when=(_EMULATOR_READY, ready))
-        if ready.wait(_READY_SECONDS) and child.is_running:
-            return {
-                "MULEROUTER_BASE_URL": f"http://127.0.0.1:{port}",
-                "MULEROUTER_API_KEY": "emulator",
-            }
+        with suppress(RuntimeError):
+            url = stack.enter_context(EmulatorProcess(port=port)).url
+            click.echo(f"emulator | started on {url}", err=True)
+            return {"MULEROUTER_BASE_URL": url, "MULEROUTER_API_KEY": "emulator"}
     raise ConfigurationError("The emulator did not start; its output is above.")
 
 
@@ -152,43 +196,39 @@ def _is_free(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
-def _workers(settings: Settings, app: str, concurrency: int, env: dict[str, str]) -> list[Child]:
-    """Start a worker, and a poller so that a backlog of submissions does not delay the polling."""
+def _workers(
+    stack: ExitStack, settings: Settings, app: str, concurrency: int, env: dict[str, str]
+) -> queue.SimpleQueue[str]:
+    """Start a worker, and a poller so that a backlog of submissions does not delay the polling.
+
+    :returns: gets the name of each that ends.
+    """
     internal = f"{settings.poll_queue},{settings.wake_queue}"
     pid = os.getpid()
     options = {
         "worker": ("--concurrency", str(concurrency)),
         "poller": ("--concurrency", "2", "-Q", internal),
     }
-    children = []
+    children: list[Child] = []
+    ended: queue.SimpleQueue[str] = queue.SimpleQueue()
+    stack.callback(stop_all, children)
     for name, own_options in options.items():
         host = ("--hostname", f"{name}-{pid}@%h", "--loglevel", "INFO")
         command = worker_command(*own_options, *host, app=app)
         children.append(Child(name, command, env=env, output=subprocess.PIPE))
-        _show(children[-1])
-    return children
+        threading.Thread(target=_show, args=(children[-1], ended), daemon=True).start()
+    return ended
 
 
-def _show(child: Child, when: tuple[str, threading.Event] | None = None) -> None:
-    """Print the output of a child, each line after its name.
-
-    :param when: a text, and an event to set when the child has written it or has ended.
-    """
-    prefix = click.style(f"{child.name:<8} | ", fg=_COLOURS.get(child.name))
-
-    def pump() -> None:
-        assert child.process.stdout is not None
-        for raw in child.process.stdout:
-            line = clean_line(raw.decode("utf-8", "replace"))
-            if when is not None and when[0] in line:
-                when[1].set()
-            if line:
-                click.echo(f"{prefix}{line}", err=True)
-        child.process.wait()
-        if when is not None:
-            when[1].set()
-
-    threading.Thread(target=pump, name=f"log-{child.name}", daemon=True).start()
+def _show(child: Child, ended: queue.SimpleQueue[str]) -> None:
+    """Print the output of a child, each line after its name, until it ends."""
+    prefix = click.style(f"{child.name:<8} | ", fg=_COLOURS[child.name])
+    assert child.process.stdout is not None
+    for raw in child.process.stdout:
+        if line := clean_line(raw.decode("utf-8", "replace")):
+            click.echo(f"{prefix}{line}", err=True)
+    child.process.wait()
+    ended.put(child.name)
 
 
 def clean_line(line: str) -> str:
@@ -203,31 +243,14 @@ def clean_line(line: str) -> str:
     return re.sub(r"^(Task \S+ succeeded in [\d.]{1,5})[\d.e-]*s: .*", r"\1 s", line)
 
 
-def _print_environment(env: dict[str, str]) -> None:
+def _print_environment(url: str, api: dict[str, str]) -> None:
     """Print the variables and the command for another terminal."""
-    lines = [f"export {name}={value}" for name, value in env.items() if _is_exported(name, value)]
-    if "MULEROUTER_BASE_URL" in env:
+    is_secret = "@" in url
+    shown = {} if is_secret or url == DEFAULT_REDIS_URL else {"MULEQUEUE_REDIS_URL": url}
+    lines = [f"export {name}={value}" for name, value in {**shown, **api}.items()]
+    if api:
         click.echo("No API key is set, so the API is an emulator and nothing is billed.")
     click.echo("In another terminal:\n")
     for line in (*lines, 'mulequeue run alibaba/wan2.6-t2i "a mule at dawn" -p n=1'):
         click.echo(f"  {line}")
     click.echo()
-
-
-def _is_exported(name: str, value: str) -> bool:
-    if name == "MULEQUEUE_REDIS_URL":
-        return value != DEFAULT_REDIS_URL and "@" not in value
-    return name.startswith("MULE")
-
-
-def _until_one_ends(children: list[Child]) -> int:
-    ended: queue.SimpleQueue[Child] = queue.SimpleQueue()
-
-    def wait_for(child: Child) -> None:
-        child.process.wait()
-        ended.put(child)
-
-    for child in children:
-        threading.Thread(target=wait_for, args=(child,), daemon=True).start()
-    click.echo(f"The {ended.get().name} ended unexpectedly; stopping the others.", err=True)
-    return 1

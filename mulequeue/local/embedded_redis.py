@@ -6,13 +6,16 @@ import importlib.metadata
 import os
 import platform
 import shutil
-import socket
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
+
+from redis.exceptions import RedisError
 
 from mulequeue.emulator.child_process import Child
 from mulequeue.errors import ConfigurationError
+from mulequeue.ledger.probe import probe_connection
 from mulequeue.local.processes import free_port
 
 _SERVERS = ("redis-server", "valkey-server")
@@ -32,13 +35,9 @@ def find_server() -> str:
 
     :raises ConfigurationError: there is no program; the text has the commands that install one.
     """
-    for name in _SERVERS:
-        found = shutil.which(name)
-        if found:
-            return found
-    embedded = embedded_server()
-    if embedded is not None:
-        return embedded
+    found = next(filter(None, map(shutil.which, _SERVERS)), None) or embedded_server()
+    if found is not None:
+        return found
     raise ConfigurationError(
         f'No Redis on this machine. Install one: {install_line()}, or pip install "mulequeue[demo]". '
         "Or set MULEQUEUE_REDIS_URL to a running one."
@@ -72,12 +71,11 @@ def install_line() -> str:
 def start_redis(folder: str, *, port: int | None = None, keep: bool = False) -> tuple[Child, str]:
     """Start a server on the loopback interface and wait until it answers.
 
-    :param folder: folder of its data and its log.
+    :param folder: of its data and its log.
     :param port: None: a free port.
     :param keep: write an append-only file, so that the next start has the data.
     :returns: the process and its URL.
-    :raises ConfigurationError: neither redis-server, valkey-server nor the demo extra is available, or
-        the server does not start.
+    :raises ConfigurationError: there is no program, or it does not start.
     """
     port = port or free_port()
     options = {
@@ -93,23 +91,20 @@ def start_redis(folder: str, *, port: int | None = None, keep: bool = False) -> 
     log = Path(folder) / "redis.log"
     with log.open("ab") as output:
         child = Child("redis", command, output=output)
-    if _answers(port, child):
-        return child, f"redis://127.0.0.1:{port}/0"
+    url = f"redis://127.0.0.1:{port}/0"
+    if _answers(url, child):
+        return child, url
     child.stop()
     lines = log.read_text("utf-8", "replace").strip().splitlines()
     reason = lines[-1] if lines else "its log is empty"
     raise ConfigurationError(f"{command[0]} did not start: {reason}")
 
 
-def _answers(port: int, child: Child) -> bool:
+def _answers(url: str, child: Child) -> bool:
     deadline = time.monotonic() + _START_SECONDS
-    while time.monotonic() < deadline and child.is_running:
-        try:
-            with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
-                connection.sendall(b"PING\r\n")
-                if connection.recv(16).startswith(b"+PONG"):
-                    return True
-        except OSError:
-            pass
-        time.sleep(0.02)  # a starting server offers no event to wait for
+    with probe_connection(url, 1.0) as client:
+        while time.monotonic() < deadline and child.is_running:
+            with suppress(RedisError, OSError):
+                return bool(client.ping())
+            time.sleep(0.02)  # a starting server offers no event to wait for
     return False

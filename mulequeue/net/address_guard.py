@@ -60,39 +60,31 @@ class AddressGuard:
             raise AddressRefused(
                 f"The URL of {host} holds a user name or password; take it out of the URL."
             )
-        if parts.scheme == "http" and not self._allows_http(host):
+        allows_http = self.allow_private or (self.allow_loopback and is_loopback(host))
+        if parts.scheme == "http" and not allows_http:
             raise AddressRefused(
                 f"{redact_url(url)} uses http; only https is allowed. {_HOW_TO_ALLOW}"
             )
-        literal = _parse_address(host)
-        if literal is not None:
-            self.check_address(host)
-        elif resolve:
-            for address in _resolve(host, port or 443):
-                self.check_address(address, host)
+        is_literal = _parse_address(host) is not None
+        found = [host] if is_literal else _resolve(host, port or 443) if resolve else []
+        for address in found:
+            self.check_address(address, host)
 
     def check_address(self, address: str, host: str | None = None) -> None:
         """Reject an IP address that is not public.
 
         :param address: of the connected peer, or of a resolved name.
-        :param host: the name that has this address, for the message.
         :raises AddressRefused: with the setting to change.
         """
         if self.allow_private:
             return
         ip = _parse_address(address)
-        if ip is None or not (
-            is_public(ip) or (self.allow_loopback and _embedded_ipv4(ip).is_loopback)
-        ):
-            is_resolved = (
-                host is not None and _parse_address(host) is None and not is_loopback(host)
-            )
-            name = f"{host} ({address})" if host and host != address else address
-            text = f"{name} is not a public address. {_HOW_TO_ALLOW}"
-            raise AddressRefused(text, is_resolved=is_resolved)
-
-    def _allows_http(self, host: str) -> bool:
-        return self.allow_private or (self.allow_loopback and is_loopback(host))
+        if ip is not None and (is_public(ip) or (self.allow_loopback and is_loopback(address))):
+            return
+        is_resolved = host is not None and _parse_address(host) is None and not is_loopback(host)
+        name = f"{host} ({address})" if host and host != address else address
+        text = f"{name} is not a public address. {_HOW_TO_ALLOW}"
+        raise AddressRefused(text, is_resolved=is_resolved)
 
 
 def is_public(ip: _Address) -> bool:

@@ -1,7 +1,7 @@
 """Read proxies and CA bundles from the environment; the rules are the same for all connections.
 
-aiohttp and our own connections talk to the API: a status check takes a tenth of the CPU time that
-it takes with requests. requests transfers assets and notifications, on any worker pool
+Our own connections talk to the API (:mod:`mulequeue.net.connection`): a status check takes a tenth of the
+CPU time that it takes with requests. requests transfers assets and notifications, on any worker pool
 (:mod:`mulequeue.net.guarded_session`).
 All obey ``HTTP(S)_PROXY``, ``ALL_PROXY``, ``NO_PROXY``, and ``REQUESTS_CA_BUNDLE``,
 ``CURL_CA_BUNDLE`` or ``SSL_CERT_FILE``. All verify TLS with the same context (:func:`tls_context`),
@@ -19,15 +19,6 @@ from importlib.metadata import version
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies, select_proxy
 
 from mulequeue.errors import ConfigurationError
-
-__all__ = [
-    "COMMON_HEADERS",
-    "CONNECT_TIMEOUT_SECONDS",
-    "USER_AGENT",
-    "ca_bundle",
-    "proxy_for",
-    "tls_context",
-]
 
 # The edge in front of the API blocks Python's stock User-Agent, so it is always set.
 USER_AGENT = f"mulequeue/{version('mulequeue')}"
@@ -84,18 +75,14 @@ def tls_context(bundle: str) -> ssl.SSLContext:
     These rules replace the defaults, which differ between Python versions and HTTP libraries.
     The chain leads to a certificate in the bundle, each certificate on it is valid today, and the
     server's certificate lists the host in ``subjectAltName``.
-
-    :param bundle: a file or a folder, see :func:`ca_bundle`.
     """
     return _load_context(bundle, os.stat(bundle).st_mtime_ns)
 
 
 @lru_cache(maxsize=8)  # loading takes some 20 ms, too much for every submit
 def _load_context(bundle: str, changed_ns: int) -> ssl.SSLContext:
-    if os.path.isdir(bundle):
-        context = ssl.create_default_context(capath=bundle)
-    else:
-        context = ssl.create_default_context(cafile=bundle)
+    file, folder = (None, bundle) if os.path.isdir(bundle) else (bundle, None)
+    context = ssl.create_default_context(cafile=file, capath=folder)
     # From 3.13 on, Python rejects a CA without the extensions that RFC 5280 asks for, such as
     # keyUsage. Many private CAs lack them. Signatures, dates, names and CA:TRUE are checked anyway.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT

@@ -21,8 +21,6 @@ from mulequeue.net.address_guard import AddressGuard
 from mulequeue.net.environment import USER_AGENT, ca_bundle, proxy_for, tls_context
 from mulequeue.net.timers import deadlines
 
-__all__ = ["Timeout", "TransferSession", "describe"]
-
 Timeout = float | tuple[float, float]
 _HEADERS = {"User-Agent": USER_AGENT, "Accept": "*/*"}
 
@@ -60,14 +58,13 @@ class TransferSession:
         self, url: str, *, headers: Mapping[str, str] | None = None, timeout: Timeout
     ) -> requests.Response:
         """Send a GET request, once more if the reused connection was closed; see :meth:`post`."""
-        request = self._prepare("GET", url, None, headers)
         was_open, before = self._is_open(), self._connections_made
         try:
-            return self._send(request, timeout)
+            return self._send("GET", url, None, headers or {}, timeout)
         except requests.exceptions.ConnectionError:
             if not was_open or self._connections_made != before or self.was_aborted:
                 raise
-            return self._send(request, timeout)
+            return self._send("GET", url, None, headers or {}, timeout)
 
     def post(
         self, url: str, *, data: bytes, headers: Mapping[str, str], timeout: Timeout
@@ -78,16 +75,20 @@ class TransferSession:
         :raises AddressRefused: before any byte of the request is sent.
         :raises requests.RequestException: there is no response.
         """
-        return self._send(self._prepare("POST", url, data, headers), timeout)
+        return self._send("POST", url, data, headers, timeout)
 
-    def _prepare(
-        self, method: str, url: str, data: bytes | None, headers: Mapping[str, str] | None
-    ) -> requests.PreparedRequest:
+    def _send(
+        self,
+        method: str,
+        url: str,
+        data: bytes | None,
+        headers: Mapping[str, str],
+        timeout: Timeout,
+    ) -> requests.Response:
         self.guard.check_url(url)
-        request = requests.Request(method, url, data=data, headers={**_HEADERS, **(headers or {})})
-        return request.prepare()
-
-    def _send(self, request: requests.PreparedRequest, timeout: Timeout) -> requests.Response:
+        request = requests.Request(
+            method, url, data=data, headers={**_HEADERS, **headers}
+        ).prepare()
         self.was_read = False
         url = request.url or ""
         proxy = proxy_for(url)
@@ -155,9 +156,9 @@ def describe(exc: Exception) -> str:
     if isinstance(exc, requests.exceptions.Timeout):
         return "no response in time"
     inner: Any = exc
-    while (
-        deeper := getattr(inner, "reason", None) or (inner.args[0] if inner.args else None)
-    ) and (isinstance(deeper, Exception)):
+    while isinstance(
+        deeper := getattr(inner, "reason", None) or next(iter(inner.args), None), Exception
+    ):
         inner = deeper
     text = f"{type(inner).__name__}: {inner}"
     if isinstance(exc, requests.exceptions.SSLError):

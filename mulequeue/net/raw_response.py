@@ -45,15 +45,6 @@ class RawResponse:
             joined[name] = f"{joined[name]}, {text}" if name in joined else text
         return joined
 
-    def append(self, data: bytes) -> None:
-        """Append to the body, in linear time: a large one arrives in hundreds of parts."""
-        if not self.body:
-            self.body = data
-        elif isinstance(self.body, bytes):
-            self.body = bytearray(self.body) + data
-        else:
-            self.body += data
-
     def decode(self, max_bytes: int) -> bytes | bytearray:
         """Return the body without its Content-Encoding.
 
@@ -117,13 +108,14 @@ def read_leniently(data: bytes) -> RawResponse:
     The length that it declares is ignored, and its body is what follows the headers.
     """
     while True:
-        head, separator, rest = _partition_head(data)
+        end = _HEAD_END.search(data)
+        head, rest = (data[: end.start()], data[end.end() :]) if end else (data, b"")
         line, *rows = head.splitlines() or [b""]
         found = _STATUS_LINE.match(line)
         if found is None:
             return RawResponse()
         status = int(found[1])
-        if status >= 200 or not separator:
+        if status >= 200 or end is None:
             break
         data = rest  # an interim response; the final one follows
     pairs = (row.partition(b":")[::2] for row in rows)
@@ -135,15 +127,6 @@ def read_leniently(data: bytes) -> RawResponse:
     response.body = _join_chunks(rest) if is_chunked else rest
     response.encoding = headers.get("Content-Encoding")
     return response
-
-
-def _partition_head(data: bytes) -> tuple[bytes, bytes, bytes]:
-    found = _HEAD_END.search(data)
-    return (
-        (data, b"", b"")
-        if found is None
-        else (data[: found.start()], found[0], data[found.end() :])
-    )
 
 
 def _join_chunks(data: bytes) -> bytes:

@@ -12,13 +12,10 @@ from mulequeue.net.raw_response import MAX_HEAD_BYTES, RawResponse, ResponseErro
 
 
 class ResponseParser:
-    """A parser for one response.
-
-    :param max_bytes: limit of the body; the rest is discarded.
-    """
+    """A parser for one response. What exceeds ``max_bytes`` of its body is discarded."""
 
     def __init__(self, max_bytes: int) -> None:
-        self.response = RawResponse()
+        self.response = RawResponse(body=bytearray())
         self.is_reusable = False
         """The connection may carry another request."""
         self.has_begun = False
@@ -103,7 +100,7 @@ class ResponseParser:
     def on_body(self, data: bytes) -> None:
         response = self.response
         if not response.is_complete and len(response.body) <= self._max_bytes:
-            response.append(data)
+            response.body += data
 
     def on_message_complete(self) -> None:
         self.response.is_complete = bool(self.response.status)

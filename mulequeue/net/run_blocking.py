@@ -6,6 +6,7 @@ import asyncio
 import sys
 import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -39,21 +40,16 @@ def _run(start: Callable[[], Coroutine[Any, Any, T]]) -> T:
 
 
 def _on_new_thread(start: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    results: list[T] = []
-    errors: list[BaseException] = []
+    result: Future[T] = Future()
 
     def work() -> None:
         try:
-            results.append(_run(start))
+            result.set_result(_run(start))
         except BaseException as exc:
-            errors.append(exc)
+            result.set_exception(exc)
 
-    thread = threading.Thread(target=work, name="mulequeue-blocking", daemon=True)
-    thread.start()
-    thread.join()
-    if errors:
-        raise errors[0]
-    return results[0]
+    threading.Thread(target=work, name="mulequeue-blocking", daemon=True).start()
+    return result.result()
 
 
 def _is_patched_by_gevent() -> bool:

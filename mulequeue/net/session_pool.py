@@ -10,7 +10,6 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from mulequeue.net.address_guard import AddressGuard
@@ -26,23 +25,13 @@ MAX_IDLE = 16
 _Key = tuple[AddressGuard, str, str, str | None, str]
 
 
-@dataclass(eq=False, slots=True)
-class _IdleSession:
-    key: _Key
-    session: TransferSession
-    timer: Timer | None = None
-
-
 class SessionPool:
-    """A pool of idle sessions; it is empty in a forked process.
-
-    :param max_idle: maximum number of idle sessions; one more closes the oldest.
-    :param idle_seconds: idle time after which a session is closed.
-    """
+    """A pool of idle sessions; it is empty in a forked process."""
 
     def __init__(self, *, max_idle: int = MAX_IDLE, idle_seconds: float = IDLE_SECONDS) -> None:
         self._max_idle, self._idle_seconds = max_idle, idle_seconds
-        self._idle: list[_IdleSession] = []
+        self._idle: dict[TransferSession, tuple[_Key, Timer]] = {}
+        """The session that was used last is at the end."""
         self._lock = threading.Lock()
         os.register_at_fork(after_in_child=self._forget)
 
@@ -60,7 +49,7 @@ class SessionPool:
             yield session
         finally:
             if session.is_reusable:
-                self._keep(_IdleSession(key, session))
+                self._keep(key, session)
             else:
                 session.abort()  # an exception that is still referenced may hold the connection
                 session.close()
@@ -68,37 +57,33 @@ class SessionPool:
     def _take(self, key: _Key) -> TransferSession | None:
         with self._lock:
             # The one used last: with fewer transfers, the others become idle for too long.
-            found = next((item for item in reversed(self._idle) if item.key == key), None)
-            if found is None:
+            same = [session for session, (other, _) in self._idle.items() if other == key]
+            if not same:
                 return None
-            self._idle.remove(found)
-        if found.timer is not None:
-            deadlines.cancel(found.timer)
-        return found.session
+            _, timer = self._idle.pop(same[-1])
+        deadlines.cancel(timer)
+        return same[-1]
 
-    def _keep(self, item: _IdleSession) -> None:
-        item.timer = deadlines.after(self._idle_seconds, lambda: self._discard(item))
+    def _keep(self, key: _Key, session: TransferSession) -> None:
+        timer = deadlines.after(self._idle_seconds, lambda: self._discard(session))
         with self._lock:
-            self._idle.append(item)
-            oldest = self._idle[0] if len(self._idle) > self._max_idle else None
+            self._idle[session] = key, timer
+            oldest = next(iter(self._idle)) if len(self._idle) > self._max_idle else None
         if oldest is not None:
             self._discard(oldest)
 
-    def _discard(self, item: _IdleSession) -> None:
+    def _discard(self, session: TransferSession) -> None:
         with self._lock:
-            if item not in self._idle:  # a transfer took it in the meantime
-                return
-            self._idle.remove(item)
-        if item.timer is not None:
-            deadlines.cancel(item.timer)
-        item.session.close()
+            found = self._idle.pop(session, None)
+        if found is not None:  # else a transfer took it in the meantime
+            deadlines.cancel(found[1])
+            session.close()
 
     def _forget(self) -> None:
         """Close the child's copies of the connections; those of the parent stay open."""
-        idle = self._idle
-        self._idle, self._lock = [], threading.Lock()
-        for item in idle:
-            item.session.close()
+        idle, self._idle, self._lock = self._idle, {}, threading.Lock()
+        for session in idle:
+            session.close()
 
 
 session_pool = SessionPool()

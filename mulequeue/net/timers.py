@@ -32,8 +32,6 @@ class Timers:
     """Timers that share a thread, which runs while there is at least one timer.
 
     A call delays all later ones. Calls that may block need a separate :class:`Timers`.
-
-    :param name: of the thread.
     """
 
     def __init__(self, name: str) -> None:

@@ -1,4 +1,4 @@
-"""Prometheus metrics of the ledger. Needs ``mulequeue[metrics]``.
+"""Prometheus metrics of the ledger and of the broker's queues. Needs ``mulequeue[metrics]``.
 
 A scrape makes two round trips to Redis and reads no record, so its cost does not depend on the number
 of generations in flight.
@@ -6,8 +6,10 @@ of generations in flight.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import product
 
+from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -71,6 +73,12 @@ _COUNTERS: dict[str, tuple[str, str, tuple[str, ...]]] = {
         "Attempts of download and notify: done, retried or given_up (no further attempt).",
         ("task", "result"),
     ),
+    "webhooks": (
+        "mulequeue_webhooks",
+        "Webhooks by kind: known, early (its generation has no recorded id yet), other (not about a "
+        "generation), repeated.",
+        ("what",),
+    ),
     "recoveries": (
         "mulequeue_recoveries",
         "Work that was taken over from a process that stopped, and messages that were replaced.",
@@ -80,21 +88,27 @@ _COUNTERS: dict[str, tuple[str, str, tuple[str, ...]]] = {
 """Name in the ledger -> name of the metric without ``_total``, help text, labels."""
 
 
-def _zeros(name: str, counted: Mapping[str, Series]) -> Series:
-    """Return 0 for events that have not occurred: Prometheus counts no increase from absent to 1."""
-    if name in ("outcomes", "spend"):
-        begun = ("in_flight", "outcomes") if name == "outcomes" else ("spend",)
-        seen = {labels[0] for known in begun for labels in counted.get(known, {})}
-        return {(path, status): 0.0 for path in seen for status in OUTCOME_STATUSES}
-    if name == "submit_answers":
-        seen = {labels[0] for known in ("poll_answers", name) for labels in counted.get(known, {})}
-        return {(profile, *answer): 0.0 for profile in seen for answer in _WATCHED_ANSWERS}
-    if name == "transfers":
-        results = ("done", "retried", "given_up")
-        return {(task, result): 0.0 for task in ("download", "notify") for result in results}
-    if name == "recoveries":
-        return {(what,): 0.0 for what in RECOVERIES}
-    return {} if _COUNTERS[name][2] else {(): 0.0}
+def _zeros(counted: Mapping[str, Series]) -> dict[str, Iterable[tuple[str, ...]]]:
+    """Return the labels of events that count as 0 until they occur, by the counter's name.
+
+    Prometheus counts no increase from absent to 1.
+    """
+
+    def seen(*names: str) -> set[str]:
+        return {labels[0] for name in names for labels in counted.get(name, {})}
+
+    profiles = seen("poll_answers", "submit_answers")
+    return {
+        "outcomes": product(seen("in_flight", "outcomes"), OUTCOME_STATUSES),
+        "spend": product(seen("spend"), OUTCOME_STATUSES),
+        "submit_answers": (
+            (profile, *answer) for profile in profiles for answer in _WATCHED_ANSWERS
+        ),
+        "transfers": product(("download", "notify"), ("done", "retried", "given_up")),
+        "recoveries": ((what,) for what in RECOVERIES),
+        "download_files": [()],
+        "download_bytes": [()],
+    }
 
 
 class LedgerCollector(Collector):
@@ -115,17 +129,13 @@ class LedgerCollector(Collector):
             return
         yield _gauge("mulequeue_ledger_up", "Whether the ledger's Redis answers.", 1)
         yield from _gauges(found)
+        webhooks: Series = {(what,): float(count) for what, count in found.webhooks.items()}
+        counted, zeros = {**found.counted, "webhooks": webhooks}, _zeros(found.counted)
         for name, (metric, text, labels) in _COUNTERS.items():
-            series = _zeros(name, found.counted) | found.counted.get(name, {})
+            series = dict.fromkeys(zeros.get(name, ()), 0.0) | counted.get(name, {})
             if name == "spend":  # the ledger counts millionths
                 series = {labels: micros / 1e6 for labels, micros in series.items()}
-            yield _counter(metric, text, labels, series)
-        webhooks: Series = {(what,): float(count) for what, count in found.webhooks.items()}
-        text = (
-            "Webhooks by kind: known, early (its generation has no recorded id yet), other (not about a "
-            "generation), repeated."
-        )
-        yield _counter("mulequeue_webhooks", text, ("what",), webhooks)
+            yield _family(CounterMetricFamily, metric, text, labels, series)
         yield _histogram(
             "mulequeue_generation_seconds",
             "From the accepted create request until mulequeue learned of success or failure.",
@@ -140,15 +150,36 @@ class LedgerCollector(Collector):
             DOWNLOAD_SECONDS,
         )
         depths: Series = {(queue,): float(count) for queue, count in self._queue_depths().items()}
-        yield _labelled("mulequeue_queue_messages", "Messages in a queue.", ("queue",), depths)
+        yield _gauges_of("mulequeue_queue_messages", "Messages in a queue.", ("queue",), depths)
+
+
+def serve_metrics(
+    ledger: Ledger, host: str, port: int, depths: Callable[[], dict[str, int]] = dict
+) -> tuple[int, Callable[[], None]]:
+    """Serve ``/metrics`` in a thread.
+
+    :param port: 0: a free port.
+    :returns: the port, and the function that stops the server.
+    :raises OSError: the port is in use.
+    """
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(LedgerCollector(ledger, depths))
+    server, thread = start_http_server(port, host, registry)
+
+    def stop() -> None:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+    return int(server.server_port), stop
 
 
 def _gauges(found: Snapshot) -> Iterator[Metric]:
-    yield _labelled(
+    yield _gauges_of(
         "mulequeue_generations_in_flight",
         "Generations that are not yet delivered, by state.",
         ("model", "state"),
-        _by_model(found.counted.get("in_flight", {})),
+        found.counted.get("in_flight", {}),
     )
     yield _gauge("mulequeue_due_entries", "Entries of the due index.", found.due)
     yield _gauge(
@@ -158,7 +189,7 @@ def _gauges(found: Snapshot) -> Iterator[Metric]:
     )
     late: Series = {(str(seconds),): float(found.late[seconds]) for seconds in LATE_SECONDS}
     text = "Entries of the due index that are overdue by more than this number of seconds."
-    yield _labelled("mulequeue_due_late_entries", text, ("seconds",), late)
+    yield _gauges_of("mulequeue_due_late_entries", text, ("seconds",), late)
     pauses: Series = {}
     for gate, seconds in found.pauses.items():
         kind, _, profile = gate.partition(":")
@@ -170,11 +201,11 @@ def _gauges(found: Snapshot) -> Iterator[Metric]:
         "Seconds until the next attempt: of all submissions of a profile, of those of a model, of a key "
         "or of a worker, or of its status checks; 0: not paused."
     )
-    yield _labelled("mulequeue_profile_pause_seconds", text, ("profile", "what"), pauses)
+    yield _gauges_of("mulequeue_profile_pause_seconds", text, ("profile", "what"), pauses)
     profiles = {profile for profile, _ in pauses} | found.held
     held: Series = {(profile,): float(profile in found.held) for profile in profiles}
     text = "1: an operator paused the submissions of the profile (mulequeue pause)."
-    yield _labelled("mulequeue_profile_held", text, ("profile",), held)
+    yield _gauges_of("mulequeue_profile_held", text, ("profile",), held)
 
 
 def _by_model(series: Series) -> Series:
@@ -193,19 +224,22 @@ def _model_of(path: str) -> str:
     return model.name if model.is_known else path
 
 
-def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
+def _gauge(name: str, text: str, value: float) -> Metric:
     return GaugeMetricFamily(name, text, value=value)
 
 
-def _labelled(name: str, text: str, labels: Sequence[str], series: Series) -> GaugeMetricFamily:
-    family = GaugeMetricFamily(name, text, labels=labels)
-    for values, value in sorted(series.items()):
-        family.add_metric(values, value)
-    return family
+def _gauges_of(name: str, text: str, labels: Sequence[str], series: Series) -> Metric:
+    return _family(GaugeMetricFamily, name, text, labels, series)
 
 
-def _counter(name: str, text: str, labels: Sequence[str], series: Series) -> CounterMetricFamily:
-    family = CounterMetricFamily(name, text, labels=labels)
+def _family(
+    kind: type[GaugeMetricFamily | CounterMetricFamily],
+    name: str,
+    text: str,
+    labels: Sequence[str],
+    series: Series,
+) -> Metric:
+    family = kind(name, text, labels=labels)
     series = _by_model(series) if "model" in labels else series
     for values, value in sorted(series.items()):
         family.add_metric(values, value)

@@ -92,13 +92,9 @@ def parse_since(text: str, now: datetime) -> datetime:
 def _name_function(by: str) -> Callable[[Expense], str]:
     key = by.removeprefix(_METADATA)
     if by.startswith(_METADATA) and key:
-        return lambda expense: _text(expense.metadata.get(key))
+        return lambda expense: str("" if (it := expense.metadata.get(key)) is None else it)
     if by == "day":
         return lambda expense: f"{datetime.fromtimestamp(expense.at, UTC):%Y-%m-%d}"
     if by in GROUPS:
         return lambda expense: str(getattr(expense, by))
     raise InputError(f"{by!r} is no group. Known: {', '.join(GROUPS)}, metadata:KEY.")
-
-
-def _text(value: object) -> str:
-    return "" if value is None else str(value)

@@ -21,11 +21,11 @@ from typing import Annotated, Any, Literal
 from mulequeue.errors import ConfigurationError
 from mulequeue.settings.environment import read_variable
 from mulequeue.settings.names import check_setting_names, check_variable_names, setting_keys
-from mulequeue.settings.prices import check_usd_limits, read_own_prices
 from mulequeue.settings.profiles import (
     PROFILE_LIMITS,
     SITES,
     Profile,
+    ProfileLimits,
     read_profile,
     read_value,
     unknown,
@@ -35,7 +35,6 @@ from mulequeue.settings.values import (
     BaseUrl,
     Between,
     Budget,
-    Count,
     FleetName,
     QueueName,
     RedisUrl,
@@ -57,8 +56,11 @@ _MAY_BE_EMPTY = ("api_key", "base_url", "site", "notification_secret", "webhook_
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """All settings of mulequeue. Names that end in ``_seconds`` or ``_bytes`` have that unit."""
+class Settings(ProfileLimits):
+    """All settings of mulequeue. Names that end in ``_seconds`` or ``_bytes`` have that unit.
+
+    The inherited ones are the limits of the profile ``default``.
+    """
 
     api_key: str | None = field(default=None, repr=False)
     """The API key (also MULEROUTER_API_KEY). Only workers need it."""
@@ -72,36 +74,6 @@ class Settings:
     former_fingerprints: tuple[str, ...] = ()
     """Fingerprints of replaced keys of the same account. Generations that were submitted with these
     keys continue with the current key."""
-    max_in_flight: Count | None = None
-    """Maximum of generations in flight at once in the whole fleet, for the profile ``default``; more
-    wait. None: no limit."""
-    submissions_per_second: Count | None = None
-    """Maximum of create requests within any second, for the profile ``default``; more wait. None: no
-    limit."""
-    submissions_per_minute: Count | None = None
-    """Maximum of create requests within any minute, for the profile ``default``; more wait. None: no
-    limit."""
-    max_per_day: Budget | None = None
-    """Maximum of generations per day (UTC), for the profile ``default``. More are not sent; their
-    outcome is ``failed`` with an error of type ``BudgetExceeded``."""
-    max_per_batch: Budget | None = None
-    """Maximum of generations per batch, for the profile ``default``. A larger batch raises
-    ``BudgetExceeded`` and nothing of it is sent."""
-    max_usd_per_day: Usd | None = None
-    """Maximum of US dollars per day (UTC), by the estimated cost of each generation, for the profile
-    ``default``. More are not sent; their outcome is ``failed`` with an error of type
-    ``BudgetExceeded``, as that of a generation whose price is unknown."""
-    max_usd_per_batch: Usd | None = None
-    """Maximum of US dollars per batch, by the estimated cost of each generation, for the profile
-    ``default``. A batch that costs more, or whose price is unknown, raises ``BudgetExceeded`` and
-    nothing of it is sent."""
-    max_in_flight_per_fair_key: Count | None = None
-    """Maximum of generations in flight at once of each ``fair_key``, for the profile ``default``; more
-    wait. Generations without a fair key are not limited by it. None: no limit."""
-    max_usd_per_day_per_fair_key: Usd | None = None
-    """Maximum of US dollars per day (UTC) of each ``fair_key``, by the estimated cost of each generation,
-    for the profile ``default``. More are not sent, as with ``max_usd_per_day``. Generations without a
-    fair key are not limited by it. None: no limit."""
     models: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """Limits of single models within the profile ``default``:
     ``{"vendor/model": {"max_in_flight": 2}}``, with the names above."""
@@ -188,6 +160,9 @@ class Settings:
         :raises ConfigurationError: a ``mulequeue_…`` key or a ``MULEQUEUE_…`` variable is unknown, or a
             value is not allowed.
         """
+        from mulequeue.catalog.defaults import check_defaults
+        from mulequeue.settings.prices import check_prices, check_usd_limits
+
         conf = app.conf if app is not None else {}
         if app is not None:
             check_setting_names(setting_keys(app), _NAMES)
@@ -201,13 +176,10 @@ class Settings:
                 values[name] = read_value(value, _HINTS[name], source)
         values.setdefault("redis_url", ledger_url(conf) or DEFAULT_REDIS_URL)
         settings = cls(**values)
-        read_own_prices(settings.prices)
-        if settings.defaults:
-            from mulequeue.catalog.defaults import check_defaults
-
-            check_defaults(settings.defaults)
-        for name in ("default", *settings.profiles):
-            check_usd_limits(settings.prices, settings.profile(name, needs_key=False))
+        check_prices(settings.prices)
+        check_defaults(settings.defaults)
+        for profile in settings.all_profiles():
+            check_usd_limits(settings.prices, profile)
         return settings
 
     def profile(self, name: str | None = None, *, needs_key: bool = True) -> Profile:

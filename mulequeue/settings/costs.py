@@ -1,4 +1,4 @@
-"""Estimates of what generations cost, from the prices of the catalog and of ``mulequeue_prices``."""
+"""Estimates of what generations cost, and the limits of a batch that are checked before it is enqueued."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from mulequeue import catalog
 from mulequeue.catalog.defaults import with_defaults
 from mulequeue.catalog.prices import Price, estimate_usd
 from mulequeue.catalog.usd import format_usd, micros_of
-from mulequeue.errors import InputError
+from mulequeue.errors import BudgetExceeded, InputError
 from mulequeue.settings import Settings
-from mulequeue.settings.prices import prices_of
+from mulequeue.settings.prices import KEY_USD_LIMIT, price_line, prices_of, usd_limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,10 +33,15 @@ class Estimate:
     def __str__(self) -> str:
         """Return one line such as ``12 generations, 0.90 USD (estimate)``."""
         noun = "generation" if self.count == 1 else "generations"
-        if self.unpriced == self.count:
-            return f"{self.count:,} {noun}, price unknown (set mulequeue_prices)"
-        more = f", and {self.unpriced:,} without a known price" if self.unpriced else ""
-        return f"{self.count:,} {noun}, {format_usd(self.usd)} (estimate){more}"
+        return f"{self.count:,} {noun}, {estimate_text(self.usd, self.count, self.unpriced)}"
+
+
+def estimate_text(usd: Decimal, count: int, unpriced: int) -> str:
+    """Return an estimated cost for people, such as ``0.90 USD (estimate)``."""
+    if unpriced and unpriced == count:
+        return "price unknown (set mulequeue_prices)"
+    more = f", and {unpriced:,} without a known price" if unpriced else ""
+    return f"{format_usd(usd)} (estimate){more}"
 
 
 def estimate(model: str, inputs: Iterable[Mapping[str, Any]], *, app: Any = None) -> Estimate:
@@ -82,3 +87,61 @@ def _cost(model: catalog.Model, prices: Sequence[Price], input: Any) -> Decimal 
     if not isinstance(input, Mapping):
         raise InputError(f"An input must be an object (a dict), not {type(input).__name__}.")
     return estimate_usd(prices, model.parameters, input, prompt_field=model.prompt_field)
+
+
+def check_batch(
+    settings: Settings,
+    model: str,
+    inputs: Sequence[Mapping[str, Any]],
+    profile: str | None = None,
+    fair_key: str | None = None,
+) -> None:
+    """Raise for a batch that exceeds a limit of its profile, its model or its fair key.
+
+    A process without the profile's settings skips the check; the workers check again.
+
+    :raises BudgetExceeded: the batch is too large or costs too much, or the price of an input is
+        unknown and a limit in US dollars applies.
+    :raises ConfigurationError: a limit is invalid.
+    """
+    name = profile or "default"
+    if name != "default" and name not in settings.profiles:
+        return
+    try:
+        found = catalog.find(model)
+    except InputError:  # the generation raises it
+        found = None
+    own = settings.profile(name, needs_key=False)
+    for limits in own.limits_of(found.path if found else ""):
+        if limits.max_per_batch is not None and len(inputs) > limits.max_per_batch:
+            raise BudgetExceeded(
+                f"A batch of {len(inputs)} is larger than max_per_batch of profile {name!r} or of its "
+                f"model: {limits.max_per_batch}. Nothing was sent. Make smaller batches, or raise "
+                "max_per_batch."
+            )
+    for limit, whose, most, only in usd_limits(own):
+        is_concerned = fair_key is not None or limit != KEY_USD_LIMIT
+        if found is not None and only in (None, found) and is_concerned:
+            _check_cost(settings, found, inputs, whose, most)
+
+
+def _check_cost(
+    settings: Settings,
+    model: catalog.Model,
+    inputs: Sequence[Mapping[str, Any]],
+    whose: str,
+    most: float,
+) -> None:
+    amounts = amounts_of(settings, model, inputs)
+    known = [amount for amount in amounts if amount is not None]
+    if len(known) < len(amounts):
+        raise BudgetExceeded(
+            f"The price of {len(amounts) - len(known):,} of {len(amounts):,} generations is unknown, and "
+            f"{whose} is limited. Nothing was sent. Set the price: {price_line(model)}."
+        )
+    if sum(known) > Decimal(str(most)):
+        raise BudgetExceeded(
+            f"A batch of {len(known):,} costs {format_usd(sum(known, Decimal(0)))} (estimate), more than "
+            f"{whose}: {format_usd(Decimal(str(most)))}. Nothing was sent. Make smaller "
+            "batches, or raise the limit."
+        )

@@ -12,8 +12,6 @@ from pathlib import Path
 
 from mulequeue.errors import ConfigurationError
 
-__all__ = ["FILE_SUFFIX", "read_variable"]
-
 FILE_SUFFIX = "_FILE"
 
 

@@ -17,7 +17,7 @@ _OTHER_VARIABLES = (
     "MULEQUEUE_LIVENESS_FILE",
     "MULEQUEUE_REPOSITORY",
 )
-"""Read by :mod:`mulequeue.recommended`; then by :mod:`mulequeue.ops.liveness` and by the build."""
+"""Read by :mod:`mulequeue.recommended`; then by :mod:`mulequeue.ops.worker_start` and by the build."""
 # Kubernetes sets these for each service; its name may be mulequeue.
 _OF_A_SERVICE = r"_SERVICE_(HOST|PORT(_\w+)?)$|_PORT(_\d+_[A-Z]+(_\w+)?)?$"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import difflib
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, get_type_hints
 
-from mulequeue.errors import ConfigurationError, InputError
+from mulequeue.errors import ConfigurationError
 from mulequeue.settings.values import BaseUrl, Budget, Count, Site, Usd, convert
 
 SITES = {"mulerouter": "https://api.mulerouter.ai", "mulerun": "https://api.mulerun.com"}
@@ -31,52 +31,53 @@ class Limits:
     """
 
     max_in_flight: Count | None = None
-    """Maximum of generations in flight at once, from before the create request to the outcome."""
+    """Maximum of generations in flight at once, from before the create request to the outcome; more
+    wait."""
     submissions_per_second: Count | None = None
-    """Maximum of create requests within any second, as the API receives them."""
+    """Maximum of create requests within any second, as the API receives them; more wait."""
     submissions_per_minute: Count | None = None
-    """Maximum of create requests within any minute, as the API receives them."""
+    """Maximum of create requests within any minute, as the API receives them; more wait."""
     max_per_day: Budget | None = None
-    """Maximum of generations per day. A day begins at 00:00 UTC by Redis' clock."""
+    """Maximum of generations per day, from 00:00 UTC by Redis' clock. More are not sent; their outcome
+    is ``failed`` with an error of type ``BudgetExceeded``."""
     max_per_batch: Budget | None = None
-    """Maximum of generations per batch; a larger batch is rejected completely."""
+    """Maximum of generations per batch. A larger batch raises ``BudgetExceeded`` and nothing of it is
+    sent."""
     max_usd_per_day: Usd | None = None
-    """Maximum of US dollars per day, by the estimate of each generation. A generation whose price is
-    unknown is rejected."""
+    """Maximum of US dollars per day, by the estimated cost of each generation. More are not sent, as with
+    ``max_per_day``, and neither is a generation whose price is unknown."""
     max_usd_per_batch: Usd | None = None
-    """Maximum of US dollars per batch, by the estimate of each generation. A generation whose price is
-    unknown is rejected."""
-
-    @property
-    def window_seconds(self) -> float | None:
-        """Return the length in seconds of the shortest limited window, or None without a rate limit."""
-        if self.submissions_per_second is not None:
-            return 1.0
-        return None if self.submissions_per_minute is None else 60.0
-
-
-LIMITS = tuple(item.name for item in fields(Limits))
-USD_LIMITS = ("max_usd_per_day", "max_usd_per_batch")
-_LIMIT_HINTS = get_type_hints(Limits, include_extras=True)
-_KEY_HINTS = {"max_in_flight_per_fair_key": Count, "max_usd_per_day_per_fair_key": Usd}
-PROFILE_LIMITS = (*LIMITS, *_KEY_HINTS)
-"""The limits of a profile: those that a model may have too, and those of each fair key."""
-_HINTS = {"api_key": str, "base_url": BaseUrl, "site": Site, **_LIMIT_HINTS, **_KEY_HINTS}
-_KEYS = (*_HINTS, "models")
+    """Maximum of US dollars per batch, by the estimated cost of each generation. A batch that costs more,
+    or whose price is unknown, raises ``BudgetExceeded`` and nothing of it is sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Profile(Limits):
+class ProfileLimits(Limits):
+    """The limits of a profile: those that a model may have too, and those of each ``fair_key``."""
+
+    max_in_flight_per_fair_key: Count | None = None
+    """Maximum of generations in flight at once of each ``fair_key``; more wait. Generations without a
+    fair key are not limited by it."""
+    max_usd_per_day_per_fair_key: Usd | None = None
+    """Maximum of US dollars per day of each ``fair_key``, as ``max_usd_per_day``. Generations without a
+    fair key are not limited by it."""
+
+
+USD_LIMITS = ("max_usd_per_day", "max_usd_per_batch")
+_LIMIT_HINTS = get_type_hints(Limits, include_extras=True)
+_PROFILE_HINTS = get_type_hints(ProfileLimits, include_extras=True)
+PROFILE_LIMITS = tuple(_PROFILE_HINTS)
+_HINTS = {"api_key": str, "base_url": BaseUrl, "site": Site, **_PROFILE_HINTS}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile(ProfileLimits):
     """An account of the API: host, key and limits."""
 
     name: str
     base_url: str
     """Without a trailing slash."""
     api_key: str = field(repr=False)
-    max_in_flight_per_fair_key: Count | None = None
-    """Maximum of generations in flight at once of each fair key; more wait."""
-    max_usd_per_day_per_fair_key: Usd | None = None
-    """Maximum of US dollars per day of each fair key, as ``max_usd_per_day``."""
     models: Mapping[str, Limits] = field(default_factory=dict, hash=False)
     """Additional limits of single models, by api_path without ``/vendors/``."""
 
@@ -93,10 +94,12 @@ class Profile(Limits):
     def next_place_seconds(self, path: str) -> float | None:
         """Return the seconds after a response until the rate limits allow the next create request.
 
-        None: the rates are not limited.
+        That is the shortest limited window; None: the rates are not limited.
         """
-        windows = [limits.window_seconds for limits in self.limits_of(path)]
-        return min((seconds for seconds in windows if seconds is not None), default=None)
+        limits = self.limits_of(path)
+        if any(each.submissions_per_second is not None for each in limits):
+            return 1.0
+        return 60.0 if any(each.submissions_per_minute is not None for each in limits) else None
 
 
 def read_profile(name: str, given: Mapping[str, Any], *, needs_key: bool = True) -> Profile:
@@ -107,7 +110,7 @@ def read_profile(name: str, given: Mapping[str, Any], *, needs_key: bool = True)
     :param needs_key: False accepts a profile without an API key.
     :raises ConfigurationError: a key is unknown, a value is invalid, or the API key is missing.
     """
-    _check_names(f"key of profile {name!r}:", given, _KEYS)
+    _check_names(f"key of profile {name!r}:", given, (*_HINTS, "models"))
     values = _converted(f"profile {name!r}", given, _HINTS)
     if needs_key and "api_key" not in values:
         text = NO_KEY if name == "default" else _NO_KEY_OF_NAMED
@@ -125,21 +128,13 @@ def read_profile(name: str, given: Mapping[str, Any], *, needs_key: bool = True)
 def _models(profile: str, given: Any) -> dict[str, Limits]:
     from mulequeue import catalog
 
-    if not isinstance(given, Mapping):
-        raise ConfigurationError(
-            f'models of profile {profile!r} must be a dictionary like {{"vendor/model": {{…}}}}.'
-        )
     found = {}
-    for name, limits in given.items():
-        try:
-            path = catalog.find(name).path
-        except InputError as exc:
-            raise ConfigurationError(f"models of profile {profile!r}: {exc}") from None
+    for name, model, limits in catalog.models_in(f"models of profile {profile!r}", given):
         whose = f"model {name!r} in profile {profile!r}"
         if not isinstance(limits, Mapping):
             raise ConfigurationError(f"The limits of {whose} must be a dictionary.")
-        _check_names(f"limit of {whose}:", limits, LIMITS)
-        found[path] = Limits(**_converted(whose, limits, _LIMIT_HINTS))
+        _check_names(f"limit of {whose}:", limits, _LIMIT_HINTS)
+        found[model.path] = Limits(**_converted(whose, limits, _LIMIT_HINTS))
     return found
 
 

@@ -22,7 +22,6 @@ _CERT_REQS = {
 def ledger_url(conf: Mapping[str, Any]) -> str | None:
     """Return the URL of the broker, else of the result backend, if it is a Redis.
 
-    :param conf: the app's configuration.
     :returns: a URL with its TLS settings, as :func:`mulequeue.ledger.connect` accepts it; None if
         neither is a Redis.
     """

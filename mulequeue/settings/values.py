@@ -6,8 +6,9 @@ import os
 import re
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any, Literal
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -75,65 +76,47 @@ def convert(value: Any, hint: Any) -> Any:
     :param hint: the type; ``Annotated`` adds a :class:`Between` or a :class:`Matching`.
     :raises ValueError: the value does not fit; the text says what does.
     """
-    kind, check = _parts(hint)
+    words, note, read = _reader(hint)
     try:
-        return _converted(value, kind, check)
+        return read(value)
     except (TypeError, ValueError, KeyError, OverflowError):
-        note = check.note if isinstance(check, Between) else ""
-        raise ValueError(f"{allowed(hint)}.{note}") from None
+        raise ValueError(f"{words}.{note}") from None
 
 
 def allowed(hint: Any) -> str:
     """Return in words what a type allows."""
-    kind, check = _parts(hint)
-    origin = typing.get_origin(kind)
-    if isinstance(check, Matching):
-        return check.allowed
-    if isinstance(check, Between):
-        noun = "a whole number" if kind is int else "a number"
-        return f"{noun} from {check.low:,} to {check.high:,}"
-    if origin is Literal:
-        *words, last = map(repr, typing.get_args(kind))
-        return f"{', '.join(words)} or {last}"
-    if kind is bool:
-        return "true or false"
-    if origin is tuple:
-        return f"a list of texts (in the environment separated by {os.pathsep!r})"
-    if kind is str:
-        return "text that is not empty"
-    inner = " of dictionaries" if typing.get_origin(typing.get_args(kind)[1]) is not None else ""
-    return f"a dictionary{inner}, in the Celery configuration"
+    return _reader(hint)[0]
 
 
-def _parts(hint: Any) -> tuple[Any, Between | Matching | None]:
-    """Return the type of a setting without ``None``, and the check of its value, if it has one."""
+@cache
+def _reader(hint: Any) -> tuple[str, str, Callable[[Any], Any]]:
+    """Return what a type allows in words, a sentence for the error, and what converts a value."""
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         hint = next(part for part in typing.get_args(hint) if part is not type(None))
-    if typing.get_origin(hint) is Annotated:
-        kind, check = typing.get_args(hint)
-        return kind, check
-    return hint, None
-
-
-def _converted(value: Any, kind: Any, check: Between | Matching | None) -> Any:
-    origin = typing.get_origin(kind)
-    if kind is bool:
-        return _BOOLEANS[str(value).strip().lower()]
-    if kind in (int, float):
-        return _number(value, kind, check)
+    kind, origin, args = hint, typing.get_origin(hint), typing.get_args(hint)
+    if origin is Annotated:
+        kind, check = args
+        if isinstance(check, Matching):
+            return check.allowed, "", lambda value: _text(value, check.pattern)
+        noun = "a whole number" if kind is int else "a number"
+        words = f"{noun} from {check.low:,} to {check.high:,}"
+        return words, check.note, lambda value: _number(value, kind, check)
     if origin is Literal:
-        return _one_of(value, typing.get_args(kind))
+        *others, last = map(repr, args)
+        return f"{', '.join(others)} or {last}", "", lambda value: args[args.index(value)]
+    if kind is bool:
+        return "true or false", "", lambda value: _BOOLEANS[str(value).strip().lower()]
+    if kind is str:
+        return "text that is not empty", "", _text
     if origin is tuple:
-        return _texts(value)
-    if origin is not None:
-        return _mapping(value, typing.get_args(kind)[1])
-    text = _text(value)
-    if isinstance(check, Matching) and not re.fullmatch(check.pattern, text):
-        raise ValueError
-    return text
+        return f"a list of texts (in the environment separated by {os.pathsep!r})", "", _texts
+    is_nested = typing.get_origin(args[1]) is not None
+    inner = " of dictionaries" if is_nested else ""
+    words = f"a dictionary{inner}, in the Celery configuration"
+    return words, "", lambda value: _mapping(value, is_nested=is_nested)
 
 
-def _number(value: Any, kind: type, check: Any) -> Any:
+def _number(value: Any, kind: type, check: Between) -> Any:
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise TypeError
     number = kind(value)
@@ -144,11 +127,11 @@ def _number(value: Any, kind: type, check: Any) -> Any:
     return number
 
 
-def _text(value: Any) -> str:
+def _text(value: Any, pattern: str = ".*") -> str:
     if not isinstance(value, (str, os.PathLike)):
         raise TypeError
     text = str(value).strip()
-    if not text or _CONTROL.search(text):
+    if not text or _CONTROL.search(text) or not re.fullmatch(pattern, text):
         raise ValueError
     return text
 
@@ -161,14 +144,7 @@ def _texts(value: Any) -> tuple[str, ...]:
     return tuple(map(_text, value))
 
 
-def _one_of(value: Any, words: Iterable[str]) -> str:
-    if value not in words:
-        raise ValueError
-    return str(value)
-
-
-def _mapping(value: Any, inner: Any) -> dict[str, Any]:
-    is_nested = typing.get_origin(inner) is not None
+def _mapping(value: Any, *, is_nested: bool) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise TypeError
     for key, item in value.items():

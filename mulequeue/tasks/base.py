@@ -7,7 +7,6 @@ sends tasks loads no HTTP client, no storage and no Redis client, and starts in 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any, ClassVar
@@ -18,11 +17,10 @@ from celery.utils import uuid
 from kombu.exceptions import OperationalError
 
 from mulequeue.engine.display import format_args, format_kwargs
-from mulequeue.engine.ids import check_task_id, id_text
-from mulequeue.engine.queues import NULL_DISPATCHER, call_priority
+from mulequeue.engine.generation_call import check_task_id, id_text
+from mulequeue.engine.queues import call_priority
 from mulequeue.engine.submit.park import ENQUEUED, EPOCH
 from mulequeue.errors import GenerationError, TransferError
-from mulequeue.tasks.batch_ids import body_id
 from mulequeue.tasks.input_validation import ValidatingTask
 from mulequeue.tasks.recorded_task import RecordedTask
 
@@ -39,63 +37,18 @@ TASK_OPTIONS: dict[str, Any] = {
     "time_limit": _SIX_HOURS,
     "soft_time_limit": _SIX_HOURS - 60,
 }
-_GENERATE = "mulequeue.generate"
 
 
 class RedactedTask(Task):
-    """A task whose messages show no input, no outcome and no path of a notification URL."""
+    """A task whose messages show no input, no outcome and no path of a notification URL.
 
-    abstract = True
-    is_billed: ClassVar[bool] = False
-    Request = "mulequeue.tasks.request:RedactedRequest"
-
-    def apply_async(
-        self, args: Any = None, kwargs: Any = None, task_id: Any = None, *rest: Any, **options: Any
-    ) -> Any:
-        """Send the task with ``argsrepr`` and ``kwargsrepr``, unless the caller sets them.
-
-        :raises InputError: the task id is neither text nor a UUID, or the ledger uses it.
-        """
-        if options.get("argsrepr") is None:
-            options["argsrepr"] = format_args(self.name, args, kwargs)
-        if options.get("kwargsrepr") is None:
-            options["kwargsrepr"] = format_kwargs(kwargs)
-        if task_id:
-            # Celery sends what follows a billed generation: a canvas refuses other ids where it is called.
-            task_id = str(task_id) if options.get("parent_id") else self._check_id(task_id)
-        return super().apply_async(args, kwargs, task_id, *rest, **options)
-
-    def AsyncResult(self, task_id: Any, **options: Any) -> Any:
-        """Return the result of a task. A canvas calls it for each of its steps before it is sent.
-
-        :raises InputError: the task id is neither text nor a UUID, or the ledger uses it.
-        """
-        return super().AsyncResult(self._check_id(task_id), **options)
-
-    def _check_id(self, task_id: Any) -> str:
-        return check_task_id(task_id) if self.is_billed else id_text(task_id)
-
-
-class EventlessTask(RedactedTask):
-    """A task that sends no events.
-
-    The poll task runs twice per second. Flower keeps 100,000 tasks, so it would soon keep only poll
-    tasks. ``celery inspect scheduled`` shows the poll message.
+    Its :data:`TASK_OPTIONS` override the project's ``task_annotations``.
     """
 
     abstract = True
-    send_events = False  # of the worker
-
-    def apply_async(self, args: Any = None, kwargs: Any = None, *rest: Any, **options: Any) -> Any:
-        """Send the task without the event ``task-sent``."""
-        return super().apply_async(args, kwargs, *rest, event_dispatcher=NULL_DISPATCHER, **options)
-
-
-class PinnedTask(RedactedTask):
-    """A task whose :data:`TASK_OPTIONS` override the project's ``task_annotations``."""
-
-    abstract = True
     pinned_options: ClassVar[tuple[str, ...]] = tuple(TASK_OPTIONS)
+    is_billed: ClassVar[bool] = False
+    Request = "mulequeue.tasks.request:RedactedRequest"
 
     @classmethod
     def annotate(cls) -> None:
@@ -105,16 +58,29 @@ class PinnedTask(RedactedTask):
         for name, value in pinned.items():
             setattr(cls, name, value)
 
+    def apply_async(
+        self, args: Any = None, kwargs: Any = None, task_id: Any = None, *rest: Any, **options: Any
+    ) -> Any:
+        """Send the task with ``argsrepr`` and ``kwargsrepr``, unless the caller sets them.
 
-class PollTask(PinnedTask, EventlessTask):
-    """The poll task. It has no rate limit, which would delay every generation of the fleet."""
+        :raises InputError: the task id is neither text nor a UUID, or the ledger uses it.
+        """
+        options["argsrepr"] = options.get("argsrepr") or format_args(self.name, args, kwargs)
+        options["kwargsrepr"] = options.get("kwargsrepr") or format_kwargs(kwargs)
+        if task_id:
+            # Celery sends what follows a billed generation: a canvas refuses other ids where it is called.
+            task_id = str(task_id) if options.get("parent_id") else self._check_id(task_id)
+        return super().apply_async(args, kwargs, task_id, *rest, **options)
 
-    abstract = True
-    pinned_options = (*TASK_OPTIONS, "rate_limit")
-    rate_limit = 0  # not None, which would select task_default_rate_limit
+    def AsyncResult(self, task_id: Any, **options: Any) -> Any:
+        """Return the result of a task, whose id is checked: a canvas calls it for each step before it is sent."""
+        return super().AsyncResult(self._check_id(task_id), **options)
+
+    def _check_id(self, task_id: Any) -> str:
+        return check_task_id(task_id) if self.is_billed else id_text(task_id)
 
 
-class GenerateTask(ValidatingTask, RecordedTask, PinnedTask):
+class GenerateTask(ValidatingTask, RecordedTask, RedactedTask):
     """A task that parks in the ledger and returns an outcome."""
 
     abstract = True
@@ -137,13 +103,13 @@ class GenerateTask(ValidatingTask, RecordedTask, PinnedTask):
         try:
             return super().apply_async(args, kwargs, known, *rest, **options)
         except OperationalError as exc:
-            from mulequeue.engine.submit.withdraw import withdraw
+            from mulequeue.engine.followups.outbox import withdraw
 
-            withdraw(self.app, str(known), exc, is_repeatable=bool(task_id))
+            withdraw(self.app, "task_id", str(known), exc, is_repeatable=bool(task_id))
             raise
 
 
-class OutboxTask(PinnedTask):
+class OutboxTask(RedactedTask):
     """A task that a worker writes to the ledger before it publishes the message.
 
     A message that the broker loses is published again. Other processes may not reach the ledger, so
@@ -151,19 +117,19 @@ class OutboxTask(PinnedTask):
     """
 
     abstract = True
+    records_calls: ClassVar[bool] = False
+    """True: another process than a worker tries to reach the ledger, too."""
 
     def apply_async(
         self, args: Any = None, kwargs: Any = None, task_id: Any = None, *rest: Any, **options: Any
     ) -> Any:
-        """Send the task, through the outbox if a task of a worker sends it."""
+        """Send the task through the outbox."""
         sender = self._get_app().current_worker_task
-        if sender is None or rest:
+        if rest or (sender is None and not self.records_calls):
             return super().apply_async(args, kwargs, task_id, *rest, **options)
         from mulequeue.engine.followups import outbox
 
         options["task_id"] = str(task_id or uuid())
-        if not outbox.applies(self, sender, options):
-            return super().apply_async(args, kwargs, **options)
         return outbox.publish(self, sender, args, kwargs, options, super().apply_async)
 
 
@@ -193,6 +159,7 @@ class BatchTask(LeasedTask):
     """
 
     abstract = True
+    records_calls = True
 
     def apply_async(
         self, args: Any = None, kwargs: Any = None, task_id: Any = None, *rest: Any, **options: Any
@@ -201,43 +168,23 @@ class BatchTask(LeasedTask):
         if not any(options.get(name) for name in ("exchange", "queue", "routing_key")):
             route = partial(self._get_app().amqp.router.lookup_route, args=args, kwargs=kwargs)
             if not route(self.name):
-                options = {**(route(_GENERATE) or {}), **options}
-        send = super().apply_async
-        if self._get_app().current_worker_task or rest:
-            return send(args, kwargs, task_id, *rest, **options)
-        from mulequeue.engine.followups import caller_outbox
-
+                options = {**(route("mulequeue.generate") or {}), **options}
         try:
-            return caller_outbox.publish(self, args, kwargs, {**options, "task_id": task_id}, send)
+            return super().apply_async(args, kwargs, task_id, *rest, **options)
         except OperationalError as exc:
-            if task_id:
-                self._withdraw(kwargs or {}, str(task_id), exc)
+            if task_id and not self._get_app().current_worker_task:
+                from mulequeue.engine.followups.outbox import withdraw
+
+                batch_id = (kwargs or {}).get("batch_id")
+                is_repeatable, name = batch_id is not None, batch_id or str(task_id)
+                withdraw(self.app, "batch_id", name, exc, is_repeatable=is_repeatable)
             raise
 
-    def _withdraw(self, kwargs: Mapping[str, Any], task_id: str, exc: Exception) -> None:
-        """Cancel a batch whose message the broker did not confirm: it may have taken the message.
-
-        A batch with an id of the caller is not cancelled, because its call can be repeated.
-        """
-        batch_id = kwargs.get("batch_id")
-        if batch_id is None:
-            from mulequeue.engine.worker_context import worker_context
-
-            with suppress(Exception):
-                ctx = worker_context(self.app)
-                ttl = ctx.settings.record_ttl_seconds
-                ctx.ledger.generations.cancel_batch(task_id, ttl_seconds=ttl)
-                return
-        exc.add_note(
-            "The broker may have taken the message. Repeat the call with "
-            f"batch_id={batch_id or task_id!r}: it is then billed once."
-        )
-
     def on_success(self, retval: Any, task_id: str, args: Any, kwargs: Any) -> None:
-        """Store the result under a name made of the batch id, too, and record the end."""
+        """Store the list of all results under ``BATCH_ID-body``, too, and record the end."""
         if not self.request.ignore_result:
             with suppress(Exception):  # the result itself is stored
-                body = body_id(kwargs.get("batch_id") or task_id)
+                body = f"{kwargs.get('batch_id') or task_id}-body"
                 self.app.backend.forget(body)  # of before a member was retried
                 self.app.backend.store_result(body, retval, SUCCESS)
         super().on_success(retval, task_id, args, kwargs)

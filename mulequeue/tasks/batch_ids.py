@@ -30,16 +30,6 @@ def files_id(task_id: str) -> str:
     return f"{task_id}-files"
 
 
-def each_id(task_id: str) -> str:
-    """Return the task id of what ``each`` calls for a member."""
-    return f"{task_id}-each"
-
-
-def body_id(batch_id: str) -> str:
-    """Return the id under which the result backend has the list of all results of a batch."""
-    return f"{batch_id}-body"
-
-
 def batch_task_ids(batch: Batch) -> list[str]:
     """Return the ids that the task of a batch has, unless its caller gave it another one."""
     return [batch.batch_id, *([f"{batch.batch_id}-{batch.digest[:8]}"] if batch.digest else ())]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice, pairwise
 from typing import Any
 
@@ -12,17 +12,13 @@ from celery import Signature
 
 from mulequeue import catalog
 from mulequeue.catalog.inputs import batch_digest
-from mulequeue.engine.fair_key import check_fair_key
-from mulequeue.engine.generation_call import check_option_names
-from mulequeue.engine.metadata import member_metadata
+from mulequeue.engine.generation_call import check_fair_key, check_option_names, member_metadata
 from mulequeue.errors import InputError
-from mulequeue.tasks.batch_ids import each_id, files_id, member_id
+from mulequeue.tasks.batch_ids import files_id, member_id, member_ids
 from mulequeue.tasks.each_calls import each_signature
 from mulequeue.transfer.path_template import member_templates
 
 _DELAYS_SECONDS = (5, 15, 60, 300)
-ATTACH = "mulequeue.attach"
-"""The task of :mod:`mulequeue.contrib.django` that stores the files of a generation."""
 _MAX_SECONDS = 24 * 3600.0
 _LEAST_AHEAD, _SLICES = 200, 20
 """Members in the queue that no worker has begun: at most 200, of a large batch a twentieth."""
@@ -37,15 +33,21 @@ def digest_of(model: str, inputs: Sequence[Mapping[str, Any]]) -> str:
     return batch_digest(model, inputs)
 
 
-def check_batch_call(inputs: Any, options: Mapping[str, Any]) -> None:
-    """Check that a batch has inputs, and that ``generate`` has its other arguments.
+def check_batch_call(
+    inputs: Any, options: Mapping[str, Any], path: str | Sequence[str] | None
+) -> None:
+    """Check the arguments of a batch: its inputs, the other arguments of ``generate``, the paths.
 
-    :raises InputError: it has none, an argument does not exist, or the fair key is no short text.
+    :raises InputError: it has no input, an argument does not exist, the fair key is no short text, or the
+        metadata of a member is invalid.
+    :raises ConfigurationError: a path template is invalid, or two of them are the same.
     """
     if not isinstance(inputs, Sequence) or not inputs:
         raise InputError("generate_many needs a list with at least one input; inputs is empty.")
     check_option_names("generate_many", options)
     check_fair_key(options.get("fair_key"))
+    member_metadata(options.get("metadata"), len(inputs))
+    member_templates(path, len(inputs))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,42 +59,29 @@ class BatchCall:
     """None: the members have been published."""
     batch_id: str
     download: bool
-    storage: str | None = None
-    path: str | Sequence[str] | None = None
+    storage: str | None
+    path: str | Sequence[str] | None
     """One template for all members, or one per member."""
-    each: Mapping[str, Any] | None = None
+    each: Mapping[str, Any] | None
     """The task that gets the outcome of each member, see :func:`.each_calls.each_call`."""
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any]
     """The other arguments of ``generate``."""
 
-    @property
-    def attaches(self) -> bool:
-        """Return whether ``each`` stores the files, so that no download does."""
-        return self.download and (self.each or {}).get("task") == ATTACH
-
-    @property
-    def given(self) -> Sequence[Mapping[str, Any]]:
-        return self.inputs or ()
-
-    def download_options(self) -> list[dict[str, Any]]:
-        """Return the keyword arguments of each member's download.
-
-        :raises ConfigurationError: a path template is invalid, or two of them are the same.
-        """
-        target = {"storage": self.storage} if self.storage else {}
-        paths = member_templates(self.path, len(self.given))
-        return [{**target, "path": path} for path in paths] or [target] * len(self.given)
-
-    def member_options(self) -> list[dict[str, Any]]:
-        """Return the keyword arguments of each member.
-
-        :raises InputError: the metadata of one is invalid.
-        """
-        size = len(self.given)
+    def members(self) -> Iterator[tuple[str, Any, dict[str, Any], dict[str, Any]]]:
+        """Iterate over the members: task id, input, and the options of ``generate`` and of ``download``."""
+        inputs = self.inputs or ()
         options = {"on_failure": "return", **self.options}
-        options |= {"batch_id": self.batch_id, "batch_size": size}
-        found = member_metadata(options.pop("metadata", None), size)
-        return [{**options, "metadata": item} if item else options for item in found]
+        options |= {"batch_id": self.batch_id, "batch_size": len(inputs)}
+        metadata = member_metadata(options.pop("metadata", None), len(inputs))
+        target = {"storage": self.storage} if self.storage else {}
+        paths = member_templates(self.path, len(inputs)) or [""] * len(inputs)
+        for index, (item, data, path) in enumerate(zip(inputs, metadata, paths, strict=True)):
+            yield (
+                member_id(self.batch_id, index),
+                item,
+                {**options, "metadata": data} if data else options,
+                {**target, "path": path} if path else target,
+            )
 
 
 def run_batch(task: Any, call: BatchCall) -> list[dict[str, Any]]:
@@ -102,9 +91,9 @@ def run_batch(task: Any, call: BatchCall) -> list[dict[str, Any]]:
     :raises InputError: there is no input, or the batch is known with other inputs.
     """
     if task.request.called_directly or task.request.is_eager:
-        parts = zip(call.member_options(), call.download_options(), strict=True)
-        return [_run_inline(task, call, index, *part) for index, part in enumerate(parts)]
-    from mulequeue.engine.followups.attempts import Attempt, BatchIsOpen, Policy, run_leased
+        return [_run_inline(task, call, *member) for member in call.members()]
+    from mulequeue.engine.followups.attempts import Attempt, BatchIsOpen, run_leased
+    from mulequeue.engine.followups.judge import Policy
     from mulequeue.engine.worker_context import context_of
 
     ctx = context_of(task)
@@ -123,21 +112,17 @@ def run_batch(task: Any, call: BatchCall) -> list[dict[str, Any]]:
 
 
 def _publish(task: Any, ledger: Any, call: BatchCall) -> None:
-    """Publish the members, once; a batch that was cancelled has none.
-
-    :raises InputError: there is no input, or the batch is known with other inputs.
-    """
+    """Publish the members, once; a batch that was cancelled has none. Errors are those of :func:`run_batch`."""
     from mulequeue.engine.submit.park import expires_at
     from mulequeue.ledger import BatchState
 
-    check_batch_call(call.given, call.options)
-    call.member_options()
-    call.download_options()  # raises for a path before the batch is known
-    size = len(call.given)
+    inputs = call.inputs or ()
+    check_batch_call(inputs, call.options, call.path)
+    size = len(inputs)
     state, known_size = ledger.batches.open(
         call.batch_id,
         size=size,
-        digest=digest_of(call.model, call.given),
+        digest=digest_of(call.model, inputs),
         downloads=call.download,
         expires=expires_at(task),
     )
@@ -190,7 +175,7 @@ def _results(ctx: Any, call: BatchCall) -> list[dict[str, Any]] | None:
             f"The ledger has no batch {call.batch_id}; batches are kept for "
             "mulequeue_record_ttl_seconds."
         )
-    ids = [member_id(call.batch_id, index) for index in range(batch.size)]
+    ids = member_ids(batch)
     if _is_expired(ledger, batch) and not batch.is_cancelled:
         _, effects = ledger.generations.cancel_batch(
             call.batch_id,
@@ -200,17 +185,14 @@ def _results(ctx: Any, call: BatchCall) -> list[dict[str, Any]] | None:
         )
         ctx.carry_out(effects).result()
         batch = ledger.queries.batch(call.batch_id)
-    members = {task_id: files_id(task_id) for task_id in ids}
-    return batch_results(ledger, batch, members)
+    return batch_results(ledger, batch, {task_id: files_id(task_id) for task_id in ids})
 
 
 def _members(task: Any, call: BatchCall) -> Iterator[Signature]:
     """Iterate over the messages of the members; each names its download as what follows it."""
     generate = task.app.tasks["mulequeue.generate"]
     stamps, options = _stamps(task.request), _publish_options(task)
-    parts = zip(call.given, call.member_options(), call.download_options(), strict=True)
-    for index, (item, given, target) in enumerate(parts):
-        task_id = member_id(call.batch_id, index)
+    for task_id, item, given, target in call.members():
         member = generate.signature((call.model, item), given, task_id=task_id, **options, **stamps)
         following = [
             dict(step.set(ignore_result=True, **stamps))
@@ -237,13 +219,13 @@ def _following(
     app: Any, call: BatchCall, task_id: str, target: Mapping[str, Any]
 ) -> Iterator[Signature]:
     """Iterate over the tasks that follow a member, in their order."""
-    if call.attaches:
-        yield each_signature(app, call.each or {}).set(task_id=files_id(task_id))
-        return
-    if call.download:
+    # The task of mulequeue.contrib.django stores the files itself.
+    attaches = call.download and (call.each or {}).get("task") == "mulequeue.attach"
+    if call.download and not attaches:
         yield app.tasks["mulequeue.download"].s(**target).set(task_id=files_id(task_id))
     if call.each:
-        yield each_signature(app, call.each).set(task_id=each_id(task_id))
+        name = files_id(task_id) if attaches else f"{task_id}-each"
+        yield each_signature(app, call.each).set(task_id=name)
 
 
 def _publish_options(task: Any) -> dict[str, Any]:
@@ -270,15 +252,14 @@ def _stamps(request: Any) -> dict[str, Any]:
 def _run_inline(
     task: Any,
     call: BatchCall,
-    index: int,
+    task_id: str,
+    item: Any,
     options: Mapping[str, Any],
     target: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Run a member in the calling process, without Redis."""
-    tasks, task_id = task.app.tasks, member_id(call.batch_id, index)
-    made = tasks["mulequeue.generate"].apply(
-        (call.model, call.given[index]), dict(options), task_id=task_id, throw=True
-    )
+    generate = task.app.tasks["mulequeue.generate"]
+    made = generate.apply((call.model, item), dict(options), task_id=task_id, throw=True)
     result = dict(made.result)
     for step in _following(task.app, call, task_id, target):
         told = step.clone((result,)).apply(throw=True).result

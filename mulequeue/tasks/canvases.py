@@ -10,15 +10,14 @@ from celery import Signature
 
 from mulequeue import catalog
 from mulequeue.catalog.defaults import with_defaults
-from mulequeue.engine.ids import check_task_id, id_text
-from mulequeue.engine.metadata import member_metadata
+from mulequeue.engine.generation_call import check_task_id, id_text
 from mulequeue.errors import InputError
 from mulequeue.settings import Settings
-from mulequeue.settings.budgets import check_batch
+from mulequeue.settings.costs import check_batch
 from mulequeue.tasks import definitions as tasks
 from mulequeue.tasks.batches import check_batch_call, digest_of
+from mulequeue.tasks.control import context
 from mulequeue.tasks.each_calls import each_call
-from mulequeue.transfer.path_template import member_templates
 
 
 def generate_many(
@@ -61,46 +60,28 @@ def generate_many(
         the ledger uses it.
     :raises ConfigurationError: a path template is invalid, or two of them are the same.
     """
+    from mulequeue.catalog.validation.calls import validate_calls
+
     if batch_id:
         batch_id = check_task_id(batch_id, "batch_id")
-    inputs = _with_defaults(model, inputs)
+    app = tasks.generate.app
+    settings, found = Settings.load(app), catalog.find(model)
+    # As they are sent, so that the batch is made from whole inputs.
+    inputs = [with_defaults(settings.defaults, found, item) for item in inputs]
     options = {name: value for name, value in call.items() if value is not None}
-    _validate_batch(model, inputs, options, path)
+    check_batch_call(inputs, options, path)
+    check_batch(settings, model, inputs, options.get("profile"), options.get("fair_key"))
+    validate_calls(app, model, inputs, validate=options.get("validate"))
     named = (("batch_id", batch_id), ("storage", storage), ("path", path))
     options |= {"download": download, **{name: value for name, value in named if value}}
     if each is not None:
-        options["each"] = each_call(tasks.generate.app, each)
+        options["each"] = each_call(app, each)
     # The id depends on the inputs too: a call with others, which is refused, has a separate result.
     task_id = f"{batch_id}-{digest_of(model, inputs)[:8]}" if batch_id else uuid.uuid4().hex[:12]
     batch = tasks.generate_many.si(model, inputs, **options).set(task_id=task_id)
     if notify is None:
         return batch
     return batch | tasks.notify.s(notify).set(task_id=f"{task_id}-notify")
-
-
-def _with_defaults(model: str, inputs: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return the inputs as they are sent, so that the batch is made from whole inputs."""
-    defaults = Settings.load(tasks.generate.app).defaults
-    if not defaults:
-        return list(inputs)
-    found = catalog.find(model)
-    return [with_defaults(defaults, found, item) for item in inputs]
-
-
-def _validate_batch(
-    model: str,
-    inputs: list[Mapping[str, Any]],
-    options: Mapping[str, Any],
-    path: str | Sequence[str] | None,
-) -> None:
-    from mulequeue.catalog.validation.calls import validate_calls
-
-    check_batch_call(inputs, options)
-    member_templates(path, len(inputs))
-    member_metadata(options.get("metadata"), len(inputs))
-    app = tasks.generate.app
-    check_batch(Settings.load(app), model, inputs, options.get("profile"), options.get("fair_key"))
-    validate_calls(app, model, inputs, validate=options.get("validate"))
 
 
 def resume(task_id: str | uuid.UUID, *, app: Any = None) -> Signature:
@@ -112,9 +93,7 @@ def resume(task_id: str | uuid.UUID, *, app: Any = None) -> Signature:
     :param app: a Celery app; None: the current app.
     :raises InputError: the ledger has no record of the task, or the API returned no id for it.
     """
-    from mulequeue.engine.worker_context import worker_context
-
-    ctx, task_id = worker_context(app), id_text(task_id)
+    ctx, task_id = context(app), id_text(task_id)
     record = ctx.ledger.queries.record(task_id)
     if record is None:
         raise InputError(

@@ -39,10 +39,7 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery publishes no typ
 
 
 def _ignoring_lost_connection(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function that logs an error of a lost connection, if ``function`` is a message's method.
-
-    :param function: may be the ``ack_log_error`` or ``reject_log_error`` of a message.
-    """
+    """Return a function that logs an error of a lost connection, if ``function`` is a message's method."""
 
     def call(*args: Any, **kwargs: Any) -> Any:
         try:

@@ -5,18 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from mulequeue.engine.ids import id_text
+from mulequeue.engine.generation_call import id_text
 from mulequeue.errors import InputError
-from mulequeue.tasks.batch_ids import member_ids
-from mulequeue.tasks.known_ids import known_name, unknown_id
+from mulequeue.tasks.batch_ids import member_ids, split_member_id
 
 if TYPE_CHECKING:
     from mulequeue.engine.worker_context import WorkerContext
-    from mulequeue.ledger import Batch, Record
+    from mulequeue.ledger import Batch, Ledger, Record
 
 
-def _context(app: Any) -> WorkerContext:
-    # It loads Redis and HTTP clients, which other processes do not need.
+def context(app: Any) -> WorkerContext:
+    """Return the worker context. It loads Redis and HTTP clients, which other processes do not need."""
     from mulequeue.engine.worker_context import worker_context
 
     return worker_context(app)
@@ -45,7 +44,7 @@ def cancel(
     from mulequeue.ledger import CancelScope
 
     name = id_text(task_id_or_batch_id, "task_id_or_batch_id")
-    ctx = _context(app)
+    ctx = context(app)
     found = known_name(ctx.ledger, name)
     if found is None and not in_advance:
         raise InputError(
@@ -74,7 +73,7 @@ def pause(profile: str = "default", *, app: Any = None) -> bool:
     :returns: False if the profile was already paused.
     :raises ConfigurationError: the profile is unknown.
     """
-    ctx = _context(app)
+    ctx = context(app)
     ctx.settings.profile(profile, needs_key=False)
     return ctx.ledger.limits.pause_submissions(profile)
 
@@ -86,7 +85,7 @@ def unpause(profile: str = "default", *, app: Any = None) -> bool:
     :returns: False if the profile was not paused.
     :raises ConfigurationError: the profile is unknown.
     """
-    ctx = _context(app)
+    ctx = context(app)
     ctx.settings.profile(profile, needs_key=False)
     was_paused, effects = ctx.ledger.limits.resume_submissions(profile)
     ctx.carry_out(effects).result()
@@ -102,5 +101,28 @@ def status(task_id_or_batch_id: str | UUID, *, app: Any = None) -> Record | Batc
     :raises InputError: the id is neither text nor a UUID.
     """
     task_id_or_batch_id = id_text(task_id_or_batch_id, "task_id_or_batch_id")
-    queries = _context(app).ledger.queries
+    queries = context(app).ledger.queries
     return queries.batch(task_id_or_batch_id) or queries.record(task_id_or_batch_id)
+
+
+def known_name(ledger: Ledger, name: str) -> str | None:
+    """Return the task id or batch id that an id means; None: the ledger does not know it.
+
+    :param name: a task id, a batch id or a remote id; also one whose message a web app, a command or a
+        worker has enqueued, and no worker has received.
+    """
+    queries = ledger.queries
+    if queries.batch(name) or queries.record(name) or ledger.enqueued.has(name):
+        return name
+    batch_id, index = split_member_id(name) or ("", 0)
+    batch = queries.batch(batch_id) if batch_id else None
+    is_member = batch is not None and index < batch.size  # of a batch that has not begun
+    return name if is_member or ledger.leases.held([name]) else queries.task_of(name)
+
+
+def unknown_id(name: str) -> InputError:
+    """Return the error for an id that the ledger does not know."""
+    return InputError(
+        f"The ledger has no task, batch or remote id {name}. Records are kept for "
+        "mulequeue_record_ttl_seconds, by default 7 days."
+    )

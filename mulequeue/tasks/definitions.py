@@ -7,8 +7,12 @@ from typing import Any
 
 from celery.utils import uuid
 
-from mulequeue.engine.generation_call import CallOptions, GenerationCall
-from mulequeue.engine.ids import check_remote_id, check_task_id
+from mulequeue.engine.generation_call import (
+    CallOptions,
+    GenerationCall,
+    check_remote_id,
+    check_task_id,
+)
 from mulequeue.errors import InputError, TransferError
 from mulequeue.tasks.base import (
     TASK_OPTIONS,
@@ -17,23 +21,11 @@ from mulequeue.tasks.base import (
     DownloadTask,
     GenerateTask,
     LeasedTask,
-    PollTask,
+    RedactedTask,
 )
 from mulequeue.tasks.batches import BatchCall, run_batch
 from mulequeue.tasks.run import run_chained, run_generation, run_once
 from mulequeue.tasks.shared_task import shared_task
-
-__all__ = [
-    "adopt",
-    "download",
-    "each",
-    "gather",
-    "generate",
-    "generate_from",
-    "generate_many",
-    "notify",
-    "poll",
-]
 
 
 @shared_task(bind=True, base=GenerateTask, name="mulequeue.generate", **TASK_OPTIONS)
@@ -154,11 +146,16 @@ def adopt(
     return run_generation(self, call)
 
 
+# Flower keeps 100,000 tasks: with the events of these messages, twice per second, only poll tasks. A rate
+# limit would delay every generation of the fleet; None would select task_default_rate_limit.
 @shared_task(
     bind=True,
-    base=PollTask,
+    base=RedactedTask,
     name="mulequeue.poll",
     ignore_result=True,
+    send_events=False,
+    rate_limit=0,
+    pinned_options=(*TASK_OPTIONS, "rate_limit"),
     **{**TASK_OPTIONS, "time_limit": 120, "soft_time_limit": 90},
 )
 def poll(self: Any, token: str) -> None:

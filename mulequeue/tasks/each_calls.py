@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from celery import Signature
@@ -44,37 +44,22 @@ def each_signature(app: Any, call: Mapping[str, Any]) -> Signature:
     Our own tasks follow it themselves. A task of the user is called by ``mulequeue.each``, under its
     lease, from the queue of that task.
     """
-    name, args, kwargs = call["task"], call["args"], call["kwargs"]
-    task = app.tasks.get(name)
+    name, args, kwargs, options = call["task"], call["args"], call["kwargs"], dict(call["options"])
     if name.startswith("mulequeue."):
-        return app.tasks[name].signature(args, kwargs, **call["options"])
-    options = dict(call["options"])
+        return app.tasks[name].signature(args, kwargs, **options)
     if not {"queue", "exchange", "routing_key"} & set(options):
-        options["queue"] = _queue_of(app, name, task, args, kwargs)
+        queue = getattr(app.tasks.get(name), "queue", None)
+        queue = queue or app.amqp.router.route({}, name, args, kwargs)["queue"]
+        options["queue"] = str(getattr(queue, "name", queue))
     # Logs and Flower show the user's name.
     return app.tasks["mulequeue.each"].signature((dict(call),), shadow=name, **options)
 
 
-def _queue_of(app: Any, name: str, task: Any, args: Any, kwargs: Any) -> str:
-    """Return the name of the queue to which the app sends a task."""
-    given = getattr(task, "queue", None)
-    if given:
-        return str(getattr(given, "name", given))
-    queue = app.amqp.router.route({}, name, args, kwargs)["queue"]
-    return str(getattr(queue, "name", queue))
+def repeat_calls(ctx: WorkerContext, calls: Mapping[str, bytes]) -> list[str]:
+    """Begin calls again; return the members whose call did not begin meanwhile.
 
-
-def given_up_calls(
-    ctx: WorkerContext, task_ids: Sequence[str]
-) -> tuple[dict[str, bytes], list[str]]:
-    """Return the calls that were given up, by the task id of the member, and the members without one."""
-    found = dict(zip(task_ids, ctx.ledger.leases.given_up(task_ids), strict=True))
-    calls = {task_id: message for task_id, message in found.items() if message is not None}
-    return calls, [task_id for task_id in task_ids if task_id not in calls]
-
-
-def repeat_calls(ctx: WorkerContext, calls: Mapping[str, bytes]) -> set[str]:
-    """Begin calls again; return the members whose call did not begin meanwhile."""
+    :param calls: the call that was given up, by the task id of the member.
+    """
     from mulequeue.ledger import Effects, unpack
 
     repeated: dict[str, Effects] = {}
@@ -84,4 +69,4 @@ def repeat_calls(ctx: WorkerContext, calls: Mapping[str, bytes]) -> set[str]:
         if effects is not None:
             repeated[task_id] = effects
     ctx.carry_out(Effects.merge(repeated.values())).result()
-    return set(repeated)
+    return list(repeated)

@@ -7,12 +7,18 @@ from typing import Any
 
 from celery import Task
 
+from mulequeue import catalog
+from mulequeue.catalog.inputs import insert_asset
 from mulequeue.engine.call_arguments import arguments_by_name
-from mulequeue.engine.fair_key import check_fair_key
-from mulequeue.engine.generation_call import CallOptions, check_option_names
-from mulequeue.engine.ids import check_remote_id
-from mulequeue.engine.metadata import check_metadata
+from mulequeue.engine.generation_call import (
+    CallOptions,
+    check_fair_key,
+    check_metadata,
+    check_option_names,
+    check_remote_id,
+)
 from mulequeue.engine.submit.park import EPOCH
+from mulequeue.transfer.path_template import check_template
 
 _CANVAS_OPTIONS = ("group_id", "chord", "chain")
 _CHAINED_ARGUMENTS = {"previous", "model", "input", "use", "index"}
@@ -24,63 +30,48 @@ class ValidatingTask(Task):
 
     Making a signature validates it, so an invalid one raises before any part of its canvas is
     published. The worker validates calls that arrive by task name or inside a canvas; their error
-    becomes the outcome. Neither sends an invalid input to the API.
+    becomes the outcome. Neither sends an invalid input to the API. Errors are those of
+    :func:`validate_task_call`.
     """
 
     abstract = True
 
     def s(self, *args: Any, **kwargs: Any) -> Any:
-        """Return a signature.
-
-        :raises InputError: the input is invalid.
-        """
+        """Return a signature."""
         validate_task_call(self, args, kwargs)
         return super().signature(args, kwargs)
 
     def si(self, *args: Any, **kwargs: Any) -> Any:
-        """Return an immutable signature.
-
-        :raises InputError: the input is invalid.
-        """
-        validate_task_call(self, args, kwargs)
-        return super().signature(args, kwargs, immutable=True)
+        """Return an immutable signature."""
+        return self.s(*args, **kwargs).set(immutable=True)
 
     def signature(self, args: Any = None, kwargs: Any = None, *rest: Any, **options: Any) -> Any:
-        """Return a signature.
-
-        :raises InputError: the input is invalid, and the user made this call outside a running task.
-        """
-        if self._is_direct_call(kwargs or {}, options):
-            validate_task_call(self, args or (), kwargs or {})
+        """Return a signature; validate it if the user made this call outside a running task."""
+        self._validate_direct_call(args or (), kwargs or {}, options)
         return super().signature(args, kwargs, *rest, **options)
 
     def delay(self, *args: Any, **kwargs: Any) -> Any:
-        """Send the task. Celery never calls this method, so it validates in a running task as well.
-
-        :raises InputError: the input is invalid.
-        """
+        """Send the task. Celery never calls this method, so it validates in a running task as well."""
         validate_task_call(self, args, kwargs)
         return super().delay(*args, **kwargs)
 
     def apply_async(self, args: Any = None, kwargs: Any = None, *rest: Any, **options: Any) -> Any:
-        """Send the task.
-
-        :raises InputError: the input is invalid, and the user made this call.
-        """
-        kwargs = kwargs or {}
-        if self._is_direct_call(kwargs, options):
-            validate_task_call(self, args or (), kwargs)
+        """Send the task; validate it if the user made this call."""
+        self._validate_direct_call(args or (), kwargs or {}, options)
         return super().apply_async(args, kwargs, *rest, **options)
 
-    def _is_direct_call(self, kwargs: Mapping[str, Any], options: Mapping[str, Any]) -> bool:
-        """Return True if the user sends this task alone.
+    def _validate_direct_call(
+        self, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any]
+    ) -> None:
+        """Validate a call if the user sends this task alone.
 
         Running tasks send the next step of a canvas, workers send parked tasks again, and a canvas
         sends its parts one by one: an error there would leave the other parts without this one.
         """
         is_wake = EPOCH in kwargs or options.get("add_to_parent") is False
         is_part = any(options.get(name) for name in _CANVAS_OPTIONS)
-        return not (is_wake or is_part or self._get_app().current_worker_task)
+        if not (is_wake or is_part or self._get_app().current_worker_task):
+            validate_task_call(self, args, kwargs)
 
 
 def validate_task_call(task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
@@ -91,7 +82,9 @@ def validate_task_call(task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
     """
     given = _by_name(task.name, args, kwargs)
     if task.name == "mulequeue.download":
-        _validate_download(given)
+        # Whether a storage can be used is known by the worker.
+        if given.get("path"):
+            check_template(given["path"])
         return
     _validate_options(task.name, given)
     model, input = given.get("model"), given.get("input")
@@ -100,8 +93,6 @@ def validate_task_call(task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
     from mulequeue.catalog.validation.calls import validate_call
 
     if task.name == "mulequeue.generate_from" and isinstance(input, dict):
-        from mulequeue.catalog.inputs import insert_asset
-
         input = insert_asset(input, str(kwargs.get("use", "image")), _ASSET_PLACEHOLDER)
     validate_call(task._get_app(), model, input, validate=kwargs.get("validate"))
 
@@ -118,26 +109,11 @@ def _validate_options(name: str, given: Mapping[str, Any]) -> None:
     """Validate arguments that Celery would refuse, or Redis would not store, only in a worker."""
     if name == "mulequeue.generate_from":
         check_option_names("generate_from", given.keys() - _CHAINED_ARGUMENTS)
-    if name == "mulequeue.adopt":
-        _validate_adoption(given)
-    batch = {key: given[key] for key in ("batch_id", "batch_size") if key in given}
-    _ = CallOptions(**batch).batch
-    check_metadata(given.get("metadata"))
-    check_fair_key(given.get("fair_key"))
-
-
-def _validate_download(given: Mapping[str, Any]) -> None:
-    """Validate what every worker would refuse. Whether a storage can be used is known by the worker."""
-    from mulequeue.transfer.path_template import check_template
-
-    if given.get("path"):
-        check_template(given["path"])
-
-
-def _validate_adoption(given: Mapping[str, Any]) -> None:
-    from mulequeue import catalog
-
     if given.get("api_path") is not None:
         catalog.find(given["api_path"])
     if given.get("remote_id") is not None:
         check_remote_id(given["remote_id"])
+    batch = {key: given[key] for key in ("batch_id", "batch_size") if key in given}
+    _ = CallOptions(**batch).batch
+    check_metadata(given.get("metadata"))
+    check_fair_key(given.get("fair_key"))

@@ -37,8 +37,7 @@ class RedactedRequest(Request):  # type: ignore[misc]  # Celery publishes no typ
 
     def info(self, safe: bool = False) -> dict[str, Any]:
         """Return the message for ``celery inspect`` and Flower, with redacted arguments."""
-        info: dict[str, Any] = super().info(safe=True)
-        return info
+        return super().info(safe=True)  # type: ignore[no-any-return]
 
     def revoked(self) -> bool:
         """Return whether the message is discarded, and let the watchdog end what was revoked by a stamp.
@@ -71,26 +70,18 @@ class RedactedRequest(Request):  # type: ignore[misc]  # Celery publishes no typ
         super().send_event(type, **fields)
 
 
-class _UnlimitedConsumer:
-    """A worker's consumer without rate limits."""
-
-    disable_rate_limits = True
-
-    def __init__(self, consumer: Any) -> None:
-        self._consumer = consumer
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._consumer, name)
-
-
 def limit_submissions(task: Any, app: Any, consumer: Any, **options: Any) -> Callable[..., Any]:
     """Return the strategy of ``generate``: the rate limit applies to the first message only.
 
     The message that wakes a parked task is not limited. Its outcome is billed and must not wait, and the
     ledger sends a wake again after a while, so repeated wakes would use up the limit.
     """
-    limited = default(task, app, consumer, **options)
-    free = default(task, app, _UnlimitedConsumer(consumer), **options)
+    limited, are_off = default(task, app, consumer, **options), consumer.disable_rate_limits
+    consumer.disable_rate_limits = True  # Celery reads it once per strategy
+    try:
+        free = default(task, app, consumer, **options)
+    finally:
+        consumer.disable_rate_limits = are_off
 
     def receive(message: Any, *args: Any, **kwargs: Any) -> Any:
         body = message.payload  # decoded once per message

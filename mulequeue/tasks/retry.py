@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from enum import StrEnum
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from mulequeue import catalog
-from mulequeue.catalog.usd import format_usd
 from mulequeue.engine.call_arguments import arguments_by_name
-from mulequeue.engine.ids import id_text
+from mulequeue.engine.generation_call import id_text
 from mulequeue.errors import InputError
-from mulequeue.settings.costs import amounts_of
+from mulequeue.settings.costs import amounts_of, estimate_text
 from mulequeue.tasks.batch_ids import member_ids
-from mulequeue.tasks.each_calls import given_up_calls, repeat_calls
-from mulequeue.tasks.known_ids import unknown_id
+from mulequeue.tasks.control import context, unknown_id
+from mulequeue.tasks.each_calls import repeat_calls
 
 if TYPE_CHECKING:
     from mulequeue.engine.worker_context import WorkerContext
@@ -27,41 +26,24 @@ if TYPE_CHECKING:
 _SUBMITTING_TASKS = ("mulequeue.generate", "mulequeue.generate_from")
 
 
-class Standing(StrEnum):
-    """The answer to whether a generation can be retried."""
+class Standing(Enum):
+    """The answer to whether a generation can be retried, with the reason."""
 
-    UNPAID = "unpaid"
-    """It was refused, and nothing was billed."""
-    FAILED = "failed"
-    """The API accepted it and it failed; it may be billed."""
-    UNKNOWN = "submit_unknown"
-    """It may exist and be billed."""
-    RUNNING = "running"
-    """It has no outcome, or its outcome is being returned."""
-    SUCCEEDED = "succeeded"
-    CANCELLED = "cancelled"
-    RESUMABLE = "resumable"
-    """It has an id and may have succeeded since: ``resume`` continues it without a new one."""
-    LOST = "lost"
-    """Its input is not kept."""
+    UNPAID = "it was refused, and nothing was billed"
+    FAILED = "it was accepted and may be billed; retry it with failed=True (--failed)"
+    UNKNOWN = "it may exist and be billed; retry it with unknown=True (--unknown)"
+    RUNNING = "it is running"  # also while its outcome is being returned
+    SUCCEEDED = "it succeeded"
+    CANCELLED = "it was cancelled; name its task id to retry it"
+    RESUMABLE = "it may still succeed: continue it with resume (mulequeue resume TASK_ID)"
 
 
-_WHY_NOT = {
-    Standing.FAILED: "it was accepted and may be billed; retry it with failed=True (--failed)",
-    Standing.UNKNOWN: "it may exist and be billed; retry it with unknown=True (--unknown)",
-    Standing.RUNNING: "it is running",
-    Standing.SUCCEEDED: "it succeeded",
-    Standing.CANCELLED: "it was cancelled; name its task id to retry it",
-    Standing.RESUMABLE: "it may still succeed: continue it with resume (mulequeue resume TASK_ID)",
-    Standing.LOST: "its input is not kept; start a new generation",
-}
-
-
+_PAID = (Standing.FAILED, Standing.UNKNOWN)
+_LOST = "its input is not kept; start a new generation"
+_NOT_KEPT = "the call of each is not kept; call the task with the outcome of the ledger"
 RETURN_SECONDS = 2.0
 """How long :func:`retry` waits for a worker that is returning an outcome: a caller may have its result already."""
 _LOOK_SECONDS = 0.05
-
-_NOT_KEPT = "the call of each is not kept; call the task with the outcome of the ledger"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,10 +73,7 @@ class Retried:
     @property
     def cost(self) -> str:
         """Return the estimated cost for people, such as ``0.90 USD (estimate)``."""
-        if self.unpriced and self.unpriced == len(self.task_ids):
-            return "price unknown (set mulequeue_prices)"
-        more = f", and {self.unpriced:,} without a known price" if self.unpriced else ""
-        return f"{format_usd(self.usd)} (estimate){more}"
+        return estimate_text(self.usd, len(self.task_ids), self.unpriced)
 
 
 def retry(
@@ -120,40 +99,35 @@ def retry(
     :param app: a Celery app; None: the current app.
     :raises InputError: an id is unknown, or names a task that cannot be retried. Nothing is changed.
     """
-    from mulequeue.engine.worker_context import worker_context
-
-    ctx = worker_context(app)
+    ctx = context(app)
     allowed = {Standing.UNPAID}
     allowed |= {Standing.FAILED} if failed else set()
     allowed |= {Standing.UNKNOWN} if unknown else set()
-    chosen, left, given_up = _chosen(ctx, [id_text(name) for name in names], allowed)
-    calls, unknown_calls = given_up_calls(ctx, given_up)
-    left |= dict.fromkeys(unknown_calls, _NOT_KEPT)
-    retries, lost = prepare(ctx, [record for record, _ in chosen])
-    left |= dict.fromkeys(lost, _WHY_NOT[Standing.LOST])
-    _check_tasks(ctx, names, left)
-    done, called = {item.record.task_id for item in retries}, set(calls)
+    named = _named_tasks(ctx, [id_text(name) for name in names])
+    retries, calls, left = _plan(ctx, named, allowed)
+    for task_id, name in named.items():
+        if name is not None and task_id in left:
+            raise InputError(f"Task {name} is not retried: {left[task_id]}. Nothing was changed.")
+    called = list(calls)
     if not dry_run:
-        done, called = _carry_out(ctx, retries), repeat_calls(ctx, calls)
-        left |= {
-            item.record.task_id: _WHY_NOT[Standing.RUNNING]
-            for item in retries
-            if item.record.task_id not in done
-        }
-    usd, unpriced = _cost(ctx, (item for item in retries if item.record.task_id in done))
-    kept = [(record.task_id, kind) for record, kind in chosen if record.task_id in done]
+        ttl = ctx.settings.record_ttl_seconds
+        done, effects = ctx.ledger.retries.retry(retries, ttl_seconds=ttl)
+        ctx.carry_out(effects).result()
+        called = repeat_calls(ctx, calls)
+        ids = [item.record.task_id for item in retries]
+        left |= {name: Standing.RUNNING.value for name in ids if name not in done}
+        retries = [item for item in retries if item.record.task_id in done]
+    ids = [item.record.task_id for item in retries]
+    paid = {item.record.task_id for item in retries if standing_of(item.record) in _PAID}
+    amounts = [amount for item in retries if (amount := _cost(ctx, item)) is not None]
     return Retried(
-        unpaid=tuple(task_id for task_id, kind in kept if kind is Standing.UNPAID),
-        paid=tuple(task_id for task_id, kind in kept if kind is not Standing.UNPAID),
+        unpaid=tuple(name for name in ids if name not in paid),
+        paid=tuple(name for name in ids if name in paid),
         left=left,
-        usd=usd,
-        unpriced=unpriced,
-        in_chord=tuple(
-            item.record.task_id
-            for item in retries
-            if item.record.task_id in done and _has_failed_chord(item)
-        ),
-        called=tuple(task_id for task_id in calls if task_id in called),
+        usd=sum(amounts, Decimal(0)),
+        unpriced=len(ids) - len(amounts),
+        in_chord=tuple(item.record.task_id for item in retries if _has_failed_chord(item)),
+        called=tuple(called),
     )
 
 
@@ -177,35 +151,54 @@ def _is_being_returned(record: Record) -> bool:
     return record.status is not None and record.state != "delivered" and record.deliveries > 0
 
 
-def _chosen(
-    ctx: WorkerContext, names: list[str], allowed: set[Standing]
-) -> tuple[list[tuple[Record, Standing]], dict[str, str], list[str]]:
-    """Return the records to retry, why the others are left, and those whose ``each`` was given up.
+def _named_tasks(ctx: WorkerContext, names: Iterable[str]) -> dict[str, str | None]:
+    """Return the task ids, and the name that the caller gave each; None: it is one of a batch.
 
     :raises InputError: an id is unknown.
     """
-    chosen: dict[str, tuple[Record, Standing]] = {}
-    left: dict[str, str] = {}
-    given_up: dict[str, None] = {}
+    found: dict[str, str | None] = {}
+    queries = ctx.ledger.queries
     for name in names:
-        batch = ctx.ledger.queries.batch(name)
-        task_ids = member_ids(batch) if batch else [_task_id(ctx, name)]
-        for record in _returned_records(ctx, task_ids):
-            if record is None or record.state == "tombstone":
-                continue  # a member that has not begun
-            kind = standing_of(record)
-            if kind is Standing.CANCELLED and batch is None:
-                kind = Standing.UNPAID
-            if kind in allowed:
-                chosen[record.task_id] = (record, kind)
-            elif record.each_error and kind is not Standing.RUNNING:
-                given_up[record.task_id] = None
-            else:
-                left[record.task_id] = _WHY_NOT[kind]
-    return list(chosen.values()), left, list(given_up)
+        batch = queries.batch(name)
+        if batch is not None:
+            for task_id in member_ids(batch):
+                found.setdefault(task_id, None)
+            continue
+        known = name if queries.record(name) else queries.task_of(name)
+        if known is None:
+            raise unknown_id(name)
+        found[known] = name
+    return found
 
 
-def _returned_records(ctx: WorkerContext, task_ids: Sequence[str]) -> list[Record | None]:
+def _plan(
+    ctx: WorkerContext, named: Mapping[str, str | None], allowed: set[Standing]
+) -> tuple[list[Retry], dict[str, bytes], dict[str, str]]:
+    """Return the retries, the calls of ``each`` that are repeated, and why the others are left."""
+    left: dict[str, str] = {}
+    chosen: list[Record] = []
+    given_up: list[str] = []
+    for record in _returned_records(ctx, list(named)):
+        if record is None or record.state == "tombstone":
+            continue  # a member that has not begun
+        kind = standing_of(record)
+        if kind is Standing.CANCELLED and named[record.task_id] is not None:
+            kind = Standing.UNPAID
+        if kind in allowed:
+            chosen.append(record)
+        elif record.each_error and kind is not Standing.RUNNING:
+            given_up.append(record.task_id)
+        else:
+            left[record.task_id] = kind.value
+    calls = dict(zip(given_up, ctx.ledger.leases.given_up(given_up), strict=True))
+    left |= {name: _NOT_KEPT for name, call in calls.items() if call is None}
+    retries, lost = prepare(ctx, chosen)
+    left |= dict.fromkeys(lost, _LOST)
+    kept = {name: call for name, call in calls.items() if call is not None}
+    return retries, kept, left
+
+
+def _returned_records(ctx: WorkerContext, task_ids: list[str]) -> list[Record | None]:
     """Return the records of tasks, with the outcomes that are being returned if that ends soon."""
     records = dict(zip(task_ids, ctx.ledger.queries.records(task_ids), strict=True))
     ends = time.monotonic() + RETURN_SECONDS
@@ -216,25 +209,6 @@ def _returned_records(ctx: WorkerContext, task_ids: Sequence[str]) -> list[Recor
         time.sleep(_LOOK_SECONDS)
         records |= zip(early, ctx.ledger.queries.records(early), strict=True)
     return list(records.values())
-
-
-def _task_id(ctx: WorkerContext, name: str) -> str:
-    """Return the task id of a task id or a remote id.
-
-    :raises InputError: the ledger knows neither.
-    """
-    task_id = name if ctx.ledger.queries.record(name) else ctx.ledger.queries.task_of(name)
-    if task_id is None:
-        raise unknown_id(name)
-    return task_id
-
-
-def _check_tasks(ctx: WorkerContext, names: Iterable[Any], left: Mapping[str, str]) -> None:
-    """Raise InputError for a task that was named and cannot be retried; a batch may have such members."""
-    for name in map(str, names):
-        task_id = name if name in left else ctx.ledger.queries.task_of(name)
-        if task_id is not None and task_id in left:
-            raise InputError(f"Task {name} is not retried: {left[task_id]}. Nothing was changed.")
 
 
 def prepare(ctx: WorkerContext, records: list[Record]) -> tuple[list[Retry], list[str]]:
@@ -270,28 +244,14 @@ def _has_failed_chord(item: Retry) -> bool:
     return item.record.state == "delivered" and bool(options.get("chord") or last.get("chord"))
 
 
-def _carry_out(ctx: WorkerContext, retries: list[Retry]) -> set[str]:
-    """Retry, and return the task ids that run again."""
-    ttl = ctx.settings.record_ttl_seconds
-    done, effects = ctx.ledger.retries.retry(retries, ttl_seconds=ttl)
-    ctx.carry_out(effects).result()
-    return done
-
-
-def _cost(ctx: WorkerContext, retries: Iterable[Retry]) -> tuple[Decimal, int]:
-    """Return the estimated cost in US dollars, and the number of those without a price."""
+def _cost(ctx: WorkerContext, item: Retry) -> Decimal | None:
+    """Return the estimated cost in US dollars; None: its price is unknown."""
     from mulequeue.ledger import unpack
 
-    inputs: dict[str, list[Any]] = {}
-    for item in retries:
-        signature = unpack(item.message)
-        given = arguments_by_name(signature["task"], signature["args"], signature["kwargs"])
-        inputs.setdefault(str(given.get("model")), []).append(given.get("input"))
-    amounts: list[Decimal | None] = []
-    for model, items in inputs.items():
-        try:
-            amounts += amounts_of(ctx.settings, catalog.find(model), items)
-        except InputError:
-            amounts += [None] * len(items)
-    known = [amount for amount in amounts if amount is not None]
-    return sum(known, Decimal(0)), len(amounts) - len(known)
+    signature = unpack(item.message)
+    given = arguments_by_name(signature["task"], signature["args"], signature["kwargs"])
+    inputs: list[Any] = [given.get("input")]
+    try:
+        return amounts_of(ctx.settings, catalog.find(str(given.get("model"))), inputs)[0]
+    except InputError:
+        return None

@@ -13,8 +13,8 @@ from mulequeue.engine.generation_call import (
     CallOptions,
     GenerationCall,
     check_option_names,
+    id_text,
 )
-from mulequeue.engine.ids import id_text
 from mulequeue.errors import InputError, generation_error
 from mulequeue.outcome import is_outcome
 from mulequeue.settings import Settings
@@ -24,13 +24,12 @@ _ONCE_DELAYS_SECONDS, _ONCE_MAX_SECONDS = (5,), 600
 
 
 def run_generation(task: Any, call: GenerationCall) -> dict[str, Any]:
-    """Handle one delivery of a generating task.
+    """Handle one delivery of a generating task, and return its outcome.
 
-    :returns: the outcome.
     :raises Ignore: the task is parked, or there is nothing to do.
     :raises GenerationError: the outcome did not succeed, and ``on_failure`` is ``raise``.
     """
-    if _is_inline(task):
+    if task.request.called_directly or task.request.is_eager:
         return _run_inline(task, call)
     from mulequeue.engine.submit.handle_message import handle_message
     from mulequeue.engine.worker_context import context_of
@@ -60,8 +59,7 @@ def run_chained(
     is_good = is_outcome(previous) and previous["status"] == "succeeded"
     if not is_good or set(options) - OPTION_NAMES:
         return run_once(task, lambda: _forward(previous, options))
-    from mulequeue.engine.followups.fresh_assets import with_fresh_asset
-    from mulequeue.engine.followups.previous_outcome import with_asset
+    from mulequeue.engine.followups.fresh_assets import with_asset, with_fresh_asset
 
     call = GenerationCall(
         model=model,
@@ -83,42 +81,37 @@ def run_once(task: Any, function: Callable[[], T]) -> T:
 
     :param function: has no effect, so it is called again for a result that is dispatched again.
     """
-    if _is_inline(task):
+    if task.request.called_directly or task.request.is_eager:
         return function()
-    from mulequeue.engine.followups.attempts import Policy, run_leased
+    from mulequeue.engine.followups.attempts import run_leased
+    from mulequeue.engine.followups.judge import Policy
 
     policy = Policy(delays=_ONCE_DELAYS_SECONDS, max_seconds=_ONCE_MAX_SECONDS, keeps_value=False)
     result: T = run_leased(task, lambda attempt: function(), policy)
     return result
 
 
-def _is_inline(task: Any) -> bool:
-    """Return True if no message delivered the task, so it cannot be parked."""
-    return bool(task.request.called_directly or task.request.is_eager)
-
-
 def _run_inline(task: Any, call: GenerationCall) -> dict[str, Any]:
     """Submit and wait in the calling process, without Redis."""
     from mulequeue.engine import eager
     from mulequeue.engine.generation_request import request_of
+    from mulequeue.ledger.records import outcome_of
 
     settings = Settings.load(task.app)
-    outcome = eager.generate_inline(
+    record = eager.generate_inline(
         request_of(call, settings),
         settings,
         task_id=id_text(task.request.id or uuid()),
         remote_id=call.remote_id,
-    ).to_dict()
+    )
+    outcome = outcome_of(record).to_dict()
     if outcome["status"] != "succeeded" and call.options.on_failure != "return":
         raise generation_error(outcome)
     return outcome
 
 
 def _forward(previous: Any, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the previous outcome, which did not succeed.
-
-    :raises InputError: it is not an outcome, or an option does not exist.
-    """
+    """Return the previous outcome, which did not succeed; raise InputError as :func:`run_chained`."""
     if not is_outcome(previous):
         raise InputError(
             "generate_from needs the outcome of a generation as its first argument. "

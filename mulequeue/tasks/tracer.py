@@ -38,10 +38,7 @@ class ShortTraceInfo(trace.TraceInfo):  # type: ignore[misc]  # Celery publishes
 
 
 def shorten_tracebacks(app: Any, hostname: str | None) -> None:
-    """Build the tracers of mulequeue's tasks again; Celery has built those of all tasks.
-
-    :param hostname: name of the worker; None: the name of the machine.
-    """
+    """Build the tracers of mulequeue's tasks again; Celery has built those of all tasks."""
     for name, task in app.tasks.items():
         if isinstance(task, RedactedTask):
             # Sentry replaces the function in the module.

@@ -13,9 +13,6 @@ from redis.exceptions import RedisError
 from mulequeue.engine.worker_context import WorkerContext, worker_context
 from mulequeue.errors import ConfigurationError
 from mulequeue.ledger import Record
-from mulequeue.settings import DEFAULT_REDIS_URL, Settings
-from mulequeue.transfer.path_template import check_template
-from mulequeue.transfer.storage import check_storage
 
 logger = logging.getLogger("mulequeue")
 
@@ -33,20 +30,7 @@ def make_watchdog(app: Any) -> Watchdog | None:
             "mulequeue does not run on this worker; fix its configuration and restart it"
         )
         return None
-    in_memory = str(app.conf.broker_url or "").startswith("memory:")
-    if in_memory and ctx.settings.redis_url == DEFAULT_REDIS_URL:
-        return None  # a test: the fleet on the Redis of this machine is not its own
-    _warn_of_storage(ctx.settings)
-    return Watchdog(ctx)
-
-
-def _warn_of_storage(settings: Settings) -> None:
-    """Log an unusable storage at start, before anything is billed that could not be stored."""
-    try:
-        check_template(settings.storage_path)
-        check_storage(settings.storage, settings.storage_options)
-    except ConfigurationError as exc:
-        logger.warning("downloads will not work on this worker: %s", exc)
+    return Watchdog(ctx) if ctx.has_fleet else None
 
 
 class Watchdog:
@@ -54,12 +38,17 @@ class Watchdog:
 
     It runs in a thread of the worker's main process. If the ledger's Redis hangs, the main process keeps
     consuming messages and sending heartbeats.
+
+    It also ends parked tasks that were revoked through Celery. Only the main processes of workers hold
+    revoked ids, and a worker discards every message of a revoked task. One wake lets Celery store the state
+    REVOKED and fail the tasks that depend on it.
     """
 
     def __init__(self, ctx: WorkerContext) -> None:
         self._ctx = ctx
-        self._revocations = RevocationSync(ctx)
         self._stopped = threading.Event()
+        self._seen: set[str] = set(state.revoked)
+        """Revoked ids that the ledger has; at most those that Celery remembers."""
 
     def start(self) -> None:
         """Run every :data:`WATCH_SECONDS` until :meth:`stop`."""
@@ -80,7 +69,7 @@ class Watchdog:
         """Publish a poll message if a record is overdue, and end the tasks that were revoked."""
         try:
             self._ctx.publish_poll_blocking(self._ctx.ledger.polling.check_overdue())
-            self._revocations.sync()
+            self.sync_revoked()
         except RedisError as exc:
             self._ctx.redis_availability.mark_down(exc)
         except Exception as exc:
@@ -88,20 +77,7 @@ class Watchdog:
         else:
             self._ctx.redis_availability.mark_up()
 
-
-class RevocationSync:
-    """End parked tasks that were revoked through Celery.
-
-    Only the main processes of workers hold revoked ids, and a worker discards every message of a revoked
-    task. One wake lets Celery store the state REVOKED and fail the tasks that depend on it.
-    """
-
-    def __init__(self, ctx: WorkerContext) -> None:
-        self._ctx = ctx
-        self._seen: set[str] = set(state.revoked)
-        """Revoked ids that the ledger has; at most those that Celery remembers."""
-
-    def sync(self) -> None:
+    def sync_revoked(self) -> None:
         """Copy newly revoked ids into the ledger.
 
         :raises redis.exceptions.RedisError: the remaining ids are copied by the next call.

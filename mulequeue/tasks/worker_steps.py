@@ -13,10 +13,33 @@ from mulequeue.engine.queues import internal_queue
 from mulequeue.engine.tracing.sentry import add_event_processor
 from mulequeue.errors import ConfigurationError
 from mulequeue.settings import Settings
-from mulequeue.tasks.log_filter import quiet_poll
 from mulequeue.tasks.shared_task import add_missing
 
 logger = logging.getLogger("mulequeue")
+_LOADED = (
+    "engine.submit.handle_message",
+    "engine.poll.sweep",
+    "engine.followups.download",
+    "engine.followups.notify",
+    "engine.eager",
+    "tasks.watchdog",
+)
+_CELERY_LOGGERS = ("celery.worker.strategy", "celery.app.trace")
+"""Celery's loggers of "Task … received" and "Task … succeeded"."""
+
+
+def quiet_poll(record: logging.LogRecord) -> bool:
+    """Lower the level of Celery's INFO lines about poll tasks to DEBUG. Their errors keep their level.
+
+    A poll task runs up to twice per second.
+
+    :returns: False for such a line, unless the logger shows DEBUG.
+    """
+    task_name = record.args.get("name") if isinstance(record.args, dict) else None
+    if task_name != "mulequeue.poll" or record.levelno != logging.INFO:
+        return True
+    record.levelno, record.levelname = logging.DEBUG, logging.getLevelName(logging.DEBUG)
+    return logging.getLogger(record.name).isEnabledFor(logging.DEBUG)
 
 
 class SetupStep(StartStopStep):
@@ -27,16 +50,10 @@ class SetupStep(StartStopStep):
 
         Prefork children share their memory, and greenlets do not import a partly loaded module.
         """
-        for name in (
-            "engine.submit.handle_message",
-            "engine.poll.sweep",
-            "engine.followups.download",
-            "engine.followups.notify",
-            "engine.eager",
-            "tasks.watchdog",
-        ):
+        for name in _LOADED:
             import_module(f"mulequeue.{name}")
-        quiet_poll()
+        for name in _CELERY_LOGGERS:
+            logging.getLogger(name).addFilter(quiet_poll)
         add_event_processor()
         add_missing(parent.app)
 
@@ -73,7 +90,6 @@ class DrainStep(StartStopStep):
     requires = ("celery.worker.components:Pool",)
 
     def stop(self, parent: Any) -> None:
-        """Wait for running create requests."""
         drain_at_shutdown()
 
     terminate = stop
@@ -95,43 +111,26 @@ class WatchdogStep(StartStopStep):
     """Run the watchdog while the worker is connected to the broker."""
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
-
-    def __init__(self, parent: Any, **options: Any) -> None:
-        super().__init__(parent, **options)
-        self._watchdog: Any = None
+    obj: Any = None
 
     def start(self, parent: Any) -> None:
-        """Start the watchdog."""
+        """Start the watchdog, which Celery stops. It is made after the pool was forked."""
         from mulequeue.tasks.watchdog import make_watchdog
 
-        self._watchdog = self._watchdog or make_watchdog(parent.app)
-        if self._watchdog is not None:
-            self._watchdog.start()
-
-    def stop(self, parent: Any) -> None:
-        """Stop the watchdog."""
-        if self._watchdog is not None:
-            self._watchdog.stop()
-
-    terminate = stop
+        self.obj = self.obj or make_watchdog(parent.app)
+        super().start(parent)
 
 
 @signals.worker_init.connect
 def add_steps(sender: Any = None, **_: Any) -> None:
-    """Add the boot steps to a worker that is being set up, also to one that a test embeds.
-
-    :param sender: the worker.
-    """
+    """Add the boot steps to a worker that is being set up, also to one that a test embeds."""
     sender.app.steps["worker"].update((SetupStep, DrainStep))
     sender.app.steps["consumer"].update((TracerStep, WatchdogStep))
 
 
 @signals.worker_process_init.connect
 def replace_tracers(sender: Any = None, **_: Any) -> None:
-    """Shorten the tracebacks of parked tasks in a process of a prefork pool.
-
-    :param sender: the name of the worker; Celery before 5.7 gives none.
-    """
+    """Shorten the tracebacks of parked tasks in a process of a prefork pool."""
     from mulequeue.tasks.tracer import shorten_tracebacks
 
     shorten_tracebacks(current_app, sender)

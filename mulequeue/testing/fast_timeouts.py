@@ -20,7 +20,7 @@ def fast_timeouts() -> Iterator[None]:
     # Here, so that a test run that uses no fixture does not load the engine.
     from mulequeue.engine.followups import download, notify
     from mulequeue.engine.poll import circuit_breaker, decide, poll_plan, sweep
-    from mulequeue.engine.submit import pauses
+    from mulequeue.engine.submit import create
 
     original = PollSchedule.seconds
 
@@ -36,7 +36,7 @@ def fast_timeouts() -> Iterator[None]:
         ),
         patch.multiple(circuit_breaker, PAUSE_FIRST_SECONDS=0.1, PAUSE_CEILING_SECONDS=0.5),
         patch.multiple(
-            pauses,
+            create,
             RETRY_LATER_FIRST_SECONDS=0.1,
             RETRY_LATER_CEILING_SECONDS=0.5,
             FIX_CEILING_SECONDS=0.5,

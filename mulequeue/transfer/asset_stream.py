@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from urllib.parse import quote, unquote_to_bytes, urljoin
 
 import requests
 import urllib3
 
 from mulequeue.errors import AssetGone, DownloadError
-from mulequeue.net.address_guard import AddressRefused, redact_url
+from mulequeue.net.address_guard import redact_url
 from mulequeue.net.environment import CONNECT_TIMEOUT_SECONDS
-from mulequeue.net.guarded_session import TransferSession, describe
+from mulequeue.net.guarded_session import TransferSession
 from mulequeue.net.session_pool import session_pool
 from mulequeue.settings import Settings
-from mulequeue.transfer.control import TransferControl
-from mulequeue.transfer.guard import guard_for, refusal_error
+from mulequeue.transfer.control import TransferControl, guard_for, translate_errors
 
 CHUNK_BYTES = 512 * 1024  # a third less CPU time than with 1 MiB, for files of 2 MiB
 _MAX_REDIRECTS = 20
@@ -34,7 +32,7 @@ _LATER = (408, 425, 429)
 def asset_chunks(
     url: str, *, settings: Settings, control: TransferControl
 ) -> Iterator[Iterator[bytes]]:
-    """Stream the asset's content in chunks of at most 512 KiB.
+    """Stream the asset's content in chunks.
 
     A URL is fetched without the API key; the address guard checks every redirect. ``hex:…`` and
     ``data:…`` are decoded.
@@ -46,15 +44,14 @@ def asset_chunks(
     :raises ConfigurationError: this process cannot make the request.
     """
     if url[:5].lower().startswith(("hex:", "data:")):
-        yield _limit_size(_split(_decode_inline(url)), settings.download_max_bytes)
+        yield _limit_size(iter([_decode_inline(url)]), settings.download_max_bytes)
         return
     deadline = time.monotonic() + settings.download_timeout_seconds
     for _ in range(_MAX_REDIRECTS + 1):
         with _open(url, settings, control, deadline) as (session, response):
             target = _redirect_target(response, url)
             if target is None:
-                _check_status(response, url)
-                _check_size(response, settings.download_max_bytes)
+                _check_head(response, url, settings.download_max_bytes)
                 chunks = _stream(response, url, session, settings, control)
                 yield _limit_size(chunks, settings.download_max_bytes)
                 return
@@ -87,24 +84,16 @@ def _redirect_target(response: requests.Response, url: str) -> str | None:
     if response.status_code not in _REDIRECTS or not (locations and locations[0].strip()):
         return None
     raw = locations[0].strip().encode("latin-1")  # as http.client decoded it
-    try:
-        location = raw.decode()
-    except UnicodeDecodeError:
-        location = quote(raw, safe=_ASCII)
-    path, mark, query = location.partition("?")
+    path, mark, query = quote(raw, safe=_ASCII).partition("?")
     return urljoin(url, path.replace("\\", "/") + mark + query)
 
 
-def _check_status(response: requests.Response, url: str) -> None:
+def _check_head(response: requests.Response, url: str, max_bytes: int) -> None:
     status = response.status_code
-    if status == 200:
-        return
-    text = f"{redact_url(url)} returned {status}."
-    is_passing = status >= 500 or status in _LATER
-    raise DownloadError(text) if is_passing else AssetGone(text)
-
-
-def _check_size(response: requests.Response, max_bytes: int) -> None:
+    if status != 200:
+        is_passing = status >= 500 or status in _LATER
+        kind = DownloadError if is_passing else AssetGone
+        raise kind(f"{redact_url(url)} returned {status}.")
     length = response.headers.get("Content-Length", "")
     if length.isdigit() and int(length) > max_bytes:
         raise _size_error(max_bytes)
@@ -124,34 +113,20 @@ def _stream(
         while chunk := response.raw.read(CHUNK_BYTES, decode_content=is_packed):
             control.count(len(chunk))
             yield chunk
-        if session.was_aborted:  # without an announced length this looks like a complete body
-            raise _timeout_error(url, settings)
-        if response.raw.length_remaining:
+        # Without an announced length, a body that was aborted looks complete.
+        if session.was_aborted or response.raw.length_remaining:
             raise urllib3.exceptions.ProtocolError("the connection ended early")
         session.was_read = True
 
 
-@contextmanager
 def _translate_errors(
     url: str, session: TransferSession | None, settings: Settings
-) -> Iterator[None]:
-    """Raise errors of requests and urllib3 as :class:`~mulequeue.errors.DownloadError`."""
-    try:
-        yield
-    except AddressRefused as exc:
-        raise refusal_error(exc, DownloadError) from None
-    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as exc:
-        if session is not None and session.was_aborted:
-            raise _timeout_error(url, settings) from None
-        raise DownloadError(f"{redact_url(url)}: {describe(exc)}") from None
-
-
-def _timeout_error(url: str, settings: Settings) -> DownloadError:
-    seconds = settings.download_timeout_seconds
-    return DownloadError(
-        f"{redact_url(url)} was not complete within {seconds:g} s. "
+) -> AbstractContextManager[None]:
+    late = (
+        f"{redact_url(url)} was not complete within {settings.download_timeout_seconds:g} s. "
         "Raise mulequeue_download_timeout_seconds if the file is that large."
     )
+    return translate_errors(DownloadError, redact_url(url), session, late=late)
 
 
 def _limit_size(chunks: Iterator[bytes], max_bytes: int) -> Iterator[bytes]:
@@ -171,10 +146,9 @@ def _size_error(max_bytes: int) -> DownloadError:
 
 
 def _decode_inline(url: str) -> bytes:
-    """Decode ``hex:…``, or ``data:…`` in the spellings that browsers read.
+    """Decode ``hex:…``, or ``data:…`` as browsers do.
 
-    Those are percent-encoded or base64 text, the latter with white space, without padding, or in the
-    alphabet for URLs.
+    Base64 may have white space, no padding, or the alphabet for URLs; other text is percent-encoded.
     """
     scheme, _, rest = url.partition(":")
     try:
@@ -188,12 +162,7 @@ def _decode_inline(url: str) -> bytes:
             return data
         digits = b"".join(data.partition(b"#")[0].split()).rstrip(b"=").translate(_STANDARD)
         return base64.b64decode(digits + b"=" * (-len(digits) % 4), validate=True)
-    except (ValueError, binascii.Error) as exc:
+    except ValueError as exc:
         raise DownloadError(
             f"The API's inline {scheme.lower()} data is malformed: {exc}.", retryable=False
         ) from None
-
-
-def _split(data: bytes) -> Iterator[bytes]:
-    for start in range(0, len(data), CHUNK_BYTES):
-        yield data[start : start + CHUNK_BYTES]

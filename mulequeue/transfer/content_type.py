@@ -6,6 +6,9 @@ occurs in it by chance, and containers such as MP4 hold pictures, video or sound
 
 from __future__ import annotations
 
+from codecs import getincrementaldecoder
+from contextlib import suppress
+
 import filetype
 
 from mulequeue.errors import AssetGone
@@ -22,13 +25,6 @@ _BRANDS = {
     **dict.fromkeys((b"M4A ", b"M4B ", b"M4P "), ("audio/mp4", "m4a")),
     b"qt  ": ("video/quicktime", "mov"),
 }
-# Unknown to filetype.
-_SIGNATURES = (
-    (b"\0\0\0\x0cJXL ", ("image/jxl", "jxl")),
-    (b"RF64", ("audio/x-wav", "wav")),
-    (b"caff", ("audio/x-caf", "caf")),
-    (b".snd", ("audio/basic", "au")),
-)
 _AS_AUDIO = {
     "video/webm": ("audio/webm", "webm"),
     "video/x-matroska": ("audio/x-matroska", "mka"),
@@ -52,9 +48,12 @@ def detect_media_type(head: bytes, kind: Kind) -> tuple[str, str]:
     found = _identify(head, kind)
     if found is not None:
         return found
-    if kind == "audio" and not _is_document(head):
+    known, is_text = filetype.guess(head), _is_text(head)
+    is_document = is_text or (known is not None and known.mime.startswith("application/"))
+    if kind == "audio" and not is_document:
         return "audio/pcm", "pcm"  # the API's format "pcm" has no header
-    raise AssetGone(f"is {_describe(head)}, not {kind}: {_quote_start(head)}")
+    what = known.mime if known else ("text" if is_text else "unknown data")
+    raise AssetGone(f"is {what}, not {kind}: {head[:60].decode('ascii', 'replace')!r}")
 
 
 def _identify(head: bytes, kind: Kind) -> tuple[str, str] | None:
@@ -62,10 +61,10 @@ def _identify(head: bytes, kind: Kind) -> tuple[str, str] | None:
         return _by_brand(head, kind)
     if _has_audio_frames(head):
         return ("audio/aac", "aac") if head[1] & 0x06 == 0 else ("audio/mpeg", "mp3")
-    for signature, media in _SIGNATURES:
-        if head.startswith(signature):
-            return media
-    if kind == "image" and head.startswith(b"\xff\x0a"):
+    # The next three are unknown to filetype.
+    if head.startswith(b"RF64"):
+        return "audio/x-wav", "wav"
+    if kind == "image" and head.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL ")):
         return "image/jxl", "jxl"
     if kind == "video" and len(head) > _PACKET_BYTES and set(head[::_PACKET_BYTES]) == {0x47}:
         return "video/mp2t", "ts"
@@ -111,26 +110,8 @@ def _has_audio_frames(head: bytes) -> bool:
     return is_valid and second >= _MIN_FRAME_BYTES
 
 
-def _is_document(head: bytes) -> bool:
-    """Return whether the bytes are text, or a document or an archive that filetype knows."""
-    found = filetype.guess(head)
-    return _is_text(head) or (found is not None and found.mime.startswith("application/"))
-
-
-def _describe(head: bytes) -> str:
-    found = filetype.guess(head)
-    return found.mime if found else ("text" if _is_text(head) else "unknown data")
-
-
 def _is_text(head: bytes) -> bool:
-    if b"\0" in head:
-        return False
-    try:
-        head.decode()
-    except UnicodeDecodeError as exc:
-        return exc.start >= len(head) - 3  # an incomplete character at the end
-    return True
-
-
-def _quote_start(head: bytes) -> str:
-    return repr(head[:60].decode("ascii", "replace"))
+    with suppress(UnicodeDecodeError):
+        getincrementaldecoder("utf-8")().decode(head)  # the last character may be incomplete
+        return b"\0" not in head
+    return False

@@ -1,13 +1,19 @@
-"""Abort the running transfers of one attempt, and count what they received."""
+"""Control the requests of transfers: which addresses they reach, when they end, and what their errors are."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import urlsplit
 
-from mulequeue.errors import TransferError
-from mulequeue.net.guarded_session import TransferSession
+import requests
+import urllib3
+
+from mulequeue.errors import ConfigurationError, TransferError
+from mulequeue.net.address_guard import AddressGuard, AddressRefused, is_loopback
+from mulequeue.net.guarded_session import TransferSession, describe
+from mulequeue.settings import Settings
 
 
 class TransferControl:
@@ -47,3 +53,33 @@ class TransferControl:
         finally:
             with self._lock:
                 self._sessions.discard(session)
+
+
+def guard_for(settings: Settings) -> AddressGuard:
+    """Return the address guard for these settings. It allows loopback if a profile's host is this machine."""
+    hosts = [settings.base_url, *(given.get("base_url") for given in settings.profiles.values())]
+    return AddressGuard(
+        allow_private=settings.allow_private_addresses,
+        allow_loopback=any(is_loopback(urlsplit(str(url)).hostname or "") for url in hosts if url),
+    )
+
+
+@contextmanager
+def translate_errors(
+    kind: type[TransferError], name: str, session: TransferSession | None, *, late: str
+) -> Iterator[None]:
+    """Raise errors of a request as ``kind``.
+
+    :param name: what failed, for the message.
+    :param late: the message if the session was aborted.
+    :raises ConfigurationError: another worker may resolve a refused address otherwise.
+    """
+    try:
+        yield
+    except AddressRefused as exc:
+        if exc.is_resolved:
+            raise ConfigurationError(str(exc)) from None
+        raise kind(str(exc), retryable=False) from None
+    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as exc:
+        was_aborted = session is not None and session.was_aborted
+        raise kind(late if was_aborted else f"{name}: {describe(exc)}") from None

@@ -6,7 +6,7 @@ import itertools
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from mulequeue.errors import AssetGone, ConfigurationError, DownloadError, StorageError
@@ -47,7 +47,7 @@ def download_assets(
         settings,
         storage=open_storage(storage, settings),
         template=check_template(path or settings.storage_path),
-        fresh=_FreshUrls(refresh),
+        refresh=refresh,
         control=control,
         is_repeated=is_repeated,
     )
@@ -74,41 +74,7 @@ def _collect(futures: list[Future[File]]) -> tuple[File, ...]:
     return tuple(future.result() for future in futures)
 
 
-class _FreshUrls:
-    """Reads the outcome from the API again, once for all of its assets."""
-
-    def __init__(self, refresh: Callable[[], Outcome | None] | None) -> None:
-        self._refresh = refresh
-        self._lock = threading.Lock()
-        self._is_read = False
-        self._outcome: Outcome | None = None
-
-    def url(self, index: int, reason: DownloadError) -> str | None:
-        """Return the URL that the API gives for an asset now, or None.
-
-        :param reason: why it is asked.
-        :raises DownloadError: the API has no asset any more, or does not answer (retryable, of the class
-            of the reason).
-        :raises ConfigurationError: this process cannot ask.
-        """
-        with self._lock:
-            if not self._is_read and self._refresh is not None:
-                try:
-                    self._outcome = self._refresh()
-                except ConfigurationError:
-                    raise
-                except Exception as exc:
-                    text = f"{reason} Asking the API again: {exc}"
-                    if not getattr(exc, "retryable", True):
-                        raise DownloadError(text, retryable=False) from exc
-                    raise type(reason)(text) from exc
-                self._is_read = True
-        if self._outcome is None or index >= len(self._outcome.assets):
-            return None
-        return self._outcome.assets[index].url
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Download:
     """The download of one outcome."""
 
@@ -116,9 +82,12 @@ class _Download:
     settings: Settings
     storage: Storage
     template: str
-    fresh: _FreshUrls
+    refresh: Callable[[], Outcome | None] | None
+    """Reads the outcome from the API again; None: it cannot be read, or it was."""
     control: TransferControl
     is_repeated: bool
+    fresh: Outcome | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def store(self, index: int) -> File:
         """Store one asset; if its URL does not give the file, from the one that the API gives now."""
@@ -131,9 +100,12 @@ class _Download:
         except DownloadError as exc:
             if not (isinstance(exc, AssetGone) or (is_expired and exc.retryable)):
                 raise
-            url = self.fresh.url(index, exc)
+            url = self._fresh_url(index, exc)
             if url is None or url == asset.url:
-                raise _expired_error(exc, asset) if is_expired else exc from None
+                if not is_expired:
+                    raise
+                text = f"{exc} Its URL expired at {asset.expires_at}, and the API gives no new one."
+                raise DownloadError(text, retryable=False) from None
         return self._store(index, url)
 
     def _store(self, index: int, url: str) -> File:
@@ -156,6 +128,26 @@ class _Download:
                     self.storage.remove_leftovers(path)
         return File(url=self.storage.url_of(path), kind=kind, media_type=media_type, bytes=size)
 
+    def _fresh_url(self, index: int, reason: DownloadError) -> str | None:
+        """Return the URL that the API gives for an asset now, or None; it is asked once for all assets.
+
+        :param reason: why it is asked; an error that may pass is of its class.
+        """
+        with self.lock:
+            if self.refresh is not None:
+                try:
+                    self.fresh = self.refresh()
+                except ConfigurationError:
+                    raise
+                except Exception as exc:
+                    text = f"{reason} Asking the API again: {exc}"
+                    if not getattr(exc, "retryable", True):
+                        raise DownloadError(text, retryable=False) from exc
+                    raise type(reason)(text) from exc
+                self.refresh = None
+        assets = self.fresh.assets if self.fresh is not None else ()
+        return assets[index].url if index < len(assets) else None
+
 
 def _is_expired(asset: Asset) -> bool:
     """Return whether the time has passed during which the API keeps an asset."""
@@ -164,8 +156,3 @@ def _is_expired(asset: Asset) -> bool:
     except ValueError:
         return False
     return ends.tzinfo is not None and ends < datetime.now(UTC)
-
-
-def _expired_error(exc: DownloadError, asset: Asset) -> DownloadError:
-    text = f"{exc} Its URL expired at {asset.expires_at}, and the API gives no new one."
-    return DownloadError(text, retryable=False)

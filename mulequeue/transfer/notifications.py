@@ -7,7 +7,6 @@ so a receiver can drop duplicates.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import json
 import secrets
@@ -20,18 +19,16 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
 
-import requests
 import urllib3
 from standardwebhooks import Webhook
 
 from mulequeue.errors import ConfigurationError, InputError, NotificationError
 from mulequeue.net.address_guard import AddressRefused
 from mulequeue.net.environment import CONNECT_TIMEOUT_SECONDS
-from mulequeue.net.guarded_session import TransferSession, describe
-from mulequeue.outcome import OPTIONAL, OUTCOME_STATUSES
+from mulequeue.net.guarded_session import TransferSession
+from mulequeue.outcome import OUTCOME_STATUSES, is_outcome, short_form
 from mulequeue.settings import Settings
-from mulequeue.transfer.control import TransferControl
-from mulequeue.transfer.guard import guard_for, refusal_error
+from mulequeue.transfer.control import TransferControl, guard_for, translate_errors
 
 _MAX_ANSWER_BYTES = 64 * 1024
 _PREFIX = "whsec_"
@@ -67,15 +64,20 @@ def build_notification(
     :param value: an outcome as a dictionary, or a list of outcomes or of their short forms.
     :raises InputError: ``value`` is neither of them.
     """
-    if isinstance(value, Mapping):
-        members = [_require_outcome(value)]
-        event, data = f"generation.{value.get('status')}", dict(value)
-    elif isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
-        members = [_require_outcome(item) for item in value]
+    is_batch = isinstance(value, Sequence) and not isinstance(value, (str, bytes))
+    members: list[Any] = list(value) if is_batch else [value]
+    for member in members:
+        if not is_outcome(member):
+            raise InputError(
+                "notify takes an outcome or a list of outcomes, as generate, download and generate_many "
+                f"return them, not a {type(member).__name__}. Put notify right behind one of them."
+            )
+    if is_batch:
         event, data = "batch.finished", _summarize_batch(members)
     else:
-        raise _outcome_error(value)
-    content = {"type": event, "timestamp": _timestamp(members), "data": data}
+        event, data = f"generation.{members[0]['status']}", dict(members[0])
+    finished = (str(member["finished_at"]) for member in members if member.get("finished_at"))
+    content = {"type": event, "timestamp": max(finished, default=None), "data": data}
     return Notification(
         id=_id(members, target, event), target=target, body=_canonical_json(content)
     )
@@ -96,24 +98,25 @@ def send_notification(
     :raises ConfigurationError: the secret is missing or invalid, or this process cannot send it.
     """
     target = notification.target
-    headers = _headers(notification, settings, timestamp)
+    headers, what = (
+        _headers(notification, settings, timestamp),
+        f"{target_host(target)} was not reached",
+    )
     with (
         TransferSession(guard_for(settings)) as session,
         (control or TransferControl()).attach(session),
         session.total_deadline(settings.notification_timeout_seconds),
     ):
-        try:
+        with translate_errors(
+            NotificationError, what, session, late=f"{what}: no response in time"
+        ):
             timeout = (CONNECT_TIMEOUT_SECONDS, settings.notification_timeout_seconds)
             response = session.post(
                 target, data=notification.body, headers=headers, timeout=timeout
             )
-        except AddressRefused as exc:
-            raise refusal_error(exc, NotificationError) from None
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as exc:
-            reason = "no response in time" if session.was_aborted else describe(exc)
-            raise NotificationError(f"{target_host(target)} was not reached: {reason}") from None
-        with response:
-            _drain(response)
+        # The receiver can finish writing its body; the status shows already whether it accepted.
+        with response, suppress(urllib3.exceptions.HTTPError, OSError):
+            response.raw.read(_MAX_ANSWER_BYTES, decode_content=False)
     _check_status(response.status_code, target)
 
 
@@ -130,14 +133,6 @@ def check_target(url: str, settings: Settings, *, resolve: bool = True) -> None:
         raise InputError(f"The target of a notification is refused: {exc}") from None
 
 
-def check_secret(settings: Settings) -> None:
-    """Check whether notifications can be signed.
-
-    :raises ConfigurationError: the secret is missing or invalid; the text explains how to make one.
-    """
-    _signer(settings)
-
-
 def new_secret() -> str:
     """Return a new secret for ``mulequeue_notification_secret``: ``whsec_`` and 32 random bytes."""
     return _PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
@@ -145,7 +140,7 @@ def new_secret() -> str:
 
 def _headers(notification: Notification, settings: Settings, timestamp: datetime) -> dict[str, str]:
     moment = timestamp.astimezone(UTC)
-    signature = _signer(settings).sign(notification.id, moment, notification.body.decode())
+    signature = check_secret(settings).sign(notification.id, moment, notification.body.decode())
     return {
         "Content-Type": "application/json",
         "webhook-id": notification.id,
@@ -154,42 +149,31 @@ def _headers(notification: Notification, settings: Settings, timestamp: datetime
     }
 
 
-def _signer(settings: Settings) -> Webhook:
+def check_secret(settings: Settings) -> Webhook:
+    """Return what signs notifications.
+
+    :raises ConfigurationError: the secret is missing or invalid; the text explains how to make one.
+    """
     secret = settings.notification_secret
     if not secret:
         raise ConfigurationError(f"Notifications need a secret to sign with. {_HOW_TO_MAKE_ONE}")
-    try:
-        key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
-        if not key:
-            raise ValueError
-        return Webhook(secret)
-    except (ValueError, binascii.Error, RuntimeError):
-        pass  # raised below, because the chained exception may quote the secret
+    with suppress(ValueError):  # raised below, because the chained exception may quote the secret
+        if base64.b64decode(secret.removeprefix(_PREFIX), validate=True):
+            return Webhook(secret)
     raise ConfigurationError(
         f"mulequeue_notification_secret is not {_PREFIX} and base64. {_HOW_TO_MAKE_ONE}"
     )
 
 
-def _drain(response: requests.Response) -> None:
-    """Read up to 64 KiB of the body, so that the receiver can finish writing it."""
-    # Errors do not matter here: the status already shows whether it was accepted.
-    with suppress(urllib3.exceptions.HTTPError, OSError):
-        response.raw.read(_MAX_ANSWER_BYTES, decode_content=False)
-
-
 def _check_status(status: int, target: str) -> None:
     if 200 <= status < 300:
         return
-    host = target_host(target)
+    text = f"{target_host(target)} returned {status}"
     if status == 410:
-        raise NotificationError(
-            f"{host} returned 410: it accepts no more notifications.", retryable=False
-        )
-    if 300 <= status < 400:
-        raise NotificationError(
-            f"{host} returned {status}; redirects are not followed. Give the final URL as target."
-        )
-    raise NotificationError(f"{host} returned {status}.")
+        text += ": it accepts no more notifications"
+    elif 300 <= status < 400:
+        text += "; redirects are not followed. Give the final URL as target"
+    raise NotificationError(f"{text}.", retryable=status != 410)
 
 
 def target_host(target: str) -> str:
@@ -203,44 +187,15 @@ def target_host(target: str) -> str:
 # The content
 
 
-def _require_outcome(value: Any) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping) or "task_id" not in value or "status" not in value:
-        raise _outcome_error(value)
-    return value
-
-
-def _outcome_error(value: Any) -> InputError:
-    return InputError(
-        "notify takes an outcome or a list of outcomes, as generate, download and generate_many "
-        f"return them, not a {type(value).__name__}. Put notify right behind one of them."
-    )
-
-
 def _summarize_batch(members: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     counts = Counter(member["status"] for member in members)
+    amounts = (member.get("estimated_usd") for member in members)
+    known = [str(amount) for amount in amounts if amount is not None]
     return {
-        "generations": [
-            {
-                "task_id": member["task_id"],
-                "status": member["status"],
-                "files": list(member.get("files") or ()),
-                **{name: member[name] for name in OPTIONAL if member.get(name)},
-            }
-            for member in members
-        ],
+        "generations": [short_form(member) for member in members],
         "counts": {status: counts[status] for status in OUTCOME_STATUSES},
-        "estimated_usd": _sum_of([member.get("estimated_usd") for member in members]),
+        "estimated_usd": float(sum(map(Decimal, known))) if known else None,
     }
-
-
-def _sum_of(amounts: Sequence[float | None]) -> float | None:
-    """Add US dollars, exactly; return None if all of them are unknown."""
-    known = [Decimal(str(amount)) for amount in amounts if amount is not None]
-    return float(sum(known)) if known else None
-
-
-def _timestamp(members: Sequence[Mapping[str, Any]]) -> str | None:
-    return max((str(m["finished_at"]) for m in members if m.get("finished_at")), default=None)
 
 
 def _id(members: Sequence[Mapping[str, Any]], target: str, event: str) -> str:

@@ -36,30 +36,21 @@ class ObjectStore(FsspecStore):
         super().__init__(protocol, client_options=client_options, **options)  # type: ignore[call-overload]
         self._construct_store(bucket)
 
-    def write_object(self, path: str, chunks: Iterator[bytes], block_bytes: int) -> int:
-        """Write an object, which appears when it is complete; return its size in bytes.
+    def write_object(self, path: str, chunks: Iterator[bytes], block_bytes: int) -> None:
+        """Write an object, which appears when it is complete.
 
         :param chunks: is read in this thread. If it raises, nothing remains of the object.
         """
         _check_process()
         bucket, key = self._split_path(path)
-        store, size, head = self._construct_store(bucket), 0, b""
-
-        def counted() -> Iterator[bytes]:
-            nonlocal size
-            for chunk in chunks:
-                size += len(chunk)
-                yield chunk
-
-        rest = counted()
-        while len(head) < block_bytes and (chunk := next(rest, b"")):
+        store, head = self._construct_store(bucket), b""
+        while len(head) < block_bytes and (chunk := next(chunks, b"")):
             head += chunk
         if len(head) < block_bytes:  # one request instead of the three of a multipart upload
             store.put(key, head)
         else:
-            blocks = itertools.chain([head], rest)
+            blocks = itertools.chain([head], chunks)
             store.put(key, blocks, chunk_size=block_bytes, max_concurrency=_BLOCKS_AT_ONCE)
-        return size
 
     def open(self, path: str, mode: str = "rb", **options: Any) -> Any:
         _check_process()

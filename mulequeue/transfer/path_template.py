@@ -26,22 +26,22 @@ def file_path(template: str, outcome: Outcome, index: int, extension: str) -> st
     :param template: accepted by :func:`check_template`.
     :param index: the asset's index in the outcome, from 0. It is added to the name if the template
         does not contain it and there is more than one asset.
-    :param extension: of the file's content, without a dot.
     """
+    model = (outcome.model or outcome.api_path or "unknown").strip("/")
     values: dict[str, str | int] = {
-        "model": "/".join(map(_sanitize, _model(outcome).split("/"))),
+        "model": "/".join(map(path_part, model.split("/"))),
         "date": _date(outcome),
-        "remote_id": _sanitize(outcome.remote_id or "none"),
-        "task_id": _sanitize(outcome.task_id),
-        "kind": _sanitize(outcome.assets[index].kind),
+        "remote_id": path_part(outcome.remote_id or "none"),
+        "task_id": path_part(outcome.task_id),
+        "kind": path_part(outcome.assets[index].kind),
         "index": index,
-        "ext": _sanitize(extension),
+        "ext": path_part(extension),
     }
-    *folders, name = _render(template, values).strip("/").split("/")
+    *folders, name = template.format(**values).strip("/").split("/")
     if len(outcome.assets) > 1 and "index" not in _fields(template):
         stem, dot, suffix = name.rpartition(".")
         name = f"{stem}-{index}.{suffix}" if dot else f"{name}-{index}"
-    return "/".join([*(_sanitize(folder) for folder in folders if folder), _sanitize(name)])
+    return "/".join([*(path_part(folder) for folder in folders if folder), path_part(name)])
 
 
 def check_template(template: str) -> str:
@@ -51,7 +51,7 @@ def check_template(template: str) -> str:
     """
     try:
         used = _fields(template)
-        _render(template, dict.fromkeys(NAMES, "1") | {"index": 1})
+        template.format(**dict.fromkeys(NAMES, "1") | {"index": 1})
     except (ValueError, KeyError, IndexError, AttributeError, TypeError):
         raise ConfigurationError(
             f"The path template {template!r} cannot be filled in. It may contain "
@@ -68,9 +68,7 @@ def check_template(template: str) -> str:
 def member_templates(path: str | Sequence[str] | None, count: int) -> list[str]:
     """Return the template of each member of a batch, as :func:`check_template` accepts it.
 
-    :param path: one template for all, or one per member.
-    :param count: the number of members.
-    :returns: an empty list without a template.
+    :param path: one template for all, or one per member; without one the list is empty.
     :raises ConfigurationError: a template is invalid, there are not as many as members, or two members
         would have the same path.
     """
@@ -93,40 +91,25 @@ def member_templates(path: str | Sequence[str] | None, count: int) -> list[str]:
     return [check_template(template + _UNIQUE) for template in path]
 
 
-def path_part(text: str) -> str:
-    """Return text as a safe name of a file or folder, and as a part of a template."""
-    return _sanitize(text)
-
-
 def _fields(template: str) -> list[str]:
     """Return the names in a template; only plain names are allowed in braces."""
     fields = [name for _, name, _, _ in Formatter().parse(template) if name is not None]
-    for name in fields:
-        if name not in NAMES:
-            raise KeyError(name)
+    if not set(fields) <= set(NAMES):
+        raise KeyError
     return fields
-
-
-def _render(template: str, values: dict[str, str | int]) -> str:
-    return template.format(**values)
-
-
-def _model(outcome: Outcome) -> str:
-    return (outcome.model or outcome.api_path or "unknown").strip("/")
 
 
 def _date(outcome: Outcome) -> str:
     """Return the day of submission, UTC."""
-    text = outcome.submitted_at or outcome.created_at or ""
     try:
-        moment = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(outcome.submitted_at or outcome.created_at or "")
     except ValueError:
         return "undated"
-    return moment.astimezone(UTC).date().isoformat() if moment.tzinfo else moment.date().isoformat()
+    return (moment.astimezone(UTC) if moment.tzinfo else moment).date().isoformat()
 
 
-def _sanitize(text: str) -> str:
-    """Return a safe folder or file name of limited length.
+def path_part(text: str) -> str:
+    """Return text as a safe name of a file or folder of limited length, and as a part of a template.
 
     It contains no separators, control characters, wildcards or leading dots. A changed name gets a
     hash, so that different names stay different.

@@ -3,11 +3,12 @@
 An incomplete file never has its final name. On file systems it is written under a temporary name
 and renamed; in object stores an object appears only when it is complete. In a folder a file has its
 final name only after its bytes are on the disk: a power cut would else leave an empty file, and its URL
-may have expired.
+may have expired. The names of its folders are on the disk then, too.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import posixpath
 import re
@@ -15,6 +16,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -24,21 +26,17 @@ from fsspec.core import split_protocol, url_to_fs
 
 from mulequeue.errors import ConfigurationError, DownloadError, StorageError
 from mulequeue.settings import Settings
-from mulequeue.transfer.folder_sync import sync_folders
 
-__all__ = ["Storage", "check_storage", "open_filesystem", "open_storage"]
-
-# In these a file appears when it is closed; a temporary name would only cost a copy.
-_OBJECT_STORES = frozenset(
-    {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss", "oci", "django"}
-)
 # Those that obstore serves, and the extra that installs it.
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs"}
 _EXTRAS |= dict.fromkeys(("abfs", "abfss", "az", "adl"), "azure")
+# In these a file appears when it is closed; a temporary name would only cost a copy.
+_OBJECT_STORES = frozenset({*_EXTRAS, "gcs", "oss", "oci", "django"})
 _PART = ".part"
 IDLE_PART_SECONDS = 10.0
 """A temporary file of the same file that was not written to for so long is of a killed attempt."""
 OLD_PART_SECONDS = 24 * 3600.0
+_CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP)  # some network file systems, with a folder
 _BLOCK_BYTES = 8 * 1024**2  # of a multipart upload; by default s3fs buffers 50 MiB per asset
 
 
@@ -58,15 +56,22 @@ class Storage:
         :raises StorageError: the storage failed; another worker's may work.
         :raises DownloadError: ``chunks`` raised it.
         """
-        final = self._full_path(path)
+        size = 0
+
+        def counted() -> Iterator[bytes]:
+            nonlocal size
+            for chunk in chunks:
+                size += len(chunk)
+                yield chunk
+
+        write = self._write_object if self.protocol in _OBJECT_STORES else self._write_file
         try:
-            if self.protocol in _OBJECT_STORES:
-                return self._write_object(final, chunks)
-            return self._write_file(final, chunks)
+            write(self._full_path(path), counted())
         except DownloadError:
             raise
         except Exception as exc:
             raise StorageError(f"{self.url_of(path)} cannot be written: {exc}") from exc
+        return size
 
     def url_of(self, path: str) -> str:
         full = self._full_path(path)
@@ -88,13 +93,14 @@ class Storage:
                 if age.total_seconds() > (IDLE_PART_SECONDS if is_own else OLD_PART_SECONDS):
                     self.fs.rm_file(found)
 
-    def _write_file(self, final: str, chunks: Iterator[bytes]) -> int:
+    def _write_file(self, final: str, chunks: Iterator[bytes]) -> None:
         folder, name = posixpath.split(final)
         self.fs.makedirs(folder, exist_ok=True)
         part = posixpath.join(folder, f".{name}.{uuid.uuid4().hex}{_PART}")
         try:
             with self.fs.open(part, "wb") as file:
-                size = _copy(chunks, file)
+                for chunk in chunks:
+                    file.write(chunk)
                 if self.is_local:
                     file.flush()
                     os.fsync(file.fileno())
@@ -104,8 +110,7 @@ class Storage:
                 self.fs.rm_file(part)
             raise
         if self.is_local:
-            sync_folders(folder, self.root)
-        return size
+            _sync_folders(folder, self.root)
 
     def _rename(self, part: str, final: str) -> None:
         if self.is_local:
@@ -117,12 +122,14 @@ class Storage:
             self.fs.rm_file(final)
             self.fs.mv(part, final)
 
-    def _write_object(self, final: str, chunks: Iterator[bytes]) -> int:
+    def _write_object(self, final: str, chunks: Iterator[bytes]) -> None:
         if hasattr(self.fs, "write_object"):
-            return int(self.fs.write_object(final, chunks, _BLOCK_BYTES))
+            self.fs.write_object(final, chunks, _BLOCK_BYTES)
+            return
         file = self.fs.open(final, "wb", block_size=_BLOCK_BYTES)
         try:
-            size = _copy(chunks, file)
+            for chunk in chunks:
+                file.write(chunk)
             file.close()
         except BaseException:
             # close(), also by the garbage collector, would complete the partial object.
@@ -130,37 +137,61 @@ class Storage:
                 file.discard()
             file.closed = True
             raise
-        return size
+
+
+def _sync_folders(folder: str, root: str) -> None:
+    """Synchronize the folder of a new file, and the folders above it up to the root of the storage.
+
+    A folder above it is synchronized only if it has a name that this process has not synchronized: with one
+    folder per generation these are two of four, and each costs a flush of the disk.
+    """
+    _sync(folder)
+    while len(folder) > len(root.rstrip("/")) and folder != "/":
+        found = os.stat(folder)
+        _sync_name(folder, found.st_dev, found.st_ino)
+        folder = os.path.dirname(folder)
+
+
+@lru_cache(maxsize=1024)
+def _sync_name(folder: str, device: int, inode: int) -> None:
+    """Write the name of a folder to the disk; once, while it is the same folder."""
+    _sync(os.path.dirname(folder))
+
+
+def _sync(folder: str) -> None:
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except PermissionError:  # a folder to write into only
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError as exc:
+        if exc.errno not in _CANNOT_SYNC:
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def check_storage(url: str, options: Mapping[str, Any]) -> None:
     """Check whether a storage can be used, without writing; call before a billed request.
 
-    :param url: a folder or a URL of fsspec.
-    :param options: of its file system.
     :raises ConfigurationError: unknown protocol, missing package, wrong options, a folder that
         cannot be written; the text names the change to make.
     """
     storage = Storage(url, options)
-    if storage.is_local:
-        _check_folder(Path(storage.root), url)
-
-
-def _check_folder(folder: Path, url: str) -> None:
-    existing = folder
+    if not storage.is_local:
+        return
+    existing = Path(storage.root)
     # os.path: below a folder without access, Path.exists() raises on older Python versions.
     while not os.path.exists(existing) and existing != existing.parent:
         existing = existing.parent
     if not existing.is_dir():
-        raise ConfigurationError(
-            f"The storage {_redact(url)} cannot be used: {existing} is not a folder. "
-            "Name a folder or a URL such as s3://bucket/prefix."
-        )
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise ConfigurationError(
-            f"The storage {_redact(url)} cannot be used: {existing} is not writable for this user. "
-            "Name a folder that is, or change its owner."
-        )
+        why = "is not a folder. Name a folder or a URL such as s3://bucket/prefix."
+    elif not os.access(existing, os.W_OK | os.X_OK):
+        why = "is not writable for this user. Name a folder that is, or change its owner."
+    else:
+        return
+    raise ConfigurationError(f"The storage {_redact(url)} cannot be used: {existing} {why}")
 
 
 def open_storage(storage: str | None, settings: Settings) -> Storage:
@@ -182,17 +213,19 @@ def open_filesystem(url: str, options: Mapping[str, Any]) -> tuple[Any, str]:
         url = os.path.expanduser(url)
     try:
         if protocol in _EXTRAS and find_spec("obstore"):
-            return _open_object_store(url, protocol, options)
+            from mulequeue.transfer.object_store import ObjectStore
+
+            path = url.partition("://")[2]
+            return ObjectStore(protocol, path.partition("/")[0], options), path
         return url_to_fs(url, **options)  # type: ignore[no-any-return]
     except ImportError as exc:
         extra = _EXTRAS.get(protocol)
         how = f'pip install "mulequeue[{extra}]"' if extra else str(exc)
         raise ConfigurationError(f"The storage {_redact(url)} needs a package: {how}.") from None
     except ValueError as exc:
-        known = ", ".join(["a folder", "file://", "s3://", "memory://"])
         raise ConfigurationError(
-            f"The storage {_redact(url)} cannot be used: {exc}. It may be {known}, or "
-            f"one of fsspec {fsspec.__version__}'s other protocols."
+            f"The storage {_redact(url)} cannot be used: {exc}. It may be a folder, file://, s3://, "
+            f"memory://, or one of fsspec {fsspec.__version__}'s other protocols."
         ) from None
     except Exception as exc:
         # The options may contain secrets, so only their names are printed.
@@ -202,21 +235,6 @@ def open_filesystem(url: str, options: Mapping[str, Any]) -> tuple[Any, str]:
         ) from None
 
 
-def _open_object_store(url: str, protocol: str, options: Mapping[str, Any]) -> tuple[Any, str]:
-    from mulequeue.transfer.object_store import ObjectStore
-
-    path = url.partition("://")[2]
-    return ObjectStore(protocol, path.partition("/")[0], options), path
-
-
 def _redact(url: str) -> str:
     """Return a storage URL for a message, without a password."""
     return repr(re.sub(r"//[^/@]*@", "//…@", url))
-
-
-def _copy(chunks: Iterator[bytes], file: Any) -> int:
-    size = 0
-    for chunk in chunks:
-        file.write(chunk)
-        size += len(chunk)
-    return size

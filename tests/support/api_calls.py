@@ -8,9 +8,9 @@ from typing import Any
 from mulequeue.api import client
 from mulequeue.api.request_options import request_headers
 from mulequeue.api.results import MAX_RESPONSE_BYTES
-from mulequeue.net.aiohttp_transport import AiohttpTransport
 from mulequeue.net.environment import ca_bundle, proxy_for, tls_context
 from mulequeue.settings import Profile, Settings
+from support.aiohttp_connections import AiohttpConnections
 
 KEY = "sk-mr-" + "0123456789abcdef" * 4
 PATH = "/vendors/alibaba/v1/wan2.6-t2i/generation"
@@ -28,15 +28,14 @@ def profile_of(url: str, key: str = KEY) -> Profile:
     return Profile(name="default", base_url=url, api_key=key)
 
 
-def aiohttp_transport(profile: Profile, limit: int) -> AiohttpTransport:
-    """Return aiohttp's connections to a profile's host, also where there is no proxy."""
-    return AiohttpTransport(
+def aiohttp_connections(profile: Profile) -> AiohttpConnections:
+    """Return aiohttp's connections to a profile's host, through the proxy of the environment."""
+    return AiohttpConnections(
         profile.base_url,
         request_headers(profile),
         ssl_context=tls_context(ca_bundle()),
         max_bytes=MAX_RESPONSE_BYTES,
         proxy=proxy_for(profile.base_url),
-        limit=limit,
     )
 
 

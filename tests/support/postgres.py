@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from support.leftovers import mark
 from support.ports import free_port
 from support.programs import missing, run_logged
 
@@ -55,7 +56,7 @@ class PostgresServer:
             self.folder / f"{Path(program).name}.log",
             user=self._user,
             cwd=self.folder,
-            env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
+            env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", **mark()},
         )
 
     def stop(self) -> None:

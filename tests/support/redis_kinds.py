@@ -13,7 +13,7 @@ import redis
 
 from support.ports import free_port
 from support.private_ca import private_ca
-from support.redis_server import redis_binary
+from support.redis_server import VISIBLE_ENVIRONMENT, redis_binary
 from support.tls_front import tls_in_front_of
 from support.waiting import wait_until
 
@@ -27,7 +27,8 @@ def redis_with(folder: Path, *options: str, port: int | None = None) -> Iterator
     given = list(options)
     if "--port" not in given:
         given += ["--port", str(port)]
-    command = [redis_binary(), *given, "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+    given += ["--bind", "127.0.0.1", "--save", "", "--dir", str(folder), *VISIBLE_ENVIRONMENT]
+    command = [redis_binary(), *given]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
     try:
         where = int(given[given.index("--tls-port") + 1]) if "--tls-port" in given else port
@@ -93,6 +94,7 @@ class Sentinels:
             f"sentinel monitor mymaster 127.0.0.1 {self.master} 2\n"
             "sentinel down-after-milliseconds mymaster 1000\n"
             "sentinel failover-timeout mymaster 5000\n"
+            "set-proc-title no\n"
         )
         process = subprocess.Popen(
             [redis_binary(), os.fspath(config), "--sentinel"],

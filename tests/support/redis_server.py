@@ -16,6 +16,9 @@ from support.ports import free_port
 from support.programs import missing
 from support.waiting import wait_until
 
+VISIBLE_ENVIRONMENT = ("--set-proc-title", "no")
+"""A title of its own would overwrite the environment by which an interrupted run's processes are found."""
+
 
 def redis_binary() -> str:
     """The server's program; a missing one is a skip at home and a failure in CI.
@@ -49,7 +52,7 @@ class RedisServer:
         """Start it, with what the folder holds."""
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
         options += ["--dir", str(self.folder), "--appendonly", "yes" if self._persistent else "no"]
-        options += ["--appendfsync", "always"]
+        options += ["--appendfsync", "always", *VISIBLE_ENVIRONMENT]
         self._process = subprocess.Popen(
             [redis_binary(), *options], stdout=subprocess.DEVNULL, start_new_session=True
         )

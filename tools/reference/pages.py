@@ -76,7 +76,14 @@ SIGNALS, KEYS = ["signal", "when, from whom, with what"], ["key", "type", "holds
 def settings() -> str:
     """Every setting, by heading."""
     from mulequeue.settings import Settings, allowed_values, default_of
+    from mulequeue.settings.profiles import PROFILE_LIMITS, Limits
 
+    own = [item.name for item in fields(Settings) if item.name not in PROFILE_LIMITS]
+    names = [*own[: own.index("models")], *PROFILE_LIMITS, *own[own.index("models") :]]
+    intro = {
+        "Limits": f"{markdown(inspect.getdoc(Limits))}\nThese settings are the limits of the profile "
+        "`default`; `mulequeue_profiles` has those of the others.\n\n"
+    }
     docs = attribute_docs(Settings)
     parts = ["# Settings\n\n", markdown(inspect.getdoc(sys.modules[Settings.__module__]))]
     rows: list[list[str]] = []
@@ -86,13 +93,13 @@ def settings() -> str:
             parts.append(table(["setting", "default", "allowed", ""], rows))
             rows.clear()
 
-    for item in fields(Settings):
-        if item.name in SECTIONS:
+    for name in names:
+        if name in SECTIONS:
             end()
-            parts.append(f"\n## {SECTIONS[item.name]}\n\n")
-        default = default_of(item.name)
+            parts.append(f"\n## {SECTIONS[name]}\n\n{intro.get(SECTIONS[name], '')}")
+        default = default_of(name)
         shown = "" if default in (None, (), {}) else f"`{_number(default)}`"
-        rows.append([f"`mulequeue_{item.name}`", shown, allowed_values(item.name), docs[item.name]])
+        rows.append([f"`mulequeue_{name}`", shown, allowed_values(name), docs[name]])
     end()
     parts.append(
         "\nIn the environment the names are in capitals: `mulequeue_redis_url` is "

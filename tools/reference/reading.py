@@ -19,7 +19,14 @@ _NEXT_FIELD = re.compile(r"(?=:(?:param|returns?|raises?)\b)")
 
 
 def attribute_docs(cls: type[Any]) -> dict[str, str]:
-    """The docstring under each attribute of a class, in one line."""
+    """The docstring under each attribute of a class and of its bases, in one line."""
+    docs: dict[str, str] = {}
+    for base in reversed(cls.__mro__[:-1]):
+        docs |= _own_attribute_docs(base)
+    return docs
+
+
+def _own_attribute_docs(cls: type[Any]) -> dict[str, str]:
     (tree,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
     docs, name = {}, None
     for node in tree.body:  # type: ignore[attr-defined]

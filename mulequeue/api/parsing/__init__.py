@@ -4,16 +4,14 @@ The API's documentation and its responses differ in status words, in the place o
 name of the id and in the key of the result. All variants seen so far are supported::
 
     json_body      what is not valid text       read_json(bytes) -> decoded JSON
-    task_reply     status words and ids        read_task(decoded JSON) -> TaskReply
-    find_task      an id in a damaged response find_task(body) -> decoded JSON
+                   an id in a damaged response  find_task(body) -> decoded JSON
+    task_reply     status words and ids         read_task(decoded JSON) -> TaskReply
     assets         result keys, URLs
-    http_error     HTTP errors, Retry-After    read_error(status, headers, body) -> ErrorInfo
-    error_fields   code, title and detail of an error
+    http_error     HTTP errors, Retry-After     read_error(status, headers, body) -> ErrorInfo
 """
 
-from mulequeue.api.parsing.find_task import find_task
 from mulequeue.api.parsing.http_error import is_gone, read_error, retry_after_seconds
-from mulequeue.api.parsing.json_body import read_json
+from mulequeue.api.parsing.json_body import find_task, read_json
 from mulequeue.api.parsing.task_reply import TaskReply, WireError, is_known_status, read_task
 
 __all__ = [

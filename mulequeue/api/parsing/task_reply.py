@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 from mulequeue.api.parsing.assets import find_assets
-from mulequeue.api.parsing.error_fields import one_line, quote_value, read_reason
-from mulequeue.api.parsing.find_task import remote_id_of
+from mulequeue.api.parsing.http_error import one_line, quote_value, read_reason
+from mulequeue.api.parsing.json_body import remote_id_of
 from mulequeue.outcome import ErrorInfo, Kind
 
 State = Literal["active", "succeeded", "failed"]

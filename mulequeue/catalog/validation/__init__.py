@@ -8,14 +8,12 @@ decides between error and warning.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mulequeue.catalog import Model
-from mulequeue.catalog.validation.finding import SOURCES, Finding
-from mulequeue.catalog.validation.names import unknown_name
-from mulequeue.catalog.validation.rules import broken_rules, is_given
-from mulequeue.catalog.validation.values import wrong_value
+from mulequeue.catalog.validation.finding import Finding
+from mulequeue.catalog.validation.rules import broken_rules
+from mulequeue.catalog.validation.values import wrong_fields
 
 __all__ = ["Finding", "check"]
 
@@ -33,25 +31,6 @@ def check(model: Model, input: Any) -> list[Finding]:
     if not isinstance(input, dict):
         text = f"the input is a {type(input).__name__}; it must be a dictionary of parameters"
         return [Finding("input", text, is_certain=True)]
-    return list(_findings(model, input))
-
-
-def _findings(model: Model, input: Mapping[str, Any]) -> Iterator[Finding]:
     rules = model.rules
-    for name, value in input.items():
-        if value is None:
-            continue
-        parameter = model.parameters.get(name)
-        if parameter is None:
-            yield unknown_name(name, model.parameters, rules.ignored, is_open=rules.is_open)
-            continue
-        if parameter.conflict:
-            yield Finding(name, f"{SOURCES} differ about '{name}': {parameter.conflict}")
-        if is_given(value) or not parameter.is_required:
-            yield from wrong_value(parameter, value, name)
-    for name, parameter in model.parameters.items():
-        if parameter.is_required and not is_given(input.get(name)):
-            yield Finding(name, f"'{name}' is missing", is_certain=True)
-        elif parameter.absent and name not in input:
-            yield Finding(name, f"'{name}' is not given: {parameter.absent}")
-    yield from broken_rules(model, input)
+    found = wrong_fields(model.parameters, rules.ignored, input, is_open=rules.is_open)
+    return [*found, *broken_rules(model, input)]

@@ -44,17 +44,8 @@ def mode_of(given: str | None, setting: str | None) -> str:
 def validate_input(
     model: Model, input: Mapping[str, Any], mode: str, *, warn: Warn | None = None
 ) -> None:
-    """Raise for an invalid input, and warn about a doubtful one.
-
-    :param mode: ``strict``: raise for errors, warn about the rest; ``warn``: warn about everything;
-        ``off``: skip the validation.
-    :param warn: called with each warning, once per process; None: write it to the log.
-    :raises InputError: the text lists all errors, similar names, and what to do.
-    """
-    if mode != "off":
-        errors = _report_findings(model, check(model, input), mode, warn)
-        if errors:
-            raise InputError(_error_text(model, errors))
+    """Validate one input as :func:`validate_inputs` does."""
+    validate_inputs(model, [input], mode, warn=warn)
 
 
 def validate_inputs(
@@ -62,13 +53,17 @@ def validate_inputs(
     inputs: Sequence[Mapping[str, Any]],
     mode: str,
     *,
-    row: Callable[[int], str],
+    row: Callable[[int], str] | None = None,
     warn: Warn | None = None,
 ) -> None:
-    """Validate the inputs of a batch as :func:`validate_input` does, and accept all of them or none.
+    """Raise if one of the inputs is invalid, and warn about doubtful ones.
 
-    :param row: returns the name of the input at an index.
-    :raises InputError: the text lists the first five invalid rows and the number of the others.
+    :param mode: ``strict``: raise for errors, warn about the rest; ``warn``: warn about everything;
+        ``off``: skip the validation.
+    :param row: returns the name of the input at an index, for the text.
+    :param warn: called with each warning, once per process; None: write it to the log.
+    :raises InputError: the text lists the errors of the first five invalid inputs, similar names, and
+        what to do.
     """
     if mode == "off":
         return
@@ -76,12 +71,15 @@ def validate_inputs(
     for index, item in enumerate(inputs):
         errors = _report_findings(model, check(model, item), mode, warn)
         if errors:
-            invalid.append((index, errors))
+            invalid.append(f"{row(index)}: {_texts(errors)}" if row else _texts(errors))
     if invalid:
-        lines = [f"{row(index)}: {_texts(found)}" for index, found in invalid[:_MAX_ROWS_LISTED]]
-        more = len(invalid) - len(lines)
-        rest = f" (and {more} more of {len(inputs)})" if more else ""
-        raise InputError(f"{model.name}, {'; '.join(lines)}{rest}. {_hint(model)}")
+        more = len(invalid) - _MAX_ROWS_LISTED
+        rest = f" (and {more} more of {len(inputs)})" if more > 0 else ""
+        raise InputError(
+            f"{model.name}{', ' if row else ': '}{'; '.join(invalid[:_MAX_ROWS_LISTED])}{rest}. "
+            f"Nothing was sent. 'mulequeue models {model.name}' lists its parameters; "
+            "validate='off' sends an input unchecked."
+        )
 
 
 def validate_call(app: Any, model: Any, input: Any, *, validate: str | None = None) -> None:
@@ -89,8 +87,6 @@ def validate_call(app: Any, model: Any, input: Any, *, validate: str | None = No
 
     A valid input does not load the app's configuration.
 
-    :param app: the Celery app with the setting ``mulequeue_validate``.
-    :param validate: the mode of the call; None: the setting.
     :raises InputError: the model is unknown, or the input is invalid.
     """
     if validate == "off":
@@ -151,17 +147,6 @@ def _warn(model: Model, finding: Finding, warn: Warn | None) -> None:
         logger.warning("an input may be wrong: %s: %s", model.name, finding.text, extra=extra)
 
 
-def _error_text(model: Model, findings: Sequence[Finding]) -> str:
-    return f"{model.name}: {_texts(findings)}. {_hint(model)}"
-
-
 def _texts(findings: Sequence[Finding]) -> str:
     first, *others = dict.fromkeys(item.text for item in findings)
     return ". ".join([first, *(text[0].upper() + text[1:] for text in others)])
-
-
-def _hint(model: Model) -> str:
-    return (
-        f"Nothing was sent. 'mulequeue models {model.name}' lists its parameters; "
-        "validate='off' sends an input unchecked."
-    )

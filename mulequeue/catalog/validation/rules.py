@@ -7,12 +7,7 @@ from typing import Any
 
 from mulequeue.catalog import Model
 from mulequeue.catalog.validation.finding import Finding, quote_value
-from mulequeue.catalog.validation.values import is_one_of
-
-
-def is_given(value: Any) -> bool:
-    """Return True unless the value is None, an empty text or an empty list."""
-    return value is not None and value != "" and value != [] and value != ()
+from mulequeue.catalog.validation.values import is_given, is_one_of
 
 
 def broken_rules(model: Model, input: Mapping[str, Any]) -> Iterator[Finding]:

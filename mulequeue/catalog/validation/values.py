@@ -9,8 +9,13 @@ from typing import Any
 
 from mulequeue.catalog.parameters import FILE_KEY, Parameter
 from mulequeue.catalog.validation.files import wrong_file
-from mulequeue.catalog.validation.finding import SOURCES, Finding, quote_value
-from mulequeue.catalog.validation.names import nearest, unknown_name
+from mulequeue.catalog.validation.finding import (
+    SOURCES,
+    Finding,
+    nearest,
+    quote_value,
+    unknown_name,
+)
 
 _WORDS = {
     "text": "text",
@@ -20,6 +25,42 @@ _WORDS = {
     "size": "a size such as '1280*720'",
     "object": "an object",
 }
+
+
+def is_given(value: Any) -> bool:
+    """Return True unless the value is None, an empty text or an empty list."""
+    return value is not None and value != "" and value != [] and value != ()
+
+
+def wrong_fields(
+    fields: Mapping[str, Parameter],
+    ignored: Mapping[str, str],
+    given: Mapping[str, Any],
+    *,
+    is_open: bool,
+    prefix: str = "",
+) -> Iterator[Finding]:
+    """Yield the findings about an object: the whole input, or a value in it.
+
+    :param prefix: path of the object, such as ``voice_setting.``; empty for the input.
+    """
+    for name, value in given.items():
+        where, parameter = f"{prefix}{name}", fields.get(name)
+        if value is None:
+            continue
+        if parameter is None:
+            yield unknown_name(name, fields, ignored, is_open=is_open, prefix=prefix)
+            continue
+        if parameter.conflict:
+            yield Finding(where, f"{SOURCES} differ about '{where}': {parameter.conflict}")
+        if is_given(value) or not parameter.is_required:
+            yield from wrong_value(parameter, value, where)
+    for name, parameter in fields.items():
+        where = f"{prefix}{name}"
+        if parameter.is_required and not is_given(given.get(name)):
+            yield Finding(where, f"'{where}' is missing", is_certain=True)
+        elif parameter.absent and name not in given:
+            yield Finding(where, f"'{where}' is not given: {parameter.absent}")
 
 
 def wrong_value(parameter: Parameter, value: Any, where: str) -> Iterator[Finding]:
@@ -53,7 +94,10 @@ def _wrong_item(parameter: Parameter, value: Any, where: str) -> Iterator[Findin
     elif parameter.values:
         yield Finding(where, _no_such_value(parameter, value, where), is_certain=True)
     elif parameter.type == "object":
-        yield from _wrong_fields(parameter, value, where)
+        fields, is_open = parameter.fields, parameter.is_open
+        yield from wrong_fields(
+            fields, parameter.ignored, value, is_open=is_open, prefix=f"{where}."
+        )
     elif parameter.type == "size":
         yield from _wrong_size(parameter, value, where)
     elif parameter.type == "text":
@@ -138,26 +182,6 @@ def _span(low: float, high: float) -> str:
     if math.isinf(low) or low == 0:
         return f"at most {high:.15g}"
     return f"{low:.15g} to {high:.15g}"
-
-
-def _wrong_fields(parameter: Parameter, value: Mapping[str, Any], where: str) -> Iterator[Finding]:
-    for name, item in value.items():
-        inner = parameter.fields.get(name)
-        if item is None:
-            continue
-        if inner is None:
-            yield unknown_name(
-                name,
-                parameter.fields,
-                parameter.ignored,
-                is_open=parameter.is_open,
-                prefix=f"{where}.",
-            )
-        else:
-            yield from wrong_value(inner, item, f"{where}.{name}")
-    for name, inner in parameter.fields.items():
-        if inner.is_required and value.get(name) in (None, ""):
-            yield Finding(where, f"'{where}.{name}' is missing", is_certain=True)
 
 
 def _wrong_size(parameter: Parameter, value: str, where: str) -> Iterator[Finding]:

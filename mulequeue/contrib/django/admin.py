@@ -2,39 +2,27 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from django.contrib import admin
-from django.contrib.admin.utils import quote, unquote
+from django.contrib.admin.utils import flatten_fieldsets, unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import path, reverse
 from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString, mark_safe
-from redis.exceptions import RedisError
+from django.utils.safestring import SafeString
 
-from mulequeue.catalog.usd import format_usd
-from mulequeue.contrib.django import texts
-from mulequeue.contrib.django.admin_actions import (
-    ActionsAdmin,
-    cancel_batch,
-    cancel_generation,
-    resume_generation,
-)
+from mulequeue.contrib.django import admin_fields as show
+from mulequeue.contrib.django.admin_actions import ActionsAdmin, cancel, resume
+from mulequeue.contrib.django.again import cost_of, cost_text, generate_again
 from mulequeue.contrib.django.expenses import sums_line
 from mulequeue.contrib.django.models import FAILED, UNDER_WAY, Batch, Generation, State
-from mulequeue.contrib.django.previews import FILE_VIEW, file_urls, previews
-from mulequeue.contrib.django.responses import file_response, zip_response
-from mulequeue.contrib.django.zipped import row_entries
-from mulequeue.contrib.timeline_svg import timeline_svg
+from mulequeue.contrib.django.responses import file_response
 from mulequeue.engine.worker_context import worker_context
-from mulequeue.ledger.timeline import phases_of
 from mulequeue.outcome import File
-
-_TIMES = ("created", "submitted", "finished")
-_TEXTS = ("reason", "own_data", "parameters", "results", "repeats", "mirrored")
 
 
 class OutcomeFilter(admin.SimpleListFilter):
@@ -60,29 +48,33 @@ class OutcomeFilter(admin.SimpleListFilter):
 class GenerationAdmin(ActionsAdmin):
     """The pages of the generations, with thumbnails."""
 
-    list_display = ("thumbnail", "short_prompt", "state_and_reason", "model", "estimate", "created")
-    list_display_links = ("thumbnail", "short_prompt")
+    list_display = (
+        *(show.thumbnail, show.short_prompt, show.state_and_reason),
+        *("model", show.estimate, show.created),
+    )
+    list_display_links = (show.thumbnail, show.short_prompt)
     list_filter = (OutcomeFilter, "state", "kind", "model", "profile", "created_at")
     search_fields = ("prompt", "=task_id", "=remote_id", "=batch__batch_id")
     search_help_text = "Words of the prompt, or a complete task id, remote id or batch id."
     date_hierarchy = "created_at"
-    readonly_fields = ("pictures", "estimate", "timeline", *_TEXTS, *_TIMES)
     fieldsets = (
         (
             None,
             {
                 "fields": (
-                    *("pictures", "prompt", "own_data", "state", "reason", "model", "batch"),
-                    *("repeats", "estimate", *_TIMES, "timeline"),
+                    *(show.result, "prompt", show.metadata, "state", show.reason, "model", "batch"),
+                    *(show.repeated, show.estimate),
+                    *(show.created, show.submitted, show.finished, show.timeline),
                 )
             },
         ),
-        ("Input and result", {"fields": ("parameters", "results", "kind", "polls")}),
+        ("Input and result", {"fields": (show.parameters, show.files, "kind", "polls")}),
         (
             "Identification",
-            {"fields": ("task_id", "remote_id", "profile", "api_path", "mirrored")},
+            {"fields": ("task_id", "remote_id", "profile", "api_path", show.row_written)},
         ),
     )
+    readonly_fields = tuple(filter(callable, flatten_fieldsets(fieldsets)))
     actions = ("retry", "cancel", "resume", "generate_again", "download_files")
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
@@ -102,7 +94,8 @@ class GenerationAdmin(ActionsAdmin):
 
     def get_urls(self) -> list[Any]:
         serve = self.admin_site.admin_view(self.file)
-        return [path("<path:pk>/files/<int:number>/", serve, name=FILE_VIEW), *super().get_urls()]
+        view = path("<path:pk>/files/<int:number>/", serve, name=show.FILE_VIEW)
+        return [view, *super().get_urls()]
 
     def file(self, request: HttpRequest, pk: str, number: int) -> HttpResponse:
         """Serve a stored file without a public URL to users with permission to view its row."""
@@ -113,88 +106,12 @@ class GenerationAdmin(ActionsAdmin):
             raise Http404
         return file_response(request, File(**row.files[number]), worker_context().settings)
 
-    @admin.display(description="file")
-    def thumbnail(self, row: Generation) -> SafeString | str:
-        urls = [] if row.kind == "audio" else file_urls(row)
-        return previews(row, urls[:1], 60) if urls else "—"
-
-    @admin.display(description="prompt", ordering="prompt")
-    def short_prompt(self, row: Generation) -> str:
-        return texts.short_prompt(row)
-
-    @admin.display(description="state", ordering="state")
-    def state_and_reason(self, row: Generation) -> str:
-        parts = (row.get_state_display(), texts.reason(row.error))
-        return texts.short(": ".join(part for part in parts if part))
-
-    @admin.display(description="reason")
-    def reason(self, row: Generation) -> str:
-        return texts.error(row.error) or "—"
-
-    @admin.display(description="metadata")
-    def own_data(self, row: Generation) -> SafeString | str:
-        return texts.pairs(row.metadata)
-
-    @admin.display(description="input")
-    def parameters(self, row: Generation) -> SafeString | str:
-        return texts.pairs(row.input or {})
-
-    @admin.display(description="files")
-    def results(self, row: Generation) -> SafeString | str:
-        return texts.links(row, file_urls(row))
-
-    @admin.display(description="repeated")
-    def repeats(self, row: Generation) -> SafeString | str:
-        before = [("again of", row.again_of)] if row.again_of else []
-        after = [("again as", other) for other in row.again.order_by("created_at")]
-        links = (
-            (word, reverse("admin:mulequeue_generation_change", args=[quote(other.pk)]), other.pk)
-            for word, other in [*before, *after]
-        )
-        return format_html_join(", ", '{} <a href="{}">{}</a>', links) or "—"
-
-    @admin.display(description="created", ordering="created_at")
-    def created(self, row: Generation) -> str:
-        return texts.moment(row.created_at)
-
-    @admin.display(description="submitted")
-    def submitted(self, row: Generation) -> str:
-        return texts.moment(row.submitted_at)
-
-    @admin.display(description="finished")
-    def finished(self, row: Generation) -> str:
-        return texts.moment(row.finished_at, since=row.submitted_at)
-
-    @admin.display(description="row written")
-    def mirrored(self, row: Generation) -> str:
-        return texts.moment(row.mirrored_at)
-
-    @admin.display(description="cost (estimate)", ordering="estimated_usd")
-    def estimate(self, row: Generation) -> str:
-        return "—" if row.estimated_usd is None else format_usd(row.estimated_usd)
-
-    @admin.display(description="result")
-    def pictures(self, row: Generation) -> SafeString:
-        return previews(row, file_urls(row), 320)
-
-    @admin.display(description="timeline")
-    def timeline(self, row: Generation) -> SafeString | str:
-        """Draw where its time went, while the ledger keeps its record."""
-        try:
-            queries = worker_context().ledger.queries
-            record, now = queries.record(row.task_id), queries.now()
-        except RedisError:
-            return "—"
-        drawing = "" if record is None else timeline_svg(phases_of(record, now))
-        return mark_safe(drawing) if drawing else "—"  # it escapes what it draws
-
     @admin.action(
         description="Cancel (the API still finishes and charges accepted generations)",
         permissions=["operate"],
     )
     def cancel(self, request: HttpRequest, rows: QuerySet[Generation]) -> None:
-        under_way = rows.filter(state__in=UNDER_WAY)
-        self._do(request, rows, under_way, cancel_generation, "cancelled")
+        self.do(request, rows.filter(state__in=UNDER_WAY), cancel, rows, "cancelled")
 
     @admin.action(
         description="Resume: wait again for the same generation (no new charge)",
@@ -202,14 +119,7 @@ class GenerationAdmin(ActionsAdmin):
     )
     def resume(self, request: HttpRequest, rows: QuerySet[Generation]) -> None:
         ended = rows.exclude(state__in=UNDER_WAY).exclude(remote_id="")
-        self._do(request, rows, ended, resume_generation, "resumed")
-
-    @admin.action(
-        description="Try again what failed (asks before it is charged again)",
-        permissions=["operate"],
-    )
-    def retry(self, request: HttpRequest, rows: QuerySet[Generation]) -> HttpResponse | None:
-        return self._retry(request, rows, rows.filter(state__in=FAILED))
+        self.do(request, ended, resume, rows, "resumed")
 
     @admin.action(
         description="Generate again as a new generation (asks; charged again)",
@@ -218,27 +128,39 @@ class GenerationAdmin(ActionsAdmin):
     def generate_again(
         self, request: HttpRequest, rows: QuerySet[Generation]
     ) -> HttpResponse | None:
-        return self._generate_again(request, rows)
-
-    @admin.action(description="Download the files as a zip archive", permissions=["view"])
-    def download_files(self, request: HttpRequest, rows: QuerySet[Generation]) -> HttpResponse:
-        return _download(request, rows, "generations.zip")
+        """Generate again what has an input; ask first, because it is charged again."""
+        repeatable = list(rows.filter(input__isnull=False).exclude(api_path=""))
+        if repeatable and "confirmed" not in request.POST:
+            many = f"{len(repeatable)} generation{'' if len(repeatable) == 1 else 's'}"
+            cost = cost_text(map(cost_of, repeatable))
+            return self.confirm(
+                request,
+                rows=repeatable,
+                question=f"{many} will be made again and charged again. Cost: {cost}.",
+                button="Yes, generate again",
+                prompt=repeatable[0].prompt if len(repeatable) == 1 else None,
+            )
+        again = partial(generate_again, prompt=request.POST.get("prompt"))
+        self.do(request, repeatable, again, rows, "started again")
+        return None
 
 
 @admin.register(Batch)
 class BatchAdmin(ActionsAdmin):
     """The pages of the batches, with their progress."""
 
-    list_display = ("batch_id", "size", "progress", "cost", "created")
+    list_display = ("batch_id", "size", "progress", "cost", show.created)
     list_filter = ("is_cancelled", "created_at")
     search_fields = ("batch_id",)
-    readonly_fields = ("progress", "cost", "created")
+    readonly_fields = ("progress", "cost", show.created)
     fields = list_display
     actions = ("retry", "cancel", "download_files")
 
-    @admin.display(description="created", ordering="created_at")
-    def created(self, row: Batch) -> str:
-        return texts.moment(row.created_at)
+    def failed(self, rows: QuerySet[Batch]) -> QuerySet[Batch]:
+        return rows.filter(generations__state__in=FAILED).distinct()
+
+    def generations(self, rows: QuerySet[Batch]) -> QuerySet[Generation]:
+        return Generation.objects.filter(batch__in=rows).order_by("pk")
 
     @admin.display(description="members")
     def progress(self, row: Batch) -> SafeString | str:
@@ -258,24 +180,7 @@ class BatchAdmin(ActionsAdmin):
     def cancel(self, request: HttpRequest, rows: QuerySet[Batch]) -> None:
         unfinished = rows.filter(generations__state__in=UNDER_WAY).distinct()
         missing = [row for row in rows if row.generations.count() < row.size]
-        self._do(request, rows, {*unfinished, *missing}, cancel_batch, "cancelled")
-
-    @admin.action(
-        description="Try again what failed (asks before it is charged again)",
-        permissions=["operate"],
-    )
-    def retry(self, request: HttpRequest, rows: QuerySet[Batch]) -> HttpResponse | None:
-        return self._retry(request, rows, rows.filter(generations__state__in=FAILED).distinct())
-
-    @admin.action(description="Download the files as a zip archive", permissions=["view"])
-    def download_files(self, request: HttpRequest, rows: QuerySet[Batch]) -> HttpResponse:
-        members = Generation.objects.filter(batch__in=rows).order_by("pk")
-        return _download(request, members, "batch.zip")
-
-
-def _download(request: HttpRequest, rows: QuerySet[Generation], name: str) -> HttpResponse:
-    settings = worker_context().settings
-    return zip_response(request, row_entries(rows.iterator()), settings, name=name)
+        self.do(request, {*unfinished, *missing}, cancel, rows, "cancelled")
 
 
 def _operations(row: Generation) -> list[tuple[str, str]]:

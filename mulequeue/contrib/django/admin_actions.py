@@ -2,150 +2,141 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from decimal import Decimal
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar
 
 from celery import chain
-from django.contrib import messages
-from django.contrib.admin import ModelAdmin
-from django.db.models import QuerySet
+from django.contrib import admin, messages
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.urls import reverse
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 import mulequeue
-from mulequeue.contrib.django.again import cost_of, cost_text, generate_again
+from mulequeue.contrib.django.again import cost_text
 from mulequeue.contrib.django.mirror import mirror
-from mulequeue.contrib.django.models import Batch, Generation
+from mulequeue.contrib.django.models import FAILED, Batch, Generation
+from mulequeue.contrib.django.responses import zip_response
+from mulequeue.contrib.zip_stream import Entry, file_entries
+from mulequeue.engine.worker_context import worker_context
 from mulequeue.errors import MuleQueueError
+from mulequeue.outcome import File
 from mulequeue.tasks.retry import Retried
 
+_SHORT = 60
 
-class ActionsAdmin(ModelAdmin):
+
+class ActionsAdmin(admin.ModelAdmin):
     """Read-only pages, because only the mirror writes rows; their actions change the ledger."""
 
     class Media:
         css: ClassVar = {"all": ("mulequeue/admin.css",)}
 
-    def has_add_permission(self, request: HttpRequest, *_: Any) -> bool:
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+    has_change_permission = has_delete_permission = has_add_permission
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
         """Return whether the user may start billed generations and cancel them."""
         return bool(request.user.has_perm("mulequeue.operate_generation"))
 
-    def _confirm(
-        self,
-        request: HttpRequest,
-        rows: Sequence[Any],
-        question: str,
-        button: str,
-        prompt: str | None = None,
-    ) -> HttpResponse:
+    def failed(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """Return the rows of which something can be tried again."""
+        return rows.filter(state__in=FAILED)
+
+    def generations(self, rows: QuerySet[Any]) -> QuerySet[Generation]:
+        """Return the generations of rows."""
+        return rows
+
+    @admin.action(
+        description="Try again what failed (asks before it is charged again)",
+        permissions=["operate"],
+    )
+    def retry(self, request: HttpRequest, rows: QuerySet[Any]) -> HttpResponse | None:
+        """Run again what was refused unpaid; ask before what may be charged a second time."""
+        plans = self.do(request, self.failed(rows), lambda row: retry(row, dry_run=True))
+        paid = sum(len(plan.paid) for plan in plans.values())
+        if paid and "confirmed" not in request.POST:
+            cost = cost_text((plan.usd, plan.unpriced) for plan in plans.values())
+            total = sum(len(plan.task_ids) for plan in plans.values())
+            return self.confirm(
+                request,
+                rows=list(plans),
+                question=f"{total} will run again; {paid} of them the API had accepted, so that they "
+                f"may be charged a second time. Cost of all: {cost}.",
+                button="Yes, try again",
+            )
+        self.do(request, plans, retry, rows, "run again")
+        return None
+
+    @admin.action(description="Download the files as a zip archive", permissions=["view"])
+    def download_files(self, request: HttpRequest, rows: QuerySet[Any]) -> HttpResponse:
+        entries, name = (
+            _entries(self.generations(rows).iterator()),
+            self.opts.verbose_name_plural,
+        )
+        return zip_response(request, entries, worker_context().settings, name=f"{name}.zip")
+
+    def confirm(self, request: HttpRequest, **asked: Any) -> HttpResponse:
         """Return the page that asks before an action that costs money.
 
-        :param prompt: may be edited there; None: it is not shown.
+        :param asked: ``rows``, ``question``, the text of the ``button``, and a ``prompt`` to edit.
         """
         context = {
             **self.admin_site.each_context(request),
             "title": "Are you sure?",
             "opts": self.opts,
-            "rows": rows,
             "action": request.POST["action"],
-            "question": question,
-            "button": button,
-            "prompt": prompt,
-            "list_url": reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist"),
+            "list_url": request.path,
             "media": self.media,
+            **asked,
         }
         return TemplateResponse(request, "admin/mulequeue/confirm.html", context)
 
-    def _retry(
-        self, request: HttpRequest, selected: QuerySet[Any], eligible: Iterable[Any]
-    ) -> HttpResponse | None:
-        """Run again what was refused unpaid; ask before what may be charged a second time."""
-        plans: dict[Any, Retried] = {}
-        self._do(
-            request, selected, eligible, lambda row: plans.update({row: retry(row, dry_run=True)})
-        )
-        paid = sum(len(plan.paid) for plan in plans.values())
-        if paid and "confirmed" not in request.POST:
-            known = sum((plan.usd for plan in plans.values()), Decimal(0))
-            cost = cost_text(known, sum(plan.unpriced for plan in plans.values()))
-            total = sum(len(plan.task_ids) for plan in plans.values())
-            return self._confirm(
-                request,
-                list(plans),
-                f"{total} will run again; {paid} of them the API had accepted, so that they may be "
-                f"charged a second time. Cost of all: {cost}.",
-                "Yes, try again",
-            )
-        self._do(request, selected, list(plans), retry, "run again")
-        return None
-
-    def _generate_again(
-        self, request: HttpRequest, selected: QuerySet[Generation]
-    ) -> HttpResponse | None:
-        """Generate again what has an input; ask first, because it is charged again."""
-        repeatable = list(selected.filter(input__isnull=False).exclude(api_path=""))
-        if repeatable and "confirmed" not in request.POST:
-            cost = cost_text(*cost_of(repeatable))
-            many = f"{len(repeatable)} generation{'' if len(repeatable) == 1 else 's'}"
-            return self._confirm(
-                request,
-                repeatable,
-                f"{many} will be made again and charged again. Cost: {cost}.",
-                "Yes, generate again",
-                repeatable[0].prompt if len(repeatable) == 1 else None,
-            )
-        prompt = request.POST.get("prompt")
-        self._do(
-            request, selected, repeatable, lambda row: generate_again(row, prompt), "started again"
-        )
-        return None
-
-    def _do(
+    def do(
         self,
         request: HttpRequest,
-        selected: QuerySet[Any],
         eligible: Iterable[Any],
         act: Callable[[Any], Any],
+        selected: QuerySet[Any] | None = None,
         done_text: str = "",
-    ) -> None:
-        """Act on the eligible rows. Report the errors, and with a text the number of rows."""
-        done = 0
+    ) -> dict[Any, Any]:
+        """Act on the eligible rows, and return the results. Report the errors.
+
+        :param selected: of these rows it reports how many were left; None: it reports no numbers.
+        """
+        done = {}
         for row in eligible:
             try:
-                act(row)
-                done += 1
+                done[row] = act(row)
             except (MuleQueueError, RedisError, OperationalError) as exc:
                 self.message_user(request, f"{row}: {exc}", messages.ERROR)
-        if done_text:
-            skipped = selected.count() - done
-            self.message_user(request, f"{done} {done_text}, {skipped} unchanged.")
+        if selected is not None:
+            skipped = selected.count() - len(done)
+            self.message_user(request, f"{len(done)} {done_text}, {skipped} unchanged.")
+        return done
 
 
-def cancel_generation(row: Generation) -> None:
-    mulequeue.cancel(row.task_id)
-    mirror([row.task_id])
+def _entries(rows: Iterable[Generation]) -> Iterator[Entry]:
+    """Yield the files of rows, named by task id and prompt; rows are kept longer than the ledger's records."""
+    for row in rows:
+        name = f"{row.pk} {row.prompt[:_SHORT]}".strip()
+        if not row.files:
+            yield Entry(name, missing=row.state_and_reason)
+        at = None if row.finished_at is None else row.finished_at.timestamp()
+        yield from file_entries([File(**item) for item in row.files], name, at=at)
 
 
-def cancel_batch(row: Batch) -> None:
-    mulequeue.cancel(row.batch_id)
-    mirror(row.generations.values_list("pk", flat=True))
+def cancel(row: Generation | Batch) -> None:
+    mulequeue.cancel(row.pk)
+    mirrored = Generation.objects.filter(Q(pk=row.pk) | Q(batch=row.pk))
+    mirror(mirrored.values_list("pk", flat=True))
 
 
-def resume_generation(row: Generation) -> None:
-    chain(mulequeue.resume(row.task_id), mulequeue.download.s()).delay()
+def resume(row: Generation) -> None:
+    chain(mulequeue.resume(row.pk), mulequeue.download.s()).delay()
 
 
 def retry(row: Generation | Batch, *, dry_run: bool = False) -> Retried:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Any
 
-from celery import Signature, chain
+from celery import chain
 from django.db import transaction
 from django.utils import timezone
 
@@ -49,17 +48,9 @@ def generate_again(row: Generation, prompt: str | None = None) -> Generation:
     )
     with transaction.atomic():
         again.save(force_insert=True)
-        send_on_commit(chain(picture, *_followers(row, picture.app)))
+        followers = [picture.app.signature(step) for step in row.following]
+        send_on_commit(chain(picture, *(followers or [download.s()])))
     return again
-
-
-def _followers(row: Generation, app: Any) -> Iterable[Signature]:
-    if not row.following:
-        return [download.s()]
-    return [
-        app.signature(step["task"], step["args"], step["kwargs"], **step["options"])
-        for step in row.following
-    ]
 
 
 def prompt_field(row: Generation) -> str:
@@ -70,21 +61,19 @@ def prompt_field(row: Generation) -> str:
         return "prompt"
 
 
-def cost_of(rows: Iterable[Generation]) -> tuple[Decimal, int]:
-    """Return what generating these rows again costs in US dollars, and how many have no known price."""
-    usd, unpriced = Decimal(0), 0
-    for row in rows:
-        try:
-            found = estimate(row.model or row.api_path, [row.input or {}])
-        except InputError:
-            unpriced += 1
-            continue
-        usd, unpriced = usd + found.usd, unpriced + found.unpriced
-    return usd, unpriced
+def cost_of(row: Generation) -> tuple[Decimal, int]:
+    """Return what generating a row again costs in US dollars, and 1 if its price is unknown."""
+    try:
+        found = estimate(row.model or row.api_path, [row.input or {}])
+    except InputError:
+        return Decimal(0), 1
+    return found.usd, found.unpriced
 
 
-def cost_text(usd: Decimal, unpriced: int) -> str:
-    """Return ``0.15 USD (estimate), and 2 without a known price``."""
+def cost_text(costs: Iterable[tuple[Decimal, int]]) -> str:
+    """Return the sum of costs: ``0.15 USD (estimate), and 2 without a known price``."""
+    amounts, counts = zip((Decimal(0), 0), *costs, strict=True)
+    usd, unpriced = sum(amounts), sum(counts)
     more = f"{unpriced} without a known price" if unpriced else ""
     known = f"{format_usd(usd)} (estimate)" if usd or not unpriced else ""
     return ", and ".join(part for part in (known, more) if part)

@@ -6,7 +6,7 @@ from django.apps import AppConfig
 
 
 class MuleQueueConfig(AppConfig):
-    """Registers the mirror, the checks and the storage when Django starts."""
+    """Imports what connects to signals and what registers itself, when Django starts."""
 
     name = "mulequeue.contrib.django"
     label = "mulequeue"
@@ -14,11 +14,5 @@ class MuleQueueConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from mulequeue.contrib import enqueued  # noqa: F401  (connects a signal)
-        from mulequeue.contrib.django import checks, expenses, filesystem, mirror, on_commit
-
-        checks.register()
-        mirror.connect()
-        expenses.register()
-        filesystem.register()
-        on_commit.add_to_tasks()
+        from mulequeue.contrib import enqueued  # noqa: F401
+        from mulequeue.contrib.django import checks, expenses, mirror, on_commit  # noqa: F401

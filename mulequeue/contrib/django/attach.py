@@ -9,22 +9,23 @@ from __future__ import annotations
 import posixpath
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import PurePosixPath
 from typing import IO, TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from celery import Signature
 from django.apps import apps
 from django.core.exceptions import FieldDoesNotExist
 from django.db import DatabaseError, connections, models, router, transaction
 
+from mulequeue.contrib.django.filesystem import field_url, save_as
+from mulequeue.contrib.files import open_file, suffix_of
 from mulequeue.errors import ConfigurationError, DownloadError, InputError, StorageError
 from mulequeue.outcome import File, Outcome
 from mulequeue.tasks.base import TASK_OPTIONS, LeasedTask
 from mulequeue.tasks.shared_task import shared_task
+from mulequeue.transfer.path_template import path_part
 
 if TYPE_CHECKING:
     from mulequeue.engine.followups.attempts import Attempt
@@ -132,13 +133,13 @@ class Target:
                 connections.close_all()  # an attempt may run in a separate thread
 
     def _store(self, outcome: Outcome, settings: Settings, attempt: Attempt | None) -> File:
-        from mulequeue.contrib.django.filesystem import field_url, save_as
-
         field, row = find_field(self.model, self.field), self._row(outcome)
         if row is None:
             raise self._missing(attempt)
         with _source(outcome, self.index, settings, attempt) as (content, file):
-            name = _name(field, row, outcome, f"{self._stem(outcome)}{_suffix(file)}")
+            stem = path_part(outcome.remote_id or outcome.task_id)
+            number = f"-{self.index}" if self.index else ""
+            name = _name(field, row, outcome, f"{stem}{number}{suffix_of(file)}")
             save_as(field.storage, name, content)
         if not _write(field, row, name):
             field.storage.delete(name)
@@ -161,12 +162,6 @@ class Target:
             return InputError(f"{text} Its outcome has the file for as long as the API keeps it.")
         return DownloadError(text)
 
-    def _stem(self, outcome: Outcome) -> str:
-        from mulequeue.transfer.path_template import path_part
-
-        stem = path_part(outcome.remote_id or outcome.task_id)
-        return f"{stem}-{self.index}" if self.index else stem
-
 
 @contextmanager
 def _source(
@@ -176,25 +171,18 @@ def _source(
 
     :raises InputError: the outcome has no such asset.
     """
-    from mulequeue.contrib.files import open_file
     from mulequeue.engine.followups.download import store_in
 
     if not -len(outcome.assets) <= index < len(outcome.assets):
         raise InputError(
             f"The generation has {len(outcome.assets)} asset(s); there is no index {index}."
         )
-    if outcome.files:
-        with open_file(outcome.files[index], settings) as content:
-            yield content, outcome.files[index]
-        return
-    with tempfile.TemporaryDirectory(prefix="mulequeue-") as folder:
-        files = store_in(folder, "{task_id}-{index}.{ext}")(outcome, settings, attempt)
-        with open_file(files[index], settings) as content:
-            yield content, files[index]
-
-
-def _suffix(file: File) -> str:
-    return PurePosixPath(urlsplit(file.url).path).suffix
+    with ExitStack() as stack:
+        files = outcome.files
+        if not files:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="mulequeue-"))
+            files = store_in(folder, "{task_id}-{index}.{ext}")(outcome, settings, attempt)
+        yield stack.enter_context(open_file(files[index], settings)), files[index]
 
 
 def _name(field: models.FileField, row: models.Model, outcome: Outcome, base: str) -> str:

@@ -1,9 +1,4 @@
-"""mulequeue's tasks behind Django's interface of background tasks (Django 6)::
-
-    from mulequeue.contrib.django.background_tasks import generate_files
-
-    result = generate_files.enqueue("alibaba/wan2.6-t2i", {"prompt": "a mule"})
-    result.refresh()
+"""mulequeue's tasks behind Django's interface of background tasks (Django 6).
 
 The settings need a backend for them::
 

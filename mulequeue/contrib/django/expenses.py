@@ -24,12 +24,6 @@ _KINDS = {
 }
 
 
-def register() -> None:
-    """Let ``mulequeue spend`` read the rows whose records have expired."""
-    if read_expenses not in archives:
-        archives.append(read_expenses)
-
-
 def read_expenses(since: datetime | None) -> Iterator[Expense]:
     """Iterate over the expenses in the database.
 
@@ -51,6 +45,9 @@ def read_expenses(since: datetime | None) -> Iterator[Expense]:
             batch=row.batch_id or "",
             metadata=row.metadata,
         )
+
+
+archives.append(read_expenses)  # for `mulequeue spend`
 
 
 def sums_line(rows: QuerySet[Generation]) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import posixpath
 import tempfile
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import IO, Any
 
 import fsspec
@@ -20,22 +22,28 @@ from django.urls import get_script_prefix
 from fsspec.spec import AbstractFileSystem
 
 from mulequeue.engine.worker_context import worker_context
+from mulequeue.transfer.storage import open_storage
 
 PROTOCOL = "django"
 FIELD_PROTOCOL = "django-field"
 _IN_MEMORY_BYTES = 4 * 1024**2
 
 
-def register() -> None:
-    """Register the protocols with fsspec."""
-    fsspec.register_implementation(PROTOCOL, DjangoFileSystem, clobber=True)
-    fsspec.register_implementation(FIELD_PROTOCOL, FieldFileSystem, clobber=True)
-
-
-def url_of(scheme: str, path: str) -> str | None:
-    """Return the URL of a stored file, or None if it has none, for example without ``MEDIA_URL``."""
+def public_url(item: Mapping[str, Any]) -> str | None:
+    """Return the URL of a file or an asset for a browser, or None if it has none or it has expired."""
+    scheme, _, path = item["url"].partition("://")
+    if scheme in ("http", "https"):
+        ends = item.get("expires_at")
+        has_ended = ends and datetime.fromisoformat(ends) <= datetime.now(UTC)
+        return None if has_ended else str(item["url"])
     try:
-        storage, name = field_file(path) if scheme == FIELD_PROTOCOL else (_storage(), path)
+        if scheme == FIELD_PROTOCOL:
+            storage, name = field_file(path)
+        elif scheme == PROTOCOL:
+            settings = worker_context().settings
+            storage, name = open_storage(f"{PROTOCOL}://", settings).fs.storage, path
+        else:
+            return None
         # Without MEDIA_URL, Django returns URLs of the site's pages.
         is_local = isinstance(storage, FileSystemStorage)
         if is_local and storage.base_url in (None, get_script_prefix()):
@@ -43,15 +51,6 @@ def url_of(scheme: str, path: str) -> str | None:
         return str(storage.url(name))
     except (NotImplementedError, ValueError, FileNotFoundError):
         return None
-
-
-def _storage() -> Any:
-    """Return the storage of downloads."""
-    settings = worker_context().settings
-    is_configured = settings.storage.startswith(f"{PROTOCOL}:")
-    return storages[
-        settings.storage_options.get("alias", "default") if is_configured else "default"
-    ]
 
 
 class DjangoFileSystem(AbstractFileSystem):
@@ -68,41 +67,22 @@ class DjangoFileSystem(AbstractFileSystem):
         self.storage = storages[alias]
 
     def open(self, path: str, mode: str = "rb", **_: Any) -> Any:
-        """Open a file: ``wb`` saves it to the storage when it is closed, ``rb`` reads it."""
-        name = self._strip_protocol(path)
-        return NewFile(self.storage, name) if mode == "wb" else self.storage.open(name, mode)
+        return self.storage.open(self._strip_protocol(path), mode)
+
+    def write_object(self, path: str, chunks: Iterator[bytes], _: int) -> int:
+        """Save a file when all of its chunks are there; return its size in bytes."""
+        with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES) as spool:
+            spool.writelines(chunks)
+            size = spool.tell()
+            spool.seek(0)
+            save_as(self.storage, path, spool)
+        return size
 
     def exists(self, path: str, **_: Any) -> bool:
         return bool(self.storage.exists(self._strip_protocol(path)))
 
     def rm_file(self, path: str) -> None:
         self.storage.delete(self._strip_protocol(path))
-
-
-class NewFile:
-    """A file being written; :meth:`close` saves it to the storage under exactly its name."""
-
-    def __init__(self, storage: Any, name: str) -> None:
-        self._storage, self._name = storage, name
-        # close() and discard() close it.
-        self._spool: IO[bytes] = tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES)  # noqa: SIM115
-        self.closed = False
-
-    def write(self, data: bytes) -> int:
-        return self._spool.write(data)
-
-    def close(self) -> None:
-        if self.closed:
-            return
-        self.closed = True
-        self._spool.seek(0)
-        with self._spool:
-            save_as(self._storage, self._name, self._spool)
-
-    def discard(self) -> None:
-        """Delete the data without saving it to the storage."""
-        self.closed = True
-        self._spool.close()
 
 
 def save_as(storage: Any, name: str, content: IO[bytes]) -> None:
@@ -112,7 +92,8 @@ def save_as(storage: Any, name: str, content: IO[bytes]) -> None:
     """
     if isinstance(storage, FileSystemStorage):
         # Under a temporary name first: a file that is not complete never has its own name.
-        part = _part_of(name)
+        folder, base = posixpath.split(name)
+        part = posixpath.join(folder, f".{base}.part")
         storage.delete(part)  # of a process that was killed
         saved = storage.save(part, File(content, name=name))
         os.replace(storage.path(saved), storage.path(name))
@@ -123,14 +104,6 @@ def save_as(storage: Any, name: str, content: IO[bytes]) -> None:
     if saved != name:
         storage.delete(saved)
         raise OSError(f"the storage saved {name!r} as {saved!r}")
-
-
-def _part_of(name: str) -> str:
-    folder, base = posixpath.split(name)
-    return posixpath.join(folder, f".{base}.part")
-
-
-# Files of a model's field
 
 
 def field_url(field: Any, name: str) -> str:
@@ -161,3 +134,7 @@ class FieldFileSystem(AbstractFileSystem):
     def open(self, path: str, mode: str = "rb", **_: Any) -> Any:
         storage, name = field_file(self._strip_protocol(path))
         return storage.open(name, mode)
+
+
+fsspec.register_implementation(PROTOCOL, DjangoFileSystem, clobber=True)
+fsspec.register_implementation(FIELD_PROTOCOL, FieldFileSystem, clobber=True)

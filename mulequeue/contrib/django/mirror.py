@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
-from itertools import islice
 from typing import Any
 
+from celery.utils.functional import chunks
 from django.conf import settings
 from django.db import OperationalError, connections, router, transaction
 from django.db.models import Model
 from django.utils import timezone
 
 from mulequeue import signals
-from mulequeue.contrib.django.following import following_of
 from mulequeue.contrib.django.models import MAX_CHARACTERS, UNDER_WAY, Batch, Generation, State
 from mulequeue.engine.generation_request import GenerationRequest
 from mulequeue.engine.worker_context import worker_context
@@ -28,29 +27,23 @@ from mulequeue.ledger import Ledger, Record, outcome_of
 MAX_INPUT_BYTES = 64 * 1024
 _CHUNK_SIZE = 500
 _MAX_DEADLOCKS = 5
-_NOT_IN_THE_LEDGER = ("task_id", "input", "again_of", "following")
-
-
-@dataclass(frozen=True, slots=True)
-class Reconciled:
-    """The result of :func:`reconcile`."""
-
-    mirrored: int
-    """Rows that now agree with the ledger."""
-    lost: int
-    """Unfinished rows whose records are no longer in the ledger."""
-
-
-def connect() -> None:
-    """Write rows when a worker of this project parks or settles a generation or stores files."""
-    for signal in (signals.generation_parked, signals.generation_settled, signals.files_stored):
-        signal.connect(_receive, weak=False, dispatch_uid=f"{__name__}.{signal.name}")
+_KEPT_OPTIONS = ("queue", "exchange", "routing_key", "priority", "shadow", "ignore_result")
+_MIRRORED = [
+    column.name
+    for column in Generation._meta.concrete_fields
+    if column.name not in ("task_id", "input", "again_of", "following")
+]
+"""The columns that the ledger knows."""
 
 
 def _receive(sender: Any, task_id: str, plan: GenerationRequest | None = None, **_: Any) -> None:
     mirror([task_id], app=sender.app)
     if plan is not None:
         _keep_call(sender, task_id, plan)
+
+
+for _signal in (signals.generation_parked, signals.generation_settled, signals.files_stored):
+    _signal.connect(_receive)
 
 
 def _keep_call(task: Any, task_id: str, plan: GenerationRequest) -> None:
@@ -61,10 +54,25 @@ def _keep_call(task: Any, task_id: str, plan: GenerationRequest) -> None:
         kept["input"] = _storable(json.loads(text))
     if not plan.input:
         kept |= _known_input(task_id)
-    if following := following_of(task):
+    if following := _following_of(task):
         kept["following"] = _storable(json.loads(json.dumps(following, default=str)))
     if kept:
         Generation.objects.filter(pk=task_id).update(**kept)
+
+
+def _following_of(task: Any) -> list[dict[str, Any]]:
+    """Return the tasks that follow the running task in its chain, in their order, as JSON."""
+    steps = reversed(task.request.chain or [])
+    return [
+        {
+            "task": step["task"],
+            "args": list(step["args"]),
+            "kwargs": dict(step["kwargs"]),
+            "options": {k: v for k, v in step["options"].items() if k in _KEPT_OPTIONS},
+        }
+        for step in steps
+        if not step.get("subtask_type")
+    ]
 
 
 def _known_input(task_id: str) -> dict[str, Any]:
@@ -108,54 +116,45 @@ def _mirror(ledger: Ledger, names: list[str]) -> int:
         missing.filter(mirrored_at=None).delete()
         missing.filter(state__in=UNDER_WAY).update(state=State.LOST, mirrored_at=timezone.now())
         _write_batches(ledger, {record.batch for record in records if record.batch})
-        rows.bulk_create(
-            [_row(record, prompts.get(record.task_id)) for record in records],
-            **_upsert(Generation),
-            update_fields=[name for name in _columns() if name not in _NOT_IN_THE_LEDGER],
-        )
+        mirrored = [_row(record, prompts.get(record.task_id)) for record in records]
+        _update(Generation, mirrored, _MIRRORED)
     return len(known)
 
 
-def reconcile(*, app: Any = None) -> Reconciled:
+def reconcile(*, app: Any = None) -> tuple[int, int]:
     """Make every row agree with the ledger, even if signals were lost.
 
     Rows of finished generations whose records have expired stay unchanged.
+
+    :returns: the number of rows that now agree with the ledger, and of unfinished rows whose records are
+        no longer in it.
     """
     started, mirrored, lost = timezone.now(), 0, 0
-    ids = iter(worker_context(app).ledger.queries.task_ids())
-    while names := list(islice(ids, _CHUNK_SIZE)):
+    for names in chunks(iter(worker_context(app).ledger.queries.task_ids()), _CHUNK_SIZE):
         mirrored += mirror(names, app=app)
     stale = Generation.objects.filter(state__in=UNDER_WAY, mirrored_at__lt=started).order_by()
-    for names in _chunks(stale.values_list("pk", flat=True)):
+    for names in chunks(iter(stale.values_list("pk", flat=True)), _CHUNK_SIZE):
         known = mirror(names, app=app)
         mirrored, lost = mirrored + known, lost + len(names) - known
-    return Reconciled(mirrored, lost)
-
-
-def _chunks(names: Iterable[str]) -> list[list[str]]:
-    whole = list(names)
-    return [whole[start : start + _CHUNK_SIZE] for start in range(0, len(whole), _CHUNK_SIZE)]
+    return mirrored, lost
 
 
 def _write_batches(ledger: Ledger, batch_ids: set[str]) -> None:
-    if not batch_ids:
+    names = sorted(batch_ids)
+    if not names:
         return
-    _insert(Batch, sorted(batch_ids))  # a batch may expire in the ledger before its members
-    found = [ledger.queries.batch(batch_id) for batch_id in sorted(batch_ids)]
-    Batch.objects.bulk_create(
-        [
-            Batch(
-                pk=batch.batch_id,
-                size=batch.size,
-                is_cancelled=batch.is_cancelled,
-                created_at=_time(batch.created),
-            )
-            for batch in found
-            if batch is not None
-        ],
-        **_upsert(Batch),
-        update_fields=["size", "is_cancelled", "created_at"],
-    )
+    _insert(Batch, names)  # a batch may expire in the ledger before its members
+    rows = [
+        Batch(
+            pk=batch.batch_id,
+            size=batch.size,
+            is_cancelled=batch.is_cancelled,
+            created_at=_time(batch.created),
+        )
+        for name in names
+        if (batch := ledger.queries.batch(name)) is not None
+    ]
+    _update(Batch, rows, ["size", "is_cancelled", "created_at"])
 
 
 def _insert(model: type[Model], names: list[str]) -> None:
@@ -172,13 +171,17 @@ def _insert(model: type[Model], names: list[str]) -> None:
     rows.bulk_create([model(pk=name) for name in names], ignore_conflicts=True)
 
 
-def _upsert(model: type[Model]) -> dict[str, Any]:
-    """Return the ``bulk_create`` options of an upsert. MySQL and MariaDB support no conflict target."""
-    has_target = connections[
-        router.db_for_write(model)
-    ].features.supports_update_conflicts_with_target
-    unique = {"unique_fields": [model._meta.pk.name]} if has_target else {}
-    return {"update_conflicts": True, **unique}
+def _update(model: type[Model], rows: list[Any], columns: list[str]) -> None:
+    """Write these columns of rows that exist."""
+    features = connections[router.db_for_write(model)].features
+    # MySQL and MariaDB support no conflict target.
+    has_target = features.supports_update_conflicts_with_target
+    model._default_manager.bulk_create(
+        rows,
+        update_conflicts=True,
+        update_fields=columns,
+        unique_fields=[model._meta.pk.name] if has_target else None,
+    )
 
 
 def _row(record: Record, prompt: str | None) -> Generation:
@@ -219,10 +222,6 @@ def _storable(value: Any) -> Any:
     if isinstance(value, dict):
         return {_storable(key): _storable(item) for key, item in value.items()}
     return [_storable(item) for item in value] if isinstance(value, list) else value
-
-
-def _columns() -> list[str]:
-    return [column.name for column in Generation._meta.concrete_fields]
 
 
 def _time(at: float | None) -> datetime | None:

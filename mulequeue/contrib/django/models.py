@@ -6,12 +6,9 @@ was last written.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Any
-
 from django.db import models
 
-from mulequeue.contrib.django.filesystem import FIELD_PROTOCOL, PROTOCOL, url_of
+from mulequeue.contrib.django.filesystem import public_url
 
 MAX_CHARACTERS = 255
 
@@ -112,20 +109,14 @@ class Generation(models.Model):
         return self.state not in UNDER_WAY
 
     @property
+    def state_and_reason(self) -> str:
+        """Return ``failed: Not here.``, or the state alone."""
+        error = self.error or {}
+        reason = error.get("detail") or error.get("title") or error.get("type")
+        return f"{self.get_state_display()}: {reason}" if reason else self.get_state_display()
+
+    @property
     def urls(self) -> list[str]:
         """Return the URLs of the stored files, or the API's URLs that have not expired."""
         stored = [url for item in self.files if (url := public_url(item))]
         return stored or [url for item in self.assets if (url := public_url(item))]
-
-
-def public_url(item: dict[str, Any]) -> str | None:
-    """Return the URL of a file or an asset for a browser, or None if it has none or it has expired."""
-    scheme, _, path = item["url"].partition("://")
-    if scheme in (PROTOCOL, FIELD_PROTOCOL):
-        return url_of(scheme, path)
-    expires_at = item.get("expires_at")
-    if scheme not in ("http", "https") or (
-        expires_at and datetime.fromisoformat(expires_at) <= datetime.now(UTC)
-    ):
-        return None
-    return str(item["url"])

@@ -35,10 +35,7 @@ def send_on_commit(*canvases: Signature, using: str | None = None) -> None:
 
 
 def delay_on_commit(self: Any, *args: Any, **kwargs: Any) -> None:
-    """Send the task when the transaction commits.
-
-    :raises InputError: the input is invalid.
-    """
+    """Send the task when the transaction commits, see :func:`apply_async_on_commit`."""
     self.apply_async_on_commit(args, kwargs)
 
 
@@ -65,8 +62,7 @@ def apply_async_on_commit(
     transaction.on_commit(partial(self.apply_async, args, kwargs, *rest, **options))
 
 
-def add_to_tasks() -> None:
-    """Add both methods. Celery adds its own only to tasks with its default base class."""
-    for base in (GenerateTask, LeasedTask):
-        base.delay_on_commit = delay_on_commit
-        base.apply_async_on_commit = apply_async_on_commit
+# Celery adds its own only to tasks with its default base class.
+for _base in (GenerateTask, LeasedTask):
+    _base.delay_on_commit = delay_on_commit
+    _base.apply_async_on_commit = apply_async_on_commit

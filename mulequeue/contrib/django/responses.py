@@ -1,10 +1,4 @@
-"""Responses for stored files, zip archives and event streams.
-
-A stored file, with range requests for videos::
-
-    record = worker_context().ledger.queries.record(task_id)
-    return file_response(request, record.files[0], worker_context().settings)
-"""
+"""Responses for stored files, zip archives and event streams."""
 
 from __future__ import annotations
 
@@ -39,11 +33,7 @@ def file_response(request: HttpRequest, file: File, settings: Settings) -> HttpR
 def zip_response(
     request: HttpRequest, entries: Iterable[Entry], settings: Settings, *, name: str
 ) -> StreamingHttpResponse:
-    """Make the response that downloads files as one zip archive, made while it is sent.
-
-    :param entries: for a batch ``mulequeue.contrib.zip_entries.batch_entries(ledger, batch_id)``.
-    :param name: the file name of the archive.
-    """
+    """Make the response that downloads a zip archive of this name, see :func:`mulequeue.contrib.zip_stream.zip_blocks`."""
     blocks = _for_server(request, zip_blocks(entries, partial(open_file, settings=settings)))
     return StreamingHttpResponse(blocks, content_type="application/zip", headers=zip_headers(name))
 
@@ -54,8 +44,6 @@ def event_stream(
     """Make the response that streams the progress, see :func:`mulequeue.contrib.progress.events`.
 
     Under ASGI it holds no thread; a WSGI server needs one thread per open page.
-
-    :param read: returns the progress, a JSON object with ``is_over``.
     """
     # Django buffers an iterator of the other kind and sends it only when it is complete.
     stream = events_async(read) if isinstance(request, ASGIRequest) else events(read)

@@ -22,11 +22,14 @@ from mulequeue.engine.current_app import current_app
 from mulequeue.engine.followups.batch_results import batch_results
 from mulequeue.engine.worker_context import worker_context
 from mulequeue.errors import DownloadError, GenerationError, generation_error
-from mulequeue.ledger import Record, outcome_of
+from mulequeue.ledger import Batch, Record, outcome_of
 from mulequeue.tasks.batch_ids import files_id, member_ids
 
 _TASKS = "mulequeue.contrib.django.background_tasks"
 _CELERY_PRIORITIES = 9
+_OUTCOME_COLUMNS = (
+    *("remote_id", "model", "profile", "kind", "assets", "files", "error", "metadata", "polls"),
+)
 
 
 class MuleQueueBackend(BaseTaskBackend):
@@ -38,8 +41,6 @@ class MuleQueueBackend(BaseTaskBackend):
     also the Celery task id, or the batch id.
     """
 
-    supports_defer = False
-    supports_async_task = False
     supports_get_result = True
     supports_priority = True
 
@@ -75,10 +76,8 @@ class MuleQueueBackend(BaseTaskBackend):
         first = signature.tasks[0] if isinstance(signature, _chain) else signature
         first.set(**self._options(task))
         signature.apply_async()
-        result = self._result(
-            task, result_id, TaskResultStatus.READY, args=list(args), kwargs=kwargs
-        )
-        object.__setattr__(result, "enqueued_at", timezone.now())
+        given = {"args": list(args), "kwargs": kwargs, "enqueued_at": timezone.now()}
+        result = self._result(task, result_id, TaskResultStatus.READY, **given)
         task_enqueued.send(type(self), task_result=result)
         return result
 
@@ -92,13 +91,13 @@ class MuleQueueBackend(BaseTaskBackend):
             raise TaskResultDoesNotExist(result_id)
         ledger = worker_context().ledger
         if task.name == "generate_many":
-            found = self._of_batch(task, result_id)
+            batch = ledger.queries.batch(result_id)
+            if batch is not None:
+                return self._of_batch(task, batch)
         else:
             record = ledger.queries.record(result_id)
-            has_record = record is not None and record.state != "tombstone"
-            found = self._of_record(task, record) if record and has_record else None
-        if found is not None:
-            return found
+            if record is not None and record.state != "tombstone":
+                return self._of_record(task, record)
         if ledger.enqueued.has(result_id):
             return self._result(task, result_id, TaskResultStatus.READY)
         row = Generation.objects.filter(pk=result_id).first()
@@ -125,34 +124,20 @@ class MuleQueueBackend(BaseTaskBackend):
             "finished_at": _moment(record.finished),
         }
         if record.status is None:
-            state = (
-                TaskResultStatus.READY if record.state == "waiting" else TaskResultStatus.RUNNING
-            )
+            is_ready = record.state == "waiting"
+            state = TaskResultStatus.READY if is_ready else TaskResultStatus.RUNNING
             return self._result(task, record.task_id, state, **times)
-        outcome = outcome_of(record).to_dict()
         if record.status == "succeeded" and task.name == "generate_files":
             if record.file_error:
                 error = DownloadError(record.file_error)
                 return self._failed(task, record.task_id, error, **times)
             if not record.is_downloaded:
                 return self._result(task, record.task_id, TaskResultStatus.RUNNING, **times)
-        return self._ended(task, outcome, **times)
+        return self._ended(task, outcome_of(record).to_dict(), **times)
 
     def _of_row(self, task: Task, row: Generation) -> TaskResult:
-        names = (
-            "remote_id",
-            "model",
-            "profile",
-            "kind",
-            "assets",
-            "files",
-            "error",
-            "metadata",
-            "polls",
-        )
-        outcome = {"task_id": row.pk, "status": row.state} | {
-            name: getattr(row, name) for name in names
-        }
+        outcome = {"task_id": row.pk, "status": row.state}
+        outcome |= {name: getattr(row, name) for name in _OUTCOME_COLUMNS}
         times = {
             "enqueued_at": row.created_at,
             "started_at": row.submitted_at,
@@ -165,16 +150,14 @@ class MuleQueueBackend(BaseTaskBackend):
             return self._failed(task, row.pk, error, **times)
         return self._ended(task, outcome, **times)
 
-    def _of_batch(self, task: Task, batch_id: str) -> TaskResult | None:
-        ledger = worker_context().ledger
-        batch = ledger.queries.batch(batch_id)
-        if batch is None:
-            return None
+    def _of_batch(self, task: Task, batch: Batch) -> TaskResult:
         times = {"enqueued_at": _moment(batch.created), "started_at": _moment(batch.created)}
+        if batch.begun < batch.size:
+            return self._result(task, batch.batch_id, TaskResultStatus.RUNNING, **times)
         members = {name: files_id(name) for name in member_ids(batch)}
-        results = batch_results(ledger, batch, members) if batch.begun >= batch.size else None
+        results = batch_results(worker_context().ledger, batch, members)
         state = TaskResultStatus.RUNNING if results is None else TaskResultStatus.SUCCESSFUL
-        return self._result(task, batch_id, state, value=results, **times)
+        return self._result(task, batch.batch_id, state, value=results, **times)
 
     def _ended(self, task: Task, outcome: Mapping[str, Any], **times: Any) -> TaskResult:
         task_id = outcome["task_id"]
@@ -190,22 +173,10 @@ class MuleQueueBackend(BaseTaskBackend):
     def _result(
         self, task: Task, result_id: str, status: TaskResultStatus, value: Any = None, **given: Any
     ) -> TaskResult:
-        missing = dict.fromkeys(("enqueued_at", "started_at", "finished_at"))
-        result = TaskResult(
-            task=task,
-            id=result_id,
-            status=status,
-            backend=self.alias,
-            worker_ids=[],
-            **{
-                "args": [],
-                "kwargs": {},
-                "errors": [],
-                "last_attempted_at": given.get("started_at"),
-                **missing,
-                **given,
-            },
-        )
+        fields = {"args": [], "kwargs": {}, "errors": [], "worker_ids": [], "backend": self.alias}
+        fields |= dict.fromkeys(("enqueued_at", "started_at", "finished_at"))
+        fields |= {"last_attempted_at": given.get("started_at"), **given}
+        result = TaskResult(task=task, id=result_id, status=status, **fields)
         object.__setattr__(result, "_return_value", normalize_json(value))
         return result
 

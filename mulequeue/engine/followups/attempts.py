@@ -6,35 +6,56 @@ on any broker, and waiting for the next attempt needs neither a worker slot nor 
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from celery.exceptions import Ignore
+from redis.exceptions import RedisError
 
+from mulequeue.engine.delivery import ATTEMPT_SECONDS, DISPATCH_SECONDS, Delivery
 from mulequeue.engine.dispatch import replace_result, skip_dispatch, tail_of
-from mulequeue.engine.followups.judge import MAX_ATTEMPTS, Policy, abandoned_error, value_of
-from mulequeue.engine.followups.leased_run import Attempt, BatchIsOpen, LeasedRun, own_queue
-from mulequeue.engine.redis_retry import call_or_requeue
+from mulequeue.engine.followups.background import Background
+from mulequeue.engine.followups.judge import Policy, abandoned_error, judge, value_of
+from mulequeue.engine.queues import create_priority
+from mulequeue.engine.redis_retry import call_or_requeue, call_with_retry
 from mulequeue.engine.submit.park import parked_signature
 from mulequeue.engine.worker_context import WorkerContext, context_of
-from mulequeue.ledger import Begun, LeaseResult, new_token
+from mulequeue.ledger import Begun, Effects, LeaseResult, RetryReason, new_token
+from mulequeue.transfer.control import TransferControl
 
-__all__ = [
-    "MAX_ATTEMPTS",
-    "Attempt",
-    "BatchIsOpen",
-    "Policy",
-    "on_end",
-    "own_queue",
-    "record_dispatch",
-    "release",
-    "run_leased",
-]
+logger = logging.getLogger("mulequeue")
 
-# The run of each thread: after an error of the dispatch, Celery reports it without the task's request.
-_current = threading.local()
+RECHECK_SECONDS = 300.0
+"""A task that waits for a batch checks it this often, in addition to its wake."""
+UNDISPATCHED_SECONDS = 20.0
+"""Time until what could not be dispatched is delivered again; it doubles each time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One attempt, as the function that makes it needs to know it."""
+
+    number: int
+    """From 1."""
+    is_repeated: bool = False
+    """An earlier one may have left an incomplete file."""
+    control: TransferControl
+
+
+class BatchIsOpen(Exception):
+    """Raised by an attempt to park its task until a batch is over.
+
+    :param seconds: wake it after this time, behind the messages in its queue; None: when the batch is over.
+    :param replaced: arguments, by name, of the message that wakes the task.
+    """
+
+    def __init__(self, batch_id: str, /, *, seconds: float | None = None, **replaced: Any) -> None:
+        super().__init__(batch_id)
+        self.batch_id, self.seconds, self.replaced = batch_id, seconds, replaced
 
 
 def run_leased(task: Any, make: Callable[[Attempt], Any], policy: Policy) -> Any:
@@ -47,7 +68,7 @@ def run_leased(task: Any, make: Callable[[Attempt], Any], policy: Policy) -> Any
     """
     ctx = context_of(task)
     lease, token, begun = _begin(ctx, task)
-    run = _current.run = LeasedRun(ctx, task, lease, token, begun, policy)
+    run = LeasedRun(ctx, task, lease, token, begun, policy)
     if begun.is_dispatched:
         skip_dispatch(task)
     ctx.carry_out(begun.effects).result()
@@ -58,7 +79,7 @@ def run_leased(task: Any, make: Callable[[Attempt], Any], policy: Policy) -> Any
     try:
         value = run.attempt(make)
     except Ignore:
-        _current.run = None
+        run.leave()
         raise
     if begun.returned:
         replace_result(task, begun.returned, has_run=True)
@@ -66,9 +87,7 @@ def run_leased(task: Any, make: Callable[[Attempt], Any], policy: Policy) -> Any
 
 
 def _begin(ctx: WorkerContext, task: Any) -> tuple[str, str, Begun]:
-    """Take the lease of the running task: its own, if other tasks follow another message of its id.
-
-    Return its name, the token of this run, and the answer.
+    """Take the lease of the running task; return its name, the token of this run, and the answer.
 
     :raises Ignore: another worker has it, it is done, or its next attempt is not due.
     """
@@ -84,30 +103,169 @@ def _begin(ctx: WorkerContext, task: Any) -> tuple[str, str, Begun]:
     raise Ignore(begun.result.value)
 
 
-def record_dispatch(task: Any) -> None:
-    """Record that what follows the task was published."""
-    run = _run_of(task.request.id)
-    if run is not None:
-        run.record_dispatch()
+class LeasedRun(Delivery):
+    """One run of a leased task. It ends by storing how its attempts ended, and then by its dispatch.
+
+    If the dispatch fails, or the worker is killed, the next run dispatches and makes no attempt.
+
+    :param lease: its name: the task id; with the tail, if a task of the same id is followed by other tasks.
+    """
+
+    def __init__(
+        self, ctx: WorkerContext, task: Any, lease: str, token: str, begun: Begun, policy: Policy
+    ) -> None:
+        self._leases, self._policy = ctx.ledger.leases, policy
+        self._lease, self._token, self._begun = lease, token, begun
+        keep = partial(self._leases.keep, lease, token)
+        super().__init__(ctx, task, keep, begun.attempt)
+
+    # -- the attempt -----------------------------------------------------------------------
+
+    def attempt(self, make: Callable[[Attempt], Any]) -> Any:
+        """Do as :func:`run_leased`."""
+        number = self._begun.attempt
+        attempt = Attempt(number=number, is_repeated=number > 1, control=TransferControl())
+        self._heartbeat.limit(ATTEMPT_SECONDS)
+        try:
+            value = self._make(partial(make, attempt), attempt.control)
+        except Ignore:
+            raise
+        except BatchIsOpen as exc:
+            self._wait(exc)
+            raise Ignore("waiting for a batch") from None
+        except Exception as exc:
+            error = self._fail(exc)
+            if error is None:
+                raise Ignore("retrying later") from None
+            raise error from error.__cause__
+        self._succeed(value, is_dispatching=True)
+        self._heartbeat.limit(DISPATCH_SECONDS)
+        return value
+
+    def _make(self, make: Callable[[], Any], control: TransferControl) -> Any:
+        host = self._policy.host()
+        if host is None:
+            return make()
+        future = self._ctx.shared(Background).attempt(host, make, control)
+        if future.done():
+            return future.result()
+        self._finish_in_background(future)
+        raise Ignore(f"{host} does not answer yet; the attempt continues without a slot")
+
+    def _finish_in_background(self, future: Future[Any]) -> None:
+        """Store how an attempt ends that its task does not wait for; a process that ends waits for that."""
+        finished: Future[None] = Future()
+        self._ctx.track(finished)
+
+        def finish(_: Future[Any]) -> None:
+            error = future.exception()
+            try:
+                if error is None:
+                    self._succeed(future.result(), is_dispatching=False)
+                elif isinstance(error, Exception) and (final := self._fail(error)) is not None:
+                    verdict = {"error": str(final), "type": type(final).__name__}
+                    self._decide(verdict, is_dispatching=False)
+            finally:
+                self._heartbeat.stop()
+                finished.set_result(None)
+
+        future.add_done_callback(finish)
+
+    def _succeed(self, value: Any, *, is_dispatching: bool) -> None:
+        self._ctx.meter.count_attempt(self._task.name, "done")
+        if self._policy.keeps_value:
+            self._decide({"value": value}, is_dispatching=is_dispatching)
+
+    def _decide(self, verdict: Mapping[str, Any], *, is_dispatching: bool) -> None:
+        self._write(self._leases.decide, verdict, is_dispatching=is_dispatching)
+
+    def _wait(self, open_batch: BatchIsOpen) -> None:
+        seconds, queue = open_batch.seconds, own_queue(self._task)
+        if seconds is None:  # that wake is not behind the downloads of another batch
+            seconds, queue = RECHECK_SECONDS, self._ctx.settings.wake_queue
+        signature = parked_signature(self._task, queue=queue, **open_batch.replaced)
+        if open_batch.seconds is not None and not signature["options"].get("priority"):
+            signature["options"] |= create_priority(self._task)
+        self._heartbeat.stop()
+        self._write(self._leases.wait, open_batch.batch_id, signature, seconds=seconds)
+
+    # -- a failed attempt --------------------------------------------------------------------
+
+    def _fail(self, exc: Exception) -> Exception | None:
+        """Schedule the next attempt, or return the error to give up with."""
+        delay, how, error = judge(exc, self._begun, self._policy)
+        self._ctx.meter.count_attempt(self._task.name, "retried" if error is None else "given_up")
+        if error is None:
+            self._log_retry(exc, delay, how)
+            self._retry(delay, how, str(exc))
+        return error
+
+    def _log_retry(self, exc: Exception, delay: float, how: RetryReason) -> None:
+        name = self._task.name
+        extra = {"task_id": self.task_id, "attempt": self._begun.attempt}
+        if how is not RetryReason.ELSEWHERE:
+            logger.warning("%s failed; retrying in %.0f s: %s", name, delay, exc, extra=extra)
+        elif self._ctx.is_first(
+            "left to others", str(exc)
+        ):  # thousands of tasks have the same reason
+            logger.warning(
+                "%s cannot run on this worker now; it is left to other workers: %s",
+                name,
+                exc,
+                extra=extra,
+            )
+
+    def _retry(self, delay: float, how: RetryReason, cause: str) -> None:
+        self._heartbeat.stop()
+        self._write(self._leases.retry, delay, how=how, cause=cause)
+
+    def _write(self, transition: Callable[..., Effects], *args: Any, **options: Any) -> None:
+        """Change the lease. If Redis stays away, it lapses, and its task is delivered again."""
+        change = partial(transition, self._lease, self._token, *args, **options)
+        try:
+            self._ctx.carry_out(call_with_retry(self._ctx, change)).result()
+        except RedisError as exc:
+            self._ctx.redis_availability.mark_down(exc)
+
+    # -- the end -----------------------------------------------------------------------------
+
+    def record_dispatch(self) -> None:
+        record = partial(self._leases.record_dispatch, self._lease, self._token)
+        call_with_retry(self._ctx, record)
+
+    def _repeat_result(self, seconds: float) -> None:
+        self._retry(seconds, RetryReason.UNDISPATCHED, "its result is not stored")
+
+    def _repeat_dispatch(self, exc: BaseException) -> None:
+        deliveries = self._begun.deliveries
+        delay = UNDISPATCHED_SECONDS * 2 ** (deliveries - 1)
+        logger.error(
+            "what follows %s could not be dispatched; repeating that in %.0f s: %r",
+            self._task.name,
+            delay,
+            exc,
+            extra={"task_id": self.task_id, "deliveries": deliveries},
+        )
+        cause = f"what follows cannot be dispatched: {exc!r}"
+        self._retry(delay, RetryReason.UNDISPATCHED, cause)
+
+    def _end(self, exc: BaseException | None) -> None:
+        error, generation = None if exc is None else str(exc), self._policy.generation
+        end = partial(
+            self._leases.end,
+            self._lease,
+            self._token,
+            {"task": self._task.name, "error": error, "tail": self.tail},
+            ttl_seconds=self._ctx.settings.record_ttl_seconds,
+            generation=generation if self._policy.error_field else None,
+            error_field=self._policy.error_field,
+        )
+        call_with_retry(self._ctx, end)
+        if generation is not None and error is None:
+            self._compact(generation)
 
 
-def release(task: Any) -> None:
-    """Have a task that cannot end now delivered again."""
-    run = _run_of(task.request.id)
-    if run is not None:
-        _current.run = None
-        run.release()
-
-
-def on_end(task_id: str, exc: BaseException | None = None) -> None:
-    """End the lease of a task. Celery calls this after it dispatched what follows the task."""
-    run = _run_of(task_id)
-    if run is not None:
-        _current.run = None
-        run.end(exc)
-
-
-def _run_of(task_id: str) -> LeasedRun | None:
-    """Return this thread's run, if it is of that task."""
-    run: LeasedRun | None = getattr(_current, "run", None)
-    return run if run is not None and run.task_id == task_id else None
+def own_queue(task: Any) -> str | None:
+    """Return the queue that this message came from; None: Celery's routing finds it."""
+    info = task.request.delivery_info or {}
+    return info.get("routing_key") if info.get("exchange") in ("", None) else None

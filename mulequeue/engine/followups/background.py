@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from mulequeue.errors import TransferError
 from mulequeue.transfer.control import TransferControl
 
 if TYPE_CHECKING:
@@ -32,19 +33,30 @@ or greenlets it is as many as the process has made at once."""
 _CLEANUP_SECONDS = 2.0
 
 
+class HostBusy(TransferError):
+    """Earlier attempts of this process at a host have no answer yet."""
+
+
 class Background:
     """The attempts of one process that were left behind, by host."""
 
-    def __init__(self) -> None:
+    def __init__(self, _: WorkerContext | None = None) -> None:
         self._left: Counter[str] = Counter()
         self._running = self._most_running = 0
         self._lock = threading.Lock()
 
-    @classmethod
-    def of(cls, ctx: WorkerContext) -> Background:
-        """Return that of this process."""
-        found: Background = ctx.state.setdefault("background", cls())
-        return found
+    def attempt(self, host: str, function: Callable[[], T], control: TransferControl) -> Future[T]:
+        """Call a function in a thread; return its future, which is not done if its host does not answer.
+
+        :raises HostBusy: as many attempts at the host as are allowed have not ended.
+        """
+        if self.is_crowded(host):
+            raise HostBusy(f"{host} has not answered the earlier attempts of this worker.")
+        with self.running():
+            future = start(function)
+            if is_stalled(future, control, self.stall_seconds(host)):
+                self.leave(host, future)
+        return future
 
     def is_crowded(self, host: str) -> bool:
         return self._left[host] >= max(MAX_LEFT_PER_HOST, self._most_running)
@@ -54,7 +66,6 @@ class Background:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Count an attempt that holds a slot while the block runs."""
         with self._lock:
             self._running += 1
             self._most_running = max(self._most_running, self._running)
@@ -65,7 +76,6 @@ class Background:
                 self._running -= 1
 
     def leave(self, host: str, future: Future[Any]) -> None:
-        """Count an attempt until it ends."""
         self._add(host, 1)
         future.add_done_callback(lambda _: self._add(host, -1))
 

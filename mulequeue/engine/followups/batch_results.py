@@ -1,4 +1,4 @@
-"""The outcomes of a batch's members, as the ledger has them."""
+"""Read the outcomes of a batch's members from the ledger."""
 
 from __future__ import annotations
 
@@ -7,13 +7,31 @@ from dataclasses import replace
 from typing import Any
 
 from mulequeue.engine.dispatch import follower_id
+from mulequeue.engine.worker_context import worker_context
+from mulequeue.errors import InputError
 from mulequeue.ledger import Batch, Ledger, Record, outcome_of
-from mulequeue.outcome import ErrorInfo, Outcome, short_form
+from mulequeue.outcome import ErrorInfo, Outcome, is_reference, short_form
 
 LOST_AFTER_SECONDS = 900.0
 """A download that has neither a lease nor a result this long after its generation ended was lost."""
 _EXPIRED = "The ledger no longer has its record."
 _LOST = "Its download ended without a result; it may have been revoked."
+
+
+def read_outcome(app: Any, value: Mapping[str, Any]) -> Outcome:
+    """Return the whole outcome; read it from the ledger for the short form of a batch member.
+
+    :raises InputError: the ledger no longer has it.
+    """
+    if not is_reference(value):
+        return Outcome.from_dict(value)
+    record = worker_context(app).ledger.queries.record(value["task_id"])
+    if record is None or record.status is None:
+        raise InputError(
+            f"The ledger has no outcome of task {value['task_id']}; records are kept "
+            "for mulequeue_record_ttl_seconds."
+        )
+    return outcome_of(record)
 
 
 def batch_results(
@@ -56,7 +74,6 @@ def _are_lost(
 
 
 def _short_form(batch: Batch, task_id: str, record: Record | None) -> dict[str, Any]:
-    """Return the short form of a member's outcome."""
     if record is None and not batch.is_cancelled:
         error = ErrorInfo(type="SubmitUnknown", title=_EXPIRED)
         return short_form(Outcome(task_id=task_id, status="submit_unknown", error=error))

@@ -17,20 +17,15 @@ from redis.exceptions import RedisError
 
 from mulequeue.api import status_checks
 from mulequeue.api.parsing import TaskReply
-from mulequeue.api.results import Fetched, NotFound
+from mulequeue.api.results import NotFound, Transient
 from mulequeue.engine.call_arguments import normalize_arguments
+from mulequeue.engine.delivery import current_delivery
 from mulequeue.engine.dispatch import feeds_user_task
-from mulequeue.engine.followups.attempts import (
-    MAX_ATTEMPTS,
-    Attempt,
-    Policy,
-    own_queue,
-    release,
-    run_leased,
-)
-from mulequeue.engine.followups.previous_outcome import read_outcome
+from mulequeue.engine.followups.attempts import Attempt, own_queue, run_leased
+from mulequeue.engine.followups.batch_results import read_outcome
+from mulequeue.engine.followups.judge import MAX_ATTEMPTS, Policy
 from mulequeue.engine.redis_retry import call_with_retry
-from mulequeue.engine.worker_context import context_of
+from mulequeue.engine.worker_context import WorkerContext, context_of
 from mulequeue.errors import (
     AssetGone,
     ConfigurationError,
@@ -67,11 +62,11 @@ def download(task: Any, value: Mapping[str, Any], store: Store) -> dict[str, Any
         if not _is_good(value):
             return dict(value)
         outcome, settings = Outcome.from_dict(value), Settings.load(task.app)
-        return replace(outcome, files=_store_inline(outcome, settings, store)).to_dict()
-    return Delivery(task, value, store).handle()
+        return replace(outcome, files=download_inline(outcome, settings, store)).to_dict()
+    return _Download(task, value, store).handle()
 
 
-class Delivery:
+class _Download:
     """One delivery of ``download`` to a worker."""
 
     def __init__(self, task: Any, value: Mapping[str, Any], store: Store) -> None:
@@ -88,9 +83,8 @@ class Delivery:
             return self._without_files(exc)
         if stored is None:
             return self._result()
-        files, task_id = tuple(File(**item) for item in stored), self._value["task_id"]
+        files = tuple(File(**item) for item in stored)
         self._record(files)
-        files_stored.send(sender=self._task, task_id=task_id, files=files)
         return self._result(files=files)
 
     def _result(self, **changes: Any) -> dict[str, Any]:
@@ -168,25 +162,36 @@ class Delivery:
     def _record(self, files: tuple[File, ...], *, error: str | None = None) -> None:
         """Record the end of the download.
 
-        :raises Ignore: the ledger does not answer; the lease lapses, and the task is delivered again.
+        :raises Ignore: the ledger does not answer; the task is delivered again.
         """
-        record = self._ctx.ledger.generations.record_files
-        change = partial(record, self._value["task_id"], files, error=error)
         try:
-            self._ctx.carry_out(call_with_retry(self._ctx, change)).result()
+            record_files(self._task, self._ctx, self._value["task_id"], files, error=error)
         except RedisError:
-            release(self._task)
+            if (delivery := current_delivery(self._task.request.id)) is not None:
+                delivery.release()
             raise Ignore("the ledger does not answer") from None
 
 
-def download_inline(
-    outcome: Outcome, settings: Settings, *, storage: str | None = None, path: str | None = None
-) -> tuple[File, ...]:
+def record_files(
+    task: Any,
+    ctx: WorkerContext,
+    task_id: str,
+    files: tuple[File, ...],
+    *,
+    error: str | None = None,
+) -> None:
+    """Record the files of a generation, or why it has none.
+
+    :raises redis.exceptions.RedisError: the ledger does not answer.
+    """
+    change = partial(ctx.ledger.generations.record_files, task_id, files, error=error)
+    ctx.carry_out(call_with_retry(ctx, change)).result()
+    if error is None:
+        files_stored.send(sender=task, task_id=task_id, files=files)
+
+
+def download_inline(outcome: Outcome, settings: Settings, store: Store) -> tuple[File, ...]:
     """Store the assets in this process, without a worker. What may pass is tried again for a minute."""
-    return _store_inline(outcome, settings, store_in(storage, path))
-
-
-def _store_inline(outcome: Outcome, settings: Settings, store: Store) -> tuple[File, ...]:
     for delay in DELAYS_SECONDS[:INLINE_RETRIES]:
         try:
             return store(outcome, settings, None)
@@ -207,14 +212,6 @@ def _is_good(value: Any) -> bool:
     return bool(value["status"] == "succeeded")
 
 
-def _check_path(path: str) -> None:
-    """Raise InputError for a template that no worker could fill in."""
-    try:
-        check_template(path)
-    except ConfigurationError as exc:
-        raise InputError(str(exc)) from None
-
-
 def asset_host(outcome: Outcome | None) -> str | None:
     """Return the host of the assets, or None if nothing is fetched."""
     assets = outcome.assets if outcome is not None else ()
@@ -225,15 +222,14 @@ def asset_host(outcome: Outcome | None) -> str | None:
 
 
 def store_in(storage: str | None, path: str | None) -> Store:
-    """Return the function that stores assets in a folder or under a URL.
-
-    :param storage: None: the setting ``mulequeue_storage``.
-    :param path: template of the path within it; None: ``mulequeue_storage_path``.
-    """
+    """Return the function that stores assets; see the task ``download`` for the arguments."""
 
     def store(outcome: Outcome, settings: Settings, attempt: Attempt | None) -> tuple[File, ...]:
         if path and attempt is not None:
-            _check_path(path)
+            try:
+                check_template(path)
+            except ConfigurationError as exc:  # of every worker
+                raise InputError(str(exc)) from None
         return download_assets(
             outcome,
             settings=settings,
@@ -247,28 +243,26 @@ def store_in(storage: str | None, path: str | None) -> Store:
     return store
 
 
+class NotReached(DownloadError):
+    """The API was not asked, because of this host."""
+
+
 def refresh_assets(outcome: Outcome, settings: Settings) -> Outcome | None:
     """Return the outcome with the URLs that the API gives now; None if it cannot be asked.
 
     :raises AssetGone: the API has no asset any more.
     :raises DownloadError: it does not answer.
     """
-    found = check_again(outcome, settings)
-    return None if found is None else with_assets(outcome, found)
-
-
-def check_again(outcome: Outcome, settings: Settings) -> Fetched | None:
-    """Return the result of a status check of the generation; None if it cannot be asked."""
     if outcome.api_path is None or outcome.remote_id is None:
         return None
     profile = settings.profile_of(outcome.profile, outcome.base_url)
-    return status_checks.fetch_once(profile, outcome.api_path, outcome.remote_id, settings=settings)
-
-
-def with_assets(outcome: Outcome, found: Fetched) -> Outcome:
-    """Return the outcome with the URLs of a status check; errors as of :func:`refresh_assets`."""
+    found = status_checks.fetch_once(
+        profile, outcome.api_path, outcome.remote_id, settings=settings
+    )
     if isinstance(found, NotFound) and found.is_gone:
         raise AssetGone("the API does not know the generation any more.", retryable=False)
+    if isinstance(found, Transient) and found.is_local:
+        raise NotReached(f"no usable answer ({found.reason}).")
     if not isinstance(found, TaskReply) or found.state == "active":
         raise DownloadError(f"no usable answer ({getattr(found, 'reason', 'not finished')}).")
     if found.error is not None and found.error.type != "NoAssets":

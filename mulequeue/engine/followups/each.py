@@ -1,7 +1,6 @@
 """The task ``each``: call a task of the user with the outcome of a batch's member.
 
-It runs in the process of this task, under its lease: a worker that is killed meanwhile, or an error, has
-it called again, as a download is repeated.
+It runs under the lease of this task: after an error, or if the worker is killed, it is called again.
 """
 
 from __future__ import annotations
@@ -11,8 +10,9 @@ from typing import Any
 
 from celery.exceptions import Ignore
 
-from mulequeue.engine.followups.attempts import MAX_ATTEMPTS, Attempt, Policy, run_leased
-from mulequeue.engine.followups.previous_outcome import read_outcome
+from mulequeue.engine.followups.attempts import run_leased
+from mulequeue.engine.followups.batch_results import read_outcome
+from mulequeue.engine.followups.judge import MAX_ATTEMPTS, Policy
 from mulequeue.errors import ConfigurationError
 from mulequeue.outcome import is_reference
 
@@ -21,17 +21,10 @@ MAX_SECONDS = 24 * 3600.0
 
 
 def each(task: Any, value: Mapping[str, Any], call: Mapping[str, Any]) -> None:
-    """Handle one delivery of ``each``.
-
-    :param value: the outcome, or its short form.
-    :param call: ``task``, ``args`` and ``kwargs`` of the user's task.
-    """
+    """Handle one delivery of ``each``."""
     if task.request.called_directly or task.request.is_eager:
         _call(task.app, value, call)
         return
-
-    def make(attempt: Attempt) -> None:
-        _call(task.app, value, call)
 
     policy = Policy(
         delays=DELAYS_SECONDS,
@@ -40,7 +33,7 @@ def each(task: Any, value: Mapping[str, Any], call: Mapping[str, Any]) -> None:
         generation=value["task_id"],
         error_field="each_error",
     )
-    run_leased(task, make, policy)
+    run_leased(task, lambda attempt: _call(task.app, value, call), policy)
 
 
 def _call(app: Any, value: Mapping[str, Any], call: Mapping[str, Any]) -> None:

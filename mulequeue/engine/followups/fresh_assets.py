@@ -1,4 +1,4 @@
-"""Insert an asset of an earlier generation into an input, just before the input is billed."""
+"""Insert an asset of an earlier generation into an input, and again just before the input is billed."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from mulequeue.api.results import Transient
 from mulequeue.catalog.inputs import insert_asset
-from mulequeue.engine.followups.download import check_again, with_assets
-from mulequeue.engine.followups.previous_outcome import read_outcome
+from mulequeue.engine.followups.batch_results import read_outcome
+from mulequeue.engine.followups.download import NotReached, refresh_assets
 from mulequeue.engine.generation_request import HostFault
-from mulequeue.errors import AssetGone, ConfigurationError, DownloadError
+from mulequeue.errors import AssetGone, ConfigurationError, DownloadError, InputError
 from mulequeue.outcome import Asset, Outcome
 from mulequeue.settings import Settings
 from mulequeue.transfer.asset_stream import asset_chunks
@@ -23,6 +22,23 @@ from mulequeue.transfer.control import TransferControl
 PROBE_SECONDS = 10.0
 WAITS_SECONDS = (1.0, 2.0, 4.0, 8.0)
 """Between the checks of a URL that has not expired: the asset host may not have a new file yet."""
+
+
+def with_asset(
+    task: Any, previous: Mapping[str, Any], input: Any, *, use: str, index: int
+) -> dict[str, Any]:
+    """Return the input with an asset of the previous outcome in the field ``use``.
+
+    :raises InputError: there is no such asset, or the input is not a dict.
+    """
+    if not isinstance(input, Mapping):
+        raise InputError(f"The input must be an object (a dict), not {type(input).__name__}.")
+    assets = read_outcome(task.app, previous).assets
+    if not -len(assets) <= index < len(assets):
+        raise InputError(
+            f"The previous generation has {len(assets)} asset(s); there is no index {index}."
+        )
+    return insert_asset(input, use, assets[index].url)
 
 
 def with_fresh_asset(
@@ -62,8 +78,7 @@ def working_url(
 ) -> str:
     """Return a URL of an asset that is not gone: the outcome's, or the one that the API gives now.
 
-    :param is_gone: returns whether a URL is no longer valid.
-    :param refresh: reads the outcome from the API again, as :func:`refresh_assets` does.
+    :param refresh: reads the outcome from the API again.
     """
     asset = outcome.assets[index]
     if not is_gone(asset.url):
@@ -99,12 +114,9 @@ def _refresh(outcome: Outcome, settings: Settings) -> Outcome | None:
     :raises HostFault: another host may be able to.
     """
     try:
-        found = check_again(outcome, settings)
-    except ConfigurationError as exc:
+        return refresh_assets(outcome, settings)
+    except (ConfigurationError, NotReached) as exc:
         raise HostFault(str(exc)) from None
-    if isinstance(found, Transient) and found.is_local:
-        raise HostFault(found.reason)
-    return None if found is None else with_assets(outcome, found)
 
 
 def _is_gone(url: str, settings: Settings) -> bool:

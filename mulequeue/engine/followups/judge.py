@@ -15,7 +15,8 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from mulequeue import errors
-from mulequeue.engine.elsewhere import MAX_ELSEWHERE, elsewhere_delay
+from mulequeue.engine.followups.background import HostBusy
+from mulequeue.engine.queues import MAX_ELSEWHERE, elsewhere_delay
 from mulequeue.errors import (
     AssetGone,
     ConfigurationError,
@@ -54,10 +55,6 @@ class Policy:
     """Task id of the generation that it follows."""
     error_field: str = ""
     """The field of its record that shows why it was given up; empty: none."""
-
-
-class HostBusy(TransferError):
-    """Earlier attempts of this process at a host have no answer yet."""
 
 
 def judge(
@@ -103,7 +100,6 @@ def _is_over(exc: Exception, begun: Begun, policy: Policy, ends: float) -> bool:
 
 
 def _final_error(exc: Exception, begun: Begun) -> Exception:
-    """Return the error to give up with."""
     if isinstance(exc, ConfigurationError):
         return ConfigurationError(f"No worker could do it. The last one: {exc}")
     if not isinstance(exc, MuleQueueError):
@@ -129,13 +125,8 @@ def abandoned_error(begun: Begun) -> TransferError:
     return TransferError(text, retryable=False)
 
 
-def verdict_of(error: Exception) -> dict[str, Any]:
-    """Return a final error as it is stored until its task raises it."""
-    return {"error": str(error), "type": type(error).__name__}
-
-
 def value_of(verdict: Mapping[str, Any]) -> Any:
-    """Return the value of an attempt that ended before, or raise its error."""
+    """Return the value of an attempt that ended before, or raise the error that it stored."""
     if "error" not in verdict:
         return verdict["value"]
     kind = getattr(errors, verdict["type"], TransferError)

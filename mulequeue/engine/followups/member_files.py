@@ -12,13 +12,11 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from mulequeue.engine.followups.background import Background, is_stalled, start
-from mulequeue.engine.followups.download import asset_host, store_in
-from mulequeue.engine.followups.leased_run import Attempt
-from mulequeue.engine.redis_retry import call_with_retry
+from mulequeue.engine.followups.attempts import Attempt
+from mulequeue.engine.followups.background import Background, HostBusy
+from mulequeue.engine.followups.download import asset_host, record_files, store_in
 from mulequeue.ledger import Record
 from mulequeue.outcome import File, Outcome
-from mulequeue.signals import files_stored
 from mulequeue.transfer.control import TransferControl
 
 if TYPE_CHECKING:
@@ -46,9 +44,8 @@ def wake_queue(task: Any, ctx: WorkerContext) -> str:
 def store_files(
     task: Any, ctx: WorkerContext, record: Record, outcome: Outcome
 ) -> tuple[File, ...] | None:
-    """Store the files of a member, and keep Celery from publishing its download.
+    """Store the files of a member, and keep Celery from publishing its download; None: that stores them.
 
-    :returns: None if its download has to store them.
     :raises redis.exceptions.RedisError: the files are stored, and the ledger does not answer.
     """
     step = _download_of(task)
@@ -60,9 +57,7 @@ def store_files(
     files = _store(ctx, outcome, step["kwargs"])
     if files is None:
         return None
-    change = partial(ctx.ledger.generations.record_files, record.task_id, files)
-    ctx.carry_out(call_with_retry(ctx, change)).result()
-    files_stored.send(sender=task, task_id=record.task_id, files=files)
+    record_files(task, ctx, record.task_id, files)
     task.request.chain = task.request.chain[:-1]
     return files
 
@@ -71,18 +66,16 @@ def _store(
     ctx: WorkerContext, outcome: Outcome, options: Mapping[str, Any]
 ) -> tuple[File, ...] | None:
     """Make one attempt; return None if it fails, or if the host of the assets does not answer."""
-    host, background = asset_host(outcome) or "", Background.of(ctx)
-    if background.is_crowded(host):
-        return None
-    control, started = TransferControl(), time.monotonic()
+    attempt, started = Attempt(number=1, control=TransferControl()), time.monotonic()
     store = store_in(options.get("storage"), options.get("path"))
-    with background.running():
-        attempt = Attempt(number=1, control=control)
-        future = start(partial(store, outcome, ctx.settings, attempt))
-        if is_stalled(future, control, background.stall_seconds(host)):
-            control.cancel()
-            background.leave(host, future)
-            return None
+    make = partial(store, outcome, ctx.settings, attempt)
+    try:
+        future = ctx.shared(Background).attempt(asset_host(outcome) or "", make, attempt.control)
+    except HostBusy:
+        return None
+    if not future.done():
+        attempt.control.cancel()
+        return None
     try:
         files = future.result()
     except Exception as exc:

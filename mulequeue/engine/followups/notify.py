@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mulequeue.catalog.usd import json_usd
-from mulequeue.engine.followups.attempts import Attempt, Policy, run_leased
-from mulequeue.engine.followups.previous_outcome import read_outcome
+from mulequeue.engine.followups.attempts import Attempt, run_leased
+from mulequeue.engine.followups.batch_results import read_outcome
+from mulequeue.engine.followups.judge import Policy
 from mulequeue.engine.worker_context import context_of, worker_context
 from mulequeue.errors import InputError
 from mulequeue.ledger import outcome_of
@@ -26,7 +27,6 @@ DELAYS_SECONDS = (5, 15, 60, 300, 900, 1800, 3600)
 
 
 def notify(task: Any, value: Any, target: str) -> Any:
-    """Handle one delivery of ``notify``."""
     if task.request.called_directly or task.request.is_eager:
         settings = Settings.load(task.app)
         check_target(target, settings)

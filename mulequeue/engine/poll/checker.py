@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import time
 from collections.abc import Callable, Mapping
 
 from redis.exceptions import RedisError
@@ -13,19 +14,23 @@ from mulequeue.api.results import Fetched
 from mulequeue.api.status_checks import is_unknown_id, unused_id
 from mulequeue.engine.poll.circuit_breaker import CircuitBreaker
 from mulequeue.engine.poll.decide import (
+    ERRORS_TO_GIVE_UP,
     PollAgain,
     Terminal,
     again_after_error,
     decide,
     is_unanswered,
 )
-from mulequeue.engine.poll.durations import DurationCache
-from mulequeue.engine.poll.problem_log import ProblemLog
+from mulequeue.engine.poll.poll_plan import DurationCache
 from mulequeue.engine.worker_context import WorkerContext
 from mulequeue.ledger import Due, Problem
 from mulequeue.settings import Profile
 
 logger = logging.getLogger("mulequeue")
+
+REPEAT_SECONDS = 60.0
+"""The same reason is logged at most once in this time, whatever the number of generations."""
+_MAX_REASONS = 1000
 
 
 class Checker:
@@ -44,7 +49,7 @@ class Checker:
         self._ctx, self._settings = ctx, ctx.settings
         self._profiles, self._breaker, self._now = profiles, breaker, now
         self._problems = ProblemLog()
-        self._durations = DurationCache.of(ctx)
+        self._durations = ctx.shared(DurationCache)
         self.with_webhooks: set[str] = set()
         """Profiles that webhooks arrive for."""
 
@@ -104,3 +109,60 @@ class Checker:
         if known is not None and self._breaker.has_answered_since(due.profile, known.since):
             return True
         return is_unknown_id(await self._fetch(due, unused_id()))
+
+
+class ProblemLog:
+    """The reasons that one process has logged."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._logged_at: dict[tuple[str, str, str], float] = {}
+
+    def again(self, due: Due, decision: PollAgain) -> None:
+        """Log the problem of a check that is repeated: if it is new, and when it persists."""
+        if not decision.problem:
+            return
+        problem, known = Problem.parse(decision.problem), Problem.parse(due.problem)
+        if problem is None:
+            return
+        extra = {"task_id": due.task_id, "remote_id": due.remote_id, "reason": problem.text}
+        if problem.kind == "status":
+            if problem != known and self._is_new(due, problem):
+                logger.warning(
+                    "the API returned an unknown status word: %s; generation %s counts as active",
+                    problem.text,
+                    due.task_id,
+                    extra=extra,
+                )
+        elif decision.errors == ERRORS_TO_GIVE_UP:
+            logger.warning(
+                "%d status checks of %s in a row without a usable answer: %s",
+                decision.errors,
+                due.task_id,
+                problem.text,
+                extra=extra,
+            )
+        elif decision.errors == 1 and self._is_new(due, problem):
+            logger.warning(
+                "a status check of %s is repeated: %s", due.task_id, problem.text, extra=extra
+            )
+
+    def end(self, due: Due, decision: Terminal) -> None:
+        """Log why a generation was given up."""
+        error = decision.answer.get("error") or {}
+        logger.warning(
+            "gave up the status checks of %s: %s. %s",
+            due.task_id,
+            error.get("title"),
+            error.get("detail"),
+            extra={"task_id": due.task_id, "remote_id": due.remote_id},
+        )
+
+    def _is_new(self, due: Due, problem: Problem) -> bool:
+        key, now = (due.profile, problem.kind, problem.text), self._clock()
+        if now - self._logged_at.get(key, -REPEAT_SECONDS) < REPEAT_SECONDS:
+            return False
+        if len(self._logged_at) >= _MAX_REASONS:
+            self._logged_at.clear()
+        self._logged_at[key] = now
+        return True

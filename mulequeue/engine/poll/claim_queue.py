@@ -35,7 +35,6 @@ class ClaimBatch:
         self.rescheduled.append(row if is_same else (*row, decision.problem))
 
     def end(self, due: Due, decision: Terminal) -> None:
-        """Record the outcome of a generation that has ended."""
         self.remaining -= 1
         self.settled.append((due.task_id, decision))
         urls = (asset["url"] for asset in decision.answer.get("assets", ()))
@@ -62,7 +61,6 @@ class ClaimQueue:
         self._is_closed = False
 
     def add(self, token: str, polls: list[Due]) -> None:
-        """Add the records of one more claim."""
         batch = ClaimBatch(token, len(polls))
         self.batches.append(batch)
         self._waiting.extend((batch, due) for due in polls)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from mulequeue import catalog
 from mulequeue.api.parsing import TaskReply, is_known_status
-from mulequeue.api.parsing.error_fields import one_line
+from mulequeue.api.parsing.http_error import one_line
 from mulequeue.api.results import Fetched, NotFound, Transient
 from mulequeue.api.terminal_answer import answer_of, error_of
 from mulequeue.catalog.poll_schedule import (
@@ -143,10 +143,7 @@ def _decide_on_reply(
 ) -> PollAgain | Terminal:
     model = catalog.find(f"/vendors/{due.path}")
     if found.state != "active":
-        answer = answer_of(
-            found, kind=model.kind, retention_seconds=model.retention_seconds, now=now
-        )
-        return Terminal(found.state, answer)
+        return Terminal(found.state, answer_of(found, model, now=now))
     word = None if is_known_status(found.status) else one_line(found.status) or "none"
     if now >= due.deadline:
         if word is None:
@@ -154,7 +151,8 @@ def _decide_on_reply(
         reason = f"Its last status was {word!r}, which is unknown and counts as active"
         return Terminal("timed_out", {"error": _timed_out(_TOO_LONG, reason)})
     wait = None
-    if poll_plan is not None and due.interval is None and not has_webhooks and not _is_adopted(due):
+    is_adopted = due.submitted == due.started  # another program created it: its age is unknown
+    if poll_plan is not None and due.interval is None and not has_webhooks and not is_adopted:
         wait = poll_plan.seconds(now - due.started, chance)
     if wait is None:
         schedule = model.schedule if due.interval is None else PollSchedule.fixed(due.interval)
@@ -180,8 +178,3 @@ def _too_large(reason: str) -> ErrorInfo:
         detail="The generation is probably complete and billed. Speech is part of the response unless the "
         'input asks for a URL: set "output_format": "url".',
     )
-
-
-def _is_adopted(due: Due) -> bool:
-    """Return whether its age is unknown, because another program created it."""
-    return due.submitted == due.started

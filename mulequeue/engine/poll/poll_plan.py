@@ -1,4 +1,4 @@
-"""Fit the times of status checks to the durations of a model's last generations. Pure.
+"""Fit the times of status checks to the durations of a model's last generations.
 
 Polling too often wastes requests; polling too rarely delays results. Each check waits until 28 % of the
 known generations that lasted longer than this one had ended. So checks are close together where many
@@ -7,14 +7,22 @@ generations end, and far apart where few do.
 
 from __future__ import annotations
 
+import asyncio
+import time
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
+from redis.exceptions import RedisError
+
+from mulequeue import catalog
 from mulequeue.catalog.poll_schedule import PollSchedule
 
 if TYPE_CHECKING:
+    from mulequeue.engine.generation_request import GenerationRequest
+    from mulequeue.engine.worker_context import WorkerContext
     from mulequeue.ledger import DurationSample
 
 MIN_SAMPLES = 20
@@ -32,6 +40,8 @@ FLOOR_SECONDS = 1.5
 FIRST_FACTOR = 10
 """The first check comes within this many times the ``ceiling`` of the model's schedule, which
 limits the delay if the model becomes faster."""
+REFRESH_SECONDS = 30.0
+"""A plan that a process uses is read again after this time."""
 _PARTS = (1 / 6, 3 / 6, 5 / 6)
 """Where in its bounds a sample is counted: a third of its weight at each."""
 
@@ -94,3 +104,47 @@ def fit(samples: Sequence[DurationSample], schedule: PollSchedule) -> PollPlan |
     usable = usable_samples(samples, schedule)
     is_enough = sum(sample.weight for sample in usable) >= MIN_SAMPLES
     return PollPlan(usable, schedule) if is_enough else None
+
+
+class DurationCache:
+    """The poll plans of one process; use its shared one, on its event loop.
+
+    No caller waits. A plan that is missing or older than ``REFRESH_SECONDS`` is read in the background; until
+    then the old plan applies, or the model's own schedule.
+    """
+
+    def __init__(self, ctx: WorkerContext) -> None:
+        self._ctx = ctx
+        self._plans: dict[str, PollPlan | None] = {}
+        self._refresh_at: dict[str, float] = {}
+        self._background: set[asyncio.Task[None]] = set()
+
+    def plan(self, path: str) -> PollPlan | None:
+        """Return the poll plan of an api_path (without ``/vendors/``).
+
+        :returns: None while too few durations are known, or if ``mulequeue_learn_cadence`` is off.
+        """
+        if self._ctx.settings.learn_cadence and time.monotonic() >= self._refresh_at.get(path, 0.0):
+            self._refresh_at[path] = time.monotonic() + REFRESH_SECONDS
+            task = asyncio.create_task(self._read(path))
+            self._background.add(task)
+            task.add_done_callback(self._background.discard)
+        return self._plans.get(path)
+
+    async def _read(self, path: str) -> None:
+        ledger, schedule = self._ctx.ledger, catalog.find(f"/vendors/{path}").schedule
+        with suppress(RedisError):  # callers that need the ledger log it
+            samples = await self._ctx.call(ledger.queries.durations, path)
+            self._plans[path] = fit(samples, schedule)
+
+
+def first_wait(ctx: WorkerContext, plan: GenerationRequest, chance: float) -> float:
+    """Return the seconds from a generation's submission to its first check; call it on the loop.
+
+    :param chance: a random number in [0, 1).
+    """
+    own = plan.schedule.seconds(0, chance)
+    poll_plan = None if plan.interval is not None else ctx.shared(DurationCache).plan(plan.path)
+    wait = None if poll_plan is None else poll_plan.seconds(0.0, chance)
+    # A check enforces the deadline, so the first one is not later than the deadline.
+    return own if wait is None else min(wait, max(own, plan.max_wait_seconds))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections import Counter
 from contextlib import suppress
 
@@ -44,7 +45,6 @@ class Poller:
 
     def __init__(self, ctx: WorkerContext) -> None:
         self._ctx = ctx
-        self._loop = asyncio.get_running_loop()
         self._ledger = ctx.ledger
         self._settings = ctx.settings
         self._profiles: dict[str, Profile] = {p.name: p for p in ctx.settings.known_profiles()}
@@ -56,11 +56,10 @@ class Poller:
         self._breaker = CircuitBreaker(ctx, self._now, ctx.settings.poll_timeout_seconds)
         self._checker = Checker(ctx, self._profiles, self._breaker, self._now)
         self._clock_offset = 0.0
-        self._warned_of = {""}
 
     def _now(self) -> float:
         """Return Redis' clock, by the last claim."""
-        return self._loop.time() + self._clock_offset
+        return time.monotonic() + self._clock_offset
 
     # -- one sweep -----------------------------------------------------------------------------
 
@@ -70,7 +69,7 @@ class Poller:
         :param token: of the poll message; one that is no longer current does nothing.
         """
         call, ledger = self._ctx.call, self._ledger
-        began = self._loop.time()
+        began = time.monotonic()
         if not await call(ledger.polling.begin_sweep, token):
             return None
         keeper = asyncio.create_task(self._keep_lease(token))
@@ -81,7 +80,7 @@ class Poller:
             is_behind = await self._check_due(began + SWEEP_SECONDS)
         finally:
             keeper.cancel()
-        took = self._loop.time() - began
+        took = time.monotonic() - began
         # If records are left, the next sweep starts after the tasks that wait for this worker slot.
         gap = 0.0 if is_behind else max(GAP_SECONDS - took, GAP_SECONDS / 5)
         names = [profile.name for profile in self._all_profiles]
@@ -101,7 +100,7 @@ class Poller:
         finally:
             queue.close()
         if workers:
-            left = max(ends - self._loop.time(), 0.05)
+            left = max(ends - time.monotonic(), 0.05)
             _, slow = await asyncio.wait(workers, timeout=left)
             for batch, due in queue.drain():  # not started in time: the next sweep checks them
                 batch.release(due, self._now())
@@ -117,7 +116,7 @@ class Poller:
         self, queue: ClaimQueue, workers: set[asyncio.Task[None]], ends: float
     ) -> bool:
         """Claim ahead of the workers; return whether the time ended before the due records did."""
-        while self._free + len(workers) > 0 and self._loop.time() < ends - LAST_CLAIM_SECONDS:
+        while self._free + len(workers) > 0 and time.monotonic() < ends - LAST_CLAIM_SECONDS:
             claim = await self._claim()
             if claim.polls:
                 queue.add(claim.token, claim.polls)
@@ -128,7 +127,7 @@ class Poller:
                 await self._publish(claim)
             elif claim.examined < MAX_CLAIMED:
                 return False
-            if not await queue.wait_until_low(ends - LAST_CLAIM_SECONDS - self._loop.time()):
+            if not await queue.wait_until_low(ends - LAST_CLAIM_SECONDS - time.monotonic()):
                 break
         return True
 
@@ -139,11 +138,10 @@ class Poller:
             checks=self._breaker.most_checks(),
             former_fingerprints=self._settings.former_fingerprints,
         )
-        self._clock_offset = claim.now - self._loop.time()
+        self._clock_offset = claim.now - time.monotonic()
         self._hanging = self._find_stalled()
         self._breaker.begin(claim)
-        if claim.unknown_key not in self._warned_of:
-            self._warned_of.add(claim.unknown_key)
+        if claim.unknown_key and self._ctx.is_first("key", claim.unknown_key):
             self._warn_of_key(*claim.unknown_key.split(" ", 1))
         return claim
 
@@ -165,22 +163,13 @@ class Poller:
 
     def _warn_of_key(self, fingerprint: str, profile: str) -> None:
         """Log that this worker cannot check a due generation."""
-        extra = {"fingerprint": fingerprint, "profile": profile}
-        if fingerprint in self._settings.former_fingerprints:
-            logger.warning(
-                "a due generation was submitted under profile %s, which this worker does not have; configure "
-                "a profile of that name, or start a worker that has it",
-                profile,
-                extra=extra,
-            )
-            return
         logger.warning(
             "a due generation of profile %s was submitted with an API key that this worker does not have; "
-            "add its fingerprint %s to mulequeue_former_fingerprints if the key was replaced, or start a "
-            "worker that has the key",
+            "configure the profile with the key, or start a worker that has it; if the key was replaced, add its "
+            "fingerprint %s to mulequeue_former_fingerprints",
             profile,
             fingerprint,
-            extra=extra,
+            extra={"fingerprint": fingerprint, "profile": profile},
         )
 
     # -- one status check ------------------------------------------------------------------------
@@ -274,20 +263,11 @@ class Poller:
         return Effects.merge(found)
 
 
-async def _sweep(ctx: WorkerContext, token: str) -> PollMessage | None:
-    poller: Poller | None = ctx.state.get("poller")
-    if poller is None:
-        poller = ctx.state["poller"] = Poller(ctx)
-    return await poller.sweep(token)
-
-
 def sweep(ctx: WorkerContext, token: str) -> PollMessage | None:
     """Run one sweep on the process' event loop; return the next poll message to publish."""
     try:
-        message = ctx.run(_sweep(ctx, token))
-    except RedisError as exc:
+        with ctx.redis_availability.observed():
+            return ctx.run(ctx.shared(Poller).sweep(token))
+    except RedisError:
         # Claimed records are due again when the claims lapse; a watchdog starts the next sweep.
-        ctx.redis_availability.mark_down(exc)
         return None
-    ctx.redis_availability.mark_up()
-    return message

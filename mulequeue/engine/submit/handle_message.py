@@ -9,23 +9,33 @@ from __future__ import annotations
 
 import logging
 import random
+from functools import partial
 from typing import Any, NoReturn
 
 from celery.exceptions import Ignore
 from redis.exceptions import RedisError
 
+from mulequeue.engine.dispatch import tail_of
 from mulequeue.engine.followups.member_files import wake_queue
-from mulequeue.engine.generation_call import GenerationCall
+from mulequeue.engine.generation_call import GenerationCall, check_task_id, metadata_json
 from mulequeue.engine.generation_request import GenerationRequest, refusal_of, request_of
-from mulequeue.engine.ids import check_task_id
 from mulequeue.engine.redis_retry import call_or_requeue
-from mulequeue.engine.submit.create import create, refuse, steady_clock
-from mulequeue.engine.submit.intent import intent_of
-from mulequeue.engine.submit.park import Parked, marker_of, parked_signature
+from mulequeue.engine.submit.create import Submission, refuse, steady_clock
+from mulequeue.engine.submit.park import (
+    Parked,
+    expires_at,
+    marker_of,
+    parked_signature,
+    queued_seconds,
+)
 from mulequeue.engine.submit.return_outcome import return_outcome
+from mulequeue.engine.tracing import opentelemetry
 from mulequeue.engine.worker_context import WorkerContext
 from mulequeue.errors import ConfigurationError, InputError
-from mulequeue.ledger import Action, Intent, RecordIdResult, Verdict
+from mulequeue.ledger import Action, Intent, RecordIdResult, Verdict, new_token
+from mulequeue.settings import Profile
+from mulequeue.settings.prices import price_line
+from mulequeue.settings.profiles import NO_KEY
 from mulequeue.signals import generation_parked
 
 logger = logging.getLogger("mulequeue")
@@ -43,129 +53,177 @@ def handle_message(task: Any, ctx: WorkerContext, call: GenerationCall) -> dict[
     """
     started = steady_clock()
     check_task_id(task.request.id)
-    marker = marker_of(task.request)
-    plan = _request_or_error(call, ctx, is_new=not marker)
-    intent = intent_of(task, ctx, call, plan, marker)
-    if call.remote_id is not None and isinstance(plan, GenerationRequest) and not marker:
-        _adopt(task, ctx, plan, intent, call.remote_id)
-    verdict = _begin_delivery(task, ctx, intent)
+    message = _Message(task, ctx, call)
+    message.adopt()
+    intent = message.intent
+    seconds, begin = ctx.settings.submit_timeout_seconds, ctx.ledger.generations.begin_delivery
+    verdict = call_or_requeue(ctx, task, partial(begin, intent, submit_seconds=seconds))
     if verdict.action is Action.DELIVER:
         assert verdict.record is not None
         return return_outcome(task, ctx, verdict.record, intent, call.options)
     try:
-        _after_intent(task, ctx, plan, intent, verdict, call, started)
+        message.submit(verdict, started)
+    except Ignore:
+        raise
     except RedisError as exc:
         ctx.redis_availability.mark_down(exc)
-    except Exception as exc:
-        if isinstance(exc, Ignore):
-            raise
+    except Exception:
         # When the lease of the intent ends it is settled as submit_unknown; nothing is sent again.
         logger.exception("a submission failed unexpectedly", extra={"task_id": intent.task_id})
     raise Ignore("the ledger continues it")
 
 
-def _after_intent(
-    task: Any,
-    ctx: WorkerContext,
-    plan: GenerationRequest | Exception,
-    intent: Intent,
-    verdict: Verdict,
-    call: GenerationCall,
-    started: float,
-) -> NoReturn:
-    """End a delivery that returns no outcome: submit, or leave the task to the ledger.
+class _Message:
+    """A message of a generating task: the user's, or one that wakes a parked task."""
 
-    :raises Ignore: always, unless it fails.
-    """
-    ctx.carry_out(verdict.effects).result()
-    if verdict.action is Action.PARKED:
-        if intent.fault:
-            _warn_of_fault(ctx, intent)
+    def __init__(self, task: Any, ctx: WorkerContext, call: GenerationCall) -> None:
+        self._task, self._ctx, self._call = task, ctx, call
+        self._marker = marker_of(task.request)
+        """The epoch of a wake; empty: the message comes from the user."""
+        self._plan: GenerationRequest | Exception
+        try:
+            is_new = not self._marker
+            self._plan = request_of(call, ctx.settings, is_new=is_new, needs_key=False)
+        except (InputError, ConfigurationError) as exc:
+            self._plan = exc  # it has no meaning in a second delivery, whose message has no input
+        self.intent = self._intent()
+
+    def submit(self, verdict: Verdict, started: float) -> NoReturn:
+        """End a delivery that returns no outcome: submit, or leave the task to the ledger."""
+        task, ctx, plan, intent = self._task, self._ctx, self._plan, self.intent
+        ctx.carry_out(verdict.effects).result()
+        if verdict.action is Action.PARKED:
+            if intent.fault:
+                self._warn_of_fault()
+            generation_parked.send(sender=task, task_id=intent.task_id, plan=plan)
+        if verdict.action is not Action.SUBMIT:
+            _ignore(verdict, intent)
+        try:
+            if not isinstance(plan, GenerationRequest):
+                raise plan  # valid when it was parked: since then a file or a key was removed
+            self._store_state(plan)
+            queue = wake_queue(task, ctx)
+            slim = parked_signature(task, queue=queue, epoch=intent.epoch, **self._call.replaced)
+        except Exception as exc:
+            ctx.carry_out(ctx.finish(refuse(ctx, intent, exc))).result()
+            raise Ignore("refused") from None
+        ctx.finish(Submission(ctx, plan, intent, slim).send(started, verdict.seconds))
         generation_parked.send(sender=task, task_id=intent.task_id, plan=plan)
-    if verdict.action is not Action.SUBMIT:
-        _ignore(verdict, intent)
-    if not isinstance(plan, GenerationRequest):
-        # The call was valid when it was parked: since then a file or a key was removed.
-        ctx.carry_out(
-            ctx.ledger.generations.settle_submit(intent, "failed", refusal_of(plan))
-        ).result()
-        raise Ignore("refused")
-    _store_state(task, plan)
-    try:
-        slim = parked_signature(
-            task, queue=wake_queue(task, ctx), epoch=intent.epoch, **call.replaced
-        )
-    except Exception as exc:
-        ctx.carry_out(ctx.finish(refuse(ctx, intent, exc))).result()
-        raise Ignore("refused") from None
-    ctx.finish(create(ctx, plan, intent, slim, started, verdict.seconds))
-    generation_parked.send(sender=task, task_id=intent.task_id, plan=plan)
-    raise Parked(plan.model.name)
+        raise Parked(plan.model.name)
 
+    def _warn_of_fault(self) -> None:
+        """Log once per process that this worker cannot submit for a profile."""
+        profile = self.intent.profile.name
+        if self._ctx.is_first("fault", profile):
+            logger.warning(
+                "this worker leaves submissions of profile %s to other workers: %s",
+                profile,
+                self.intent.fault,
+                extra={"profile": profile},
+            )
 
-def _warn_of_fault(ctx: WorkerContext, intent: Intent) -> None:
-    """Log once per process that this worker cannot submit for a profile."""
-    warned = ctx.state.setdefault("warned_of_faults", set())
-    if intent.profile.name not in warned:
-        warned.add(intent.profile.name)
-        logger.warning(
-            "this worker leaves submissions of profile %s to other workers: %s",
-            intent.profile.name,
-            intent.fault,
-            extra={"profile": intent.profile.name},
-        )
+    def adopt(self) -> None:
+        """Record the id of a generation that exists already; from then on it is handled like any other.
 
-
-def _adopt(
-    task: Any, ctx: WorkerContext, plan: GenerationRequest, intent: Intent, remote_id: str
-) -> None:
-    """Record the id of a generation that exists already; from then on it is handled like any other.
-
-    Return if the task has adopted it before: tasks of another canvas may follow this message.
-    """
-    if intent.fault:  # the record needs the fingerprint of the key that can check it
-        _warn_of_fault(ctx, intent)
-        raise task.retry(countdown=NO_KEY_RETRY_SECONDS, max_retries=None)
-    first = plan.schedule.seconds(0, random.random())
-    recorded = call_or_requeue(
-        ctx,
-        task,
-        lambda: ctx.ledger.generations.record_id(
+        Return if there is none, or if the task has adopted it before: tasks of another canvas may follow
+        this message.
+        """
+        task, ctx, plan, intent = self._task, self._ctx, self._plan, self.intent
+        if self._call.remote_id is None or not isinstance(plan, GenerationRequest) or self._marker:
+            return
+        if intent.fault:  # the record needs the fingerprint of the key that can check it
+            self._warn_of_fault()
+            raise task.retry(countdown=NO_KEY_RETRY_SECONDS, max_retries=None)
+        record = partial(
+            ctx.ledger.generations.record_id,
             intent,
-            remote_id,
+            self._call.remote_id,
             parked=intent.signature,
-            first_poll_seconds=first,
+            first_poll_seconds=plan.schedule.seconds(0, random.random()),
             max_wait_seconds=plan.max_wait_seconds,
-        ),
+        )
+        recorded = call_or_requeue(ctx, task, record)
+        if recorded.result is RecordIdResult.KNOWN:
+            return
+        is_generating = recorded.result is RecordIdResult.GENERATING
+        if is_generating:
+            self._store_state(plan)
+            generation_parked.send(sender=task, task_id=intent.task_id, plan=plan)
+        ctx.carry_out(recorded.effects).result()
+        raise Parked(plan.model.name) if is_generating else Ignore(recorded.result.value)
+
+    def _store_state(self, plan: GenerationRequest) -> None:
+        """Store the state GENERATING in the result backend; only people read it."""
+        task = self._task
+        try:
+            if not task.request.ignore_result and not task.ignore_result:
+                task.update_state(state="GENERATING", meta={"model": plan.model.name})
+        except Exception as exc:
+            extra = {"task_id": task.request.id}
+            logger.warning("the state %s was not stored: %r", "GENERATING", exc, extra=extra)
+
+    # -- the intent --------------------------------------------------------------------------
+
+    def _intent(self) -> Intent:
+        """Return the intent of the delivery; that of a woken task leaves out what its record has."""
+        task, epoch = self._task, self._marker or new_token()
+        common: dict[str, Any] = {
+            "task_id": task.request.id,
+            "run": new_token(),
+            "epoch": epoch,
+            "marker": self._marker,
+            "signature": {},
+            "expires": expires_at(task),
+            "worker": str(task.request.hostname or ""),
+        }
+        if not self._marker:
+            queue = self._ctx.settings.wake_queue
+            common |= {
+                "signature": parked_signature(task, queue=queue, epoch=epoch),
+                "tail": tail_of(task),
+                "queued_seconds": queued_seconds(task.request),
+                "trace": opentelemetry.current_traceparent(),
+            }
+        if isinstance(self._plan, GenerationRequest):
+            return _intent_of(self._plan, common)
+        return self._intent_of_error(self._plan, common)
+
+    def _intent_of_error(self, exc: Exception, common: dict[str, Any]) -> Intent:
+        """Return the intent of a refused call. It has no profile; any of this worker can claim its record."""
+        try:
+            batch_id, batch_size = self._call.options.batch
+        except InputError:
+            batch_id = batch_size = None
+        known = self._ctx.settings.known_profiles()
+        return Intent(
+            **common,
+            profile=known[0] if known else Profile(name="default", base_url="", api_key=""),
+            path="",
+            digest="",
+            batch_id=batch_id,
+            batch_size=batch_size,
+            refusal=None if self._marker else refusal_of(exc),
+        )
+
+
+def _intent_of(plan: GenerationRequest, common: dict[str, Any]) -> Intent:
+    return Intent(
+        **common,
+        profile=plan.profile,
+        path=plan.path,
+        digest=plan.digest,
+        model=plan.model_name,
+        kind=plan.model.kind,
+        label=plan.label,
+        batch_id=plan.batch_id,
+        batch_size=plan.batch_size,
+        interval=plan.interval,
+        metadata=metadata_json(plan.metadata),
+        fair_key=plan.fair_key or "",
+        usd_micros=plan.usd_micros,
+        price_line=price_line(plan.model),
+        fault="" if plan.profile.api_key else NO_KEY.format(name=plan.profile.name),
     )
-    if recorded.result is RecordIdResult.KNOWN:
-        return
-    is_generating = recorded.result is RecordIdResult.GENERATING
-    if is_generating:
-        _store_state(task, plan)
-        generation_parked.send(sender=task, task_id=intent.task_id, plan=plan)
-    ctx.carry_out(recorded.effects).result()
-    raise Parked(plan.model.name) if is_generating else Ignore(recorded.result.value)
-
-
-def _request_or_error(
-    call: GenerationCall, ctx: WorkerContext, *, is_new: bool
-) -> GenerationRequest | Exception:
-    """Return the checked call, or its error.
-
-    (The message of a second delivery has no input, so an error has no meaning there.)
-    """
-    try:
-        return request_of(call, ctx.settings, is_new=is_new, needs_key=False)
-    except (InputError, ConfigurationError) as exc:
-        return exc
-
-
-def _begin_delivery(task: Any, ctx: WorkerContext, intent: Intent) -> Verdict:
-    """Return the ledger's verdict; while Redis is unavailable the message is requeued."""
-    seconds = ctx.settings.submit_timeout_seconds
-    begin = ctx.ledger.generations.begin_delivery
-    return call_or_requeue(ctx, task, lambda: begin(intent, submit_seconds=seconds))
 
 
 def _ignore(verdict: Verdict, intent: Intent) -> NoReturn:
@@ -188,13 +246,3 @@ def _ignore(verdict: Verdict, intent: Intent) -> NoReturn:
     elif verdict.action not in (Action.PARKED, Action.WAKE):
         logger.info("nothing to do for this message: %s", verdict.action, extra=extra)
     raise Ignore(verdict.action.value)
-
-
-def _store_state(task: Any, plan: GenerationRequest) -> None:
-    """Store the state GENERATING in the result backend; only people read it."""
-    try:
-        if not task.request.ignore_result and not task.ignore_result:
-            task.update_state(state="GENERATING", meta={"model": plan.model.name})
-    except Exception as exc:
-        extra = {"task_id": task.request.id}
-        logger.warning("the state %s was not stored: %r", "GENERATING", exc, extra=extra)

@@ -9,10 +9,10 @@ from typing import Any
 from celery.exceptions import Ignore
 from celery.utils.time import maybe_iso8601, maybe_make_aware
 
-from mulequeue.engine import tracing
 from mulequeue.engine.call_arguments import normalize_arguments
 from mulequeue.engine.display import format_args
 from mulequeue.engine.queues import wake_priority
+from mulequeue.engine.tracing import opentelemetry
 
 EPOCH = "mulequeue_epoch"
 """The keyword argument by which the ledger recognizes a message that it published.
@@ -48,7 +48,7 @@ def epoch_of(kwargs: Mapping[str, Any] | None, headers: Mapping[str, Any] | None
 
 
 def marker_of(request: Any) -> str:
-    """Return the epoch that a wake wrote into this message, or an empty text for a user's message."""
+    """Return the same of a message, or an empty text."""
     return str(epoch_of(request.kwargs, request.headers) or "")
 
 
@@ -89,7 +89,7 @@ def parked_signature(
     if epoch is not None or queue != (request.delivery_info or {}).get("routing_key"):
         options["priority"] = wake_priority(task, options.get("priority"))
     headers = {k: v for k, v in (options.get("headers") or {}).items() if k != ENQUEUED}
-    options["headers"] = tracing.with_context(headers, request)
+    options["headers"] = opentelemetry.with_context(headers, request)
     options.setdefault("ignore_result", request.ignore_result)  # Celery before 5.7 drops it
     shown = request.get("argsrepr")
     if shown and shown != format_args(task.name, args, kwargs):

@@ -13,26 +13,9 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, suppre
 from typing import TYPE_CHECKING, Any
 
 from mulequeue.engine.tracing import opentelemetry, sentry
-from mulequeue.engine.tracing.opentelemetry import (
-    api_traceparent,
-    current_traceparent,
-    record_generation,
-    with_context,
-)
-from mulequeue.engine.tracing.sentry import nested
 
 if TYPE_CHECKING:
     from mulequeue.ledger import Wake
-
-__all__ = [
-    "api_traceparent",
-    "continued",
-    "continued_wake",
-    "current_traceparent",
-    "nested",
-    "record_generation",
-    "with_context",
-]
 
 
 @contextmanager
@@ -50,8 +33,7 @@ def continued(headers: Mapping[str, Any] | None) -> Iterator[None]:
 
 def continued_wake(wake: Wake) -> AbstractContextManager[None]:
     """Run the block in the trace of the task that a wake re-enqueues."""
-    if not (opentelemetry.is_loaded() or sentry.is_loaded()):
-        return continued(None)
     from mulequeue.ledger import unpack
 
-    return continued(unpack(wake.signature)["options"].get("headers"))
+    is_traced = opentelemetry.is_loaded() or sentry.is_loaded()
+    return continued(unpack(wake.signature)["options"].get("headers") if is_traced else None)

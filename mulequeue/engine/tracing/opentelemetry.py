@@ -31,7 +31,6 @@ def current_traceparent() -> str:
 
 
 def api_traceparent(text: str | None) -> str:
-    """Return what the record keeps of the API's ``Traceparent``."""
     return (text or "")[:_MAX_TRACEPARENT] if is_loaded() else ""
 
 
@@ -88,12 +87,12 @@ def _emit_span(record: Record, started: float, finished: float) -> None:
         f"generation {record.model or record.api_path}",
         context=context if submitter.is_valid and not is_linked else None,
         links=[trace.Link(submitter)] if is_linked else None,
-        start_time=_nanoseconds(started),
+        start_time=int(started * 1e9),
         attributes=_attributes(record),
     )
     if record.status != "succeeded":
         span.set_status(trace.StatusCode.ERROR, record.status)
-    span.end(end_time=_nanoseconds(finished))
+    span.end(end_time=int(finished * 1e9))
 
 
 def _attributes(record: Record) -> dict[str, str | int]:
@@ -108,7 +107,3 @@ def _attributes(record: Record) -> dict[str, str | int]:
         "api_traceparent": record.api_trace,
     }
     return {f"mulequeue.{name}": value for name, value in values.items() if value not in (None, "")}
-
-
-def _nanoseconds(seconds: float) -> int:
-    return int(seconds * 1e9)

@@ -1,25 +1,13 @@
-"""The doctor: check everything a fleet depends on, and report each fault with its fix.
-
-============================  =========================================================================
-:mod:`.redis_server`          ``redis``, ``persistence``, ``eviction``, ``clock``, ``broker-eviction``
-:mod:`.workers`               ``broker``, ``workers``, ``task-queue``, ``poll-queue``, ``wake-queue``,
-                              ``download-queue``, ``notify-queue``, ``worker-clocks``
-:mod:`.stuck_records`         ``polls``, ``records``, ``submitting``, ``unknown-keys``,
-                              ``unknown-profiles``, ``failing-checks``, ``unknown-statuses``,
-                              ``newer-records``
-:mod:`.undelivered_outcomes`  ``retried``, ``given-up``, ``late-ids``, ``not-stored``,
-                              ``not-notified``, ``not-called``, ``retries``
-:mod:`.submissions`           ``submissions``, ``paused``, ``refused``, ``budget``
-:mod:`.account`               ``key``, ``site``, ``former-fingerprints``
-:mod:`.storage_target`        ``storage``, ``storage-path``
-:mod:`.celery_settings`       ``visibility-timeout``, ``result-expires``, ``result-retry``, ``worker-consumer``, ``prefetch``
-============================  =========================================================================
-"""
+"""The doctor: check everything a fleet depends on, and report each fault with its fix."""
 
 from __future__ import annotations
 
-import time
+import logging
+import os
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from importlib.util import find_spec
 from typing import Any
 
 from redis.exceptions import RedisError
@@ -28,7 +16,7 @@ from mulequeue.errors import ConfigurationError
 from mulequeue.ledger import Ledger
 from mulequeue.ledger.probe import probe_connection
 from mulequeue.ops.health import redis_server, storage_target, workers
-from mulequeue.ops.health.account import examine_account
+from mulequeue.ops.health.account import examine_account, unusable_profiles
 from mulequeue.ops.health.celery_settings import examine_celery
 from mulequeue.ops.health.check_result import (
     Finding,
@@ -38,24 +26,21 @@ from mulequeue.ops.health.check_result import (
     setting_name,
     warning,
 )
-from mulequeue.ops.health.judged_app import is_unconfigured, source_of
-from mulequeue.ops.health.start_checks import warn_at_start
-from mulequeue.ops.health.stuck_records import examine_records
+from mulequeue.ops.health.records import examine_records
 from mulequeue.ops.health.submissions import examine_submissions
 from mulequeue.settings import Settings
 
 __all__ = ["Finding", "examine", "warn_at_start"]
 
+logger = logging.getLogger("mulequeue")
+
+_AT_START = ("result-expires", "visibility-timeout")
 PROBE_TIMEOUT_SECONDS = 2.5
 """Time limit for the first answer of Redis and of the broker."""
 
 
 def examine(
-    app: Any,
-    settings: Settings | None = None,
-    *,
-    command: str | None = None,
-    clock: Callable[[], float] = time.time,
+    app: Any, settings: Settings | None = None, *, command: str | None = None
 ) -> list[Finding]:
     """Run all checks, which takes some seconds. Never raises.
 
@@ -63,7 +48,6 @@ def examine(
 
     :param settings: None: load those of the app; a failure to load them becomes a finding.
     :param command: the command that starts a worker; None: ``celery -A <the app's name> worker``.
-    :param clock: this machine's clock in unix seconds.
     """
     command = command or f"celery -A {app.main or 'proj'} worker"
     if settings is None and is_unconfigured(app):
@@ -87,15 +71,29 @@ def examine(
     except Exception as exc:
         text = f"The Celery configuration cannot be loaded: {exc}"
         return [error("settings", text, "Correct it: until then no worker starts.")]
-    return list(_checks(app, settings, command, clock))
+    return list(_checks(app, settings, command))
 
 
-def _checks(
-    app: Any, settings: Settings, command: str, clock: Callable[[], float]
-) -> Iterator[Finding]:
-    judged = f"app {app.main or 'unnamed'}, {source_of(app)}, fleet {settings.fleet}"
+def is_unconfigured(app: Any) -> bool:
+    """Return whether it is the standalone app with nothing but its defaults."""
+    has_variables = any(name.startswith(("MULEQUEUE_", "MULEROUTER_")) for name in os.environ)
+    return app.main == "mulequeue" and not find_spec("celeryconfig") and not has_variables
+
+
+def _source_of(app: Any) -> str:
+    """Return where the settings of an app are from, in a few words."""
+    if getattr(app.conf, "prefix", None) and os.environ.get("DJANGO_SETTINGS_MODULE"):
+        return f"settings {os.environ['DJANGO_SETTINGS_MODULE']}"
+    if app.main != "mulequeue":
+        return "settings of the project"
+    found = find_spec("celeryconfig")
+    return f"settings {found.origin}" if found else "settings from the environment"
+
+
+def _checks(app: Any, settings: Settings, command: str) -> Iterator[Finding]:
+    judged = f"app {app.main or 'unnamed'}, {_source_of(app)}, fleet {settings.fleet}"
     yield passed("settings", f"The settings are valid ({judged}).")
-    redis, offset = _redis(app, settings, clock)
+    redis, offset = _redis(app, settings)
     yield from redis
     yield from _guard("workers", lambda: _workers(app, settings, offset or 0.0, command))
     if offset is not None:
@@ -115,9 +113,7 @@ def _guard(id: str, check: Callable[[], list[Finding]]) -> list[Finding]:
         return [error(id, text, "Fix the cause that the error names, then run the doctor again.")]
 
 
-def _redis(
-    app: Any, settings: Settings, clock: Callable[[], float]
-) -> tuple[list[Finding], float | None]:
+def _redis(app: Any, settings: Settings) -> tuple[list[Finding], float | None]:
     """Return the findings and the seconds by which this machine's clock is ahead of Redis' clock.
 
     The seconds are None if Redis does not answer.
@@ -125,7 +121,7 @@ def _redis(
     url = settings.redis_url
     try:
         with probe_connection(url, PROBE_TIMEOUT_SECONDS) as client:
-            offset, latency = redis_server.clock_offset(client, clock)
+            offset, latency = redis_server.clock_offset(client)
             facts = redis_server.read_facts(client)
     except ConfigurationError as exc:
         return [of_configuration("redis", exc)], None
@@ -150,14 +146,42 @@ def _workers(app: Any, settings: Settings, offset: float, command: str) -> list[
 
 
 def _records(app: Any, settings: Settings, command: str) -> list[Finding]:
-    ledger = Ledger.of(settings)
-    try:
+    ledger, cli = Ledger.of(settings), f"{command.removesuffix(' worker')} mulequeue"
+    with closing(ledger.redis):
         records = examine_records(app, settings, ledger, command)
-        return [*records, *examine_submissions(app, settings, ledger, _program(command))]
-    finally:
-        ledger.redis.close()
+        return [*records, *examine_submissions(app, settings, ledger, cli)]
 
 
-def _program(command: str) -> str:
-    """Return the CLI's command for a worker's command: ``celery -A proj mulequeue``."""
-    return f"{command.removesuffix(' worker')} mulequeue"
+def warn_at_start(app: Any, settings: Settings) -> None:
+    """Check the storage, Redis and Celery's times in a thread, and log what is wrong. Never raises."""
+    threading.Thread(
+        target=_warn, args=(app, settings), name="mulequeue-start", daemon=True
+    ).start()
+
+
+def _warn(app: Any, settings: Settings) -> None:
+    checks: tuple[Callable[[], list[Finding]], ...] = (
+        lambda: unusable_profiles(settings),
+        lambda: [item for item in examine_celery(app, settings) if item.id in _AT_START],
+        lambda: _durability(settings.redis_url),
+        lambda: redis_server.broker_eviction(app, settings, PROBE_TIMEOUT_SECONDS),
+        lambda: [storage_target.storage_path(settings.storage_path)],
+        # Nothing is written: obstore does not work in a process that is forked after its first request.
+        lambda: [storage_target.storage(app, settings, writes=False)],
+    )
+    for check in checks:
+        try:
+            findings = check()
+        except Exception as exc:  # the watchdog logs that Redis does not answer
+            logger.debug("check at start failed: %r", exc)
+            continue
+        for finding in findings:
+            if finding.level != "ok":
+                fix = " ".join(finding.fix.split())
+                logger.warning("%s %s (mulequeue doctor)", finding.text, fix)
+
+
+def _durability(url: str) -> list[Finding]:
+    with probe_connection(url, PROBE_TIMEOUT_SECONDS) as client:
+        facts = redis_server.read_facts(client)
+    return [redis_server.persistence(facts), redis_server.eviction(facts)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -64,24 +64,17 @@ def no_key(app: Any) -> Finding:
 def wrong_site(app: Any, profile: Profile) -> Finding | None:
     """Return a finding if the key's prefix belongs to the other site."""
     host = urlsplit(profile.base_url).hostname
-    for site, prefix in _KEY_PREFIXES.items():
-        if not profile.api_key.startswith(prefix):
-            continue
-        others = [urlsplit(url).hostname for name, url in SITES.items() if name != site]
-        if host in others:
-            return error(
-                "site",
-                f"The key of profile {profile.name} ({prefix}…) belongs to {site}, but is sent to "
-                f"{host}, which rejects it.",
-                f"Set:\n  {setting_name(app, 'mulequeue_site')} = {site!r}\n"
-                f"or use a key of {host} ({_prefix_for(host)}…).",
-            )
-    return None
-
-
-def _prefix_for(host: str | None) -> str:
-    return next(
-        _KEY_PREFIXES[name] for name, url in SITES.items() if urlsplit(url).hostname == host
+    prefixes = _KEY_PREFIXES.items()
+    owner = next((site for site, prefix in prefixes if profile.api_key.startswith(prefix)), None)
+    site = next((name for name, url in SITES.items() if urlsplit(url).hostname == host), owner)
+    if owner is None or site is None or site == owner:
+        return None
+    return error(
+        "site",
+        f"The key of profile {profile.name} ({_KEY_PREFIXES[owner]}…) belongs to {owner}, but is sent to "
+        f"{host}, which rejects it.",
+        f"Set:\n  {setting_name(app, 'mulequeue_site')} = {owner!r}\n"
+        f"or use a key of {host} ({_KEY_PREFIXES[site]}…).",
     )
 
 
@@ -92,13 +85,12 @@ def check_keys(profiles: Iterable[Profile]) -> list[KeyCheck]:
     path = catalog.all_models()[0].api_path
 
     async def check_all() -> list[KeyCheck]:
-        async with StatusClient(limit=8) as client:
-            return await asyncio.gather(
-                *(
-                    check_key(client, profile, path, timeout_seconds=KEY_TIMEOUT_SECONDS)
-                    for profile in profiles
-                )
+        async with StatusClient() as client:
+            checks = (
+                check_key(client, profile, path, timeout_seconds=KEY_TIMEOUT_SECONDS)
+                for profile in profiles
             )
+            return await asyncio.gather(*checks)
 
     return run_blocking(check_all)
 
@@ -124,19 +116,17 @@ def key(app: Any, profile: Profile, checked: KeyCheck) -> Finding:
     )
 
 
-def former_fingerprints(app: Any, given: Iterable[str]) -> list[Finding]:
+def former_fingerprints(app: Any, given: Sequence[str]) -> list[Finding]:
     """Check the format of each fingerprint. Never show an invalid one, because it may be a key."""
-    given = list(given)
-    name = setting_name(app, "mulequeue_former_fingerprints")
     if not given:
         return []
-    if not all(_FINGERPRINT.match(item) for item in given):
-        return [
-            error(
-                "former-fingerprints",
-                f"{name} holds a value that is not a fingerprint (eight characters 0-9, a-f). It "
-                "matches no generation.",
-                "Set the fingerprint that the doctor or a worker's log shows, never a key.",
-            )
-        ]
-    return [passed("former-fingerprints", f"Former keys: {', '.join(given)}")]
+    if all(_FINGERPRINT.match(item) for item in given):
+        return [passed("former-fingerprints", f"Former keys: {', '.join(given)}")]
+    return [
+        error(
+            "former-fingerprints",
+            f"{setting_name(app, 'mulequeue_former_fingerprints')} holds a value that is not a "
+            "fingerprint (eight characters 0-9, a-f). It matches no generation.",
+            "Set the fingerprint that the doctor or a worker's log shows, never a key.",
+        )
+    ]

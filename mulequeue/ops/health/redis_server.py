@@ -74,10 +74,7 @@ def _cli(options: Mapping[str, Any]) -> str:
 
 
 def unreachable(url: str, exc: Exception, setting: str) -> Finding:
-    """Return the finding for a Redis that cannot be reached.
-
-    :param setting: this project's spelling of ``mulequeue_redis_url``.
-    """
+    """Return the finding for a Redis that cannot be reached."""
     why = error_message(exc)
     if "certificate verify failed" in why:
         return error("redis", f"The certificate of Redis at {url} is not trusted: {why}.", _TRUST)
@@ -90,10 +87,7 @@ def unreachable(url: str, exc: Exception, setting: str) -> Finding:
 
 
 def reachable(url: str, facts: Facts, milliseconds: float) -> Finding:
-    """Return the finding for a Redis that answers.
-
-    :param milliseconds: the duration of one command.
-    """
+    """Return the finding for a Redis that answers."""
     version = facts.info.get("redis_version", "")
     return passed("redis", f"Redis {version}, {milliseconds:.1f} ms: {url}")
 
@@ -131,10 +125,7 @@ def persistence(facts: Facts) -> Finding:
 
 
 def eviction(facts: Facts, id: str = "eviction", content: str = "generations") -> Finding:
-    """Check that a full Redis rejects writes instead of deleting keys.
-
-    :param content: the data that would be deleted.
-    """
+    """Check that a full Redis rejects writes instead of deleting keys."""
     policy, limit = facts.info.get("maxmemory_policy"), facts.info.get("maxmemory")
     if policy is None:
         return warning(

@@ -38,10 +38,9 @@ def print_report(app: Any, *, command: str | None = None, as_json: bool = False)
     if as_json:
         report = {"ok": is_ok, "findings": [asdict(finding) for finding in findings]}
         click.echo(json.dumps(report, ensure_ascii=False))
-        return 0 if is_ok else 1
-    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    for line in report_lines(findings, columns):
-        click.echo(line)
+    else:
+        columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        click.echo("\n".join(report_lines(findings, columns)))
     return 0 if is_ok else 1
 
 

@@ -27,8 +27,11 @@ def storage_path(template: str) -> Finding:
     return passed("storage-path", template)
 
 
-def storage(app: Any, settings: Settings) -> Finding:
-    """Check that the storage is writable. A remote storage gets a test file, which is removed."""
+def storage(app: Any, settings: Settings, *, writes: bool = True) -> Finding:
+    """Check that the storage is writable. A remote storage gets a test file, which is removed.
+
+    :param writes: False: check the settings of a remote storage only.
+    """
     from mulequeue.transfer.storage import Storage, check_storage
 
     try:
@@ -39,7 +42,7 @@ def storage(app: Any, settings: Settings) -> Finding:
         return of_configuration("storage", exc, f"The setting is {setting}.")
     shown = target.root if target.is_local else settings.storage
     try:
-        if not target.is_local:
+        if writes and not target.is_local:
             _write_with_timeout(target, WRITE_TIMEOUT_SECONDS)
     except (DownloadError, TimeoutError) as exc:
         why = str(exc) or f"no answer within {WRITE_TIMEOUT_SECONDS:g} s"

@@ -19,24 +19,17 @@ def examine_submissions(
 
     :param command: the CLI's command: ``mulequeue`` or ``celery -A proj mulequeue``.
     """
-    found = []
-    for status in ledger.limits.submission_statuses(
-        list(dict.fromkeys(["default", *settings.profiles]))
-    ):
+    per_day = setting_name(app, "mulequeue_max_per_day")
+    usd_per_day = setting_name(app, "mulequeue_max_usd_per_day")
+    found: list[Finding | None] = []
+    names = list(dict.fromkeys(["default", *settings.profiles]))
+    for status in ledger.limits.submission_statuses(names):
         limits = settings.profile(status.profile, needs_key=False)
-        found += [
-            finding
-            for finding in (
-                paused(status, command),
-                *refused(status, command),
-                budget(status, limits.max_per_day, setting_name(app, "mulequeue_max_per_day")),
-                usd_budget(
-                    status, limits.max_usd_per_day, setting_name(app, "mulequeue_max_usd_per_day")
-                ),
-            )
-            if finding is not None
-        ]
-    return found or [passed("submissions", "No profile is paused and no budget is exhausted.")]
+        found += [paused(status, command), *refused(status, command)]
+        found.append(budget(status, limits.max_per_day, per_day))
+        found.append(usd_budget(status, limits.max_usd_per_day, usd_per_day))
+    reported = [finding for finding in found if finding is not None]
+    return reported or [passed("submissions", "No profile is paused and no budget is exhausted.")]
 
 
 def paused(status: SubmissionStatus, command: str) -> Finding | None:
@@ -72,26 +65,19 @@ def refused(status: SubmissionStatus, command: str) -> list[Finding]:
 
 
 def budget(status: SubmissionStatus, most: int | None, setting: str) -> Finding | None:
-    """Report an exhausted daily budget.
-
-    :param setting: this project's spelling of ``mulequeue_max_per_day``.
-    """
+    """Report an exhausted daily budget."""
     if most is None or status.today < most:
         return None
     return warning(
         "budget",
         f"Today's budget of profile {status.profile} is exhausted: {status.today} of {most}. New "
         "generations are rejected until 00:00 UTC.",
-        f"To allow more, raise {setting} (for another profile: its max_per_day) and restart the "
-        "workers.",
+        f"To allow more, raise {setting} (for another profile: its max_per_day) and restart the workers.",
     )
 
 
 def usd_budget(status: SubmissionStatus, most: float | None, setting: str) -> Finding | None:
-    """Report a limit in US dollars of which less than a twentieth is left.
-
-    :param setting: this project's spelling of ``mulequeue_max_usd_per_day``.
-    """
+    """Report a limit in US dollars of which less than a twentieth is left."""
     limit = Decimal(str(most or 0))
     if most is None or status.today_usd < limit * 19 / 20:
         return None
@@ -100,8 +86,7 @@ def usd_budget(status: SubmissionStatus, most: float | None, setting: str) -> Fi
         f"Today's budget of profile {status.profile} is nearly spent: {format_usd(status.today_usd)} of "
         f"{format_usd(limit)} (estimate). A generation that costs more than the rest is rejected until "
         "00:00 UTC.",
-        f"To allow more, raise {setting} (for another profile: its max_usd_per_day) and restart the "
-        "workers.",
+        f"To allow more, raise {setting} (for another profile: its max_usd_per_day) and restart the workers.",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
@@ -69,10 +70,10 @@ def survey_workers(app: Any, *, offset: float = 0.0) -> WorkerSurvey:
 
     :param offset: seconds by which this machine's clock is ahead of Redis' clock.
     """
-    has_remote_control = bool(app.conf.worker_enable_remote_control)
-    queues = consumed_queues(app, REPLY_SECONDS) if has_remote_control else {}
+    is_on = bool(app.conf.worker_enable_remote_control)
+    queues = consumed_queues(app, REPLY_SECONDS) if is_on else {}
     clocks = read_clocks(app, set(queues), offset=offset)
-    return WorkerSurvey(has_remote_control=has_remote_control, queues=queues, clocks=clocks)
+    return WorkerSurvey(has_remote_control=is_on, queues=queues, clocks=clocks)
 
 
 def consumed_queues(app: Any, timeout_seconds: float) -> dict[str, set[str]]:
@@ -95,12 +96,28 @@ def required_queues(app: Any, settings: Settings) -> dict[str, str]:
 
 
 def unconsumed_queues(app: Any, settings: Settings, consumed: Collection[str]) -> list[str]:
-    """Return the required queues that no worker consumes.
-
-    :param consumed: the queues of all workers.
-    """
+    """Return the required queues that no worker consumes."""
     required = dict.fromkeys(required_queues(app, settings).values())
     return [name for name in required if name not in consumed]
+
+
+def queue_depths(app: Any, settings: Settings) -> Callable[[], dict[str, int]]:
+    """Return a function that asks the broker for the number of messages in each required queue.
+
+    The function returns an empty dict if the broker does not answer.
+    """
+    names, lock = sorted(set(required_queues(app, settings).values())), threading.Lock()
+
+    def read_depths() -> dict[str, int]:
+        found: dict[str, int] = {}
+        with suppress(Exception), lock, app.connection_for_read(connect_timeout=3) as connection:
+            for name in names:
+                found[name] = 0  # an empty queue may not exist, which is a channel error
+                with suppress(*connection.channel_errors), connection.channel() as channel:
+                    found[name] = channel.queue_declare(name, passive=True).message_count
+        return found
+
+    return read_depths
 
 
 def _queue_of(app: Any, task: str) -> str:
@@ -139,10 +156,7 @@ def read_clocks(
 def examine_workers(
     app: Any, settings: Settings, survey: WorkerSurvey, command: str
 ) -> list[Finding]:
-    """Check that workers run, consume all required queues and have the right time.
-
-    :param command: the command that starts a worker of this app, without queues.
-    """
+    """Check that workers run, consume all required queues and have the right time."""
     found = [worker_presence(survey, command, f"{settings.poll_queue},{settings.wake_queue}")]
     if survey.queues:
         consumed = {name for queues in survey.queues.values() for name in queues}
@@ -154,26 +168,23 @@ def examine_workers(
 
 
 def worker_presence(survey: WorkerSurvey, command: str, internal: str) -> Finding:
-    """Check that at least one worker runs.
-
-    :param internal: the poll queue and the wake queue, with a comma between them.
-    """
+    """Check that at least one worker runs."""
     names = sorted(survey.queues or survey.clocks)
     workers = f"{format_count(len(names), 'worker')}: {format_list(names)}"
     if survey.queues:
         return passed("workers", workers)
-    fix = f"Make sure that one of them was started without -Q, or with:\n  {command} -Q {internal}"
-    if not survey.has_remote_control:
-        heard = f"Heartbeats of {workers}." if names else "No worker sends heartbeats either."
-        text = f"The workers' queues are unknown, because remote control is disabled. {heard}"
-        return warning("workers", text, fix)
-    if names:
-        text = (
-            f"The workers' queues are unknown. Heartbeats of {workers}, but no answer: remote control "
-            "is disabled there, or a solo pool is busy."
-        )
-        return warning("workers", text, fix)
-    return error("workers", "No worker answers, so no task runs.", f"Start one:\n  {command}")
+    if survey.has_remote_control and not names:
+        fix = f"Start one:\n  {command}"
+        return error("workers", "No worker answers, so no task runs.", fix)
+    heard = f"Heartbeats of {workers}." if names else "No worker sends heartbeats either."
+    why = "remote control is disabled"
+    if survey.has_remote_control:
+        why += " there, or a solo pool is busy"
+    return warning(
+        "workers",
+        f"The workers' queues are unknown: {why}. {heard}",
+        f"Make sure that one of them was started without -Q, or with:\n  {command} -Q {internal}",
+    )
 
 
 def queue_consumer(id: str, queue: str, is_consumed: bool, command: str) -> Finding:

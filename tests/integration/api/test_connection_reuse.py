@@ -24,7 +24,7 @@ def check(url, *remote_ids, at_once=False, seconds=5):
 
     async def run():
         profile = Profile(name="default", base_url=url, api_key="sk-mr-key")
-        async with StatusClient(limit=4) as checks:
+        async with StatusClient() as checks:
             calls = [checks.fetch(profile, PATH, id, timeout_seconds=seconds) for id in remote_ids]
             return await asyncio.gather(*calls) if at_once else [await call for call in calls]
 

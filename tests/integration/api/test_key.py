@@ -71,7 +71,7 @@ def test_a_key_is_checked_without_creating_anything(answer, works):
     with raw_server(answer) as server:
 
         async def check():
-            async with StatusClient(limit=1) as checks:
+            async with StatusClient() as checks:
                 return await check_key(checks, profile_of(server.url), PATH)
 
         checked = asyncio.run(check())

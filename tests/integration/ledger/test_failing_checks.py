@@ -7,7 +7,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from celery import Celery
@@ -19,8 +19,9 @@ from mulequeue.api.status_checks import StatusClient
 from mulequeue.engine.poll import circuit_breaker, decide
 from mulequeue.engine.poll.sweep import sweep
 from mulequeue.engine.worker_context import WorkerContext
+from mulequeue.net.connection import NotConnected
 from mulequeue.net.raw_response import RawResponse
-from mulequeue.net.status_transport import NotConnected
+from mulequeue.net.status_connections import StatusConnectionPool
 from mulequeue.settings import Settings
 
 Answer = Callable[[str], RawResponse]
@@ -56,7 +57,7 @@ class Worker:
         self.checked: list[str] = []
 
         async def connect() -> None:
-            self.ctx._checks = StatusClient(limit=1, connect=lambda profile, limit: self)
+            self.ctx._checks = StatusClient(lambda profile: cast(StatusConnectionPool, self))
 
         self.ctx.run(connect())
 
@@ -66,7 +67,7 @@ class Worker:
         await asyncio.sleep(0.01)  # the checks of a sweep are made together
         return self.answer(name)
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Nothing is open."""
 
     def sweep(self) -> None:

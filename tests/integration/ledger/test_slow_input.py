@@ -10,16 +10,13 @@ from dataclasses import replace
 import pytest
 from celery import Celery
 from redis import Redis
+from support.generation_requests import make_generation_request
 from support.ledger_world import World
 from support.raw_server import RawServer, http, raw_server
 
 import mulequeue.tasks  # noqa: F401  # the app's poll task
-from mulequeue.engine.generation_request import (
-    GenerationRequest,
-    HostFault,
-    make_generation_request,
-)
-from mulequeue.engine.submit.create import LATEST_START_SECONDS, create, steady_clock
+from mulequeue.engine.generation_request import GenerationRequest, HostFault
+from mulequeue.engine.submit.create import LATEST_START_SECONDS, Submission, steady_clock
 from mulequeue.engine.worker_context import WorkerContext
 from mulequeue.errors import AssetGone, InputError
 from mulequeue.ledger import Intent
@@ -70,7 +67,7 @@ def test_a_submission_goes_on_after_a_slow_read(
     intent = submitting(runtime, plan)
     began = steady_clock() - LATEST_START_SECONDS - 5
 
-    runtime.run(create(runtime, plan, intent, {}, began))
+    runtime.run(Submission(runtime, plan, intent, {}).send(began))
 
     record = runtime.ledger.queries.record("t")
     assert record is not None
@@ -87,7 +84,7 @@ def test_what_was_settled_meanwhile_is_not_sent(
     runtime.ledger.generations.settle_submit(intent, "submit_unknown", None)
     began = steady_clock() - LATEST_START_SECONDS - 5
 
-    runtime.run(create(runtime, plan, intent, {}, began))
+    runtime.run(Submission(runtime, plan, intent, {}).send(began))
 
     assert [] == api.requests
 
@@ -104,7 +101,7 @@ def test_asset_of_the_input_cannot_be_read_again(
     plan = replace(plan, refresh_input=refresh_input)
     intent = submitting(runtime, plan)
 
-    runtime.run(create(runtime, plan, intent, {}, steady_clock()))
+    runtime.run(Submission(runtime, plan, intent, {}).send(steady_clock()))
 
     record = runtime.ledger.queries.record("t")
     assert record is not None
@@ -139,7 +136,7 @@ def test_an_input_that_cannot_be_read_is_refused_at_once(
         raise error
 
     monkeypatch.setattr(GenerationRequest, "body", fail)
-    runtime.run(create(runtime, plan, intent, {}, steady_clock()))
+    runtime.run(Submission(runtime, plan, intent, {}).send(steady_clock()))
 
     record = runtime.ledger.queries.record("t")
     assert record is not None

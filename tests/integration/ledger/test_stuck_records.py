@@ -11,24 +11,8 @@ from support.ledger_world import SUBMIT_LEASE, TTL, World, marker_of
 
 from mulequeue.ledger import Problem
 from mulequeue.ledger.records import RecordSummary
-from mulequeue.ops.health.stuck_records import (
-    examine_records,
-    failing_checks,
-    newer,
-    submitting,
-    unknown_keys,
-    unknown_profiles,
-    unknown_statuses,
-)
-from mulequeue.ops.health.undelivered_outcomes import (
-    abandoned,
-    late_ids,
-    not_called,
-    not_notified,
-    not_stored,
-    retried,
-    retries,
-)
+from mulequeue.ops.health import Finding
+from mulequeue.ops.health.records import RECORD_CHECKS, Known, examine_records, retries
 from mulequeue.settings import Profile, Settings
 
 SIGNATURE = {"task": "mulequeue.download", "args": [], "kwargs": {}, "options": {}}
@@ -37,6 +21,14 @@ COMMAND = "celery -A proj worker"
 
 def seen(world: World) -> list[RecordSummary]:
     return list(world.ledger.queries.summaries(1000))
+
+
+def check(world: World, name: str, **known: Any) -> Finding | None:
+    """The finding of one check, if there is one."""
+    app = Celery("proj", set_as_current=False)
+    (one,) = (each for each in RECORD_CHECKS if each.id == name)
+    values = {"now": world.clock, "keys": (), "former": (), "profiles": ("default",)} | known
+    return one.finding(app, seen(world), Known(task_of=world.ledger.queries.task_of, **values))
 
 
 def found(world: World, key: str | None = "key") -> dict[str, Any]:
@@ -80,14 +72,14 @@ def test_late_polls_are_told(today: World) -> None:
 def test_a_submit_whose_worker_died_is_told(world: World) -> None:
     """Only once its lease is over; and no more once a sweep has settled it."""
     world.submit("t")
-    assert submitting(seen(world), world.clock + SUBMIT_LEASE) is None
+    assert check(world, "submitting", now=world.clock + SUBMIT_LEASE) is None
 
-    finding = submitting(seen(world), world.clock + SUBMIT_LEASE + 11)
+    finding = check(world, "submitting", now=world.clock + SUBMIT_LEASE + 11)
 
     assert finding is not None
     assert ("error", True) == (finding.level, "t." in finding.text)
     world.claim(SUBMIT_LEASE + 11)
-    assert submitting(seen(world), world.clock + 60) is None
+    assert check(world, "submitting", now=world.clock + 60) is None
 
 
 def test_a_generation_under_another_key_is_told(today: World) -> None:
@@ -99,7 +91,7 @@ def test_a_generation_under_another_key_is_told(today: World) -> None:
 
     assert "warning" == finding.level
     assert f"  mulequeue_former_fingerprints = ['{other.fingerprint}']" in finding.fix
-    assert unknown_keys(seen(today), {other.fingerprint}, "x") is None
+    assert check(today, "unknown-keys", keys={other.fingerprint}) is None
 
 
 def test_a_renamed_profile_is_told_where_no_key_finds_it(today: World) -> None:
@@ -111,8 +103,8 @@ def test_a_renamed_profile_is_told_where_no_key_finds_it(today: World) -> None:
     today.generating("lost", profile=former)
     today.requeue(today.submit("waits", profile=renamed))
 
-    finding = unknown_profiles(
-        seen(today), {renamed.fingerprint}, {former.fingerprint}, ["default"], "mulequeue_profiles"
+    finding = check(
+        today, "unknown-profiles", keys={renamed.fingerprint}, former={former.fingerprint}
     )
 
     assert finding is not None
@@ -129,14 +121,14 @@ def test_checks_without_an_answer_are_told(today: World) -> None:
         today.ledger.polling.reschedule(token, [("t", today.clock, 1, errors, problem)])
 
     checked(2, Problem(today.clock, "error", "HTTP 500").dump())
-    assert failing_checks(seen(today)) is None
+    assert check(today, "failing-checks") is None
     checked(3, Problem(today.clock, "error", "HTTP 502").dump())
-    finding = failing_checks(seen(today))
+    finding = check(today, "failing-checks")
     assert finding is not None
     assert "3 checks: HTTP 502" in finding.text
     assert "  mulequeue status t" in finding.fix
     checked(0, "")
-    assert failing_checks(seen(today)) is None
+    assert check(today, "failing-checks") is None
 
 
 def test_an_unknown_status_is_told(today: World) -> None:
@@ -145,11 +137,11 @@ def test_an_unknown_status_is_told(today: World) -> None:
     problem = Problem(today.clock, "status", "moderated").dump()
     today.ledger.polling.reschedule(today.claim(5).token, [("t", today.clock, 1, 0, problem)])
 
-    finding = unknown_statuses(seen(today))
+    finding = check(today, "unknown-statuses")
 
     assert finding is not None
     assert "(moderated)" in finding.text
-    assert failing_checks(seen(today)) is None
+    assert check(today, "failing-checks") is None
 
 
 def test_a_record_of_a_newer_mulequeue_is_told(world: World) -> None:
@@ -157,7 +149,7 @@ def test_a_record_of_a_newer_mulequeue_is_told(world: World) -> None:
     world.generating("t")
     world.redis.hset(world.key("record:t"), "v", 99)
 
-    finding = newer(seen(world))
+    finding = check(world, "newer-records")
 
     assert finding is not None
     assert "pip install --upgrade mulequeue" in finding.fix
@@ -167,16 +159,16 @@ def test_a_generation_handed_on_again_is_told(world: World) -> None:
     """Twice is a warning while it is on its way, and nothing once it is through."""
     wake = world.settled("t")
     assert "deliver" == world.deliver(wake).action
-    assert retried(seen(world)) is None
+    assert check(world, "retried") is None
     world.clock += 31
     assert "deliver" == world.deliver(wake).action
 
-    finding = retried(seen(world))
+    finding = check(world, "retried")
 
     assert finding is not None
     assert ("warning", True) == (finding.level, "t." in finding.text)
     world.ledger.generations.end_delivery("t", marker_of(wake), ttl_seconds=TTL)
-    assert retried(seen(world)) is None
+    assert check(world, "retried") is None
 
 
 def test_a_generation_that_was_given_up_is_told_until_it_is_resumed(world: World) -> None:
@@ -185,12 +177,12 @@ def test_a_generation_that_was_given_up_is_told_until_it_is_resumed(world: World
     while world.deliver(wake).action != "abandoned":
         world.clock += 31
 
-    finding = abandoned(seen(world), world.ledger.queries.task_of)
+    finding = check(world, "given-up")
 
     assert finding is not None
     assert ("error", True) == (finding.level, "  mulequeue resume t" in finding.fix)
     world.record_id(world.intent("again"), "r")
-    assert abandoned(seen(world), world.ledger.queries.task_of) is None
+    assert check(world, "given-up") is None
 
 
 def test_a_late_id_is_told_until_it_is_resumed(world: World) -> None:
@@ -200,12 +192,12 @@ def test_a_late_id_is_told_until_it_is_resumed(world: World) -> None:
     world.deliver(wake)
     assert ("attached", None) == world.record_id(intent, "r")
 
-    finding = late_ids(seen(world), world.ledger.queries.task_of)
+    finding = check(world, "late-ids")
 
     assert finding is not None
     assert ("warning", True) == (finding.level, "  mulequeue resume t" in finding.fix)
     world.record_id(world.intent("again"), "r")
-    assert late_ids(seen(world), world.ledger.queries.task_of) is None
+    assert check(world, "late-ids") is None
 
 
 def give_up(world: World, field: str, error: str | None) -> None:
@@ -221,16 +213,16 @@ def test_a_file_that_is_not_stored_is_told_until_it_is(world: World) -> None:
     world.settled("t", remote_id="r")
     give_up(world, "file_error", "no file.")
 
-    finding = not_stored(seen(world), world.ledger.queries.task_of)
+    finding = check(world, "not-stored")
 
     assert finding is not None
     assert ("error", True) == (finding.level, "first reason: no file." in finding.text)
     assert "  mulequeue resume t" in finding.fix
     give_up(world, "file_error", None)
-    assert not_stored(seen(world), world.ledger.queries.task_of) is None
+    assert check(world, "not-stored") is None
     give_up(world, "file_error", "no file again.")
     world.record_id(world.intent("again"), "r")
-    assert not_stored(seen(world), world.ledger.queries.task_of) is None
+    assert check(world, "not-stored") is None
 
 
 def test_a_notification_that_was_given_up_is_told(world: World) -> None:
@@ -238,7 +230,7 @@ def test_a_notification_that_was_given_up_is_told(world: World) -> None:
     world.settled("t", remote_id="r")
     give_up(world, "notify_error", "me returned 500.")
 
-    finding = not_notified(seen(world))
+    finding = check(world, "not-notified")
 
     assert finding is not None
     assert ("warning", True) == (finding.level, "me returned 500." in finding.text)
@@ -249,11 +241,11 @@ def test_a_task_of_each_that_was_given_up_is_told(world: World) -> None:
     world.settled("t", remote_id="r")
     give_up(world, "each_error", "ValueError: no row.")
 
-    finding = not_called(seen(world))
+    finding = check(world, "not-called")
 
     assert finding is not None
     assert ("warning", True) == (finding.level, "ValueError: no row." in finding.text)
-    assert not_notified(seen(world)) is None
+    assert check(world, "not-notified") is None
 
 
 def test_what_waits_for_another_attempt_is_told_with_its_reason(world: World) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 import requests
-from support.api_calls import aiohttp_transport
 from support.fleet import KEY
 from support.private_ca import CA, WHOLE_CA, PrivateCA, private_ca
 from support.proxy_server import ProxyServer
@@ -20,7 +19,7 @@ from support.raw_server import http, plain_network, raw_server  # noqa: F401
 from mulequeue.api.client import submit_once
 from mulequeue.api.parsing import TaskReply
 from mulequeue.api.results import Accepted
-from mulequeue.api.status_checks import StatusClient, open_transport
+from mulequeue.api.status_checks import StatusClient
 from mulequeue.net.address_guard import AddressGuard
 from mulequeue.net.guarded_session import TransferSession
 from mulequeue.settings import Settings
@@ -41,20 +40,15 @@ def by_create(url: str) -> str:
     return verdict(submit_once(settings.profile(), PATH, {}, settings=settings))
 
 
-def by_status_check(url: str, connect: Any = open_transport) -> str:
+def by_status_check(url: str) -> str:
     """Return the verdict of our own connections for status checks."""
 
     async def check() -> Any:
         settings = Settings(api_key=KEY, base_url=url)
-        async with StatusClient(limit=1, connect=connect) as checks:
+        async with StatusClient() as checks:
             return await checks.fetch(settings.profile(), PATH, "r1", timeout_seconds=10)
 
     return verdict(asyncio.run(check()))
-
-
-def by_aiohttp(url: str) -> str:
-    """Return the verdict of aiohttp, which checks statuses through a proxy."""
-    return by_status_check(url, aiohttp_transport)
 
 
 def by_transfer(url: str) -> str:
@@ -75,7 +69,7 @@ def verdict(answer: object) -> str:
     return ACCEPTED
 
 
-WAYS = (by_create, by_status_check, by_aiohttp, by_transfer)
+WAYS = (by_create, by_status_check, by_transfer)
 
 
 def verdicts(url: str) -> set[str]:

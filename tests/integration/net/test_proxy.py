@@ -152,7 +152,7 @@ def test_without_the_ca_nothing_is_sent(make_fleet: Any, ca: PrivateCA) -> None:
 # -- both stacks, side by side -------------------------------------------------------------
 
 
-def by_aiohttp(url: str) -> bool:
+def by_status_check(url: str) -> bool:
     """Return whether a status check gets a response of the API."""
     profile = Settings(api_key=KEY, base_url=url).profile()
     return isinstance(fetch_once(profile, "/vendors/a/v1/b", "r1", settings=Settings()), TaskReply)
@@ -175,7 +175,7 @@ def api(ca: PrivateCA) -> Iterator[RawServer]:
 
 def through(proxy: ProxyServer, url: str) -> bool:
     """Return whether both stacks reach the API through the proxy; they must agree."""
-    first, second = by_aiohttp(url), by_requests(url)
+    first, second = by_status_check(url), by_requests(url)
     assert first == second
     assert first == (2 == len(proxy.targets))
     return first
@@ -277,6 +277,9 @@ def test_both_stacks_read_the_same_ca_variables(
         for name, value in variables.items():
             monkeypatch.setenv(name, {"ca": str(ca.bundle), "none": str(other)}.get(value, ""))
 
-        assert [works, works] == [by_aiohttp("https://api.test"), by_requests("https://api.test")]
+        assert [works, works] == [
+            by_status_check("https://api.test"),
+            by_requests("https://api.test"),
+        ]
     if not works:
         assert [] == api.requests

@@ -6,8 +6,8 @@ import pytest
 
 from mulequeue.api.results import Transient, is_local_fault, read_check
 from mulequeue.errors import ConfigurationError
+from mulequeue.net.connection import NotConnected, ProxyError
 from mulequeue.net.raw_response import RawResponse, ResponseError
-from mulequeue.net.status_transport import NotConnected, ProxyError
 
 
 @pytest.mark.parametrize(

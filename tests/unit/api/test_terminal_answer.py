@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from mulequeue import catalog
 from mulequeue.api.parsing import read_task
 from mulequeue.api.terminal_answer import answer_of, error_of, reported_duration
 from mulequeue.outcome import ErrorInfo
 
 
 def settled(body: dict[str, Any], *, kind: Any = "image") -> dict[str, Any]:
-    return answer_of(read_task(body, kind=kind), kind=kind, retention_seconds=3600, now=0.0)
+    model = replace(catalog.find("alibaba/wan2.6-t2i"), kind=kind, retention_seconds=3600)
+    return answer_of(read_task(body, kind=kind), model, now=0.0)
 
 
 def info(status: str) -> dict[str, Any]:

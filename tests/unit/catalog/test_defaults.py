@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 from celery import Celery
+from support.generation_requests import make_generation_request
 
 from mulequeue import catalog
 from mulequeue.catalog.defaults import check_defaults, with_defaults
 from mulequeue.catalog.validation import calls
-from mulequeue.engine.generation_request import make_generation_request
 from mulequeue.errors import ConfigurationError, InputError
 from mulequeue.settings import Settings
 from mulequeue.settings.costs import estimate

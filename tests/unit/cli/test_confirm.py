@@ -11,8 +11,8 @@ import pytest
 from celery import Celery
 
 from mulequeue import catalog
-from mulequeue.cli import confirm as module
-from mulequeue.cli.confirm import confirm, print_dry_run
+from mulequeue.cli import costs as module
+from mulequeue.cli.costs import confirm, print_dry_run
 from mulequeue.cli.preflight import Call
 from mulequeue.errors import MuleQueueError
 from mulequeue.settings import Settings

@@ -9,8 +9,7 @@ import click
 import pytest
 from celery import Celery
 
-from mulequeue.ops.health import Finding, examine
-from mulequeue.ops.health.judged_app import is_unconfigured
+from mulequeue.ops.health import Finding, examine, is_unconfigured
 from mulequeue.ops.health.report import report_lines, summary
 
 WELL = Finding("redis", "ok", "Redis answers.")
@@ -75,7 +74,7 @@ def test_without_a_project_nothing_is_judged(
     for name in list(os.environ):
         if name.startswith(("MULEQUEUE_", "MULEROUTER_")):
             monkeypatch.delenv(name)
-    monkeypatch.setattr("mulequeue.ops.health.judged_app.find_spec", lambda name: None)
+    monkeypatch.setattr("mulequeue.ops.health.find_spec", lambda name: None)
 
     [finding] = examine(Celery("mulequeue", set_as_current=False))
 

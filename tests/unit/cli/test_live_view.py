@@ -10,9 +10,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from mulequeue.cli.live_view import LiveView, ending_row
-from mulequeue.cli.render import Ending
-from mulequeue.cli.view import batch_progress
+from mulequeue.cli.view import LiveView, batch_progress, ending_row
 from mulequeue.ledger import Batch, Record
 
 BATCH = Batch(
@@ -41,7 +39,7 @@ def display(width: int) -> str:
     console = Console(file=file, width=width, height=24, force_terminal=False)
     with LiveView("a model with a long name · batch b", time.monotonic() - 60, console) as view:
         view.show(batch_progress(BATCH, 75.0))
-        view.end(Ending.of(FAILURE))
+        view.end(FAILURE)
         view.note("No worker answers. " * 8)
     return file.getvalue()
 
@@ -69,7 +67,7 @@ def test_a_failure_stands_above_its_prompt() -> None:
     record = dataclasses.replace(FAILURE, label="a mule", answer=reason)
     console = Console(file=io.StringIO(), width=60, force_terminal=False)
 
-    console.print(ending_row(Ending.of(record)))
+    console.print(ending_row(record))
 
     lines = [line.rstrip() for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
     assert lines[0].startswith("✗ 000001 failed: Refused. Refused.")

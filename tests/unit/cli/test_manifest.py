@@ -11,11 +11,12 @@ from celery import Celery
 
 from mulequeue import catalog
 from mulequeue.cli.exits import Interrupted
-from mulequeue.cli.manifest import Manifest, RowState, written_at_end
+from mulequeue.cli.manifest import Manifest, is_sent, problem_of, written_at_end
 from mulequeue.cli.preflight import Call
 from mulequeue.cli.prompts import PromptFile, Row
 from mulequeue.errors import ConfigurationError, InputError
 from mulequeue.ledger import Record
+from mulequeue.outcome import File
 from mulequeue.settings import Settings
 
 PROMPTS = PromptFile(
@@ -27,8 +28,23 @@ PROMPTS = PromptFile(
     prompt_column=0,
 )
 STATES = [
-    RowState(task_id="t-0", status="succeeded", files=["x/1", "x/2"], seconds=1.26, is_sent=True),
-    RowState(task_id="t-1", status="failed", reason="no"),
+    Record(
+        task_id="t-0",
+        state="delivered",
+        status="succeeded",
+        remote_id="r",
+        started=1.0,
+        finished=2.26,
+        files=tuple(
+            File(url=url, kind="image", media_type="image/png", bytes=1) for url in ("x/1", "x/2")
+        ),
+    ),
+    Record(
+        task_id="t-1",
+        state="delivered",
+        status="failed",
+        answer={"error": {"type": "InvalidRequest", "detail": "no"}},
+    ),
 ]
 
 
@@ -136,7 +152,7 @@ def test_what_may_have_been_paid_has_a_cost() -> None:
         task_id="t", state="delivered", status="succeeded", remote_id="r", file_error="gone"
     )
 
-    states = [RowState.of_record(record) for record in (refused, paid, unknown, lost)]
-
-    assert [False, True, True, True] == [state.is_sent for state in states]
-    assert "not stored: gone" == states[3].reason
+    assert [False, True, True, True] == [
+        is_sent(record) for record in (refused, paid, unknown, lost)
+    ]
+    assert "not stored: gone" == problem_of(lost)

@@ -7,8 +7,9 @@ import os
 import shutil
 
 import pytest
+from rich.cells import cell_len as cells
 
-from mulequeue.cli.output import cells, columns, cut, one_line, wrap
+from mulequeue.cli.output import columns, cut, one_line, wrap
 
 URL = "https://example.com/" + "x" * 90
 LONG = "Redis does not answer. " * 6 + "Start one, or set MULEQUEUE_REDIS_URL."

@@ -245,7 +245,6 @@ def test_an_encoding_is_chosen_by_name(tmp_path: Path) -> None:
         ("prompt\na\n", "rot13", "There is no text encoding 'rot13'"),
         ("prompt\ncafé\n".encode("cp1252"), "ascii", "line 2, is not ASCII (byte 0xe9)"),
         ("prompt\na\0b\n", None, "line 2, holds a NUL character"),
-        ("prompt".encode("utf-16-le"), None, "add --encoding utf-16-le"),
         ("prompt\ncaf\x81\n".encode("latin-1"), None, "Name its encoding with --encoding"),
     ],
 )

@@ -9,7 +9,7 @@ from support.batches import batch
 
 from mulequeue.cli.costs import cost_line
 from mulequeue.cli.output import one_line
-from mulequeue.cli.render import Ending, clock, describe_error, progress_line
+from mulequeue.cli.render import clock, describe_error, ending_line, progress_line
 from mulequeue.cli.results import summary_of
 from mulequeue.ledger import Batch, Record
 from mulequeue.ledger.expenses import Charging
@@ -51,7 +51,7 @@ def test_a_failure_is_one_line() -> None:
         },
     )
 
-    assert '000017 failed: Prohibited prompt (code 3001) "a mule"' == Ending.of(record).line()
+    assert '000017 failed: Prohibited prompt (code 3001) "a mule"' == ending_line(record)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mulequeue.engine.fair_key import MAX_FAIR_KEY_BYTES, check_fair_key
+from mulequeue.engine.generation_call import MAX_FAIR_KEY_BYTES, check_fair_key
 from mulequeue.errors import InputError
 
 

@@ -5,14 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from support.generation_requests import make_generation_request
 
 from mulequeue.engine.generation_call import CallOptions
-from mulequeue.engine.generation_request import (
-    LABEL_BYTES,
-    GenerationRequest,
-    make_generation_request,
-    refusal_of,
-)
+from mulequeue.engine.generation_request import LABEL_BYTES, GenerationRequest, refusal_of
 from mulequeue.errors import ConfigurationError, InputError
 from mulequeue.settings import Settings
 

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from mulequeue.engine.generation_call import CallOptions
-from mulequeue.engine.ids import check_remote_id, check_task_id, id_text
+from mulequeue.engine.generation_call import CallOptions, check_remote_id, check_task_id, id_text
 from mulequeue.errors import InputError
 
 ID = uuid.uuid4()

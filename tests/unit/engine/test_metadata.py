@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mulequeue.engine.metadata import MAX_METADATA_BYTES, check_metadata, member_metadata
+from mulequeue.engine.generation_call import MAX_METADATA_BYTES, check_metadata, member_metadata
 from mulequeue.errors import InputError
 
 FULL = {"k": "x" * (MAX_METADATA_BYTES - len('{"k":""}'))}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mulequeue.cli.status_task import timeline_lines
+from mulequeue.cli.status import timeline_lines
 from mulequeue.contrib.timeline_svg import timeline_svg
 from mulequeue.ledger import Intent
 from mulequeue.ledger.records import Record

@@ -14,6 +14,7 @@ sys.path.append(str(DOCS.parent))
 
 import mulequeue
 from mulequeue import errors
+from mulequeue.ops.health.records import RECORD_CHECKS
 from tools.reference.reading import log_calls
 
 PACKAGE = Path(mulequeue.__file__).parent
@@ -47,6 +48,8 @@ def texts(node: ast.AST) -> Iterator[str]:
 
 def made() -> Iterator[tuple[str, str]]:
     """The findings that are no success: the id, or "" if it is a variable, and the text."""
+    for check in RECORD_CHECKS:
+        yield check.id, re.sub(r"\{.*?\}", "…", check.text)
     for file in HEALTH.glob("*.py"):
         for function in ast.walk(ast.parse(file.read_text())):
             if isinstance(function, ast.FunctionDef):
@@ -111,6 +114,8 @@ def test_every_finding_has_a_row() -> None:
         and call.args
         and isinstance(call.args[0], ast.Constant)
     }
+
+    ids |= {check.id for check in RECORD_CHECKS}
 
     assert len(ids) > 15
     assert ids | _BY_VARIABLE == set(rows("What the doctor finds"))

@@ -9,7 +9,7 @@ import pytest
 from mulequeue.errors import BudgetExceeded, ConfigurationError
 from mulequeue.ledger.types import encode_limits
 from mulequeue.settings import Settings
-from mulequeue.settings.budgets import check_batch
+from mulequeue.settings.costs import check_batch
 from mulequeue.settings.profiles import Limits
 from mulequeue.tasks.canvases import generate_many
 

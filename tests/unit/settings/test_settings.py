@@ -12,6 +12,7 @@ from celery import Celery
 from mulequeue.errors import ConfigurationError
 from mulequeue.settings import Profile, Settings, default_of
 from mulequeue.settings.names import check_setting_names
+from mulequeue.settings.profiles import Limits, ProfileLimits
 
 KEY = "sk-mr-" + "a" * 64
 
@@ -298,7 +299,7 @@ def test_every_setting_has_a_default_and_a_docstring() -> None:
     """No setting is needed to start, and each is described under its name in the source."""
     import inspect
 
-    source = inspect.getsource(Settings)
+    source = "".join(map(inspect.getsource, (Limits, ProfileLimits, Settings)))
     for field in fields(Settings):
         default_of(field.name)
         after = source.split(f"    {field.name}: ", 1)[1].split("\n", 2)[1]

@@ -9,7 +9,7 @@ import pytest
 from mulequeue.errors import BudgetExceeded, ConfigurationError
 from mulequeue.ledger.types import encode_limits
 from mulequeue.settings import Settings
-from mulequeue.settings.budgets import check_batch
+from mulequeue.settings.costs import check_batch
 from mulequeue.settings.prices import check_usd_limits
 from mulequeue.settings.profiles import USD_LIMITS
 

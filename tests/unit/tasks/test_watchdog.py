@@ -13,7 +13,7 @@ from celery.worker import state
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from mulequeue.tasks import watchdog
-from mulequeue.tasks.watchdog import RevocationSync, make_watchdog
+from mulequeue.tasks.watchdog import Watchdog, make_watchdog
 
 
 class FailingLedger:
@@ -45,52 +45,52 @@ def revoked(monkeypatch: pytest.MonkeyPatch) -> LimitedSet:
 
 
 @pytest.fixture
-def sync(ledger: FailingLedger, revoked: LimitedSet) -> RevocationSync:
+def dog(ledger: FailingLedger, revoked: LimitedSet) -> Watchdog:
     settings = SimpleNamespace(record_ttl_seconds=60)
-    return RevocationSync(SimpleNamespace(ledger=ledger, settings=settings))  # type: ignore[arg-type]
+    return Watchdog(SimpleNamespace(ledger=ledger, settings=settings))  # type: ignore[arg-type]
 
 
 def test_each_new_id_is_copied_once(
-    sync: RevocationSync, ledger: FailingLedger, revoked: LimitedSet
+    dog: Watchdog, ledger: FailingLedger, revoked: LimitedSet
 ) -> None:
     """What was revoked before the worker started is left alone."""
     revoked.add("new")
 
-    sync.sync()
-    sync.sync()
+    dog.sync_revoked()
+    dog.sync_revoked()
 
     assert ["new"] == ledger.revoked
 
 
 def test_an_id_is_seen_once_the_ledger_has_it(
-    sync: RevocationSync, ledger: FailingLedger, revoked: LimitedSet
+    dog: Watchdog, ledger: FailingLedger, revoked: LimitedSet
 ) -> None:
     """An id whose copy failed is copied by the next run, and no id is copied twice."""
     revoked.update(["a", "b", "c"])
     ledger.failing = {"b"}
     with pytest.raises(RedisTimeoutError):
-        sync.sync()
+        dog.sync_revoked()
 
     ledger.failing = set()
-    sync.sync()
+    dog.sync_revoked()
 
     assert ["a", "b", "c"] == sorted(ledger.revoked)
 
 
 def test_no_more_is_remembered_than_celery_does(
-    sync: RevocationSync, ledger: FailingLedger, revoked: LimitedSet
+    dog: Watchdog, ledger: FailingLedger, revoked: LimitedSet
 ) -> None:
     """Ids that Celery has forgotten are forgotten here as well."""
     for number in range(20):
         revoked.add(f"task-{number}")
-        sync.sync()
+        dog.sync_revoked()
 
     assert 20 == len(ledger.revoked)
-    assert set(revoked) == sync._seen
+    assert set(revoked) == dog._seen
 
 
 def test_many_ids_are_copied_in_several_runs(
-    sync: RevocationSync,
+    dog: Watchdog,
     ledger: FailingLedger,
     revoked: LimitedSet,
     monkeypatch: pytest.MonkeyPatch,
@@ -99,9 +99,9 @@ def test_many_ids_are_copied_in_several_runs(
     monkeypatch.setattr(watchdog, "_MAX_REVOKED_PER_RUN", 2)
     revoked.update(["a", "b", "c"])
 
-    sync.sync()
+    dog.sync_revoked()
     first = list(ledger.revoked)
-    sync.sync()
+    dog.sync_revoked()
 
     assert (2, ["a", "b", "c"]) == (len(first), sorted(ledger.revoked))
 

@@ -6,7 +6,7 @@ import pytest
 
 from mulequeue.net.address_guard import AddressGuard, AddressRefused
 from mulequeue.settings import Settings
-from mulequeue.transfer.guard import guard_for
+from mulequeue.transfer.control import guard_for
 
 
 def test_an_emulators_profile_allows_this_machine_only():

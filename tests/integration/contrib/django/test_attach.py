@@ -190,7 +190,7 @@ STORE = (
     + """
 from dataclasses import replace
 from mulequeue.contrib.django.attach import Target
-from mulequeue.contrib.django.models import public_url
+from mulequeue.contrib.django.filesystem import public_url
 from mulequeue.engine.worker_context import worker_context
 from mulequeue.ledger import outcome_of
 from mulequeue.contrib.files import open_file

@@ -12,8 +12,7 @@ from support.fleet import KEY, Fleet
 from support.program import program_in, runs_in
 from support.waiting import wait_until
 
-from mulequeue.ops.health import examine
-from mulequeue.ops.health.start_checks import warn_at_start
+from mulequeue.ops.health import examine, warn_at_start
 from mulequeue.settings import Settings
 
 # What the doctor finds

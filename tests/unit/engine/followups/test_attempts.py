@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from mulequeue.engine.elsewhere import MAX_ELSEWHERE
 from mulequeue.engine.followups import download, judge, notify
 from mulequeue.engine.followups.judge import HostBusy, Policy
 from mulequeue.engine.followups.judge import judge as judged
+from mulequeue.engine.queues import MAX_ELSEWHERE
 from mulequeue.errors import (
     AssetGone,
     ConfigurationError,

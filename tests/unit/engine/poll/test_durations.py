@@ -8,11 +8,11 @@ from typing import Any, cast
 
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
+from support.generation_requests import make_generation_request
 
 from mulequeue.engine.generation_call import CallOptions
-from mulequeue.engine.generation_request import GenerationRequest, make_generation_request
-from mulequeue.engine.poll.durations import DurationCache, first_wait
-from mulequeue.engine.poll.poll_plan import PollPlan
+from mulequeue.engine.generation_request import GenerationRequest
+from mulequeue.engine.poll.poll_plan import DurationCache, PollPlan, first_wait
 from mulequeue.engine.worker_context import WorkerContext
 from mulequeue.ledger import DurationSample
 from mulequeue.settings import Settings
@@ -25,10 +25,12 @@ OWN, LEARNED = 5.0, pytest.approx(12.0)
 class Process:
     """A runtime whose ledger knows lives, or is away, and which is never waited for."""
 
+    shared: Any = WorkerContext.shared
+
     def __init__(self, samples: list[DurationSample] | None, **settings: Any) -> None:
         self.settings = Settings(api_key="key", **settings)
         self.ledger = self.queries = self
-        self.state, self.reads = dict[str, Any](), 0
+        self.state, self.reads = dict[Any, Any](), 0
         self._lives = samples
 
     def durations(self, path: str) -> list[DurationSample]:
@@ -49,7 +51,7 @@ class Process:
         return first_wait(cast(WorkerContext, self), self.plan(**call), 0.5)
 
     def cadence(self) -> PollPlan | None:
-        return DurationCache.of(cast(WorkerContext, self)).plan(PATH)
+        return self.shared(DurationCache).plan(PATH)
 
 
 def on_a_loop(work: Coroutine[Any, Any, Any]) -> Any:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from mulequeue.engine.poll.checker import REPEAT_SECONDS, ProblemLog
 from mulequeue.engine.poll.decide import ERRORS_TO_GIVE_UP, PollAgain, Terminal
-from mulequeue.engine.poll.problem_log import REPEAT_SECONDS, ProblemLog
 from mulequeue.ledger import Due, Problem
 
 

@@ -10,7 +10,7 @@ from typing import Any, cast
 from celery import Celery
 
 from mulequeue.engine.generation_request import GenerationRequest
-from mulequeue.engine.submit.create import create, steady_clock
+from mulequeue.engine.submit.create import Submission, steady_clock
 from mulequeue.engine.worker_context import WorkerContext
 from mulequeue.ledger import Intent
 from mulequeue.settings import Settings
@@ -39,7 +39,9 @@ def test_a_file_that_is_read_slowly_holds_up_no_ledger_call() -> None:
     async def run() -> bool:
         ctx = WorkerContext(Celery(set_as_current=False), Settings(api_key="key"))
         plan = SlowFiles()
-        sending = create(ctx, cast(GenerationRequest, plan), cast(Intent, None), {}, steady_clock())
+        sending = Submission(ctx, cast(GenerationRequest, plan), cast(Intent, None), {}).send(
+            steady_clock()
+        )
         task = asyncio.create_task(sending)
         await asyncio.to_thread(plan.begun.wait, 5)
         was_reading = await ctx.call(lambda: plan.is_reading)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from importlib.metadata import entry_points
 from types import SimpleNamespace
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from redis.exceptions import RedisError
 
+from celery_mulequeue import mulequeue
 from mulequeue.contrib.django.mirror import reconcile
-
-_RECONCILE = "reconcile"
+from mulequeue.engine.current_app import current_app
 
 
 class Command(BaseCommand):
@@ -26,21 +25,17 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         given: list[str] = options["arguments"]
-        if given == [_RECONCILE]:
+        if given == ["reconcile"]:
             return self._reconcile()
-        from mulequeue.engine.current_app import current_app
-
-        # The command that `celery -A proj mulequeue` runs.
-        [command] = entry_points(group="celery.commands", name="mulequeue")
-        context = SimpleNamespace(app=current_app())
-        command.load().main(given, prog_name="python manage.py mulequeue", obj=context)
+        context = SimpleNamespace(app=current_app())  # as `celery -A proj mulequeue` has it
+        mulequeue.main(given, prog_name="python manage.py mulequeue", obj=context)
 
     def _reconcile(self) -> None:
         try:
-            done = reconcile()
+            mirrored, lost = reconcile()
         except RedisError as exc:
             raise CommandError(
                 f"The ledger's Redis does not answer ({exc}). Check CELERY_MULEQUEUE_REDIS_URL, "
                 "or the broker's URL if that is Redis."
             ) from None
-        self.stdout.write(f"{done.mirrored} generations mirrored, {done.lost} lost.")
+        self.stdout.write(f"{mirrored} generations mirrored, {lost} lost.")

@@ -1,4 +1,4 @@
-"""Status transports: both return the same responses and raise the same errors."""
+"""Status connections: they return the same responses and raise the same errors as aiohttp."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.aiohttp_connections import AiohttpConnections
 from support.raw_server import (  # noqa: F401
     RawServer,
     certificate,
@@ -24,11 +25,10 @@ from support.raw_server import (  # noqa: F401
     say_nothing,
 )
 
-from mulequeue.net.aiohttp_transport import AiohttpTransport
+from mulequeue.net.connection import NotConnected, ProxyError
 from mulequeue.net.environment import ca_bundle, tls_context
 from mulequeue.net.raw_response import RawResponse, ResponseError
 from mulequeue.net.status_connections import StatusConnectionPool
-from mulequeue.net.status_transport import NotConnected, ProxyError, StatusTransport
 
 pytestmark = pytest.mark.usefixtures("plain_network")
 
@@ -38,36 +38,34 @@ BODY = b'{"status": "pending"}'
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 LONG_HEADER = {"X_Long": "x" * 70_000}
 
-Connect = Callable[[str], StatusTransport]
+Pool = StatusConnectionPool | AiohttpConnections
+Connect = Callable[..., Pool]
 
 
-def own_connections(origin: str) -> StatusTransport:
-    context = tls_context(ca_bundle())
-    return StatusConnectionPool(origin, HEADERS, ssl_context=context, max_bytes=MAX_BYTES)
-
-
-def aiohttp_transport(origin: str, proxy: str | None = None) -> StatusTransport:
-    context = tls_context(ca_bundle())
-    return AiohttpTransport(
-        origin, HEADERS, ssl_context=context, max_bytes=MAX_BYTES, proxy=proxy, limit=4
-    )
-
-
-@pytest.fixture(params=[own_connections, aiohttp_transport])
+@pytest.fixture(params=[StatusConnectionPool, AiohttpConnections])
 def connect(request: pytest.FixtureRequest) -> Connect:
-    """Open each kind of transport to an origin."""
-    return request.param  # type: ignore[no-any-return]
+    """Open each kind of connections to an origin."""
+
+    def connect(origin: str, proxy: str | None = None) -> Pool:
+        context = tls_context(ca_bundle())
+        found: Pool = request.param(
+            origin, HEADERS, ssl_context=context, max_bytes=MAX_BYTES, proxy=proxy
+        )
+        return found
+
+    return connect
 
 
-def run(connect: Connect, url: str, use: Callable[[StatusTransport], Awaitable[Any]]) -> Any:
-    """Open a transport, use it, and close it."""
+def run(connect: Connect, url: str, use: Callable[[Pool], Awaitable[Any]]) -> Any:
+    """Open a pool, use it, and close it."""
 
     async def main() -> Any:
-        transport = connect(url)
+        pool = connect(url)
         try:
-            return await use(transport)
+            return await use(pool)
         finally:
-            await transport.close()
+            pool.close()
+            await asyncio.sleep(0)
 
     return asyncio.run(main())
 
@@ -75,15 +73,15 @@ def run(connect: Connect, url: str, use: Callable[[StatusTransport], Awaitable[A
 def get(connect: Connect, url: str, *targets: str, seconds: float = 5.0) -> list[RawResponse]:
     """Return the responses to one request after the other."""
 
-    async def use(transport: StatusTransport) -> list[RawResponse]:
-        return [await transport.get(target, seconds=seconds) for target in targets]
+    async def use(pool: Pool) -> list[RawResponse]:
+        return [await pool.get(target, seconds=seconds) for target in targets]
 
     found: list[RawResponse] = run(connect, url, use)
     return found
 
 
 def test_a_request_has_the_given_target_and_headers(connect: Connect) -> None:
-    """The target is sent as it is, with the transport's headers and the host, and no cookie."""
+    """The target is sent as it is, with the pool's headers and the host, and no cookie."""
     with raw_server(http("200 OK", BODY, Set_Cookie="a=b; Path=/")) as server:
         get(connect, server.url, "/a%2Fb/%2E%2E?c=%20d", "/e")
 
@@ -149,7 +147,7 @@ def test_headers_are_found_in_any_case(connect: Connect) -> None:
 
 
 def test_a_compressed_body_is_decoded_on_demand(connect: Connect) -> None:
-    """The transport leaves gzip as it is; the response decodes it up to a limit."""
+    """The pool leaves gzip as it is; the response decodes it up to a limit."""
     data = gzip.compress(b" " * 9000)
     with raw_server(http("200 OK", data, Content_Encoding="gzip")) as server:
         (found,) = get(connect, server.url, "/")
@@ -191,10 +189,10 @@ UNREADABLE = {
 def test_an_unreadable_response_is_an_error(connect: Connect, answer: Any) -> None:
     """Bytes that are no complete HTTP response raise ResponseError; their connection is closed."""
 
-    async def use(transport: StatusTransport) -> None:
+    async def use(pool: Pool) -> None:
         for _ in range(2):
             with pytest.raises(ResponseError):
-                await transport.get("/", seconds=5)
+                await pool.get("/", seconds=5)
 
     with raw_server(answer) as server:
         run(connect, server.url, use)
@@ -215,9 +213,9 @@ def test_an_unreadable_response_is_an_error(connect: Connect, answer: Any) -> No
 def test_the_deadline_is_total(connect: Connect, answer: Any) -> None:
     """A response that is not complete in time raises TimeoutError, even if bytes keep arriving."""
 
-    async def use(transport: StatusTransport) -> None:
+    async def use(pool: Pool) -> None:
         with pytest.raises(TimeoutError):
-            await transport.get("/", seconds=0.3)
+            await pool.get("/", seconds=0.3)
 
     with raw_server(answer) as server:
         run(connect, server.url, use)
@@ -226,9 +224,9 @@ def test_the_deadline_is_total(connect: Connect, answer: Any) -> None:
 def test_a_connection_that_is_not_made_in_time_is_told_apart(connect: Connect) -> None:
     """A server that never completes the TLS handshake raises NotConnected at the deadline."""
 
-    async def use(transport: StatusTransport) -> None:
+    async def use(pool: Pool) -> None:
         with pytest.raises(NotConnected):
-            await transport.get("/", seconds=0.3)
+            await pool.get("/", seconds=0.3)
 
     with socket.create_server(("127.0.0.1", 0)) as silent:
         run(connect, f"https://127.0.0.1:{silent.getsockname()[1]}", use)
@@ -273,9 +271,9 @@ def test_a_server_that_closes_without_a_response_is_an_os_error(
 def test_a_fresh_request_uses_a_new_connection(connect: Connect) -> None:
     """With ``fresh`` an idle connection is not reused."""
 
-    async def use(transport: StatusTransport) -> None:
-        await transport.get("/a", seconds=5)
-        await transport.get("/b", seconds=5, fresh=True)
+    async def use(pool: Pool) -> None:
+        await pool.get("/a", seconds=5)
+        await pool.get("/b", seconds=5, fresh=True)
 
     with raw_server(http("200 OK", BODY)) as server:
         run(connect, server.url, use)
@@ -322,12 +320,12 @@ def test_tls_is_verified(connect: Connect, tmp_path: Path, monkeypatch: pytest.M
     assert 2 == server.connections
 
 
-def test_a_proxy_that_refuses_is_named() -> None:
+def test_a_proxy_that_refuses_is_named(connect: Connect) -> None:
     """A proxy that answers CONNECT with an error raises ProxyError with its status."""
     with (
         raw_server(http("407 Proxy Authentication Required")) as proxy,
         pytest.raises(ProxyError) as caught,
     ):
-        get(lambda origin: aiohttp_transport(origin, proxy.url), "https://api.test", "/")
+        get(lambda origin: connect(origin, proxy.url), "https://api.test", "/")
 
     assert 407 == caught.value.status

@@ -1,4 +1,4 @@
-"""``mulequeue exporter`` and ``mulequeue webhooks``."""
+"""``mulequeue doctor``, ``exporter`` and ``webhooks``."""
 
 from __future__ import annotations
 
@@ -10,8 +10,28 @@ from threading import Event
 
 import click
 
-from mulequeue.cli.options import Command
-from mulequeue.cli.preflight import app_of, check_redis, ledger_to_read, settings_of
+from mulequeue.cli.options import Command, json_option
+from mulequeue.cli.preflight import app_of, check_redis, ledger_to_read, name_of, settings_of
+
+
+@click.command(
+    "doctor", epilog='With --json: {"ok", "findings": [{"id", "level", "text", "fix"}]}.'
+)
+@json_option
+@click.pass_context
+def doctor_command(ctx: click.Context, as_json: bool) -> None:
+    """Check the fleet, and print how to fix each problem.
+
+    Checks Redis and its persistence, workers and their queues, clocks, the key, the storage,
+    Celery's settings, and overdue or stuck generations. Nothing is billed, and nothing is changed.
+
+    Exit code: 1 if there is an error; 0 if there are warnings only, or nothing is wrong.
+    """
+    from mulequeue.ops.health.report import print_report
+
+    app = app_of(ctx)
+    ctx.exit(print_report(app, command=f"celery -A {name_of(app)} worker", as_json=as_json))
+
 
 _host_option = click.option(
     "--host", default="127.0.0.1", show_default=True, help="Address to listen on."
@@ -45,16 +65,14 @@ def exporter_command(ctx: click.Context, host: str, port: int) -> None:
         raise click.ClickException(
             'The exporter needs prometheus_client: pip install "mulequeue[metrics]"'
         )
-    from mulequeue.ops.health.workers import required_queues
-    from mulequeue.ops.metrics_server import start
-    from mulequeue.ops.queue_depths import queue_depths
+    from mulequeue.ops.health.workers import queue_depths
+    from mulequeue.ops.prometheus_collector import serve_metrics
 
     app = app_of(ctx)
     settings = settings_of(app)
     ledger = ledger_to_read(settings)
-    queues = required_queues(app, settings).values()
     with _listening(host, port):
-        bound, stop = start(ledger, host, port, queue_depths(app, queues))
+        bound, stop = serve_metrics(ledger, host, port, queue_depths(app, settings))
     done = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: done.set())
