@@ -22,10 +22,11 @@ Part = tuple[str, str | None, int | None]
 def row_templates(
     template: str, prompts: PromptFile, inputs: Sequence[Mapping[str, Any]], prompt_field: str
 ) -> tuple[str, ...]:
-    """Return the template of each row's files, with its columns filled in.
+    """Return one path template per row, with the values of the row inserted.
 
-    :raises InputError: a name is unknown or means two things, a cell is empty, or two rows would have
-        one file; the text names the lines.
+    :raises InputError: the template is invalid, a placeholder is unknown or ambiguous (two columns, or a column and
+        a name of the setting), a required cell is empty, or two rows would write the same file. For the last two
+        the text names the lines.
     """
     parts = _parts(template, prompts.header)
     rows = list(zip(prompts.rows, inputs, strict=True))

@@ -171,7 +171,11 @@ class LiveView(View):
 
 
 def ending_row(record: Record) -> RenderableType:
-    """Return the status and the error of a generation that is over, with its prompt below."""
+    """Return the end of a generation for display.
+
+    A success is one line with its duration, or why its files are missing, and the prompt. Otherwise the status and
+    the error are followed by the prompt in a line below.
+    """
     word, sign, colour = STATES[state_of(record)]
     style = colour or "dim"
     name = Text(f"{sign} {name_of(record)}", style=style)

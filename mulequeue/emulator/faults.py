@@ -155,7 +155,8 @@ class Faults:
     def parse(cls, data: Any) -> Faults:
         """Return faults from a JSON object.
 
-        :raises ValueError: an unknown key or a wrong value; the text lists the known ones.
+        :raises ValueError: a key is unknown or missing, or a value is invalid; for an unknown key the text lists
+            the valid ones.
         """
         faults = parse(cls, data, "faults")
         faults._check()

@@ -96,7 +96,7 @@ class Generation:
             self.finish(now)
 
     def _share(self, now: float) -> float:
-        """Return the elapsed share of the duration, 0 to 1."""
+        """Return the elapsed share of the duration, at most 1; below 0 before the first poll of a life that polls measure."""
         if self.life.polls is not None:
             return (self.polls - 0.9) / self.life.polls
         if math.isinf(self.seconds):  # never ends: processing after 2 s

@@ -108,9 +108,11 @@ class State:
         )
 
     def assets(self, generation: Generation, now: float, host: str) -> list[str]:
-        """Return the asset URLs of a completed generation, renewed after expiry if allowed.
+        """Return the asset URLs of a completed generation.
 
-        :param host: the host under which the client reached the emulator.
+        If they have expired and the fault ``asset_renewal`` is on, they are replaced by new ones first.
+
+        :param host: of the client's request; used if the emulator listens on every address.
         """
         if not generation.links:
             self._link(generation, generation.ended)

@@ -92,7 +92,7 @@ class WebhookSender:
             memory.clear()
 
     async def close(self) -> None:
-        """Stop sending."""
+        """Cancel all deliveries, and close the HTTP session."""
         self.clear()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._session is not None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from redis.exceptions import RedisError
 
-from mulequeue.engine.dispatch import (
+from mulequeue.engine.following_tasks import (
     MAX_RESULT_ATTEMPTS,
     feeds_leased_task,
     result_delay,

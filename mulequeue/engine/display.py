@@ -118,7 +118,7 @@ def _prompt(model: Any, given: Any) -> str:
 
 
 def _host(target: Any) -> str:
-    """Return the host only: the path of a receiver's URL is often its secret."""
+    """Return the host of a receiver's URL only, because the path often contains a secret."""
     try:
         return urlsplit(target).hostname or "…"
     except (ValueError, TypeError, AttributeError):

@@ -82,7 +82,8 @@ class GenerationCall:
 def id_text(value: Any, name: str = "task_id") -> str:
     """Return an id as text.
 
-    :raises InputError: the argument ``name`` is neither text nor a UUID.
+    :param name: of the argument, for the text of the error.
+    :raises InputError: ``value`` is neither text nor a UUID.
     """
     if isinstance(value, str):
         return value
@@ -97,7 +98,8 @@ def id_text(value: Any, name: str = "task_id") -> str:
 def check_task_id(value: Any, name: str = "task_id") -> str:
     """Return the id of a generating task or of a batch as text.
 
-    :raises InputError: the argument ``name`` is neither text nor a UUID, or the ledger uses its prefix.
+    :param name: of the argument, for the text of the error.
+    :raises InputError: ``value`` is neither text nor a UUID, or the ledger uses its prefix.
     """
     text = id_text(value, name)
     if text.startswith(RESERVED_PREFIXES):

@@ -61,7 +61,11 @@ class RedisAvailability:
 
     @contextmanager
     def observed(self) -> Iterator[None]:
-        """Record whether Redis answers the block. An argument that it cannot store shows nothing."""
+        """Record whether Redis is available, from the result of the block.
+
+        A RedisError marks it as down, a block without an error as up. A DataError changes nothing: the
+        client rejected an argument.
+        """
         try:
             yield
         except DataError:

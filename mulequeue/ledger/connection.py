@@ -52,7 +52,7 @@ def connect(url: str) -> Redis:
 
 
 def _as_redis_py_reads_it(url: str) -> str:
-    """Translate Celery's forms of a socket and of ``ssl_cert_reqs`` for redis-py."""
+    """Rewrite Celery's syntax for Unix sockets and ``ssl_cert_reqs`` to the syntax of redis-py."""
     url = url.replace("redis+socket://", "unix://", 1).replace("virtual_host=", "db=")
     return re.sub(r"(?<=ssl_cert_reqs=)(?:CERT_)?(\w+)", lambda found: found[1].lower(), url)
 

@@ -108,9 +108,10 @@ class Leases(Part):
     def begin(
         self, task_id: str, run: str, signature: Mapping[str, Any], *, tail: str = ""
     ) -> Begun:
-        """Take the lease, for one attempt.
+        """Acquire the lease for one attempt; the result of the answer says whether it is granted.
 
-        :param tail: digest of what follows the task, if tasks of one id may be followed by others.
+        :param tail: digest of the tasks that follow (chain, callbacks, chord). It distinguishes messages of one
+            task id that are followed by other tasks. Empty: they are not compared.
         """
         packed = pack(dict(signature))
         answer = self._run(

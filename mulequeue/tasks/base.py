@@ -21,8 +21,8 @@ from mulequeue.engine.generation_call import check_task_id, id_text
 from mulequeue.engine.queues import call_priority
 from mulequeue.engine.submit.park import ENQUEUED, EPOCH
 from mulequeue.errors import GenerationError, TransferError
-from mulequeue.tasks.input_validation import ValidatingTask
 from mulequeue.tasks.recorded_task import RecordedTask
+from mulequeue.tasks.validating_task import ValidatingTask
 
 _SIX_HOURS = 6 * 3600
 # Independent of the app's defaults: the message of a lost worker is redelivered, an ignored duplicate
@@ -134,7 +134,10 @@ class OutboxTask(RedactedTask):
 
 
 class ChainedGenerateTask(GenerateTask, OutboxTask):
-    """A generating task whose input is the asset of a generation that was billed before."""
+    """A generating task whose input is an asset of an earlier generation.
+
+    Its message goes through the outbox, because the earlier generation is already paid.
+    """
 
     abstract = True
 

@@ -229,7 +229,11 @@ def _following(
 
 
 def _publish_options(task: Any) -> dict[str, Any]:
-    """Return options of each member: those of the batch's own message that Celery does not pass on."""
+    """Return the options with which the members of a batch are published.
+
+    The ids of parent and root, the priority, the queue and the headers come from the message of the batch task,
+    because Celery does not pass them on here. Results are not stored.
+    """
     from mulequeue.engine.followups.attempts import own_queue
 
     request, queue = task.request, own_queue(task)

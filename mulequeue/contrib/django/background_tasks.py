@@ -48,7 +48,8 @@ def generate(model: str, input: Mapping[str, Any], **call: Any) -> Make:
 
 @_task
 def generate_files(model: str, input: Mapping[str, Any], **call: Any) -> Make:
-    """Make one generation and store its files; the return value is the outcome with ``files``."""
+    """Make one generation and store its files. The ``return_value`` of the result is the outcome as a dict, with the
+    key ``files``."""
     signature = mulequeue.generate.s(model, input, **call)
     return lambda result_id: chain(signature.set(task_id=result_id), mulequeue.download.s())
 

@@ -15,7 +15,7 @@ from django.db import transaction
 from kombu.serialization import dumps
 
 from mulequeue.tasks.base import GenerateTask, LeasedTask
-from mulequeue.tasks.input_validation import ValidatingTask, validate_task_call
+from mulequeue.tasks.validating_task import ValidatingTask, validate_task_call
 
 
 def send_on_commit(*canvases: Signature, using: str | None = None) -> None:

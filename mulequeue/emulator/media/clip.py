@@ -16,7 +16,7 @@ _PAN = 1.25
 
 
 def mp4(prompt: str, index: int, width: int, height: int) -> bytes:
-    """Return the clip number ``index`` of a prompt: H.264, yuv420p, with the MP4 index in front."""
+    """Return clip number ``index`` (from 0) of a prompt: H.264, yuv420p, with the ``moov`` atom at the start of the file."""
     frames = _FRAMES_PER_SECOND * _SECONDS
     wide = landscape(prompt, index, int(width * _PAN), height)
     with tempfile.TemporaryDirectory() as folder:

@@ -17,7 +17,7 @@ from celery.exceptions import Ignore
 from redis.exceptions import RedisError
 
 from mulequeue.engine.delivery import ATTEMPT_SECONDS, DISPATCH_SECONDS, Delivery
-from mulequeue.engine.dispatch import replace_result, skip_dispatch, tail_of
+from mulequeue.engine.following_tasks import replace_result, skip_dispatch, tail_of
 from mulequeue.engine.followups.background import Background
 from mulequeue.engine.followups.judge import Policy, abandoned_error, judge, value_of
 from mulequeue.engine.queues import create_priority
@@ -59,12 +59,14 @@ class BatchIsOpen(Exception):
 
 
 def run_leased(task: Any, make: Callable[[Attempt], Any], policy: Policy) -> Any:
-    """Handle one delivery of a leased task: make an attempt, or leave it to the ledger.
+    """Process one delivery of a leased task: make an attempt, or return the value of an earlier one.
 
-    :param make: makes the attempt; its JSON-ready value is kept until what follows is dispatched.
-    :returns: the value, of this attempt or of an earlier one.
-    :raises Ignore: another worker has it, it is done, it is retried later, or it continues in a thread.
-    :raises MuleQueueError: it is given up.
+    :param make: makes the attempt and returns a JSON-ready value, which is kept until the tasks that follow are
+        published.
+    :raises Ignore: another worker runs the task, the task has ended, its next attempt is due later, it waits for
+        a batch, or the attempt continues in a thread.
+    :raises Retry: Redis does not answer; the message is delivered again.
+    :raises MuleQueueError: the task has failed, and no attempt follows.
     """
     ctx = context_of(task)
     lease, token, begun = _begin(ctx, task)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from mulequeue.engine.dispatch import follower_id
+from mulequeue.engine.following_tasks import follower_id
 from mulequeue.engine.worker_context import worker_context
 from mulequeue.errors import InputError
 from mulequeue.ledger import Batch, Ledger, Record, outcome_of

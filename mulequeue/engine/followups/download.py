@@ -20,7 +20,7 @@ from mulequeue.api.parsing import TaskReply
 from mulequeue.api.results import NotFound, Transient
 from mulequeue.engine.call_arguments import normalize_arguments
 from mulequeue.engine.delivery import current_delivery
-from mulequeue.engine.dispatch import feeds_user_task
+from mulequeue.engine.following_tasks import feeds_user_task
 from mulequeue.engine.followups.attempts import Attempt, own_queue, run_leased
 from mulequeue.engine.followups.batch_results import read_outcome
 from mulequeue.engine.followups.judge import MAX_ATTEMPTS, Policy

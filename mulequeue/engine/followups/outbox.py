@@ -20,7 +20,7 @@ from celery import Signature
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from mulequeue.engine.dispatch import tail_of_message
+from mulequeue.engine.following_tasks import tail_of_message
 from mulequeue.engine.queues import create_priority
 from mulequeue.engine.redis_retry import call_with_retry
 from mulequeue.engine.submit.park import EPOCH

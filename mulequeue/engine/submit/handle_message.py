@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 from celery.exceptions import Ignore
 from redis.exceptions import RedisError
 
-from mulequeue.engine.dispatch import tail_of
+from mulequeue.engine.following_tasks import tail_of
 from mulequeue.engine.followups.member_files import wake_queue
 from mulequeue.engine.generation_call import GenerationCall, check_task_id, metadata_json
 from mulequeue.engine.generation_request import GenerationRequest, refusal_of, request_of

@@ -12,7 +12,7 @@ from celery.exceptions import Ignore
 from redis.exceptions import RedisError
 
 from mulequeue.engine.delivery import ATTEMPT_SECONDS, DISPATCH_SECONDS, Delivery
-from mulequeue.engine.dispatch import (
+from mulequeue.engine.following_tasks import (
     feeds_leased_task,
     feeds_user_task,
     replace_result,

@@ -16,8 +16,9 @@
 
 local P = ARGV[1]
 local DUE = KEYS[1]
-local args, items = {}, { unpack(ARGV, 4 + 2 * ARGV[3]) }
+local args, items = {}, {}
 for i = 4, 3 + 2 * ARGV[3], 2 do args[ARGV[i]] = ARGV[i + 1] end
+for i = 4 + 2 * ARGV[3], #ARGV do items[#items + 1] = ARGV[i] end
 local now = tonumber(ARGV[2])
 if not now then
   local time = redis.call('TIME')

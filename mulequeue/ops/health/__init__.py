@@ -81,7 +81,7 @@ def is_unconfigured(app: Any) -> bool:
 
 
 def _source_of(app: Any) -> str:
-    """Return where the settings of an app are from, in a few words."""
+    """Return a short description of where the settings of an app come from."""
     if getattr(app.conf, "prefix", None) and os.environ.get("DJANGO_SETTINGS_MODULE"):
         return f"settings {os.environ['DJANGO_SETTINGS_MODULE']}"
     if app.main != "mulequeue":

@@ -14,7 +14,7 @@ from support.raw_server import RawServer, http, raw_server
 from support.waiting import wait_until
 
 from mulequeue.engine.delivery import Heartbeat
-from mulequeue.engine.dispatch import tail_of_message
+from mulequeue.engine.following_tasks import tail_of_message
 from mulequeue.engine.worker_context import worker_context
 from mulequeue.ledger import Effects, Wake, pack
 

@@ -10,7 +10,7 @@ from celery import Celery, chord, group, signature
 from celery.backends.rpc import RPCBackend
 from kombu.utils import json
 
-from mulequeue.engine.dispatch import tail_of, tail_of_message
+from mulequeue.engine.following_tasks import tail_of, tail_of_message
 
 Digest = Callable[..., str]
 
