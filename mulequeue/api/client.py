@@ -124,6 +124,7 @@ class _Attempt:
             "Content-Length": str(len(data)),
         }
         before, after = request_head("POST", url, proxy, headers)
+        request = before + url.raw_path_qs.encode("ascii") + after + data
         self.connection = connection = await connect(
             url,
             proxy,
@@ -135,7 +136,6 @@ class _Attempt:
             raise TooLate("too much time has passed since the decision to send this request")
         self.was_sent = True
         try:
-            request = before + url.raw_path_qs.encode("ascii") + after + data
             self.response = await connection.send(request, MAX_RESPONSE_BYTES)
         except ResponseError as exc:
             self.error = exc

@@ -184,7 +184,8 @@ def run_batch_locally(call: Call, manifest: Manifest | None = None) -> int:
     with written_at_end(manifest, lambda: watched.records), closing(watched):
         is_over = watch(watched, title, call, interrupted=stopped)
     if not is_over:  # those that were submitted have ended since
-        is_over = watch(watched, title, replace(call, max_wait=0), interrupted=stopped)
+        age, last = time.monotonic() - started, replace(call, max_wait=0)
+        is_over = watch(watched, title, last, interrupted=stopped, age=age)
     code = results.print_summary(
         watched.batch,
         time.monotonic() - started,
@@ -241,6 +242,7 @@ class LocalBatch(Watched):
         task_id = member_id(self._name, number)
         record = generate_inline(request, self._call.settings, task_id=task_id)
         record = _store(record, self._call, self._paths[number] if self._paths else None)
-        self.records[number] = replace(record, batch=self._name)
+        record = replace(record, batch=self._name)
         if record.file_error or record.status != "succeeded":
-            self._endings.append(self.records[number])
+            self._endings.append(record)
+        self.records[number] = record

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import sys
+import unicodedata
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from mulequeue.errors import InputError
 _MARKED = ("utf-8-sig", "utf-16", "utf-32")
 """What :mod:`json` finds by a byte order mark."""
 _ONE_BYTE = ("cp125", "iso8859")
+_NO_TEXT = {"Cc", "Cn", "Co", "Cs"}
 _QUOTED = 40
 
 
@@ -35,7 +37,8 @@ def read_bytes(name: str) -> bytes:
 def decode(data: bytes, name: str, encoding: str | None = None) -> tuple[str, str]:
     """Return the text without a byte order mark, and its encoding.
 
-    Without ``encoding`` it is what a byte order mark says, UTF-16 that starts with ASCII, or UTF-8.
+    Without ``encoding`` only what is certain is read: the encoding of a byte order mark, UTF-16 that is text in
+    one byte order alone, and UTF-8.
 
     :raises InputError: the bytes are not in the encoding, or several are possible; the text has the
         line and what to type.
@@ -44,7 +47,7 @@ def decode(data: bytes, name: str, encoding: str | None = None) -> tuple[str, st
     marked = found.removesuffix("-sig") if found in _MARKED else None
     if encoding is not None:
         _check_choice(data, name, encoding, marked)
-    codec = marked or encoding or found
+    codec = marked or encoding or _unmarked_utf16(data) or "utf-8"
     try:
         text = data.decode("utf-8-sig" if codec == "utf-8" else codec)
     except UnicodeDecodeError as exc:
@@ -60,6 +63,26 @@ def decode(data: bytes, name: str, encoding: str | None = None) -> tuple[str, st
             "If it is UTF-16, add --encoding utf-16-le."
         )
     return text.removeprefix("\ufeff"), codec
+
+
+def _unmarked_utf16(data: bytes) -> str | None:
+    """Return the only byte order of UTF-16 in which the bytes are text, or None.
+
+    :mod:`json` decides by the first character alone, which it takes for ASCII.
+    """
+    if b"\0" not in data or len(data) % 2:
+        return None
+    fitting = [codec for codec in ("utf-16-le", "utf-16-be") if _is_text(data, codec)]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def _is_text(data: bytes, codec: str) -> bool:
+    try:
+        characters = set(data.decode(codec)) - set("\t\r\n")
+    except UnicodeDecodeError:
+        return False
+    # A line feed in the wrong byte order is U+0A00, which is not assigned.
+    return not any(unicodedata.category(char) in _NO_TEXT for char in characters)
 
 
 def _check_choice(data: bytes, name: str, encoding: str, marked: str | None) -> None:

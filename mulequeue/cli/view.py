@@ -191,11 +191,17 @@ def ending_row(record: Record) -> RenderableType:
     return table
 
 
-def view_for(title: str, *, quiet: bool, age: float = 0.0) -> View:
-    """Return the view that suits standard error; ``age`` is the time that has passed, in seconds."""
+def view_for(
+    title: str, *, quiet: bool, age: float = 0.0, line_seconds: float = LINE_SECONDS
+) -> View:
+    """Return the view that suits standard error.
+
+    :param age: seconds since the start of what is shown.
+    :param line_seconds: the shortest time between two lines of progress in a pipe.
+    """
     started = time.monotonic() - age
     if quiet:
         return View()
     if is_rich(sys.stderr):
         return LiveView(title, started)
-    return PlainView(started)
+    return PlainView(started, line_seconds)

@@ -14,7 +14,7 @@ from mulequeue.cli.estimate import Pace
 from mulequeue.cli.exits import Interrupted
 from mulequeue.cli.render import plural, word_of
 from mulequeue.cli.results import read_records
-from mulequeue.cli.view import Progress, View, batch_progress, view_for
+from mulequeue.cli.view import LINE_SECONDS, Progress, View, batch_progress, view_for
 from mulequeue.errors import MuleQueueError
 from mulequeue.ledger import Batch, Ledger, Record
 from mulequeue.tasks.batch_ids import batch_task_ids, member_ids
@@ -59,6 +59,9 @@ class WatchOptions:
 class Watched:
     """Something that :func:`watch` reads again and again."""
 
+    line_seconds = LINE_SECONDS
+    """The shortest time between two lines of progress in a pipe."""
+
     @property
     def has_started(self) -> bool:
         """Return whether a worker has begun it."""
@@ -98,7 +101,9 @@ def watch(
     """
     began = time.monotonic()
     try:
-        with view_for(title, quiet=options.quiet, age=age) as view:
+        with view_for(
+            title, quiet=options.quiet, age=age, line_seconds=watched.line_seconds
+        ) as view:
             while not _refresh(watched, view, checks):
                 max_wait = options.max_wait
                 if max_wait is not None and time.monotonic() >= began + max_wait:
@@ -244,6 +249,8 @@ class TaskWatch(Watched):
 
     :param download_id: the task id of its download, to wait for that too.
     """
+
+    line_seconds = 0.0
 
     def __init__(self, ledger: Ledger, task_id: str, *, download_id: str | None = None) -> None:
         self._ledger, self.task_id = ledger, task_id

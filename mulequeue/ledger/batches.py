@@ -105,7 +105,7 @@ class Batches(Part):
             batch_id=batch_id,
             size=size,
             digest=digest,
-            downloads=downloads,
+            downloads=bool(downloads),
             expires=expires,
         )
         return BatchState(state.decode()), int(size_text)

@@ -6,7 +6,7 @@ The API sends webhooks to https URLs only, so the server needs a proxy in front 
 from __future__ import annotations
 
 import asyncio
-import socket
+import signal
 from typing import Any
 
 from aiohttp import web
@@ -34,12 +34,33 @@ def make_server(path: str = DEFAULT_PATH, *, app: Any = None) -> web.Application
     return server
 
 
+async def serve(
+    host: str = "127.0.0.1", port: int = 8788, path: str = DEFAULT_PATH, *, app: Any = None
+) -> None:
+    """Serve until SIGINT or SIGTERM. Print the URL once the server listens.
+
+    :param port: 0: a free port.
+    :raises OSError: the port is in use.
+    """
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    runner = web.AppRunner(make_server(path, app=app), access_log=None)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host, port)
+        await site.start()
+        print(f"mulequeue webhooks on http://{host}:{runner.addresses[0][1]}{path}", flush=True)
+        await stop.wait()
+    finally:
+        await runner.cleanup()
+
+
 def run(
     host: str = "127.0.0.1", port: int = 8788, path: str = DEFAULT_PATH, *, app: Any = None
 ) -> None:
-    """Serve webhooks until SIGINT or SIGTERM; blocks. Print the URL once the server listens.
+    """Serve webhooks until SIGINT or SIGTERM; blocks.
 
-    :param port: 0: a free port.
     :raises OSError: the port is in use.
     :raises ConfigurationError: mulequeue's settings are wrong, or no secret is set.
     """
@@ -48,12 +69,4 @@ def run(
             "Webhooks need the secret that MuleRouter's console showed when the endpoint was created. "
             "Set mulequeue_webhook_secret, or MULEQUEUE_WEBHOOK_SECRET."
         )
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.create_server((host, port), family=family)
-    url = f"http://{host}:{listening.getsockname()[1]}{path}"
-    web.run_app(
-        make_server(path, app=app),
-        sock=listening,
-        access_log=None,
-        print=lambda *_: print(f"mulequeue webhooks on {url}", flush=True),
-    )
+    asyncio.run(serve(host, port, path, app=app))

@@ -65,8 +65,10 @@ class RedactedTask(Task):
 
         :raises InputError: the task id is neither text nor a UUID, or the ledger uses it.
         """
-        options["argsrepr"] = options.get("argsrepr") or format_args(self.name, args, kwargs)
-        options["kwargsrepr"] = options.get("kwargsrepr") or format_kwargs(kwargs)
+        if options.get("argsrepr") is None:  # an empty text hides the prompt
+            options["argsrepr"] = format_args(self.name, args, kwargs)
+        if options.get("kwargsrepr") is None:
+            options["kwargsrepr"] = format_kwargs(kwargs)
         if task_id:
             # Celery sends what follows a billed generation: a canvas refuses other ids where it is called.
             task_id = str(task_id) if options.get("parent_id") else self._check_id(task_id)

@@ -84,7 +84,11 @@ def _redirect_target(response: requests.Response, url: str) -> str | None:
     if response.status_code not in _REDIRECTS or not (locations and locations[0].strip()):
         return None
     raw = locations[0].strip().encode("latin-1")  # as http.client decoded it
-    path, mark, query = quote(raw, safe=_ASCII).partition("?")
+    try:
+        location = raw.decode()
+    except UnicodeDecodeError:
+        location = quote(raw, safe=_ASCII)
+    path, mark, query = location.partition("?")
     return urljoin(url, path.replace("\\", "/") + mark + query)
 
 

@@ -6,9 +6,6 @@ occurs in it by chance, and containers such as MP4 hold pictures, video or sound
 
 from __future__ import annotations
 
-from codecs import getincrementaldecoder
-from contextlib import suppress
-
 import filetype
 
 from mulequeue.errors import AssetGone
@@ -25,6 +22,13 @@ _BRANDS = {
     **dict.fromkeys((b"M4A ", b"M4B ", b"M4P "), ("audio/mp4", "m4a")),
     b"qt  ": ("video/quicktime", "mov"),
 }
+# Unknown to filetype.
+_SIGNATURES = (
+    (b"\0\0\0\x0cJXL ", ("image/jxl", "jxl")),
+    (b"RF64", ("audio/x-wav", "wav")),
+    (b"caff", ("audio/x-caf", "caf")),
+    (b".snd", ("audio/basic", "au")),
+)
 _AS_AUDIO = {
     "video/webm": ("audio/webm", "webm"),
     "video/x-matroska": ("audio/x-matroska", "mka"),
@@ -61,10 +65,10 @@ def _identify(head: bytes, kind: Kind) -> tuple[str, str] | None:
         return _by_brand(head, kind)
     if _has_audio_frames(head):
         return ("audio/aac", "aac") if head[1] & 0x06 == 0 else ("audio/mpeg", "mp3")
-    # The next three are unknown to filetype.
-    if head.startswith(b"RF64"):
-        return "audio/x-wav", "wav"
-    if kind == "image" and head.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL ")):
+    for signature, media in _SIGNATURES:
+        if head.startswith(signature):
+            return media
+    if kind == "image" and head.startswith(b"\xff\x0a"):
         return "image/jxl", "jxl"
     if kind == "video" and len(head) > _PACKET_BYTES and set(head[::_PACKET_BYTES]) == {0x47}:
         return "video/mp2t", "ts"
@@ -111,7 +115,10 @@ def _has_audio_frames(head: bytes) -> bool:
 
 
 def _is_text(head: bytes) -> bool:
-    with suppress(UnicodeDecodeError):
-        getincrementaldecoder("utf-8")().decode(head)  # the last character may be incomplete
-        return b"\0" not in head
-    return False
+    if b"\0" in head:
+        return False
+    try:
+        head.decode()
+    except UnicodeDecodeError as exc:
+        return exc.start >= len(head) - 3  # an incomplete character at the end
+    return True

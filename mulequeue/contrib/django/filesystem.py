@@ -72,7 +72,8 @@ class DjangoFileSystem(AbstractFileSystem):
     def write_object(self, path: str, chunks: Iterator[bytes], _: int) -> int:
         """Save a file when all of its chunks are there; return its size in bytes."""
         with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES) as spool:
-            spool.writelines(chunks)
+            for chunk in chunks:  # writelines() of Python 3.11 keeps all of them in memory
+                spool.write(chunk)
             size = spool.tell()
             spool.seek(0)
             save_as(self.storage, path, spool)

@@ -10,7 +10,7 @@ local function expire_delivered()
   if record.remote_id then keys[#keys + 1] = P .. 'remote:' .. record.remote_id end
   if record.late_remote_id then keys[#keys + 1] = P .. 'remote:' .. record.late_remote_id end
   local batch = record.batch and batch_key(record.batch)
-  if batch and sum(hash_at(batch), UNDER_WAY) == 0 then keys[#keys + 1] = batch end
+  if batch and sum(hash_at(batch), UNDER_WAY) <= 0 then keys[#keys + 1] = batch end
   for _, key in ipairs(keys) do redis.call('EXPIRE', key, args.ttl) end
 end
 

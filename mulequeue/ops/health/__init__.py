@@ -35,6 +35,7 @@ __all__ = ["Finding", "examine", "warn_at_start"]
 logger = logging.getLogger("mulequeue")
 
 _AT_START = ("result-expires", "visibility-timeout")
+_Check = Callable[[], list[Finding]]
 PROBE_TIMEOUT_SECONDS = 2.5
 """Time limit for the first answer of Redis and of the broker."""
 
@@ -104,7 +105,7 @@ def _checks(app: Any, settings: Settings, command: str) -> Iterator[Finding]:
     yield from _guard("celery", lambda: examine_celery(app, settings))
 
 
-def _guard(id: str, check: Callable[[], list[Finding]]) -> list[Finding]:
+def _guard(id: str, check: _Check) -> list[Finding]:
     """Run a check, and turn an exception into a finding."""
     try:
         return check()
@@ -153,22 +154,25 @@ def _records(app: Any, settings: Settings, command: str) -> list[Finding]:
 
 
 def warn_at_start(app: Any, settings: Settings) -> None:
-    """Check the storage, Redis and Celery's times in a thread, and log what is wrong. Never raises."""
-    threading.Thread(
-        target=_warn, args=(app, settings), name="mulequeue-start", daemon=True
-    ).start()
+    """Check the storage, then Redis and Celery's times in a thread, and log what is wrong. Never raises.
 
-
-def _warn(app: Any, settings: Settings) -> None:
-    checks: tuple[Callable[[], list[Finding]], ...] = (
+    The storage is not checked in the thread: a process that is forked while it imports a package could hang.
+    Nothing is written: obstore does not work in a process that is forked after its first request.
+    """
+    _warn(
+        lambda: [storage_target.storage_path(settings.storage_path)],
+        lambda: [storage_target.storage(app, settings, writes=False)],
+    )
+    checks: tuple[_Check, ...] = (
         lambda: unusable_profiles(settings),
         lambda: [item for item in examine_celery(app, settings) if item.id in _AT_START],
         lambda: _durability(settings.redis_url),
         lambda: redis_server.broker_eviction(app, settings, PROBE_TIMEOUT_SECONDS),
-        lambda: [storage_target.storage_path(settings.storage_path)],
-        # Nothing is written: obstore does not work in a process that is forked after its first request.
-        lambda: [storage_target.storage(app, settings, writes=False)],
     )
+    threading.Thread(target=_warn, args=checks, name="mulequeue-start", daemon=True).start()
+
+
+def _warn(*checks: _Check) -> None:
     for check in checks:
         try:
             findings = check()

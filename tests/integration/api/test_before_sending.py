@@ -24,6 +24,15 @@ def test_an_unknown_host_is_not_sent():
     assert isinstance(submit("http://nowhere.invalid"), client.NotSent)
 
 
+def test_a_request_that_cannot_be_written_is_not_sent():
+    """If its target cannot be a line of HTTP, that is found out before the first byte leaves."""
+    with raw_server(http("202 Accepted", PENDING)) as server:
+        result = submit(f"{server.url}/m\u00fcle")
+
+    assert isinstance(result, client.NotSent)
+    assert [] == server.requests
+
+
 def test_a_tls_handshake_that_hangs_is_not_sent():
     """If the deadline passes before the connection is established, nothing was sent."""
     with socket.create_server(("127.0.0.1", 0)) as silent:

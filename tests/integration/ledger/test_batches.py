@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from support.ledger_world import TTL, World
 
@@ -41,6 +43,20 @@ def test_a_known_batch_is_opened_by_the_same_inputs_only(world: World) -> None:
 
     assert [(BatchState.OTHER, 2)] * 2 == [other, larger]
     assert before == world.everything()
+
+
+@pytest.mark.parametrize("downloads", [False, 0, None, ""])
+def test_a_batch_without_downloads_is_over_with_its_last_outcome(
+    world: World, downloads: Any
+) -> None:
+    """Any false value says that its members are not downloaded."""
+    open_batch(world.ledger, size=1, downloads=downloads)
+    world.settled("b-0", batch_id="b", batch_size=1)
+
+    batch = world.ledger.queries.batch("b")
+
+    assert batch is not None
+    assert (False, 1) == (batch.downloads, batch.over)
 
 
 def test_a_batch_is_published_once(world: World) -> None:

@@ -223,6 +223,17 @@ def test_a_written_csv_comes_back_with_any_delimiter(
     assert [{"prompt": prompt, "n": n} for prompt, n in rows] == [row.input for row in found]
 
 
+@pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize(
+    "first", ["一只骡子在黎明", "\u3000夜明け", "мост и осёл", "Ābols", "“quoted”", "🎨 red"]
+)
+def test_utf_16_without_a_mark_may_start_with_any_character(first: str, codec: str) -> None:
+    """The byte order is the one in which all of the file is text, whatever its first character."""
+    text, found = decode(f"{first}\ntwo oxen\n".encode(codec), "file")
+
+    assert (f"{first}\ntwo oxen\n", codec) == (text, found)
+
+
 def test_an_encoding_is_chosen_by_name(tmp_path: Path) -> None:
     """cp1252 cannot be told from its relatives, so it is read only when it is named."""
     data = "prompt;n\ncafé;1\n".encode("cp1252")
@@ -245,6 +256,7 @@ def test_an_encoding_is_chosen_by_name(tmp_path: Path) -> None:
         ("prompt\na\n", "rot13", "There is no text encoding 'rot13'"),
         ("prompt\ncafé\n".encode("cp1252"), "ascii", "line 2, is not ASCII (byte 0xe9)"),
         ("prompt\na\0b\n", None, "line 2, holds a NUL character"),
+        ("prompt".encode("utf-16-le"), None, "add --encoding utf-16-le"),
         ("prompt\ncaf\x81\n".encode("latin-1"), None, "Name its encoding with --encoding"),
     ],
 )

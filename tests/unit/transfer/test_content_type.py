@@ -74,6 +74,8 @@ def test_pictures_and_videos_are_known_by_their_bytes(head, kind, expected):
         (b"fLaC" + b"\0" * 64, ("audio/x-flac", "flac")),
         (b"RIFF\x24\0\0\0WAVEfmt " + b"\0" * 64, ("audio/x-wav", "wav")),
         (b"RF64\xff\xff\xff\xffWAVEds64" + b"\0" * 64, ("audio/x-wav", "wav")),
+        (b"caff\0\x01\0\0desc" + b"\0" * 64, ("audio/x-caf", "caf")),
+        (b".snd\0\0\0\x18" + b"\0" * 64, ("audio/basic", "au")),
         (iso(b"M4A "), ("audio/mp4", "m4a")),
         (MP4, ("audio/mp4", "m4a")),
         (EBML + b"\x84webm" + b"\0" * 64, ("audio/webm", "webm")),
