@@ -45,9 +45,12 @@ def result(row: Generation) -> SafeString:
 def files(row: Generation) -> SafeString | str:
     """Return a link per stored file with its size, else per asset of the API."""
     sizes = [f"{item['media_type']}, {item['bytes']:,} bytes" for item in row.files]
-    ends = [f"until {item.get('expires_at') or 'unknown'}" for item in row.assets]
-    urls = _file_urls(row)
-    lines = zip(urls, urls, sizes or ends, strict=False)
+    assets = [(url, item.get("expires_at")) for item in row.assets if (url := public_url(item))]
+    lines = (
+        [(url, url, size) for url, size in zip(_file_urls(row), sizes, strict=True)]
+        if sizes
+        else [(url, url, f"until {end or 'unknown'}") for url, end in assets]
+    )
     return format_html_join("\n", '<div class="pair"><a href="{}">{}</a> {}</div>', lines) or _NONE
 
 

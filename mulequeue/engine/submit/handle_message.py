@@ -95,7 +95,8 @@ class _Message:
         if verdict.action is Action.PARKED:
             if intent.fault:
                 self._warn_of_fault()
-            generation_parked.send(sender=task, task_id=intent.task_id, plan=plan)
+            known = plan if isinstance(plan, GenerationRequest) else None
+            generation_parked.send(sender=task, task_id=intent.task_id, plan=known)
         if verdict.action is not Action.SUBMIT:
             _ignore(verdict, intent)
         try:

@@ -109,15 +109,19 @@ def queue_depths(app: Any, settings: Settings) -> Callable[[], dict[str, int]]:
     names, lock = sorted(set(required_queues(app, settings).values())), threading.Lock()
 
     def read_depths() -> dict[str, int]:
-        found: dict[str, int] = {}
-        with suppress(Exception), lock, app.connection_for_read(connect_timeout=3) as connection:
-            for name in names:
-                found[name] = 0  # an empty queue may not exist, which is a channel error
-                with suppress(*connection.channel_errors), connection.channel() as channel:
-                    found[name] = channel.queue_declare(name, passive=True).message_count
-        return found
+        try:
+            with lock, app.connection_for_read(connect_timeout=3) as connection:
+                return {name: _depth(connection, name) for name in names}
+        except Exception:
+            return {}
 
     return read_depths
+
+
+def _depth(connection: Any, name: str) -> int:
+    with suppress(*connection.channel_errors), connection.channel() as channel:
+        return int(channel.queue_declare(name, passive=True).message_count)
+    return 0  # an empty queue may not exist, which is a channel error
 
 
 def _queue_of(app: Any, task: str) -> str:
