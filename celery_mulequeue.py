@@ -1,7 +1,7 @@
 """The plug-in of the ``celery`` program: ``celery -A proj mulequeue …``.
 
-It is outside the package because ``celery`` imports every installed plug-in for every app. Only a
-project that imports mulequeue itself gets its tasks, queues and watchdog.
+``celery`` imports every installed plug-in for every app. So this module is outside of the package: only a project
+that imports mulequeue itself gets mulequeue's tasks, queues and watchdog.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import click
 
 
 class Plugin(click.Group):
-    """Delegates to the command group of :mod:`mulequeue.cli`, imported when it is used."""
+    """A group that delegates to the command group of :mod:`mulequeue.cli`, which it imports on first use."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of the commands."""

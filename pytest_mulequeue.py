@@ -1,7 +1,7 @@
 """The pytest plugin of mulequeue: the fixtures ``mulequeue_…``.
 
-It is a separate module that imports the package only when a fixture is used, because pytest loads
-every installed plugin in every project.
+pytest loads every installed plugin in every project. So this module is outside of the package, and imports the
+package only when a fixture is used.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def mulequeue_app(pytestconfig: pytest.Config) -> Any:
 def mulequeue_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """URL of a Redis for the tests: redis-server or valkey-server on PATH, else the embedded Valkey.
 
-    Where no program can be started, override it with the URL of a Redis that may be emptied.
+    If no server can be started, override this fixture with the URL of a Redis whose data may be deleted.
     """
     from mulequeue.errors import ConfigurationError
     from mulequeue.local.embedded_redis import find_server, install_line, start_redis
@@ -77,7 +77,7 @@ def _mulequeue_api(
     mulequeue_app: Any,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Fleet]:
-    """Point the app and the environment at the emulator."""
+    """Configure the app and the environment to use the emulator."""
     from mulequeue.testing import Fleet
 
     fleet = Fleet(
@@ -110,7 +110,7 @@ def _mulequeue_worker_threads(_mulequeue_fleet: Fleet) -> Iterator[Worker]:
 def mulequeue_emulator(
     _mulequeue_emulator_process: ScriptedEmulator, _mulequeue_api: Fleet
 ) -> Iterator[ScriptedEmulator]:
-    """The emulated API: a generation takes 0.1 s; ``script`` sets the outcome of a prompt."""
+    """The emulated API. A generation takes 0.1 s; ``script`` sets the outcome of a prompt."""
     _mulequeue_emulator_process.reset()
     yield _mulequeue_emulator_process
     _mulequeue_emulator_process.reset()
@@ -135,7 +135,7 @@ def mulequeue_worker(
 
 @pytest.fixture
 def mulequeue_notifications(_mulequeue_api: Fleet) -> Iterator[Notifications]:
-    """A receiver of notifications: its ``url`` is a target for ``notify``."""
+    """A receiver of notifications; pass its ``url`` to ``notify`` as the target."""
     from mulequeue.testing import Notifications
 
     recorder = Notifications(_mulequeue_api.secret)
@@ -147,7 +147,7 @@ def mulequeue_notifications(_mulequeue_api: Fleet) -> Iterator[Notifications]:
 
 @contextmanager
 def _short_errors() -> Iterator[None]:
-    """Report a configuration error as one line without a traceback."""
+    """Fail with the text of a ConfigurationError, without a traceback."""
     from mulequeue.errors import ConfigurationError
 
     try:

@@ -1,4 +1,4 @@
-"""``python -m mulequeue``."""
+"""Run the command line with ``python -m mulequeue``."""
 
 from mulequeue.cli import main
 

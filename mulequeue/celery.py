@@ -1,4 +1,4 @@
-"""The standalone app: ``celery -A mulequeue worker``.
+"""The Celery app for projects that define none: ``celery -A mulequeue worker``.
 
 The package does not import this module: an app created here would become the default app of the
 shared tasks, in place of the user's app.
@@ -11,5 +11,5 @@ from importlib.util import find_spec
 from celery import Celery
 
 app = Celery("mulequeue", include=["mulequeue.tasks"])
-# The user's celeryconfig.py, if there is one on the path; else the recommended settings.
+# The user's celeryconfig.py if it can be imported, else the recommended settings.
 app.config_from_object("celeryconfig" if find_spec("celeryconfig") else "mulequeue.recommended")

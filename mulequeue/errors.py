@@ -1,6 +1,6 @@
 """
 MuleQueueError
-├─ ConfigurationError             a setting is missing or wrong; the text says which and how to set it
+├─ ConfigurationError             a setting is missing or wrong; the text names it and how to set it
 ├─ InputError                     an argument or the input of a generation is invalid; nothing was sent
 ├─ BudgetExceeded                 a limit on generations or US dollars is exceeded; nothing was sent
 ├─ Expired                        ``expires`` of the task passed while it waited; nothing was sent
@@ -11,17 +11,17 @@ MuleQueueError
 │  ├─ InsufficientBalance         402
 │  ├─ RateLimited                 429; 503 with Retry-After      .retry_after_seconds
 │  └─ ServerError                 5xx
-├─ AddressRefused                 an address that is not public (:mod:`mulequeue.net.address_guard`)
+├─ AddressRefused                 a URL or address that is not allowed (:mod:`mulequeue.net.address_guard`)
 ├─ TransferError                  a download or a notification failed        .retryable
 │  ├─ DownloadError
-│  │  ├─ AssetGone                the URL answers, but without the file
-│  │  └─ StorageError             the storage did not take the file
+│  │  ├─ AssetGone                the URL of an asset does not return the file
+│  │  └─ StorageError             the storage could not save the file
 │  └─ NotificationError
 └─ GenerationError                a generation did not succeed      .outcome .error .reason
    ├─ GenerationFailed
    ├─ GenerationTimedOut
    ├─ GenerationCancelled
-   └─ SubmitUnknown               sent, but the response is lost: it may exist and may be billed
+   └─ SubmitUnknown               the response is lost: the generation may exist and may be billed
 """
 
 from __future__ import annotations
@@ -60,23 +60,23 @@ class MuleQueueError(Exception):
 
 
 class ConfigurationError(MuleQueueError):
-    """A setting is missing or wrong; the text says which one and how to set it."""
+    """A setting is missing or wrong; the text names the setting and how to set it."""
 
 
 class InputError(MuleQueueError):
-    """An argument or the input of a generation is invalid; nothing was sent. The text names the fix."""
+    """An argument or the input of a generation is invalid; nothing was sent. The text names the change to make."""
 
 
 class BudgetExceeded(MuleQueueError):
-    """A batch or a day exceeds a limit on generations or US dollars; nothing was sent."""
+    """A limit on generations or US dollars, per batch or per day, is exceeded; nothing was sent."""
 
 
 class Expired(MuleQueueError):
-    """``expires`` of a task passed while it waited for its turn to be submitted; nothing was sent."""
+    """``expires`` of the task passed while the task waited to be submitted; nothing was sent."""
 
 
 class APIError(MuleQueueError):
-    """The API rejected a request. ``status_code``: HTTP status; ``error``: fields of the response."""
+    """The API rejected a request. ``status_code`` is the HTTP status; ``error`` has fields of the response."""
 
     def __init__(
         self,
@@ -91,11 +91,11 @@ class APIError(MuleQueueError):
 
 
 class AuthenticationError(APIError):
-    """401 or 403: the key is missing, wrong or revoked, or it belongs to the other site."""
+    """401 or 403: the key is missing, wrong or revoked, or belongs to the other site (MuleRouter, MuleRun)."""
 
 
 class EdgeBlocked(APIError):
-    """A 403 that is not JSON: it comes from the edge in front of the API and does not concern the key."""
+    """A 403 that is not JSON: the edge in front of the API blocked the request. The key may still be valid."""
 
 
 class InvalidRequestError(APIError):
@@ -118,7 +118,7 @@ class ServerError(APIError):
 
 
 class TransferError(MuleQueueError):
-    """A download or a notification failed. ``retryable``: another attempt may succeed."""
+    """A download or a notification failed. ``retryable`` is True if another attempt may succeed."""
 
     def __init__(self, message: str, *, retryable: bool = True) -> None:
         super().__init__(message)
@@ -130,26 +130,26 @@ class DownloadError(TransferError):
 
 
 class AssetGone(DownloadError):
-    """The URL answers without the file: 404 or another 4xx, a page, or nothing.
+    """The URL of an asset does not return the file, but 404 or another 4xx, a page, or an empty body.
 
-    The file may not be there yet, the URL may have expired, or the asset may be deleted. The API may have a
-    new URL for it.
+    The file may not be there yet, the URL may have expired, or the API may no longer have the asset or the
+    generation. The API may have a new URL for the asset.
     """
 
 
 class StorageError(DownloadError):
-    """The storage did not take the file."""
+    """The file could not be saved in the storage or in the Django model."""
 
 
 class NotificationError(TransferError):
-    """The target did not accept a notification."""
+    """The target of a notification did not accept it."""
 
 
 class GenerationError(MuleQueueError):
     """A generation did not succeed. The only argument is the outcome as a JSON-ready dict.
 
-    Celery rebuilds an exception as ``type(*args)`` in the process that reads the result, so one
-    positional JSON-ready argument survives every result backend.
+    Celery rebuilds an exception as ``type(*args)`` in the process that reads the result. One positional
+    JSON-ready argument is kept by every result backend.
     """
 
     headline: ClassVar[str] = "The generation did not succeed"
@@ -207,7 +207,7 @@ class GenerationCancelled(GenerationError):
 
 
 class SubmitUnknown(GenerationError):
-    """The create request was sent but its response is lost: the generation may exist and be billed."""
+    """The create request was sent, but its response is lost. The generation may exist and be billed."""
 
     headline = (
         "The create request was sent but its response is lost, so the generation may exist and be "
@@ -226,6 +226,6 @@ _BY_STATUS: dict[str, type[GenerationError]] = {
 def generation_error(outcome: dict[str, Any]) -> GenerationError:
     """Return the exception for an outcome.
 
-    :param outcome: as a dict; its status is not ``succeeded``.
+    :param outcome: the outcome as a dict, with a status other than ``succeeded``.
     """
     return _BY_STATUS[outcome["status"]](outcome)

@@ -1,4 +1,4 @@
-"""The outcome of a generation: its assets, files and error, as tasks pass them on."""
+"""The outcome of a generation, with its assets, files and error. Tasks return it as a dict."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ class Asset:
     """One result of a generation, on the API's asset host."""
 
     url: str
-    """URL that needs no key; or ``hex:…``, audio bytes from the API's response."""
+    """URL that needs no key; or ``hex:`` and the hex digits of audio that the API's response contained."""
     kind: Kind
     """``image``, ``video`` or ``audio``."""
     expires_at: str | None = None
-    """ISO-8601: end of the URL's documented retention."""
+    """ISO-8601: time at which the documented retention of the URL ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorInfo:
-    """The reason why a generation did not succeed, from any error format of the API."""
+    """The reason why a generation did not succeed, in one form for all error formats of the API."""
 
     type: str
     """A class name of :mod:`mulequeue.errors` (``GenerationFailed`` for a failure at the API), or
     ``NoAssets``: the generation completed without a file and was probably billed."""
     code: int | None = None
-    """Error number of the API (``code`` or ``error_code``), which identifies the error."""
+    """The API's number of the error (``code`` or ``error_code``)."""
     title: str | None = None
     detail: str | None = None
     trace_id: str | None = None
@@ -82,12 +82,12 @@ class Outcome:
     extra: dict[str, Any] = field(default_factory=dict)
     """All other top-level fields of the API's response (``description``, ``audio_length``, …)."""
     files: tuple[File, ...] = ()
-    """Files that ``download`` stored; empty before."""
+    """Files that ``download`` stored; empty before the download."""
     metadata: dict[str, Any] = field(default_factory=dict)
     """The caller's own data, as the call gave it."""
     estimated_usd: float | None = None
-    """Estimated cost in US dollars: 0 if nothing was created; None: the price is unknown. Whether the API
-    charges a failed generation is unknown, and one that is ``submit_unknown`` may have been charged."""
+    """Estimated cost in US dollars; 0: nothing was created; None: the price is unknown. It is not known whether the
+    API charges failed generations. A generation that is ``submit_unknown`` may have been charged."""
 
     @property
     def succeeded(self) -> bool:
@@ -102,7 +102,7 @@ class Outcome:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Outcome:
-        """Return the outcome of a dict from :meth:`to_dict`, without fields of a newer version.
+        """Return the outcome of a dict from :meth:`to_dict`. Unknown fields (of a newer version) are ignored.
 
         :raises TypeError: ``task_id`` or ``status`` is missing.
         """
@@ -114,22 +114,22 @@ class Outcome:
 
 
 OPTIONAL = ("error", "metadata")
-"""Fields that the short form of an outcome has unless they are empty."""
+"""Fields that are left out of the short form of an outcome if they are empty."""
 _SHORT_FORM = ("task_id", "status", "files", *OPTIONAL)
 
 
 def is_outcome(value: Any) -> bool:
-    """Return True for an outcome, and for the short form that members of a batch return."""
+    """Return True for an outcome as a dict, and for the short form that members of a batch return."""
     return isinstance(value, Mapping) and "task_id" in value and "status" in value
 
 
 def is_reference(value: Mapping[str, Any]) -> bool:
-    """Return True for the short form of an outcome; the ledger has the rest."""
+    """Return True for the short form of an outcome, whose other fields are in the ledger."""
     return set(value) <= set(_SHORT_FORM)
 
 
 def short_form(outcome: Outcome | Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of an outcome that a batch returns of each member, without what is empty."""
+    """Return the fields of an outcome that a batch returns per member, without an empty error or metadata."""
     data = outcome.to_dict() if isinstance(outcome, Outcome) else outcome
     names = (name for name in _SHORT_FORM if data.get(name) or name not in OPTIONAL)
     return {name: data.get(name) or [] for name in names}

@@ -1,8 +1,8 @@
 """Celery signals that mulequeue sends; connect to them as to Celery's signals.
 
-A worker sends all but the last, inside the task that the signal concerns. An exception in a receiver is
-logged and has no other effect. After a crash a signal may be sent twice or not at all; the ledger has
-the reliable state (``mulequeue.status``).
+A worker sends each signal except ``balance_low``, inside the task that the signal concerns. An exception in a
+receiver is logged and has no other effect. After a crash a signal may be sent twice or not at all; the ledger
+has the reliable state (``mulequeue.status``).
 
 =======================  ==================================================================
 ``generation_parked``    the task is parked in the ledger, submitted or waiting. Sender: the
@@ -11,8 +11,8 @@ the reliable state (``mulequeue.status``).
                          ``task_id``, ``outcome`` (:class:`mulequeue.outcome.Outcome`)
 ``files_stored``         ``download`` stored its files. Sender: the task. ``task_id`` of the
                          generation, ``files`` (:class:`mulequeue.outcome.File`)
-``balance_low``          the account's balance is low. Sent where webhooks arrive. Sender: the app.
-                         ``event``: the webhook's JSON
+``balance_low``          a webhook reports that the account's balance is low. Sent in the process that
+                         receives the webhook. Sender: the app. ``event``: the webhook's JSON
 =======================  ==================================================================
 """
 

@@ -1,8 +1,7 @@
 """Send the create request of a generation, at most once.
 
-``submit`` raises nothing for errors of the network or the API, because each of them decides whether
-the request may be repeated or was possibly billed: it returns a value of
-:mod:`mulequeue.api.results`.
+For an error of the network or the API, ``submit`` raises nothing. It returns a value of
+:mod:`mulequeue.api.results`, which shows whether the request may be repeated or was possibly billed.
 """
 
 from __future__ import annotations
@@ -76,8 +75,8 @@ async def submit(
 
     :param body: the user's input; no field is added.
     :param kind: the kind of asset that the model generates, to read a response that is final.
-    :param not_after: called when the connection is established, before the first byte is sent; if
-        it returns True, nothing is sent. (The process may have been stopped in the meantime.)
+    :param not_after: called when the connection is established, before the first byte is sent. If it returns
+        True, nothing is sent: too much time has passed, for example because the process was stopped.
     """
     try:
         data = json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
@@ -140,7 +139,7 @@ class _Attempt:
         except ResponseError as exc:
             self.error = exc
         if isinstance(classify_create(self.response, None), Unknown):
-            # The id may follow: a server can declare too small a length.
+            # Bytes after the response may contain the id: a server can declare too small a length.
             await asyncio.wait({connection.closed}, timeout=REST_SECONDS)
 
     def result(self, profile: Profile, kind: Kind | None) -> Submitted:
@@ -159,11 +158,10 @@ class _Attempt:
 async def _in_time(work: Coroutine[Any, Any, None], seconds: float) -> None:
     """Wait for ``work``, at most ``seconds`` in total.
 
-    It waits twice. If the process is stopped (SIGSTOP) and the first wait has expired when it
-    continues, the second one reads the response that arrived meanwhile, with the id of a billed
-    generation.
+    The time is divided into two waits. If the process was stopped (SIGSTOP) until the first wait expired,
+    the second wait still reads a response that arrived meanwhile, with the id of a billed generation.
 
-    :raises TimeoutError: it took longer.
+    :raises TimeoutError: ``work`` took longer.
     """
     task = asyncio.create_task(work)
     last = min(1.0, seconds / 2)

@@ -34,7 +34,7 @@ def request_headers(profile: Profile) -> dict[str, str]:
 
 @lru_cache(maxsize=1024)
 def endpoint(base_url: str, api_path: str) -> URL:
-    """Return the URL of an API path. No path can change the host."""
+    """Return the URL of an API path. The path is quoted, so it cannot change the host."""
     path = quote(api_path.strip("/"), safe="/%:@!$&'()*+,;=~")
     return URL(f"{base_url}/{path}", encoded=True)
 

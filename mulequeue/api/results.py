@@ -3,10 +3,10 @@
 A create request ends as one of:
 
 Accepted     the generation exists
-NotSent      the request did not leave this machine: may be sent again
+NotSent      the request did not reach the API: may be sent again
 RetryLater   the API is busy (429, or 503 with Retry-After), or the key or the balance has to be fixed
              (401, 402): may be sent again
-Refused      the API rejected it: sending it again would change nothing
+Refused      the API rejected the request: the same request would be rejected again
 Unknown      the generation may exist and be billed: must not be sent again automatically
 """
 
@@ -32,19 +32,19 @@ from mulequeue.outcome import ErrorInfo, Kind
 
 MAX_RESPONSE_BYTES = 1024**2
 MAX_INLINE_BYTES = 32 * 1024**2
-"""Limit of a status check's response that contains the asset itself. Speech arrives as hex digits unless
-URLs are asked for: 10,000 characters, the longest prompt that the API documents, are 11 minutes or 21 MB."""
+"""Limit of a status response that contains the asset itself. The API returns speech as hex digits unless the
+input asks for URLs. The longest documented prompt, 10,000 characters, gives 11 minutes of speech or 21 MB."""
 MAX_ERROR_BYTES = 64 * 1024
 MAX_CHECK_PAUSE_SECONDS = 300.0
-"""Longest pause of status checks, also if ``Retry-After`` is longer: some asset URLs expire after an hour."""
+"""Longest pause of status checks that ``Retry-After`` can set, because some asset URLs expire after an hour."""
 
 FROM_THE_NETWORK = (407, 511)
-"""A proxy, or the network's login page, answers in place of the API."""
+"""Statuses of a proxy (407) or of the network's login page (511), which respond in place of the API."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
-    """The generation exists under ``reply.remote_id``; it may already be final."""
+    """The generation exists under ``reply.remote_id``. It may already have succeeded or failed."""
 
     reply: TaskReply
     trace_id: str | None
@@ -52,23 +52,24 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotSent:
-    """Nothing was sent: the connection failed, or it was too late to send."""
+    """The request did not reach the API: there was no connection, it was too late to send, or a proxy or a login
+    page responded."""
 
     reason: str
     is_too_late: bool = False
-    """There was a connection, but the request must no longer be sent."""
+    """The connection was established, but ``not_after`` of ``submit`` returned True."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryLater:
-    """The API accepts the request only later: 429, 503 with Retry-After, 401 or 402."""
+    """The request may be sent again later: the API returned 429, 503 with Retry-After, 401 or 402."""
 
     retry_after_seconds: float | None
     error: ErrorInfo
 
     @property
     def needs_fix(self) -> bool:
-        """Return whether waiting alone does not help: the key or the balance has to be fixed."""
+        """Return whether the key (401) or the balance (402) has to be fixed first."""
         return self.error.type != "RateLimited"
 
 
@@ -82,7 +83,7 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """The API (or the edge in front of it) rejected it, or the body cannot be written as JSON."""
+    """The API or the edge in front of it rejected or redirected the request, or the input is not JSON."""
 
     error: ErrorInfo
 
@@ -93,7 +94,7 @@ class NotFound:
 
     error: ErrorInfo
     is_gone: bool
-    """The API reports that the id does not exist; otherwise the route may not exist."""
+    """True: the API reports that the id does not exist. False: the path itself may not exist."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,10 +105,10 @@ class Transient:
     status_code: int | None = None
     retry_after_seconds: float | None = None
     is_local: bool = False
-    """This host alone may be the cause: see :func:`is_local_fault`. The same is true of a response of a
-    proxy, of a network's login page, or of the edge in front of the API."""
+    """The cause may concern this host only: :func:`is_local_fault`, or a response of a proxy, of a network's
+    login page, or of the edge in front of the API."""
     is_too_large: bool = False
-    """The API's answer exceeds every limit, so asking again does not help."""
+    """The response exceeds the limit of this check."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +127,7 @@ Fetched = TaskReply | NotFound | Transient
 def read_check(
     response: RawResponse, kind: Kind | None, max_bytes: int = MAX_RESPONSE_BYTES
 ) -> Fetched:
-    """Read the response to a status check."""
+    """Convert the response to a status check, with at most ``max_bytes`` after decompression, into a result."""
     status = response.status
     if not 200 <= status < 300:
         error = _error(response)
@@ -156,21 +157,24 @@ def read_check(
 
 
 def is_local_fault(exc: Exception) -> bool:
-    """Return whether this host may be the cause, so that another one may reach the API.
+    """Return whether the cause may concern this host only, so that another host may reach the API.
 
-    There was no connection (DNS, route, proxy, certificate), or the key or CA bundle is unusable.
-    An API that is down has the same effect: it is this host's fault only if others are answered.
+    True if there was no connection (DNS, route, proxy, certificate), or if the key or the CA bundle is unusable.
+    An API that is down has the same effect; only the checks of other hosts show the difference.
     """
     return isinstance(exc, (NotConnected, ConfigurationError))
 
 
 def classify_create(response: RawResponse, kind: Kind | None) -> Submitted:
-    """Classify the response to a create request. An id in it is never dropped."""
+    """Classify the response to a create request.
+
+    A response that contains an id is Accepted, except a failure with a 4xx status.
+    """
     status = response.status
     reply = _find_reply(response, kind)
     if reply is not None and not (reply.state == "failed" and 400 <= status < 500):
         if reply.error is not None and reply.error.type == "NoAssets":
-            # A create response may be final and name no files yet: a status check follows.
+            # A create response may say "completed" before it contains the assets: a status check follows.
             reply = reply._replace(state="active", error=None)
         return Accepted(reply=reply, trace_id=response.headers.get("Traceparent"))
     if 200 <= status < 300:
@@ -186,7 +190,7 @@ def classify_create(response: RawResponse, kind: Kind | None) -> Submitted:
 
 
 def _find_reply(response: RawResponse, kind: Kind | None) -> TaskReply | None:
-    """Return the reply if the response contains an id, in any encoding and any condition."""
+    """Return the reply if the response contains an id, also if the body is damaged or wrongly encoded."""
     for body in response.readings(MAX_RESPONSE_BYTES):
         found = find_task(body, is_success=200 <= response.status < 300)
         if found is not None:
@@ -195,7 +199,7 @@ def _find_reply(response: RawResponse, kind: Kind | None) -> TaskReply | None:
 
 
 def _classify_success(response: RawResponse, kind: Kind | None) -> Submitted:
-    """Classify a response that reports success without an id."""
+    """Classify a 2xx response that contains no id."""
     status = response.status
     if not response.is_complete:
         is_large = len(response.body) >= MAX_RESPONSE_BYTES

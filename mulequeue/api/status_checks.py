@@ -28,11 +28,11 @@ from mulequeue.outcome import Kind
 from mulequeue.settings import Profile, Settings
 
 INLINE_FACTOR = 4
-"""A check whose response contains the asset itself may take this many times longer than others."""
+"""Ratio of the timeout of a check whose response contains the asset itself to that of other checks."""
 
 
 def open_connections(profile: Profile) -> StatusConnectionPool:
-    """Return the connections to a profile's host, through the proxy that the environment names for it.
+    """Return a pool of connections to a profile's host, through the proxy that the environment names for it.
 
     :raises ConfigurationError: the key or the CA bundle cannot be used.
     """
@@ -46,7 +46,7 @@ def open_connections(profile: Profile) -> StatusConnectionPool:
 
 
 class StatusClient:
-    """The status checks of one process, made, used and closed on one event loop."""
+    """A client for status checks, with one connection pool per profile. It is used and closed on one event loop."""
 
     def __init__(
         self, connect: Callable[[Profile], StatusConnectionPool] = open_connections
@@ -64,9 +64,11 @@ class StatusClient:
         timeout_seconds: float,
         kind: Kind | None = None,
     ) -> Fetched:
-        """Check a generation's status once, within ``timeout_seconds`` in total.
+        """Check a generation's status, and return a Transient for errors of the network or the API.
 
-        Raises nothing for errors of the network or the API.
+        A second request follows a response that exceeds 1 MiB or is about another generation.
+
+        :param timeout_seconds: total time of each request; four times as long after a response that was too large.
         """
         try:
             pool = self._pools.get(profile)
@@ -80,7 +82,7 @@ class StatusClient:
                 seconds = INLINE_FACTOR * timeout_seconds
                 found = await self._fetch_inline(pool, target, seconds, kind)
             elif _is_of_another(found, remote_id):
-                # The responses of a reused connection may be one behind, those of a new one not.
+                # A reused connection may deliver the response to its previous request; a new one cannot.
                 response = await pool.get(target, seconds=timeout_seconds, fresh=True)
                 found = read_check(response, kind)
             if _is_of_another(found, remote_id):
@@ -94,7 +96,7 @@ class StatusClient:
     async def _fetch_inline(
         self, pool: StatusConnectionPool, target: str, seconds: float, kind: Kind | None
     ) -> Fetched:
-        """Check again with the limit of inline assets, one at a time: that bounds the memory."""
+        """Check again with the limit of inline assets. Only one such check runs at a time, to limit the memory."""
         async with asyncio.timeout(seconds), self._inline:
             response = await pool.get(target, seconds=seconds, max_bytes=MAX_INLINE_BYTES)
             return read_check(response, kind, MAX_INLINE_BYTES)
@@ -112,7 +114,7 @@ class StatusClient:
 
 
 def _is_of_another(found: Fetched, remote_id: str) -> bool:
-    """Return whether a response names another generation; a UUID may be spelled differently."""
+    """Return whether a response has the id of another generation. Case and hyphens are ignored (UUIDs)."""
     if not isinstance(found, TaskReply) or found.remote_id is None:
         return False
     first, second = (each.replace("-", "").casefold() for each in (found.remote_id, remote_id))
@@ -120,21 +122,21 @@ def _is_of_another(found: Fetched, remote_id: str) -> bool:
 
 
 def unused_id() -> str:
-    """Return an id that no generation has. An API that works answers that there is none: free of charge."""
+    """Return a random id that no generation has. To check its status is free of charge."""
     return str(uuid.uuid4())
 
 
 def is_unknown_id(found: Fetched) -> bool:
-    """Return whether that is the answer to a check of :func:`unused_id`."""
+    """Return whether the API reports that the id does not exist, as it does for :func:`unused_id`."""
     return isinstance(found, NotFound) and found.is_gone
 
 
 async def check_key(
     client: StatusClient, profile: Profile, api_path: str, *, timeout_seconds: float = 15.0
 ) -> KeyCheck:
-    """Check for free whether a key works: request the status of an id that cannot exist.
+    """Check whether a key works, free of charge: request the status of an id that does not exist.
 
-    (A create request proves nothing: the API validates the body before the key.)
+    An invalid create request would not show this, because the API validates the body before the key.
     """
     found = await client.fetch(profile, api_path, unused_id(), timeout_seconds=timeout_seconds)
     if isinstance(found, NotFound) and not found.is_gone:

@@ -1,4 +1,4 @@
-"""Convert a terminal response of the API into the form of the ledger and the outcome."""
+"""Convert a terminal response of the API into the dictionary that the ledger stores."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from mulequeue.outcome import ErrorInfo
 
 
 def answer_of(reply: TaskReply, model: Model, *, now: float) -> dict[str, Any]:
-    """Return a terminal response as a JSON-compatible dictionary.
+    """Return a terminal response as a JSON-compatible dictionary, without empty fields.
 
-    :param now: unix seconds.
+    :param now: unix seconds, from which the retention of the assets is counted.
     """
     until = datetime.fromtimestamp(now, UTC) + timedelta(seconds=model.retention_seconds)
     expires_at = until.isoformat(timespec="seconds").replace("+00:00", "Z")

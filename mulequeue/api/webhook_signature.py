@@ -21,7 +21,7 @@ _MAX_SIGNATURES = 4  # more than one while a secret is being replaced
 
 
 class SignatureError(ValueError):
-    """The signature or its timestamp is missing, wrong, or too old; the text names the reason."""
+    """The signature is missing or wrong, or its time differs too much from now; the text names the reason."""
 
 
 def check_signature(
@@ -29,11 +29,12 @@ def check_signature(
 ) -> None:
     """Raise unless the request was signed with one of the secrets within 300 seconds of ``now``.
 
-    :param headers: of the request, in any case.
+    :param headers: of the request; names may be in upper or lower case.
     :param body: exactly as received.
     :param secrets: as the console shows them (``whsec_…``).
     :param now: unix seconds.
-    :raises SignatureError: the request is not signed, or the signature is wrong or too old.
+    :raises SignatureError: the request is not signed, the signature is wrong, or the timestamp is not a number or
+        differs from ``now`` by more than 300 seconds.
     """
     given = {name.lower(): value for name, value in headers.items()}
     name, timestamp, signature = (
@@ -66,14 +67,14 @@ def _candidate_keys(secrets: Iterable[str]) -> list[bytes]:
 
 
 def _forms(key: bytes, signed: bytes) -> tuple[bytes, ...]:
-    """Return the digest as it may be written: in hex, or in base64 of both alphabets, without padding."""
+    """Return the digest in hex, in base64 and in URL-safe base64, without padding."""
     digest = hmac.digest(key, signed, "sha256")
     plain = base64.b64encode(digest).rstrip(b"=")
     return digest.hex().encode(), plain, plain.translate(bytes.maketrans(b"+/", b"-_"))
 
 
 def _given_digests(signature: str) -> list[bytes]:
-    """Return what ``v1=…`` holds, without padding; hex in lower case."""
+    """Return the digests of the ``v1=…`` parts: base64 without padding, hex in lower case."""
     found = []
     for part in re.split(r"[\s,]+", signature)[:_MAX_SIGNATURES]:
         version, _, text = part.partition("=")

@@ -1,8 +1,8 @@
-"""The API's models: paths, parameters, poll schedules and limits, from one TOML file per vendor.
+"""The API's models: paths, parameters, poll schedules and times, from one TOML file per vendor.
 
 The files list every path, because modes, actions and prefixes differ by vendor. :func:`name_of`
-derives a model's name from its path. A file holds only what differs from the defaults of the media
-kind below.
+derives a model's name from its path. An entry holds only the values that differ from the defaults of its
+media kind, which are in this module.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from mulequeue.outcome import Kind
 
 __all__ = ["Model", "Parameter", "Price", "Rules", "all_models", "find", "models_in", "name_of"]
 
-# Few images finish within 5 s. For durations of 5 to 60 s this schedule notices the end a second
+# Few images finish within 5 s. For durations of 5 to 60 s this schedule detects the end a second
 # earlier than waits that grow faster, with about as many checks (simulated for uniform and lognormal
 # durations).
 _IMAGE = PollSchedule(first=5.0, factor=1.1, ceiling=8.0)
@@ -34,7 +34,7 @@ _DEFAULTS: Mapping[Kind | None, tuple[PollSchedule, float]] = {
     "video": (_VIDEO, 3600.0),
     None: (_VIDEO, 3600.0),
 }
-"""The schedule of a media kind, and the seconds after which a generation is settled ``timed_out``."""
+"""Media kind -> its poll schedule, and the seconds after which a generation is settled ``timed_out``."""
 # The shortest retention that any page of the documentation states; most pages state none.
 _RETENTION_SECONDS = 3600
 _PRICES = "prices.toml"
@@ -53,10 +53,9 @@ class Model:
     api_path: str
     """Path of the create request; status checks GET ``{api_path}/{remote_id}``."""
     kind: Kind | None
-    """``image``, ``video`` or ``audio``; None for an unlisted path, where the key of the result in the
-    API's response decides."""
+    """``image``, ``video`` or ``audio``; None for an unlisted path, whose kind is read from the API's response."""
     schedule: PollSchedule
-    """Waits between status checks, within what the model's page asks for."""
+    """Waits between status checks, within the limits that the model's page states."""
     max_wait_seconds: float
     """Seconds that a generation may stay active before it is settled ``timed_out``."""
     retention_seconds: int
@@ -64,7 +63,7 @@ class Model:
     required: tuple[str, ...]
     """Input fields that the API requires; empty where alternatives exist (see ``rules``)."""
     prompt_field: str = "prompt"
-    """The input field for a line of text."""
+    """The input field that receives a prompt."""
     parameters: Mapping[str, Parameter] = field(default_factory=dict, compare=False, repr=False)
     """By name, required parameters first; empty for an unlisted path."""
     rules: Rules = field(default_factory=Rules, compare=False, repr=False)
@@ -72,11 +71,11 @@ class Model:
     prices: tuple[Price, ...] = field(default=(), compare=False, repr=False)
     """Prices that a source states; empty: the price is unknown."""
     note: str = ""
-    """Advice for users, as one or two sentences."""
+    """Advice for users, one or two sentences."""
 
     @property
     def path(self) -> str:
-        """Return the api_path as records and limits name it, without ``/vendors/``."""
+        """Return the ``api_path`` without ``/vendors/``, the form that records and limits use."""
         return self.api_path.removeprefix("/vendors/")
 
     @property
@@ -90,7 +89,8 @@ def find(name: str) -> Model:
 
     :param name: ``vendor/model[/mode][/action]`` (a trailing ``/generation`` is accepted), an
         alias, or a whole ``/vendors/…`` path, also one that the catalog does not list.
-    :raises InputError: the name is unknown (the text suggests similar names), or the path is malformed.
+    :raises InputError: the name is not text, the name is unknown (the text suggests similar names), or the path
+        is malformed.
     """
     if not isinstance(name, str):
         raise InputError(f"The model must be text like 'alibaba/wan2.6-t2i', not {name!r}.")
@@ -111,7 +111,9 @@ def find(name: str) -> Model:
 def models_in(setting: str, given: Any) -> Iterator[tuple[str, Model, Any]]:
     """Yield the name, the model and the value of each entry of a setting whose keys are models.
 
-    :raises ConfigurationError: it is no dictionary, or a model is unknown; the text names the setting.
+    :param setting: name of the setting, for the text of the error.
+    :param given: value of the setting.
+    :raises ConfigurationError: ``given`` is not a dictionary, or a model is unknown.
     """
     if not isinstance(given, Mapping):
         raise ConfigurationError(f'{setting} must be a dictionary like {{"vendor/model": {{…}}}}.')
@@ -150,7 +152,10 @@ def _index() -> dict[str, Model]:
 
 @cache
 def _entries() -> tuple[Mapping[str, Any], ...]:
-    """Read the entries of all files; each gets the groups of its file and the input of its ``like``."""
+    """Read the entries of all vendors' files.
+
+    Each entry gets the groups of its file. ``like`` copies the keys that describe the input from another entry.
+    """
     entries: list[dict[str, Any]] = []
     for file in resources.files(__name__).iterdir():
         if file.name.endswith(".toml") and file.name != _PRICES:
@@ -163,13 +168,13 @@ def _entries() -> tuple[Mapping[str, Any], ...]:
 
 @cache
 def _prices() -> Mapping[str, tuple[Price, ...]]:
-    """Return the prices of the catalog by path."""
+    """Return the prices in ``prices.toml``, by path."""
     text = (resources.files(__name__) / _PRICES).read_text("utf-8")
     return {path: read_prices(path, entries) for path, entries in tomllib.loads(text).items()}
 
 
 def _input_of(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the keys that describe the input, without schedule and times."""
+    """Return the keys of an entry that describe the input, without schedule and times."""
     return {key: value for key, value in entry.items() if key in _INPUT_KEYS}
 
 

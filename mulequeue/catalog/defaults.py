@@ -14,7 +14,7 @@ _EXAMPLE = '{"alibaba/wan2.6-t2i": {"n": 1}}'
 
 
 def check_defaults(defaults: Any) -> None:
-    """Raise ConfigurationError for an unknown model or parameter, or a value that it does not take."""
+    """Raise ConfigurationError for an unknown model or parameter, or a value that all sources reject."""
     for name, model, fields in _entries(defaults):
         for key, value in fields.items():
             parameter = model.parameters.get(key)
@@ -33,16 +33,17 @@ def check_defaults(defaults: Any) -> None:
 def defaults_of(defaults: Any, model: catalog.Model) -> dict[str, Any]:
     """Return the default input of a model.
 
-    :raises ConfigurationError: it has the wrong shape, or a model of it is unknown.
+    :param defaults: value of the setting.
+    :raises ConfigurationError: ``defaults`` is not a dictionary of dictionaries, or names an unknown model.
     """
     own = (fields for _, other, fields in _entries(defaults) if other == model)
     return {key: value for fields in own for key, value in fields.items()}
 
 
 def with_defaults(defaults: Any, model: catalog.Model, input: Any) -> Any:
-    """Return an input with the defaults of its model in place of the fields that it lacks.
+    """Return an input to which the defaults of its model were added for missing fields.
 
-    A field that is None is not lacking, so it keeps a default out.
+    A field with the value None is not missing, so its default is not used.
     """
     if not defaults or not isinstance(input, dict):
         return input

@@ -1,7 +1,7 @@
 """Inputs of a generation: JSON values, and local files that are read into them.
 
-Inputs come from users of web applications, so a string is never taken for a path. Only
-``{"$file": path}``, made by :func:`file`, is read, and only under ``mulequeue_input_roots``.
+Inputs come from users of web applications, so a string is never used as a path. Only the path in
+``{"$file": path}``, which :func:`file` returns, is read, and only under ``mulequeue_input_roots``.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ def check_input(
 
     :param roots: folders that ``$file`` may read from (``mulequeue_input_roots``).
     :param max_bytes: largest file in bytes (``mulequeue_input_max_bytes``); None: no limit.
-    :raises InputError: the input is not a dictionary of JSON values, or a file is missing, outside of
-        every root, not a regular file, empty or too large.
+    :raises InputError: the input is not a dictionary of JSON values or is nested too deeply, or a file is
+        missing, outside of every root, not a regular file, empty or too large.
     """
 
     def check(path: str, where: str) -> str:
@@ -65,7 +65,7 @@ def resolve_input(
 ) -> dict[str, Any]:
     """Return the input with every ``$file`` read and encoded as ``data:<mime>;base64,…``.
 
-    :raises InputError: as :func:`check_input`.
+    :raises InputError: in the cases of :func:`check_input`, or if a file cannot be read.
     """
 
     def read(path: str, where: str) -> str:
@@ -76,7 +76,7 @@ def resolve_input(
 
 
 def has_files(input: Mapping[str, Any]) -> bool:
-    """Return whether :func:`resolve_input` would read a file."""
+    """Return whether the input refers to a local file, which :func:`resolve_input` would read."""
     paths: list[str] = []
 
     def note(path: str, where: str) -> str:
@@ -103,7 +103,11 @@ def batch_digest(model: str, inputs: Iterable[Mapping[str, Any]]) -> str:
 
 
 def insert_asset(input: Mapping[str, Any], use: str, url: str) -> dict[str, Any]:
-    """Return the input with a URL in the field ``use``; a list gets the URL appended."""
+    """Return the input with a URL in the field ``use``.
+
+    The URL is appended to a list. If the field has no value and takes a list, it becomes a list of the URL. Any
+    other value is replaced.
+    """
     given = input.get(use)
     if isinstance(given, list):
         return {**input, use: [*given, url]}
@@ -113,7 +117,7 @@ def insert_asset(input: Mapping[str, Any], use: str, url: str) -> dict[str, Any]
 
 
 def _walk_input(input: Any, on_file: Callable[[str, str], str]) -> dict[str, Any]:
-    """Return a copy of the input in which ``on_file`` has replaced the path of every local file."""
+    """Return a copy of the input with the result of ``on_file(path, where)`` in place of every local file."""
     if not isinstance(input, dict):
         raise InputError(
             f"The input must be a dictionary of the model's parameters, such as "
@@ -179,9 +183,9 @@ def _named(value: Any) -> str:
 
 
 def _allowed(path: str, roots: Sequence[str], where: str) -> tuple[str, os.stat_result]:
-    """Return the real path of ``path`` and its status.
+    """Return the real path of a file and its ``os.stat`` result.
 
-    :raises InputError: there is no such file, or it is outside of every root.
+    :raises InputError: there is no root, there is no such file, or the file is outside of every root.
     """
     if not roots:
         raise InputError(
@@ -245,18 +249,18 @@ def _read(path: str, roots: Sequence[str], max_bytes: int, where: str) -> bytes:
 
 
 def _open_checked(path: str, flags: int) -> int:
-    """Open a file whose path was checked; a link or a FIFO that has replaced it must not be followed or block."""
+    """Open a file whose path was checked. If it was replaced since, do not follow a link or block on a FIFO."""
     return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 def _real_path_of(handle: int, found: os.stat_result, real: str) -> str:
     """Return the real path of an open file, or "" if it is unknown.
 
-    A folder of the path may have been replaced by a link since the check.
+    Since the path was checked, one of its folders may have been replaced by a link.
     """
     try:
         return os.readlink(f"/proc/self/fd/{handle}")
-    except OSError:  # no /proc: the path must still lead to the open file
+    except OSError:  # without /proc, check that the path still leads to the open file
         pass
     try:
         again = os.path.realpath(real)

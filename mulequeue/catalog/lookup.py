@@ -1,4 +1,4 @@
-"""Names and paths as users type them: problems of a path, and models with similar names."""
+"""Error texts for malformed paths and unknown model names, with suggestions of similar names."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FIXES = (
     (r"\.\.|/\.(/|\Z)", "remove the '.' and '..'."),
     (r"[^A-Za-z0-9/._~-]", "use only letters, digits and '/', '.', '_', '~', '-'."),
 )
-"""What a malformed path matches, and what to change."""
+"""Pattern that a malformed path matches, and the text about what to change."""
 
 
 def path_problem(path: str) -> str | None:
@@ -44,7 +44,7 @@ def unknown_model_text(name: str, known: Iterable[str]) -> str:
 def nearest(name: str, known: Iterable[str]) -> list[str]:
     """Return at most five known names that resemble ``name``, the most similar first.
 
-    The part after the vendor is compared as well, so a missing or wrong vendor does not matter.
+    The part after the vendor is compared on its own as well, so names are found without the right vendor.
     """
     names = sorted(known)
     wanted = name.strip().lower().removesuffix("/generation").strip("/")

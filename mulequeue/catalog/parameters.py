@@ -1,9 +1,10 @@
-"""The parameters of a model, by the API's documentation and its clients (the *sources*).
+"""The parameters of a model, as the API's documentation and its clients (the *sources*) describe them.
 
 In a vendor's file a parameter is a table under ``[models.parameters]``, or under ``[groups.NAME]``
-for the models that list the group; ``like`` copies those of another path. Its keys are the attributes
-of :class:`Parameter`; ``list``, ``range`` (numbers), ``length`` (characters) and ``count`` (items)
-are short forms. The rules between parameters are those of :class:`Rules`.
+for the models that list the group; ``like`` copies the parameters of another path. The keys of the table are the
+attributes of :class:`Parameter`. Short forms are ``list`` (``is_list``), ``required`` (``is_required``, in an
+object), ``range`` and ``length`` (``low`` and ``high``), and ``count`` (``fewest`` and ``most``).
+The keys of :class:`Rules` describe the rules between parameters.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class Parameter:
     type: Type = "text"
     """``file`` is text: a URL, a data URI or base64; ``size`` is text like ``1280*720``."""
     is_list: bool = False
-    """True: it takes a list of such values."""
+    """True: the parameter takes a list of values of this type."""
     is_required: bool = False
     values: tuple[Any, ...] = ()
     """Values that all sources allow; empty: any value of the type."""
@@ -48,11 +49,11 @@ class Parameter:
     besides: tuple[Any, ...] = ()
     """Values allowed outside of the range, such as -1 for "let the model choose"."""
     low: float = -math.inf
-    """Minimum of a number, or of the characters of a text."""
+    """Minimum of a number, or of a text's length in characters."""
     high: float = math.inf
-    """Maximum of a number, or of the characters of a text."""
+    """Maximum of a number, or of a text's length in characters."""
     agreed: float = math.inf
-    """Maximum that all sources allow; between it and ``high`` they differ."""
+    """Maximum that all sources allow; about values between ``agreed`` and ``high`` the sources differ."""
     fewest: float = 0
     """Minimum number of items of a list."""
     most: float = math.inf
@@ -74,12 +75,12 @@ class Parameter:
     is_open: bool = False
     """True: an object may have fields that no source lists."""
     default: Any = None
-    """Value that the API uses if none is given; None: unknown, or the sources differ."""
+    """Value that the API uses if none is given; None: the default is unknown, or the sources differ."""
     note: str = ""
     conflict: str = ""
-    """How the sources differ about the parameter; using it gives a warning with this text."""
+    """How the sources differ about the parameter; an input with the parameter gives a warning with this text."""
     absent: str = ""
-    """Consequence of leaving it out, which gives a warning with this text."""
+    """Effect of a missing parameter; an input without the parameter gives a warning with this text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,17 +88,19 @@ class Rules:
     """Rules between the parameters of a model."""
 
     any_of: tuple[tuple[tuple[str, ...], ...], ...] = ()
-    """Choices of groups; of each choice one group must be given completely."""
+    """Choices between groups of parameters; of each choice, at least one group must be given completely."""
     apart: tuple[tuple[str, ...], ...] = ()
-    """Groups that cannot be used together."""
+    """Groups of parameters; an input may have parameters of one group only."""
     needs: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
     """Parameter -> another parameter that it requires."""
     when: tuple[tuple[Mapping[str, Any], Mapping[str, Any]], ...] = ()
-    """Condition (parameter -> values; no values: any) and consequence: parameter -> allowed values."""
+    """Pairs of a condition (parameter -> values; no values: any value) and what it requires (parameter -> allowed
+    values)."""
     together: tuple[tuple[tuple[str, ...], int], ...] = ()
     """Parameters whose items are counted together, and the maximum of the count."""
     sums: tuple[tuple[str, str, str], ...] = ()
-    """A list of objects, a numeric field of them, and the parameter that equals the sum."""
+    """A parameter that is a list of objects, a numeric field of these objects, and the parameter that must equal
+    the sum of the field."""
     ignored: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
     """Names that the API ignores -> the name to use instead."""
     is_open: bool = False
@@ -110,7 +113,7 @@ def parameters_in(
     required: tuple[str, ...],
     prompt_field: str,
 ) -> dict[str, Parameter]:
-    """Return the parameters of one entry of a vendor's file: required ones, the prompt, the others."""
+    """Return the parameters of one entry of a vendor's file by name: required ones, the prompt, the others."""
     tables: dict[str, Any] = {}
     for group in table.get("groups", ()):
         tables |= groups[group]
@@ -139,7 +142,7 @@ def _tuples(lists: Any) -> tuple[tuple[str, ...], ...]:
 
 
 def _parameter(name: str, table: Mapping[str, Any], is_required: bool) -> Parameter:
-    """Return a parameter from its table, with the short keys expanded."""
+    """Return a parameter from its table, with the short forms expanded."""
     given: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in table.items()
     }

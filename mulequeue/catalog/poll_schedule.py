@@ -1,4 +1,4 @@
-"""Waits before the next status check, and before the next attempt after a failure.
+"""Compute the waits before status checks, and before the next attempt after a failure.
 
 Pure: the random number is an argument, so that tests can list the waits of a schedule.
 """
@@ -12,7 +12,7 @@ from mulequeue.errors import InputError
 
 _BACKOFF_SPREAD = 0.25
 MAX_WAIT_CEILING_SECONDS = 24 * 3600.0
-"""Longest time that a generation may stay active, whatever its call and its model allow."""
+"""Longest time that a generation may stay active, even if its call or its model allows a longer one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,11 +26,11 @@ class PollSchedule:
     ceiling: float
     """Longest wait in seconds, before jitter."""
     jitter: float = 0.1
-    """Fraction: 0.1 spreads a wait over 90 % to 110 %, so that a batch is not checked all at once."""
+    """Fraction by which a wait varies: 0.1 gives 90 % to 110 %, so that a batch is not checked all at once."""
     low: float = 0.0
-    """Shortest wait in seconds, jitter included, as the model's page asks for."""
+    """Shortest wait in seconds, jitter included, if the model's page states one."""
     high: float = math.inf
-    """Longest wait in seconds, jitter included."""
+    """Longest wait in seconds, jitter included, if the model's page states one."""
 
     def seconds(self, attempt: int, chance: float = 0.5) -> float:
         """Return the seconds to wait before status check number ``attempt`` (0 is the first).
@@ -43,7 +43,7 @@ class PollSchedule:
 
     @classmethod
     def fixed(cls, seconds: float) -> PollSchedule:
-        """Return a schedule with the same wait before every status check, jittered like any other.
+        """Return a schedule with the same wait before every status check, except for the jitter of 10 %.
 
         :raises InputError: ``seconds`` is not a number above 0.
         """
@@ -57,9 +57,11 @@ class PollSchedule:
 def backoff_seconds(attempt: int, *, first: float, ceiling: float, chance: float) -> float:
     """Return the seconds to wait after failure number ``attempt`` (0 is the first).
 
-    The wait doubles up to ``ceiling`` and is spread by a quarter.
+    The wait doubles with each failure, varies by up to 25 %, and never exceeds ``ceiling``.
 
-    :param chance: a random number in [0, 1); 0.5 gives the delay without jitter.
+    :param first: seconds to wait after the first failure.
+    :param ceiling: longest wait in seconds.
+    :param chance: a random number in [0, 1); 0.5 gives the wait without jitter.
     """
     delay = _grown(first, 2.0, ceiling, attempt)
     return min(delay * (1 + _BACKOFF_SPREAD * (2 * chance - 1)), ceiling)

@@ -1,8 +1,8 @@
 """Prices of models, and the estimated cost of an input. Pure.
 
-The API returns no price with a response, so every amount is an estimate. A vendor's file holds the
-prices that a source states, as ``[[models.prices]]``; the setting ``mulequeue_prices`` adds others in
-the same shape. A model without a price has an unknown cost; no price is guessed.
+The API returns no price with a response, so every amount is an estimate. ``prices.toml`` holds the prices that a
+source states, by path; entries of the setting ``mulequeue_prices`` have the same keys and take precedence. The cost
+of a model without a price is unknown.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Unit = Literal["image", "second", "call", "song", "1000 characters"]
 UNITS: tuple[Unit, ...] = get_args(Unit)
 _FIELDS: Mapping[Unit, str] = {"image": "n", "second": "duration"}
 MAX_USD = Decimal(1000)
-"""Highest price of one unit. The API charges cents or dollars, so a higher one is a mistake."""
+"""Highest price of one unit. The API charges cents or dollars per unit, so a higher price is a mistake."""
 _MICRO = Decimal("0.000001")
 
 
@@ -34,26 +34,28 @@ class Price:
     usd: Decimal
     """US dollars per unit."""
     when: Mapping[str, tuple[Any, ...]] = field(default_factory=lambda: MappingProxyType({}))
-    """Parameters that the price depends on -> their values; empty: the price always applies."""
+    """Parameter -> values for which the price applies; empty: the price always applies."""
     per_item: Mapping[str, Decimal] = field(default_factory=lambda: MappingProxyType({}))
-    """Parameters that take a list -> US dollars for each of its items, in addition."""
+    """Parameter that takes a list -> US dollars that each item of the list costs in addition."""
     note: str = ""
     source: str = "mulequeue_prices"
     """Where the price is stated."""
     date: str = ""
-    """When the source was read, as far as it is known."""
+    """Date on which the source was read; empty: unknown."""
 
     @property
     def lowest_usd(self) -> Decimal:
-        """Return what a generation costs at least; a text may be short."""
+        """Return the lowest cost of a generation in US dollars: one unit, or 0 for a price per 1000 characters."""
         return Decimal(0) if self.unit == "1000 characters" else self.usd
 
 
 def read_prices(whose: str, given: Any) -> tuple[Price, ...]:
     """Return the prices of one model.
 
+    :param whose: the setting or the model's path, for the text of the error.
     :param given: one mapping with the attributes of :class:`Price`, or a list of them.
-    :raises ConfigurationError: a key or unit is unknown, or an amount is not between 0 and 1000 USD.
+    :raises ConfigurationError: ``given`` has another shape, a key or unit is unknown, or an amount is not between
+        0 and 1000 USD.
     """
     entries = [given] if isinstance(given, Mapping) else given
     if not isinstance(entries, Sequence) or isinstance(entries, str) or not entries:
@@ -70,11 +72,11 @@ def estimate_usd(
 ) -> Decimal | None:
     """Return the highest cost of an input in US dollars, rounded up to millionths.
 
-    A parameter that the input lacks counts with the API's default; if that is unknown, with its
-    maximum, because the API may create that many and charge for each.
+    For a missing quantity (such as ``n`` or ``duration``) the API's default is used. If the default is unknown, or
+    if the API chooses the quantity (-1), the maximum is used, because the API may create and charge as many.
 
-    :param prices: the first one whose ``when`` fits applies.
-    :returns: None if no price fits, or if the quantity is unknown.
+    :param prices: the first one applies whose ``when`` matches the input.
+    :returns: the cost, or None if no price applies or if the quantity is unknown.
     """
     for price in prices:
         if all(_value(name, parameters, input) in values for name, values in price.when.items()):
@@ -158,7 +160,7 @@ def _mapping(what: str, value: Any) -> Mapping[str, Any]:
 
 def _amount(what: str, value: Any) -> Decimal:
     try:
-        # A float is read by its shortest form: 0.1 is a tenth.
+        # str() gives the shortest form of a float, so that 0.1 is exactly a tenth.
         amount = Decimal(str(value).strip()) if not isinstance(value, bool) else Decimal("nan")
     except InvalidOperation:
         amount = Decimal("nan")

@@ -1,4 +1,4 @@
-"""Amounts of US dollars. The ledger counts them in whole millionths."""
+"""Convert amounts of US dollars. The ledger stores them as whole millionths of a dollar."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from decimal import Decimal
 
 
 def micros_of(amount: Decimal) -> int:
-    """Return an amount in millionths of a US dollar; a fraction of one is dropped."""
+    """Return an amount in whole millionths of a US dollar, rounded down."""
     return int(amount * 1_000_000)
 
 
 def usd_of_micros(micros: int) -> Decimal:
-    """Return an amount of the ledger in US dollars."""
+    """Return an amount of the ledger, in millionths, as US dollars."""
     return Decimal(micros) / 1_000_000
 
 
 def json_usd(amount: Decimal | None) -> float | None:
-    """Return an amount as a number of JSON; None: it is unknown."""
+    """Return an amount as a JSON number. None, an unknown amount, stays None."""
     return None if amount is None else float(amount)
 
 

@@ -1,7 +1,7 @@
-"""Replace what Unicode text must not contain: half of a surrogate pair.
+"""Replace lone surrogates (halves of a surrogate pair), which are not valid in Unicode text.
 
-Programs that count in UTF-16 (JavaScript, Java) cut texts in the middle of an emoji. JSON can express
-the remaining half, but UTF-8 cannot, and with it Redis, databases, logs and web pages.
+Programs that count in UTF-16 (JavaScript, Java) may cut a text in the middle of an emoji. JSON can express
+the remaining half. UTF-8 cannot, so Redis, databases, logs and web pages cannot store or show it.
 """
 
 from __future__ import annotations

@@ -23,9 +23,10 @@ _HOW_TO_ALLOW = (
 
 
 class AddressRefused(MuleQueueError):
-    """A URL leads to a forbidden address; nothing was sent.
+    """A URL or its address is not allowed; nothing was sent.
 
-    :param is_resolved: the URL holds a name, which another machine may resolve to another address.
+    :param is_resolved: True if a host name was resolved to the address. Another machine may resolve the
+        name to a different one.
     """
 
     def __init__(self, message: str, *, is_resolved: bool = False) -> None:
@@ -46,8 +47,8 @@ class AddressGuard:
         """Reject a URL with a wrong scheme, credentials, or a forbidden literal address.
 
         :param resolve: also resolve the host and check its addresses. A name that does not resolve
-            is accepted: behind a proxy possibly only the proxy can resolve it.
-        :raises AddressRefused: with the setting to change.
+            is accepted, because possibly only the proxy can resolve it.
+        :raises AddressRefused: the URL is rejected. If a setting would allow the URL, the text names the setting.
         """
         try:
             parts = urlsplit(url)
@@ -74,7 +75,8 @@ class AddressGuard:
         """Reject an IP address that is not public.
 
         :param address: of the connected peer, or of a resolved name.
-        :raises AddressRefused: with the setting to change.
+        :param host: the host in the URL, for the text of the error.
+        :raises AddressRefused: the address is not public; the text names the setting that allows it.
         """
         if self.allow_private:
             return
@@ -88,14 +90,14 @@ class AddressGuard:
 
 
 def is_public(ip: _Address) -> bool:
-    """Return whether an address, or the IPv4 address in it, is on the public internet."""
+    """Return whether an address, or the IPv4 address that it embeds, is on the public internet."""
     ip = _embedded_ipv4(ip)
     # Multicast and some reserved ranges count as "global" in the standard library.
     return ip.is_global and not (ip.is_multicast or ip.is_reserved)
 
 
 def _embedded_ipv4(ip: _Address) -> _Address:
-    """Return the IPv4 address in an IPv6 address (mapped, 6to4, NAT64), else the address."""
+    """Return the IPv4 address that an IPv6 address embeds (mapped, 6to4, NAT64), else ``ip`` unchanged."""
     if isinstance(ip, ipaddress.IPv6Address):
         if ip in _NAT64:
             return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
@@ -125,6 +127,6 @@ def _resolve(host: str, port: int) -> list[str]:
 
 
 def redact_url(url: str) -> str:
-    """Return a URL for a message, without credentials, query and fragment (possibly secret)."""
+    """Return a URL in quotes for a message, without credentials, query and fragment, which may be secret."""
     bare = url.split("?")[0].split("#")[0]
     return repr(bare.rpartition("@")[2][:200])

@@ -18,16 +18,16 @@ _P = TypeVar("_P", bound=asyncio.Protocol)
 
 
 class NotConnected(OSError):
-    """No connection was established, so nothing was sent.
+    """No connection was established, so no request was sent.
 
-    Its cause is the error of the resolver, the network, the proxy or TLS.
+    ``__cause__`` is the error of the resolver, the network, the proxy or TLS, if there is one.
     """
 
 
 class ProxyError(NotConnected):
-    """The proxy refused the connection.
+    """The proxy rejected the CONNECT request.
 
-    :param status: the HTTP status of its response.
+    :param status: the HTTP status of the proxy's response; 0 if it is not readable.
     """
 
     def __init__(self, status: int) -> None:
@@ -42,8 +42,8 @@ class ConnectionClosed(ConnectionError):
 class Connection(asyncio.Protocol):
     """One connection, for one request at a time.
 
-    :param record_bytes: how much of what arrives is kept in ``received``, however malformed: an HTTP
-        library discards it if a response ends too early, and it may contain the id of a billed generation.
+    :param record_bytes: number of received bytes to keep in ``received``, even if they are malformed. A response
+        that ends too early may contain the id of a billed generation; an HTTP library would discard it.
     """
 
     def __init__(self, record_bytes: int = 0) -> None:
@@ -98,7 +98,7 @@ class Connection(asyncio.Protocol):
         self.received += data[: max(self._record_bytes - len(self.received), 0)]
         if parser is None or response is None or response.done():
             if len(self.received) >= self._record_bytes:
-                self.close()  # there is no request that this could answer
+                self.close()  # no request waits for these bytes
             return
         try:
             if parser.feed(data):
@@ -130,10 +130,11 @@ async def connect(
     seconds: float,
     record_bytes: int = 0,
 ) -> Connection:
-    """Connect to the host of ``url``; no byte of a request is sent.
+    """Connect to the host of ``url``, without sending a request to it.
 
-    :param proxy: for an ``https`` URL it opens a tunnel; for ``http`` it receives the request.
-    :raises NotConnected: there is no connection within ``seconds``.
+    :param proxy: opens a tunnel for an ``https`` URL; receives the request itself for an ``http`` URL.
+    :param record_bytes: see :class:`Connection`.
+    :raises NotConnected: no connection was established within ``seconds``, or the proxy is not supported.
     """
     if proxy is not None and proxy.scheme not in ("http", "https"):
         raise NotConnected(
@@ -157,7 +158,7 @@ async def _open(
 ) -> tuple[asyncio.Transport, _P]:
     loop = asyncio.get_running_loop()
     is_tls = url.scheme == "https"
-    # Try the next address after 0.25 s instead of after a timeout; uvloop has no such option.
+    # Try the host's next address after 0.25 s instead of after a timeout; uvloop has no such option.
     options: dict[str, Any] = (
         {"happy_eyeballs_delay": 0.25} if isinstance(loop, BaseEventLoop) else {}
     )
@@ -213,7 +214,7 @@ class _Tunnel(asyncio.Protocol):
 def request_head(
     method: str, url: URL, proxy: URL | None, headers: Mapping[str, str]
 ) -> tuple[bytes, bytes]:
-    """Return the head of a request, in two parts: the target is inserted between them."""
+    """Return the head of a request as the parts before and after the target (path and query)."""
     rows = {"Host": url.host_port_subcomponent or "", **headers}
     if proxy is None or url.scheme == "https":
         return f"{method} ".encode(), _head_end(rows).encode("ascii")
@@ -226,7 +227,7 @@ def _head_end(rows: Mapping[str, str]) -> str:
 
 
 def _login(proxy: URL) -> dict[str, str]:
-    """Return the header with the login of a proxy's URL, if it has one."""
+    """Return the ``Proxy-Authorization`` header for the login in a proxy's URL; empty if there is none."""
     if proxy.user is None and proxy.password is None:
         return {}
     login = f"{proxy.user or ''}:{proxy.password or ''}".encode()

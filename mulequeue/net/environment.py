@@ -1,11 +1,11 @@
 """Read proxies and CA bundles from the environment; the rules are the same for all connections.
 
-Our own connections talk to the API (:mod:`mulequeue.net.connection`): a status check takes a tenth of the
-CPU time that it takes with requests. requests transfers assets and notifications, on any worker pool
-(:mod:`mulequeue.net.guarded_session`).
-All obey ``HTTP(S)_PROXY``, ``ALL_PROXY``, ``NO_PROXY``, and ``REQUESTS_CA_BUNDLE``,
+Requests to the API use :mod:`mulequeue.net.connection`, because a status check takes a tenth of the CPU time
+that it takes with the library requests. Assets and notifications are transferred with requests, which works on
+any worker pool (:mod:`mulequeue.net.guarded_session`).
+All connections obey ``HTTP(S)_PROXY``, ``ALL_PROXY``, ``NO_PROXY``, and ``REQUESTS_CA_BUNDLE``,
 ``CURL_CA_BUNDLE`` or ``SSL_CERT_FILE``. All verify TLS with the same context (:func:`tls_context`),
-keep no cookies, follow redirects only where the caller does, and never read ``.netrc``.
+keep no cookies, leave redirects to the caller, and never read ``.netrc``.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ USER_AGENT = f"mulequeue/{version('mulequeue')}"
 COMMON_HEADERS = {"User-Agent": USER_AGENT, "Accept-Encoding": "gzip"}
 CONNECT_TIMEOUT_SECONDS = 15.0
 _PROXY_NAMES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
-# REQUEST_METHOD: in a CGI script "HTTP_PROXY" is a header of the request, so it is ignored.
+# If REQUEST_METHOD is set, HTTP_PROXY is ignored: in a CGI script it is the client's header "Proxy".
 _PROXY_VARIABLES = (*_PROXY_NAMES, *map(str.upper, _PROXY_NAMES), "REQUEST_METHOD")
-# On macOS and Windows the system's settings name proxies as well.
+# False on macOS and Windows, where the system's settings name proxies as well.
 _ENVIRONMENT_ONLY = urllib.request.getproxies is urllib.request.getproxies_environment
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
@@ -47,13 +47,13 @@ def _find_proxy(origin: str) -> str | None:
     return proxy or None
 
 
-@lru_cache(maxsize=64)  # 0.01 ms; reading the whole environment takes 0.1 ms or more
+@lru_cache(maxsize=64)  # a cached look-up takes 0.01 ms, any other one 0.1 ms or more
 def _cached_proxy(origin: str, variables: tuple[str | None, ...]) -> str | None:
     return _find_proxy(origin)
 
 
 def ca_bundle() -> str:
-    """Return the path of the CA bundle (a file or a folder) that all connections verify with.
+    """Return the path of the CA bundle (a file or a folder) with which all connections verify TLS.
 
     :raises ConfigurationError: the environment names a path that does not exist.
     """
@@ -72,22 +72,22 @@ def ca_bundle() -> str:
 def tls_context(bundle: str) -> ssl.SSLContext:
     """Return the context that verifies servers and proxies; a changed bundle is read again.
 
-    These rules replace the defaults, which differ between Python versions and HTTP libraries.
-    The chain leads to a certificate in the bundle, each certificate on it is valid today, and the
-    server's certificate lists the host in ``subjectAltName``.
+    It replaces the defaults, which differ between Python versions and HTTP libraries. It requires a chain of
+    unexpired certificates to a certificate in the bundle, and the host in the ``subjectAltName`` of the server's
+    certificate.
     """
     return _load_context(bundle, os.stat(bundle).st_mtime_ns)
 
 
-@lru_cache(maxsize=8)  # loading takes some 20 ms, too much for every submit
+@lru_cache(maxsize=8)  # loading a bundle takes some 20 ms, too much for each create request
 def _load_context(bundle: str, changed_ns: int) -> ssl.SSLContext:
     file, folder = (None, bundle) if os.path.isdir(bundle) else (bundle, None)
     context = ssl.create_default_context(cafile=file, capath=folder)
-    # From 3.13 on, Python rejects a CA without the extensions that RFC 5280 asks for, such as
-    # keyUsage. Many private CAs lack them. Signatures, dates, names and CA:TRUE are checked anyway.
+    # From 3.13 on, Python rejects a CA without the extensions that RFC 5280 requires, such as
+    # keyUsage. Many private CAs lack them. Signatures, dates, names and CA:TRUE are still checked.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     # From 3.13 on, Python trusts an intermediate CA in the bundle without its root, as curl does.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    # requests never matches the host with the certificate's common name; Python does by default.
+    # As in requests, the certificate's common name does not match a host; by default Python accepts it.
     context.hostname_checks_common_name = False
     return context

@@ -1,7 +1,7 @@
 """HTTP sessions of downloads and notifications: guarded against SSRF, with a total deadline.
 
-A session sends one request at a time, to one host. A connection that stays open between two
-requests was checked by the guard when it was made.
+A session sends one request at a time, to one host. The guard checks a connection once, when it is
+established; later requests may reuse it.
 """
 
 from __future__ import annotations
@@ -28,22 +28,23 @@ _HEADERS = {"User-Agent": USER_AGENT, "Accept": "*/*"}
 class TransferSession:
     """A session that connects only to addresses its guard allows and that can be aborted.
 
-    It uses the adapter of requests without :class:`requests.Session`, whose cookies, redirects and
-    ``.netrc`` a transfer must not use: it sends the same headers to every host.
+    It uses the adapter of requests without :class:`requests.Session`, so it keeps no cookies, follows no
+    redirects, and does not read ``.netrc``.
 
-    :param guard: checks every URL, and every peer before a byte is sent to it.
+    :param guard: checks every URL, and the peer of every direct connection before a byte is sent to it. Through
+        a proxy, the addresses of the URL's host are checked instead.
     """
 
     def __init__(self, guard: AddressGuard) -> None:
         self.guard = guard
         self.was_aborted = False
         self.was_read = False
-        """The last response was read completely: the connection may carry another request."""
+        """Set by the caller: the last response was read completely, so the connection may carry another request."""
         self._socket: socket.socket | None = None
         self._connection: Any = None
         self._connections_made = 0
         self.bundle = ca_bundle()
-        """The CA bundle that verifies the connections, until the session is closed."""
+        """Path of the CA bundle, which does not change during the session."""
         self._adapter = _GuardedAdapter(self)
 
     @property
@@ -57,7 +58,7 @@ class TransferSession:
     def get(
         self, url: str, *, headers: Mapping[str, str] | None = None, timeout: Timeout
     ) -> requests.Response:
-        """Send a GET request, once more if the reused connection was closed; see :meth:`post`."""
+        """Send a GET request as :meth:`post` does. Repeat it once if the reused connection fails."""
         was_open, before = self._is_open(), self._connections_made
         try:
             return self._send("GET", url, None, headers or {}, timeout)
@@ -69,11 +70,11 @@ class TransferSession:
     def post(
         self, url: str, *, data: bytes, headers: Mapping[str, str], timeout: Timeout
     ) -> requests.Response:
-        """Send a POST request and return the response; its body is not read, no redirect followed.
+        """Send a POST request and return the response. Its body is not read, and no redirect is followed.
 
-        :param timeout: seconds to connect and between two bytes; or one value for each.
-        :raises AddressRefused: before any byte of the request is sent.
-        :raises requests.RequestException: there is no response.
+        :param timeout: seconds to connect, and seconds between two bytes: one number for both, or a pair.
+        :raises AddressRefused: the URL or its address is rejected; no byte of the request was sent.
+        :raises requests.RequestException: no complete response head was received.
         """
         return self._send("POST", url, data, headers, timeout)
 
@@ -101,7 +102,7 @@ class TransferSession:
             verify=self.bundle,
             proxies={"all": proxy} if proxy else {},
         )
-        if self.was_aborted:  # http.client accepts headers that end early as complete
+        if self.was_aborted:  # http.client treats headers that were cut off as complete
             response.close()
             raise requests.exceptions.ReadTimeout("aborted before the headers were complete")
         return response
@@ -129,7 +130,7 @@ class TransferSession:
 
     @contextmanager
     def total_deadline(self, seconds: float) -> Iterator[None]:
-        """Abort the session after ``seconds``; a timeout of requests restarts with every byte."""
+        """Abort the session after ``seconds``. (The timeout of requests restarts with every byte.)"""
         timer = deadlines.after(seconds, self.abort)
         try:
             yield
@@ -152,7 +153,7 @@ class TransferSession:
 
 
 def describe(exc: Exception) -> str:
-    """Describe an exception of requests in one line, without the URL's path and query (secret)."""
+    """Describe an exception of requests in one line, without the URL's path and query, which may be secret."""
     if isinstance(exc, requests.exceptions.Timeout):
         return "no response in time"
     inner: Any = exc
@@ -167,7 +168,7 @@ def describe(exc: Exception) -> str:
 
 
 class _GuardedAdapter(HTTPAdapter):
-    """Makes connections that their session checks before a byte is sent."""
+    """An adapter whose new connections are checked by the session before a byte is sent."""
 
     def __init__(self, session: TransferSession) -> None:
         self._session, self._classes = session, _pool_classes(session)
@@ -198,7 +199,7 @@ def _pool_classes(session: TransferSession) -> dict[str, Any]:
 
     class Secure(HTTPSConnection):
         def connect(self) -> None:
-            # requests does not verify a TLS proxy for http URLs, and loads the bundle every time.
+            # By itself, requests would not verify a TLS proxy for http URLs, and would load the bundle each time.
             self.ssl_context, self.cert_reqs = tls_context(session.bundle), "CERT_REQUIRED"
             self.ca_certs = self.ca_cert_dir = None
             super().connect()

@@ -19,7 +19,7 @@ class ResponseError(ValueError):
 
 
 class BodyTooLarge(ResponseError):
-    """The body is larger than the limit, or becomes so when it is decompressed."""
+    """The body is larger than the limit, as received or after decompression."""
 
 
 @dataclass(eq=False, slots=True)
@@ -30,7 +30,7 @@ class RawResponse:
     """0 until the status line is received."""
     raw_headers: Sequence[tuple[bytes, bytes]] = ()
     body: bytes | bytearray = b""
-    """Still encoded. Of a body larger than the limit, the beginning."""
+    """The body with its Content-Encoding; only the beginning if the body is larger than the limit."""
     is_complete: bool = False
     """The whole body was received."""
     encoding: str | None = None
@@ -38,7 +38,7 @@ class RawResponse:
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """Return the headers by name, in any case; repeated ones are joined."""
+        """Return the headers by case-insensitive name. The values of a repeated header are joined with commas."""
         joined: CIMultiDict[str] = CIMultiDict()
         for raw, value in self.raw_headers:
             name, text = raw.decode("latin-1"), value.decode("latin-1").strip(" \t")
@@ -46,11 +46,11 @@ class RawResponse:
         return joined
 
     def decode(self, max_bytes: int) -> bytes | bytearray:
-        """Return the body without its Content-Encoding.
+        """Return the decompressed body, or the body itself if it has no Content-Encoding.
 
-        :param max_bytes: the largest result; a small body can expand to gigabytes.
-        :raises BodyTooLarge: the result is larger.
-        :raises ResponseError: the body is malformed, or the encoding unknown.
+        :param max_bytes: limit of the decompressed size, because a small body can expand to gigabytes.
+        :raises BodyTooLarge: the decompressed body exceeds the limit.
+        :raises ResponseError: the body is malformed, or its encoding is unknown.
         """
         if self.encoding is None:
             return self.body
@@ -69,9 +69,11 @@ class RawResponse:
         return data
 
     def readings(self, max_bytes: int) -> Iterator[bytes]:
-        """Yield the body in each way in which it can be read, also if it is cut or mislabelled.
+        """Yield the body as received, then decompressed in each way that is possible.
 
-        :param max_bytes: limit of each result; the rest is dropped.
+        The body may be cut or have a wrong Content-Encoding.
+
+        :param max_bytes: length to which each decompressed result is cut.
         """
         body = bytes(self.body)
         yield body
@@ -81,7 +83,7 @@ class RawResponse:
 
 
 def _inflate_prefix(data: bytes, wbits: int, max_bytes: int) -> bytes:
-    """Decompress as far as the data is intact, up to ``max_bytes``."""
+    """Return the decompressed beginning of ``data``, up to the first error and at most ``max_bytes``."""
     decompressor, size, result = zlib.decompressobj(wbits), 1024, b""
     start = 0
     while start < len(data) and len(result) < max_bytes:
@@ -103,9 +105,9 @@ _CHUNK_HEAD = re.compile(rb"\s*([0-9a-fA-F]{1,8})[^\r\n]*\r?\n")
 
 
 def read_leniently(data: bytes) -> RawResponse:
-    """Read a response that is cut or breaks the rules of HTTP; its status is 0 if it has none.
+    """Read a response that is cut or violates HTTP. The status is 0 if there is no status line.
 
-    The length that it declares is ignored, and its body is what follows the headers.
+    A declared length is ignored: everything after the headers is the body.
     """
     while True:
         end = _HEAD_END.search(data)
@@ -130,7 +132,7 @@ def read_leniently(data: bytes) -> RawResponse:
 
 
 def _join_chunks(data: bytes) -> bytes:
-    """Return the content of the chunks, also if the last one is cut."""
+    """Return the content of the chunks, also if the last one is cut; ``data`` itself if it has no chunks."""
     parts, start = [], 0
     while (found := _CHUNK_HEAD.match(data, start)) is not None and int(found[1], 16):
         end = found.end() + int(found[1], 16)

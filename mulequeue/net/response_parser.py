@@ -1,7 +1,7 @@
-"""Parse one HTTP/1.1 response from the bytes of a connection, in any division. No I/O.
+"""Parse one HTTP/1.1 response from the bytes of a connection, in pieces of any size. No I/O.
 
-httptools (llhttp, the parser of Node.js) does the work and is strict: an ambiguous response is an
-error, and its connection is not used again.
+The parser is httptools (llhttp, as in Node.js). It is strict: an ambiguous response is an error, and its
+connection is not used again.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from mulequeue.net.raw_response import MAX_HEAD_BYTES, RawResponse, ResponseErro
 
 
 class ResponseParser:
-    """A parser for one response. What exceeds ``max_bytes`` of its body is discarded."""
+    """A parser for one response. Bytes of the body beyond ``max_bytes`` are discarded."""
 
     def __init__(self, max_bytes: int) -> None:
         self.response = RawResponse(body=bytearray())
@@ -28,9 +28,9 @@ class ResponseParser:
         self._parser = httptools.HttpResponseParser(self)
 
     def feed(self, data: bytes) -> bool:
-        """Parse more bytes; return True once the response is complete or exceeds the limit.
+        """Parse more bytes; return True once the response is complete or its body exceeds the limit.
 
-        :raises ResponseError: the bytes are not a valid response.
+        :raises ResponseError: the bytes are not a valid response, or the head exceeds its limit.
         """
         self.has_begun = self.has_begun or bool(data)
         response = self.response
@@ -52,11 +52,11 @@ class ResponseParser:
             response.is_complete = self.is_reusable = False
         elif not response.is_complete:
             return False
-        del self._parser  # breaks the reference cycle: no work for the garbage collector
+        del self._parser  # break the reference cycle, so that the garbage collector has no work
         return True
 
     def _is_head_too_large(self) -> bool:
-        """Return whether the head, possibly received with part of the body, exceeds the limit."""
+        """Return whether the head alone exceeds the limit; ``_head_bytes`` may include part of the body."""
         if not self.response.status:
             return True
         return sum(len(name) + len(value) for name, value in self._headers) > MAX_HEAD_BYTES
@@ -70,7 +70,7 @@ class ResponseParser:
     # -- httptools callbacks -------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
-        if self.response.is_complete:  # the bytes after the response answer no request
+        if self.response.is_complete:  # no request waits for bytes after the response
             self.is_reusable = False
 
     def on_header(self, name: bytes, value: bytes) -> None:

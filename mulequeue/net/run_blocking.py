@@ -15,8 +15,8 @@ T = TypeVar("T")
 def run_blocking(start: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run one coroutine and return its result.
 
-    If the thread already runs an event loop, the coroutine runs on a new thread. Under gevent it
-    always runs on a native thread, because all greenlets of a thread would share one loop.
+    If the thread already runs an event loop, the coroutine runs on a new thread. Under gevent the
+    coroutine always runs on a native thread, because all greenlets of a thread would share one loop.
 
     :param start: returns the coroutine; called in the thread that runs it.
     """
@@ -30,7 +30,7 @@ def run_blocking(start: Callable[[], Coroutine[Any, Any, T]]) -> T:
 
 
 def _run(start: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    # Not asyncio.run: at the end it waits for DNS look-ups, possibly far beyond every deadline.
+    # Not asyncio.run, which waits at its end for pending DNS look-ups, possibly far beyond the deadline.
     loop = asyncio.new_event_loop()
     try:
         return loop.run_until_complete(start())

@@ -1,7 +1,7 @@
-"""Keep connections of finished transfers open, so that the next one to a host needs no handshake.
+"""Keep connections of finished transfers open, so that the next transfer to the same host needs no handshake.
 
 One transfer at a time uses a session. Afterwards the session is kept only if its connection is open
-and its last response was read completely; otherwise it is closed.
+and its last response was read completely; otherwise the session is closed.
 """
 
 from __future__ import annotations
@@ -18,28 +18,30 @@ from mulequeue.net.guarded_session import TransferSession
 from mulequeue.net.timers import Timer, deadlines
 
 IDLE_SECONDS = 30.0
-"""Most servers close a connection that is idle for longer; some firewalls drop it silently."""
+"""Seconds after which an idle session is closed. Most servers close a connection that is idle for longer, and
+some firewalls drop it silently."""
 MAX_IDLE = 16
 
-# The guard that checked the peer, scheme and host of the URL, the proxy, and the CA bundle.
+# The guard of the session; scheme and host of the URL; the proxy's URL; the path of the CA bundle.
 _Key = tuple[AddressGuard, str, str, str | None, str]
 
 
 class SessionPool:
-    """A pool of idle sessions; it is empty in a forked process."""
+    """A pool of idle sessions. A forked process starts with an empty pool."""
 
     def __init__(self, *, max_idle: int = MAX_IDLE, idle_seconds: float = IDLE_SECONDS) -> None:
         self._max_idle, self._idle_seconds = max_idle, idle_seconds
         self._idle: dict[TransferSession, tuple[_Key, Timer]] = {}
-        """The session that was used last is at the end."""
+        """Idle sessions; the one that was used last is at the end."""
         self._lock = threading.Lock()
         os.register_at_fork(after_in_child=self._forget)
 
     @contextmanager
     def borrow(self, url: str, guard: AddressGuard) -> Iterator[TransferSession]:
-        """Provide a session for requests to the host of ``url``, with an open connection if any.
+        """Provide a session for requests to the host of ``url``: an idle one if there is one, else a new one.
 
         :raises AddressRefused: the guard rejects the URL.
+        :raises ConfigurationError: the CA bundle does not exist.
         """
         guard.check_url(url)
         scheme, host = urlsplit(url)[:2]
@@ -51,12 +53,12 @@ class SessionPool:
             if session.is_reusable:
                 self._keep(key, session)
             else:
-                session.abort()  # an exception that is still referenced may hold the connection
+                session.abort()  # a referenced exception may keep the connection open after close()
                 session.close()
 
     def _take(self, key: _Key) -> TransferSession | None:
         with self._lock:
-            # The one used last: with fewer transfers, the others become idle for too long.
+            # Use the most recent one, so that sessions that are no longer needed reach the idle limit.
             same = [session for session, (other, _) in self._idle.items() if other == key]
             if not same:
                 return None

@@ -1,7 +1,8 @@
-"""Call functions at a later time, on one thread per process; most calls are cancelled before.
+"""Call functions at a later time, on a thread that many timers share.
 
-Deadlines and leases must act while a transfer waits for bytes. One thread per deadline costs more
-than the transfer itself. Here a new timer wakes the thread only if it is the next one due.
+Deadlines and leases must take effect while a transfer waits for bytes. One thread per deadline would cost more
+than the transfer itself. Most timers are cancelled before they are due, so a new timer wakes the shared thread
+only if the new timer is due before all others.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ logger = logging.getLogger("mulequeue")
 
 @dataclass(eq=False, slots=True)
 class Timer:
-    """A scheduled call; made by :class:`Timers`."""
+    """A scheduled call, created by :class:`Timers`."""
 
     at: float
     """Due time, on the monotonic clock."""
@@ -29,9 +30,9 @@ class Timer:
 
 
 class Timers:
-    """Timers that share a thread, which runs while there is at least one timer.
+    """Timers that share one thread. The thread runs while there is at least one timer.
 
-    A call delays all later ones. Calls that may block need a separate :class:`Timers`.
+    A slow call delays the calls of the other timers. Calls that may block need a separate :class:`Timers`.
     """
 
     def __init__(self, name: str) -> None:
@@ -55,7 +56,7 @@ class Timers:
         return self._add(Timer(time.monotonic() + seconds, call, seconds))
 
     def cancel(self, timer: Timer) -> bool:
-        """Cancel a timer; return False if its callback has run or is running."""
+        """Cancel a timer; return False if it was cancelled before, or if its only call has begun."""
         with self._changed:
             is_pending = timer in self._timers
             self._timers.discard(timer)

@@ -1,12 +1,12 @@
-"""Parse the API's JSON into our types. No I/O; the only package that knows the API's field names.
+"""Parse the API's JSON into mulequeue's types. No I/O; only this package knows the API's field names.
 
 The API's documentation and its responses differ in status words, in the place of an error, in the
 name of the id and in the key of the result. All variants seen so far are supported::
 
-    json_body      what is not valid text       read_json(bytes) -> decoded JSON
-                   an id in a damaged response  find_task(body) -> decoded JSON
+    json_body      invalid Unicode              read_json(bytes) -> decoded JSON
+                   ids in damaged responses     find_task(body) -> decoded JSON
     task_reply     status words and ids         read_task(decoded JSON) -> TaskReply
-    assets         result keys, URLs
+    assets         result keys, URLs            find_assets(decoded JSON, kind) -> key, kind, URLs
     http_error     HTTP errors, Retry-After     read_error(status, headers, body) -> ErrorInfo
 """
 

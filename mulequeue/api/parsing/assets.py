@@ -22,8 +22,11 @@ def find_assets(
 ) -> tuple[str | None, Kind | None, tuple[str, ...]]:
     """Return the top-level key of the assets, their kind, and their URLs.
 
-    With a missed key a billed generation would count as empty, so all of these are searched: the key
-    of the declared kind, those of the other two, the singular forms, then the same in ``output``.
+    Without their key, a billed generation would count as one without assets. So all known keys are searched:
+    ``videos``, ``video``, ``video_url`` and ``video_urls`` of each kind, the declared kind first, then ``output``
+    and the same keys in it.
+
+    :returns: key None and no URLs if nothing is found.
     """
     for key, kind in _KEYS[declared]:
         if key in body and (urls := _read_urls(body[key], kind)):
@@ -52,7 +55,7 @@ _KEYS = {declared: _keys_in_order(declared) for declared in (None, *_KINDS)}
 
 
 def _read_urls(value: Any, kind: Kind | None) -> tuple[str, ...]:
-    """Return the URLs in one string, or in a list of strings or of ``{"url": …}``."""
+    """Return the URLs in a string, in ``{"url": …}``, or in a list of these."""
     items = value if isinstance(value, list) else [value]
     texts = (item.get("url") if isinstance(item, dict) else item for item in items)
     return tuple(url for text in texts if isinstance(text, str) and (url := _read_url(text, kind)))

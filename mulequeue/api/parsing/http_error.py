@@ -1,4 +1,4 @@
-"""Read an error: code, title and detail in all forms that the API uses, and what an HTTP error adds."""
+"""Read the errors of the API: code, title and detail in all their forms, and HTTP error responses."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _read_code(part: Mapping[str, Any]) -> int | None:
 
 
 def _read_detail(value: Any) -> str | None:
-    """Return the detail as text, or None; one site writes ``None (request_id: …)`` for none."""
+    """Return the detail as text, or None. One site writes ``None (request_id: …)`` if there is no detail."""
     if not value:
         return None
     text = one_line(value if isinstance(value, str) else quote_value(value))
@@ -71,17 +71,20 @@ def _read_detail(value: Any) -> str | None:
 
 
 def one_line(value: Any) -> str | None:
-    """Return one printable line of at most 500 characters, without API keys; None if no text."""
+    """Return a text as one printable line of at most 500 characters, without API keys.
+
+    Return None if the value is not text or is blank.
+    """
     if not isinstance(value, str):
         return None
-    # Cut first, because the text may be large; four times, because white space is removed next.
+    # Cut first, because the text may be large. Keep four times the limit, because white space is removed next.
     text = _UNPRINTABLE.sub(" ", value[: 4 * MAX_TEXT]).strip()
     text = _API_KEY.sub(r"\1…", text)
     return (text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 1]}…") or None
 
 
 def quote_value(value: Any) -> str:
-    """Return a JSON value as text."""
+    """Return a value as JSON text, or the name of its type if JSON cannot express it."""
     try:
         return json.dumps(value, default=str, ensure_ascii=False)
     except (ValueError, TypeError, RecursionError):
@@ -89,14 +92,12 @@ def quote_value(value: Any) -> str:
 
 
 def read_error(status_code: int, headers: Mapping[str, str], body: bytes) -> ErrorInfo:
-    """Read an error response; raises nothing.
-
-    Its body may be a problem object, a failed task, a plain ``message`` or ``error``, an HTML page,
-    or empty.
+    """Convert an error response into an ErrorInfo. No body causes an exception.
 
     :param status_code: the HTTP status; it determines the ``type``, a class name of
         :mod:`mulequeue.errors`.
-    :param headers: in any case; ``Traceparent`` becomes the ``trace_id``.
+    :param headers: names may be in upper or lower case. ``Traceparent`` becomes the ``trace_id``.
+    :param body: a problem object, a failed task, a plain ``message`` or ``error``, an HTML page, or empty.
     """
     given = {str(name).lower(): value for name, value in headers.items()}
     data = _parse_object(body)
@@ -124,9 +125,9 @@ def read_error(status_code: int, headers: Mapping[str, str], body: bytes) -> Err
 
 
 def is_gone(status_code: int, error: ErrorInfo) -> bool:
-    """Return whether the id does not exist (and not merely the route).
+    """Return whether a 404 means that the id does not exist, rather than the path.
 
-    Right after creation the generation may only be not visible yet.
+    The API may also return such a 404 for a generation that was created a moment ago.
     """
     text = f"{error.title} {error.detail}".lower()
     return status_code == 404 and (error.code == _NO_SUCH_ID or "does not exist" in text)
@@ -173,7 +174,7 @@ def _parse_object(body: bytes) -> dict[str, Any] | None:
 
 
 def page_text(body: bytes | bytearray) -> str | None:
-    """Return the beginning of a page's text in one line; None if it has none."""
+    """Return the text at the beginning of a page (16 KiB) as one line, or None if there is no text."""
     text = body[:_MAX_PAGE].decode("utf-8", "replace")
     text = re.sub(r"(?is)<(script|style)\b.*?(</\1>|$)", " ", text)
     return one_line(re.sub(r"<[^<>]*>", " ", text))

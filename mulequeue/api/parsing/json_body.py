@@ -1,4 +1,4 @@
-"""Decode the JSON of a response or a webhook, and find a generation in one that is not valid JSON as a whole."""
+"""Decode the JSON of responses and webhooks, and find the id of a generation in a damaged response."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from mulequeue.catalog.valid_text import valid_json
 
-# NaN and Infinity are no JSON; what stores the value would reject them.
+# NaN and Infinity are not valid JSON, and databases would reject them, so they are read as None.
 _decoder = json.JSONDecoder(parse_constant=lambda _: None)
 _MOST_TRIES = 50
 _lenient_decoder = json.JSONDecoder(strict=False, parse_constant=lambda _: None)
@@ -19,9 +19,10 @@ _ID = re.compile(r'"task_info"\s*:\s*\{[^{}]*?"(?:id|task_id)"\s*:\s*"([^"\\]+)"
 
 
 def read_json(body: bytes | bytearray) -> Any:
-    """Return the value in a body, with U+FFFD in place of what is not valid text.
+    """Return the JSON value of a body, with U+FFFD in place of invalid bytes and lone surrogates.
 
-    :raises ValueError: the body is not JSON. :raises RecursionError: it is nested too deeply.
+    :raises ValueError: the body is not JSON.
+    :raises RecursionError: the JSON is nested too deeply.
     """
     encoding = json.detect_encoding(body)
     try:
@@ -29,17 +30,17 @@ def read_json(body: bytes | bytearray) -> Any:
     except UnicodeDecodeError:
         text = body.decode(encoding, "replace")
     value = _decoder.decode(text)
-    # Without an escape and beyond ASCII there is no surrogate: true of nearly all responses.
+    # ASCII without a \u escape contains no surrogate. Nearly all responses are of this form.
     return value if text.isascii() and "\\u" not in text else valid_json(value)
 
 
 def find_task(body: bytes | bytearray, *, is_success: bool = True) -> dict[str, Any] | None:
     """Return the object with the ``task_info`` of a generation and its id, or None.
 
-    The object may be preceded or followed by other text, nested, or cut after its id.
+    The object may be preceded or followed by other text, nested, or cut after the id.
 
     :param body: of a response to a create request, in any Unicode encoding or Latin-1.
-    :param is_success: by its HTTP status; then the object may also be the ``task_info`` itself.
+    :param is_success: True if the HTTP status is 2xx; then the fields of ``task_info`` may also be at the root.
     """
     text = _decode(body)
     whole = _object_at(text, text.find("{"))
@@ -60,7 +61,7 @@ def _decode(body: bytes | bytearray) -> str:
     try:
         return body.decode(encoding)
     except UnicodeDecodeError:
-        # A byte order mark or zero bytes are evidence of UTF-16 or UTF-32: only its end is damaged.
+        # UTF-16 and UTF-32 are detected by a byte order mark or zero bytes, so there only the end is damaged.
         is_utf8 = encoding.startswith("utf-8")
         return body.decode("latin-1") if is_utf8 else body.decode(encoding, "replace")
 
@@ -78,7 +79,7 @@ def _has_id(info: Any) -> bool:
 
 
 def remote_id_of(info: Mapping[str, Any]) -> str | None:
-    """Return the id; one page of the API's documentation shows ``task_id`` instead of ``id``."""
+    """Return the id in a ``task_info``, or None. One page of the documentation shows ``task_id`` for ``id``."""
     value = info.get("id") or info.get("task_id")
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)

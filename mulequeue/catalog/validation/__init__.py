@@ -1,9 +1,9 @@
 """Validation of an input against the parameters of its model, before anything is sent.
 
-The API ignores most unknown names, at full price, and rejects the others one by one. A finding is
-*certain* if all sources (the API's documentation and clients) agree, and a warning if they differ or
-do not cover the case. Pure: the input is not changed, and :mod:`mulequeue.catalog.validation.calls`
-decides between error and warning.
+The API ignores most unknown parameters but charges the full price, and rejects the others one per request. A
+finding is *certain* if all sources (the API's documentation and clients) agree, and a warning if they differ or
+do not cover the case. Pure: the input is not changed, and nothing is raised;
+:mod:`mulequeue.catalog.validation.calls` raises errors and reports warnings.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ __all__ = ["Finding", "check"]
 def check(model: Model, input: Any) -> list[Finding]:
     """Return the findings about an input.
 
-    :param model: one of the catalog; an unlisted path has no parameters and gives no findings.
+    :param model: the model; an unlisted path has no parameters, so it gives no findings.
     :param input: the input as the user gave it. A value of ``None`` counts as not given, as for the
         API; ``{"$file": path}`` counts as the data URI that replaces it.
-    :returns: errors and warnings; an empty list if every source allows the input.
+    :returns: certain findings and warnings; an empty list if every source allows the input.
     """
     if not model.parameters:
         return []

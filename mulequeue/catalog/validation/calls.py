@@ -1,4 +1,4 @@
-"""Validation of calls: raise, warn or accept, as the setting ``mulequeue_validate`` asks for."""
+"""Validate calls: raise, warn or accept, according to ``validate`` or the setting ``mulequeue_validate``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ Warn = Callable[[str], None]
 def mode_of(given: str | None, setting: str | None) -> str:
     """Return the validation mode: ``strict``, ``warn`` or ``off``.
 
-    :param given: the argument of a call; None: the setting.
+    :param given: the argument ``validate`` of a call; None: the setting decides.
+    :param setting: the setting; None: ``strict``.
     :raises InputError: the argument is not a mode.
     :raises ConfigurationError: the setting is not a mode.
     """
@@ -58,12 +59,13 @@ def validate_inputs(
 ) -> None:
     """Raise if one of the inputs is invalid, and warn about doubtful ones.
 
-    :param mode: ``strict``: raise for errors, warn about the rest; ``warn``: warn about everything;
-        ``off``: skip the validation.
+    :param mode: ``strict``: raise for certain findings, warn about the others; ``warn``: warn about all
+        findings; ``off``: skip the validation.
     :param row: returns the name of the input at an index, for the text.
-    :param warn: called with each warning, once per process; None: write it to the log.
-    :raises InputError: the text lists the errors of the first five invalid inputs, similar names, and
-        what to do.
+    :param warn: called with the text of each warning; None: write the warning to the log. A parameter of a model
+        is warned about once per process.
+    :raises InputError: an input is invalid. The text lists the errors of the first five invalid inputs, similar
+        names, and what to do.
     """
     if mode == "off":
         return
@@ -83,11 +85,11 @@ def validate_inputs(
 
 
 def validate_call(app: Any, model: Any, input: Any, *, validate: str | None = None) -> None:
-    """Validate a call where it is made, before its message is sent.
+    """Validate a call in the process that makes it, before the message is sent.
 
-    A valid input does not load the app's configuration.
+    The app's configuration is not loaded for a valid input of a known model.
 
-    :raises InputError: the model is unknown, or the input is invalid.
+    :raises InputError: the model is unknown, the input is invalid, or ``validate`` is not a mode.
     """
     if validate == "off":
         return
@@ -100,7 +102,7 @@ def validate_call(app: Any, model: Any, input: Any, *, validate: str | None = No
 def validate_calls(
     app: Any, model: Any, inputs: Sequence[Any], *, validate: str | None = None
 ) -> None:
-    """Validate many inputs as :func:`validate_call` does, and accept all of them or none.
+    """Validate many inputs, and accept all of them or none. The caller has added the defaults.
 
     :raises InputError: the model is unknown, or an input is invalid (the text has its index).
     """
@@ -120,7 +122,7 @@ def _find(app: Any, model: Any, validate: str | None) -> Model | None:
 
 
 def _setting(app: Any) -> str | None:
-    """Return ``mulequeue_validate`` as ``Settings.load`` does, without reading the other settings."""
+    """Return ``mulequeue_validate`` of the app or the environment, without reading the other settings."""
     given = app.conf.get("mulequeue_validate") if app is not None else None
     return given or os.environ.get("MULEQUEUE_VALIDATE")
 
@@ -128,7 +130,7 @@ def _setting(app: Any) -> str | None:
 def _report_findings(
     model: Model, findings: Sequence[Finding], mode: str, warn: Warn | None
 ) -> list[Finding]:
-    """Return the findings that are errors, and warn about the others."""
+    """Return the findings that are errors in this mode, and warn about the others."""
     errors = [item for item in findings if item.is_certain and mode == "strict"]
     for item in findings:
         if item not in errors and (model.name, item.where) not in _warned:

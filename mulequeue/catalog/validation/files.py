@@ -1,4 +1,4 @@
-"""Validation of files: a URL, a data URI, base64, or ``{"$file": …}`` from ``mulequeue.file``."""
+"""Validate values of type ``file``: a URL, a data URI, base64, or ``{"$file": …}`` from ``mulequeue.file``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mulequeue.catalog.parameters import FILE_KEY, Parameter
 from mulequeue.catalog.validation.finding import Finding, quote_value
 
 _MIN_BASE64 = 40
-# The start distinguishes base64 from a path; the whole value may have megabytes.
+# Only the first 64 characters are matched, because the value may have megabytes; they rule out most paths.
 _BASE64 = re.compile(r"[A-Za-z0-9+/=_\s-]*")
 _SNIFFED_BYTES = 64
 _WORDS = {
@@ -22,7 +22,7 @@ _WORDS = {
 
 
 def wrong_file(parameter: Parameter, value: Any, where: str) -> Iterator[Finding]:
-    """Yield the finding about a value of type ``file``, if there is one."""
+    """Yield a finding if the value is not a file in a form that the parameter accepts."""
     if isinstance(value, Mapping) and isinstance(value.get(FILE_KEY), str):
         value = value[FILE_KEY]
         form = "url" if _scheme(value) in ("http", "https") else "data"

@@ -1,4 +1,4 @@
-"""Errors and warnings about an input: how they quote a value, and name what is unknown."""
+"""Findings (errors and warnings) about an input, and parts of their texts: quoted values, similar names."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ class Finding:
     """One error or warning about an input."""
 
     where: str
-    """The parameter, such as ``voice_setting.speed`` or ``images[2]``."""
+    """Path of the parameter, such as ``voice_setting.speed`` or ``images[2]``."""
     text: str
     """The message, without a full stop at its end."""
     is_certain: bool = False
-    """True: all sources agree, so it is an error; False: it is a warning."""
+    """True: all sources agree, so the finding is an error in the mode ``strict``. False: it is a warning."""
 
 
 def quote_value(value: Any) -> str:
-    """Return a value for a message, cut to 40 characters so that it shows no content of a file."""
+    """Return a value for a message, cut to 40 characters so that the message shows no content of a file."""
     if isinstance(value, str):
         start = value[:_LONGEST]
         return repr(start) if len(value) <= _LONGEST else f"{start!r}…"
@@ -49,12 +49,13 @@ def quote_value(value: Any) -> str:
 def unknown_name(
     name: str, known: Iterable[str], ignored: Mapping[str, str], *, is_open: bool, prefix: str = ""
 ) -> Finding:
-    """Return the finding about an unknown name.
+    """Return the finding about an unknown name of a parameter.
 
+    :param known: names that the model or the object has.
     :param ignored: names that the API ignores -> the name to use instead.
     :param is_open: True if the sources may be incomplete; then the finding is certain only if the
-        name resembles a known one.
-    :param prefix: path of the object that holds the name, such as ``voice_setting.``.
+        name is in ``ignored`` or resembles a known one.
+    :param prefix: path of the object that contains the name, such as ``voice_setting.``.
     """
     names = list(known)
     where = f"{prefix}{str(name)[:_LONGEST_NAME]}"
@@ -76,7 +77,7 @@ def unknown_name(
 
 
 def nearest(name: str, known: Iterable[str]) -> list[str]:
-    """Return at most three known names that resemble ``name``, the most similar first."""
+    """Return at most three known names that resemble ``name`` or share whole words with it, the closest first."""
     wanted, names = str(name)[:_LONGEST_NAME].lower(), list(known)
     found = difflib.get_close_matches(wanted, names, n=_MOST, cutoff=_TYPO_CUTOFF)
     found += [

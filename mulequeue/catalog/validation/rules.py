@@ -84,7 +84,7 @@ def _wrong_sum(
     if not is_total_given:
         total = model.parameters[equals].default
     if any(isinstance(n, bool) or not isinstance(n, (int, float)) for n in [*numbers, total]):
-        return  # the finding about the type covers it
+        return  # another finding reports the wrong type
     if sum(numbers) != total:
         given = "" if is_total_given else " by default"
         text = f"the {item}s of '{name}' add up to {sum(numbers)}, but '{equals}' is {total}{given}"

@@ -40,8 +40,10 @@ def wrong_fields(
     is_open: bool,
     prefix: str = "",
 ) -> Iterator[Finding]:
-    """Yield the findings about an object: the whole input, or a value in it.
+    """Yield the findings about the fields of an object: the whole input, or an object in it.
 
+    :param ignored: names that the API ignores -> the name to use instead.
+    :param is_open: True if there may be fields that no source lists.
     :param prefix: path of the object, such as ``voice_setting.``; empty for the input.
     """
     for name, value in given.items():
@@ -107,7 +109,7 @@ def _wrong_item(parameter: Parameter, value: Any, where: str) -> Iterator[Findin
 
 
 def is_one_of(value: Any, values: tuple[Any, ...]) -> bool:
-    """Return True if ``value`` is one of ``values``; ``True`` is not 1, and ``"8"`` is not 8."""
+    """Return True if ``value`` is one of ``values``. ``True`` does not equal 1, and ``"8"`` does not equal 8."""
     return any(
         value == item
         and isinstance(value, bool) is isinstance(item, bool)
