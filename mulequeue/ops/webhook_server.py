@@ -37,11 +37,11 @@ def make_server(path: str = DEFAULT_PATH, *, app: Any = None) -> web.Application
 def run(
     host: str = "127.0.0.1", port: int = 8788, path: str = DEFAULT_PATH, *, app: Any = None
 ) -> None:
-    """Serve webhooks until SIGINT or SIGTERM; blocks. Print the URL once the server listens.
+    """Serve webhooks until SIGINT or SIGTERM; block until then. Print the URL when the server listens.
 
     :param port: 0: a free port.
     :raises OSError: the port is in use.
-    :raises ConfigurationError: mulequeue's settings are wrong, or no secret is set.
+    :raises ConfigurationError: mulequeue's settings are invalid, or ``mulequeue_webhook_secret`` is not set.
     """
     if not worker_context(app).settings.webhook_secret:
         raise ConfigurationError(
