@@ -1,6 +1,6 @@
-"""Note in the ledger what a web app enqueues, so that its pages distinguish ``queued`` from ``unknown``.
+"""Record the ids of enqueued generations in the ledger, so that pages distinguish ``queued`` from ``unknown``.
 
-Every process that imports this module does.
+Every process that imports this module records the ids of the generations that it enqueues.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ _GENERATING = tuple(
 )
 _TIMEOUT_SECONDS = 1.0
 _PAUSE_SECONDS = 10.0
-"""Seconds without a note after one failed, and between two notes of the same batch."""
+"""Seconds without a write after one that failed, and between two writes of the same ids (of one batch)."""
 
 
 @signals.after_task_publish.connect
 def note(headers: Any = None, body: Any = None, **_: Any) -> None:
-    """Note the ids of the generations that this process enqueues."""
+    """Record the ids of the generations in a message that this process has sent."""
     names = set(_names(headers or {}, body))
     if not names:
         return
     try:
         ctx = worker_context(current_app())
     except ConfigurationError:
-        return  # only the sender knew the app of this message
+        return  # the app of this message is unknown here, or its settings are invalid
     notes: _Notes | None = ctx.state.get("enqueued")
     if notes is None:
         notes = ctx.state["enqueued"] = _Notes(ctx)
@@ -44,12 +44,12 @@ def note(headers: Any = None, body: Any = None, **_: Any) -> None:
 
 
 def _names(headers: Mapping[str, Any], body: Any) -> Iterator[str]:
-    """Yield the ids of the generations in a message: its own, and those of later steps of its chain."""
+    """Yield the ids of the generations, or their batches, in a message and in the later steps of its chain."""
     if "task" in headers:
         _, kwargs, embedded = body
     else:  # task_protocol = 1
         headers, kwargs, embedded = {**headers, **body}, body["kwargs"], {}
-    # The ledger has the record of a message that it published.
+    # A message with an epoch comes from the ledger, which has its record.
     if headers["task"] in _GENERATING and epoch_of(kwargs, headers) is None:
         yield kwargs.get("batch_id") or headers["id"]
     for step in embedded.get("chain") or ():
@@ -59,7 +59,7 @@ def _names(headers: Mapping[str, Any], body: Any) -> Iterator[str]:
 
 
 class _Notes:
-    """Writes ids with a short timeout, because a request waits for it."""
+    """Write ids to the ledger, with a short timeout, because a web request waits for the write."""
 
     def __init__(self, ctx: WorkerContext) -> None:
         self._ctx = ctx
@@ -69,7 +69,7 @@ class _Notes:
         self._pause_ends = 0.0
 
     def add(self, names: set[str]) -> None:
-        """Write ids, unless they are the latest ones again, or the ledger did not answer lately."""
+        """Write ids, unless the same ids were written or a write failed in the last ``_PAUSE_SECONDS``."""
         is_paused = time.monotonic() < self._pause_ends
         if is_paused and (names == self._latest or not self._latest):
             return

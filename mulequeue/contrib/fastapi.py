@@ -33,13 +33,13 @@ MaySee = Callable[[Request, str], bool]
 
 
 def make_router(celery: Celery, *, may_see: MaySee | None = None) -> APIRouter:
-    """Return a router with a generation, its files, batches, their events and the webhook.
+    """Return a router with the routes of :mod:`mulequeue.contrib.routes`.
 
-    Its endpoints run in the thread pool of the server; an open stream holds no thread.
+    Its endpoints run in the thread pool of the server. An open event stream holds no thread between two reads.
 
     :param celery: the Celery app that sends the generations.
-    :param may_see: decides in a thread whether a request may see a batch id, or the task id of a
-        generation without a batch. None: no request may. It may raise ``HTTPException``.
+    :param may_see: called in a thread with a request and a batch id, or the task id of a generation without a
+        batch; returns whether the request is permitted, or raises ``HTTPException``. None: no request is.
     """
     endpoints = _Endpoints(celery, may_see or (lambda request, name: False))
     router = APIRouter(tags=["mulequeue"])
@@ -55,16 +55,16 @@ def make_router(celery: Celery, *, may_see: MaySee | None = None) -> APIRouter:
 
 
 def event_stream(read: Callable[[], dict[str, Any]]) -> StreamingResponse:
-    """Make the response that streams the progress, see :func:`mulequeue.contrib.progress.events`.
+    """Return a response that streams progress, see :func:`mulequeue.contrib.progress.events`.
 
-    :param read: is called in a thread.
+    :param read: returns the progress; called in a thread.
     """
     stream = progress.events_async(read)
     return StreamingResponse(stream, media_type="text/event-stream", headers=progress.EVENT_HEADERS)
 
 
 def zip_response(entries: Iterable[Entry], settings: Settings, *, name: str) -> StreamingResponse:
-    """Make the response that downloads a zip archive of this name, see :func:`mulequeue.contrib.zip_stream.zip_blocks`."""
+    """Return a response with a zip archive of this file name, see :func:`mulequeue.contrib.zip_stream.zip_blocks`."""
     blocks = zip_blocks(entries, partial(open_file, settings=settings))
     return StreamingResponse(blocks, media_type="application/zip", headers=zip_headers(name))
 
@@ -83,7 +83,7 @@ class _Endpoints:
         return JSONResponse(*self._routes(request).generation(task_id, file_url))
 
     def file(self, request: Request, task_id: str, number: int) -> Response:
-        """Return a file, read from the storage. Range requests are answered, which videos need."""
+        """Return a file from the storage. Range requests are supported, because videos need them."""
         routes = self._routes(request)
         file, part = routes.file(task_id, number), request.headers.get("Range", "")
         try:
@@ -105,13 +105,13 @@ class _Endpoints:
         return event_stream(partial(progress.batch_json, routes.ctx.ledger, batch_id))
 
     def zip(self, request: Request, batch_id: str) -> Response:
-        """Return the stored files of a batch as a zip archive, with a list of what is missing."""
+        """Return the stored files of a batch as a zip archive, with a list of the missing ones."""
         routes = self._routes(request)
         entries = routes.entries(batch_id)
         return zip_response(entries, routes.ctx.settings, name=f"{batch_id}.zip")
 
     async def webhook(self, request: Request) -> PlainTextResponse:
-        """Receive a signed event. A request without a valid signature changes nothing."""
+        """Receive a webhook of MuleRouter. A request without a valid signature changes nothing."""
         body = bytearray()
         async for chunk in request.stream():
             body += chunk

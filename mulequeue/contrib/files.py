@@ -1,4 +1,4 @@
-"""Stored files for web pages of any framework: whole, or the part that a Range header names."""
+"""Serve stored files in any web framework: complete, or the part that a Range header requests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mulequeue.settings import Settings
 from mulequeue.transfer.storage import open_storage
 
 FILE_HEADERS = {
-    # Browsers show generated files but do not execute them.
+    # Browsers show generated files but run no script in them.
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
     "Cache-Control": "private, max-age=3600",
@@ -22,12 +22,12 @@ _BLOCK_BYTES = 64 * 1024
 
 
 def suffix_of(file: File) -> str:
-    """Return the end of a file's name, such as ``.png``."""
+    """Return the suffix of a file's name, such as ``.png``."""
     return PurePosixPath(urlsplit(file.url).path).suffix
 
 
 def open_file(file: File, settings: Settings) -> IO[bytes]:
-    """Open a stored file for reading. It can seek; the caller closes it.
+    """Open a stored file for reading. The returned file is seekable; the caller closes it.
 
     :raises OSError: the storage no longer has the file.
     """
@@ -37,7 +37,7 @@ def open_file(file: File, settings: Settings) -> IO[bytes]:
 
 
 class FilePart(NamedTuple):
-    """The response of a view: 200, 206, or 416 for a range that the file does not have."""
+    """The response of a view: status 200, 206, or 416 for a range outside of the file."""
 
     status: int
     headers: dict[str, str]
@@ -45,9 +45,9 @@ class FilePart(NamedTuple):
 
 
 def file_part(file: File, settings: Settings, range_header: str) -> FilePart:
-    """Open a stored file, whole or in the part that a Range header names.
+    """Return the response for a stored file, or for the part that a Range header requests.
 
-    :param range_header: an empty text: the whole file.
+    :param range_header: value of the header; empty: the complete file.
     :raises OSError: the storage no longer has the file.
     """
     part = _byte_range(range_header, file.bytes)
@@ -67,9 +67,9 @@ def file_part(file: File, settings: Settings, range_header: str) -> FilePart:
 
 
 def _byte_range(header: str, size: int) -> range | None:
-    """Return the range of ``Range: bytes=first-last``.
+    """Return the byte range of the header ``Range: bytes=first-last``.
 
-    An empty range cannot be satisfied. None: the header is absent or has another form.
+    The range is empty if it is outside of the file. None: the header is absent or has another form.
     """
     match = re.fullmatch(r"bytes=(\d{0,18})-(\d{0,18})", header.strip())
     if match is None or not any(match.groups()):

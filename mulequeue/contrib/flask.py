@@ -12,9 +12,9 @@
     def may_see(name):                  # a batch id, or the task id of a generation without one
         return name in session.get("started", [])
 
-``app.extensions["celery"]`` then is the Celery app, as in Flask's documentation: it reads its settings
-from ``app.config["CELERY"]``, and its tasks run in the app's context. mulequeue reads its settings from
-``app.config["MULEQUEUE_…"]``, then from the environment.
+``app.extensions["celery"]`` is then the Celery app, as in Flask's documentation: it reads its settings
+from ``app.config["CELERY"]``, and its tasks run in the context of the Flask app. mulequeue reads its settings
+from ``app.config["MULEQUEUE_…"]``, else from the environment.
 
 The routes are those of :mod:`mulequeue.contrib.routes`, under ``/mulequeue``. Without :meth:`MuleQueue.may_see`,
 no request is permitted.
@@ -63,7 +63,7 @@ class MuleQueue:
 
         :param url_prefix: the URL prefix of the blueprint.
         :returns: the Celery app in ``app.extensions``, or a new one if there is none.
-        :raises ConfigurationError: a ``MULEQUEUE_…`` key is unknown or its value is invalid.
+        :raises ConfigurationError: a ``MULEQUEUE_…`` key or variable is unknown, or its value is invalid.
         """
         celery = app.extensions.get("celery") or make_celery(app)
         celery.conf.update(app.config.get_namespace("MULEQUEUE_", trim_namespace=False))
@@ -77,14 +77,17 @@ class MuleQueue:
     def may_see(self, allowed: MaySee) -> MaySee:
         """Register the function that decides whether the current request may see a generation.
 
-        It receives the batch id, or the task id of a generation without a batch. Usable as a
-        decorator.
+        The function receives the batch id, or the task id of a generation without a batch. This method can be
+        used as a decorator.
         """
         self._may_see = allowed
         return allowed
 
     def check(self, name: str) -> None:
-        """Abort with 404 unless the current request may see this batch or generation."""
+        """Abort with 404 unless the current request may see this batch or generation.
+
+        :param name: the batch id, or the task id of a generation without a batch.
+        """
         if not self._may_see(name):
             abort(404)
 
@@ -92,7 +95,8 @@ class MuleQueue:
 def make_celery(app: Flask) -> Celery:
     """Make the Celery app of a Flask app, as in Flask's documentation.
 
-    If ``app.config["CELERY"]`` names no broker, broker and result backend are ``MULEQUEUE_REDIS_URL``.
+    If ``app.config["CELERY"]`` has no ``broker_url``, the broker is the Redis of ``MULEQUEUE_REDIS_URL``, and so is
+    the result backend unless ``app.config["CELERY"]`` has one.
     """
 
     class FlaskTask(Task):  # type: ignore[misc]
@@ -100,7 +104,7 @@ def make_celery(app: Flask) -> Celery:
             with app.app_context():
                 return self.run(*args, **kwargs)
 
-    # The default app, not the current one: contexts decide between several Flask apps.
+    # It becomes Celery's default app, not the current one, which the contexts of several Flask apps set.
     celery = Celery(app.import_name, task_cls=FlaskTask, set_as_current=False)
     given = {key.lower(): value for key, value in app.config.get("CELERY", {}).items()}
     if "broker_url" not in given:
@@ -115,8 +119,8 @@ def make_celery(app: Flask) -> Celery:
 class IdConverter(BaseConverter):
     """A task id or batch id as one segment of a path.
 
-    Servers decode a path once, so ``/`` and ``%`` in an id are encoded twice. An id that was encoded
-    once is read as well.
+    Servers decode a path once, so ``/`` and ``%`` in an id are encoded twice. An id that was encoded only
+    once is accepted as well.
     """
 
     regex = ".+?"
@@ -138,7 +142,7 @@ def _routes() -> Routes:
 
 
 def file_url(task_id: str, number: int) -> str:
-    """Return the URL at which the app serves a file of a generation."""
+    """Return the URL at which the Flask app serves a file of a generation."""
     return url_for(f"{BLUEPRINT}.file", task_id=task_id, number=number)
 
 
@@ -154,7 +158,7 @@ def file(task_id: str, number: int) -> Response:
 
 
 def serve(file: File, settings: Settings) -> Response:
-    """Make the response for a stored file. It supports range requests, which videos need."""
+    """Return a response with a stored file. Range requests are supported, because videos need them."""
     try:
         opened = open_file(file, settings)
     except OSError:
@@ -188,21 +192,21 @@ def batch_zip(batch_id: str) -> Response:
 
 
 def zip_response(entries: Iterable[Entry], settings: Settings, *, name: str) -> Response:
-    """Make the response that downloads a zip archive of this name, see :func:`mulequeue.contrib.zip_stream.zip_blocks`."""
+    """Return a response with a zip archive of this file name, see :func:`mulequeue.contrib.zip_stream.zip_blocks`."""
     blocks = zip_blocks(entries, partial(open_file, settings=settings))
     return Response(blocks, mimetype="application/zip", headers=zip_headers(name))
 
 
 def event_stream(read: Callable[[], dict[str, Any]]) -> Response:
-    """Make the response that streams the progress, see :func:`mulequeue.contrib.progress.events`."""
+    """Return a response that streams progress, see :func:`mulequeue.contrib.progress.events`."""
     stream = progress.events(read)
     return Response(stream, mimetype="text/event-stream", headers=progress.EVENT_HEADERS)
 
 
 @_blueprint.post("/webhook/")
 def webhook() -> tuple[str, int, dict[str, str]]:
-    """Receive a signed event. A request without a valid signature changes nothing."""
-    # A hook that has read the body left the stream empty, and the body in the request's cache.
+    """Receive a webhook of MuleRouter. A request without a valid signature changes nothing."""
+    # After a hook has read the body, the stream is empty, and the request's cache has the body.
     body = request.stream.read(webhook_handler.MAX_BODY_BYTES + 1) or request.get_data()
     reply = webhook_handler.handle(
         dict(request.headers), body, app=current_app.extensions["celery"]

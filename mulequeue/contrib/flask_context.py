@@ -1,4 +1,4 @@
-"""Celery's current app in the contexts of Flask apps, of which a process may have several."""
+"""Set Celery's current app in the context of each Flask app, of which a process may have several."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _celery_apps: WeakSet[Celery] = WeakSet()
 
 
 def follow_context(app: Flask) -> None:
-    """Make the Celery app of a Flask app current in its contexts."""
+    """Make the Celery app of a Flask app current while a context of the Flask app is active."""
     _celery_apps.add(app.extensions["celery"])
     app.teardown_appcontext(_leave)
 
 
 @appcontext_pushed.connect
 def _enter(app: Flask, **_: Any) -> None:
-    """Make the Celery app current in the thread, for the app's own shared tasks as well."""
+    """Make the Celery app current in the thread, also for the shared tasks of the project."""
     celery: Any = app.extensions.get("celery")
     if celery in _celery_apps and "mulequeue_previous" not in g:
         g.mulequeue_previous = _state._tls.current_app
@@ -38,9 +38,10 @@ def _leave(_: BaseException | None) -> None:
 def _celery_of_context() -> Celery | None:
     """Return the Celery app of the active Flask app, or None.
 
-    An asynchronous view runs in another thread than its context was pushed in.
+    It is needed because an asynchronous view runs in another thread than the one in which its context was pushed.
 
-    :raises ConfigurationError: no Flask app is active, and Celery's default app is one of several.
+    :raises ConfigurationError: no Flask app is active, and the process has Flask apps with different brokers or
+        ledgers.
     """
     if has_app_context():
         celery = current_app.extensions.get("celery")

@@ -1,6 +1,6 @@
-"""Generations for web pages of any framework: JSON and server-sent events.
+"""Describe generations to web pages of any framework: as JSON and as server-sent events.
 
-Nothing in the JSON reveals the storage location of a file.
+The JSON does not contain the storage location of a file.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from mulequeue.tasks.batch_ids import split_member_id
 
 _UNKNOWN = "There is no such generation, or its record has expired."
 STREAM_SECONDS = 60.0
-"""Maximum duration of a stream, which holds a thread of the web server. The browser then reconnects."""
+"""Maximum duration of a stream: it holds a thread of a WSGI server. Afterwards the browser reconnects."""
 REFRESH_SECONDS = 0.5
 UNKNOWN_SECONDS = 10.0
-"""A stream of an unknown batch ends after this time: a process that notes nothing may have enqueued it."""
+"""Seconds until a stream of an unknown batch ends: a process that records no ids may have enqueued the batch."""
 _KEEP_ALIVE_SECONDS = 10.0
 _RECONNECT_MS = 1000
 
 
 def batch_json(ledger: Ledger, batch_id: str) -> dict[str, Any]:
-    """Return the progress of a batch as JSON, from one Redis command, or a few if members wait.
+    """Return the progress of a batch as JSON. One Redis command reads a batch of which no member waits.
 
     :returns: ``{batch_id, state, size, done, files, counts, is_over, is_cancelled, waits_for}``.
-        ``state`` is ``queued`` until a worker has received a member (then ``size`` is None),
-        ``active``, ``over``, or ``unknown``: never enqueued by a web app, or expired. ``done`` is the
-        number of members that will not change any more. ``waits_for`` lists why members are not
-        submitted (an empty balance, a rejected key); it is empty if nothing is paused.
+        ``state`` is ``queued`` (enqueued, and no worker has received a member; ``size`` is None), ``active``,
+        ``over`` or ``unknown`` (expired, or no process has recorded that it enqueued the batch). ``done`` is the
+        number of members that will not change any more. ``waits_for`` lists the reasons of all pauses of
+        submissions (an empty balance, a rejected key) while members wait; else it is empty.
     """
     batch = ledger.queries.batch(batch_id)
     if batch is None:
@@ -56,10 +56,10 @@ def batch_json(ledger: Ledger, batch_id: str) -> dict[str, Any]:
 
 
 def missing(ledger: Ledger, task_id: str) -> Record:
-    """Return what is known of a generation without a record: its state, and its batch if that is known.
+    """Return a Record with the state of a generation that has no record, and with its batch if that is known.
 
-    The state is ``queued`` if a web app has enqueued it and no worker has received it, ``cancelled`` if
-    its batch was cancelled, or ``unknown``: never enqueued by a web app, or expired.
+    The state is ``cancelled`` if the batch was cancelled, ``queued`` if the generation is enqueued and no worker
+    has received it, or ``unknown``: it has expired, or no process has recorded that it enqueued the generation.
     """
     batch_id, index = split_member_id(task_id) or (None, 0)
     batch = ledger.queries.batch(batch_id) if batch_id else None
@@ -77,9 +77,9 @@ def missing(ledger: Ledger, task_id: str) -> Record:
 def generation_json(record: Record, file_url: Callable[[str, int], str]) -> dict[str, Any]:
     """Return a generation as JSON.
 
-    :param record: of the ledger, or what :func:`missing` knows of one.
-    :param file_url: returns the URL at which the application serves a file, from the task id and the
-        file's number.
+    :param record: of the ledger, or from :func:`missing`.
+    :param file_url: returns the URL at which the application serves a file. It receives the task id and the
+        number of the file, from 0.
     :returns: ``{task_id, state, is_over, model, kind, label, error, metadata, files: [{url, kind,
         media_type, bytes}], timeline: [{step, at, seconds, detail}]}``. ``state`` is the outcome's status
         as soon as there is an outcome; ``error`` is a sentence.
@@ -109,7 +109,7 @@ def generation_json(record: Record, file_url: Callable[[str, int], str]) -> dict
 
 
 def reason_of(record: Record) -> str | None:
-    """Return the reason of a failure as a sentence, or None if there is no failure."""
+    """Return the reason why a generation did not succeed as a sentence, or None if there is no reason."""
     error = outcome_of(record).error if record.is_over else None
     if error is None:
         return None
@@ -123,14 +123,14 @@ def events(
     seconds: float = STREAM_SECONDS,
     every: float = REFRESH_SECONDS,
 ) -> Iterator[str]:
-    """Yield a ``text/event-stream``: ``progress`` after each change, ``end`` as the last event.
+    """Yield a ``text/event-stream``: an event ``progress`` first and after each change, ``end`` as the last event.
 
-    The stream ends when the progress is complete or after ``seconds``; in the second case the browser
-    reconnects. ``away`` reports that the ledger's Redis does not answer; ``progress`` follows when it
-    answers again. A comment line after ten seconds without an event lets the server detect a closed
-    connection.
+    After ``end`` the stream is complete. Without an end it stops after ``seconds``, and the browser reconnects.
+    The event ``away`` reports that the ledger's Redis does not answer; ``progress`` follows when Redis answers
+    again. A comment line after ten seconds without an event lets the server detect a closed connection.
 
     :param read: returns the progress, a JSON object with ``is_over``.
+    :param seconds: maximum duration of the stream.
     :param every: seconds between two calls of ``read``.
     """
     for text in _stream(read, seconds, every):
@@ -164,7 +164,7 @@ _END = object()
 def _stream(
     read: Callable[[], Mapping[str, Any]], seconds: float, every: float
 ) -> Iterator[str | None]:
-    """Yield the texts of a stream, and None each time the caller has to wait."""
+    """Yield the texts of a stream, and None each time the caller has to wait for ``every`` seconds."""
     ends, unknown_ends = time.monotonic() + seconds, time.monotonic() + UNKNOWN_SECONDS
     current: Mapping[str, Any] | None
     sent: Mapping[str, Any] | None = {}

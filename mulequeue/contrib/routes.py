@@ -1,15 +1,16 @@
-"""What the routes of the Flask extension and of the FastAPI router return.
+"""The content of the routes of the Flask extension and of the FastAPI router.
 
 ======================  ==========================================================
 ``generations/<id>``    a generation as JSON, with the URLs of its files
-``files/<id>/<n>``      its n-th file, read from the storage
+``files/<id>/<n>``      a stored file of the generation, by its number from 0
 ``batches/<id>``        the progress of a batch as JSON
 ``batches/<id>/events`` the same as server-sent events, until the batch is finished
-``batches/<id>/zip``    its stored files as one zip archive
+``batches/<id>/zip``    the stored files of the batch as one zip archive
 ``webhook``             receives MuleRouter's webhooks
 ======================  ==========================================================
 
-A request that is not permitted gets 404, and so does an unknown id, with the state ``unknown`` as JSON.
+The status is 404 for a request that is not permitted and for an unknown id. For the unknown id of a generation,
+or of a batch and its events, the content is JSON with the state ``unknown``.
 """
 
 from __future__ import annotations
@@ -28,13 +29,14 @@ from mulequeue.outcome import File
 
 @dataclass(frozen=True, slots=True)
 class Routes:
-    """The routes, for one request."""
+    """The content of the routes for one request."""
 
     ctx: WorkerContext
     check: Callable[[str], Any]
-    """Raises what gives 404 if the request may not see a batch id, or the task id of a generation without one."""
+    """Receives a batch id, or the task id of a generation without a batch; if the request may not see it, raises an
+    exception for which the framework responds with 404."""
     not_found: Exception
-    """Gives 404."""
+    """An exception for which the framework responds with 404."""
 
     def generation(
         self, task_id: str, file_url: Callable[[str, int], str]

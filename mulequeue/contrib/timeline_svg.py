@@ -1,4 +1,4 @@
-"""The timeline of a generation as a drawing for a page. It needs no style sheet and no script."""
+"""Draw the timeline of a generation as SVG for a page, without a style sheet or a script."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LEAST_WIDTH = 2.0
 
 
 def timeline_svg(phases: Sequence[Phase]) -> str:
-    """Return one bar per phase, where it was in the whole time; an empty text without phases."""
+    """Return an SVG with one bar per phase on a common time axis, or an empty text if there are no phases."""
     if not phases:
         return ""
     start = min(phase.started for phase in phases)

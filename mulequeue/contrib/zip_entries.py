@@ -1,4 +1,4 @@
-"""The stored files of generations as entries of a zip archive, and what has none."""
+"""Make entries of a zip archive from stored files, and from generations that have none."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from mulequeue.ledger import Ledger, Record
 from mulequeue.tasks.batch_ids import member_ids
 
 _SLICE = 200
-"""Records that are read at once."""
+"""Number of records that are read at once."""
 
 
 def batch_entries(ledger: Ledger, batch_id: str) -> Iterator[Entry]:
-    """Yield the files of a batch, named by place and prompt: ``0001 a mule at dawn.png``."""
+    """Yield the entries of a batch, named by number and prompt: ``0001 a mule at dawn.png``."""
     batch = ledger.queries.batch(batch_id)
     ids = member_ids(batch) if batch else []
     yield from generation_entries(ledger, ((f"{at:04d}", name) for at, name in enumerate(ids, 1)))
 
 
 def generation_entries(ledger: Ledger, named: Iterable[tuple[str, str]]) -> Iterator[Entry]:
-    """Yield the files of generations.
+    """Yield an entry per file of the generations, and one per generation without a file.
 
-    :param named: the start of a file name, and the task id, per generation.
+    :param named: per generation the start of its file names, and its task id.
     """
     for part in chunks(iter(named), _SLICE):
         records = ledger.queries.records([task_id for _, task_id in part])

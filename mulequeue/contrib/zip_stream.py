@@ -1,6 +1,6 @@
-"""The stored files of generations as one zip archive, which is made while it is sent.
+"""Make one zip archive of the stored files of generations while the archive is sent.
 
-``zip_response`` of ``mulequeue.contrib.django.responses``, ``.flask`` and ``.fastapi`` is a response with it.
+``zip_response`` of ``mulequeue.contrib.django.responses``, ``.flask`` and ``.fastapi`` returns a response with it.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ _GONE = "its file is no longer in the storage"
 
 
 class Entry(NamedTuple):
-    """A file of an archive, or a generation that has none."""
+    """A file of an archive, or a generation that has no file."""
 
     name: str
     file: File | None = None
     missing: str = ""
-    """Why it has no file."""
+    """Why the generation has no file."""
     at: float | None = None
-    """The time of the file in the archive, unix seconds; None: now."""
+    """The modification time of the file in the archive, unix seconds; None: now."""
 
 
 def zip_blocks(entries: Iterable[Entry], open_file: Callable[[File], IO[bytes]]) -> Iterator[bytes]:
     """Yield the blocks of the archive while it is made. Memory holds one block of one file at a time.
 
-    What is missing is listed in ``missing.txt`` of the archive, which exists only then.
+    If files are missing, ``missing.txt`` in the archive lists them with the reasons.
 
     :param entries: for a batch ``mulequeue.contrib.zip_entries.batch_entries(ledger, batch_id)``.
-    :param open_file: opens a stored file for reading, or raises OSError if it is gone.
-    :raises OSError: a file broke off while it was read, so the archive is incomplete.
+    :param open_file: opens a stored file for reading, or raises OSError if the storage no longer has the file.
+    :raises OSError: reading a file failed after its first block, so the archive is incomplete.
     """
     sink, lines, names = _Sink(), [], set[str]()
-    # Not compressed, but deflated: programs that read a stream reject stored entries without a size.
+    # Deflated at level 0: programs that read a stream reject entries that are "stored" and have no size.
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
         for entry in entries:
             blocks = None if entry.file is None else _blocks(entry.file, open_file)
@@ -59,9 +59,9 @@ def zip_blocks(entries: Iterable[Entry], open_file: Callable[[File], IO[bytes]])
 
 
 def file_entries(files: Sequence[File], name: str, *, at: float | None = None) -> Iterator[Entry]:
-    """Yield the files of one generation under this name, with a number if there are several.
+    """Yield the entries of one generation's files under a name, with a number added if there are several.
 
-    :param at: unix seconds.
+    :param at: modification time of the files, unix seconds; None: now.
     """
     for number, file in enumerate(files, 1):
         more = f" {number}" if len(files) > 1 else ""
@@ -69,7 +69,7 @@ def file_entries(files: Sequence[File], name: str, *, at: float | None = None) -
 
 
 def zip_headers(name: str) -> dict[str, str]:
-    """Return the response headers of an archive with this file name."""
+    """Return the response headers for an archive with this file name."""
     return {
         "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
         "Cache-Control": "no-store",
@@ -78,7 +78,7 @@ def zip_headers(name: str) -> dict[str, str]:
 
 
 def _readable(text: str) -> str:
-    """Return text with a space instead of what file systems reject, at most 80 bytes of it."""
+    """Replace characters that file systems may reject by spaces, and cut the text to 80 bytes."""
     kept = "".join(c if c.isalnum() or c in "._-" else " " for c in text)
     return " ".join(kept.split()).encode()[:80].decode(errors="ignore").strip()
 
@@ -87,7 +87,7 @@ def _blocks(file: File, open_file: Callable[[File], IO[bytes]]) -> Iterator[byte
     """Return the blocks of a file, or None if the storage no longer has it."""
     try:
         opened = open_file(file)
-        first = opened.read(_BLOCK_BYTES)  # some storages look for the file only now
+        first = opened.read(_BLOCK_BYTES)  # some storages open the file only now
     except OSError:
         return None
 
@@ -101,7 +101,7 @@ def _blocks(file: File, open_file: Callable[[File], IO[bytes]]) -> Iterator[byte
 
 
 def _info(entry: Entry, names: set[str]) -> zipfile.ZipInfo:
-    """Return the head of an entry, under a name that the archive does not have yet."""
+    """Return the header of an entry, under a name that the archive does not contain yet."""
     path, number = PurePosixPath(entry.name), 1
     while (name := f"{path.stem} ({number}){path.suffix}" if number > 1 else entry.name) in names:
         number += 1
@@ -115,7 +115,7 @@ def _info(entry: Entry, names: set[str]) -> zipfile.ZipInfo:
 
 
 class _Sink(io.RawIOBase):
-    """Collects what the archive writes. It cannot seek."""
+    """A file without seek that collects the bytes that the archive writes."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
@@ -125,7 +125,7 @@ class _Sink(io.RawIOBase):
         return len(data)
 
     def take(self) -> Iterator[bytes]:
-        """Yield what was written since the last call, in one block."""
+        """Yield the bytes that were written since the last call, as one block."""
         parts, self._parts = self._parts, []
         if parts:
             yield b"".join(parts)

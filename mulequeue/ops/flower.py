@@ -10,15 +10,15 @@ __all__ = ["format_task", "tasks_columns"]
 from mulequeue.engine.display import format_result as _format_result
 from mulequeue.engine.display import is_ours as _is_ours
 
-# No worker and no runtime: a parked generation has no worker, and Celery times only its last step.
+# Without the columns worker and runtime: no worker holds a parked task, and Celery times only its last step.
 tasks_columns = "name,state,args,result,received,uuid"
 
 
 def format_task(task):  # type: ignore[no-untyped-def]  # Flower requires a plain function
     """Format a task for Flower's pages.
 
-    A process without mulequeue can send a task by name. Such a message has raw arguments until a
-    worker receives it, so they are hidden.
+    A process without mulequeue can send a task by name. Until a worker receives that message, Flower has its
+    raw arguments, so they are hidden.
     """
     if not (task.name or "").startswith("mulequeue."):
         return task

@@ -1,7 +1,7 @@
 """Prometheus metrics of the ledger and of the broker's queues. Needs ``mulequeue[metrics]``.
 
-A scrape makes two round trips to Redis and reads no record, so its cost does not depend on the number
-of generations in flight.
+A scrape makes two round trips to the ledger's Redis and reads no record, so its cost does not depend on the
+number of generations in flight.
 """
 
 from __future__ import annotations
@@ -85,13 +85,13 @@ _COUNTERS: dict[str, tuple[str, str, tuple[str, ...]]] = {
         ("what",),
     ),
 }
-"""Name in the ledger -> name of the metric without ``_total``, help text, labels."""
+"""Name of the counter in the ledger -> name of the metric without ``_total``, help text, labels."""
 
 
 def _zeros(counted: Mapping[str, Series]) -> dict[str, Iterable[tuple[str, ...]]]:
-    """Return the labels of events that count as 0 until they occur, by the counter's name.
+    """Return, by the name of the counter, the labels of the series that start at 0.
 
-    Prometheus counts no increase from absent to 1.
+    Prometheus counts no increase from an absent series to 1, so these exist before their first event.
     """
 
     def seen(*names: str) -> set[str]:
@@ -112,7 +112,7 @@ def _zeros(counted: Mapping[str, Series]) -> dict[str, Iterable[tuple[str, ...]]
 
 
 class LedgerCollector(Collector):
-    """Collects the metrics of the ledger at every scrape.
+    """Collect the metrics of the ledger at every scrape.
 
     :param queue_depths: returns the number of messages in each queue; called at every scrape.
     """
@@ -121,7 +121,7 @@ class LedgerCollector(Collector):
         self._ledger, self._queue_depths = ledger, queue_depths
 
     def collect(self) -> Iterator[Metric]:
-        """Yield every metric, or only ``mulequeue_ledger_up`` with 0 while Redis does not answer."""
+        """Yield every metric, or only ``mulequeue_ledger_up`` with the value 0 if Redis does not answer."""
         try:
             found = self._ledger.metrics.snapshot()
         except (RedisError, OSError):
@@ -159,7 +159,8 @@ def serve_metrics(
     """Serve ``/metrics`` in a thread.
 
     :param port: 0: a free port.
-    :returns: the port, and the function that stops the server.
+    :param depths: returns the number of messages in each queue; called at every scrape.
+    :returns: the port, and a function that stops the server.
     :raises OSError: the port is in use.
     """
     registry = CollectorRegistry(auto_describe=False)
@@ -209,7 +210,7 @@ def _gauges(found: Snapshot) -> Iterator[Metric]:
 
 
 def _by_model(series: Series) -> Series:
-    """Replace the API path, by which the ledger counts, with the model's name."""
+    """Replace the api_path in the first label, as the ledger has it, by the name of the model."""
     found: Series = {}
     for (path, *rest), value in series.items():
         labels = (_model_of(path), *rest)
@@ -249,7 +250,7 @@ def _family(
 def _histogram(
     name: str, text: str, found: Snapshot, bounds: Sequence[float], labels: Sequence[str] = ()
 ) -> HistogramMetricFamily:
-    """Sum the ledger's separate bucket counts into Prometheus' cumulative buckets."""
+    """Sum the ledger's counts per bucket into the cumulative buckets of Prometheus."""
     short = name.removeprefix("mulequeue_")
     counted, sums = found.counted.get(short, {}), found.counted.get(f"{short}_sum", {})
     if labels:

@@ -17,9 +17,9 @@ _METADATA = "metadata:"
 _UNITS = {"d": "days", "h": "hours", "m": "minutes"}
 
 Archive = Callable[[datetime | None], Iterable[Expense]]
-"""Returns expenses since a time that the ledger may no longer have; None: all of them."""
+"""A function that returns the archived expenses since a time; None: all of them."""
 archives: list[Archive] = []
-"""What keeps generations beyond the life of their records: a web framework's database."""
+"""Archives that keep generations after their records have expired, such as the database of a Django project."""
 
 
 @dataclass(slots=True)
@@ -30,13 +30,13 @@ class Sum:
     usd: dict[Charging, Decimal] = field(
         default_factory=lambda: dict.fromkeys(Charging, Decimal(0))
     )
-    """Estimated cost in US dollars, by how certain it is that it is charged."""
+    """Estimated cost in US dollars, by the certainty that the API charges it."""
     unpriced: int = 0
     """Generations whose price is unknown; the sums do not contain them."""
 
     @property
     def total(self) -> Decimal:
-        """Return the highest estimate: as if everything was charged."""
+        """Return the estimated cost in US dollars if the API charges everything."""
         return sum(self.usd.values(), Decimal(0))
 
     def add(self, expense: Expense) -> None:
@@ -48,10 +48,10 @@ class Sum:
 
 
 def sum_up(expenses: Iterable[Expense], by: str) -> dict[str, Sum]:
-    """Return the sum of each group: days in their order, other groups by what they cost at most.
+    """Return the sum of each group: days in their order, other groups by their total, the highest first.
 
     :param by: one of :data:`GROUPS`, or ``metadata:KEY``.
-    :raises InputError: it is something else.
+    :raises InputError: ``by`` is neither.
     """
     name_of, sums = _name_function(by), dict[str, Sum]()
     for expense in expenses:
@@ -62,7 +62,10 @@ def sum_up(expenses: Iterable[Expense], by: str) -> dict[str, Sum]:
 
 
 def all_expenses(ledger: Ledger, since: datetime | None) -> Iterator[Expense]:
-    """Iterate over the expenses of the ledger, and those of the archives that it no longer has."""
+    """Iterate over the expenses in the ledger, then over those that only the archives have.
+
+    :param since: the earliest time of an expense; None: all of them.
+    """
     seen = set()
     for expense in read_expenses(ledger):
         seen.add(expense.task_id)
@@ -73,9 +76,9 @@ def all_expenses(ledger: Ledger, since: datetime | None) -> Iterator[Expense]:
 
 
 def parse_since(text: str, now: datetime) -> datetime:
-    """Return the time that ``7d``, ``24h``, ``30m`` or an ISO date names; without a zone it is UTC.
+    """Parse a time: an age (``7d``, ``24h``, ``30m``) or an ISO date, which is in UTC if it has no time zone.
 
-    :raises InputError: it names none.
+    :raises InputError: the text has neither form.
     """
     ago = re.fullmatch(r"(\d{1,5})([dhm])", text)
     if ago:

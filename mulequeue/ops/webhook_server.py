@@ -59,10 +59,10 @@ async def serve(
 def run(
     host: str = "127.0.0.1", port: int = 8788, path: str = DEFAULT_PATH, *, app: Any = None
 ) -> None:
-    """Serve webhooks until SIGINT or SIGTERM; blocks.
+    """Serve webhooks until SIGINT or SIGTERM; block until then.
 
     :raises OSError: the port is in use.
-    :raises ConfigurationError: mulequeue's settings are wrong, or no secret is set.
+    :raises ConfigurationError: mulequeue's settings are invalid, or ``mulequeue_webhook_secret`` is not set.
     """
     if not worker_context(app).settings.webhook_secret:
         raise ConfigurationError(

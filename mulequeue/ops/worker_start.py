@@ -1,8 +1,9 @@
-"""What Celery's signals start in a worker: the checks at its start, and the liveness file of containers.
+"""Run the checks at the start of a worker, and update its liveness file. Celery's signals call both.
 
-Celery sends a heartbeat every two seconds from the loop that also receives messages. With
-``MULEQUEUE_LIVENESS_FILE`` set, each heartbeat sets the file's time of change. A probe compares it
-with the clock, in milliseconds; ``celery inspect ping`` starts a Python process each time.
+Celery sends a heartbeat every two seconds from the loop that also receives messages. If
+``MULEQUEUE_LIVENESS_FILE`` names a file, each heartbeat sets the file's modification time. A liveness probe of a
+container compares that time with the clock, which takes milliseconds; ``celery inspect ping`` starts a Python
+process each time.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ def touch(**_: Any) -> None:
 
 
 def remove(**_: Any) -> None:
-    """Remove the file, so that a stopped worker is not taken for a running one."""
+    """Remove the liveness file, so that a probe does not take a stopped worker for a running one."""
     Path(os.environ[LIVENESS_VARIABLE]).unlink(missing_ok=True)
 
 
@@ -34,9 +35,9 @@ if os.environ.get(LIVENESS_VARIABLE):
 
 @signals.worker_ready.connect
 def check_at_start(sender: Any = None, **_: Any) -> None:
-    """Start the checks of the worker that has become ready.
+    """Start the checks in a worker that has become ready.
 
-    They are imported here, because only workers need them.
+    The function imports them, because only workers need them.
     """
     from mulequeue.ops.health import warn_at_start
     from mulequeue.settings import Settings
@@ -44,5 +45,5 @@ def check_at_start(sender: Any = None, **_: Any) -> None:
     try:
         settings = Settings.load(sender.app)
     except ConfigurationError:
-        return  # the watchdog has logged it
+        return  # the watchdog has logged this error
     warn_at_start(sender.app, settings)

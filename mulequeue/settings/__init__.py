@@ -1,12 +1,13 @@
 """All settings of mulequeue, and their sources.
 
 A value is read from ``app.conf`` (``mulequeue_…``; in Django ``CELERY_MULEQUEUE_…``), else from the
-environment (``MULEQUEUE_…``), else the default is used. The key, the base URL and the site are also
+environment (``MULEQUEUE_…``), else the default is used. The API key, the base URL and the site are also
 read from the variables of the official client (``MULEROUTER_API_KEY``, ``MULEROUTER_BASE_URL``,
 ``MULEROUTER_SITE``).
 
-A secret can also be in a file, which a variable with the ending ``_FILE`` names:
-``MULEROUTER_API_KEY_FILE=/run/secrets/key``. If both variables are set, the one without it is used.
+The value of every variable can also be the content of a file. The variable with the suffix ``_FILE`` names
+the file: ``MULEROUTER_API_KEY_FILE=/run/secrets/key``. If both variables are set, the one without the suffix
+is used.
 """
 
 from __future__ import annotations
@@ -52,14 +53,14 @@ _OFFICIAL = {
     "site": "MULEROUTER_SITE",
 }
 _MAY_BE_EMPTY = ("api_key", "base_url", "site", "notification_secret", "webhook_secret")
-"""Set from the environment in a settings module, empty where it has none: the value is not set."""
+"""Settings of which an empty text counts as not set: a settings module may copy a variable that is absent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings(ProfileLimits):
     """All settings of mulequeue. Names that end in ``_seconds`` or ``_bytes`` have that unit.
 
-    The inherited ones are the limits of the profile ``default``.
+    The fields inherited from :class:`ProfileLimits` are the limits of the profile ``default``.
     """
 
     api_key: str | None = field(default=None, repr=False)
@@ -69,21 +70,21 @@ class Settings(ProfileLimits):
     site: Site = "mulerouter"
     """``mulerouter`` or ``mulerun`` (also MULEROUTER_SITE)."""
     profiles: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
-    """More accounts: ``{name: {"api_key": …, "base_url" or "site": …}}``. Each takes its own limits
-    under the names below (``max_in_flight``, …, ``models``)."""
+    """Further accounts: ``{name: {"api_key": …, "base_url" or "site": …}}``. Each can have its own limits,
+    under the names of the limits below (``max_in_flight``, …, ``models``)."""
     former_fingerprints: tuple[str, ...] = ()
-    """Fingerprints of replaced keys of the same account. Generations that were submitted with these
-    keys continue with the current key."""
+    """Fingerprints of replaced API keys of the same account. Generations that were submitted with one of
+    these keys are checked with the current key."""
     models: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    """Limits of single models within the profile ``default``:
-    ``{"vendor/model": {"max_in_flight": 2}}``, with the names above."""
+    """Additional limits of single models within the profile ``default``:
+    ``{"vendor/model": {"max_in_flight": 2}}``. The limits above are allowed, except those per fair key."""
 
     prices: Mapping[str, Any] = field(default_factory=dict)
-    """Prices in US dollars that add to those of the catalog or override them:
+    """Prices of models in US dollars, which replace the catalog's prices of the same model:
     ``{"vendor/model": {"unit": "image", "usd": 0.03}}``, or a list of such prices with ``when``."""
     defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Default inputs of models: ``{"vendor/model": {"n": 1}}``. They are added to every input that lacks
-    the field; None in an input keeps a default out."""
+    """Default inputs of models: ``{"vendor/model": {"n": 1}}``. A default is added to every input that lacks
+    the field. A field whose value is None is not lacking, so its default is not added."""
     confirm_above: Budget = 100
     """``mulequeue batch`` on a terminal asks before it enqueues more generations than this."""
     confirm_above_usd: Usd = 10.0
@@ -94,7 +95,7 @@ class Settings(ProfileLimits):
     """Name of the ledger. Fleets that share a Redis need different names."""
     redis_url: RedisUrl = field(default=DEFAULT_REDIS_URL, repr=False)
     """URL of the ledger's Redis, as :func:`mulequeue.ledger.connect` accepts it. If it is not set, the
-    ledger uses the Redis of the broker or of the result backend, with its TLS settings and sentinels."""
+    ledger uses the Redis of the broker, else that of the result backend, with its TLS settings and sentinels."""
     poll_queue: QueueName = "mulequeue.poll"
     """Queue of the poll message."""
     wake_queue: QueueName = "mulequeue.wake"
@@ -105,18 +106,19 @@ class Settings(ProfileLimits):
     poll_timeout_seconds: Annotated[float, Between(0.1, 60)] = 15.0
     """Seconds for one status check, until the last byte of its response."""
     poll_concurrency: Annotated[int, Between(1, 10_000)] = 64
-    """Maximum of concurrent status checks in one sweep. Checks that hang are not counted."""
+    """Maximum of concurrent status checks. A check that is unfinished a second after the end of its sweep no
+    longer counts."""
     learn_cadence: bool = True
     """True: the durations of the model's latest generations decide when status checks are made.
     False: the model's own intervals are used."""
     not_found_grace_seconds: Annotated[float, Between(0, 86_400)] = 60.0
     """Seconds after submission in which a 404 on a status check means "not visible yet". A generation
-    that completed without files is checked again for this long, at most 60."""
+    that completed without files is checked again for as many seconds, but for 60 at most."""
     max_wait_seconds: Annotated[float, Between(1, 86_400)] | None = None
     """Seconds that a generation may stay active before it is settled ``timed_out``; at most 86400.
     None: the model's own limit."""
     record_ttl_seconds: Annotated[int, Between(1, 10 * 365 * 86_400)] = 7 * 24 * 3600
-    """Seconds that the record of a delivered generation is kept."""
+    """Seconds that a record is kept after its outcome was delivered."""
 
     storage: str = "mulequeue-files"
     """Where ``download`` stores files: a folder, or a URL (``s3://bucket/prefix``)."""
@@ -136,15 +138,16 @@ class Settings(ProfileLimits):
     notification_timeout_seconds: Annotated[float, Between(0.1, 300)] = 20.0
     """Seconds for one attempt to send a notification."""
     notification_max_seconds: Annotated[float, Between(0, 30 * 86_400)] = 24 * 3600.0
-    """Seconds after which a notification that its target does not accept is given up."""
+    """Seconds from the first attempt until a notification that its target does not accept is given up."""
 
     webhook_secret: tuple[str, ...] = field(default=(), repr=False)
-    """Secrets of the API's webhooks, as its console shows them (``whsec_…``): one per account, and two
-    while a secret is replaced. Without a secret all webhooks are rejected."""
+    """Secrets of the API's webhooks, as the console of the API shows them (``whsec_…``): one per account, or
+    two while a secret is being replaced. Without a secret all webhooks are rejected."""
 
     validate: Literal["strict", "warn", "off"] = "strict"
-    """Validation of inputs before they are sent. ``strict`` rejects an input that all sources call
-    invalid and logs a warning for a doubtful one, ``warn`` only logs, ``off`` skips the validation."""
+    """Validation of inputs before they are sent. ``strict`` rejects an input that is invalid by all sources
+    (the API's documentation and clients), and logs a warning if the sources differ. ``warn`` only logs
+    warnings. ``off`` skips the validation."""
     input_roots: tuple[str, ...] = ()
     """Folders on the worker that ``mulequeue.file(path)`` may read from. By default there are none."""
     input_max_bytes: Annotated[int, Between(1, 1024**3)] = 20 * 1024**2
@@ -154,9 +157,9 @@ class Settings(ProfileLimits):
 
     @classmethod
     def load(cls, app: Any = None, environ: Mapping[str, str] = os.environ) -> Settings:
-        """Return the settings from a Celery app, the environment and the defaults, in this order.
+        """Return the settings: each from the Celery app, else from the environment, else its default.
 
-        :param app: a Celery app; None reads the environment alone.
+        :param app: a Celery app; None: only the environment and the defaults.
         :raises ConfigurationError: a ``mulequeue_…`` key or a ``MULEQUEUE_…`` variable is unknown, or a
             value is not allowed.
         """
@@ -183,9 +186,9 @@ class Settings(ProfileLimits):
         return settings
 
     def profile(self, name: str | None = None, *, needs_key: bool = True) -> Profile:
-        """Return a profile (None: ``default``).
+        """Return a profile by its name (None: ``default``).
 
-        :param needs_key: False accepts a profile without an API key, for callers that use its limits.
+        :param needs_key: False accepts a profile without an API key, for callers that need only its limits.
         :raises ConfigurationError: the profile is unknown, a value is invalid, or the key is missing.
         """
         name = name or "default"
@@ -199,12 +202,16 @@ class Settings(ProfileLimits):
         return read_profile(name, given, needs_key=needs_key)
 
     def all_profiles(self) -> list[Profile]:
-        """Return every profile, also those that this process has no key for."""
+        """Return every profile, also those whose API key this process lacks."""
         names = dict.fromkeys(["default", *self.profiles])
         return [self.profile(name, needs_key=False) for name in names]
 
     def profile_of(self, name: str, base_url: str | None) -> Profile:
-        """Return the profile of an earlier generation: if it was renamed, the only one of its host.
+        """Return the profile of an earlier generation.
+
+        If no profile has that name any more, return the profile with the same base URL, if there is only one.
+
+        :param base_url: the base URL of the earlier generation.
 
         :raises ConfigurationError: as :meth:`profile`.
         """
@@ -213,7 +220,7 @@ class Settings(ProfileLimits):
         return same_host[0] if is_renamed and len(same_host) == 1 else self.profile(name)
 
     def known_profiles(self) -> list[Profile]:
-        """Return every profile that this process can use; :meth:`profile_errors` has the others."""
+        """Return every valid profile with an API key; :meth:`profile_errors` explains the others."""
         found = []
         for name in ("default", *self.profiles):
             with suppress(ConfigurationError):
@@ -221,9 +228,9 @@ class Settings(ProfileLimits):
         return list(dict.fromkeys(found))
 
     def profile_errors(self) -> dict[str, ConfigurationError]:
-        """Return the configured profiles that this process cannot use, with the reason.
+        """Return the error of each profile that this process cannot use, by name.
 
-        The profile ``default`` may lack a key, because only workers need one.
+        A missing API key of the profile ``default`` is no error, because only workers need one.
         """
         errors = {}
         for name in ("default", *self.profiles):
@@ -248,7 +255,7 @@ def _from_environment(name: str, environ: Mapping[str, str]) -> tuple[str, str |
 
 
 def allowed_values(name: str) -> str:
-    """Return in words what a setting allows, for the documentation."""
+    """Return a description of the values that a setting allows, for the documentation."""
     return allowed(_HINTS[name])
 
 

@@ -1,4 +1,4 @@
-"""Estimates of what generations cost, and the limits of a batch that are checked before it is enqueued."""
+"""Estimate the cost of generations, and check the limits of a batch before it is enqueued."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mulequeue.settings.prices import KEY_USD_LIMIT, price_line, prices_of, usd_
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """The estimated cost of some inputs of one model."""
+    """The estimated cost of several inputs of one model."""
 
     model: str
     count: int
@@ -37,7 +37,7 @@ class Estimate:
 
 
 def estimate_text(usd: Decimal, count: int, unpriced: int) -> str:
-    """Return an estimated cost for people, such as ``0.90 USD (estimate)``."""
+    """Return an estimated cost as text, such as ``0.90 USD (estimate), and 2 without a known price``."""
     if unpriced and unpriced == count:
         return "price unknown (set mulequeue_prices)"
     more = f", and {unpriced:,} without a known price" if unpriced else ""
@@ -47,8 +47,8 @@ def estimate_text(usd: Decimal, count: int, unpriced: int) -> str:
 def estimate(model: str, inputs: Iterable[Mapping[str, Any]], *, app: Any = None) -> Estimate:
     """Return the estimated cost of inputs, before anything is sent.
 
-    Each input counts with the highest cost that it can have: the API returns no price, and a
-    parameter that an input lacks is chosen by the API.
+    Each input counts with the highest cost that it can have, because the API returns no price, and the API
+    chooses the parameters that an input lacks.
 
     :param model: as for :func:`mulequeue.generate`.
     :param inputs: one JSON object per generation.
@@ -71,14 +71,14 @@ def estimate(model: str, inputs: Iterable[Mapping[str, Any]], *, app: Any = None
 def amounts_of(
     settings: Settings, model: catalog.Model, inputs: Iterable[Mapping[str, Any]]
 ) -> list[Decimal | None]:
-    """Return the highest cost of each input in US dollars; None: its price is unknown."""
+    """Return the highest cost of each input, with its defaults, in US dollars; None: its price is unknown."""
     prices = prices_of(settings.prices, model)
     whole = (with_defaults(settings.defaults, model, item) for item in inputs)
     return [_cost(model, prices, item) for item in whole]
 
 
 def micros_of_input(settings: Settings, model: catalog.Model, input: Any) -> int | None:
-    """Return the highest cost of a whole input in millionths of a US dollar; None: unknown."""
+    """Return the highest cost in millionths of a US dollar of an input that has its defaults; None: unknown."""
     amount = _cost(model, prices_of(settings.prices, model), input)
     return None if amount is None else micros_of(amount)
 
@@ -96,9 +96,9 @@ def check_batch(
     profile: str | None = None,
     fair_key: str | None = None,
 ) -> None:
-    """Raise for a batch that exceeds a limit of its profile, its model or its fair key.
+    """Raise BudgetExceeded for a batch that exceeds a limit of its profile, its model or its fair key.
 
-    A process without the profile's settings skips the check; the workers check again.
+    A process whose settings lack the profile skips the check. The workers check each generation again.
 
     :raises BudgetExceeded: the batch is too large or costs too much, or the price of an input is
         unknown and a limit in US dollars applies.
@@ -109,7 +109,7 @@ def check_batch(
         return
     try:
         found = catalog.find(model)
-    except InputError:  # the generation raises it
+    except InputError:  # the generations fail with this error
         found = None
     own = settings.profile(name, needs_key=False)
     for limits in own.limits_of(found.path if found else ""):

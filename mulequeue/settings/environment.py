@@ -1,7 +1,7 @@
 """Read environment variables, or the files that they name.
 
-Docker, Kubernetes and systemd hand secrets over as files. ``MULEROUTER_API_KEY_FILE=/run/secrets/key``
-has the effect of ``MULEROUTER_API_KEY`` with the content of that file.
+Docker, Kubernetes and systemd provide secrets as files. ``MULEROUTER_API_KEY_FILE=/run/secrets/key``
+has the effect of ``MULEROUTER_API_KEY`` with the content of that file as its value.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ FILE_SUFFIX = "_FILE"
 def read_variable(name: str, environ: Mapping[str, str] = os.environ) -> str | None:
     """Return the value of a variable, else the content of the file that ``NAME_FILE`` names.
 
-    Spaces and line ends around the content are removed. An empty variable or file is not set.
+    Whitespace around the content is removed. An empty variable or an empty file counts as not set.
 
     :raises ConfigurationError: the file cannot be read.
     """

@@ -17,16 +17,17 @@ _OTHER_VARIABLES = (
     "MULEQUEUE_LIVENESS_FILE",
     "MULEQUEUE_REPOSITORY",
 )
-"""Read by :mod:`mulequeue.recommended`; then by :mod:`mulequeue.ops.worker_start` and by the build."""
-# Kubernetes sets these for each service; its name may be mulequeue.
+"""Variables that are no settings: :mod:`mulequeue.recommended` reads the first three,
+:mod:`mulequeue.ops.worker_start` the liveness file, and the build the repository."""
+# Ends of the variables that Kubernetes sets for each service; they begin with MULEQUEUE if it has that name.
 _OF_A_SERVICE = r"_SERVICE_(HOST|PORT(_\w+)?)$|_PORT(_\d+_[A-Z]+(_\w+)?)?$"
 
 
 def setting_keys(app: Any) -> list[str]:
-    """Return the user's keys in lower case, without the namespace of the app."""
+    """Return the keys of the app's configuration in lower case, without the app's namespace."""
     prefix = (getattr(app.conf, "prefix", None) or "").lower()
     keys = []
-    # Only the keys are used. With censored=True kombu before 5.6 fails on lists of URLs.
+    # Only the keys are used, so censored=True is not needed. With it kombu before 5.6 fails on lists of URLs.
     for key in app.conf.table(censored=False):
         name = str(key).lower()
         keys.append(name.removeprefix(prefix) if prefix else name)

@@ -26,7 +26,8 @@ def check_prices(given: Mapping[str, Any]) -> None:
 def prices_of(given: Mapping[str, Any], model: Model) -> tuple[Price, ...]:
     """Return the prices of a model: those of the setting, else those of the catalog.
 
-    :raises ConfigurationError: it is invalid.
+    :param given: the setting ``mulequeue_prices``.
+    :raises ConfigurationError: a model in the setting is unknown, or the price of this model is invalid.
     """
     found = model.prices
     for name, other, prices in catalog.models_in(_SETTING, given):
@@ -36,15 +37,15 @@ def prices_of(given: Mapping[str, Any], model: Model) -> tuple[Price, ...]:
 
 
 def price_line(model: Model) -> str:
-    """Return the line of the configuration that sets the price of a model."""
+    """Return an example of the line in the configuration that sets the price of a model."""
     unit = _UNITS.get(model.kind or "", "call")
     return f'{_SETTING} = {{"{model.name}": {{"unit": "{unit}", "usd": PRICE}}}}'
 
 
 def usd_limits(profile: Profile) -> Iterator[tuple[str, str, float, Model | None]]:
-    """Yield each limit in US dollars: its name, whose it is in words, its amount and its model.
+    """Yield the name, a description, the amount and the model of each limit of a profile in US dollars.
 
-    The model is None if the limit is that of the whole profile.
+    The model is None for a limit of the whole profile.
     """
     for path, limits in {"": profile, **profile.models}.items():
         model = catalog.find(f"/vendors/{path}") if path else None

@@ -1,4 +1,4 @@
-"""Profiles: an account of the API (host, key, limits) under a name."""
+"""Profiles: accounts of the API (host, key, limits), each under a name."""
 
 from __future__ import annotations
 
@@ -26,41 +26,42 @@ _NO_KEY_OF_NAMED = (
 class Limits:
     """Limits for the whole fleet; None: no limit.
 
-    Generations above ``max_in_flight`` or a rate wait. Generations above one of the others, the
-    budgets, are rejected before anything is sent, with an error of type ``BudgetExceeded``.
+    Generations that exceed ``max_in_flight`` or a rate (``submissions_per_…``) wait. The other limits are
+    budgets: generations that exceed one are rejected before they are sent, with an error of type
+    ``BudgetExceeded``.
     """
 
     max_in_flight: Count | None = None
-    """Maximum of generations in flight at once, from before the create request to the outcome; more
+    """Maximum of generations in flight at once, from before the create request to the outcome. Further ones
     wait."""
     submissions_per_second: Count | None = None
-    """Maximum of create requests within any second, as the API receives them; more wait."""
+    """Maximum of create requests that the API receives within any second. Further ones wait."""
     submissions_per_minute: Count | None = None
-    """Maximum of create requests within any minute, as the API receives them; more wait."""
+    """Maximum of create requests that the API receives within any minute. Further ones wait."""
     max_per_day: Budget | None = None
-    """Maximum of generations per day, from 00:00 UTC by Redis' clock. More are not sent; their outcome
-    is ``failed`` with an error of type ``BudgetExceeded``."""
+    """Maximum of generations per day, from 00:00 UTC by Redis' clock. Further ones are not sent; their
+    outcome is ``failed`` with an error of type ``BudgetExceeded``."""
     max_per_batch: Budget | None = None
-    """Maximum of generations per batch. A larger batch raises ``BudgetExceeded`` and nothing of it is
-    sent."""
+    """Maximum of generations per batch. For a larger batch ``BudgetExceeded`` is raised, and none of its
+    generations is sent."""
     max_usd_per_day: Usd | None = None
-    """Maximum of US dollars per day, by the estimated cost of each generation. More are not sent, as with
-    ``max_per_day``, and neither is a generation whose price is unknown."""
+    """Maximum of the estimated cost per day in US dollars. A generation that would exceed it, or whose price
+    is unknown, is not sent; its outcome is ``failed``, as with ``max_per_day``."""
     max_usd_per_batch: Usd | None = None
-    """Maximum of US dollars per batch, by the estimated cost of each generation. A batch that costs more,
-    or whose price is unknown, raises ``BudgetExceeded`` and nothing of it is sent."""
+    """Maximum of the estimated cost per batch in US dollars. For a batch that costs more, or that contains a
+    generation whose price is unknown, ``BudgetExceeded`` is raised, and none of its generations is sent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileLimits(Limits):
-    """The limits of a profile: those that a model may have too, and those of each ``fair_key``."""
+    """The limits of a profile: those that a model can have as well, and those per ``fair_key``."""
 
     max_in_flight_per_fair_key: Count | None = None
-    """Maximum of generations in flight at once of each ``fair_key``; more wait. Generations without a
-    fair key are not limited by it."""
+    """Maximum of generations in flight at once per ``fair_key``. Further ones wait. It does not limit
+    generations without a fair key."""
     max_usd_per_day_per_fair_key: Usd | None = None
-    """Maximum of US dollars per day of each ``fair_key``, as ``max_usd_per_day``. Generations without a
-    fair key are not limited by it."""
+    """Maximum of the estimated cost per day and ``fair_key`` in US dollars, as ``max_usd_per_day``. It does
+    not limit generations without a fair key."""
 
 
 USD_LIMITS = ("max_usd_per_day", "max_usd_per_batch")
@@ -79,11 +80,11 @@ class Profile(ProfileLimits):
     """Without a trailing slash."""
     api_key: str = field(repr=False)
     models: Mapping[str, Limits] = field(default_factory=dict, hash=False)
-    """Additional limits of single models, by api_path without ``/vendors/``."""
+    """Additional limits of single models; a key is an api_path without ``/vendors/``."""
 
     @property
     def fingerprint(self) -> str:
-        """Return a short hash of host and key, which ties a record to its account."""
+        """Return a short hash of base URL and API key, by which a record names its account."""
         return hashlib.sha256(f"{self.base_url}\n{self.api_key}".encode()).hexdigest()[:8]
 
     def limits_of(self, path: str) -> tuple[Limits, ...]:
@@ -92,9 +93,9 @@ class Profile(ProfileLimits):
         return (self,) if model is None else (self, model)
 
     def next_place_seconds(self, path: str) -> float | None:
-        """Return the seconds after a response until the rate limits allow the next create request.
+        """Return the seconds after a response until the rate limits may allow the next create request.
 
-        That is the shortest limited window; None: the rates are not limited.
+        That is the length of the shortest limited window: a second or a minute. None: no rate is limited.
         """
         limits = self.limits_of(path)
         if any(each.submissions_per_second is not None for each in limits):
@@ -103,7 +104,7 @@ class Profile(ProfileLimits):
 
 
 def read_profile(name: str, given: Mapping[str, Any], *, needs_key: bool = True) -> Profile:
-    """Return the profile that these settings describe.
+    """Return the profile that a dictionary of settings describes.
 
     :param given: ``api_key``, ``base_url`` or ``site``, the names in :data:`PROFILE_LIMITS`, and
         ``models``: ``{"vendor/model": {limits}}``.
@@ -139,7 +140,7 @@ def _models(profile: str, given: Any) -> dict[str, Limits]:
 
 
 def _converted(whose: str, given: Mapping[str, Any], hints: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values that are set. Empty text, as from an empty variable, is not."""
+    """Return the values that are set, converted. None and empty text count as not set."""
     return {
         name: read_value(given[name], hint, f"{name} of {whose}")
         for name, hint in hints.items()
@@ -150,9 +151,9 @@ def _converted(whose: str, given: Mapping[str, Any], hints: Mapping[str, Any]) -
 def read_value(value: Any, hint: Any, source: str) -> Any:
     """Return a value converted to the type of its setting.
 
-    :param source: the setting, variable or key that the value is from.
-    :raises ConfigurationError: the text names the source and what is allowed. It never contains the
-        value, which may be a secret under the wrong name.
+    :param source: the setting, variable or key that contains the value, for the text of the error.
+    :raises ConfigurationError: the value is not allowed. The text names the source and the allowed values. It
+        never contains the value, which may be a secret under a wrong name.
     """
     try:
         return convert(value, hint)
@@ -167,7 +168,7 @@ def _check_names(what: str, given: Iterable[str], known: Iterable[str]) -> None:
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> str:
-    """Return the text of an error for an unknown name, with similar names."""
+    """Return the text of an error for an unknown name, with similar names, else with all known names."""
     known = list(known)
     folded = {item.lower(): item for item in known}
     near = [

@@ -6,6 +6,6 @@ import re
 
 
 def redact(text: str) -> str:
-    """Return the text with passwords of URLs and values of secret parameters replaced by ``…``."""
+    """Replace the passwords in URLs and the values of ``password=``, ``secret=`` and ``token=`` by ``…``."""
     text = re.sub(r"(\w+://[^\s/@:]*):[^\s/]+@", r"\1:…@", text)
     return re.sub(r"(?i)((?:password|secret|token)=)[^&\s'\"]+", r"\1…", text)

@@ -1,4 +1,4 @@
-"""The URL of the ledger's Redis from Celery's settings, for ``mulequeue_redis_url`` unset."""
+"""Derive the URL of the ledger's Redis from Celery's settings, if ``mulequeue_redis_url`` is not set."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _CERT_REQS = {
 
 
 def ledger_url(conf: Mapping[str, Any]) -> str | None:
-    """Return the URL of the broker, else of the result backend, if it is a Redis.
+    """Return the URL of the broker if that is a Redis, else of the result backend if that is one.
 
-    :returns: a URL with its TLS settings, as :func:`mulequeue.ledger.connect` accepts it; None if
+    :returns: a URL with the TLS settings, as :func:`mulequeue.ledger.connect` accepts it; None if
         neither is a Redis.
     """
     for url_key, tls_key, options_key in _SOURCES:
@@ -38,7 +38,7 @@ def ledger_url(conf: Mapping[str, Any]) -> str | None:
 
 
 def _sentinel_url(urls: list[str], options: Mapping[str, Any]) -> str:
-    """Return ``sentinel://a;sentinel://b/0`` and the name of the master as one URL."""
+    """Combine ``sentinel://a;sentinel://b/0`` and the master's name: ``redis+sentinel://a,b/MASTER/0``."""
     parts = [urlsplit(url) for url in urls]
     user, at, _ = parts[0].netloc.rpartition("@")
     hosts = ",".join(part.netloc.rpartition("@")[2] for part in parts)
@@ -54,7 +54,10 @@ def _sentinel_url(urls: list[str], options: Mapping[str, Any]) -> str:
 
 
 def _with_tls(url: str, tls: Any) -> str:
-    """Return the URL with TLS as in ``broker_use_ssl``: True, or a dictionary of ``ssl_…`` options."""
+    """Add TLS to a URL.
+
+    :param tls: as ``broker_use_ssl``: False, True, or a dictionary of ``ssl_…`` options.
+    """
     if not tls:
         return url
     scheme, _, rest = url.partition("://")
@@ -70,7 +73,7 @@ def _with_tls(url: str, tls: Any) -> str:
 
 
 def _in_url(name: str, value: Any) -> Any:
-    """Return a TLS option as redis-py reads it from a URL."""
+    """Return the value of a TLS option in the syntax that redis-py reads from a URL."""
     if name == "ssl_cert_reqs":
         return _CERT_REQS.get(value, value)
     if name in ("ssl_include_verify_flags", "ssl_exclude_verify_flags"):

@@ -1,4 +1,4 @@
-"""The types of settings: what each allows, and the conversion of what the user wrote."""
+"""The types of settings: the values that each type allows, and the conversion of given values."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ class Between:
     low: float
     high: float
     note: str = ""
-    """A sentence for the error, about a number outside of the range."""
+    """A sentence that is added to the error for a number outside of the range."""
 
 
 @dataclass(frozen=True, slots=True)
 class Matching:
-    """Text that a regular expression matches as a whole."""
+    """Text that a regular expression must match completely."""
 
     pattern: str
     allowed: str
-    """The same in words."""
+    """The description of the pattern in words."""
 
 
 Count = Annotated[
@@ -74,7 +74,7 @@ def convert(value: Any, hint: Any) -> Any:
     """Return a value converted to the type of its setting.
 
     :param hint: the type; ``Annotated`` adds a :class:`Between` or a :class:`Matching`.
-    :raises ValueError: the value does not fit; the text says what does.
+    :raises ValueError: the value is not allowed; the text describes the allowed values.
     """
     words, note, read = _reader(hint)
     try:
@@ -84,13 +84,13 @@ def convert(value: Any, hint: Any) -> Any:
 
 
 def allowed(hint: Any) -> str:
-    """Return in words what a type allows."""
+    """Return a description of the values that a type allows."""
     return _reader(hint)[0]
 
 
 @cache
 def _reader(hint: Any) -> tuple[str, str, Callable[[Any], Any]]:
-    """Return what a type allows in words, a sentence for the error, and what converts a value."""
+    """Return a description of the allowed values, a sentence for the error, and the function that converts."""
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         hint = next(part for part in typing.get_args(hint) if part is not type(None))
     kind, origin, args = hint, typing.get_origin(hint), typing.get_args(hint)

@@ -1,4 +1,4 @@
-"""Admin pages: generations and batches, and their outcomes."""
+"""The admin pages of generations and batches."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from mulequeue.outcome import File
 
 
 class OutcomeFilter(admin.SimpleListFilter):
-    """Filter by outcome: to be retried, in progress, or ready."""
+    """Filter by outcome: did not succeed, under way, or ready."""
 
     title = "outcome"
     parameter_name = "outcome"
@@ -78,7 +78,7 @@ class GenerationAdmin(ActionsAdmin):
     actions = ("retry", "cancel", "resume", "generate_again", "download_files")
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """Show the list, and the estimated cost of all its rows, also of other pages."""
+        """Show the list, and the estimated cost of all rows that match the filters, on all pages."""
         response = super().changelist_view(request, extra_context)
         context = getattr(response, "context_data", None) or {}
         if "cl" in context:
@@ -86,7 +86,7 @@ class GenerationAdmin(ActionsAdmin):
         return response
 
     def render_change_form(self, request: HttpRequest, context: Any, **options: Any) -> Any:
-        """Show buttons for the actions on one generation."""
+        """Show the page of a generation with buttons for its actions, if the user may operate generations."""
         row = context.get("original")
         if row is not None and self.has_operate_permission(request):
             context["operations"] = _operations(row)
@@ -98,7 +98,7 @@ class GenerationAdmin(ActionsAdmin):
         return [view, *super().get_urls()]
 
     def file(self, request: HttpRequest, pk: str, number: int) -> HttpResponse:
-        """Serve a stored file without a public URL to users with permission to view its row."""
+        """Serve a stored file to users with permission to view its row. It is used without a public URL."""
         row = self.get_object(request, unquote(pk))
         if not self.has_view_permission(request, row):
             raise PermissionDenied
@@ -128,7 +128,7 @@ class GenerationAdmin(ActionsAdmin):
     def generate_again(
         self, request: HttpRequest, rows: QuerySet[Generation]
     ) -> HttpResponse | None:
-        """Generate again what has an input; ask first, because it is charged again."""
+        """Repeat the selected generations whose input is known; ask first, because they are charged again."""
         repeatable = list(rows.filter(input__isnull=False).exclude(api_path=""))
         if repeatable and "confirmed" not in request.POST:
             many = f"{len(repeatable)} generation{'' if len(repeatable) == 1 else 's'}"
@@ -184,7 +184,7 @@ class BatchAdmin(ActionsAdmin):
 
 
 def _operations(row: Generation) -> list[tuple[str, str]]:
-    """Return name and text of the actions that the page of a generation offers."""
+    """Return the name and the button's text of each action that the page of a generation offers."""
     if not row.is_over:
         return [("cancel", "Cancel")]
     found = [("retry", "Try again")] if row.state in FAILED else []

@@ -1,4 +1,4 @@
-"""Act on the rows of the admin pages: ask before what costs money, and report errors."""
+"""The actions of the admin pages. They ask before an action that costs money, and report errors."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SHORT = 60
 
 
 class ActionsAdmin(admin.ModelAdmin):
-    """Read-only pages, because only the mirror writes rows; their actions change the ledger."""
+    """Read-only admin pages, because only the mirror writes rows. The actions change the ledger."""
 
     class Media:
         css: ClassVar = {"all": ("mulequeue/admin.css",)}
@@ -39,15 +39,15 @@ class ActionsAdmin(admin.ModelAdmin):
     has_change_permission = has_delete_permission = has_add_permission
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
-        """Return whether the user may start billed generations and cancel them."""
+        """Return whether the user may cancel generations and start billed ones."""
         return bool(request.user.has_perm("mulequeue.operate_generation"))
 
     def failed(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        """Return the rows of which something can be tried again."""
+        """Return the rows of generations that did not succeed, or that contain such generations."""
         return rows.filter(state__in=FAILED)
 
     def generations(self, rows: QuerySet[Any]) -> QuerySet[Generation]:
-        """Return the generations of rows."""
+        """Return the generations that the rows are or contain."""
         return rows
 
     @admin.action(
@@ -55,7 +55,7 @@ class ActionsAdmin(admin.ModelAdmin):
         permissions=["operate"],
     )
     def retry(self, request: HttpRequest, rows: QuerySet[Any]) -> HttpResponse | None:
-        """Run again what was refused unpaid; ask before what may be charged a second time."""
+        """Retry the failed generations. If any may be charged a second time, ask before the first is retried."""
         plans = self.do(request, self.failed(rows), lambda row: retry(row, dry_run=True))
         paid = sum(len(plan.paid) for plan in plans.values())
         if paid and "confirmed" not in request.POST:
@@ -80,9 +80,9 @@ class ActionsAdmin(admin.ModelAdmin):
         return zip_response(request, entries, worker_context().settings, name=f"{name}.zip")
 
     def confirm(self, request: HttpRequest, **asked: Any) -> HttpResponse:
-        """Return the page that asks before an action that costs money.
+        """Return the page that asks for confirmation of an action that costs money.
 
-        :param asked: ``rows``, ``question``, the text of the ``button``, and a ``prompt`` to edit.
+        :param asked: ``rows``, ``question``, ``button`` (its text), and optionally a ``prompt`` to edit.
         """
         context = {
             **self.admin_site.each_context(request),
@@ -103,9 +103,11 @@ class ActionsAdmin(admin.ModelAdmin):
         selected: QuerySet[Any] | None = None,
         done_text: str = "",
     ) -> dict[Any, Any]:
-        """Act on the eligible rows, and return the results. Report the errors.
+        """Call ``act`` with each eligible row, show its errors to the user, and return the results by row.
 
-        :param selected: of these rows it reports how many were left; None: it reports no numbers.
+        :param selected: the rows that the user selected. The user is shown how many of them were processed and
+            how many were not. None: show no numbers.
+        :param done_text: the words after the first of these numbers.
         """
         done = {}
         for row in eligible:
@@ -120,7 +122,7 @@ class ActionsAdmin(admin.ModelAdmin):
 
 
 def _entries(rows: Iterable[Generation]) -> Iterator[Entry]:
-    """Yield the files of rows, named by task id and prompt; rows are kept longer than the ledger's records."""
+    """Yield the entries of rows, named by task id and prompt. Rows are used, because records expire earlier."""
     for row in rows:
         name = f"{row.pk} {row.prompt[:_SHORT]}".strip()
         if not row.files:

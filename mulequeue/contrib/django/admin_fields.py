@@ -1,4 +1,4 @@
-"""What the admin pages show of a row. Each public function is a column or a field of them."""
+"""The columns and fields of the admin pages. Each public function returns the content of one for a row."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def result(row: Generation) -> SafeString:
 
 
 def files(row: Generation) -> SafeString | str:
-    """Return a link per stored file with its size, else per asset of the API."""
+    """Return a link per stored file with its size, else per asset of the API with its expiry."""
     sizes = [f"{item['media_type']}, {item['bytes']:,} bytes" for item in row.files]
     assets = [(url, item.get("expires_at")) for item in row.assets if (url := public_url(item))]
     lines = (
@@ -56,7 +56,7 @@ def files(row: Generation) -> SafeString | str:
 
 @admin.display(description="prompt", ordering="prompt")
 def short_prompt(row: Generation) -> str:
-    """Return the beginning of the prompt; of an adopted generation that has none, its remote id."""
+    """Return the beginning of the prompt; if there is none, the remote id, else the task id."""
     return _short(row.prompt or (f"adopted: {row.remote_id}" if row.remote_id else row.task_id))
 
 
@@ -66,7 +66,7 @@ def state_and_reason(row: Generation) -> str:
 
 
 def reason(row: Generation) -> str:
-    """Return all that is known about an error, in one line."""
+    """Return all details of the error of a row in one line."""
     given = row.error or {}
     what = [str(given[name]) for name in ("type", "title", "detail") if given.get(name)]
     more = [
@@ -119,18 +119,18 @@ def row_written(row: Generation) -> str:
 
 
 def timeline(row: Generation) -> SafeString | str:
-    """Draw where its time went, while the ledger keeps its record."""
+    """Draw the timeline of the generation. It is available while the ledger keeps the record."""
     try:
         queries = worker_context().ledger.queries
         record, now = queries.record(row.task_id), queries.now()
     except RedisError:
         return _NONE
     drawing = "" if record is None else timeline_svg(phases_of(record, now))
-    return mark_safe(drawing) if drawing else _NONE  # it escapes what it draws
+    return mark_safe(drawing) if drawing else _NONE  # timeline_svg escapes all texts
 
 
 def _file_urls(row: Generation) -> list[str]:
-    """Return the URLs of the files for the administrator's browser."""
+    """Return the URLs of the stored files, else of the API's assets, for the administrator's browser."""
     stored = [
         public_url(item) or reverse(f"admin:{FILE_VIEW}", args=[quote(row.pk), number])
         for number, item in enumerate(row.files)
@@ -139,16 +139,16 @@ def _file_urls(row: Generation) -> list[str]:
 
 
 def _previews(row: Generation, urls: list[str], *, height: int) -> SafeString:
-    """Return an element per URL that shows or plays the file.
+    """Return an HTML element per URL that shows or plays the file.
 
-    :param height: in CSS pixels.
+    :param height: of an image or a video, in CSS pixels.
     """
     tag, prompt = _TAGS.get(row.kind, _TAGS["image"]), short_prompt(row)
     return format_html_join(" ", tag, ((url, height, prompt) for url in urls))
 
 
 def _pairs(values: Mapping[str, Any]) -> SafeString | str:
-    """Return names and values, one per line."""
+    """Return names and values as HTML, one pair per line."""
     lines = (
         (name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
         for name, value in values.items()
@@ -157,7 +157,7 @@ def _pairs(values: Mapping[str, Any]) -> SafeString | str:
 
 
 def _moment(at: datetime | None, *, since: datetime | None = None) -> str:
-    """Return a time with seconds, and how long it was since another one."""
+    """Return a time with seconds, and the time that has passed since ``since``, if that is given."""
     if at is None:
         return _NONE
     took = f" (after {(at - since).total_seconds():.1f} s)" if since else ""

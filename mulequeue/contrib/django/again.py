@@ -1,4 +1,4 @@
-"""Generate again what a row shows, with what followed it the first time."""
+"""Repeat the generation of a row, with the tasks that followed it in its chain."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ from mulequeue.tasks.definitions import download, generate
 
 
 def generate_again(row: Generation, prompt: str | None = None) -> Generation:
-    """Start another generation with the input of a row; it is charged again.
+    """Start another generation with the input of a row. The API charges it again.
 
-    What followed the first one in its chain follows this one, such as the row that gets the picture.
+    The tasks that followed the first generation in its chain, such as ``attach``, follow the new one; if there
+    were none, ``download`` does.
 
     :param prompt: another prompt; None: the same.
-    :returns: the row of the new generation, which names the first one.
+    :returns: the row of the new generation, which refers to the given row (``again_of``).
     """
     input = dict(row.input or {})
     if prompt is not None:
@@ -54,7 +55,7 @@ def generate_again(row: Generation, prompt: str | None = None) -> Generation:
 
 
 def prompt_field(row: Generation) -> str:
-    """Return the name of the field of the input that has the prompt."""
+    """Return the name of the field that contains the prompt in the input."""
     try:
         return catalog.find(row.model or row.api_path).prompt_field
     except InputError:
@@ -62,7 +63,7 @@ def prompt_field(row: Generation) -> str:
 
 
 def cost_of(row: Generation) -> tuple[Decimal, int]:
-    """Return what generating a row again costs in US dollars, and 1 if its price is unknown."""
+    """Return the estimated cost of repeating a row in US dollars, and 1 if the price is unknown, else 0."""
     try:
         found = estimate(row.model or row.api_path, [row.input or {}])
     except InputError:
@@ -71,7 +72,7 @@ def cost_of(row: Generation) -> tuple[Decimal, int]:
 
 
 def cost_text(costs: Iterable[tuple[Decimal, int]]) -> str:
-    """Return the sum of costs: ``0.15 USD (estimate), and 2 without a known price``."""
+    """Return the sum of results of :func:`cost_of`: ``0.15 USD (estimate), and 2 without a known price``."""
     amounts, counts = zip((Decimal(0), 0), *costs, strict=True)
     usd, unpriced = sum(amounts), sum(counts)
     more = f"{unpriced} without a known price" if unpriced else ""

@@ -6,7 +6,7 @@ from django.apps import AppConfig
 
 
 class MuleQueueConfig(AppConfig):
-    """Imports what connects to signals and what registers itself, when Django starts."""
+    """Import, when Django starts, the modules that connect to signals or register themselves."""
 
     name = "mulequeue.contrib.django"
     label = "mulequeue"

@@ -1,7 +1,7 @@
 """``attach``: save the file of a generation into a ``FileField`` of a row.
 
-The name of the file depends on the generation and on ``upload_to`` alone. A worker that is killed between
-the file and the row therefore leaves no second file: the next delivery replaces it, and writes the row.
+The name of the file depends only on the generation, the index of the asset and ``upload_to``. If a worker is
+killed after it saved the file and before it saved the row, the next delivery therefore replaces that file.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from mulequeue.settings import Settings
 
 MAX_MISSING = 8
-"""Attempts for a row that is not there, about four minutes: its transaction may not have committed yet."""
+"""Attempts, in about ten minutes, for a row that does not exist: its transaction may not have committed yet."""
 
 
 def attach(
@@ -40,10 +40,10 @@ def attach(
 ) -> Signature:
     """Return the signature of a task that saves the file of an outcome into a field of a row.
 
-    In a chain it takes the place of ``download``: ``generate.s(…) | attach(product, "image")``. In
-    ``generate_many(…, each=attach(Product, "image"), metadata=[{"pk": product.pk}, …])`` each member finds
-    the row of its ``metadata``. The file goes through the field's own storage, under its ``upload_to``, and
-    the row is saved with its signals. An outcome that did not succeed is returned unchanged.
+    In a chain the task replaces ``download``: ``generate.s(…) | attach(product, "image")``. In
+    ``generate_many(…, each=attach(Product, "image"), metadata=[{"pk": product.pk}, …])`` the ``metadata`` of each
+    member names its row. The file is saved in the storage of the field, under its ``upload_to``, and the row is
+    saved with its signals. An outcome that did not succeed is returned unchanged.
 
     :param target: a saved row; or a model or its label (``"shop.Product"``), with the primary key in ``pk``
         or in the metadata of the generation.
@@ -84,10 +84,11 @@ def attach_task(
 
 
 def find_field(label: str, name: str) -> models.FileField:
-    """Return the field of a model.
+    """Return the file field of a model.
 
+    :param label: of the model: ``shop.Product``.
     :raises ConfigurationError: this project has no such model.
-    :raises InputError: the model has no such field, or it holds no files.
+    :raises InputError: the model has no such field, or the field holds no files.
     """
     try:
         model = apps.get_model(label)
@@ -109,7 +110,7 @@ def find_field(label: str, name: str) -> models.FileField:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The field of a row, and the asset that belongs into it."""
+    """The field of a row, and the index of the asset whose file is saved in the field."""
 
     model: str
     field: str
@@ -121,8 +122,10 @@ class Target:
     ) -> tuple[File, ...]:
         """Save the file, then the row.
 
-        :raises DownloadError: the file cannot be fetched or saved, or the database does not answer.
-        :raises InputError: there is no such row, field or asset.
+        :raises DownloadError: the file cannot be fetched or saved, the database reports an error, or there is no
+            such row and attempts are left.
+        :raises InputError: there is no such row, field or asset, or the name of the file is too long.
+        :raises ConfigurationError: this project has no such model.
         """
         try:
             return (self._store(outcome, settings, attempt),)
@@ -167,7 +170,7 @@ class Target:
 def _source(
     outcome: Outcome, index: int, settings: Settings, attempt: Attempt | None
 ) -> Iterator[tuple[IO[bytes], File]]:
-    """Open the file of an asset: the one that ``download`` stored, else from the API.
+    """Open the file of an asset: the file that ``download`` stored, else a temporary file fetched from the API.
 
     :raises InputError: the outcome has no such asset.
     """
@@ -186,9 +189,9 @@ def _source(
 
 
 def _name(field: models.FileField, row: models.Model, outcome: Outcome, base: str) -> str:
-    """Return the name in the field's storage. Dates in ``upload_to`` are of the submission.
+    """Return the name in the field's storage. Dates in ``upload_to`` are those of the submission, in UTC.
 
-    :raises InputError: it is longer than the field allows.
+    :raises InputError: the name is longer than the field allows.
     """
     if callable(field.upload_to):
         name = str(field.generate_filename(row, base))
@@ -205,13 +208,13 @@ def _name(field: models.FileField, row: models.Model, outcome: Outcome, base: st
 
 
 def _write(field: models.FileField, row: models.Model, name: str) -> bool:
-    """Write the name of the file into the row, once; return whether there is a row."""
+    """Save the row with the name of the file, unless it has that name; return whether the row exists."""
     model, database = type(row), router.db_for_write(type(row))
     rows = model._base_manager.using(database).filter(pk=row.pk)
     with transaction.atomic(using=database):
         if connections[database].features.has_select_for_update:
             rows = rows.select_for_update()
-        else:  # SQLite waits for a lock only before it has read
+        else:  # SQLite waits for the write lock only if the transaction has read nothing yet
             rows.update(**{field.attname: models.F(field.attname)})
         locked = rows.first()
         if locked is not None and getattr(locked, field.attname).name != name:
@@ -221,7 +224,7 @@ def _write(field: models.FileField, row: models.Model, name: str) -> bool:
 
 
 def _fields_to_save(field: models.FileField) -> list[str]:
-    """Return the field, those of an image's size, and the times that each save sets."""
+    """Return the names of the field, of the fields for an image's size, and of those with ``auto_now``."""
     sizes = {getattr(field, "width_field", None), getattr(field, "height_field", None)}
     return [
         each.name

@@ -1,13 +1,13 @@
-"""mulequeue's tasks behind Django's interface of background tasks (Django 6).
+"""mulequeue's tasks for Django's interface of background tasks (Django 6).
 
-The settings need a backend for them::
+The setting ``TASKS`` needs a backend for these tasks::
 
     TASKS = {
         "default": {"BACKEND": …},      # for the project's own tasks
         "mulequeue": {"BACKEND": "mulequeue.contrib.django.task_backend.MuleQueueBackend"},
     }
 
-A function here returns what makes the Celery signature from the id of the result.
+Each task returns a function that makes the Celery signature from the id of the result.
 """
 
 from __future__ import annotations
@@ -41,30 +41,32 @@ _task = task(backend=_alias())
 
 @_task
 def generate(model: str, input: Mapping[str, Any], **call: Any) -> Make:
-    """Make one generation; the return value is its outcome as a dict. Arguments: :func:`mulequeue.generate`."""
+    """Make one generation. The ``return_value`` of the result is the outcome as a dict.
+
+    The arguments are those of :func:`mulequeue.generate`.
+    """
     signature = mulequeue.generate.s(model, input, **call)
     return lambda result_id: signature.set(task_id=result_id)
 
 
 @_task
 def generate_files(model: str, input: Mapping[str, Any], **call: Any) -> Make:
-    """Make one generation and store its files. The ``return_value`` of the result is the outcome as a dict, with the
-    key ``files``."""
+    """Make one generation and store its files. The ``return_value`` is the outcome as a dict with ``files``."""
     signature = mulequeue.generate.s(model, input, **call)
     return lambda result_id: chain(signature.set(task_id=result_id), mulequeue.download.s())
 
 
 @_task
 def generate_many(model: str, inputs: Sequence[Mapping[str, Any]], **call: Any) -> Make:
-    """Make a generation of each input; the return value is a list. Arguments: :func:`mulequeue.generate_many`.
+    """Make one generation per input. The ``return_value`` is the list of the members' outcomes in short form.
 
-    The id of the result is the batch id.
+    The arguments are those of :func:`mulequeue.generate_many`; the id of the result is the batch id.
     """
     return lambda result_id: mulequeue.generate_many(model, inputs, batch_id=result_id, **call)
 
 
 @_task
 def adopt(api_path: str, remote_id: str, **call: Any) -> Make:
-    """Wait for a generation that exists already. Arguments: :func:`mulequeue.adopt`."""
+    """Wait for a generation that exists already. The arguments are those of :func:`mulequeue.adopt`."""
     signature = mulequeue.adopt.s(api_path, remote_id, **call)
     return lambda result_id: signature.set(task_id=result_id)

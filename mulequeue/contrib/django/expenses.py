@@ -27,7 +27,7 @@ _KINDS = {
 def read_expenses(since: datetime | None) -> Iterator[Expense]:
     """Iterate over the expenses in the database.
 
-    :param since: only those that were submitted since then; None: all of them.
+    :param since: the earliest time of submission; None: all expenses.
     """
     rows = _expenses(Generation.objects.order_by())
     if since is not None:
@@ -51,7 +51,7 @@ archives.append(read_expenses)  # for `mulequeue spend`
 
 
 def sums_line(rows: QuerySet[Generation]) -> str:
-    """Return the estimated cost of rows, by how certain it is, in one line; empty if nothing is charged."""
+    """Return a line with the estimated cost of rows by its certainty; empty if no row has or may have a cost."""
     kinds: dict[str, Any] = {
         kind.name: Sum("estimated_usd", filter=where) for kind, where in _KINDS.items()
     }

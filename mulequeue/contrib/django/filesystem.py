@@ -1,7 +1,7 @@
 """Django's default storage as a target of downloads: ``mulequeue_storage = "django://folder"``.
 
-For fsspec it is an object store: a file appears under its name when it is complete. To use another of
-the ``STORAGES``, set ``mulequeue_storage_options = {"alias": "private"}``.
+mulequeue treats the storage as an object store: a file appears under its name when it is complete. To use
+another of the ``STORAGES``, set ``mulequeue_storage_options = {"alias": "private"}``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _IN_MEMORY_BYTES = 4 * 1024**2
 
 
 def public_url(item: Mapping[str, Any]) -> str | None:
-    """Return the URL of a file or an asset for a browser, or None if it has none or it has expired."""
+    """Return the URL of a file or an asset for a browser, or None if there is no such URL or it has expired."""
     scheme, _, path = item["url"].partition("://")
     if scheme in ("http", "https"):
         ends = item.get("expires_at")
@@ -44,7 +44,7 @@ def public_url(item: Mapping[str, Any]) -> str | None:
             storage, name = open_storage(f"{PROTOCOL}://", settings).fs.storage, path
         else:
             return None
-        # Without MEDIA_URL, Django returns URLs of the site's pages.
+        # If MEDIA_URL is not set, the URLs that Django returns are those of pages of the site.
         is_local = isinstance(storage, FileSystemStorage)
         if is_local and storage.base_url in (None, get_script_prefix()):
             return None
@@ -70,7 +70,7 @@ class DjangoFileSystem(AbstractFileSystem):
         return self.storage.open(self._strip_protocol(path), mode)
 
     def write_object(self, path: str, chunks: Iterator[bytes], _: int) -> int:
-        """Save a file when all of its chunks are there; return its size in bytes."""
+        """Save a file after all of its chunks have arrived; return its size in bytes."""
         with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES) as spool:
             for chunk in chunks:  # writelines() of Python 3.11 keeps all of them in memory
                 spool.write(chunk)
@@ -89,17 +89,17 @@ class DjangoFileSystem(AbstractFileSystem):
 def save_as(storage: Any, name: str, content: IO[bytes]) -> None:
     """Save a file to a storage under exactly this name; an existing file is replaced.
 
-    :raises OSError: the storage gave it another name.
+    :raises OSError: the storage saved the file under another name.
     """
     if isinstance(storage, FileSystemStorage):
-        # Under a temporary name first: a file that is not complete never has its own name.
+        # A temporary name first: an incomplete file never has the final name.
         folder, base = posixpath.split(name)
         part = posixpath.join(folder, f".{base}.part")
-        storage.delete(part)  # of a process that was killed
+        storage.delete(part)  # a killed process may have left it
         saved = storage.save(part, File(content, name=name))
         os.replace(storage.path(saved), storage.path(name))
         return
-    if storage.exists(name):  # a storage changes a name that exists
+    if storage.exists(name):  # else the storage would choose another name
         storage.delete(name)
     saved = storage.save(name, File(content, name=name))
     if saved != name:
@@ -108,14 +108,14 @@ def save_as(storage: Any, name: str, content: IO[bytes]) -> None:
 
 
 def field_url(field: Any, name: str) -> str:
-    """Return the URL of a file in the storage of a field."""
+    """Return mulequeue's URL of a file in the storage of a model field: ``django-field://APP.MODEL.FIELD/NAME``."""
     return f"{FIELD_PROTOCOL}://{field.model._meta.label}.{field.name}/{name}"
 
 
 def field_file(path: str) -> tuple[Any, str]:
-    """Return the storage and the name of a file of a field.
+    """Return the storage and the name of a file from its URL.
 
-    :param path: of its URL.
+    :param path: the URL of :func:`field_url` without its scheme.
     :raises FileNotFoundError: the project has no such model or field any more.
     """
     where, _, name = path.partition("/")
@@ -127,7 +127,7 @@ def field_file(path: str) -> tuple[Any, str]:
 
 
 class FieldFileSystem(AbstractFileSystem):
-    """The files that ``attach`` saved, for reading."""
+    """A read-only file system with the files that ``attach`` saved."""
 
     protocol = FIELD_PROTOCOL
     cachable = False

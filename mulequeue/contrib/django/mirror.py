@@ -1,6 +1,6 @@
-"""Copy the ledger's records into rows: on every signal, and all of them on ``mulequeue reconcile``.
+"""Copy the ledger's records into rows: one on each signal, all on ``manage.py mulequeue reconcile``.
 
-A worker locks a row before it reads the ledger. If two workers write a row at the same time, the last
+A process locks a row before it reads the record. If two processes write a row at the same time, the last
 one therefore writes the newest state.
 """
 
@@ -33,7 +33,7 @@ _MIRRORED = [
     for column in Generation._meta.concrete_fields
     if column.name not in ("task_id", "input", "again_of", "following")
 ]
-"""The columns that the ledger knows."""
+"""The columns that are copied from the ledger's record."""
 
 
 def _receive(sender: Any, task_id: str, plan: GenerationRequest | None = None, **_: Any) -> None:
@@ -47,7 +47,7 @@ for _signal in (signals.generation_parked, signals.generation_settled, signals.f
 
 
 def _keep_call(task: Any, task_id: str, plan: GenerationRequest) -> None:
-    """Store the input and what follows, for searches and repeats; the ledger deletes both."""
+    """Store the prompt, the input and the following tasks, for searches and repeats; the ledger deletes them."""
     prompt, text = plan.input.get(plan.model.prompt_field), json.dumps(plan.input, default=str)
     kept: dict[str, Any] = {"prompt": _storable(prompt)} if isinstance(prompt, str) else {}
     if plan.input and len(text) <= MAX_INPUT_BYTES:
@@ -76,7 +76,10 @@ def _following_of(task: Any) -> list[dict[str, Any]]:
 
 
 def _known_input(task_id: str) -> dict[str, Any]:
-    """Return what an adopted generation is made from, if another row has the same remote id."""
+    """Return the prompt and the input of another row with the same remote id, if there is one.
+
+    An adopted generation has no input.
+    """
     remote_id = Generation.objects.filter(pk=task_id).values_list("remote_id", flat=True).first()
     others = Generation.objects.filter(remote_id=remote_id or "-").exclude(pk=task_id)
     found = others.exclude(prompt="").values("prompt", "input").first()
@@ -84,9 +87,9 @@ def _known_input(task_id: str) -> dict[str, Any]:
 
 
 def mirror(task_ids: Iterable[str], *, app: Any = None) -> int:
-    """Write the rows of these generations. Return the number of records in the ledger.
+    """Write the rows of these generations; return how many of them have a record in the ledger.
 
-    An unfinished row without a record becomes ``lost``.
+    The state of an unfinished row without a record becomes ``lost``.
 
     :param app: the Celery app; None: the current one.
     """
@@ -97,7 +100,7 @@ def mirror(task_ids: Iterable[str], *, app: Any = None) -> int:
         try:
             return _mirror(ledger, names)
         except OperationalError:
-            # MySQL resolves a deadlock by aborting one of the transactions, which has to be repeated.
+            # MySQL ends a deadlock by aborting one of the transactions, so that one is repeated.
             if database.vendor != "mysql" or database.in_atomic_block:
                 raise
     return _mirror(ledger, names)
@@ -122,12 +125,12 @@ def _mirror(ledger: Ledger, names: list[str]) -> int:
 
 
 def reconcile(*, app: Any = None) -> tuple[int, int]:
-    """Make every row agree with the ledger, even if signals were lost.
+    """Write the rows of all records, and mark unfinished rows without a record as lost.
 
-    Rows of finished generations whose records have expired stay unchanged.
+    This corrects rows whose signals were lost. Rows of finished generations whose records have expired stay
+    unchanged.
 
-    :returns: the number of rows that now agree with the ledger, and of unfinished rows whose records are
-        no longer in it.
+    :returns: the number of rows that were written from a record, and the number of rows that are lost.
     """
     started, mirrored, lost = timezone.now(), 0, 0
     for names in chunks(iter(worker_context(app).ledger.queries.task_ids()), _CHUNK_SIZE):
@@ -160,9 +163,9 @@ def _write_batches(ledger: Ledger, batch_ids: set[str]) -> None:
 def _insert(model: type[Model], names: list[str]) -> None:
     """Insert the rows that do not exist, and lock all of them.
 
-    An insert locks an existing row, and on SQLite the whole database. On MySQL it locks an existing row
-    for reading only, and two writers that then need the write lock deadlock. So existing rows are
-    locked first there.
+    An insert locks an existing row, and on SQLite the whole database. On MySQL an insert takes only a shared
+    lock on an existing row, and two writers that then request the exclusive lock deadlock. Therefore existing
+    rows are locked first on MySQL.
     """
     rows = model._default_manager
     if connections[router.db_for_write(model)].vendor == "mysql":
@@ -172,9 +175,9 @@ def _insert(model: type[Model], names: list[str]) -> None:
 
 
 def _update(model: type[Model], rows: list[Any], columns: list[str]) -> None:
-    """Write these columns of rows that exist."""
+    """Write these columns of existing rows."""
     features = connections[router.db_for_write(model)].features
-    # MySQL and MariaDB support no conflict target.
+    # MySQL and MariaDB do not support unique_fields (a conflict target).
     has_target = features.supports_update_conflicts_with_target
     model._default_manager.bulk_create(
         rows,
@@ -225,5 +228,5 @@ def _storable(value: Any) -> Any:
 
 
 def _time(at: float | None) -> datetime | None:
-    """Return the time as the project stores it: naive and local with ``USE_TZ = False``."""
+    """Convert unix seconds to the time that the project stores: naive local time if ``USE_TZ`` is False."""
     return datetime.fromtimestamp(at, UTC if settings.USE_TZ else None) if at else None

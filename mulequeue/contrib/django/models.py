@@ -1,7 +1,7 @@
-"""The ledger's records as database rows, for joins, filters and searches. They do not expire.
+"""The ledger's records as database rows, for joins, filters and searches. The rows do not expire.
 
-Only :mod:`.mirror` writes them. The ledger is authoritative; a row shows the state at the time when it
-was last written.
+:mod:`.mirror` writes them. The ledger is authoritative; a row shows the state at the time when the row was
+last written.
 """
 
 from __future__ import annotations
@@ -68,7 +68,8 @@ class Generation(models.Model):
     kind = models.CharField(max_length=16, blank=True)
     prompt = models.TextField(blank=True)
     input = models.JSONField(null=True)
-    """The input; null if it exceeds 64 KiB, or if no worker with this app processed the generation."""
+    """The input; null if it exceeds 64 KiB as JSON or is unknown, as of a generation that was adopted, or that
+    no worker with this app has processed."""
     assets = models.JSONField(default=list)
     """``[{url, kind, expires_at}]``: the API's URLs, which expire after hours."""
     files = models.JSONField(default=list)
@@ -83,7 +84,7 @@ class Generation(models.Model):
     )
     """The generation that this one repeats."""
     following = models.JSONField(default=list)
-    """The tasks that follow it in its chain, in their order, with ``task``, ``args`` and ``kwargs``."""
+    """The tasks that follow in its chain, in order: dicts with ``task``, ``args``, ``kwargs`` and ``options``."""
     polls = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(null=True)
     submitted_at = models.DateTimeField(null=True)
@@ -110,13 +111,13 @@ class Generation(models.Model):
 
     @property
     def state_and_reason(self) -> str:
-        """Return ``failed: Not here.``, or the state alone."""
+        """Return the state with the reason of an error: ``failed: Not here.``; without a reason the state."""
         error = self.error or {}
         reason = error.get("detail") or error.get("title") or error.get("type")
         return f"{self.get_state_display()}: {reason}" if reason else self.get_state_display()
 
     @property
     def urls(self) -> list[str]:
-        """Return the URLs of the stored files, or the API's URLs that have not expired."""
+        """Return the public URLs of the stored files; if there are none, the API's URLs that have not expired."""
         stored = [url for item in self.files if (url := public_url(item))]
         return stored or [url for item in self.assets if (url := public_url(item))]

@@ -1,7 +1,7 @@
 """``send_on_commit`` for canvases; ``delay_on_commit`` and ``apply_async_on_commit`` of mulequeue's tasks.
 
-A call that cannot be sent raises where it is made, so that the transaction rolls back. Celery's methods
-raise at the commit, when the rows are saved and the later hooks do not run.
+These functions raise an error of the arguments immediately, so that the transaction rolls back. Celery's own
+methods raise it at the commit, when the rows are already saved, and the later hooks do not run.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mulequeue.tasks.validating_task import ValidatingTask, validate_task_call
 
 
 def send_on_commit(*canvases: Signature, using: str | None = None) -> None:
-    """Send chains, batches and other canvases when the transaction commits; without one at once.
+    """Send chains, batches and other canvases when the transaction commits, or at once outside of one.
 
     :param using: name of the database; None: the default one.
     :raises kombu.exceptions.EncodeError: the serializer of the messages rejects an argument. Nothing is sent.
@@ -46,7 +46,7 @@ def apply_async_on_commit(
     *rest: Any,
     **options: Any,
 ) -> None:
-    """Send the task with options when the transaction commits.
+    """Send the task with options when the transaction commits, or at once outside of one.
 
     :raises InputError: the input or the task id is invalid.
     :raises TypeError: an argument is missing or unknown.
@@ -57,12 +57,12 @@ def apply_async_on_commit(
     if isinstance(self, ValidatingTask):
         validate_task_call(self, given, named)
     if task_id := options.get("task_id"):
-        self.AsyncResult(task_id)  # checks it
+        self.AsyncResult(task_id)  # checks the id
     dumps((given, named), serializer=options.get("serializer") or self.serializer)
     transaction.on_commit(partial(self.apply_async, args, kwargs, *rest, **options))
 
 
-# Celery adds its own only to tasks with its default base class.
+# Celery's methods of these names exist only in tasks with its default base class.
 for _base in (GenerateTask, LeasedTask):
     _base.delay_on_commit = delay_on_commit
     _base.apply_async_on_commit = apply_async_on_commit

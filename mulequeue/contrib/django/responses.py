@@ -18,7 +18,7 @@ from mulequeue.settings import Settings
 
 
 def file_response(request: HttpRequest, file: File, settings: Settings) -> HttpResponse:
-    """Return the whole file, or the range that the request's Range header names.
+    """Return a response with a stored file, or with the part that the request's Range header names.
 
     :raises Http404: the storage no longer has the file.
     """
@@ -33,7 +33,7 @@ def file_response(request: HttpRequest, file: File, settings: Settings) -> HttpR
 def zip_response(
     request: HttpRequest, entries: Iterable[Entry], settings: Settings, *, name: str
 ) -> StreamingHttpResponse:
-    """Make the response that downloads a zip archive of this name, see :func:`mulequeue.contrib.zip_stream.zip_blocks`."""
+    """Return a response with a zip archive of this file name, see :func:`mulequeue.contrib.zip_stream.zip_blocks`."""
     blocks = _for_server(request, zip_blocks(entries, partial(open_file, settings=settings)))
     return StreamingHttpResponse(blocks, content_type="application/zip", headers=zip_headers(name))
 
@@ -41,22 +41,22 @@ def zip_response(
 def event_stream(
     request: HttpRequest, read: Callable[[], Mapping[str, Any]]
 ) -> StreamingHttpResponse:
-    """Make the response that streams the progress, see :func:`mulequeue.contrib.progress.events`.
+    """Return a response that streams progress, see :func:`mulequeue.contrib.progress.events`.
 
-    Under ASGI it holds no thread; a WSGI server needs one thread per open page.
+    Under ASGI an open stream holds no thread. A WSGI server needs one thread per open stream.
     """
-    # Django buffers an iterator of the other kind and sends it only when it is complete.
+    # ASGI needs an asynchronous iterator, WSGI a synchronous one: Django collects the other kind before it sends.
     stream = events_async(read) if isinstance(request, ASGIRequest) else events(read)
     return StreamingHttpResponse(stream, content_type="text/event-stream", headers=EVENT_HEADERS)
 
 
 def _for_server(request: HttpRequest, blocks: Iterator[bytes]) -> Any:
-    """Return the iterator that the server sends block by block; of the other kind it would hold all."""
+    """Return an iterator of the kind (asynchronous for ASGI) that Django sends block by block."""
     return _in_threads(blocks) if isinstance(request, ASGIRequest) else blocks
 
 
 async def _in_threads(blocks: Iterator[bytes]) -> AsyncIterator[bytes]:
-    # In the thread of the request's synchronous code, to which its database connection belongs.
+    # It reads in the thread of the request's synchronous code, to which the database connection belongs.
     read = sync_to_async(lambda: next(blocks, b""))
     while block := await read():
         yield block

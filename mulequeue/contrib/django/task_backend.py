@@ -1,4 +1,4 @@
-"""The backend of Django's background tasks that enqueues :mod:`.background_tasks` (Django 6)."""
+"""The backend that enqueues the tasks of :mod:`.background_tasks` (Django 6)."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ _OUTCOME_COLUMNS = (
 
 
 class MuleQueueBackend(BaseTaskBackend):
-    """Enqueues mulequeue's tasks through the project's Celery app.
+    """Enqueue mulequeue's tasks through the project's Celery app.
 
-    ``queue_name``: a queue that ``QUEUES`` lists; ``default``: where Celery routes the task. ``priority``
-    becomes Celery's: high ones first among the messages that have one. ``run_after``, coroutines and tasks
-    of the project are refused where the task is defined. The id of a result is ``<task>-<random>``; it is
-    also the Celery task id, or the batch id.
+    ``queue_name`` is a queue that ``QUEUES`` lists; ``default`` is the queue to which Celery routes the task.
+    ``priority`` sets the priority of the Celery message: of the messages with a priority, the highest is first.
+    The definition of a task raises for ``run_after``, coroutines and the project's own tasks. The id of a result
+    is ``<task>-<random>``; it is also the Celery task id, or the batch id.
     """
 
     supports_get_result = True
@@ -53,9 +53,9 @@ class MuleQueueBackend(BaseTaskBackend):
             )
 
     def validate_task(self, task: Task) -> None:
-        """Check a task where it is defined.
+        """Check a task when it is defined.
 
-        :raises InvalidTask: it is not one of mulequeue's, or asks for what the backend cannot do.
+        :raises InvalidTask: the task is not one of mulequeue's, or uses a feature that the backend lacks.
         """
         super().validate_task(task)
         if task.func.__module__ != _TASKS:
@@ -65,7 +65,7 @@ class MuleQueueBackend(BaseTaskBackend):
             )
 
     def enqueue(self, task: Task, args: Any, kwargs: Any) -> TaskResult:
-        """Send the task.
+        """Send the task; return its result, which has no return value yet.
 
         :raises mulequeue.InputError: the input is invalid.
         :raises kombu.exceptions.OperationalError: the broker does not confirm the message.
@@ -82,9 +82,9 @@ class MuleQueueBackend(BaseTaskBackend):
         return result
 
     def get_result(self, result_id: str) -> TaskResult:
-        """Return the result, from the ledger, or from the mirrored row once the record has expired.
+        """Return a result from the ledger, or from the mirrored row of a generation whose record has expired.
 
-        :raises TaskResultDoesNotExist: neither has it.
+        :raises TaskResultDoesNotExist: neither has the id.
         """
         task = _task_named(result_id.rpartition("-")[0])
         if task is None:
@@ -113,7 +113,7 @@ class MuleQueueBackend(BaseTaskBackend):
         if task.priority:
             share = (task.priority + TASK_MAX_PRIORITY) / (2 * TASK_MAX_PRIORITY)
             with current_app().connection_for_write() as connection:
-                is_redis = connection.transport.driver_type == "redis"  # there, 0 is the highest
+                is_redis = connection.transport.driver_type == "redis"  # in Redis 0 is the highest
             options["priority"] = round((1 - share if is_redis else share) * _CELERY_PRIORITIES)
         return options
 
@@ -182,7 +182,7 @@ class MuleQueueBackend(BaseTaskBackend):
 
 
 def _task_named(name: str) -> Task | None:
-    """Return one of mulequeue's tasks."""
+    """Return the task of :mod:`.background_tasks` with this name, or None."""
     from mulequeue.contrib.django import background_tasks
 
     found = getattr(background_tasks, name, None) if name.isidentifier() else None

@@ -12,9 +12,9 @@ from mulequeue.engine import webhook_handler
 @csrf_exempt
 @require_POST
 def webhook(request: HttpRequest) -> HttpResponse:
-    """Receive a signed event. A request without a valid signature changes nothing."""
+    """Receive a webhook of MuleRouter. A request without a valid signature changes nothing."""
     try:
-        # Middleware that has read the stream may have left the body in the request's cache.
+        # If middleware has read the stream, the request may have the body in its cache.
         body = request.read(webhook_handler.MAX_BODY_BYTES + 1) or request.body
     except RawPostDataException:
         body = b""

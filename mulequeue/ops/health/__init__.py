@@ -1,4 +1,4 @@
-"""The doctor: check everything a fleet depends on, and report each fault with its fix."""
+"""The doctor: check everything on which a fleet depends, and report each fault with its fix."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ logger = logging.getLogger("mulequeue")
 _AT_START = ("result-expires", "visibility-timeout")
 _Check = Callable[[], list[Finding]]
 PROBE_TIMEOUT_SECONDS = 2.5
-"""Time limit for the first answer of Redis and of the broker."""
+"""Time limit for connecting to Redis or the broker, and for each answer of Redis."""
 
 
 def examine(
     app: Any, settings: Settings | None = None, *, command: str | None = None
 ) -> list[Finding]:
-    """Run all checks, which takes some seconds. Never raises.
+    """Run all checks, which takes some seconds, and return their findings. It never raises.
 
-    The checks cost nothing and leave everything unchanged.
+    The checks cause no charges. They change nothing; a test file in a remote storage is removed.
 
-    :param settings: None: load those of the app; a failure to load them becomes a finding.
+    :param settings: None: load the settings of the app; an error becomes a finding.
     :param command: the command that starts a worker; None: ``celery -A <the app's name> worker``.
     """
     command = command or f"celery -A {app.main or 'proj'} worker"
@@ -76,7 +76,7 @@ def examine(
 
 
 def is_unconfigured(app: Any) -> bool:
-    """Return whether it is the standalone app with nothing but its defaults."""
+    """Return whether an app is the standalone app, without ``celeryconfig`` and variables of mulequeue."""
     has_variables = any(name.startswith(("MULEQUEUE_", "MULEROUTER_")) for name in os.environ)
     return app.main == "mulequeue" and not find_spec("celeryconfig") and not has_variables
 
@@ -106,7 +106,7 @@ def _checks(app: Any, settings: Settings, command: str) -> Iterator[Finding]:
 
 
 def _guard(id: str, check: _Check) -> list[Finding]:
-    """Run a check, and turn an exception into a finding."""
+    """Return the findings of a check; an exception becomes a finding."""
     try:
         return check()
     except Exception as exc:
@@ -115,9 +115,9 @@ def _guard(id: str, check: _Check) -> list[Finding]:
 
 
 def _redis(app: Any, settings: Settings) -> tuple[list[Finding], float | None]:
-    """Return the findings and the seconds by which this machine's clock is ahead of Redis' clock.
+    """Return the findings about Redis, and the seconds by which this machine's clock is ahead of Redis' clock.
 
-    The seconds are None if Redis does not answer.
+    The seconds are None if Redis does not answer or its URL is invalid.
     """
     url = settings.redis_url
     try:

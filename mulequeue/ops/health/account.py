@@ -1,4 +1,4 @@
-"""The API keys: does the API accept them, and do they belong to the host they are sent to?"""
+"""Check that the API accepts each key, and that each key belongs to the host to which it is sent."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ _FINGERPRINT = re.compile(r"[0-9a-f]{8}\Z")
 
 
 def examine_account(app: Any, settings: Settings) -> list[Finding]:
-    """Test every profile's key for free: request the status of an id that cannot exist."""
+    """Test the API key of every profile for free: request the status of an id that cannot exist."""
     profiles, unusable = settings.known_profiles(), unusable_profiles(settings)
     if not profiles:
         return unusable or [no_key(app)]
     misplaced = {profile.name: wrong_site(app, profile) for profile in profiles}
     found = [finding for finding in misplaced.values() if finding is not None]
-    # A key is not sent to the other site: that site would reject it, a second finding for one fault.
+    # A key of the other site is not sent: the rejection would be a second finding for the same fault.
     matching = [profile for profile in profiles if misplaced[profile.name] is None]
     for profile, checked in zip(matching, check_keys(matching), strict=True):
         found.append(key(app, profile, checked))
@@ -43,7 +43,7 @@ def examine_account(app: Any, settings: Settings) -> list[Finding]:
 
 
 def unusable_profiles(settings: Settings) -> list[Finding]:
-    """Report the profiles that this machine cannot use; the others are not affected."""
+    """Return a finding for each profile that this machine cannot use. Other profiles are not affected."""
     return [
         of_configuration(
             "key", exc, "Until then its generations are left to workers that can use it."
@@ -62,7 +62,7 @@ def no_key(app: Any) -> Finding:
 
 
 def wrong_site(app: Any, profile: Profile) -> Finding | None:
-    """Return a finding if the key's prefix belongs to the other site."""
+    """Return a finding if the key has the prefix of another site than the one to which it is sent."""
     host = urlsplit(profile.base_url).hostname
     prefixes = _KEY_PREFIXES.items()
     owner = next((site for site, prefix in prefixes if profile.api_key.startswith(prefix)), None)
@@ -79,7 +79,7 @@ def wrong_site(app: Any, profile: Profile) -> Finding | None:
 
 
 def check_keys(profiles: Iterable[Profile]) -> list[KeyCheck]:
-    """Ask the API about each key, all at the same time."""
+    """Check all keys with the API concurrently; return the results in the order of the profiles."""
     from mulequeue.api.status_checks import StatusClient, check_key
 
     path = catalog.all_models()[0].api_path
@@ -96,7 +96,7 @@ def check_keys(profiles: Iterable[Profile]) -> list[KeyCheck]:
 
 
 def key(app: Any, profile: Profile, checked: KeyCheck) -> Finding:
-    """Return the finding for one checked key. The key itself is removed from the text."""
+    """Return the finding for a key that was checked. The key is removed from the reason in its text."""
     reason = checked.reason.replace(profile.api_key, "…").rstrip(".")
     if checked.works:
         host = profile.base_url.partition("://")[2]
@@ -117,7 +117,7 @@ def key(app: Any, profile: Profile, checked: KeyCheck) -> Finding:
 
 
 def former_fingerprints(app: Any, given: Sequence[str]) -> list[Finding]:
-    """Check the format of each fingerprint. Never show an invalid one, because it may be a key."""
+    """Check the format of each former fingerprint. The text never contains an invalid one: it may be a key."""
     if not given:
         return []
     if all(_FINGERPRINT.match(item) for item in given):

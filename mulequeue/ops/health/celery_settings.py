@@ -1,4 +1,4 @@
-"""Celery settings that generations depend on."""
+"""Check the Celery settings on which generations depend."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from mulequeue.ops.health.check_result import Finding, passed, setting_name, war
 from mulequeue.settings import Settings
 
 MAX_COUNTDOWN_SECONDS = 60
-"""The longest countdown of any message that mulequeue sends."""
+"""The longest countdown of a message that mulequeue sends."""
 DEFAULT_VISIBILITY_SECONDS = 3600
-"""Celery's default."""
+"""Celery's default for the ``visibility_timeout`` of a Redis broker."""
 _REDIS_RESULTS = ("redis", "rediss", "sentinel", "socket")
 OUR_CONSUMER = "mulequeue.tasks.consumer:Consumer"
 
 
 def examine_celery(app: Any, settings: Settings) -> list[Finding]:
-    """Check the settings, without any network access."""
+    """Check the settings of Celery without network access."""
     conf = app.conf
     found = [result_expires(app, conf.result_expires, settings.max_wait_seconds)]
     if str(conf.result_backend or "").startswith(_REDIS_RESULTS):
@@ -42,9 +42,9 @@ def driver_of(app: Any) -> str:
 
 
 def visibility_timeout(app: Any, given: float | None) -> Finding:
-    """Check that a waiting message is not delivered to a second worker.
+    """Check that Redis does not redeliver a message while a worker holds it for its countdown.
 
-    :param given: the option in ``broker_transport_options``; None: Celery's default, an hour.
+    :param given: ``visibility_timeout`` in ``broker_transport_options``, seconds; None: Celery's default, an hour.
     """
     seconds = DEFAULT_VISIBILITY_SECONDS if given is None else float(given)
     least = 2 * MAX_COUNTDOWN_SECONDS
@@ -87,7 +87,8 @@ def result_expires(app: Any, given: Any, max_wait_seconds: float | None) -> Find
 def result_retry(app: Any, given: bool | None) -> Finding:
     """Check that a command to a Redis result backend is repeated after a lost connection.
 
-    :param given: Celery's ``redis_retry_on_timeout``; redis-py then also repeats after lost connections.
+    :param given: Celery's ``redis_retry_on_timeout``. If it is True, redis-py repeats a command also after a lost
+        connection.
     """
     if given:
         return passed("result-retry", "A command to the result backend is repeated once.")
@@ -100,9 +101,10 @@ def result_retry(app: Any, given: bool | None) -> Finding:
 
 
 def worker_consumer(app: Any, given: Any, version: str) -> Finding:
-    """Check that workers survive a restart of a Redis broker.
+    """Check that workers do not exit when a Redis broker restarts.
 
-    :param version: Celery's version. 5.7 is the first whose workers exit when Redis restarts.
+    :param given: ``worker_consumer``.
+    :param version: Celery's version. 5.7 is the first version whose workers exit then.
     """
     if tuple(int(part) for part in version.split(".")[:2]) < (5, 7) or _is_ours(given):
         return passed("worker-consumer", "Workers survive a restart of Redis.")

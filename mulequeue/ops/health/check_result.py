@@ -13,13 +13,13 @@ Level = Literal["ok", "warning", "error"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The result of one check. Contains no secret."""
+    """The result of one check. Passwords and secrets are removed from its texts."""
 
     id: str
     """The name of the check. It is stable, so that scripts can use it."""
     level: Level
-    """``error``: generations are lost, blocked or failing. ``warning``: they may be, or the check
-    could not find out."""
+    """``error``: generations are lost, blocked or failing. ``warning``: they may be, or the check had no
+    result. ``ok``: neither."""
     text: str
     """The fact that was found and its consequence."""
     fix: str = ""
@@ -39,7 +39,7 @@ def error(id: str, text: str, fix: str) -> Finding:
 
 
 def of_configuration(id: str, exc: ConfigurationError, fix: str = "") -> Finding:
-    """Turn a configuration error into a finding: first sentence as text, the rest as fix."""
+    """Turn a configuration error into a finding: the text is its first sentence; the rest is added to ``fix``."""
     text, _, rest = str(exc).partition(". ")
     return error(id, f"{text.rstrip('.')}.", " ".join(part for part in (fix, rest) if part))
 
@@ -56,12 +56,12 @@ def error_message(exc: Exception) -> str:
 
 
 def format_list(names: list[str], most: int = 3) -> str:
-    """Return ``a, b, c and 4 more``."""
+    """Return the first names and the number of the others: ``a, b, c and 4 more``."""
     shown = ", ".join(names[:most])
     left = len(names) - most
     return f"{shown} and {left} more" if left > 0 else shown
 
 
 def format_count(number: int, noun: str) -> str:
-    """Return ``1 worker`` or ``2 workers``."""
+    """Return a number with its noun: ``1 worker`` or ``2 workers``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

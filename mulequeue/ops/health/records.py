@@ -21,36 +21,37 @@ from mulequeue.ops.health.check_result import (
 from mulequeue.settings import Settings
 
 LATE_SECONDS = 10.0
-"""Any worker's watchdog starts a sweep for overdue records before this time."""
+"""Seconds by which a record must be overdue to be reported. The watchdog of any worker starts a sweep earlier."""
 FAILING_ERRORS = 3
-"""Fewer errors in a row pass by themselves."""
+"""Status checks in a row that must fail to be reported. Shorter series usually end without intervention."""
 MAX_RECORDS = 20_000
-"""The number of records that are examined, which takes a few seconds."""
+"""The maximum of records that are examined, which takes a few seconds."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Known:
-    """What the records are compared with."""
+    """The data with which the records are compared."""
 
     now: float
-    """Unix seconds of Redis' clock."""
+    """The time by Redis' clock, unix seconds."""
     keys: Collection[str]
-    """Fingerprints of this machine's keys."""
+    """Fingerprints of the API keys that are configured on this machine."""
     former: Collection[str]
-    """Fingerprints of replaced keys. Such a key has no profile."""
+    """Fingerprints of replaced API keys. No profile has such a key."""
     profiles: Collection[str]
-    """Names of this machine's profiles."""
+    """Names of the profiles that are configured on this machine."""
     task_of: Callable[[str], str | None]
-    """Returns the task that has a remote id."""
+    """Returns the id of the task that has a remote id."""
 
     def is_lost(self, item: RecordSummary, remote_id: str | None) -> bool:
-        """Return whether no other task has resumed the generation of that id."""
+        """Return whether there is a remote id, and no other task has resumed its generation."""
         return bool(remote_id) and self.task_of(str(remote_id)) in (item.task_id, None)
 
     def lacks_profile(self, item: RecordSummary) -> bool:
-        """Return whether no worker here can continue a record, because its profile is not configured.
+        """Return whether workers of this machine cannot continue a record, because they lack its profile.
 
-        The key finds the profile of a running generation. A submission that waits needs the name.
+        If the profile's name is unknown, a generating record can be continued by its key, unless that key was
+        replaced. A waiting record needs the name.
         """
         if item.profile in self.profiles:
             return False
@@ -61,11 +62,12 @@ class Known:
 
 @dataclass(frozen=True, kw_only=True)
 class RecordCheck:
-    """A fault of single records.
+    """A check for one fault of single records.
 
-    In the texts, ``{count}`` is ``2 generations``, ``{tasks}`` their ids, ``{first}`` the one with the
-    most errors in a row and ``{errors}`` their number. ``{value}`` is what ``value`` returns for the
-    first, ``{values}`` for all. ``{resume}`` and ``{retry}`` are commands.
+    ``text`` and ``fix`` may contain placeholders: ``{count}`` is replaced by ``2 generations``, ``{tasks}`` by
+    their ids, ``{first}`` by the id with the most errors in a row and ``{errors}`` by that number of errors.
+    ``{value}`` is the result of ``value`` for the first record; ``{values}`` and ``{all}`` are the results for all
+    records. ``{resume}`` and ``{retry}`` are commands.
     """
 
     id: str
@@ -76,7 +78,7 @@ class RecordCheck:
     value: Callable[[RecordSummary], str] = lambda item: ""
 
     def finding(self, app: Any, summaries: Iterable[RecordSummary], known: Known) -> Finding | None:
-        """Return the finding about the records that have the fault, or None if there are none."""
+        """Return the finding about the records with the fault, or None if no record has it."""
         found = [item for item in summaries if self.is_stuck(item, known)]
         if not found:
             return None
@@ -224,9 +226,9 @@ RECORD_CHECKS = (
 
 
 def examine_records(app: Any, settings: Settings, ledger: Ledger, command: str) -> list[Finding]:
-    """Check the due index and the records.
+    """Check the due index, the records, and the tasks that wait for another attempt.
 
-    :param command: the command that starts a worker of this app, without queues.
+    :param command: the command that starts a worker of this app, without the option ``-Q``.
     """
     size, head = ledger.queries.overdue()
     known = Known(
@@ -250,7 +252,9 @@ def examine_records(app: Any, settings: Settings, ledger: Ledger, command: str) 
 def polls(size: int, late_seconds: float, command: str) -> Finding:
     """Check that due records are polled in time.
 
-    :param late_seconds: how long the first of them has been overdue.
+    :param size: number of entries in the due index.
+    :param late_seconds: how long the first entry has been overdue.
+    :param command: the command that starts a worker for the poll queue.
     """
     if late_seconds > LATE_SECONDS:
         return error(
@@ -270,7 +274,7 @@ def none_stuck(number: int) -> Finding:
 def retries(causes: Mapping[str, int]) -> Finding | None:
     """Report downloads and notifications that wait for another attempt.
 
-    :param causes: why their last attempt did not succeed, and how many.
+    :param causes: the reason why the last attempt did not succeed -> number of tasks.
     """
     if not causes:
         return None

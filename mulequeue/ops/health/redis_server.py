@@ -1,4 +1,4 @@
-"""The ledger's Redis: its availability, persistence, eviction policy and clock."""
+"""Check the ledger's Redis: its availability, persistence, eviction policy and clock."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mulequeue.settings import Settings
 from mulequeue.settings.redis_urls import ledger_url
 
 SKEW_SECONDS = 2.0
-"""Below the three seconds after which a poll message counts as lost."""
+"""The largest offset of a clock that is not reported. A poll message counts as lost after three seconds."""
 LARGE_SKEW_SECONDS = 60.0
 
 _ENABLE_AOF = "Enable its append-only file (appendonly yes)"
@@ -37,13 +37,13 @@ class Facts:
     save: str | None
     """The snapshot schedule; empty: no snapshots; None: CONFIG is forbidden, as on managed servers."""
     cli: str = "redis-cli"
-    """The command that connects to it from a shell on this machine."""
+    """The command that connects to the server from a shell on this machine."""
 
 
 def read_facts(client: Redis) -> Facts:
     """Read the state of a Redis server.
 
-    :raises redis.RedisError: it does not answer.
+    :raises redis.RedisError: the server does not answer.
     """
     try:
         info: Mapping[str, Any] = client.info()
@@ -125,7 +125,7 @@ def persistence(facts: Facts) -> Finding:
 
 
 def eviction(facts: Facts, id: str = "eviction", content: str = "generations") -> Finding:
-    """Check that a full Redis rejects writes instead of deleting keys."""
+    """Check that Redis rejects writes instead of deleting keys when its memory is full."""
     policy, limit = facts.info.get("maxmemory_policy"), facts.info.get("maxmemory")
     if policy is None:
         return warning(
@@ -148,9 +148,11 @@ def eviction(facts: Facts, id: str = "eviction", content: str = "generations") -
 
 
 def broker_eviction(app: Any, settings: Settings, timeout_seconds: float) -> list[Finding]:
-    """Check the eviction policy of the broker's or results' Redis, if it is not the ledger's.
+    """Check the eviction policy of the Redis of the broker, else of the result backend.
 
-    :raises redis.RedisError: it does not answer.
+    The result is empty if neither is a Redis, or if it is the ledger's Redis.
+
+    :raises redis.RedisError: that Redis does not answer.
     """
     url = ledger_url(app.conf)
     if url is None or _server(url) == _server(settings.redis_url):
@@ -161,15 +163,15 @@ def broker_eviction(app: Any, settings: Settings, timeout_seconds: float) -> lis
 
 
 def _server(url: str) -> str:
-    """Return host and port, or the path of a socket."""
+    """Return the host and port of a URL, or the path of its socket."""
     parts = urlsplit(url)
     return parts.netloc.rpartition("@")[2] or parts.path
 
 
 def clock_offset(client: Redis, clock: Callable[[], float] = time.time) -> tuple[float, float]:
-    """Measure how far this machine's clock is ahead of Redis' clock, from the fastest of 3 commands.
+    """Measure how far this machine's clock is ahead of Redis' clock, with the fastest of 3 TIME commands.
 
-    :returns: the offset and the duration of one command, both in seconds.
+    :returns: the offset and the duration of that command, both in seconds.
     """
     samples = []
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""The doctor's report: as lines, in colours on a terminal, or as JSON."""
+"""Print the doctor's report as lines, which are coloured on a terminal, or as JSON."""
 
 from __future__ import annotations
 
@@ -45,9 +45,10 @@ def print_report(app: Any, *, command: str | None = None, as_json: bool = False)
 
 
 def report_lines(findings: Sequence[Finding], columns: int | None) -> Iterator[str]:
-    """Return the report as coloured lines; commands and settings are never wrapped.
+    """Yield the lines of the report, with colours. Commands and settings are not wrapped.
 
-    :param columns: of the terminal, which gets signs; None: a pipe, which gets words.
+    :param columns: width of the terminal, for which each level is a sign; None: the output is no terminal, and
+        each level is a word.
     """
     width = _WIDTH if columns is None else min(_MAX_WIDTH, columns)
     for finding in findings:
@@ -60,7 +61,7 @@ def report_lines(findings: Sequence[Finding], columns: int | None) -> Iterator[s
 
 
 def summary(findings: Sequence[Finding]) -> str:
-    """Return ``2 errors, 1 warning; 14 ok``."""
+    """Return the number of findings of each level: ``2 errors, 1 warning; 14 ok``."""
     counts = Counter(finding.level for finding in findings)
     problems = [
         format_count(counts[level], level) for level in ("error", "warning") if counts[level]

@@ -1,4 +1,4 @@
-"""The storage of downloaded files and its path template."""
+"""Check the storage of downloaded files, and the template of their paths."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def storage_path(template: str) -> Finding:
 
 
 def storage(app: Any, settings: Settings, *, writes: bool = True) -> Finding:
-    """Check that the storage is writable. A remote storage gets a test file, which is removed.
+    """Check that the storage is writable. In a remote storage a test file is written and removed.
 
-    :param writes: False: check the settings of a remote storage only.
+    :param writes: False: write no test file, and check only the settings of a remote storage.
     """
     from mulequeue.transfer.storage import Storage, check_storage
 

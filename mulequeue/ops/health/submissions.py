@@ -1,4 +1,4 @@
-"""Pauses, rate limits and budgets that delay or reject new generations."""
+"""Report the pauses that delay new generations, and the exhausted budgets that reject them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def examine_submissions(
 ) -> list[Finding]:
     """Check whether each profile can submit generations.
 
-    :param command: the CLI's command: ``mulequeue`` or ``celery -A proj mulequeue``.
+    :param command: the command that starts the CLI: ``mulequeue`` or ``celery -A proj mulequeue``.
     """
     per_day = setting_name(app, "mulequeue_max_per_day")
     usd_per_day = setting_name(app, "mulequeue_max_usd_per_day")
@@ -33,7 +33,7 @@ def examine_submissions(
 
 
 def paused(status: SubmissionStatus, command: str) -> Finding | None:
-    """Report a pause that an operator set and may have forgotten."""
+    """Return a finding if an operator paused the profile, because that may have been forgotten."""
     if status.paused_since is None:
         return None
     waiting = " Generations are waiting for it to end." if status.has_waiting else ""
@@ -46,7 +46,7 @@ def paused(status: SubmissionStatus, command: str) -> Finding | None:
 
 
 def refused(status: SubmissionStatus, command: str) -> list[Finding]:
-    """Report the pauses that follow from the API's answers, and workers that cannot submit."""
+    """Return a finding for each pause after responses of the API, and for each worker that cannot submit."""
     pauses = [(pause.scope, pause.until, pause.reason) for pause in status.scopes]
     if status.paused_until is not None:
         pauses.insert(0, ("all", status.paused_until, status.reason or ""))
@@ -65,7 +65,7 @@ def refused(status: SubmissionStatus, command: str) -> list[Finding]:
 
 
 def budget(status: SubmissionStatus, most: int | None, setting: str) -> Finding | None:
-    """Report an exhausted daily budget."""
+    """Return a finding if today's budget in generations is exhausted."""
     if most is None or status.today < most:
         return None
     return warning(
@@ -77,7 +77,7 @@ def budget(status: SubmissionStatus, most: int | None, setting: str) -> Finding 
 
 
 def usd_budget(status: SubmissionStatus, most: float | None, setting: str) -> Finding | None:
-    """Report a limit in US dollars of which less than a twentieth is left."""
+    """Return a finding if at most a twentieth of today's budget in US dollars is left."""
     limit = Decimal(str(most or 0))
     if most is None or status.today_usd < limit * 19 / 20:
         return None

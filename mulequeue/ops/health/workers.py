@@ -38,20 +38,20 @@ _CONSEQUENCES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerSurvey:
-    """The workers that answered or sent heartbeats."""
+    """The workers that answered a request or sent a heartbeat."""
 
     has_remote_control: bool = True
     """Whether this configuration enables remote control."""
     queues: Mapping[str, Collection[str]] = field(default_factory=dict)
-    """The queues that each worker consumes, for workers that answered."""
+    """The names of the queues that each worker consumes, for workers that answered."""
     clocks: Mapping[str, float] = field(default_factory=dict)
-    """Seconds by which each worker's clock is ahead of Redis' clock, for workers with a heartbeat."""
+    """Seconds by which each worker's clock is ahead of Redis' clock, for workers that sent a heartbeat."""
 
 
 def broker(app: Any, timeout_seconds: float) -> Finding:
     """Check that the broker answers."""
     connection = app.connection_for_write(connect_timeout=timeout_seconds)
-    url = connection.as_uri(include_password=True)  # the finding masks the password
+    url = connection.as_uri(include_password=True)  # the finding removes the password
     try:
         connection.ensure_connection(max_retries=1, interval_start=0, timeout=timeout_seconds)
     except Exception as exc:
@@ -102,7 +102,7 @@ def unconsumed_queues(app: Any, settings: Settings, consumed: Collection[str]) -
 
 
 def queue_depths(app: Any, settings: Settings) -> Callable[[], dict[str, int]]:
-    """Return a function that asks the broker for the number of messages in each required queue.
+    """Return a function that reads the number of messages in each required queue from the broker.
 
     The function returns an empty dict if the broker does not answer.
     """
@@ -135,9 +135,11 @@ def read_clocks(
 ) -> dict[str, float]:
     """Read from its heartbeats how many seconds each worker's clock is ahead of Redis' clock.
 
-    The transport time of a heartbeat, some milliseconds, makes a clock appear slower.
+    The transport time of a heartbeat, some milliseconds, makes a clock appear behind by as much.
 
-    :param workers: return as soon as all of these were heard; empty: listen for three seconds.
+    :param workers: return as soon as all of these have sent a heartbeat, at the latest after three seconds;
+        empty: listen for three seconds.
+    :param offset: seconds by which this machine's clock is ahead of Redis' clock.
     """
     heard: dict[str, float] = {}
 
@@ -160,7 +162,7 @@ def read_clocks(
 def examine_workers(
     app: Any, settings: Settings, survey: WorkerSurvey, command: str
 ) -> list[Finding]:
-    """Check that workers run, consume all required queues and have the right time."""
+    """Check that workers run, that they consume all required queues, and that their clocks agree with Redis'."""
     found = [worker_presence(survey, command, f"{settings.poll_queue},{settings.wake_queue}")]
     if survey.queues:
         consumed = {name for queues in survey.queues.values() for name in queues}

@@ -1,4 +1,4 @@
-"""``manage.py mulequeue …``: every command of ``mulequeue``, for the project's app, and ``reconcile``."""
+"""``manage.py mulequeue …``: the commands of ``mulequeue`` for the project's Celery app, and ``reconcile``."""
 
 from __future__ import annotations
 
