@@ -6,7 +6,8 @@ has the reliable state (``mulequeue.status``).
 
 =======================  ==================================================================
 ``generation_parked``    the task is parked in the ledger, submitted or waiting. Sender: the
-                         task. ``task_id``, ``plan`` (:class:`mulequeue.engine.generation_request.GenerationRequest`: model, input, …)
+                         task. ``task_id``, ``plan`` (:class:`mulequeue.engine.generation_request.GenerationRequest`: model, input, …;
+                         None if it waits again because its input or its profile has become invalid)
 ``generation_settled``   the task was woken and now returns or raises. Sender: the task.
                          ``task_id``, ``outcome`` (:class:`mulequeue.outcome.Outcome`)
 ``files_stored``         ``download`` stored its files. Sender: the task. ``task_id`` of the
