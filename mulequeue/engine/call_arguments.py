@@ -1,4 +1,4 @@
-"""The arguments of a task by name: a message may give each by position or by keyword."""
+"""Normalize the arguments of a task, because a message may pass each by position or by keyword."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ POSITIONS: Mapping[str, tuple[str, ...]] = {
     "mulequeue.generate_many": ("model", "inputs"),
     "mulequeue.gather": ("results",),
 }
-"""The names of the arguments that a task takes by position."""
+"""The names of the arguments that a task accepts by position, in order."""
 
 
 def arguments_by_name(
     task_name: str, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return all arguments of a call by name. A value that is given twice is that of the position."""
+    """Return all arguments of a call by name. If one is given twice, the positional value is used."""
     return {**kwargs, **dict(zip(POSITIONS.get(task_name, ()), args, strict=False))}
 
 
 def normalize_arguments(
     task_name: str, args: Sequence[Any], kwargs: Mapping[str, Any], **replaced: Any
 ) -> tuple[list[Any], dict[str, Any]]:
-    """Return the arguments of a call in one form: by position where the task takes them so.
+    """Return the arguments of a call in one form: those in ``POSITIONS`` by position, the others by keyword.
 
     :param replaced: arguments, by name, that replace those of the call.
     """

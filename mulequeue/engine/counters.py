@@ -1,7 +1,7 @@
 """Count events for the exporter in the memory of each process; write them to the ledger once per second.
 
-A status check costs no round trip for this. If a process is killed, the counts of its last second are
-lost; states and outcomes are counted by the ledger itself, exactly.
+So counting costs a status check no round trip. If a process is killed, the counts of its last second are
+lost. States and outcomes are exact, because the ledger counts them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from mulequeue.outcome import File
 
 FLUSH_SECONDS = 1.0
 GENERATION_SECONDS = (2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600)
-"""Upper bounds of the buckets; ``ledger/lua/prelude.lua`` has the same."""
+"""Upper bounds of the buckets, in seconds; ``ledger/lua/prelude.lua`` has the same."""
 DOWNLOAD_SECONDS = (0.5, 1, 2, 5, 10, 30, 60, 300, 900)
 _RESULTS = {
     Accepted: "accepted",
@@ -75,7 +75,7 @@ class Meter:
             if amounts:
                 self._write(amounts)
         except Exception:
-            # Callers that need Redis log that it does not answer; counting must not fail for it.
+            # The callers that need Redis log its errors; counting must not raise them.
             for parts, amount in amounts.items():
                 self.count(*parts, amount=amount)
 
@@ -91,14 +91,15 @@ class Meter:
         """Count the files of a successful download."""
         self.count("download_files", amount=len(files))
         self.count("download_bytes", amount=sum(item.bytes for item in files))
-        index = bisect_left(DOWNLOAD_SECONDS, seconds)  # of the first bucket that holds it
+        index = bisect_left(DOWNLOAD_SECONDS, seconds)  # of the first bucket that fits
         bounds = [*(f"{bound:g}" for bound in DOWNLOAD_SECONDS), "+Inf"]
         self.count("download_seconds", bounds[index])
         self.count("download_seconds_sum", amount=float(seconds))
 
     def count_attempt(self, task: str, result: str) -> None:
-        """Count an attempt of ``download`` or ``notify``.
+        """Count an attempt of a leased task, such as ``download`` or ``notify``.
 
+        :param task: its name.
         :param result: ``done``, ``retried`` or ``given_up``.
         """
         self.count("transfers", task.rpartition(".")[2], result)

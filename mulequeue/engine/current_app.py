@@ -24,7 +24,7 @@ def current_app() -> Any:
     It is the app of the running task, else of the web framework's context, else Celery's current or
     default app, else the only app of the process.
 
-    :raises ConfigurationError: the process has several apps, and nothing names one.
+    :raises ConfigurationError: the process has several apps, and none of them is current or the default.
     """
     task = _state.get_current_worker_task()
     if task is not None:
@@ -45,5 +45,5 @@ def current_app() -> Any:
 
 
 def is_placeholder(app: Any) -> bool:
-    """Return whether Celery created the app because there was none. It has no settings."""
+    """Return whether Celery created the app, without settings, because the thread had none."""
     return app.main == "default" and not app.fixups

@@ -1,4 +1,4 @@
-"""A delivery of a task that is recorded in the ledger, until Celery has dispatched what follows the task."""
+"""Deliveries of tasks that the ledger records until Celery has published the tasks that follow."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ logger = logging.getLogger("mulequeue")
 
 HEARTBEAT_SECONDS = 6.0
 DISPATCH_SECONDS = 600.0
-"""Longest time that Celery may take to publish what follows a task; the publish retries take two minutes."""
+"""Longest time that Celery may take to publish the tasks that follow; its retries take two minutes."""
 ATTEMPT_SECONDS = 6 * 3600.0
 """Longest time of an attempt: the time limit of the tasks."""
-# Apart from the deadlines, which a Redis that does not answer would delay.
+# Separate from the timers of deadlines, which a renewal would delay while Redis does not answer.
 _leases = Timers("mulequeue-leases")
-# The delivery of each thread: after an error of the dispatch, Celery reports it without the task's request.
+# The delivery of each thread: Celery reports an error of the dispatch without the request of the task.
 _current = threading.local()
 
 
 class Heartbeat:
-    """Renews a lease every few seconds, until it is stopped or ``most_seconds`` have passed."""
+    """Renews a lease every ``seconds``, until it is stopped or ``most_seconds`` have passed."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Heartbeat:
         self._timer = _leases.every(seconds, self._beat)
 
     def limit(self, most_seconds: float) -> None:
-        """Set how long it continues from now."""
+        """Set for how many seconds from now the lease is renewed."""
         self._ends = time.monotonic() + most_seconds
 
     def stop(self) -> None:
@@ -72,13 +72,14 @@ class Heartbeat:
 
 
 class Delivery(ABC):
-    """A delivery to this thread. If its worker is killed, the ledger has the task delivered again.
+    """A delivery of a task to this thread. If the worker is killed, the task is delivered again.
 
-    :param number: of the deliveries so far, with this one.
+    :param renew: renews the lease of the delivery.
+    :param number: how often the task has been delivered, including this delivery.
     """
 
     own_errors: ClassVar[type[Exception]] = MuleQueueError
-    """An error of the task of another class is of the dispatch."""
+    """Class of the errors that the task raises. Every other error comes from the dispatch."""
 
     def __init__(
         self, ctx: WorkerContext, task: Any, renew: Callable[[], object], number: int
@@ -91,18 +92,18 @@ class Delivery(ABC):
         _current.delivery = self
 
     def leave(self) -> None:
-        """End it for this thread: Celery dispatches nothing."""
+        """Forget the delivery in this thread, because Celery dispatches nothing. Its lease is still renewed."""
         _current.delivery = None
 
     def release(self) -> None:
-        """Let it lapse, so that the task is delivered again."""
+        """Stop renewing the lease. Unless the end is recorded, it lapses, and the task is delivered again."""
         self.leave()
         self._heartbeat.stop()
 
     def end(self, exc: BaseException | None) -> None:
-        """Record the end after Celery dispatched what follows, or have the task delivered again.
+        """Record the end of the task, or have it delivered again if its dispatch failed or its result is not stored.
 
-        :param exc: the error of the task, or of the dispatch.
+        :param exc: the error of the task or of the dispatch; None: there was none.
         """
         self.release()
         if exc is not None and not isinstance(exc, self.own_errors):
@@ -114,7 +115,7 @@ class Delivery(ABC):
 
     @abstractmethod
     def record_dispatch(self) -> None:
-        """Record that what follows the task was published."""
+        """Record that the tasks that follow were published."""
 
     @abstractmethod
     def _repeat_dispatch(self, exc: BaseException) -> None: ...
@@ -126,14 +127,14 @@ class Delivery(ABC):
     def _end(self, exc: BaseException | None) -> None: ...
 
     def _compact(self, generation: str) -> None:
-        """Compact the record of a generation that no task of ours changes any more."""
+        """Compact the record of a generation, if no leased task follows that would change it."""
         if self._is_last:
-            with suppress(RedisError):  # it only takes more memory then
+            with suppress(RedisError):  # the record only occupies more memory
                 self._ctx.ledger.generations.compact(generation)
 
 
 def current_delivery(task_id: str) -> Delivery | None:
-    """Return this thread's delivery, if it is of that task."""
+    """Return the delivery of this thread if it is one of the task ``task_id``, or None."""
     found: Delivery | None = getattr(_current, "delivery", None)
     return found if found is not None and found.task_id == task_id else None
 

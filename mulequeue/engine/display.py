@@ -52,7 +52,7 @@ def format_kwargs(kwargs: Any) -> str:
 def format_result(text: str) -> str:
     """Return the status in the (truncated) repr of a result: ``succeeded``.
 
-    Return ``…`` for lists (of a batch) and for everything else that may contain a URL.
+    ``None`` is returned unchanged. Return ``…`` for every other result, because it may contain a URL.
     """
     status = _STATUS.search(text)
     if text.startswith("{") and status:
@@ -61,7 +61,7 @@ def format_result(text: str) -> str:
 
 
 def is_ours(shown: str) -> bool:
-    """Return whether a line was formatted here, not by Celery (whose lines are tuples, lists, dicts)."""
+    """Return whether this module formatted a line. (The lines of Celery begin with a bracket.)"""
     return bool(shown) and not shown.startswith(("(", "[", "{"))
 
 
@@ -80,7 +80,7 @@ _LINES = {
 
 
 class _Arguments(dict[str, Any]):
-    """The arguments of a call by name. A line gets each in a readable form."""
+    """The arguments of a call by name, each formatted for a line of ``_LINES``."""
 
     def __getitem__(self, name: str) -> str:
         value = self.get(name)
@@ -96,7 +96,7 @@ class _Arguments(dict[str, Any]):
 
 
 def _outcomes(value: Any) -> str:
-    """Return whose outcomes a task was given, or another value as a word."""
+    """Return task id and status of an outcome, the length of a list, or another value as a word."""
     if isinstance(value, Mapping):
         return f"{_word(value.get('task_id'))} {_word(value.get('status'))}"
     if isinstance(value, (list, tuple)):
@@ -105,7 +105,7 @@ def _outcomes(value: Any) -> str:
 
 
 def _prompt(model: Any, given: Any) -> str:
-    """Return the start of a prompt, behind a colon; empty if the input has none."""
+    """Return a colon and the start of the prompt, or an empty text if the input has no prompt."""
     try:
         field = catalog.find(model).prompt_field
     except (InputError, TypeError, AttributeError):

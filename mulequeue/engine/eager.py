@@ -24,12 +24,12 @@ from mulequeue.settings import Settings
 def generate_inline(
     plan: GenerationRequest, settings: Settings, *, task_id: str, remote_id: str | None = None
 ) -> Record:
-    """Submit, wait, and return the record, which no ledger has.
+    """Create a generation, wait for its end, and return a record that is stored in no ledger.
 
     The create request is repeated only if the API did not create a generation.
 
-    :param remote_id: of a generation that exists already: no create request is sent.
-    :raises InputError: the input cannot be sent.
+    :param remote_id: of an existing generation; then no create request is sent.
+    :raises InputError: a file of the input cannot be read or encoded.
     """
     return _Generation(plan, settings, task_id, remote_id).record()
 
@@ -73,7 +73,7 @@ class _Generation:
         )
 
     def _submit(self) -> tuple[str, dict[str, Any]]:
-        """Return status and answer of a generation that does not exist yet."""
+        """Create the generation, wait for its end, and return its status and answer."""
         plan, settings = self.plan, self.settings
         body, path, kind = plan.body(settings), plan.model.api_path, plan.model.kind
         gives_up = time.monotonic() + plan.max_wait_seconds
@@ -98,7 +98,7 @@ class _Generation:
             attempt += 1
 
     def _poll(self) -> tuple[str, dict[str, Any]]:
-        """Return status and answer of a generation that exists."""
+        """Wait for the end of the existing generation, and return its status and answer."""
         due = self._first_check()
         wait = self.plan.schedule.seconds(0, random.random())
         problems = ProblemLog()

@@ -1,7 +1,7 @@
-"""The tasks that follow a task: their ids, whether they were published, and the stored result.
+"""The tasks that follow a task (chain, callbacks, chord): digest, ids, publishing, and the stored result.
 
-Celery publishes what follows a task, and then stores the result. If the result backend does not answer,
-the task is delivered again, and only stores its result.
+Celery publishes the tasks that follow, and then stores the result. If the result backend does not answer,
+the task is delivered again, and that delivery only stores the result.
 """
 
 from __future__ import annotations
@@ -25,15 +25,16 @@ _OPTIONS = ("task_id", "chord", "link", "link_error")
 def tail_of(task: Any) -> str:
     """Return a digest of the tasks that follow the running task, or an empty text if none does.
 
-    A message that the broker delivers again has the same digest. So has a call that is repeated with the
-    ids of all tasks behind it.
+    A message that the broker delivers again has the same digest. So has a repeated call that sets the same ids
+    for the tasks that follow. With the backend ``rpc://`` the digest includes the reply queue of the caller,
+    so it is not empty.
     """
     request = task.request
     # The backend rpc:// sends each result to the process that made the call.
     is_rpc = type(task.app.backend).__module__ == "celery.backends.rpc"
     return _digest(
         [request.chain, request.callbacks, request.errbacks, request.chord],
-        # Celery makes a task that retries its own parent.
+        # The message of a Celery retry names its own task as the parent.
         parent_id=None if request.parent_id == request.id else request.parent_id,
         member=[request.group, request.group_index],
         reply_to=request.reply_to if is_rpc else None,
@@ -72,10 +73,10 @@ def _digest(
 
 
 def _identity(signature: Mapping[str, Any]) -> dict[str, Any]:
-    """Return those options of a signature that identify it.
+    """Return the options of a signature that identify it.
 
-    The others depend on the process that publishes them (``reply_to``), or are added on the way. Celery
-    gives a group or a chord an id per call; its members identify it.
+    The other options depend on the publishing process (``reply_to``) or are added by Celery. The id of a group
+    or chord is left out, because Celery makes a new one per call: its members identify it.
     """
     options, is_canvas = signature["options"], signature.get("subtask_type") in ("group", "chord")
     names = _OPTIONS[1:] if is_canvas else _OPTIONS
@@ -95,41 +96,47 @@ def _with_options(value: Any, change: Callable[[Mapping[str, Any]], dict[str, An
 
 
 def _fed_by(task: Any) -> list[str]:
-    """Return the names of the tasks that get the result of the running task by itself."""
+    """Return the names of the tasks that get this result as their argument: the next of the chain, and callbacks.
+
+    The body of a chord is not among them, because it gets the results of all members.
+    """
     following = [*(task.request.chain or [])[-1:], *(task.request.callbacks or [])]
     return [item["task"] for item in following]
 
 
 def feeds_user_task(task: Any) -> bool:
-    """Return whether a task that is not ours gets the result of the running task by itself."""
+    """Return whether a task of the user gets the result of the running task as its argument (not in a chord)."""
     return any(not name.startswith("mulequeue.") for name in _fed_by(task))
 
 
 def feeds_leased_task(task: Any) -> bool:
-    """Return whether a task of ours follows that ends under a lease, and changes the record then."""
+    """Return whether ``download``, ``each`` or ``notify`` follows; its end may change the record."""
     return not _LEASED.isdisjoint(_fed_by(task))
 
 
 def skip_dispatch(task: Any) -> None:
-    """Keep Celery from publishing what follows the running task."""
+    """Keep Celery from publishing the chain and the callbacks of the running task."""
     task.request.chain = task.request.callbacks = None
 
 
 def follower_id(task_id: str, returned: int) -> str:
-    """Return the id of a task that follows another one, after that one has returned so often.
+    """Return the id of a task that follows another task.
 
-    The tasks that followed the earlier result have run under their ids, and a message with one of these
-    ids, also a late one, is ignored.
+    The tasks that followed an earlier result have run under their ids, so further messages with these ids are
+    ignored.
+
+    :param returned: how often the other task returned a result before; 0: the id is unchanged.
     """
     return f"{task_id}-again-{returned}" if returned else task_id
 
 
 def replace_result(task: Any, returned: int, *, has_run: bool) -> None:
-    """Have the result of the running task take the place of the one that it returned before.
+    """Let the running task replace its earlier result, and give the tasks that follow new ids.
 
-    Its chord has counted the earlier result, and cannot count another one.
+    The task is removed from its chord, which has counted the earlier result and cannot count another one.
 
-    :param has_run: whether the tasks that follow it have run; otherwise its error callbacks have.
+    :param returned: how often the task returned a result before.
+    :param has_run: whether the chain and the callbacks have run before; otherwise only the error callbacks have.
     """
     request = task.request
     try:
@@ -145,7 +152,7 @@ def replace_result(task: Any, returned: int, *, has_run: bool) -> None:
 
 
 def _followers(signatures: Sequence[Any] | None, returned: int) -> list[Any]:
-    """Return signatures with the ids of later followers, outside of a chord."""
+    """Return copies of signatures with the ids of :func:`follower_id`, and without their chord."""
 
     def renamed(signature: Mapping[str, Any]) -> dict[str, Any]:
         options = dict(signature["options"])
@@ -161,5 +168,5 @@ def _followers(signatures: Sequence[Any] | None, returned: int) -> list[Any]:
 
 
 def result_delay(number: int) -> float:
-    """Return the seconds until the result is stored again, after that many deliveries."""
+    """Return the seconds until the next attempt to store a result, after ``number`` deliveries (from 1)."""
     return _DELAYS_SECONDS[min(number, len(_DELAYS_SECONDS)) - 1]

@@ -1,6 +1,6 @@
-"""A call of a generating task, as its message states it, and the values that name it.
+"""The call of a generating task as its message contains it, and checks of its ids, fair key and metadata.
 
-A process that only sends tasks loads this module: it uses no client and no storage.
+Processes that only send tasks load this module, so it imports no HTTP client and no storage.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from mulequeue.errors import InputError
 from mulequeue.settings import Settings
 
 RESERVED_PREFIXES = ("transfer:", "gate:")
-"""The ledger uses these for entries that are not generations."""
+"""The ledger uses these prefixes for entries that are not generations."""
 _MAX_CHARACTERS = 200
 
 MAX_FAIR_KEY_BYTES = 64
-"""Of its UTF-8. Redis stores a small hash in half the memory if no value of it is longer."""
+"""Bytes of its UTF-8. Redis stores a small hash in half the memory if none of its values is longer."""
 MAX_METADATA_BYTES = 1024
-"""Of the JSON of a metadata object. Redis keeps it with the record, by default for seven days."""
+"""Bytes of the JSON of a metadata object, which Redis keeps with the record, by default for seven days."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,8 @@ class CallOptions:
     def batch(self) -> tuple[str | None, int | None]:
         """Return id and size of the batch.
 
-        :raises InputError: the id is no id, or the size is no number of generations.
+        :raises InputError: the id is neither text nor a UUID or has a reserved prefix, or the size is not a whole
+            number above 0.
         """
         size = self.batch_size
         if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
@@ -69,14 +70,14 @@ class GenerationCall:
 
     model: str
     make_input: Callable[[], Any] = dict
-    """Returns the input; an InputError of it becomes the outcome."""
+    """Returns the input. If it raises InputError, the generation fails with that error."""
     refresh_input: Callable[[Settings], Any] | None = None
-    """Returns the input just before it is sent; None: as ``make_input`` returned it."""
+    """Returns the input just before it is sent; None: the input of ``make_input`` is sent."""
     options: CallOptions = CallOptions()
     replaced: Mapping[str, Any] = field(default_factory=dict)
-    """Values of arguments in the message that wakes the task: the input is not needed again."""
+    """Arguments, by name, that have other values in the message that wakes the task. It needs no input."""
     remote_id: str | None = None
-    """Of an existing generation: no create request is sent."""
+    """Id of an existing generation, for which no create request is sent; None: create one."""
 
 
 def id_text(value: Any, name: str = "task_id") -> str:
@@ -113,7 +114,8 @@ def check_task_id(value: Any, name: str = "task_id") -> str:
 def check_remote_id(value: Any) -> str:
     """Return the API's id of an existing generation as text.
 
-    :raises InputError: no status check can ask for it.
+    :raises InputError: ``value`` is neither text nor a UUID, is empty, has more than 200 characters, a space or a
+        control character, or is a path or URL.
     """
     text = id_text(value, "remote_id")
     if not 0 < len(text) <= _MAX_CHARACTERS or not text.isprintable() or " " in text:
@@ -130,7 +132,7 @@ def check_remote_id(value: Any) -> str:
 def check_fair_key(value: Any) -> str | None:
     """Return the fair key of a call; None: it has none.
 
-    :raises InputError: it is not a short text.
+    :raises InputError: ``value`` is not printable text of 1 to ``MAX_FAIR_KEY_BYTES`` bytes, or has only spaces.
     """
     if value is None:
         return None
@@ -148,9 +150,9 @@ def check_fair_key(value: Any) -> str | None:
 
 
 def check_metadata(value: Any) -> Mapping[str, Any]:
-    """Return the metadata of a call.
+    """Return the metadata of a call; empty for None.
 
-    :raises InputError: it is not a small JSON object.
+    :raises InputError: ``value`` is not a JSON object, or has more than ``MAX_METADATA_BYTES`` bytes as JSON.
     """
     if value is None:
         return {}
@@ -170,8 +172,8 @@ def check_metadata(value: Any) -> Mapping[str, Any]:
 def member_metadata(value: Any, count: int) -> list[Mapping[str, Any]]:
     """Return the metadata of each member of a batch.
 
-    :param value: one object for all, or one per member.
-    :raises InputError: one is invalid (the text has its index), or there are not as many as members.
+    :param value: one object for all members, or a list with one object per member.
+    :raises InputError: an object is invalid (the text has its index), or the list does not have ``count`` objects.
     """
     if value is None or isinstance(value, Mapping):
         return [check_metadata(value)] * count
@@ -191,9 +193,9 @@ def member_metadata(value: Any, count: int) -> list[Mapping[str, Any]]:
 
 
 def metadata_json(value: Mapping[str, Any]) -> str:
-    """Return the metadata as its record keeps it; empty for none.
+    """Return the metadata as the JSON text that its record keeps; an empty text for empty metadata.
 
-    :raises InputError: it cannot be written as JSON.
+    :raises InputError: the metadata cannot be written as JSON.
     """
     if not value:
         return ""

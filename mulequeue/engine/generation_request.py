@@ -1,4 +1,4 @@
-"""A call of ``generate``, checked before anything is sent."""
+"""The request for a generation: a call of ``generate`` that is checked before anything is sent."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LABEL_BYTES = 60  # Redis keeps a hash compact while no value is longer than 64 
 
 
 class HostFault(MuleQueueError):
-    """Raised for an input that this host cannot make; the generation waits for another host."""
+    """Raised if this host cannot prepare an input; the generation waits for another host."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,17 +37,17 @@ class GenerationRequest:
     schedule: PollSchedule
     max_wait_seconds: float
     interval: float | None = None
-    """The fixed poll interval that the caller asked for."""
+    """The fixed poll interval in seconds that the caller asked for; None: the model's schedule."""
     batch_id: str | None = None
     batch_size: int | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     """The caller's own data, which the record keeps."""
     fair_key: str | None = None
-    """What its submission takes turns by; None: its batch."""
+    """Submissions with different fair keys take turns; None: the batch is the fair key."""
     usd_micros: int | None = None
-    """The estimated cost in millionths of a US dollar; None: unknown. A generation that exists costs 0."""
+    """The estimated cost in millionths of a US dollar; None: unknown. 0 if the generation exists already."""
     refresh_input: Callable[[Settings], Mapping[str, Any]] | None = None
-    """Returns the input just before it is sent, or raises HostFault; None: :attr:`input`."""
+    """Returns the input just before it is sent, or raises HostFault; None: :attr:`input` is sent."""
 
     @property
     def path(self) -> str:
@@ -80,19 +80,21 @@ class GenerationRequest:
         """Return the JSON object to send: the input with its files read and encoded."""
         input = self.input
         if self.refresh_input is not None:
-            input = {**input, **self.refresh_input(settings)}  # the defaults are in the first
+            input = {**input, **self.refresh_input(settings)}  # the defaults are only in self.input
         return resolve_input(input, roots=settings.input_roots, max_bytes=settings.input_max_bytes)
 
 
 def request_of(
     call: GenerationCall, settings: Settings, *, is_new: bool = True, needs_key: bool = True
 ) -> GenerationRequest:
-    """Check a call before anything is sent. An input that is not sent gets no defaults.
+    """Check a call, and return the request for its generation.
 
-    :param is_new: False for a wake: its parameters were checked before.
-    :param needs_key: False accepts a profile without an API key: another worker may have it.
-    :raises InputError: the model is unknown, or it rejects the input, or another argument is invalid.
-    :raises ConfigurationError: unknown profile, or no key for it.
+    The defaults of the settings are added to the input, unless the call adopts an existing generation.
+
+    :param is_new: False for a wake: its parameters were validated before.
+    :param needs_key: False accepts a profile without an API key, because another worker may have the key.
+    :raises InputError: the model is unknown, or the input or another argument is invalid.
+    :raises ConfigurationError: the profile is unknown or invalid, or has no key and ``needs_key`` is True.
     """
     options, submits, input = call.options, call.remote_id is None, call.make_input()
     if options.on_failure not in ("raise", "return"):
@@ -133,7 +135,7 @@ def _max_wait(*candidates: float | None) -> float:
 
 
 def refusal_of(exc: Exception) -> dict[str, Any]:
-    """Return the error of an outcome for an input that cannot be sent."""
+    """Return the answer of a generation that failed before anything was sent: its ``error``."""
     if isinstance(exc, MuleQueueError):
         return {"error": error_of(ErrorInfo(type=type(exc).__name__, title=str(exc)))}
     title = f"It failed before it was sent: {type(exc).__name__}: {exc}"

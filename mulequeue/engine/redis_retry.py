@@ -79,7 +79,7 @@ class RedisAvailability:
 def call_or_requeue(ctx: WorkerContext, task: Any, function: Callable[[], T]) -> T:
     """Make the first ledger call of a delivery; requeue its message if Redis does not answer.
 
-    :raises celery.exceptions.Retry: the message is delivered again later; nothing was written.
+    :raises celery.exceptions.Retry: the message is delivered again after 30 s.
     """
     try:
         return call_with_retry(ctx, function)
@@ -90,9 +90,10 @@ def call_or_requeue(ctx: WorkerContext, task: Any, function: Callable[[], T]) ->
 
 
 def call_with_retry(ctx: WorkerContext, function: Callable[[], T]) -> T:
-    """Retry until Redis answers, for at most ``LEDGER_RETRY_SECONDS``; blocks.
+    """Make a ledger call; retry it while Redis does not answer, for ``LEDGER_RETRY_SECONDS``. Blocks.
 
-    :raises redis.exceptions.RedisError: it did not answer in that time.
+    :raises redis.exceptions.RedisError: Redis did not answer in that time.
+    :raises redis.exceptions.DataError: the client rejected an argument; the call is not retried.
     """
     ends = time.monotonic() + LEDGER_RETRY_SECONDS
     for attempt in count():
@@ -113,10 +114,10 @@ async def retry_forever(
     remote_id: str | None = None,
     task_id: str | None = None,
 ) -> T:
-    """Retry until Redis answers.
+    """Make a ledger call from the event loop; retry it without a time limit until Redis answers.
 
-    :param remote_id: a billed id; it is logged, so that it is known even if the machine is lost.
-    :param task_id: of its task, for the log.
+    :param remote_id: a billed id. If the first try fails it is logged, so that it is known if the machine is lost.
+    :param task_id: of the generation's task, for the log.
     """
     for attempt in count():
         try:

@@ -5,8 +5,8 @@ Independent of web frameworks: a view passes the headers and the raw body, and s
     reply = webhook_handler.handle(request.headers, request.body)
     return Response(reply.text, status=reply.status_code)
 
-It never calls the API. An event that arrives before the id is recorded is kept for an hour. A repeated
-event, or one that arrives after a status check, changes nothing.
+The handler never calls the API. An event that arrives before the id of its generation is recorded is kept
+for an hour. A repeated event changes nothing, nor does one that arrives after a status check found the end.
 """
 
 from __future__ import annotations
@@ -50,13 +50,13 @@ class Reply:
 
 
 class Refused(Exception):
-    """The request is not an event for this fleet: the status and the text of the reply."""
+    """Raised with the status and the text of the reply to a request that is not accepted."""
 
 
 def handle(
     headers: Mapping[str, str], body: bytes, *, app: Any = None, now: float | None = None
 ) -> Reply:
-    """Handle one webhook. The content of the request raises no exception.
+    """Handle one webhook, and return the reply. Invalid content leads to a reply, not to an exception.
 
     :param headers: of the request.
     :param body: the raw bytes; a view need not read more than ``MAX_BODY_BYTES + 1``.
@@ -81,7 +81,7 @@ def handle(
 
 
 def settle_early(ctx: WorkerContext, task_id: str, remote_id: str) -> Effects:
-    """Settle a generation, if a webhook has reported its end before its id was recorded."""
+    """Settle a generation if a webhook reported its end before its id was recorded."""
     end = ctx.ledger.webhooks.early_end(remote_id)
     return Effects() if end is None else _settle(ctx, task_id, remote_id, end, time.time())
 
@@ -89,7 +89,10 @@ def settle_early(ctx: WorkerContext, task_id: str, remote_id: str) -> Effects:
 def _verified(
     ctx: WorkerContext, headers: Mapping[str, str], body: bytes, now: float
 ) -> dict[str, Any]:
-    """Return the event after its signature is verified."""
+    """Verify the signature of a request, and return its event.
+
+    :raises Refused: the signature or the content is invalid, or no secret is set.
+    """
     secrets = ctx.settings.webhook_secret
     if not secrets:
         raise Refused(503, "no secret is set: mulequeue_webhook_secret or MULEQUEUE_WEBHOOK_SECRET")
@@ -141,9 +144,12 @@ def _take(ctx: WorkerContext, event: dict[str, Any], now: float) -> str:
 
 
 def _end_in(event: Mapping[str, Any]) -> tuple[str | None, dict[str, Any] | None]:
-    """Return the id and the answer of a generation that has ended, or None twice if it is active.
+    """Return the remote id and the payload of a generation that has ended, or (None, None) if it is active.
 
-    An end without a file is left to a status check: the event may be shorter than the response.
+    The same is returned for an end without assets. A status check settles that generation, because the event
+    may contain less than the response to the check.
+
+    :raises Refused: the event contains no generation with an id.
     """
     data = event.get("data")
     payload = data.get("payload") if isinstance(data, dict) else None
@@ -160,7 +166,7 @@ def _end_in(event: Mapping[str, Any]) -> tuple[str | None, dict[str, Any] | None
 def _settle(
     ctx: WorkerContext, task_id: str, remote_id: str, end: Mapping[str, Any], now: float
 ) -> Effects:
-    """Write the outcome if the record is generating this id."""
+    """Record that webhooks arrive for the profile, and settle the generation if its record waits for this id."""
     record = ctx.ledger.queries.record(task_id)
     if record is None:
         return Effects()

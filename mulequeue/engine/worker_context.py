@@ -57,26 +57,26 @@ class WorkerContext:
         self.redis_availability = RedisAvailability(redact(settings.redis_url))
         self.meter = Meter(self.ledger.metrics.add_counts)
         self.state: dict[Any, Any] = {}
-        """Objects that a module keeps per process, such as :meth:`shared` ones."""
+        """Objects of other modules that exist once per process, such as those of :meth:`shared`."""
         self._unfinished: set[Future[Any]] = set()
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._checks: StatusClient | None = None
-        # One thread for the ledger's calls: each additional one allocates its own memory (40 MiB at 10,000).
+        # One thread for the ledger's calls: each additional thread allocates memory (40 MiB at 10,000).
         # Not the loop's executor: there a DNS query that hangs would block ledger calls.
         self._ledger_thread = ThreadPoolExecutor(1, "mulequeue-ledger")
-        # Not in either of them: a file system that hangs would delay DNS queries or billed ids.
+        # Separate threads for files: a file system that hangs must not delay DNS queries or the recording of ids.
         self._file_threads = ThreadPoolExecutor(4, "mulequeue-files")
         # One thread: wakes are published in order, by one producer, outside of any task's context.
         self._publisher = ThreadPoolExecutor(1, thread_name_prefix="mulequeue-publish")
 
     def shared(self, make: Callable[[WorkerContext], T]) -> T:
-        """Return the object of this class that all parts of the process share."""
+        """Return the object that ``make`` (a class or function) creates once per process from this context."""
         found: T | None = self.state.get(make)
         return self.state.setdefault(make, make(self)) if found is None else found
 
     def is_first(self, *key: str) -> bool:
-        """Return True the first time that this is asked in the process: what it names is logged once."""
+        """Return True for the first call with this key in the process. Callers use it to log something once."""
         known: set[tuple[str, ...]] = self.state.setdefault("known", set())
         is_new = key not in known
         known.add(key)
@@ -86,8 +86,8 @@ class WorkerContext:
     def loop(self) -> asyncio.AbstractEventLoop:
         """The event loop, in a separate thread.
 
-        One loop serves all tasks: a status check costs a tenth of its cost on threads, and two
-        concurrent sweeps of a thread pool do not enter one runner twice.
+        One loop serves all tasks. A status check on it costs a tenth of one on a thread, and concurrent sweeps
+        of a thread pool can share the loop, which they could not with an ``asyncio.Runner``.
         """
         with self._lock:
             if self._loop is None:
@@ -99,16 +99,16 @@ class WorkerContext:
             return self._loop
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run on the loop and wait. The coroutine continues even if the wait is interrupted."""
+        """Run a coroutine on the loop, and return its result. It continues even if the wait is interrupted."""
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result()
 
     def finish(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine that must not be abandoned: a process that is terminated waits for it.
 
         Supervisors that send SIGTERM to a process group (systemd by default, honcho, Heroku) also
-        reach the pool's processes, which raise SystemExit in the middle of a task. The exceptions
-        that interrupt tasks of other pools must not wait here, where that could block the event
-        loop (gevent): their worker waits before it ends (:meth:`drain`).
+        reach the pool's processes, which raise SystemExit in the middle of a task. On the
+        other pools, an exception that interrupts the task is raised without waiting, which could block
+        gevent's event loop: there the worker waits before it ends (:meth:`drain`).
         """
         future = self.start(coroutine)
         try:
@@ -119,12 +119,15 @@ class WorkerContext:
 
     @property
     def has_fleet(self) -> bool:
-        """Return False in a test: the fleet on the Redis of this machine is not its own."""
+        """Return False if the broker is ``memory://`` and the Redis URL is the default.
+
+        That is a test, which must not write to the fleet of this machine.
+        """
         in_memory = str(self.app.conf.broker_url or "").startswith("memory:")
         return not (in_memory and self.settings.redis_url == DEFAULT_REDIS_URL)
 
     def start(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
-        """Run a coroutine on the loop; the process does not end before it (:meth:`drain`)."""
+        """Run a coroutine on the loop. The process waits for it before it ends (:meth:`drain`)."""
         future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
         self.track(future)
         return future
@@ -135,12 +138,12 @@ class WorkerContext:
         future.add_done_callback(self._unfinished.discard)
 
     def drain(self) -> None:
-        """Wait for the tracked futures, and write the counts to the ledger."""
+        """Wait for the tracked futures, for at most 30 s more than the submit timeout, and write the counts."""
         wait(list(self._unfinished), timeout=self.settings.submit_timeout_seconds + 30)
         self.meter.flush()
 
     def checks(self) -> StatusClient:
-        """Return the keep-alive connections of all status checks; call it on the loop."""
+        """Return the client of all status checks, which keeps its connections alive; call it on the loop."""
         if self._checks is None:
             from mulequeue.api.status_checks import StatusClient
 
@@ -152,8 +155,8 @@ class WorkerContext:
     def carry_out(self, effects: Effects) -> Future[None]:
         """Publish the wakes of a transition, then the poll message that it requires.
 
-        Never raises: what cannot be published is in the due index, and is published when due. Await
-        it on the event loop with ``asyncio.wrap_future``.
+        The future never has an exception: a wake that could not be published is in the due index, and a later
+        sweep publishes it. On the event loop, await the future with ``asyncio.wrap_future``.
         """
         if not effects:
             done: Future[None] = Future()
@@ -162,7 +165,7 @@ class WorkerContext:
         return self._publisher.submit(self.carry_out_blocking, effects)
 
     def carry_out_blocking(self, effects: Effects) -> None:
-        """Do as :meth:`carry_out`, in the calling thread, which must not be running a task."""
+        """Do the same as :meth:`carry_out` in the calling thread, which must not be running a task."""
         self._publish_wakes(effects.wakes)
         if effects.poll_by is None:
             return
@@ -182,14 +185,14 @@ class WorkerContext:
                         self._publish_wake(wake, producer)
                         published += 1
         except Exception as exc:
-            # The first error ends it: the others are woken when they are due again.
+            # The first error ends the loop: the remaining tasks are woken when they are due again.
             left = len(wakes) - published
             logger.warning("could not publish wakes: %r", exc, extra={"left": left})
 
     def _publish_wake(self, wake: Wake, producer: Any) -> None:
         """Re-enqueue a parked task, without a second event ``task-sent``.
 
-        Log a message that cannot be made, so that the wakes after it are published.
+        If its message cannot be created, only log that, so that the next wakes are published.
         """
         try:
             signature = self.app.signature(upgrade_signature(unpack(wake.signature)))
@@ -206,12 +209,12 @@ class WorkerContext:
             logger.error("a task cannot be woken: %r", exc, extra={"task_id": wake.task_id})
 
     def publish_poll(self, message: PollMessage | None) -> None:
-        """Publish a poll message, if there is one."""
+        """Publish a poll message, if there is one, and wait until it is published."""
         if message is not None:
             self._publisher.submit(self.publish_poll_blocking, message).result()
 
     def publish_poll_blocking(self, message: PollMessage | None) -> None:
-        """Do as :meth:`publish_poll`, in the calling thread, which must not be running a task."""
+        """Do the same as :meth:`publish_poll` in the calling thread, which must not be running a task."""
         if message is None:
             return
         task = self.app.tasks["mulequeue.poll"]
@@ -232,16 +235,16 @@ class WorkerContext:
     # -- blocking calls from the loop --------------------------------------------------------
 
     async def call(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-        """Make a ledger call from the loop without blocking it."""
+        """Make a ledger call from the event loop, in the thread for the ledger."""
         work = partial(function, *args, **kwargs)
         return await asyncio.get_running_loop().run_in_executor(self._ledger_thread, work)
 
     async def read_file(self, function: Callable[..., T], *args: Any) -> T:
-        """Call a function that reads files from the loop without blocking it."""
+        """Call a function that reads files from the event loop, in one of the threads for files."""
         return await asyncio.get_running_loop().run_in_executor(self._file_threads, function, *args)
 
     def close(self) -> None:
-        """Stop the loop and its connections."""
+        """Drain, stop the publisher and the loop, and close the connections to the API and to Redis."""
         self.drain()
         self._publisher.shutdown(wait=True)
         loop = self._loop
@@ -259,7 +262,7 @@ _guard = threading.Lock()
 def worker_context(app: Any = None) -> WorkerContext:
     """Return this process' context for a Celery app (None: that of :func:`current_app`).
 
-    :raises ConfigurationError: a setting is wrong, or there is no current app.
+    :raises ConfigurationError: a setting is invalid, or the current app is ambiguous.
     """
     app = app or current_app()
     if hasattr(app, "_get_current_object"):  # a proxy cannot be a key
@@ -274,10 +277,10 @@ def worker_context(app: Any = None) -> WorkerContext:
 def context_of(task: Any) -> WorkerContext:
     """Return this process' context for the running task.
 
-    A worker whose settings are wrong leaves the message to others, for an hour.
+    If the settings of this worker are invalid, the message is delivered again, so that another worker gets it.
 
-    :raises celery.exceptions.Retry: the message is delivered again.
-    :raises ConfigurationError: no worker could take it.
+    :raises celery.exceptions.Retry: the settings are invalid; the message is delivered again.
+    :raises ConfigurationError: the same after ``MAX_ELSEWHERE`` retries, about an hour.
     """
     try:
         return worker_context(task.app)

@@ -1,1 +1,1 @@
-"""Downloads and notifications that follow an outcome."""
+"""The tasks that follow an outcome: ``download``, ``notify`` and ``each``, and the outbox for messages."""

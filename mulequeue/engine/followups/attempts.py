@@ -1,4 +1,4 @@
-"""Run downloads and notifications under a lease, which is kept between their attempts.
+"""Run downloads, notifications and other tasks under a lease, which is kept between their attempts.
 
 The lease is in the same due index as the generations, so the transfer of a killed worker is re-enqueued
 on any broker, and waiting for the next attempt needs neither a worker slot nor a countdown message.
@@ -30,27 +30,28 @@ from mulequeue.transfer.control import TransferControl
 logger = logging.getLogger("mulequeue")
 
 RECHECK_SECONDS = 300.0
-"""A task that waits for a batch checks it this often, in addition to its wake."""
+"""A task that waits for a batch is also woken after this time, to check whether the batch is over."""
 UNDISPATCHED_SECONDS = 20.0
-"""Time until what could not be dispatched is delivered again; it doubles each time."""
+"""Time until a task is delivered again after a failed dispatch; doubled after each further one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One attempt, as the function that makes it needs to know it."""
+    """The data of one attempt, for the function that makes it."""
 
     number: int
     """From 1."""
     is_repeated: bool = False
-    """An earlier one may have left an incomplete file."""
+    """True: an earlier attempt may have left an incomplete file."""
     control: TransferControl
 
 
 class BatchIsOpen(Exception):
     """Raised by an attempt to park its task until a batch is over.
 
-    :param seconds: wake it after this time, behind the messages in its queue; None: when the batch is over.
-    :param replaced: arguments, by name, of the message that wakes the task.
+    :param seconds: wake the task after at most this time, in its own queue behind the other messages. None: wake it
+        in the wake queue when the batch is over, at the latest after ``RECHECK_SECONDS``.
+    :param replaced: arguments, by name, with other values in the message that wakes the task.
     """
 
     def __init__(self, batch_id: str, /, *, seconds: float | None = None, **replaced: Any) -> None:
@@ -89,9 +90,10 @@ def run_leased(task: Any, make: Callable[[Attempt], Any], policy: Policy) -> Any
 
 
 def _begin(ctx: WorkerContext, task: Any) -> tuple[str, str, Begun]:
-    """Take the lease of the running task; return its name, the token of this run, and the answer.
+    """Acquire the lease of the running task; return the lease's name, this run's token, and the ledger's answer.
 
-    :raises Ignore: another worker has it, it is done, or its next attempt is not due.
+    :raises Ignore: another run has the lease, the task has ended, or its next attempt is not due.
+    :raises Retry: Redis does not answer; the message is delivered again.
     """
     token, tail = new_token(), tail_of(task)
     signature = parked_signature(task, queue=own_queue(task))
@@ -106,11 +108,12 @@ def _begin(ctx: WorkerContext, task: Any) -> tuple[str, str, Begun]:
 
 
 class LeasedRun(Delivery):
-    """One run of a leased task. It ends by storing how its attempts ended, and then by its dispatch.
+    """One run of a leased task: make an attempt, store its result, then let Celery publish the tasks that follow.
 
-    If the dispatch fails, or the worker is killed, the next run dispatches and makes no attempt.
+    If publishing fails, or the worker is killed meanwhile, the next run makes no attempt and only publishes them.
 
-    :param lease: its name: the task id; with the tail, if a task of the same id is followed by other tasks.
+    :param lease: its name: the task id, or ``id.tail`` if the lease of that id belongs to another tail.
+    :param token: of this run.
     """
 
     def __init__(
@@ -124,7 +127,7 @@ class LeasedRun(Delivery):
     # -- the attempt -----------------------------------------------------------------------
 
     def attempt(self, make: Callable[[Attempt], Any]) -> Any:
-        """Do as :func:`run_leased`."""
+        """Make the attempt; return its value, or raise as :func:`run_leased` does."""
         number = self._begun.attempt
         attempt = Attempt(number=number, is_repeated=number > 1, control=TransferControl())
         self._heartbeat.limit(ATTEMPT_SECONDS)
@@ -155,7 +158,7 @@ class LeasedRun(Delivery):
         raise Ignore(f"{host} does not answer yet; the attempt continues without a slot")
 
     def _finish_in_background(self, future: Future[Any]) -> None:
-        """Store how an attempt ends that its task does not wait for; a process that ends waits for that."""
+        """Store the result of an attempt when its thread ends. The process waits for that before it ends."""
         finished: Future[None] = Future()
         self._ctx.track(finished)
 
@@ -183,7 +186,7 @@ class LeasedRun(Delivery):
 
     def _wait(self, open_batch: BatchIsOpen) -> None:
         seconds, queue = open_batch.seconds, own_queue(self._task)
-        if seconds is None:  # that wake is not behind the downloads of another batch
+        if seconds is None:  # not behind the downloads of other batches
             seconds, queue = RECHECK_SECONDS, self._ctx.settings.wake_queue
         signature = parked_signature(self._task, queue=queue, **open_batch.replaced)
         if open_batch.seconds is not None and not signature["options"].get("priority"):
@@ -194,7 +197,7 @@ class LeasedRun(Delivery):
     # -- a failed attempt --------------------------------------------------------------------
 
     def _fail(self, exc: Exception) -> Exception | None:
-        """Schedule the next attempt, or return the error to give up with."""
+        """Schedule the next attempt and return None, or return the final error."""
         delay, how, error = judge(exc, self._begun, self._policy)
         self._ctx.meter.count_attempt(self._task.name, "retried" if error is None else "given_up")
         if error is None:
@@ -222,7 +225,7 @@ class LeasedRun(Delivery):
         self._write(self._leases.retry, delay, how=how, cause=cause)
 
     def _write(self, transition: Callable[..., Effects], *args: Any, **options: Any) -> None:
-        """Change the lease. If Redis stays away, it lapses, and its task is delivered again."""
+        """Change the lease. If Redis does not answer for 30 s, the lease lapses and the task is delivered again."""
         change = partial(transition, self._lease, self._token, *args, **options)
         try:
             self._ctx.carry_out(call_with_retry(self._ctx, change)).result()
@@ -268,6 +271,6 @@ class LeasedRun(Delivery):
 
 
 def own_queue(task: Any) -> str | None:
-    """Return the queue that this message came from; None: Celery's routing finds it."""
+    """Return the queue of the running task's message. None: it had a named exchange, so use Celery's routing."""
     info = task.request.delivery_info or {}
     return info.get("routing_key") if info.get("exchange") in ("", None) else None

@@ -1,4 +1,4 @@
-"""Run attempts in threads, so that one whose host does not answer can be left behind.
+"""Run attempts in threads, so that a task need not wait for one whose host does not answer.
 
 A receiver or an asset host that hangs would otherwise hold a worker's slots until its timeouts, and with
 them the status checks and create requests that wait for a slot.
@@ -23,22 +23,22 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 STALL_SECONDS = 2.0
-"""An attempt that received nearly nothing for so long does not hold a worker's slot any longer."""
+"""A task no longer waits for an attempt that received less than ``MIN_BYTES_PER_SECOND`` for this time."""
 CROWDED_STALL_SECONDS = 0.2
-"""The same while another attempt at its host was left behind."""
+"""The same while another attempt at the same host continues without its task."""
 MIN_BYTES_PER_SECOND = 10_000
 MAX_LEFT_PER_HOST = 4
-"""With as many left behind in this process, no other attempt at the host is started. On pools of threads
-or greenlets it is as many as the process has made at once."""
+"""No attempt at a host is started while this many continue without their tasks in this process. The limit is
+higher if more attempts have run at once in the process (pools of threads or greenlets)."""
 _CLEANUP_SECONDS = 2.0
 
 
 class HostBusy(TransferError):
-    """Earlier attempts of this process at a host have no answer yet."""
+    """Raised while too many earlier attempts of this process at a host have not ended."""
 
 
 class Background:
-    """The attempts of one process that were left behind, by host."""
+    """Runs the attempts of one process, and counts those per host that continue without their tasks."""
 
     def __init__(self, _: WorkerContext | None = None) -> None:
         self._left: Counter[str] = Counter()
@@ -46,9 +46,9 @@ class Background:
         self._lock = threading.Lock()
 
     def attempt(self, host: str, function: Callable[[], T], control: TransferControl) -> Future[T]:
-        """Call a function in a thread; return its future, which is not done if its host does not answer.
+        """Call a function in a thread; return its future, which is not done if the host does not answer.
 
-        :raises HostBusy: as many attempts at the host as are allowed have not ended.
+        :raises HostBusy: as many attempts at the host as allowed continue without their tasks.
         """
         if self.is_crowded(host):
             raise HostBusy(f"{host} has not answered the earlier attempts of this worker.")
@@ -87,7 +87,7 @@ class Background:
 
 
 def start(function: Callable[[], T]) -> Future[T]:
-    """Call a function in a new thread, which does not keep the process alive. It inherits the trace."""
+    """Call a function in a new daemon thread, with a copy of the context, which contains the trace."""
     future: Future[T] = Future()
     context = copy_context()
 
@@ -102,9 +102,10 @@ def start(function: Callable[[], T]) -> Future[T]:
 
 
 def is_stalled(future: Future[Any], control: TransferControl, seconds: float) -> bool:
-    """Wait for an attempt while it receives data; return whether it received nearly nothing for a time.
+    """Wait for an attempt; return True as soon as it received too little in ``seconds``, False when it ends.
 
-    An interrupted wait (a time limit, a signal) aborts the attempt.
+    Too little is less than ``MIN_BYTES_PER_SECOND``. If the wait is interrupted (by a time limit or a signal),
+    the attempt is cancelled.
     """
     try:
         while not future.done():

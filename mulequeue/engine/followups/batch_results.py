@@ -1,4 +1,4 @@
-"""Read the outcomes of a batch's members from the ledger."""
+"""Read the outcomes of the members of a batch from the ledger."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _LOST = "Its download ended without a result; it may have been revoked."
 
 
 def read_outcome(app: Any, value: Mapping[str, Any]) -> Outcome:
-    """Return the whole outcome; read it from the ledger for the short form of a batch member.
+    """Return the whole outcome of ``value``; for the short form of a batch's member it is read from the ledger.
 
-    :raises InputError: the ledger no longer has it.
+    :raises InputError: the ledger has no outcome of the task any more.
     """
     if not is_reference(value):
         return Outcome.from_dict(value)
@@ -37,9 +37,9 @@ def read_outcome(app: Any, value: Mapping[str, Any]) -> Outcome:
 def batch_results(
     ledger: Ledger, batch: Batch, members: Mapping[str, str]
 ) -> list[dict[str, Any]] | None:
-    """Return the short form of each member; None: a member is not over.
+    """Return the short form of each member; None: a generation or a download of the batch has not ended.
 
-    :param members: task ids of the generations, and those of their downloads.
+    :param members: the task id of each member's download, by the task id of its generation.
     """
     if batch.under_way:
         return None
@@ -64,9 +64,9 @@ def batch_results(
 def _are_lost(
     ledger: Ledger, records: Mapping[str, Record | None], missing: Mapping[str, str]
 ) -> bool:
-    """Return whether none of the messages has a lease, and none has begun or ended meanwhile.
+    """Return whether the missing messages are lost: none has a lease, and no record has changed since it was read.
 
-    :param missing: task ids of generations, and the messages that are missing.
+    :param missing: the task id of the missing message, by the task id of its generation.
     """
     if ledger.leases.held(list(missing.values())):
         return False

@@ -43,21 +43,21 @@ from mulequeue.transfer.path_template import check_template
 logger = logging.getLogger("mulequeue")
 
 DELAYS_SECONDS = (2, 10, 20, 40, 80, 160, 270)
-"""Together with ``MAX_ATTEMPTS``, a URL that answers without the file is given up after about an hour."""
+"""Between attempts. With ``MAX_ATTEMPTS``, a URL that answers without the file is given up after about an hour."""
 MEMBER_ATTEMPTS = 3
-"""After as many attempts a batch continues without such a file, which another task stores when it comes."""
+"""After this many attempts a batch continues without such a file. A later download stores it if it appears."""
 INLINE_RETRIES = 5
 _LATE = "-late"
 MAX_SECONDS = 48 * 3600.0
-"""The longest time that the API keeps an asset; a storage may be away for as long."""
+"""The longest time that the API keeps an asset. A download is retried this long if the storage fails."""
 
 
 Store = Callable[[Outcome, Settings, Attempt | None], tuple[File, ...]]
-"""Stores the assets of an outcome; without an attempt in the calling process."""
+"""Stores the assets of an outcome. The attempt is None for a call without a worker."""
 
 
 def download(task: Any, value: Mapping[str, Any], store: Store) -> dict[str, Any]:
-    """Handle one delivery of ``download``, or of another task that stores the assets."""
+    """Handle one delivery or direct call of ``download``, or of another task that stores assets."""
     if task.request.called_directly or task.request.is_eager:
         if not _is_good(value):
             return dict(value)
@@ -76,7 +76,7 @@ class _Download:
         self._is_late = task.request.id.endswith(_LATE)
 
     def handle(self) -> dict[str, Any]:
-        """Store the files; return the outcome with them, or of a member of a batch why there are none."""
+        """Store the files, and return the outcome with them. For a batch's member, return the error if that fails."""
         try:
             stored = run_leased(self._task, self._make, self._policy())
         except MuleQueueError as exc:
@@ -88,7 +88,7 @@ class _Download:
         return self._result(files=files)
 
     def _result(self, **changes: Any) -> dict[str, Any]:
-        """Return the outcome; in a batch the short form, unless a task of the user gets it."""
+        """Return the outcome. In a batch return its short form, unless a task of the user gets the result."""
         is_short = is_reference(self._value) and not feeds_user_task(self._task)
         if not changes and (is_short or not is_reference(self._value)):
             return dict(self._value)
@@ -105,7 +105,7 @@ class _Download:
 
     def _policy(self) -> Policy:
         waits_for_batch = self._is_member and not self._is_late
-        # The record of a member is written here.
+        # For a member, this class writes the error to the record.
         is_own_record = is_outcome(self._value) and not self._is_member
         return Policy(
             delays=DELAYS_SECONDS,
@@ -127,12 +127,12 @@ class _Download:
         return [asdict(file) for file in files]
 
     def _without_files(self, exc: MuleQueueError) -> dict[str, Any]:
-        """Return why a member of a batch has no files: that does not fail the others.
+        """Return the outcome of a batch's member with the error of its download, so that the batch does not fail.
 
-        :raises MuleQueueError: it is no member of a batch.
+        :raises MuleQueueError: the generation is not a member of a batch.
         """
         if not self._is_member:
-            # A program that reads the result may know the public classes only.
+            # AssetGone is the error of one attempt; the task fails with DownloadError.
             raise DownloadError(str(exc), retryable=False) if isinstance(exc, AssetGone) else exc
         task_id, error = self._value["task_id"], str(exc)
         logger.error("a file could not be stored: %s", exc, extra={"task_id": task_id})
@@ -142,13 +142,13 @@ class _Download:
         return self._result(files=(), error=files_error(error))
 
     def _continue_later(self) -> None:
-        """Enqueue a download of the same files, which the batch does not wait for.
+        """Enqueue another download of the same files, for which the batch does not wait.
 
-        What follows this one waits for it, unless it is a chord.
+        The rest of this task's chain follows that download instead. A chord does not wait for it.
         """
         request = self._task.request
         args, kwargs = normalize_arguments(self._task.name, request.args, request.kwargs)
-        with suppress(OperationalError):  # it is in the ledger, and published when it is overdue
+        with suppress(OperationalError):  # a sweep publishes the message when it is overdue
             self._task.apply_async(
                 args,
                 kwargs,
@@ -160,9 +160,9 @@ class _Download:
         request.chain = None
 
     def _record(self, files: tuple[File, ...], *, error: str | None = None) -> None:
-        """Record the end of the download.
+        """Record the files or the error of the download.
 
-        :raises Ignore: the ledger does not answer; the task is delivered again.
+        :raises Ignore: Redis does not answer; the task is delivered again.
         """
         try:
             record_files(self._task, self._ctx, self._value["task_id"], files, error=error)
@@ -180,9 +180,9 @@ def record_files(
     *,
     error: str | None = None,
 ) -> None:
-    """Record the files of a generation, or why it has none.
+    """Record the files of a generation, or the error because of which it has none.
 
-    :raises redis.exceptions.RedisError: the ledger does not answer.
+    :raises redis.exceptions.RedisError: Redis does not answer.
     """
     change = partial(ctx.ledger.generations.record_files, task_id, files, error=error)
     ctx.carry_out(call_with_retry(ctx, change)).result()
@@ -191,7 +191,7 @@ def record_files(
 
 
 def download_inline(outcome: Outcome, settings: Settings, store: Store) -> tuple[File, ...]:
-    """Store the assets in this process, without a worker. What may pass is tried again for a minute."""
+    """Store the assets in this process, without a worker. Retry retryable errors five times (152 s)."""
     for delay in DELAYS_SECONDS[:INLINE_RETRIES]:
         try:
             return store(outcome, settings, None)
@@ -203,9 +203,9 @@ def download_inline(outcome: Outcome, settings: Settings, store: Store) -> tuple
 
 
 def _is_good(value: Any) -> bool:
-    """Return whether it has assets to store; an outcome that did not succeed passes through.
+    """Return whether the generation succeeded. Outcomes of other generations are returned unchanged.
 
-    :raises InputError: it is no outcome.
+    :raises InputError: ``value`` is not an outcome.
     """
     if not is_outcome(value):
         raise InputError("download needs the outcome of a generation as its first argument.")
@@ -213,12 +213,12 @@ def _is_good(value: Any) -> bool:
 
 
 def asset_host(outcome: Outcome | None) -> str | None:
-    """Return the host of the assets, or None if nothing is fetched."""
+    """Return the host of the first asset that has one, or None if nothing is fetched."""
     assets = outcome.assets if outcome is not None else ()
     try:
         return next((host for item in assets if (host := urlsplit(item.url).netloc)), None)
     except ValueError:
-        return None  # the attempt reports that it is no URL
+        return None  # the attempt reports the invalid URL
 
 
 def store_in(storage: str | None, path: str | None) -> Store:
@@ -228,7 +228,7 @@ def store_in(storage: str | None, path: str | None) -> Store:
         if path and attempt is not None:
             try:
                 check_template(path)
-            except ConfigurationError as exc:  # of every worker
+            except ConfigurationError as exc:  # every worker has it
                 raise InputError(str(exc)) from None
         return download_assets(
             outcome,
@@ -244,14 +244,15 @@ def store_in(storage: str | None, path: str | None) -> Store:
 
 
 class NotReached(DownloadError):
-    """The API was not asked, because of this host."""
+    """Raised if the API gave no usable answer, and this host may be the cause."""
 
 
 def refresh_assets(outcome: Outcome, settings: Settings) -> Outcome | None:
-    """Return the outcome with the URLs that the API gives now; None if it cannot be asked.
+    """Return the outcome with the asset URLs of a new status check; None if it has no remote id or API path.
 
-    :raises AssetGone: the API has no asset any more.
-    :raises DownloadError: it does not answer.
+    :raises AssetGone: the API does not know the generation any more, or reports that it failed.
+    :raises DownloadError: the API gives no usable answer (``NotReached``: this host may be the cause).
+    :raises ConfigurationError: this worker has no profile for the outcome.
     """
     if outcome.api_path is None or outcome.remote_id is None:
         return None

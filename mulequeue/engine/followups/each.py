@@ -1,6 +1,6 @@
 """The task ``each``: call a task of the user with the outcome of a batch's member.
 
-It runs under the lease of this task: after an error, or if the worker is killed, it is called again.
+The user's task runs under the lease of ``each``: after an error, or if the worker is killed, it is called again.
 """
 
 from __future__ import annotations
@@ -51,4 +51,4 @@ def _call(app: Any, value: Mapping[str, Any], call: Mapping[str, Any]) -> None:
     try:
         app.tasks[name](outcome, *call["args"], **call["kwargs"])
     except Ignore:
-        return  # the user's way to end it
+        return  # the user's task ended itself, which is no error

@@ -1,4 +1,4 @@
-"""Insert an asset of an earlier generation into an input, and again just before the input is billed."""
+"""Insert the URL of an earlier generation's asset into an input, and renew it just before the input is sent."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from mulequeue.transfer.control import TransferControl
 
 PROBE_SECONDS = 10.0
 WAITS_SECONDS = (1.0, 2.0, 4.0, 8.0)
-"""Between the checks of a URL that has not expired: the asset host may not have a new file yet."""
+"""Between attempts to get a working URL: the asset host may not have a new file yet."""
 
 
 def with_asset(
@@ -52,11 +52,11 @@ def with_fresh_asset(
 ) -> dict[str, Any]:
     """Return the input with an asset of the previous outcome, whose URL works now.
 
-    A generation may wait for hours before it is submitted, and the API is billed for a URL that it cannot
+    A generation may wait for hours before it is submitted, and the API bills a generation whose URL it cannot
     fetch.
 
-    :raises AssetGone: the API gives no working URL.
-    :raises HostFault: the URL is gone, and this host cannot ask the API for another one.
+    :raises AssetGone: the URL does not work, and the API gives no working one.
+    :raises HostFault: the URL does not work, and this host cannot ask the API for another one.
     """
     outcome = read_outcome(app, previous)
     url = working_url(
@@ -78,7 +78,9 @@ def working_url(
 ) -> str:
     """Return a URL of an asset that is not gone: the outcome's, or the one that the API gives now.
 
+    :param is_gone: returns whether the asset host rejects a URL.
     :param refresh: reads the outcome from the API again.
+    :raises AssetGone: no URL works.
     """
     asset = outcome.assets[index]
     if not is_gone(asset.url):
@@ -111,7 +113,7 @@ def working_url(
 def _refresh(outcome: Outcome, settings: Settings) -> Outcome | None:
     """Read the outcome from the API again.
 
-    :raises HostFault: another host may be able to.
+    :raises HostFault: this host cannot reach the API, or its configuration has no profile for the outcome.
     """
     try:
         return refresh_assets(outcome, settings)
@@ -120,7 +122,7 @@ def _refresh(outcome: Outcome, settings: Settings) -> Outcome | None:
 
 
 def _is_gone(url: str, settings: Settings) -> bool:
-    """Return whether the asset host rejects a URL. An error of another kind does not show that."""
+    """Return whether the asset host rejects a URL. Return False for other errors, such as a timeout."""
     limited = replace(settings, download_timeout_seconds=PROBE_SECONDS)
     try:
         with asset_chunks(url, settings=limited, control=TransferControl()):
@@ -132,7 +134,7 @@ def _is_gone(url: str, settings: Settings) -> bool:
 
 
 def _has_expired(asset: Asset) -> bool:
-    """Return whether the documented retention is over; also if it is not known."""
+    """Return whether the retention of an asset is over. Return True if its end is unknown."""
     try:
         return datetime.fromisoformat(asset.expires_at or "") < datetime.now(UTC)
     except (ValueError, TypeError):

@@ -1,7 +1,7 @@
-"""Decide what follows a failed attempt of a download or notification: another one, or an error.
+"""Decide whether a failed attempt of a leased task is repeated, and when, or which error is final.
 
-A passing error is retried for as long as it can matter. An error of this worker alone (its configuration)
-is left to other workers and does not count as an attempt.
+A retryable error is retried until the policy's ``max_seconds``. After an error that only this worker may have
+(its configuration, or a busy host), the task is left to other workers, and the attempt does not count.
 """
 
 from __future__ import annotations
@@ -29,38 +29,38 @@ from mulequeue.errors import (
 from mulequeue.ledger import Begun, RetryReason
 
 MAX_ATTEMPTS = 20
-"""After as many attempts a URL that answers without the file is given up (``AssetGone``)."""
+"""A URL that answers without the file (``AssetGone``) is given up after this many attempts."""
 MAX_UNEXPECTED_ERRORS = 5
 SOON_ATTEMPTS = 9
-"""So many attempts follow soon after one whose storage failed: that of another worker may work."""
+"""Up to this many attempts after a StorageError follow soon, because the storage of another worker may work."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """The rules by which a task's attempts are made and repeated."""
+    """The rules by which the attempts of a task are made and repeated."""
 
     delays: Sequence[float]
     """Seconds between attempts; the last one repeats."""
     max_seconds: float
-    """It is given up when this time has passed since the first attempt."""
+    """A retryable error is final if the next attempt would be later than this after the first one."""
     max_attempts: int = MAX_ATTEMPTS
-    """After as many attempts a URL that answers without the file is given up."""
+    """A URL that answers without the file is given up after this many attempts."""
     max_unexpected_errors: int = MAX_UNEXPECTED_ERRORS
-    """Attempts that may end with an error of unknown kind."""
+    """The task is given up after this many attempts if the last one raised an unexpected error."""
     host: Callable[[], str | None] = lambda: None
     """Returns the host that an attempt depends on; None: it runs in the task's thread."""
     keeps_value: bool = True
-    """False: an attempt has no effect, so it is made again for a repeated dispatch."""
+    """False: an attempt has no effect, so its value is not stored: a repeated dispatch makes it again."""
     generation: str | None = None
-    """Task id of the generation that it follows."""
+    """Task id of the generation that the task follows."""
     error_field: str = ""
-    """The field of its record that shows why it was given up; empty: none."""
+    """The field of the generation's record that gets the final error; empty: none."""
 
 
 def judge(
     exc: Exception, begun: Begun, policy: Policy
 ) -> tuple[float, RetryReason, Exception | None]:
-    """Return the seconds until the next attempt, its reason, and the error to give up with, if any."""
+    """Return the seconds until the next attempt, its reason, and the final error; None: make the attempt."""
     is_elsewhere = isinstance(exc, (ConfigurationError, HostBusy))
     delay = elsewhere_delay(begun.elsewhere + 1) if is_elsewhere else _delay(exc, begun, policy)
     ends = begun.elapsed_seconds + delay
@@ -82,13 +82,13 @@ def _delay(exc: Exception, begun: Begun, policy: Policy) -> float:
 def _is_over(exc: Exception, begun: Begun, policy: Policy, ends: float) -> bool:
     """Return whether an error is final.
 
-    :param ends: seconds from the first attempt to the next one.
+    An unexpected error (a defect) is retried too, because a final error fails the chord permanently. An error
+    of Redis or of the broker is never final.
 
-    An unexpected error (a defect) is retried too: raised it would fail the chord permanently. Redis or a
-    broker that does not answer is waited for.
+    :param ends: seconds from the first attempt to the next one.
     """
     if isinstance(exc, ConfigurationError):
-        # Other workers were merely busy if the last one gave another reason.
+        # If the previous attempt had another cause, it may only have found its host busy.
         return begun.elsewhere >= MAX_ELSEWHERE and begun.cause == str(exc)
     if isinstance(exc, AssetGone) and begun.attempt >= policy.max_attempts:
         return True
@@ -111,7 +111,7 @@ def _final_error(exc: Exception, begun: Begun) -> Exception:
     text = str(exc)
     if exc.retryable:
         text += f" Given up after {begun.attempt} attempts in {begun.elapsed_seconds:.0f} s."
-    # AssetGone: the file may still come. The other subclasses are for us alone.
+    # AssetGone remains: the file may still appear. Other subclasses are replaced by these.
     kinds = (AssetGone, DownloadError, NotificationError)
     return next((kind for kind in kinds if isinstance(exc, kind)), TransferError)(
         text, retryable=False
@@ -126,7 +126,7 @@ def abandoned_error(begun: Begun) -> TransferError:
 
 
 def value_of(verdict: Mapping[str, Any]) -> Any:
-    """Return the value of an attempt that ended before, or raise the error that it stored."""
+    """Return the value that an earlier run stored, or raise the error that it stored."""
     if "error" not in verdict:
         return verdict["value"]
     kind = getattr(errors, verdict["type"], TransferError)

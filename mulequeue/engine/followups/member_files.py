@@ -1,7 +1,8 @@
 """Store the files of a batch's member in the delivery that returns its outcome.
 
-The download of a member would be one more message, with a lease of its own. It is sent only if the files
-cannot be stored here at once, or if a worker was killed meanwhile: it has attempts, and other workers.
+This saves the message and the lease of a separate download. The download is published only if the files
+cannot be stored at once, or after the first delivery (a worker may have been killed). It has more attempts,
+and other workers can run it.
 """
 
 from __future__ import annotations
@@ -27,10 +28,10 @@ _DOWNLOAD = "mulequeue.download"
 
 
 def wake_queue(task: Any, ctx: WorkerContext) -> str:
-    """Return the queue of the message that returns the outcome of the running task.
+    """Return the queue of the message that wakes the running task.
 
-    That of a member which is downloaded is the queue of its download: a process that takes wakes has no
-    slot for transfers.
+    For a batch's member with a download it is the queue of the download, because a worker that consumes only
+    the wake queue has no slots for transfers.
     """
     step = _download_of(task)
     if step is None:
@@ -44,12 +45,13 @@ def wake_queue(task: Any, ctx: WorkerContext) -> str:
 def store_files(
     task: Any, ctx: WorkerContext, record: Record, outcome: Outcome
 ) -> tuple[File, ...] | None:
-    """Store the files of a member, and keep Celery from publishing its download; None: that stores them.
+    """Store the files of a member, and keep Celery from publishing its download.
 
-    :raises redis.exceptions.RedisError: the files are stored, and the ledger does not answer.
+    :returns: None if the download has to store the files, or if there is none.
+    :raises redis.exceptions.RedisError: the files are stored, but Redis does not answer.
     """
     step = _download_of(task)
-    # A worker that was killed meanwhile may be killed again by these files.
+    # Before a later delivery a worker may have been killed while it stored these files.
     is_first = record.deliveries == 1 and not record.returned
     queue = (task.request.delivery_info or {}).get("routing_key")
     if step is None or not (is_first and outcome.succeeded) or queue == ctx.settings.wake_queue:
@@ -92,7 +94,7 @@ def _store(
 
 
 def _download_of(task: Any) -> Mapping[str, Any] | None:
-    """Return the download that ``generate_many`` has put behind the running task, or None."""
+    """Return the signature of the download that ``generate_many`` chained to the running task, or None."""
     step: Mapping[str, Any] | None = (task.request.chain or [None])[-1]
     if step is None or step["task"] != _DOWNLOAD or not task.request.kwargs.get("batch_id"):
         return None

@@ -57,7 +57,10 @@ def _send(
 
 
 def _content(app: Any, value: Any) -> Any:
-    """Return the content: an outcome, or the short forms of a batch's members."""
+    """Return the content of a notification: an outcome, or the short forms of a batch's members.
+
+    :raises InputError: ``value`` is none of these, nor a task id.
+    """
     if isinstance(value, str):
         return _of_task(app, value)
     if isinstance(value, Mapping) and is_outcome(value):
@@ -70,7 +73,7 @@ def _content(app: Any, value: Any) -> Any:
 
 
 def _with_costs(app: Any, members: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return the members of a batch with the estimated costs that the ledger has."""
+    """Return the members of a batch, each with the estimated cost in its record if there is one."""
     records = worker_context(app).ledger.queries.records([item["task_id"] for item in members])
     return [
         {**item, "estimated_usd": json_usd(record.estimated_usd)} if record is not None else item
@@ -79,7 +82,7 @@ def _with_costs(app: Any, members: Sequence[Mapping[str, Any]]) -> list[Mapping[
 
 
 def _of_task(app: Any, task_id: str) -> dict[str, Any]:
-    """Return the outcome or the error of a task that failed (``link_error`` passes its id)."""
+    """Return the outcome of a generation, or the error of another task; ``link_error`` passes the id."""
     ledger = worker_context(app).ledger
     record = ledger.queries.record(task_id)
     if record is not None and record.status is not None:

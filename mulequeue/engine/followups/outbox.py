@@ -2,7 +2,7 @@
 
 A Redis broker delivers a message before it records the receiver: if the worker is killed in between, the
 message is lost, and with it a billed picture. A broker that is emptied loses the message of a batch that no
-worker has begun. A message in the ledger is published again. It still runs once, because the task id is the
+worker has begun. A message in the ledger is published again. The task still runs once, because its id is the
 same.
 """
 
@@ -49,8 +49,8 @@ def publish(
 ) -> Any:
     """Record a message in the ledger, then publish it.
 
-    :param sender: the running task that publishes it; None: the caller of a batch, who may not reach the
-        ledger, and waits at most a second for it.
+    :param sender: the running task that publishes the message; None: the calling process of a batch. It may have
+        no access to the ledger, so it waits at most a second for each answer.
     :param options: of ``send``, Celery's ``apply_async``, with the ``task_id``.
     """
     ledger = None
@@ -59,8 +59,9 @@ def publish(
     try:
         return send(args, kwargs, **options)
     except Exception as exc:
-        # A download is published when it is overdue. A call, and a billed task, is left to the caller, who
-        # may repeat it under another id. Other errors are of the message, so they would occur again.
+        # After an error of the broker, a sweep publishes a download when it is overdue. A call or a billed task is
+        # removed, because the caller may repeat it under another id. Other errors are caused by the message, so
+        # they would occur again.
         is_left = sender is None or task.is_billed or not isinstance(exc, OperationalError)
         if ledger is not None and is_left:
             forget = partial(ledger.leases.forget, options["task_id"])
@@ -76,8 +77,9 @@ def publish_all(sender: Any, signatures: Iterable[Signature]) -> None:
     """Record the messages of a running task in the ledger, then publish those that are new.
 
     :param signatures: with their task, root and parent ids.
-    :raises redis.exceptions.RedisError: the ledger does not answer; nothing of the rest is published.
-    :raises kombu.exceptions.OperationalError: the same of the broker.
+    :raises redis.exceptions.RedisError: Redis does not answer; the remaining messages are not published.
+    :raises kombu.exceptions.OperationalError: the broker does not answer. A sweep publishes the remaining messages of
+        the slice, which are in the ledger.
     """
     leases, rest = worker_context(sender.app).ledger.leases, iter(signatures)
     with sender.app.producer_or_acquire() as producer:
@@ -89,9 +91,10 @@ def publish_all(sender: Any, signatures: Iterable[Signature]) -> None:
 
 
 def _applies(task: Any, sender: Any, options: Mapping[str, Any]) -> bool:
-    """Return whether a message is recorded: not one with ``expires`` or ``eta``, and not one that is recorded.
+    """Return whether a message has to be recorded.
 
-    Those are the retry of a sender, which has its lease, and the wake of a batch.
+    Not recorded are messages with ``expires``, ``eta`` or ``countdown``, messages in eager mode, and messages that
+    the ledger has already: the retry of ``sender`` itself, and the wake of a batch.
     """
     if sender is None:
         is_recorded = options.get("add_to_parent") is False
@@ -113,9 +116,10 @@ def _signature(
 
 
 def _expected(signature: Signature, sender: Any) -> tuple[str, str, dict[str, Any], str]:
-    """Return a message as the ledger records it: with the signature that repeats it.
+    """Return what the ledger records of a message: id, task name, the signature to repeat it with, and tail.
 
-    A rate limit does not delay a repetition, so an empty epoch marks it like a wake.
+    In the signature of a billed task an empty epoch marks the repetition like a wake, because a rate limit must
+    not delay it.
     """
     headers = signature.options.get("headers")
     if sender is not None:
@@ -130,7 +134,7 @@ def _expected(signature: Signature, sender: Any) -> tuple[str, str, dict[str, An
 
 
 def _record(task: Any, sender: Any, signature: Signature) -> Ledger | None:
-    """Record a message, which is published in any case; return the ledger if it is new there."""
+    """Record a message, if possible; return the ledger if the message is new in it, or None."""
     try:
         ctx = worker_context(task.app)
         ledger = _ledger_of_caller(ctx) if sender is None else ctx.ledger
@@ -156,7 +160,7 @@ def _record(task: Any, sender: Any, signature: Signature) -> Ledger | None:
 def _expect_call(
     ctx: WorkerContext, ledger: Ledger, signature: Signature, expect: Callable[[], bool]
 ) -> bool:
-    """Record the call of a batch; return whether it is new."""
+    """Record the call of a batch; return whether it is new. Return False if Redis does not answer."""
     batch_id = signature.kwargs.get("batch_id") or signature.id
     try:
         ledger.enqueued.add([batch_id], ttl_seconds=ctx.settings.record_ttl_seconds)
@@ -168,7 +172,7 @@ def _expect_call(
 
 
 def _ledger_of_caller(ctx: WorkerContext) -> Ledger | None:
-    """Return the ledger with a short timeout; None: it is of no fleet, or did not answer lately."""
+    """Return the ledger with a timeout of 1 s; None: no fleet is used, or Redis failed in the last 10 s."""
     if not ctx.has_fleet or time.monotonic() < ctx.state.get("caller_pause_ends", 0.0):
         return None
     return ctx.shared(_quick_ledger)
@@ -180,11 +184,12 @@ def _quick_ledger(ctx: WorkerContext) -> Ledger:
 
 
 def withdraw(app: Any, name: str, value: str, exc: Exception, *, is_repeatable: bool) -> None:
-    """Cancel a call that the broker did not confirm, in case it has taken the message after all.
+    """Cancel a call that the broker did not confirm, because it may have accepted the message.
 
     :param name: ``task_id`` of a generation, or ``batch_id``.
-    :param exc: the error of the call; it gets a note if the message can still be billed.
-    :param is_repeatable: the caller chose the id, so a repetition of the call has the same one.
+    :param exc: the error of the call; it gets a note if the call may still be billed.
+    :param is_repeatable: whether the caller chose the id. Then nothing is cancelled: the call can be repeated under
+        the same id, and is billed once.
     """
     if not is_repeatable and _is_cancelled(app, name, value):
         return
@@ -195,7 +200,7 @@ def withdraw(app: Any, name: str, value: str, exc: Exception, *, is_repeatable: 
 
 
 def _is_cancelled(app: Any, name: str, value: str) -> bool:
-    """Return whether the ledger keeps the call from being submitted."""
+    """Cancel a batch, or a generation without a record; return whether that worked."""
     try:
         ctx = worker_context(app)
         generations, ttl = ctx.ledger.generations, ctx.settings.record_ttl_seconds

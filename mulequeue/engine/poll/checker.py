@@ -1,4 +1,4 @@
-"""Check the status of one generation, and decide what follows."""
+"""Check the status of one generation, and decide whether to check it again or to settle it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from mulequeue.settings import Profile
 logger = logging.getLogger("mulequeue")
 
 REPEAT_SECONDS = 60.0
-"""The same reason is logged at most once in this time, whatever the number of generations."""
+"""The same reason is logged at most once in this time, for any number of generations."""
 _MAX_REASONS = 1000
 
 
@@ -51,10 +51,10 @@ class Checker:
         self._problems = ProblemLog()
         self._durations = ctx.shared(DurationCache)
         self.with_webhooks: set[str] = set()
-        """Profiles that webhooks arrive for."""
+        """Names of the profiles for which webhooks arrive."""
 
     async def check(self, due: Due) -> PollAgain | Terminal | None:
-        """Check a generation; return what follows, or None if it is left to other workers."""
+        """Check a generation; return the decision, or None if its record is left to other workers."""
         try:
             decision = await self._check(due)
         except RedisError:
@@ -91,7 +91,7 @@ class Checker:
         if not isinstance(found, TaskReply):
             self._problems.end(due, decision)
         elif due.profile in self.with_webhooks:
-            # A check found the end before a webhook did: the usual intervals until the next webhook.
+            # A check found the end before a webhook: use the usual intervals until the next webhook.
             self.with_webhooks.discard(due.profile)
             await self._ctx.call(self._ctx.ledger.webhooks.record_missed_webhook, due.profile)
 
@@ -119,7 +119,7 @@ class ProblemLog:
         self._logged_at: dict[tuple[str, str, str], float] = {}
 
     def again(self, due: Due, decision: PollAgain) -> None:
-        """Log the problem of a check that is repeated: if it is new, and when it persists."""
+        """Log the problem of a check that is repeated: if it is new, and after ``ERRORS_TO_GIVE_UP`` errors."""
         if not decision.problem:
             return
         problem, known = Problem.parse(decision.problem), Problem.parse(due.problem)

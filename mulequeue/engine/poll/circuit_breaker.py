@@ -1,4 +1,4 @@
-"""Pause status checks that fail: of a profile fleet-wide, or those of one process alone.
+"""Pause the status checks of a profile when they fail: in the whole fleet, or in one process.
 
 ==========================================  ========================================================
 no generation gets an answer, or 429        the profile's checks pause in the whole fleet
@@ -6,7 +6,8 @@ this process cannot connect, another can    it leaves the profile's checks to th
 one generation always fails                 nothing pauses: only its first error in a row counts
 ==========================================  ========================================================
 
-Each pause doubles; a single check, the probe, ends it.
+Each pause in a row is twice as long as the one before, up to 60 s, unless the API asked for a time. One
+successful check, the probe, ends the pause.
 """
 
 from __future__ import annotations
@@ -36,25 +37,25 @@ EARLY_PROBE_SECONDS = 2.0
 """During a pause that the API did not ask for, some generations without errors are checked this often."""
 LOG_SECONDS = 60.0
 LEFT_TO_OTHERS_SECONDS = 1.0
-"""Until a check that this process leaves to others is due again, in the mean."""
+"""Mean time until a check that this process leaves to others is due again."""
 _SPREAD_SECONDS = 10.0
 RECORD_SECONDS = 10.0
-"""A process records its answers at most once in this time: a status check costs no round trip."""
+"""A process records at most once in this time that the API answered it, to save round trips to Redis."""
 RECENT_SECONDS = 30.0
-"""An answer that another process got this long before the first error still counts."""
+"""An answer to another process counts if it is at most this much older than the first error."""
 
 
 def left_to_others_seconds() -> float:
-    """Return the seconds until a check is due again that this process leaves to others.
+    """Return the seconds until a check that this process leaves to others is due again.
 
-    They vary, because the poll messages of two workers alternate: at fixed intervals the same one could
-    receive each of those that matter.
+    The time is random, because two workers receive the poll messages in turn: at fixed intervals the check
+    could be due each time in a sweep of this worker.
     """
     return LEFT_TO_OTHERS_SECONDS * (0.5 + random.random())
 
 
 class Reachability:
-    """The answers of a process and of the others, by profile; use its shared one, on the event loop."""
+    """Record which processes the API answers, by profile. Use the shared object, on the event loop."""
 
     def __init__(self, ctx: WorkerContext) -> None:
         self._ctx = ctx
@@ -71,7 +72,7 @@ class Reachability:
             await self._ctx.call(self._ctx.ledger.polling.record_answer, profile, self._process)
 
     async def is_reached_elsewhere(self, profile: str, since: float) -> bool:
-        """Return whether the API answered another process lately.
+        """Return whether the API answered another process since ``RECENT_SECONDS`` before ``since``.
 
         :param since: when the errors of this process began, on Redis' clock.
         """
@@ -83,24 +84,24 @@ class Reachability:
 
 @dataclass(slots=True)
 class _Checks:
-    """The checks of one profile."""
+    """The state of the status checks of one profile in this process."""
 
     errors_in_a_row: int = 0
     errors_since: float = 0.0
     answered_at: float = 0.0
     paused_until: float = 0.0
     probe_at: float | None = None
-    """The checks are left to other processes; then this one makes a probe. None: they are not."""
+    """When this process makes a probe; until then it leaves the checks to others. None: it leaves none."""
     level: int = 0
-    """Probes of this process that failed in a row."""
+    """Number of probes in a row that failed in this process."""
     logged: tuple[str, float] = ("", 0.0)
 
 
 class CircuitBreaker:
-    """The profiles whose checks fail, as one process knows them.
+    """Decides, in one process, which profiles' status checks are made, paused or left to other processes.
 
     :param now: Redis' clock.
-    :param probe_seconds: the longest that a check takes.
+    :param probe_seconds: the longest time that a check takes.
     """
 
     def __init__(self, ctx: WorkerContext, now: Callable[[], float], probe_seconds: float) -> None:
@@ -109,12 +110,12 @@ class CircuitBreaker:
         self._lock = asyncio.Lock()
         self._profiles: defaultdict[str, _Checks] = defaultdict(_Checks)
         self._probes: dict[str, bool] = {}
-        """Task ids of the checks that are made although checks are paused, and whether for the whole fleet."""
+        """Task ids of the probes; True: the checks of the profile are paused in the whole fleet."""
 
     # -- before a check ----------------------------------------------------------------------
 
     def most_checks(self) -> dict[str, int]:
-        """Return how many checks to claim of the profiles that are left to others: one probe, or none."""
+        """Return how many checks to claim of each profile that is left to others: 1 if a probe is due, or 0."""
         found = {name: checks.probe_at for name, checks in self._profiles.items()}
         return {name: int(self._now() >= at) for name, at in found.items() if at is not None}
 
@@ -131,7 +132,7 @@ class CircuitBreaker:
         self._probes.pop(due.task_id, None)
 
     def released_until(self, due: Due) -> float | None:
-        """Return when a claimed record is due again without a check; None: check it now."""
+        """Return when a claimed record that must not be checked now is due again; None: check it now."""
         checks, now = self._profiles[due.profile], self._now()
         if due.task_id in self._probes:
             return None
@@ -145,11 +146,11 @@ class CircuitBreaker:
     # -- after a check -----------------------------------------------------------------------
 
     def has_answered_since(self, profile: str, at: float) -> bool:
-        """Return whether the API has answered this process with a generation's state since then."""
+        """Return whether the API has answered this process about a generation after ``at``."""
         return self._profiles[profile].answered_at > at
 
     async def record(self, due: Due, found: Fetched) -> bool:
-        """Record the result of a check; return False if the record is left to other processes."""
+        """Record the result of a check; return False if its record is left to other processes."""
         is_for_all = self._probes.pop(due.task_id, None)
         if isinstance(found, Transient):
             return await self._record_error(due, found, is_for_all)
@@ -167,9 +168,9 @@ class CircuitBreaker:
         return True
 
     async def _record_error(self, due: Due, found: Transient, is_for_all: bool | None) -> bool:
-        """Do as :meth:`record`; ``is_for_all`` is None if the check was no probe."""
+        """Record a failed check, as :meth:`record`; ``is_for_all`` is None if it was no probe."""
         checks = self._profiles[due.profile]
-        if not due.errors:  # a generation that has failed before may fail whatever the API does
+        if not due.errors:  # a second error in a row of one generation may concern it alone
             if not checks.errors_in_a_row:
                 checks.errors_since = self._now()
             checks.errors_in_a_row += 1
@@ -192,7 +193,7 @@ class CircuitBreaker:
         """Leave the profile's checks to other processes if they reach the API; return whether they do."""
         checks = self._profiles[profile]
         if checks.probe_at is not None and not is_probe:
-            return True  # a check that failed together with this one has decided
+            return True  # another failed check of the same sweep has already decided this
         since = checks.errors_since or self._now()
         if not await self._reachability.is_reached_elsewhere(profile, since):
             checks.probe_at = None
@@ -225,9 +226,9 @@ class CircuitBreaker:
             reason=found.reason,
             probe_seconds=None if is_asked else EARLY_PROBE_SECONDS,
         )
-        if found.is_local:  # another process may be able to connect: it makes the probe
+        if found.is_local:  # another process may be able to connect, so let it make the probe
             checks.probe_at, checks.level = checks.paused_until, 0
-        # While probes fail for the same reason, once per minute.
+        # Log once per minute while probes fail for the same reason.
         reason, at = checks.logged
         if found.reason != reason or self._now() - at >= LOG_SECONDS:
             checks.logged = (found.reason, self._now())

@@ -1,4 +1,4 @@
-"""The queue of claimed records that all workers of a sweep take from."""
+"""The queue from which the asyncio tasks of a sweep take claimed records."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class ClaimBatch:
     rescheduled: list[Reschedule] = field(default_factory=list)
     settled: list[tuple[str, Terminal]] = field(default_factory=list)
     is_large: bool = False
-    """An end that is not written yet contains an asset itself, so it occupies memory."""
+    """An outcome that is not written yet contains an inline asset, which occupies memory."""
 
     def repeat(self, due: Due, decision: PollAgain) -> None:
-        """Record when a generation that has not ended is checked again."""
+        """Record when to check a generation again that has not ended."""
         self.remaining -= 1
         row = (due.task_id, decision.due, 1, decision.errors)
-        # A new problem is rare, so it is written only if it has changed.
+        # Problems change rarely, so a problem is written only if it has changed.
         is_same = decision.problem == due.problem
         self.rescheduled.append(row if is_same else (*row, decision.problem))
 
@@ -41,7 +41,7 @@ class ClaimBatch:
         self.is_large = self.is_large or sum(map(len, urls)) > LARGE_CHARACTERS
 
     def release(self, due: Due, at: float) -> None:
-        """Release a record without a check: it is due again at that time."""
+        """Release a record without a check; it is due again at ``at``."""
         self.remaining -= 1
         self.rescheduled.append((due.task_id, at, 0, due.errors))
 
@@ -49,7 +49,7 @@ class ClaimBatch:
 class ClaimQueue:
     """The records of one sweep, in the order of their claims.
 
-    :param low: with this many waiting, or fewer, more are claimed.
+    :param low: more records are claimed when at most this many are waiting.
     """
 
     def __init__(self, low: int) -> None:
@@ -69,7 +69,7 @@ class ClaimQueue:
         self._has_more.set()
 
     async def get(self) -> tuple[ClaimBatch, Due] | None:
-        """Return the next record, waiting for one; None after :meth:`close`."""
+        """Wait for the next record and return it; None if the queue is closed and empty."""
         while not self._waiting:
             if self._is_closed:
                 return None
@@ -82,19 +82,19 @@ class ClaimQueue:
         return taken
 
     async def wait_until_low(self, seconds: float) -> bool:
-        """Wait until few records are waiting; return False if that takes longer than ``seconds``."""
+        """Wait until at most ``low`` records are waiting; return False if that takes longer than ``seconds``."""
         if not self._is_low.is_set() and seconds > 0:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._is_low.wait(), seconds)
         return self._is_low.is_set()
 
     def close(self) -> None:
-        """Accept no more claims: waiting records are still handed out, then ``get`` returns None."""
+        """Let ``get`` return None as soon as no records are waiting."""
         self._is_closed = True
         self._has_more.set()
 
     def drain(self) -> list[tuple[ClaimBatch, Due]]:
-        """Remove and return the records that no worker has taken."""
+        """Remove and return the waiting records."""
         left = list(self._waiting)
         self._waiting.clear()
         return left

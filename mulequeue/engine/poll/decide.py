@@ -1,4 +1,4 @@
-"""Decide what a status check means for a record. Pure."""
+"""Decide from a status check whether to check a generation again or to settle it. Pure."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from mulequeue.outcome import ErrorInfo
 
 ERROR_FIRST_SECONDS, ERROR_CEILING_SECONDS = 2.0, 60.0
 BACKSTOP_FACTOR, BACKSTOP_CEILING_SECONDS = 6, 60.0
-"""Factor by which intervals are longer while webhooks arrive, and the longest such interval."""
+"""While webhooks arrive, intervals are longer by this factor, but not extended beyond this many seconds."""
 EMPTY_SECONDS = 60.0
-"""For this long a generation that completed without files is checked again, because they may follow;
+"""A generation that completed without files is checked again for this time, because the files may follow;
 or for ``mulequeue_not_found_grace_seconds``, if that is shorter."""
 ERRORS_TO_GIVE_UP = 5
-"""Errors in a row after which a generation beyond ``max_wait`` is given up, if the API answers others."""
+"""After this many errors in a row a generation beyond ``max_wait`` is given up, if the API answers about others."""
 TOO_LARGE_TO_GIVE_UP = 3
-"""Responses in a row that exceed every limit, after which the generation is given up."""
+"""After this many errors in a row a generation is given up if the last response exceeds every size limit."""
 _RESUME = "It may still finish: continue it with resume."
 
 
 class PollAgain(NamedTuple):
-    """The generation has not ended: check it again at ``due``."""
+    """The generation has not ended: check it again at ``due`` (unix seconds)."""
 
     due: float
     errors: int = 0
@@ -60,13 +60,13 @@ def decide(
     poll_plan: PollPlan | None = None,
     answers_others: bool = False,
 ) -> PollAgain | Terminal:
-    """Return what a status check means for a record.
+    """Return whether to check a generation again, and when, or how it ended.
 
     :param now: unix seconds. :param chance: a random number in [0, 1).
     :param grace_seconds: how long after submission a 404 means "not visible yet".
-    :param has_webhooks: webhooks arrive for its profile, so checks are only the fallback.
-    :param poll_plan: fitted to earlier generations of its model, if enough of them are known.
-    :param answers_others: the API answers about other generations; see :func:`is_unanswered`.
+    :param has_webhooks: whether webhooks arrive for the profile, so that checks are only the fallback.
+    :param poll_plan: fitted to earlier generations of the model; None: too few are known.
+    :param answers_others: whether the API answers about other generations; see :func:`is_unanswered`.
     """
     if isinstance(found, TaskReply):
         if found.error is not None and found.error.type == "NoAssets":
@@ -89,10 +89,10 @@ def decide(
 
 
 def is_unanswered(due: Due, found: Fetched, now: float) -> bool:
-    """Return whether the time of a generation is over, and the API never answers about it.
+    """Return whether ``max_wait`` has passed and ``ERRORS_TO_GIVE_UP`` checks in a row had no usable answer.
 
-    An outage of the API is no reason to give up a generation. So that is done only if the API answers
-    about others.
+    The generation is given up only if the API answers about others at the same time, because an outage of
+    the API is no reason to give it up.
     """
     has_answer = isinstance(found, TaskReply)
     return not has_answer and now >= due.deadline and due.errors + 1 >= ERRORS_TO_GIVE_UP
@@ -101,9 +101,9 @@ def is_unanswered(due: Due, found: Fetched, now: float) -> bool:
 def again_after_error(
     due: Due, reason: str, now: float, chance: float, asked: float | None = None
 ) -> PollAgain:
-    """Return the next check after one without a usable answer.
+    """Return the time of the next check, after a check without a usable answer.
 
-    :param asked: the seconds that the API asked for.
+    :param asked: the least seconds to wait, if the API sent ``Retry-After``.
     """
     problem = _problem(due, "error", reason, now)
     wait = max(_backoff(due, chance), asked or 0.0)
@@ -113,7 +113,7 @@ def again_after_error(
 def _again_if_empty(
     due: Due, error: ErrorInfo, now: float, chance: float, grace_seconds: float
 ) -> PollAgain | None:
-    """Return the next check of a generation that completed without files; None: that is its end."""
+    """Return the next check of a generation that completed without files; None: settle it."""
     problem = _problem(due, "empty", f"{error.title}; its files may follow", now)
     if now - problem.since >= min(EMPTY_SECONDS, grace_seconds):
         return None
@@ -127,7 +127,7 @@ def _backoff(due: Due, chance: float) -> float:
 
 
 def _problem(due: Due, kind: str, text: str, now: float) -> Problem:
-    """Return the record's problem; its time is that of the first in a row of its kind."""
+    """Return the problem for the record; ``since`` is the time of the first problem in a row of this kind."""
     known = Problem.parse(due.problem)
     since = known.since if known is not None and known.kind == kind else now
     return Problem(since, kind, text)

@@ -1,8 +1,8 @@
 """Fit the times of status checks to the durations of a model's last generations.
 
-Polling too often wastes requests; polling too rarely delays results. Each check waits until 28 % of the
-known generations that lasted longer than this one had ended. So checks are close together where many
-generations end, and far apart where few do.
+Polling too often wastes requests; polling too rarely delays results. Each check is made at
+the age by which 28 % of the known generations that lasted longer than the current age had ended. So checks
+are close together at ages at which many generations end, and far apart at others.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ if TYPE_CHECKING:
     from mulequeue.ledger import DurationSample
 
 MIN_SAMPLES = 20
-"""With fewer the model's own schedule applies."""
+"""With fewer samples the model's own schedule applies."""
 SHARE = 0.28
-"""Share of the generations that are still active which have ended until the next check. For durations of
-5 to 30 s the mean lateness is that of a check every 5 s, with 0.72 to 0.75 of the checks (simulated); with
-0.3 it is 1.07 times that in batches, with 0.25 there are 0.77 to 0.82 of the checks."""
+"""Share of the active generations that end before the next check. In simulations with durations of 5 to
+30 s, compared with a check every 5 s: 0.28 has the same mean lateness and 0.72 to 0.75 times the checks; 0.3
+has 1.07 times the lateness in batches; 0.25 needs 0.77 to 0.82 times the checks."""
 LEAST_SHARE = 1 / 8
-"""A wait is at least this share of the generation's age: the durations of a model vary by more."""
+"""A wait is at least this share of the generation's age, because the durations of a model vary by more."""
 LAST_SHARE = 0.98
-"""A generation older than this share of the known ones is checked by the model's own schedule."""
+"""A generation that lasts longer than this share of the known ones is checked by the model's own schedule."""
 FLOOR_SECONDS = 1.5
-"""Least time between two checks: a sweep collects what is due within half a second anyway."""
+"""Least time between two checks, in seconds. Sweeps begin half a second apart anyway."""
 FIRST_FACTOR = 10
 """The first check comes within this many times the ``ceiling`` of the model's schedule, which
 limits the delay if the model becomes faster."""
 REFRESH_SECONDS = 30.0
-"""A plan that a process uses is read again after this time."""
+"""A process reads the durations for a plan again after this time."""
 _PARTS = (1 / 6, 3 / 6, 5 / 6)
-"""Where in its bounds a sample is counted: a third of its weight at each."""
+"""Positions between the bounds of a sample, each of which counts with a third of the sample's weight."""
 
 
 class PollPlan:
@@ -60,7 +60,7 @@ class PollPlan:
             (low + part * (high - low), weight) for low, high, weight in samples for part in _PARTS
         )
         self._durations = [duration for duration, _ in points]
-        # Weights are added undivided: thirds would round, and not alike on all versions of Python.
+        # Whole weights instead of thirds, whose sums are rounded differently by versions of Python.
         self._ended = list(accumulate(weight for _, weight in points))
         self.median_seconds, self._last = self._quantile(0.0, 0.5), self._quantile(0.0, LAST_SHARE)
 
@@ -90,9 +90,9 @@ class PollPlan:
 def usable_samples(
     samples: Sequence[DurationSample], schedule: PollSchedule
 ) -> list[DurationSample]:
-    """Return the samples whose bounds are close enough: an outage leaves them far apart.
+    """Return the samples whose bounds are close enough; after an outage the bounds are far apart.
 
-    Of a generation that had finished at its first check, only that check bounds the duration.
+    If a generation had ended at its first check, the lower bound is 0; then they may be a first wait apart.
     """
     widest = 3 * schedule.ceiling
     first = FIRST_FACTOR * schedule.ceiling * (1 + schedule.jitter)
@@ -100,16 +100,16 @@ def usable_samples(
 
 
 def fit(samples: Sequence[DurationSample], schedule: PollSchedule) -> PollPlan | None:
-    """Return the plan that fits these samples, or None if there are too few."""
+    """Return a poll plan for these samples, or None if too few of them are usable."""
     usable = usable_samples(samples, schedule)
     is_enough = sum(sample.weight for sample in usable) >= MIN_SAMPLES
     return PollPlan(usable, schedule) if is_enough else None
 
 
 class DurationCache:
-    """The poll plans of one process; use its shared one, on its event loop.
+    """The poll plans of one process. Use the shared object, on the event loop.
 
-    No caller waits. A plan that is missing or older than ``REFRESH_SECONDS`` is read in the background; until
+    Callers never wait. A plan that is missing or older than ``REFRESH_SECONDS`` is read in the background; until
     then the old plan applies, or the model's own schedule.
     """
 

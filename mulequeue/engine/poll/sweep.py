@@ -26,18 +26,19 @@ logger = logging.getLogger("mulequeue")
 SWEEP_SECONDS = 1.0
 """A sweep occupies its worker slot for about this long at most."""
 LAST_CLAIM_SECONDS = 0.1
-"""A sweep makes no claim within this time before its end, because it could not check the records."""
+"""A sweep makes no claim within this time before its end, because too little time is left for the checks."""
 GAP_SECONDS = 0.5
 """Least time from the start of one sweep to the next: records that become due meanwhile share one
-Celery message. After a long sweep the gap is a fifth of this: a busy poller cannot make up for more."""
+Celery message. After a long sweep the next one starts a fifth of this time after its end, or at once if due
+records are left."""
 STALLED_AFTER_SECONDS = 1.0
-"""A check that exceeds its sweep by this much no longer counts towards the concurrency limit."""
+"""A check that lasts this much longer than its sweep no longer counts towards the concurrency limit."""
 SLICE = 250
 """Results are written to the ledger in slices of this size, so that a slow check delays no other."""
 MIXED_SECONDS = 1.0
-"""Work that some worker could not do is published within this time."""
+"""If some worker could not do the work of the wakes, they are published at a random time within this many seconds."""
 CLAIM_AHEAD = 150
-"""With this many waiting, or fewer, the next claim is made while they are checked."""
+"""The next claim is made when at most this many claimed records wait for their check."""
 
 
 class Poller:
@@ -58,7 +59,7 @@ class Poller:
         self._clock_offset = 0.0
 
     def _now(self) -> float:
-        """Return Redis' clock, by the last claim."""
+        """Return the time of Redis' clock, estimated from the last claim."""
         return time.monotonic() + self._clock_offset
 
     # -- one sweep -----------------------------------------------------------------------------
@@ -66,7 +67,7 @@ class Poller:
     async def sweep(self, token: str) -> PollMessage | None:
         """Check what is due, for about a second; return the next poll message to publish.
 
-        :param token: of the poll message; one that is no longer current does nothing.
+        :param token: of the poll message. Nothing is done if it is not the valid one, or if another sweep runs.
         """
         call, ledger = self._ctx.call, self._ledger
         began = time.monotonic()
@@ -81,7 +82,7 @@ class Poller:
         finally:
             keeper.cancel()
         took = time.monotonic() - began
-        # If records are left, the next sweep starts after the tasks that wait for this worker slot.
+        # If due records are left, the next message is due at once, behind the tasks that wait for this worker slot.
         gap = 0.0 if is_behind else max(GAP_SECONDS - took, GAP_SECONDS / 5)
         names = [profile.name for profile in self._all_profiles]
         return await call(ledger.polling.end_sweep, token, gap_seconds=gap, profiles=names)
@@ -93,7 +94,7 @@ class Poller:
                 await self._ctx.call(self._ledger.polling.renew_sweep, token)
 
     async def _check_due(self, ends: float) -> bool:
-        """Check until nothing is due, or until ``ends``; return whether records are left."""
+        """Check until nothing is due, or until ``ends``; return whether more could be checked."""
         queue, workers = ClaimQueue(CLAIM_AHEAD), set[asyncio.Task[None]]()
         try:
             is_behind = await self._claim_into(queue, workers, ends)
@@ -108,14 +109,14 @@ class Poller:
             for batch in queue.batches:
                 await self._write_back(batch)
             if slow:
-                # Also by a pool process that ends after its task (worker_max_tasks_per_child).
+                # A pool process that ends after its task (worker_max_tasks_per_child) waits for these checks too.
                 self._ctx.start(self._finish(queue, slow))
         return is_behind and self._free > 0
 
     async def _claim_into(
         self, queue: ClaimQueue, workers: set[asyncio.Task[None]], ends: float
     ) -> bool:
-        """Claim ahead of the workers; return whether the time ended before the due records did."""
+        """Claim records while ``workers`` check them; return False if no more are due, True if the time is over."""
         while self._free + len(workers) > 0 and time.monotonic() < ends - LAST_CLAIM_SECONDS:
             claim = await self._claim()
             if claim.polls:
@@ -148,8 +149,8 @@ class Poller:
     async def _publish(self, claim: Claim) -> None:
         """Publish the wakes of a claim.
 
-        A Redis broker serves the worker that has waited longest: never the one that has just taken the poll
-        message. If the others may be unable to do this work, it is published at a random time.
+        A Redis broker gives a message to the worker that has waited longest, so this one, which has just received
+        the poll message, would get none. If others may be unable to do the work, it is published at a random time.
         """
         effects = Effects(tuple(claim.wakes))
         if claim.is_mixed:
@@ -184,7 +185,7 @@ class Poller:
         except RedisError as exc:
             self._ctx.redis_availability.mark_down(exc)
         except Exception:
-            # Records that were claimed and not written back are due again when the claim lapses.
+            # Claimed records that were not written back are due again when the claim lapses.
             logger.exception("a sweep failed unexpectedly")
         finally:
             if queue not in self._left:
@@ -212,7 +213,7 @@ class Poller:
     async def _finish(self, queue: ClaimQueue, slow: set[asyncio.Task[None]]) -> None:
         """Continue slow checks without a worker slot, and renew their claims.
 
-        Stalled ones stop counting as in progress.
+        After ``STALLED_AFTER_SECONDS`` they no longer count towards the concurrency limit.
         """
         while slow:
             _, slow = await asyncio.wait(slow, timeout=STALLED_AFTER_SECONDS)
@@ -230,7 +231,7 @@ class Poller:
         self._left.discard(queue)
 
     def _find_stalled(self) -> set[str]:
-        """Return the profiles whose host does not answer: no more of their checks are started."""
+        """Return the profiles with so many hanging checks (a quarter of the limit) that no more are started."""
         batches = (batch for queue in self._left for batch in queue.batches)
         held = Counter(due.profile for batch in batches for due in batch.in_progress.values())
         return {profile for profile, count in held.items() if count >= self._most_hanging}
@@ -264,7 +265,7 @@ class Poller:
 
 
 def sweep(ctx: WorkerContext, token: str) -> PollMessage | None:
-    """Run one sweep on the process' event loop; return the next poll message to publish."""
+    """Run one sweep on the process' event loop; return the next poll message, or None (also if Redis is down)."""
     try:
         with ctx.redis_availability.observed():
             return ctx.run(ctx.shared(Poller).sweep(token))

@@ -1,7 +1,7 @@
 """Send the create request of a generation, and record its response.
 
-All of it runs on the event loop: a time limit that interrupts the task does not keep a billed id from
-being recorded.
+Everything here runs on the event loop, so that a time limit that interrupts the task cannot keep a billed
+id from being recorded.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ logger = logging.getLogger("mulequeue")
 T = TypeVar("T")
 
 LATEST_START_SECONDS = 10.0
-"""A create request is sent within this time after its intent, or not at all."""
+"""A create request is sent at most this long after its intent was written, or not at all."""
 
 RETRY_LATER_FIRST_SECONDS, RETRY_LATER_CEILING_SECONDS = 5.0, 300.0
 FIX_CEILING_SECONDS = 60.0
@@ -58,13 +58,13 @@ class Submission:
     plan: GenerationRequest
     intent: Intent
     slim: dict[str, Any]
-    """The signature that wakes the task, without its input."""
+    """The signature of the message that wakes the task, without its input."""
 
     async def send(self, started: float, expires_seconds: float | None = None) -> None:
         """Send the create request once, and record its response.
 
-        :param started: steady clock, before the intent was written.
-        :param expires_seconds: after ``started``, when it must no longer be sent; None: it does not expire.
+        :param started: time of :func:`steady_clock` before the intent was written.
+        :param expires_seconds: after ``started``; the request is not sent later. None: it does not expire.
         """
         expires = math.inf if expires_seconds is None else started + expires_seconds
         effects = await self._send(started, expires)
@@ -73,7 +73,7 @@ class Submission:
     async def _send(self, started: float, expires: float) -> Effects:
         ctx, plan, settings = self.ctx, self.plan, self.ctx.settings
         try:
-            if plan.is_body_slow:  # a file system that hangs delays only inputs with files
+            if plan.is_body_slow:  # so a file system that hangs delays only inputs with files
                 body = await ctx.read_file(plan.body, settings)
             else:
                 body = plan.body(settings)
@@ -106,7 +106,7 @@ class Submission:
         return await retry_forever(self.ctx, partial(transition, self.intent, *args, **options))
 
     async def _extend_lease(self) -> bool:
-        """Restart the lease of a submission whose input took long to read; False if it was lost."""
+        """Restart the lease of a submission whose input took long to read; return False if it was lost."""
         seconds = self.ctx.settings.submit_timeout_seconds
         extend = self.ctx.ledger.generations.extend_lease
         is_extended = await self._write(extend, submit_seconds=seconds)
@@ -120,7 +120,7 @@ class Submission:
     # -- it was not accepted -----------------------------------------------------------------
 
     async def _settle(self, answer: client.Refused | client.Unknown) -> Effects:
-        """Settle a create that the API rejected, or whose response is unknown."""
+        """Settle a generation whose create request was rejected, or has no conclusive response."""
         status, error = unconfirmed(answer)
         is_answered = isinstance(answer, client.Refused) and answer.error.status_code is not None
         settle = self.ctx.ledger.generations.settle_submit
@@ -133,7 +133,7 @@ class Submission:
         return effects
 
     async def _requeue(self, answer: client.NotSent | client.RetryLater) -> Effects:
-        """Move the record back to waiting, and pause what the answer concerns."""
+        """Set the record to waiting. Unless it was only too late to send, pause the submissions concerned."""
         if isinstance(answer, client.NotSent) and answer.is_too_late:
             extra = {"task_id": self.intent.task_id}
             logger.warning("a create request was not sent: %s", answer.reason, extra=extra)
@@ -152,7 +152,7 @@ class Submission:
     # -- the generation exists ---------------------------------------------------------------
 
     async def _record(self, answer: client.Accepted) -> Effects:
-        """Record a billed id, and its end if that is known already."""
+        """Record a billed id; settle the generation if the response or an earlier webhook contains its end."""
         ctx, plan, task_id = self.ctx, self.plan, self.intent.task_id
         remote_id = answer.reply.remote_id
         assert remote_id is not None
@@ -198,7 +198,7 @@ class Submission:
 
 
 async def refuse(ctx: WorkerContext, intent: Intent, exc: Exception) -> Effects:
-    """Settle a create that failed before any byte of it was sent."""
+    """Settle a generation as failed because its create request could not be prepared; nothing was sent."""
     refusal = refusal_of(exc)
     if not isinstance(exc, MuleQueueError):
         logger.error(
@@ -214,7 +214,7 @@ async def refuse(ctx: WorkerContext, intent: Intent, exc: Exception) -> Effects:
 def unconfirmed(
     answer: client.NotSent | client.Refused | client.RetryLater | client.Unknown,
 ) -> tuple[str, dict[str, Any]]:
-    """Return status and error of a create that made no generation, or whose response is unknown."""
+    """Return status and error for a create request that the API did not confirm."""
     if isinstance(answer, client.NotSent):
         error = ErrorInfo(type="ServerError", title="No usable response", detail=answer.reason)
         return "failed", error_of(error)
@@ -230,13 +230,13 @@ def unconfirmed(
 
 
 def _not_sent(scope: Scope, reason: str) -> Pause:
-    """Return the pause that follows a create request that did not leave this host."""
+    """Return the pause after a create request that this host could not send."""
     first, ceiling = NOT_SENT_FIRST_SECONDS, NOT_SENT_CEILING_SECONDS
     return Pause(scope=scope, reason=reason, first=first, ceiling=ceiling)
 
 
 def _pause_after(profile: Profile, answer: client.NotSent | client.RetryLater) -> Pause:
-    """Return the pause that follows a create request that was not made."""
+    """Return the pause after a create request that was not sent, or that the API accepts only later."""
     if isinstance(answer, client.NotSent):
         reason = f"{profile.base_url} cannot be reached: {answer.reason}"
         return _not_sent(Scope.WORKER, reason)
@@ -251,7 +251,7 @@ def _pause_after(profile: Profile, answer: client.NotSent | client.RetryLater) -
 
 
 def _reason(answer: client.RetryLater) -> str:
-    """Return why a create request was not made, and what to fix."""
+    """Return why the API accepts the create request only later, and how to fix that."""
     detail = answer.error.detail or answer.error.title or ""
     text = _FIXES.get(answer.error.status_code or 0, "the API rejects more create requests: {}")
     return text.format(detail.rstrip("."))

@@ -1,8 +1,8 @@
 """Handle one message of ``generate``: submit and park, or return the outcome.
 
-After the intent a delivery ends only in ``Ignore``: every error is settled in the ledger, and the second
-delivery returns or raises it. (A task that fails here would fail its chain and chord permanently, while
-the generation may be running.)
+Once its intent is written, the first delivery ends only in ``Ignore``. Every error is settled in the ledger,
+and the second delivery returns or raises it. (A task that failed in the first one would fail its chain and
+chord permanently, although the generation may be running.)
 """
 
 from __future__ import annotations
@@ -43,13 +43,14 @@ NO_KEY_RETRY_SECONDS = 10
 
 
 def handle_message(task: Any, ctx: WorkerContext, call: GenerationCall) -> dict[str, Any]:
-    """Handle one delivery of a generating task; return only the outcome of a second delivery.
+    """Handle one delivery of a generating task; return the outcome if the generation has ended.
 
-    An error of the call becomes the generation's outcome.
+    If the call is invalid, the generation fails with that error.
 
-    :raises Ignore: the task is parked, or there is nothing to do.
-    :raises GenerationError: the outcome did not succeed, with ``on_failure="raise"``.
-    :raises InputError: the task id is reserved.
+    :raises Ignore: the task is parked, or the message needs no action.
+    :raises Retry: Redis does not answer, or this worker lacks the key for ``adopt``; the message is delivered again.
+    :raises GenerationError: the generation did not succeed; see :func:`return_outcome`.
+    :raises InputError: the task id has a prefix that the ledger uses.
     """
     started = steady_clock()
     check_task_id(task.request.id)
@@ -68,7 +69,7 @@ def handle_message(task: Any, ctx: WorkerContext, call: GenerationCall) -> dict[
     except RedisError as exc:
         ctx.redis_availability.mark_down(exc)
     except Exception:
-        # When the lease of the intent ends it is settled as submit_unknown; nothing is sent again.
+        # When the lease of the intent lapses, the record is settled as submit_unknown; nothing is sent again.
         logger.exception("a submission failed unexpectedly", extra={"task_id": intent.task_id})
     raise Ignore("the ledger continues it")
 
@@ -85,11 +86,14 @@ class _Message:
             is_new = not self._marker
             self._plan = request_of(call, ctx.settings, is_new=is_new, needs_key=False)
         except (InputError, ConfigurationError) as exc:
-            self._plan = exc  # it has no meaning in a second delivery, whose message has no input
+            self._plan = exc  # ignored in a second delivery, whose message has no input
         self.intent = self._intent()
 
     def submit(self, verdict: Verdict, started: float) -> NoReturn:
-        """End a delivery that returns no outcome: submit, or leave the task to the ledger."""
+        """Submit the generation if the verdict is SUBMIT. End the delivery in any case.
+
+        :raises Ignore: always; the task continues when it is woken, if at all.
+        """
         task, ctx, plan, intent = self._task, self._ctx, self._plan, self.intent
         ctx.carry_out(verdict.effects).result()
         if verdict.action is Action.PARKED:
@@ -101,7 +105,7 @@ class _Message:
             _ignore(verdict, intent)
         try:
             if not isinstance(plan, GenerationRequest):
-                raise plan  # valid when it was parked: since then a file or a key was removed
+                raise plan  # it was valid when it was parked; since then a file or a key was removed
             self._store_state(plan)
             queue = wake_queue(task, ctx)
             slim = parked_signature(task, queue=queue, epoch=intent.epoch, **self._call.replaced)
@@ -124,10 +128,13 @@ class _Message:
             )
 
     def adopt(self) -> None:
-        """Record the id of a generation that exists already; from then on it is handled like any other.
+        """Record the id of a generation that exists already, and end the delivery. No create request is sent.
 
-        Return if there is none, or if the task has adopted it before: tasks of another canvas may follow
-        this message.
+        Return if the message is not a valid first message of ``adopt``. Also return if the task has adopted the
+        id before, because other tasks may follow this message.
+
+        :raises Ignore: the id is recorded, or its task was cancelled or has ended.
+        :raises Retry: this worker has no key for the profile, or Redis does not answer.
         """
         task, ctx, plan, intent = self._task, self._ctx, self._plan, self.intent
         if self._call.remote_id is None or not isinstance(plan, GenerationRequest) or self._marker:
@@ -154,7 +161,7 @@ class _Message:
         raise Parked(plan.model.name) if is_generating else Ignore(recorded.result.value)
 
     def _store_state(self, plan: GenerationRequest) -> None:
-        """Store the state GENERATING in the result backend; only people read it."""
+        """Store the state GENERATING in the result backend, for display only."""
         task = self._task
         try:
             if not task.request.ignore_result and not task.ignore_result:
@@ -166,7 +173,7 @@ class _Message:
     # -- the intent --------------------------------------------------------------------------
 
     def _intent(self) -> Intent:
-        """Return the intent of the delivery; that of a woken task leaves out what its record has."""
+        """Return the intent of the delivery; for a wake without the fields that its record has already."""
         task, epoch = self._task, self._marker or new_token()
         common: dict[str, Any] = {
             "task_id": task.request.id,
@@ -190,7 +197,7 @@ class _Message:
         return self._intent_of_error(self._plan, common)
 
     def _intent_of_error(self, exc: Exception, common: dict[str, Any]) -> Intent:
-        """Return the intent of a refused call. It has no profile; any of this worker can claim its record."""
+        """Return the intent of an invalid call, under a profile that this worker has, so that it can claim it."""
         try:
             batch_id, batch_size = self._call.options.batch
         except InputError:
@@ -228,7 +235,7 @@ def _intent_of(plan: GenerationRequest, common: dict[str, Any]) -> Intent:
 
 
 def _ignore(verdict: Verdict, intent: Intent) -> NoReturn:
-    """Log a delivery that neither submits nor returns an outcome, and end it."""
+    """Log a delivery that neither submits nor returns an outcome, and end it with ``Ignore``."""
     extra = {"task_id": intent.task_id, "state": verdict.state}
     if verdict.action is Action.DUPLICATE and not verdict.is_same_input:
         logger.warning(

@@ -21,16 +21,16 @@ It is in the body of the message: libraries that trace tasks rename, nest and dr
 """
 
 ENQUEUED = "mulequeue_enqueued"
-"""The header with the unix milliseconds at which a message was sent; only people read it."""
+"""The header with the unix milliseconds at which a message was sent; only displays use it."""
 
-# A billed generation's follow-up waits longer for the broker: Celery's default gives up after 0.6 s.
+# Tasks that follow a billed generation are published with more retries: Celery's default gives up after 0.6 s.
 _RETRY_POLICY = {"max_retries": 60, "interval_start": 0.2, "interval_step": 0.2, "interval_max": 2}
 
 
 class Parked(Ignore):  # type: ignore[misc]  # Celery publishes no types
-    """Raised to end a delivery whose generation was submitted.
+    """Raised to end a delivery whose generation was submitted or adopted.
 
-    :param model: its name; the worker's main process adds it to an event for Flower.
+    :param model: name of the model; the worker's main process adds it to an event for Flower.
     """
 
     def __init__(self, model: str) -> None:
@@ -39,27 +39,27 @@ class Parked(Ignore):  # type: ignore[misc]  # Celery publishes no types
 
 
 def epoch_of(kwargs: Mapping[str, Any] | None, headers: Mapping[str, Any] | None) -> str | None:
-    """Return the token of the record state that a message was published for; None for a user's message.
+    """Return the epoch of a message that the ledger published; None for a message of the user.
 
-    :param headers: version 0.1.0 wrote the epoch here.
+    :param headers: of the message; version 0.1.0 stored the epoch there.
     """
     epoch = (kwargs or {}).get(EPOCH)
     return (headers or {}).get(EPOCH) if epoch is None else epoch
 
 
 def marker_of(request: Any) -> str:
-    """Return the same of a message, or an empty text."""
+    """Return the epoch of the running task's message as text; empty for a message of the user."""
     return str(epoch_of(request.kwargs, request.headers) or "")
 
 
 def queued_seconds(request: Any) -> float | None:
-    """Return how long ago a message was sent, by the clocks of the sender and of this machine, or None."""
+    """Return the seconds since a message was sent, by the clocks of both machines; None if it is unknown."""
     sent = (request.headers or {}).get(ENQUEUED)
     return time.time() - sent / 1000 if isinstance(sent, int) else None
 
 
 def expires_at(task: Any) -> float | None:
-    """Return the time (unix seconds) at which the running task's message expires, or None."""
+    """Return the time (unix seconds) at which the running task's message expires; None: never."""
     given = task.request.expires
     if given is None:
         return None
@@ -72,10 +72,10 @@ def parked_signature(
 ) -> dict[str, Any]:
     """Return the running task's message as a signature: same id, chain, chord, links and stamps.
 
-    :param queue: where a wake publishes it; None: where this message came from. (The exchange and
-        routing key of the message would override a queue that is set later.)
+    :param queue: the queue of the wake; None: the queue of this message. (A queue that is set later would be
+        overridden by the exchange and routing key of the message.)
     :param epoch: marks every message made from the signature; None: no mark.
-    :param replaced: other values of arguments; the input is dropped after it was sent.
+    :param replaced: arguments, by name, with other values, such as an input that is no longer needed.
     """
     request = task.request
     if epoch is not None:
@@ -102,10 +102,9 @@ def parked_signature(
 
 
 def upgrade_signature(signature: dict[str, Any]) -> dict[str, Any]:
-    """Return a stored signature as :func:`parked_signature` makes it now.
+    """Return a stored signature in the form that :func:`parked_signature` returns now.
 
-    Version 0.1.0 stored the epoch as a header, and gave arguments twice that the caller had passed by
-    keyword.
+    Version 0.1.0 stored the epoch in a header, and keyword arguments of the caller a second time by position.
     """
     headers = dict(signature["options"].get("headers") or {})
     epoch = headers.pop(EPOCH, None)

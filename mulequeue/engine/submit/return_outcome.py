@@ -1,4 +1,4 @@
-"""Return the outcome of a generation to the tasks that follow it, in the delivery that a wake started."""
+"""Return the outcome of a generation from the delivery of a woken task, for the tasks that follow."""
 
 from __future__ import annotations
 
@@ -34,9 +34,10 @@ logger = logging.getLogger("mulequeue")
 def return_outcome(
     task: Any, ctx: WorkerContext, record: Record, intent: Intent, options: CallOptions
 ) -> dict[str, Any]:
-    """Return or raise the outcome; the record stays ``delivering`` until Celery dispatched what follows.
+    """Return or raise the outcome. The record is ``delivering`` until Celery has published the tasks that follow.
 
-    :raises GenerationError: it did not succeed, with ``on_failure="raise"``.
+    :raises GenerationError: the generation did not succeed, ``on_failure`` is ``raise``, and it is in no batch.
+    :raises Ignore: Redis does not answer; the outcome is delivered again.
     """
     delivery = _Return(ctx, task, record, intent)
     if record.dispatched == delivery.tail:
@@ -64,7 +65,7 @@ def return_outcome(
 class _Return(Delivery):
     """The delivery that returns an outcome.
 
-    After a failure of the dispatch (a publish that did not work) the record is woken again.
+    If the dispatch fails (a message could not be published), the task is woken again when the lease lapses.
     """
 
     own_errors = GenerationError
@@ -76,9 +77,9 @@ class _Return(Delivery):
         super().__init__(ctx, task, keep, record.deliveries)
 
     def with_files(self, outcome: Outcome) -> Outcome:
-        """Store the files of a member of a batch, if that works at once.
+        """Store the files of a batch's member if that works at once; return the outcome, with the files if stored.
 
-        :raises Ignore: the ledger does not answer; the outcome is delivered again.
+        :raises Ignore: Redis does not answer; the outcome is delivered again.
         """
         self._heartbeat.limit(ATTEMPT_SECONDS)
         try:
@@ -96,7 +97,7 @@ class _Return(Delivery):
         self._write(self._generations.record_dispatch, self.tail)
 
     def _repeat_dispatch(self, exc: BaseException) -> None:
-        """Leave it to the lease of the delivery."""
+        """Do nothing: the task is delivered again when the lease of this delivery lapses."""
 
     def _repeat_result(self, seconds: float) -> None:
         self._write(self._generations.retry_delivery, seconds=seconds)

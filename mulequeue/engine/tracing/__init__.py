@@ -3,7 +3,7 @@
 A worker publishes a wake outside of any task, so instrumentation of Celery would start a new trace there.
 The ledger keeps the headers of the parked message, and the wake is published in the trace that they name.
 
-mulequeue loads neither library. An error of one never keeps a message from being published.
+A library is used only if the application has imported it. Its errors never keep a message from being published.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def continued(headers: Mapping[str, Any] | None) -> Iterator[None]:
-    """Run the block in the trace that message headers name, nested or not, or else in a new one."""
+    """Run the block in the trace that message headers (or headers nested in them) name, or else in a new one."""
     nested = (headers or {}).get("headers")
     carrier = {**(nested if isinstance(nested, Mapping) else {}), **(headers or {})}
     with ExitStack() as stack:

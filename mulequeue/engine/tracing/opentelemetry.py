@@ -1,4 +1,4 @@
-"""Give OpenTelemetry the context of a generation, and a span for the wait."""
+"""Pass OpenTelemetry's context through the messages of a generation, and emit a span for its wait."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from mulequeue.ledger import Record
 
 _MAX_TRACEPARENT = 64
-"""Characters of the API's ``Traceparent``: 55 by its standard."""
+"""Longest ``Traceparent`` of the API that is kept, in characters; the standard has 55."""
 
 
 def is_loaded() -> bool:
-    """Return whether the application uses OpenTelemetry."""
+    """Return whether this process has imported OpenTelemetry."""
     return "opentelemetry.trace" in sys.modules
 
 
@@ -35,9 +35,9 @@ def api_traceparent(text: str | None) -> str:
 
 
 def with_context(headers: Mapping[str, Any] | None, request: Any) -> Mapping[str, Any] | None:
-    """Return message headers with the context of the running task, or else of its message.
+    """Return message headers with the trace context of the running task, or else that of its message.
 
-    :param headers: without the outer ones, if a library nests headers.
+    :param headers: of the message; the inner ones, if a library nests headers.
     :param request: of the running task; its attributes are the outer headers.
     """
     if not is_loaded():
@@ -66,8 +66,8 @@ def continued(carrier: Mapping[str, Any]) -> Iterator[None]:
 def record_generation(record: Record) -> None:
     """Emit the span of a generation, from its acceptance to its outcome.
 
-    Its parent is the delivery that submitted it. If instrumentation links deliveries instead, that
-    delivery is in another trace, and the span links to it.
+    The parent is the delivery that submitted the generation. If that delivery is in another trace, because
+    the instrumentation links deliveries, the span only links to it.
     """
     if is_loaded() and record.started is not None and record.finished is not None:
         with suppress(Exception):

@@ -1,4 +1,4 @@
-"""Give Sentry the trace of a generation, and report to it only what is an error."""
+"""Pass Sentry's trace through the messages of a generation, and report a parked task as a success."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mulequeue.errors import APIError, GenerationError, MuleQueueError
 
 
 def is_loaded() -> bool:
-    """Return whether the application uses Sentry."""
+    """Return whether this process has imported Sentry's SDK."""
     return "sentry_sdk" in sys.modules
 
 
@@ -19,7 +19,7 @@ def is_loaded() -> bool:
 def continued(carrier: Mapping[str, Any]) -> Iterator[None]:
     """Run the block in the trace of these headers, or else in a new one.
 
-    Sentry gives a thread the trace of the task that started it, also when it works for others.
+    Otherwise a thread would keep the trace of the task that started it, also when it works for other tasks.
     """
     import sentry_sdk
 
@@ -32,12 +32,12 @@ def continued(carrier: Mapping[str, Any]) -> Iterator[None]:
 
 
 def nested(headers: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """Return message headers with a second dictionary of them, which is where Sentry reads them."""
+    """Return message headers with a copy of them under ``headers``, where Sentry reads them."""
     return {**headers, "headers": dict(headers)} if headers and is_loaded() else headers
 
 
 def add_event_processor() -> None:
-    """Have the events of this process and its children processed, if it uses Sentry."""
+    """Have Sentry call :func:`process_event` in this process and its forked children, if the SDK is imported."""
     if is_loaded():
         from sentry_sdk.scope import add_global_event_processor, global_event_processors
 
@@ -56,7 +56,7 @@ def process_event(event: Any, hint: Mapping[str, Any]) -> Any:
 
 
 def fingerprint_of(error: MuleQueueError) -> list[str]:
-    """Return what errors of the same kind have in common; their texts contain ids."""
+    """Return the fingerprint by which Sentry groups an error: class and reason, not the text, which has ids."""
     reason: Any = None
     if isinstance(error, GenerationError):
         reason = (error.error or {}).get("code") or error.reason
@@ -66,7 +66,7 @@ def fingerprint_of(error: MuleQueueError) -> list[str]:
 
 
 def _mark_parked(event: Any) -> None:
-    """Set the status of a delivery that ended in ``Ignore``: Sentry counts ``aborted`` as a failure."""
+    """Set the status of a delivery that ended in ``Ignore`` to ``ok``: Sentry counts ``aborted`` as a failure."""
     trace = event.get("contexts", {}).get("trace", {})
     if (
         not str(event.get("transaction")).startswith("mulequeue.")
