@@ -51,7 +51,7 @@ _MODULES = {
     **dict.fromkeys(SECTIONS["Control"], "mulequeue.cli.control"),
     **dict.fromkeys(("doctor", *SECTIONS["Operate"]), "mulequeue.cli.operate"),
 }
-"""The modules that do not have the name of their command."""
+"""The module of each command that is not in ``mulequeue.cli.<command>``."""
 EXAMPLES = """\
 mulequeue demo
 mulequeue run alibaba/wan2.6-t2i "a mule at dawn" -p n=1 --output pictures
@@ -65,7 +65,7 @@ EXIT_CODES = [
 
 
 class LazyGroup(click.Group):
-    """Imports a command when it is used, and prints an error as one line."""
+    """A group that imports a command when it is used, and prints an error as one line."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -128,5 +128,5 @@ def mulequeue(ctx: click.Context, debug: bool) -> None:
 
 
 def main() -> None:
-    """Run the program."""
+    """Run ``mulequeue``, and exit with the exit code of the command."""
     sys.exit(mulequeue(prog_name="mulequeue"))

@@ -124,7 +124,7 @@ def batch_command(
 
 
 def _check_options(call: Call, batch_id: str | None) -> None:
-    """Raise for options that cannot be used."""
+    """Raise InputError if ``--batch-id`` or ``--notify`` is invalid, or combined with ``--local``."""
     if call.local and (batch_id or call.notify):
         raise InputError("--batch-id and --notify need workers; omit them with --local.")
     if batch_id is not None and not batch_id.strip():
@@ -161,7 +161,7 @@ def _run_on_workers(
                 lambda note: note_pause(ledger, note, call.model.path),
             ],
         )
-    _check_same(watched.batch, call)  # another sender may have been faster
+    _check_same(watched.batch, call)  # another process may have sent the batch first
     seconds, as_json = time.monotonic() - started, call.as_json
     code = results.report_batch(
         ledger, watched.batch, seconds, call.storage, as_json=as_json, is_over=is_over
@@ -175,12 +175,14 @@ def _run_on_workers(
 def _send(
     ledger: Ledger, call: Call, batch_id: str, known: Batch | None, enqueue: Callable[..., None]
 ) -> None:
-    """Enqueue what no worker has.
+    """Enqueue the batch unless all its members have begun.
+
+    If the batch exists, also retry its members that were refused and not billed, and print what was done.
 
     :param known: the batch, if it exists.
     """
     if known is None or known.begun < known.size:
-        # The id of a task that was revoked or given up is used up.
+        # If the task of the batch was revoked or given up, the batch needs a task with a new id.
         enqueue(is_fresh=known is not None and not is_sent(ledger, known))
         ledger.enqueued.add([batch_id], ttl_seconds=call.settings.record_ttl_seconds)
     if known is not None:
@@ -188,7 +190,7 @@ def _send(
 
 
 def _continue(call: Call, known: Batch) -> str:
-    """Retry what was refused unpaid in a batch that exists; return what was done."""
+    """Retry the members of a known batch that were refused and not billed; return a message about it."""
     retried = retry(known.batch_id, app=call.app).unpaid if not known.is_cancelled else ()
     if retried:
         done = f"{plural(len(retried), 'refused generation')} retried."
@@ -200,7 +202,7 @@ def _continue(call: Call, known: Batch) -> str:
 
 
 def _check_same(known: Batch, call: Call) -> None:
-    """Raise InputError if the batch of that name was made from other inputs."""
+    """Raise InputError if the known batch has another model or other inputs than the call."""
     digest = digest_of(call.model.name, call.inputs)
     if known.size == len(call.inputs) and known.digest in (None, digest):
         return
@@ -213,7 +215,7 @@ def _check_same(known: Batch, call: Call) -> None:
 def _enqueue(call: Call, batch_id: str, *, is_fresh: bool = False) -> None:
     """Publish the message of a batch.
 
-    :param is_fresh: its task gets another id; the members keep theirs.
+    :param is_fresh: give the task of the batch a new id; the ids of the members stay the same.
     """
     batch = generate_many(
         call.model.name,

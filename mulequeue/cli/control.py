@@ -83,7 +83,7 @@ def retry_command(
 
 
 def _confirm_retry(plan: Retried, *, yes: bool) -> None:
-    """Show what may be billed twice, or reaches no chord, and ask, as :func:`ask_to_send`."""
+    """Print what may be billed twice and what reaches no chord; if there is any, ask unless ``yes`` is set."""
     if not plan.paid and not plan.in_chord:
         return
     if plan.paid:
@@ -127,7 +127,7 @@ def _print_retry(plan: Retried, ids: list[str], *, dry_run: bool) -> None:
 
 
 def _left(plan: Retried) -> list[str]:
-    """Return how many do not run again, for each reason."""
+    """Return one line for each reason why generations do not run again, with their number."""
     counts = Counter(plan.left.values())
     return [f"{count:,} left: {reason}" for reason, count in counts.items()]
 
@@ -196,7 +196,7 @@ def adopt_command(
 
 
 def _app_of(ctx: click.Context) -> tuple[Any, Ledger]:
-    """Return the app and its ledger, once Redis and the broker answer."""
+    """Return the app and its ledger, after a check that Redis and the broker answer."""
     app = preflight.app_of(ctx)
     return app, preflight.ledger_to_write(app)
 
@@ -245,7 +245,7 @@ def unpause_command(ctx: click.Context, profile: str, as_json: bool) -> None:
 
 
 def _set_paused(ctx: click.Context, profile: str, *, paused: bool, as_json: bool) -> bool:
-    """Pause or resume a profile; return whether that changed anything."""
+    """Pause or resume the submissions of a profile; return whether that changed anything."""
     app, _ = _app_of(ctx)
     changed = (control.pause if paused else control.unpause)(profile, app=app)
     if as_json:

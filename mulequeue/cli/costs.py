@@ -35,13 +35,13 @@ _MAX_VALUES, _WIDTH = 4, 12
 
 
 def cost_data(cost: Sum) -> dict[str, Any]:
-    """Return a sum as :data:`COST_KEYS`, JSON-ready."""
+    """Return a sum as a JSON-ready dict with the keys :data:`COST_KEYS`."""
     amounts = {key: float(cost.usd[charging]) for charging, key in USD_KEYS.items()}
     return {**amounts, "unpriced": cost.unpriced}
 
 
 def cost_line(cost: Sum) -> str:
-    """Return ``0.10 USD (estimate), 0.05 USD charging unknown``; empty if nothing is known to cost."""
+    """Return ``0.10 USD (estimate), 0.05 USD charging unknown``; empty if no cost is known."""
     if not cost.total:
         return ""
     parts = [f"{format_usd(cost.usd[Charging.CHARGED])} (estimate)"]
@@ -58,7 +58,7 @@ def cost_line(cost: Sum) -> str:
 def cost_of_batch(ledger: Ledger, batch: Batch) -> Sum:
     """Return the estimated cost of the members of a batch.
 
-    Members that were sent one by one may have any task id, so only the sum over all of them is known.
+    Members that were sent one by one may have any task id, so only the sum in the batch is known.
     """
     cost = _sum(expenses_of(ledger, member_ids(batch)))
     if batch.digest is None and not cost.generations:
@@ -67,7 +67,7 @@ def cost_of_batch(ledger: Ledger, batch: Batch) -> Sum:
 
 
 def cost_of_records(records: Iterable[Record]) -> Sum:
-    """Return the estimated cost of generations that no ledger has."""
+    """Return the estimated cost of records that are not in a ledger, as with ``--local``."""
     charged = [record for record in records if record.day is not None]
     return _sum(
         Expense(task_id=item.task_id, at=0.0, usd=item.estimated_usd, charging=_charging(item))
@@ -76,7 +76,7 @@ def cost_of_records(records: Iterable[Record]) -> Sum:
 
 
 def cost_of(record: Record) -> str:
-    """Return ``0.075 USD (estimate)``, and how certain it is; empty if nothing is charged."""
+    """Return ``0.075 USD (estimate)``, and whether it was charged if uncertain; empty if nothing was charged."""
     usd, charging = record.estimated_usd, _charging(record)
     if record.day is None:
         return ""
@@ -121,7 +121,12 @@ def print_dry_run(call: Call) -> None:
 
 
 def confirm(call: Call, *, yes: bool) -> None:
-    """Ask before a large batch, as :func:`ask_to_send`; an API on this machine costs nothing."""
+    """Ask before a batch above ``confirm_above`` generations or ``confirm_above_usd`` is sent.
+
+    Do not ask with ``yes``, outside a terminal, or if the API is on this machine and costs nothing.
+
+    :raises MuleQueueError: the answer is no.
+    """
     host = urlsplit(call.settings.profile(needs_key=False).base_url).hostname or ""
     if yes or not _is_terminal() or is_loopback(host):
         return
@@ -134,7 +139,7 @@ def confirm(call: Call, *, yes: bool) -> None:
 
 
 def ask_to_send() -> None:
-    """Ask at a terminal; a script is not asked.
+    """Ask on a terminal whether to send; elsewhere do nothing.
 
     :raises MuleQueueError: the answer is no.
     """
@@ -147,7 +152,7 @@ def _is_terminal() -> bool:
 
 
 def _parameters(call: Call) -> dict[str, dict[str, int]]:
-    """Count the values of each parameter but the prompt, the most frequent first."""
+    """Count the values of each parameter except the prompt, the most frequent value first."""
     found: dict[str, Counter[str]] = {}
     for given in call.inputs:
         for name, value in given.items():
@@ -161,7 +166,7 @@ def _text(value: Any) -> str:
 
 
 def _counted(values: dict[str, int], size: int) -> str:
-    """Return ``1``, or ``1 (40), 2 (19), not given (1)``."""
+    """Return the values with their counts: ``1 (40), 2 (19), not given (1)``; ``1`` if all have it."""
     if values and size == next(iter(values.values())):
         return next(iter(values))[:60]
     parts = [f"{value[:30]} ({count:,})" for value, count in list(values.items())[:_MAX_VALUES]]

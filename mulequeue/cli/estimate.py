@@ -1,4 +1,4 @@
-"""Estimate when a batch will be done, from how long its generations take and how fast they end."""
+"""Estimate when a batch will be done, from the durations of its generations and its recent progress."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from mulequeue.ledger import Batch
 
 WINDOW_SECONDS = 60.0
-"""The pace is that of the last minute."""
+"""The seconds per member are measured over this time."""
 _TRUSTED_SECONDS, _TRUSTED_COUNT = 2.0, 5
 _FEW = 3
 _SLOW_SHARE = 0.9
@@ -16,7 +16,7 @@ _MAX_DURATIONS = 200
 
 
 class Pace:
-    """The observed progress of a batch. All times are seconds of one steady clock."""
+    """The observed progress of a batch. All times are seconds of one monotonic clock."""
 
     def __init__(self) -> None:
         self._batch: Batch | None = None
@@ -33,15 +33,17 @@ class Pace:
             self._seen.popleft()
 
     def add_samples(self, durations: Iterable[float], started: Iterable[float]) -> None:
-        """Record a few members: the durations of those that are over, the starts of the others."""
+        """Record a sample of members: durations of those that succeeded, start times of those that run."""
         self._durations.extend(durations)
         self._youngest = max(started, default=self._youngest)
 
     def seconds_left(self, at: float) -> float | None:
         """Estimate the time until the last member is done; None: no estimate.
 
-        Once all of them run at the API, the youngest decides: the usual duration, less its age.
-        While some are not submitted, and for files that are downloaded, the last minute's pace does.
+        While some members are not submitted, it is the number of members left times the seconds per member of
+        the last minute; if these are unknown, times the usual duration divided by the number of running members.
+        Once all are submitted, it is the longer of two times: members left times seconds per member, and the
+        usual duration minus the age of the youngest member.
         """
         if self._batch is None or self._batch.done >= self._batch.size:
             return None
@@ -58,13 +60,13 @@ class Pace:
         return max((wait for wait in waits if wait), default=None)
 
     def _usual_seconds(self) -> float | None:
-        """Return the duration that nine of ten generations do not exceed; None: none is over."""
+        """Return the duration that nine of ten generations do not exceed; None: none has succeeded."""
         if not self._durations:
             return None
         return sorted(self._durations)[int(_SLOW_SHARE * len(self._durations))]
 
     def _seconds_per_member(self, at: float) -> float | None:
-        """Return the pace of the last minute; None: too few were done in it."""
+        """Return the seconds per member in the last minute; None: it covers less than 2 s or 5 members."""
         if len(self._seen) < 2:
             return None
         (since, before), (_, now) = self._seen[0], self._seen[-1]

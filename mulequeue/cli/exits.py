@@ -15,11 +15,11 @@ from mulequeue.errors import MuleQueueError
 
 SUCCEEDED, FAILED, STILL_RUNNING = 0, 1, 2
 INTERRUPTED = 130
-"""After Ctrl-C, as shells use it."""
+"""Exit code after Ctrl-C, the same as in shells."""
 
 
 class Interrupted(click.ClickException):
-    """Ctrl-C, with the command that continues."""
+    """The command was interrupted by Ctrl-C or SIGTERM. The message may name the command that continues."""
 
     exit_code = INTERRUPTED
 
@@ -36,7 +36,10 @@ class CommandError(click.ClickException):
 
 @contextmanager
 def errors_in_one_line(*, debug: bool = False) -> Iterator[None]:
-    """Turn errors into click's, which exit with 1; with ``debug`` they keep their traceback."""
+    """Convert errors to :class:`CommandError`, and Ctrl-C to :class:`Interrupted`.
+
+    With ``debug``, errors other than click's are raised unchanged, with their traceback.
+    """
     try:
         yield
     except (Exit, NoArgsIsHelpError, click.Abort, Interrupted, BrokenPipeError):
@@ -59,8 +62,8 @@ def errors_in_one_line(*, debug: bool = False) -> Iterator[None]:
 
 @contextmanager
 def sigterm_as_interrupt() -> Iterator[None]:
-    """Handle SIGTERM like Ctrl-C while the block runs, so that it ends in order."""
-    if threading.current_thread() is not threading.main_thread():  # it cannot set a handler
+    """Handle SIGTERM like Ctrl-C while the block runs, so that the block cleans up."""
+    if threading.current_thread() is not threading.main_thread():  # only that one can set handlers
         yield
         return
     previous = signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -12,8 +12,9 @@ _SHOWN = 4
 def find_id(ledger: Ledger, name: str) -> str | None:
     """Return the task id or batch id that a typed id means; None: the ledger does not know it.
 
-    :param name: a task id, a batch id, a remote id, the id of a batch's own task, or the unique start of one.
-    :raises InputError: it is the start of several ids.
+    :param name: a task id, a batch id, a remote id, the id of a batch's own task, or the unique start of a task
+        id, batch id or remote id.
+    :raises InputError: ``name`` is the start of several ids.
     """
     batch_id, _, digest = name.rpartition("-")
     batch = ledger.queries.batch(batch_id) if batch_id else None
@@ -25,7 +26,7 @@ def find_id(ledger: Ledger, name: str) -> str | None:
 def known_id(ledger: Ledger, name: str) -> str:
     """Return the id that a name means, as :func:`find_id` does.
 
-    :raises InputError: the ledger does not know the id, or it is the start of several ids.
+    :raises InputError: the ledger does not know ``name``, or ``name`` is the start of several ids.
     """
     found = find_id(ledger, name)
     if found is None:
@@ -37,7 +38,10 @@ def known_id(ledger: Ledger, name: str) -> str:
 
 
 def _with_start(ledger: Ledger, start: str) -> str | None:
-    """Return the only id with that start. The members of a batch do not compete with it."""
+    """Return the only batch id or task id that has this start, itself or in its remote id, else None.
+
+    If a batch matches, its members are ignored.
+    """
     if not start:
         return None
     queries = ledger.queries

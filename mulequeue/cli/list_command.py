@@ -34,7 +34,7 @@ _RECORD_KEYS = (
 )
 _GAP, _INDENT = "  ", "    "
 _LEAST_ROOM = 30
-"""Cells that a prompt needs to be shown beside the other columns."""
+"""Minimum width in cells at which a prompt is shown beside the other columns."""
 _COUNTED = ("waiting", "submitting", "generating", *OUTCOME_STATUSES)
 _BATCH_KEYS = ("batch_id", "size", *_COUNTED, "files", "created_at")
 _JSON_HELP = f"With --json: an array of {json_keys(_RECORD_KEYS)}; with --batches of {json_keys(_BATCH_KEYS)}."
@@ -109,9 +109,10 @@ def _batch_data(batch: Batch) -> dict[str, object]:
 
 
 def _records(ledger: Ledger, names: Sequence[str], status: str | None) -> list[Record]:
-    """Return the records of tasks and batches, or all of them.
+    """Return the records of these tasks and of the members of these batches; no names: all records.
 
-    :raises InputError: an id is unknown.
+    :param status: only records in this state; None: any.
+    :raises InputError: an id is unknown, or is the start of several ids.
     """
     task_ids = [] if names else sorted(set(ledger.queries.task_ids()))
     for name in (known_id(ledger, name) for name in names):
@@ -128,8 +129,8 @@ def record_lines(records: Sequence[Record], now: float, width: int | None) -> li
     """Return the generations in columns: id, status, age, model, prompt, reason of a failure.
 
     :param now: unix seconds of Redis' clock.
-    :param width: of the terminal, where a prompt without room and each reason have separate lines;
-        None: a pipe, with one line per generation.
+    :param width: of the terminal. There a reason has a separate line, and so has a prompt with less than 30
+        cells left. None: a pipe, with one line per generation.
     """
     labels = [_label(record) for record in records]
     reasons = [render.failure_of(record) for record in records]
@@ -155,13 +156,13 @@ def record_lines(records: Sequence[Record], now: float, width: int | None) -> li
 
 
 def _label(record: Record) -> str:
-    """Return the metadata and the prompt in one line: ``sku=A-1 a mule``."""
+    """Return the metadata and the prompt of a record in one line: ``sku=A-1 a mule``."""
     pairs = (f"{name}={value}" for name, value in record.metadata.items())
     return one_line(" ".join([*pairs, record.label]))
 
 
 def _with_colour(line: str, record: Record) -> str:
-    """Colour the status, which follows the id."""
+    """Return the line of a record with its status coloured."""
     name, word = record.task_id, render.word_of(record)
     start = line.index(word, len(name))
     end = start + len(word)

@@ -35,7 +35,7 @@ _CONCURRENCY = 16
 
 
 def _requests(call: Call, max_wait: float | None = None) -> list[GenerationRequest]:
-    """Return the requests of a call, and print the notes."""
+    """Return one request per input of a call, and print the notes of the call."""
     options = CallOptions(
         validate="off", poll_interval=call.poll_interval, max_wait=max_wait, metadata=call.metadata
     )
@@ -51,7 +51,7 @@ def _requests(call: Call, max_wait: float | None = None) -> list[GenerationReque
 
 
 def _store(record: Record, call: Call, path: str | None = None) -> Record:
-    """Download the assets; return the record with its files, or why there are none."""
+    """Download the assets of a success; return the record with ``files``, or with ``file_error``."""
     outcome = outcome_of(record)
     if not outcome.succeeded:
         return record
@@ -131,7 +131,7 @@ def _report(record: Record, *, as_json: bool) -> int:
 
 
 def show_remote(settings: Settings, path: str, remote_id: str, options: WatchOptions) -> int:
-    """Show a generation that the API knows, or wait for it; return the exit code."""
+    """Show a generation at the API, or with ``--wait`` wait for its end; return the exit code."""
     call = CallOptions(poll_interval=options.poll_interval, max_wait=options.max_wait)
     request = request_of(GenerationCall(model=path, options=call, remote_id=remote_id), settings)
     if options.is_waiting:
@@ -183,7 +183,7 @@ def run_batch_locally(call: Call, manifest: Manifest | None = None) -> int:
     title, stopped = f"{call.model.name} · in this process", "Stopped; no more were sent."
     with written_at_end(manifest, lambda: watched.records), closing(watched):
         is_over = watch(watched, title, call, interrupted=stopped)
-    if not is_over:  # those that were submitted have ended since
+    if not is_over:  # close() has waited for the submitted generations: show their end
         age, last = time.monotonic() - started, replace(call, max_wait=0)
         is_over = watch(watched, title, last, interrupted=stopped, age=age)
     code = results.print_summary(
@@ -206,7 +206,7 @@ class LocalBatch(Watched):
         self._call, self._name = call, uuid.uuid4().hex
         self.batch = Batch(batch_id="", size=len(requests))
         self.records = [Record(task_id="", state="not_sent") for _ in requests]
-        """What became of each request."""
+        """The latest record of each request, in the order of the inputs."""
         self._endings: list[Record] = []
         self._paths = member_templates(call.paths, len(requests))
         limit = requests[0].profile.max_in_flight or _CONCURRENCY
@@ -216,7 +216,7 @@ class LocalBatch(Watched):
         ]
 
     def close(self) -> None:
-        """Finish those that are billed, and start no others."""
+        """Wait for the generations that were submitted, and start no others."""
         running = sum(future.running() for future in self._futures)
         if running:
             print_message(f"Finishing {running} that were submitted …")
@@ -225,7 +225,7 @@ class LocalBatch(Watched):
     def refresh(self) -> bool:
         for future in self._futures:
             if future.done() and not future.cancelled():
-                future.result()  # raises what its thread has raised
+                future.result()  # raises the exception of its thread
         counts = Counter(record.status for record in self.records if record.status)
         counts["generating"] = sum(future.running() for future in self._futures)
         files = sum(len(record.files) for record in self.records)

@@ -1,4 +1,4 @@
-"""The manifest of a batch: a CSV file with what became of each row."""
+"""The manifest of a batch: a CSV or TSV file with the result of each row."""
 
 from __future__ import annotations
 
@@ -23,7 +23,11 @@ _OWN = ("row", "prompt", "task_id", "status", "reason", "file", "seconds", "cost
 
 
 def member_records(ledger: Ledger, batch: Batch) -> list[Record]:
-    """Return the records of a batch's members, in the order of the inputs."""
+    """Return the records of a batch's members, in the order of the inputs.
+
+    A member that no worker has received gets a record in the state ``queued``, or ``cancelled`` in a
+    cancelled batch.
+    """
     ids = member_ids(batch)
     unseen = "cancelled" if batch.is_cancelled else "queued"
     return [
@@ -35,13 +39,13 @@ def member_records(ledger: Ledger, batch: Batch) -> list[Record]:
 
 
 def is_sent(record: Record) -> bool:
-    """Return whether a generation was created, or may have been, so it has a cost."""
+    """Return whether a generation was created or may have been created, so that it may have a cost."""
     has_id = record.remote_id or record.late_remote_id
     return bool(has_id) or record.status == "submit_unknown"
 
 
 def problem_of(record: Record) -> str:
-    """Return why a generation has no files, or an empty text."""
+    """Return why a generation did not succeed or its files were not stored, else an empty text."""
     is_good = record.status in (None, "succeeded") and not record.file_error
     return "" if is_good else reason_of(record)
 
@@ -64,8 +68,8 @@ def written_at_end(
 class Manifest:
     """The file of ``--manifest``.
 
-    :raises ConfigurationError: it cannot be written.
-    :raises InputError: it is the file of the prompts.
+    :raises ConfigurationError: the file cannot be written.
+    :raises InputError: the file is the one with the prompts.
     """
 
     def __init__(self, path: str, prompts: PromptFile, source: str, call: Call) -> None:
@@ -82,9 +86,9 @@ class Manifest:
         self._write_file("", keep=False)
 
     def write(self, records: Sequence[Record]) -> None:
-        """Write the states of all rows; the file is replaced at once.
+        """Write one line per row with its result. The file is replaced atomically.
 
-        :raises ConfigurationError: it cannot be written.
+        :raises ConfigurationError: the file cannot be written.
         """
         text = io.StringIO(newline="")
         delimiter = "\t" if self._path.suffix.lower() in (".tsv", ".tab") else ","
@@ -112,7 +116,10 @@ class Manifest:
             )
 
     def _write_file(self, text: str, *, keep: bool) -> None:
-        """Write a file beside the manifest, and give it its name if it is to be kept."""
+        """Write a temporary file beside the manifest. Replace the manifest with it, or delete it.
+
+        :param keep: True: replace the manifest; False: only check that a file can be written.
+        """
         part = self._path.with_name(f".{self._path.name}.{uuid.uuid4().hex[:8]}.part")
         try:
             part.write_text(text, encoding="utf-8", newline="")
@@ -128,5 +135,5 @@ class Manifest:
 
 
 def _column_name(name: str) -> str:
-    """Return the name of a table's column, different from the manifest's own."""
+    """Return the name of a table's column, marked if the manifest has its own column of that name."""
     return f"{name} (table)" if name.casefold() in _OWN else name

@@ -61,14 +61,14 @@ def models_command(ctx: click.Context, name: str | None, kind: str | None, as_js
 
 
 def _data(model: Model) -> dict[str, Any]:
-    """Return a model as an object for :func:`_plain`."""
+    """Return the fields of a model for ``json.dumps`` with :func:`_plain`."""
     data = _fields(model)
     del data["parameters"]
     return {**data, "parameters": list(model.parameters.values())}
 
 
 def _parameter(parameter: Parameter) -> dict[str, Any]:
-    """Return a parameter without the fields that have their default."""
+    """Return the fields of a parameter: name, type, is_list, is_required, and those without default value."""
     always, default = ("name", "type", "is_list", "is_required"), _fields(Parameter(name=""))
     data = _fields(parameter)
     data = {key: item for key, item in data.items() if key in always or item != default[key]}
@@ -82,7 +82,7 @@ def _fields(value: Any) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Return what :mod:`json` does not know as something that it knows."""
+    """Convert a value that :mod:`json` cannot encode."""
     if isinstance(value, Parameter):
         return _parameter(value)
     if dataclasses.is_dataclass(value):
@@ -96,7 +96,7 @@ def _plain(value: Any) -> Any:
 def page(
     model: Model, prices: Sequence[Price], defaults: Mapping[str, Any] | None = None
 ) -> Iterator[str]:
-    """Return the lines, wrapped at the terminal's width; in a pipe a parameter is one line."""
+    """Iterate over the lines of a model's page. They are wrapped on a terminal, but not in a pipe."""
     for name, text in _facts(model, prices, defaults or {}).items():
         yield labelled(name, text, 12)
     yield ""
@@ -176,7 +176,7 @@ def _case(name: str, values: Sequence[Any]) -> str:
 
 
 def example_command(model: Model, defaults: Mapping[str, Any] | None = None) -> str:
-    """Return a command that makes one generation, and one picture where the number is a parameter."""
+    """Return a command that makes one generation, and only one picture if ``n`` is a parameter."""
     wanted = [*model.required, *(name for choice in model.rules.any_of for name in choice[0])]
     text = f"mulequeue run {model.name}"
     if model.prompt_field in wanted or not wanted:
@@ -199,7 +199,10 @@ def _example(parameter: Parameter) -> str:
 def _parameters(
     parameters: Mapping[str, Parameter], prefix: str = ""
 ) -> Iterator[tuple[str, Parameter]]:
-    """Return all parameters, each before its fields, with their marked names."""
+    """Iterate over all parameters, each followed by its fields, with their names.
+
+    A name ends in ``*`` if the parameter is required, and in ``!`` if it is doubtful.
+    """
     for parameter in parameters.values():
         name = f"{prefix}{parameter.name}"
         is_required, is_doubtful = parameter.is_required, _is_doubtful(parameter)
@@ -243,7 +246,7 @@ def _takes(parameter: Parameter) -> str:
 
 
 def _value(value: Any) -> str:
-    """Return a value as it is typed: a text that would be parsed as JSON is quoted."""
+    """Return a value as a user types it: a text that would be parsed as JSON is quoted."""
     try:
         json.loads(value)
     except (TypeError, ValueError):

@@ -25,7 +25,7 @@ _VALIDATE_HELP = (
 
 
 def complete_model(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    """Return the model names that a shell may offer."""
+    """Return the model names that begin with the typed text, for shell completion."""
     return [model.name for model in catalog.all_models() if model.name.startswith(incomplete)]
 
 

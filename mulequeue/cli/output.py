@@ -18,13 +18,13 @@ _MAX_WIDTH = 100
 
 
 def one_line(text: str) -> str:
-    """Fold white space, mask passwords in URLs, and remove terminal control characters."""
+    """Return text in one line, without control characters, and with passwords in URLs masked."""
     printable = "".join(char if char.isprintable() else " " for char in text)
     return redact(" ".join(printable.split()))
 
 
 def print_message(text: str) -> None:
-    """Print a message on standard error, wrapped; indented lines are commands and stay whole."""
+    """Print a message on standard error, wrapped. Indented lines are commands and are not wrapped."""
     click.echo(wrap(text, sys.stderr), err=True)
 
 
@@ -45,7 +45,7 @@ def columns(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def cut(text: str, width: int) -> str:
-    """Return the start of a text that fits into a width in cells, with an ellipsis if it is cut."""
+    """Return the text, cut to a width in terminal cells; a cut text ends in an ellipsis."""
     if cell_len(text) <= width:
         return text
     return f"{set_cell_size(text, max(0, width - 1)).rstrip()}…"
@@ -62,24 +62,24 @@ def is_plain() -> bool:
 
 
 def labelled(label: str, text: object, width: int) -> str:
-    """Return a label, in a column of that width, and a text, which is wrapped on a terminal."""
+    """Return a label and a text that begins in column ``width`` and is wrapped on a terminal."""
     return wrap(f"{label:<{width}}{text}", sys.stdout, indent=width)
 
 
 def print_rows(rows: Iterable[tuple[str, object]], width: int) -> None:
-    """Print the labels and texts that are not empty."""
+    """Print one line per label and text, except where the text is empty or None."""
     for label, text in rows:
         if text not in (None, ""):
             click.echo(labelled(label, text, width))
 
 
 def text_width(stream: Any) -> int | None:
-    """Return the columns of a text on a terminal; None: the stream is no terminal."""
+    """Return the width for text on a terminal, at most 100 columns; None: the stream is no terminal."""
     return min(_MAX_WIDTH, shutil.get_terminal_size().columns) if stream.isatty() else None
 
 
 def wrap(text: str, stream: Any, *, indent: int = 0) -> str:
-    """Wrap text at the width of a terminal; a pipe gets it unchanged.
+    """Wrap text at the width of a terminal; in a pipe it stays unchanged.
 
     Words, ids, URLs and paths are never split, so that they can be copied.
 

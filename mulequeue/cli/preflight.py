@@ -1,4 +1,4 @@
-"""The app, its settings and its servers, and checks before anything is enqueued or sent."""
+"""Load the app and its settings, and check servers and inputs before anything is enqueued or sent."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from mulequeue.settings import Settings
 from mulequeue.settings.redaction import redact
 
 CONNECT_SECONDS = 2.5
-"""The time limit for a server to answer."""
+"""Time limit for the answer of Redis or the broker."""
 
 
 def app_of(ctx: click.Context) -> Any:
-    """Return the Celery app of ``celery -A proj``, else the standalone one."""
+    """Return the Celery app of ``celery -A proj``, else the app of :mod:`mulequeue.celery`."""
     given = getattr(ctx.obj, "app", None)
     if given is not None and given.main not in (None, "default"):
-        # Tasks of the project, and in a Django project the storage of its apps.
+        # Imports the tasks of the project, and in a Django project the apps, whose storage may be used.
         given.loader.import_default_modules()
         return given
     from mulequeue.celery import app
@@ -40,7 +40,7 @@ def app_of(ctx: click.Context) -> Any:
 
 
 def name_of(app: Any) -> str:
-    """Return the argument of ``celery -A`` for this app: as it was typed, else the app's name."""
+    """Return the argument for ``celery -A``: as the user typed it, else the app's name or ``proj``."""
     context = click.get_current_context(silent=True)
     typed = context.find_root().params.get("app") if context is not None else None
     return str(typed or app.main or "proj")
@@ -61,17 +61,17 @@ def settings_of(app: Any) -> Settings:
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """The checked options of ``run`` or ``batch``: models, inputs, storage and limits."""
+    """The checked options of ``run`` or ``batch``: model, inputs, storage and limits."""
 
     app: Any
     settings: Settings
     model: Model
     inputs: list[dict[str, Any]]
-    """With the defaults of the model."""
+    """With the values of ``mulequeue_defaults`` for the model in the fields that they lack."""
     storage: str
     """Folder or URL of the files."""
     paths: tuple[str, ...] = ()
-    """The path template of each input's files; empty: that of the settings."""
+    """The path template of each input's files; empty: ``mulequeue_storage_path`` applies."""
     validate: str | None
     metadata: dict[str, Any] = field(default_factory=dict)
     fair_key: str | None = None
@@ -82,7 +82,7 @@ class Call:
     quiet: bool
     as_json: bool
     notes: tuple[str, ...] = ()
-    """What :func:`check_inputs` has found, to print before anything is sent."""
+    """Warnings of :func:`check_inputs` and other notes, to print before anything is sent."""
 
     @classmethod
     def of(
@@ -97,7 +97,7 @@ class Call:
         fair_key: str | None,
         **options: Any,
     ) -> Self:
-        """Load the settings, and check where the files go. A local call may read the typed files."""
+        """Load the settings and check the options. ``--local`` adds the folders of typed files to ``input_roots``."""
         app = app_of(ctx)
         settings = settings_of(app)
         storage = storage_of(output, settings)
@@ -124,7 +124,7 @@ class Call:
 
 
 def ledger_to_write(app: Any) -> Ledger:
-    """Return the ledger of an app that is going to enqueue.
+    """Return the ledger for a command that enqueues, after checking Redis, the broker and the keys.
 
     :raises ConfigurationError: Redis or the broker does not answer within about three seconds.
     """
@@ -138,9 +138,9 @@ def ledger_to_write(app: Any) -> Ledger:
 
 
 def warn_of_keys(app: Any, settings: Settings) -> None:
-    """Print a warning for each key of this process that belongs to the other site.
+    """Print a warning for each key of this process that belongs to another site than its host.
 
-    The workers may have other keys, so it is no error. A process without a key is fine.
+    The workers may have other keys, so this is not an error. Profiles without a key are skipped.
     """
     from mulequeue.ops.health.account import wrong_site
 
@@ -149,7 +149,7 @@ def warn_of_keys(app: Any, settings: Settings) -> None:
 
 
 def ledger_to_read(settings: Settings) -> Ledger:
-    """Return the ledger; no broker is needed.
+    """Return the ledger for a command that only reads it, so that no broker is needed.
 
     :raises ConfigurationError: Redis does not answer.
     """
@@ -168,7 +168,7 @@ def check_redis(url: str) -> None:
 
 
 def redis_problem(url: str) -> str | None:
-    """Return why a Redis cannot be used, or None."""
+    """Return why the Redis at the URL cannot be used, or None if it answers."""
     try:
         client = probe_connection(url, CONNECT_SECONDS)
     except (ConfigurationError, ValueError) as exc:
@@ -183,7 +183,7 @@ def redis_problem(url: str) -> str | None:
 
 
 def check_broker(app: Any, settings: Settings) -> None:
-    """Raise ConfigurationError unless the broker answers; skip it if it is the ledger's Redis."""
+    """Raise ConfigurationError unless the broker answers. Skip the check if it is the ledger's Redis."""
     if (app.conf.broker_write_url or app.conf.broker_url) == settings.redis_url:
         return
     from mulequeue.ops.health.workers import broker
@@ -199,10 +199,10 @@ def check_broker(app: Any, settings: Settings) -> None:
 
 
 def check_inputs(call: Call, places: Sequence[str] = ()) -> Call:
-    """Return the call with warnings about inputs that may be wrong.
+    """Return the call with warnings about inputs that the model may not accept.
 
-    :param places: of the inputs in their file, for the messages.
-    :raises InputError: an input cannot be sent, or the model does not accept it.
+    :param places: the place of each input in its file, for messages; empty: the call has one typed input.
+    :raises InputError: an input cannot be sent, or its validation has failed.
     """
     warnings: list[str] = []
     settings, model, inputs = call.settings, call.model, call.inputs
@@ -228,7 +228,7 @@ def print_notes(notes: Sequence[str]) -> None:
 def storage_of(output: str | None, settings: Settings) -> str:
     """Return the folder of the files as an absolute path, or the URL.
 
-    :raises ConfigurationError: it cannot be written.
+    :raises ConfigurationError: the storage cannot be used or the folder cannot be written.
     """
     from mulequeue.transfer.storage import check_storage
 
@@ -241,7 +241,7 @@ def storage_of(output: str | None, settings: Settings) -> str:
 
 
 def check_notification(target: str | None, settings: Settings) -> None:
-    """Raise InputError for a target that notifications may not be sent to."""
+    """Raise InputError if notifications may not be sent to the target. Warn if their secret is unusable."""
     if target is None:
         return
     from mulequeue.transfer.notifications import check_secret, check_target
@@ -249,5 +249,5 @@ def check_notification(target: str | None, settings: Settings) -> None:
     check_target(target, settings)
     try:
         check_secret(settings)
-    except ConfigurationError as exc:  # only the workers need it
+    except ConfigurationError as exc:  # only the workers need the secret
         print_message(f"Warning: the workers need a setting that is missing here: {exc}")

@@ -1,7 +1,8 @@
 """Read files of prompts: a table, JSON, or one prompt per line.
 
-A prompt is read byte for byte. Tab-separated files are split at tabs and never unquoted, because
-real prompts contain quotation marks; only CSV, and the UTF-16 that Excel writes, have quoting.
+A prompt is used exactly as the file contains it. Tab-separated files are split at tabs and never
+unquoted, because real prompts contain quotation marks. Only CSV, and UTF-16 files, which Excel
+writes, are unquoted.
 """
 
 from __future__ import annotations
@@ -48,9 +49,9 @@ class Row:
 
     input: Mapping[str, Any]
     where: str
-    """Its place for messages: ``prompts.csv, line 3``."""
+    """The place of the prompt for messages: ``prompts.csv, line 3``."""
     cells: tuple[str, ...] = ()
-    """Of a table, in the order of its header."""
+    """The cells of a table's row, in the order of the header; empty for other files."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,13 +60,13 @@ class PromptFile:
 
     rows: tuple[Row, ...]
     header: tuple[str, ...] = ()
-    """The columns of a table."""
+    """The names of a table's columns; empty for other files."""
     prompt_column: int | None = None
     parameter_columns: tuple[int, ...] = ()
     """Columns whose cells are parameters of the model."""
 
     def notes(self, *, quiet: bool) -> list[str]:
-        """Return a note that names the columns other than the prompt; empty if there are none."""
+        """Return one note with the columns other than the prompt; none with ``quiet``, or without such columns."""
         used = ", ".join(self.header[i].strip() for i in self.parameter_columns)
         known = {self.prompt_column, *self.parameter_columns}
         rest = (cell.strip() for i, cell in enumerate(self.header) if i not in known)
@@ -82,9 +83,9 @@ class Reading:
 
     model: Model
     column: str | None = None
-    """The column of the prompts; None: the model's name for it, mostly ``prompt``, in any case."""
+    """The column of the prompts; None: the one named like the model's prompt field, mostly ``prompt``."""
     ignored: tuple[str, ...] = ()
-    """Columns that are no parameters although they have the name of one."""
+    """Columns that are not used as parameters although they have the name of one."""
     encoding: str | None = None
 
     @property
@@ -97,7 +98,7 @@ def read_prompts(name: str, reading: Reading) -> PromptFile:
     """Return the prompts in a file.
 
     :param name: a path; ``-`` is standard input.
-    :raises InputError: the file, a row or a cell cannot be used; the text names the line.
+    :raises InputError: the file, a row or a cell cannot be used; for a row or a cell the text names the line.
     """
     text, codec = decode(read_bytes(name), display_name(name), reading.encoding)
     suffix = "" if name == "-" else Path(name).suffix.lower()
@@ -113,15 +114,15 @@ def parse(
 ) -> PromptFile:
     """Return the prompts in a text.
 
-    :param suffix: of the file's name; an unknown one: the first line decides.
-    :param is_quoted: cells between tabs are quoted as in CSV.
+    :param suffix: of the file's name. If it is unknown, the first line decides on the format.
+    :param is_quoted: True: the cells of a tab-separated file are quoted as in CSV.
     """
     form = _BY_SUFFIX.get(suffix) or _detect(text, name, reading, only_tabs=suffix == ".txt")
     if form == "tsv" and not is_quoted:
         return _table(_tsv_rows(text, name), name, reading, _TAB_ADVICE)
     if form in ("tsv", "csv"):
         delimiter = "\t" if form == "tsv" else _delimiter_of(text, name, reading.wanted)
-        # A table without the column: the delimiter that gives its header the most cells.
+        # Without the column: the delimiter that gives the header the most cells, for the error message.
         delimiter = delimiter or max(_DELIMITERS, key=lambda item: len(_header_of(text, item)))
         return _table(_csv_rows(text, name, delimiter), name, reading, _QUOTE_ADVICE)
     values: Iterable[tuple[str, Any]] = _lines(text, name)
@@ -151,10 +152,10 @@ def _detect(text: str, name: str, reading: Reading, *, only_tabs: bool) -> Forma
 
 
 def _lines(text: str, name: str) -> Iterator[tuple[str, str]]:
-    """Return place and text of the lines that are not blank.
+    """Iterate over place and text of the lines that are not blank.
 
-    Only line feeds separate lines (carriage returns where there is no line feed): a prompt may contain
-    every other separator.
+    Only line feeds separate lines, or carriage returns if the text has no line feed, because a prompt may
+    contain any other line separator.
     """
     for number, line in enumerate(text.split("\n" if "\n" in text else "\r"), 1):
         if line.strip():
@@ -167,7 +168,7 @@ def _lines(text: str, name: str) -> Iterator[tuple[str, str]]:
 def _tsv_rows(text: str, name: str) -> Rows:
     """Split lines at tabs; quotation marks are text.
 
-    :raises InputError: a cell is quoted as a spreadsheet does it.
+    :raises InputError: a cell is quoted as in CSV: in quotation marks, and with doubled ones inside.
     """
     for where, line in _lines(text, name):
         row = line.split("\t")
@@ -180,9 +181,9 @@ def _tsv_rows(text: str, name: str) -> Rows:
 
 
 def _csv_rows(text: str, name: str, delimiter: str) -> Rows:
-    """Split text as CSV. The line with which a spreadsheet declares its delimiter is left out.
+    """Split text as CSV, without blank rows and without a first line ``sep=…``, which declares the delimiter.
 
-    :raises InputError: the quotation marks of a row are wrong.
+    :raises InputError: the quotation marks of a row are invalid.
     """
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     begins = 1
@@ -200,9 +201,9 @@ def _csv_rows(text: str, name: str, delimiter: str) -> Rows:
 
 
 def _delimiter_of(text: str, name: str, wanted: str) -> str | None:
-    """Return the delimiter that makes the wanted name a column of the header; None: none does.
+    """Return the delimiter of a line ``sep=…``, else the one that gives the header the wanted column, else None.
 
-    :raises InputError: several do.
+    :raises InputError: the header has the column with several delimiters.
     """
     if text.startswith(_DECLARED) and text[len(_DECLARED) :][:1] in _DELIMITERS:
         return text[len(_DECLARED)]
@@ -222,7 +223,7 @@ def _delimiter_of(text: str, name: str, wanted: str) -> str | None:
 
 
 def _header_of(text: str, delimiter: str) -> list[str]:
-    """Return the cells of the first row, or an empty list."""
+    """Return the cells of the first row; an empty list if there is none or its quotation marks are invalid."""
     try:
         return next(_csv_rows(text, "", delimiter), ("", []))[1]
     except InputError:
@@ -230,7 +231,7 @@ def _header_of(text: str, delimiter: str) -> list[str]:
 
 
 def _position(header: Sequence[str], wanted: str, name: str) -> int | None:
-    """Return the index of a column: by its exact name, else by its name in any case.
+    """Return the index of the column with exactly this name, else with this name in any case, else None.
 
     :raises InputError: several columns have the name.
     """
@@ -245,8 +246,8 @@ def _position(header: Sequence[str], wanted: str, name: str) -> int | None:
 def _column_of(header: Sequence[str], wanted: str, name: str, option: str) -> int:
     """Return the index of a column.
 
-    :param option: the option that names another one.
-    :raises InputError: the table has no such column, or several.
+    :param option: the option that selects another column, for the message.
+    :raises InputError: the table has no column of that name, or several.
     """
     found = _position(header, wanted, name)
     if found is None:
@@ -260,7 +261,7 @@ def _column_of(header: Sequence[str], wanted: str, name: str, option: str) -> in
 def _table(cells: Rows, name: str, reading: Reading, advice: str) -> PromptFile:
     """Return the prompts of a table, with the parameters in its other columns.
 
-    :param advice: for a row that does not fit the header.
+    :param advice: ends the message about a row that does not fit the header.
     """
     _, header = next(cells, ("", []))
     if not header:
@@ -286,8 +287,8 @@ def _table(cells: Rows, name: str, reading: Reading, advice: str) -> PromptFile:
 def _check_row(
     row: Sequence[str], where: str, header: Sequence[str], prompt: int, advice: str
 ) -> None:
-    """Raise InputError for a row that does not fit the header, so its prompt may be cut, or has none."""
-    # The part of a prompt behind an unquoted comma may fall into a column without a name.
+    """Raise InputError if a row does not fit the header, so that its prompt may be cut, or has no prompt."""
+    # The part of a prompt after an unquoted comma may be in a column without a name.
     unnamed = [i for i, cell in enumerate(header) if i > prompt and not cell.strip()]
     if len(row) != len(header) or any(row[i].strip() for i in unnamed):
         without = f" ({len(unnamed)} without a name)" if unnamed else ""

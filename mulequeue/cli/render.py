@@ -1,4 +1,4 @@
-"""Ledger data as text: state names, progress, durations, errors. Pure functions."""
+"""Format data of the ledger as text: state names, progress, durations, errors."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ STATES: dict[str, tuple[str, str, str | None]] = {
     "tombstone": ("cancelled before it started", "–", None),
     "files": ("files", "↓", "blue"),
 }
-"""Name, sign and colour of each on a terminal; a colour of None is shown dim."""
+"""Name, sign and colour of each state on a terminal; with None as colour the text is dim."""
 _COUNTED = ("waiting", "submitting", "generating", *OUTCOME_STATUSES)
 
 
 def state_of(record: Record) -> str:
-    """Return the outcome's status, or the state of a generation that is not over."""
+    """Return the status of a generation that is over, else its state."""
     return record.status or record.state
 
 
@@ -53,10 +53,10 @@ def plural(count: int, noun: str) -> str:
 
 
 def counts_of(batch: Batch) -> list[tuple[str, str]]:
-    """Return state and text of what is not zero: ``("queued", "3 queued"), ("files", "7 files")``.
+    """Return state and text of each count above 0: ``("queued", "3 queued"), ("files", "7 files")``.
 
-    ``unsent`` are members that the task of the batch has not published yet, ``queued`` those in the
-    broker's queue.
+    ``unsent`` are members that the task of the batch has not published yet. ``queued`` are members that
+    were published and that no worker has received.
     """
     counts = {name: batch.counts.get(name, 0) for name in _COUNTED}
     begun = sum(counts.values())
@@ -100,7 +100,7 @@ def ending_line(record: Record) -> str:
 
 
 def reason_of(record: Record) -> str:
-    """Return the error of a generation or its files, or the duration of one that succeeded."""
+    """Return the error of a generation; for a success why its files are missing, or its duration."""
     if record.status != "succeeded":
         return describe_error(outcome_of(record).error)
     if record.file_error:
@@ -115,7 +115,7 @@ def failure_of(record: Record) -> str:
 
 
 def describe_error(error: ErrorInfo | None) -> str:
-    """Return the most specific text that the API gives, with its code, in one line."""
+    """Return the detail of an error, else its title, else its type, with the error code, in one line."""
     if error is None:
         return "no reason given"
     code = f" (code {error.code})" if error.code is not None else ""

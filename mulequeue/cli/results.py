@@ -1,4 +1,4 @@
-"""Results on standard output, as text or JSON, and the commands that follow them."""
+"""Print results on standard output, as text or JSON, and the commands that a user can run next."""
 
 from __future__ import annotations
 
@@ -69,9 +69,9 @@ def report_batch(
     as_json: bool,
     is_over: bool,
 ) -> int:
-    """Print the summary of a batch, and what is next once it is over; return its exit code.
+    """Print the summary of a batch, and once it is over the commands for failures; return the exit code.
 
-    :param storage: where its files are stored; None: files that are missing are not counted.
+    :param storage: where the files are stored; None: missing files are not counted.
     """
     is_read = is_over and (storage or not as_json)
     records = read_records(ledger, member_ids(batch)) if is_read else []
@@ -84,7 +84,7 @@ def report_batch(
 
 
 def print_outcome(outcome: Outcome, *, as_json: bool) -> int:
-    """Print an outcome's files (else its URLs), one per line, or its error; return the exit code."""
+    """Print the error of an outcome and its files (else its asset URLs), one per line; return the exit code."""
     if as_json:
         print_json(outcome.to_dict())
     else:
@@ -100,7 +100,7 @@ def print_outcome(outcome: Outcome, *, as_json: bool) -> int:
 def print_submitted(
     api_path: str, *, task_id: str | None = None, remote_id: str | None = None, as_json: bool
 ) -> int:
-    """Print the ids of a generation that runs, and the command that waits for it."""
+    """Print the ids of a generation that runs, and the command that waits for it; return exit code 0."""
     ids = {"task_id": task_id, "api_path": api_path, "remote_id": remote_id}
     if as_json:
         print_json(ids)
@@ -148,7 +148,7 @@ _NEXT = {
 
 
 def next_commands(records: Sequence[Record], name: str) -> list[str]:
-    """Return what can be done about those of a task or batch that failed, each with its command."""
+    """Return one message for each kind of failure in a task or batch: their number, and a command."""
     failed = [record for record in records if record.is_over and record.status != "succeeded"]
     standings = [standing_of(record) for record in failed]
     counts = Counter(standings)
@@ -181,7 +181,7 @@ def read_records(ledger: Ledger, task_ids: Sequence[str]) -> list[Record]:
 
 
 def record_data(record: Record, keys: Iterable[str]) -> dict[str, Any]:
-    """Return values of a record, JSON-ready."""
+    """Return the values of a record under these keys, JSON-ready."""
     values = {
         "task_id": record.task_id,
         "status": state_of(record),

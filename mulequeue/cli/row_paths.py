@@ -16,7 +16,7 @@ _NUMBERED = re.compile(r"-[0-9]+(?=\.|$)")
 
 
 Part = tuple[str, str | None, int | None]
-"""A text, the name that follows it, and the column of that name."""
+"""A text, the name of the placeholder after it, and the index of the column with that name."""
 
 
 def row_templates(
@@ -43,9 +43,9 @@ def row_templates(
 
 
 def _parts(template: str, header: Sequence[str]) -> list[Part]:
-    """Split a template. A name of every template stays in the text: it is filled in with a file.
+    """Split a template into parts. Names of ``mulequeue_storage_path`` stay: they are replaced for each file.
 
-    :raises InputError: a name is unknown, or is both a column and a name of every template.
+    :raises InputError: the template is invalid, or a name is unknown or ambiguous.
     """
     columns = [cell.strip().casefold() for cell in header]
     parts: list[Part] = []
@@ -83,7 +83,7 @@ def _check_name(
 
 
 def _filled(parts: Sequence[Part], row: Row, number: int, prompt: str) -> Iterator[str]:
-    """Iterate over the texts of the template of one row."""
+    """Iterate over the parts of one row's path template; raise InputError if a cell in it is empty."""
     for text, name, column in parts:
         yield text
         if name == _ROW and column is None:
@@ -100,7 +100,7 @@ def _filled(parts: Sequence[Part], row: Row, number: int, prompt: str) -> Iterat
 def _check_different(
     templates: Sequence[str], rows: Sequence[Row], inputs: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Raise InputError if two rows would have one file, also by the number of a second picture."""
+    """Raise InputError if two rows write the same file, or could when one makes pictures that get a number."""
     known: dict[str, int] = {}
     for index, template in enumerate(templates):
         first = known.setdefault(template.casefold(), index)

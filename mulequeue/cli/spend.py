@@ -90,7 +90,7 @@ def _print_csv(by: str, sums: Mapping[str, Sum]) -> None:
 
 
 def _print_table(by: str, sums: Mapping[str, Sum], total: Sum) -> None:
-    """Print a table without its empty columns."""
+    """Print a table without the columns that are 0 in every row; the estimate is always a column."""
     shown = [
         charging for charging in USD_KEYS if charging is Charging.CHARGED or total.usd[charging]
     ]

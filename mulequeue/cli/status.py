@@ -36,7 +36,7 @@ from mulequeue.settings import Settings
 from mulequeue.tasks.batch_ids import member_ids
 
 MAX_FAILURES = 20
-"""In a snapshot; ``mulequeue list`` shows all."""
+"""Maximum number of failures in a snapshot; ``mulequeue list`` shows all."""
 _RUNNING_KEYS = (
     *("task_id", "status", "remote_id", "model", "api_path", "polls"),
     *("fair_key", "metadata", "estimated_usd", "errors", "problem", "problem_since"),
@@ -94,7 +94,7 @@ def status_command(ctx: click.Context, /, names: tuple[str, ...], **given: Any) 
 
 
 def _has_arrived(app: Any, ledger: Ledger, name: str, options: WatchOptions) -> bool:
-    """Wait until a worker has received a task or batch. Return False if none has within ``max_wait``."""
+    """Wait until a worker has received a task or batch; return False if this takes longer than ``max_wait``."""
     arrival = Arrival(ledger, name)
     return arrival.refresh() or watch(
         arrival,
@@ -135,7 +135,7 @@ def _show_batch(ledger: Ledger, batch: Batch, options: WatchOptions) -> int:
 
 
 def _seconds(ledger: Ledger, batch: Batch) -> float:
-    """Return the seconds from the batch's start until now, or until its last member was over."""
+    """Return the seconds from the creation of a batch to the end of its last member, or until now."""
     if batch.over < batch.size:
         return ledger.queries.now() - batch.created
     ends = (record.finished for record in results.read_records(ledger, member_ids(batch)))
@@ -143,7 +143,7 @@ def _seconds(ledger: Ledger, batch: Batch) -> float:
 
 
 def _print_snapshot(ledger: Ledger, watched: BatchWatch) -> None:
-    """Print the counts of a batch that was read, its failures, and the command for what is next."""
+    """Print the counts, the cost and the failures of a batch, and the commands that a user can run next."""
     batch = watched.batch
     click.echo(render.progress_line(batch))
     if cost := cost_line(cost_of_batch(ledger, batch)):
@@ -176,7 +176,7 @@ def _print_ending(record: Record) -> None:
 
 
 def _show_task(ledger: Ledger, settings: Settings, task_id: str, options: WatchOptions) -> int:
-    """Show a generation, or watch it until it is over; the exit code."""
+    """Show a generation, or watch it until it is over; return the exit code."""
     watched = TaskWatch(ledger, task_id)
     is_over = watched.refresh()
     if watched.record is None:
@@ -249,7 +249,7 @@ def _rows(record: Record, now: float) -> Iterator[tuple[str, Any]]:
 
 
 def _reasons(ledger: Ledger, settings: Settings, record: Record) -> Iterator[tuple[str, Any]]:
-    """Return why a generation may not end."""
+    """Iterate over label and text of each reason why the end of a generation may not be noticed."""
     if (problem := record.problem) is not None:
         count = f"{render.plural(record.errors, 'check')} in a row " if record.errors else ""
         since = f"{count}since {render.moment(problem.since)}"
@@ -266,9 +266,9 @@ def _reasons(ledger: Ledger, settings: Settings, record: Record) -> Iterator[tup
 
 
 def timeline_lines(phases: Sequence[Phase], columns: int | None = None) -> Iterator[str]:
-    """Iterate over one line per phase: its name, its place in the whole time, its duration and its reason.
+    """Iterate over one line per phase: its name, a bar that shows when it was, its duration and its detail.
 
-    :param columns: a reason that does not fit into them is on separate lines; None: there is no limit.
+    :param columns: width of the terminal. A detail that does not fit is on separate lines. None: no limit.
     """
     if not phases:
         return

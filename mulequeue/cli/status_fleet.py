@@ -25,9 +25,9 @@ from mulequeue.settings import Settings
 _RUNNING = ("waiting", "submitting", "generating")
 _OVER = ("succeeded", "failed", "timed_out", "submit_unknown", "cancelled", "files")
 _DEPTHS_SECONDS = 2.0
-"""The lengths of the queues are read so often: each time takes a connection to the broker."""
+"""Time between two reads of the queue lengths, each of which needs a connection to the broker."""
 _OVERDUE_SECONDS = 10.0
-"""If the first record is overdue for longer, no worker polls."""
+"""If the first due record is overdue for longer, no worker polls."""
 
 FleetState = dict[str, Any]
 """The object of ``--json``."""
@@ -61,7 +61,7 @@ def _print_state(state: FleetState, *, as_json: bool) -> None:
 
 
 class FleetWatch(Watched):
-    """The fleet, until it is idle if that is waited for."""
+    """The state of the fleet. With ``until_idle`` it is over when nothing is in progress, else never."""
 
     def __init__(self, app: Any, ledger: Ledger, settings: Settings, *, until_idle: bool) -> None:
         self._ledger, self._settings, self._until_idle = ledger, settings, until_idle
@@ -76,7 +76,7 @@ class FleetWatch(Watched):
         return not any(self.state["counts"].get(word) for word in _RUNNING)
 
     def refresh(self) -> bool:
-        """Read the state of the fleet; the learned schedules are left out."""
+        """Read the state of the fleet, without the learned schedules; return whether the watch ends."""
         if time.monotonic() - self._depths_read >= _DEPTHS_SECONDS:
             self._depths, self._depths_read = self._read_depths(), time.monotonic()
         ledger, settings = self._ledger, self._settings
@@ -96,7 +96,7 @@ class FleetWatch(Watched):
         return self._until_idle and self.is_idle
 
     def progress(self) -> Progress:
-        """Return ``3 generating; 41 succeeded, 3 failed, 41 files``, and the rows."""
+        """Return ``3 generating; 41 succeeded, 3 failed, 41 files``, and the rows for the live display."""
         parts = [_counted(self.state, _RUNNING) or "nothing in progress"]
         parts += filter(None, [_counted(self.state, _OVER)])
         rows = [*fleet_lines(self.state), *filter(None, [overdue_warning(self.state)])]
@@ -104,7 +104,7 @@ class FleetWatch(Watched):
 
 
 def fleet_lines(state: FleetState) -> list[str]:
-    """Return the counts in columns, coloured unless they are zero, the profiles and the schedules."""
+    """Return the lines of the counts (coloured if above 0), queues, profiles and learned schedules."""
     return [
         *(_count_line(state, word) for word in _RUNNING),
         "since the ledger was created",
@@ -128,7 +128,7 @@ def _counted(state: FleetState, words: tuple[str, ...]) -> str:
 
 
 def overdue_warning(state: FleetState) -> str | None:
-    """Return a warning if no worker polls."""
+    """Return a warning if the oldest status check is more than 10 s overdue, else None."""
     if state["overdue_seconds"] <= _OVERDUE_SECONDS:
         return None
     return (

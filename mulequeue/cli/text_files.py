@@ -12,7 +12,7 @@ from pathlib import Path
 from mulequeue.errors import InputError
 
 _MARKED = ("utf-8-sig", "utf-16", "utf-32")
-"""What :mod:`json` finds by a byte order mark."""
+"""The encodings that :func:`json.detect_encoding` returns only for a byte order mark."""
 _ONE_BYTE = ("cp125", "iso8859")
 _NO_TEXT = {"Cc", "Cn", "Co", "Cs"}
 _QUOTED = 40
@@ -26,7 +26,7 @@ def display_name(name: str) -> str:
 def read_bytes(name: str) -> bytes:
     """Return the content of a file, or of standard input (``-``).
 
-    :raises InputError: it cannot be read.
+    :raises InputError: the file cannot be read.
     """
     try:
         return sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
@@ -37,11 +37,11 @@ def read_bytes(name: str) -> bytes:
 def decode(data: bytes, name: str, encoding: str | None = None) -> tuple[str, str]:
     """Return the text without a byte order mark, and its encoding.
 
-    Without ``encoding`` only what is certain is read: the encoding of a byte order mark, UTF-16 that is text in
-    one byte order alone, and UTF-8.
+    A byte order mark decides. Without one it is ``encoding``; without both UTF-16 if the bytes are text in one byte
+    order alone, else UTF-8.
 
-    :raises InputError: the bytes are not in the encoding, or several are possible; the text has the
-        line and what to type.
+    :raises InputError: ``encoding`` is unknown or contradicts the bytes, the bytes are not valid in the encoding, or
+        the text contains NUL. For the last two the text names the line and the option to add.
     """
     found = json.detect_encoding(data)
     marked = found.removesuffix("-sig") if found in _MARKED else None
@@ -86,7 +86,7 @@ def _is_text(data: bytes, codec: str) -> bool:
 
 
 def _check_choice(data: bytes, name: str, encoding: str, marked: str | None) -> None:
-    """Raise InputError for an encoding that does not exist, or that is certainly a mistake."""
+    """Raise InputError for an encoding that is unknown, or contradicts a byte order mark or valid UTF-8."""
     try:
         codec = codecs.lookup(encoding).name
         "".encode(encoding)

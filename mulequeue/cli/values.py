@@ -16,7 +16,7 @@ from mulequeue.engine.generation_call import check_metadata
 from mulequeue.errors import InputError
 
 _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-# Three digits after the point may be thousands.
+# Not three digits after the point: 1.000 may mean one thousand.
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}(\.0{1,2})?")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,18})?")
 _WORDS = {
@@ -30,7 +30,7 @@ _WORDS = {
 def parse_params(pairs: Iterable[str]) -> dict[str, Any]:
     """Return the input fields of ``--param KEY=VALUE``; ``@path`` becomes a file marker.
 
-    :raises InputError: no ``=``, or no key.
+    :raises InputError: a pair has no ``=`` or no key.
     """
     return {
         key: _file(text) if _is_file(text) else json_or(text, text)
@@ -41,7 +41,7 @@ def parse_params(pairs: Iterable[str]) -> dict[str, Any]:
 def parse_metadata(pairs: Iterable[str]) -> dict[str, Any]:
     """Return the object of ``--metadata KEY=VALUE``.
 
-    :raises InputError: no ``=``, no key, or too much of it.
+    :raises InputError: a pair has no ``=`` or no key, or the object is too large.
     """
     return dict(check_metadata(dict(_split(pairs, "--metadata", "sku=A-1"))))
 
@@ -66,7 +66,7 @@ def folders_of(pairs: Iterable[str]) -> tuple[str, ...]:
 def read_object(name: str) -> dict[str, Any]:
     """Read the JSON object in a file; ``-`` is standard input.
 
-    :raises InputError: unreadable, not JSON, or not an object.
+    :raises InputError: the file cannot be read, is not JSON, or is not an object.
     """
     try:
         value = json.loads(read_bytes(name))
@@ -83,10 +83,10 @@ def read_object(name: str) -> dict[str, Any]:
 def cell_value(parameter: Parameter, cell: str) -> Any:
     """Return the value of a cell that is not empty.
 
-    Text is kept as it is. A list is a JSON array, or one item. ``@PATH`` in a file's cell is a file to
+    Text stays unchanged. For a list the cell is a JSON array or one item. For a file ``@PATH`` is a file to
     send, as with ``--param``.
 
-    :raises ValueError: it is no such value; the text names what the parameter takes.
+    :raises ValueError: the cell has another type than the parameter; the text names what the parameter takes.
     """
     if not parameter.is_list:
         return _item(parameter, cell)
@@ -130,7 +130,7 @@ def _file(text: str) -> dict[str, str]:
 
 
 def json_or(text: str, other: Any) -> Any:
-    """Return the JSON value of a text, or something else if it is not JSON."""
+    """Return the JSON value of a text, or ``other`` if the text is not JSON."""
     try:
         return json.loads(text)
     except ValueError:

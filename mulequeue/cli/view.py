@@ -30,7 +30,7 @@ from mulequeue.ledger import Batch, Record
 
 _MAX_WIDTH = 100
 LINE_SECONDS = 3.0
-"""A pipe gets a line at most this often, and only after a change."""
+"""Minimum time between two lines of progress in a pipe, which are printed only after a change."""
 
 
 @dataclass(frozen=True)
@@ -38,17 +38,17 @@ class Progress:
     """The state of a batch, a task or the fleet at one moment."""
 
     line: str
-    """For a pipe, which gets it when it changes."""
+    """Text for a pipe, printed when it has changed."""
     more: str = ""
-    """Follows the line, or the elapsed time. A change of this alone prints no line."""
+    """Follows ``line`` in a pipe, and the elapsed time in the live display. A change of it prints no line."""
     rows: Sequence[str] = ()
-    """For the live display, coloured."""
+    """Coloured lines for the live display."""
     bar: tuple[int, int] | None = None
-    """How many are done, of how many."""
+    """Number of members that are done, and of all members; None: no bar."""
 
 
 def batch_progress(batch: Batch, seconds_left: float | None = None) -> Progress:
-    """Return the progress of a batch, with the estimate of the time left, if there is one."""
+    """Return the progress of a batch, with the estimated time left unless that is None."""
     return Progress(
         progress_line(batch),
         "" if seconds_left is None else f"about {clock(seconds_left)} left",
@@ -58,19 +58,19 @@ def batch_progress(batch: Batch, seconds_left: float | None = None) -> Progress:
 
 
 class View:
-    """The quiet view: it shows notes alone. Use it as a context manager."""
+    """The quiet view, which prints only notes. Use it as a context manager."""
 
     def __init__(self) -> None:
         self._noted: set[str] = set()
 
     def show(self, progress: Progress, *, at_once: bool = False) -> None:
-        """Show a state, with ``at_once`` even if the last line is recent."""
+        """Show a state; ``at_once`` ignores the minimum time between two lines. The quiet view shows nothing."""
 
     def end(self, record: Record) -> None:
-        """Print a member of a batch that is over; the line stays above the progress."""
+        """Print a member of a batch that is over, above the progress. The quiet view prints nothing."""
 
     def note(self, text: str) -> None:
-        """Print a message that stays above the progress; the same message is printed once."""
+        """Print a message above the progress. The same message is printed only once."""
         if text not in self._noted:
             self._noted.add(text)
             self.print_note(text)
@@ -87,7 +87,7 @@ class View:
 
 
 class PlainView(View):
-    """Lines on standard error, at most one of progress per ``line_seconds``."""
+    """Prints lines on standard error, at most one line of progress per ``line_seconds``."""
 
     def __init__(self, started: float, line_seconds: float = LINE_SECONDS) -> None:
         super().__init__()
@@ -114,7 +114,7 @@ class PlainView(View):
 
 
 class LiveView(View):
-    """A heading, a bar, the states in colours, and the time; failures and notes stay above it."""
+    """Shows a heading, a bar, the states in colours, and the time; failures and notes appear above them."""
 
     def __init__(self, title: str, started: float, console: Console | None = None) -> None:
         super().__init__()

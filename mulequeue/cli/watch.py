@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     from mulequeue.cli.preflight import Call
 
 REFRESH_SECONDS = 0.25
-"""One or a few Redis commands each time."""
+"""Time between two refreshes, each of which sends one or a few Redis commands."""
 SCAN_SECONDS = 2.0
-"""Finding the members that ended reads the records of all that were not over."""
+"""Minimum time between two scans for ended members. A scan reads the records of all members not known to be over."""
 _SAMPLE = 100
 _NO_FILES_SECONDS = 15.0
 _GONE_SECONDS = 10.0
-"""A batch without a task for so long is not sent any further."""
+"""If an incomplete batch has had no task for this time, nothing sends its other members."""
 Note = Callable[[str], None]
-"""Prints a message, once."""
+"""A function that prints a message once."""
 Check = Callable[[Note], None]
-"""Notes what is wrong."""
+"""A function that prints what is wrong."""
 _ENQUEUED = Progress("enqueued", rows=["no worker has received it yet"])
 
 
@@ -57,21 +57,21 @@ class WatchOptions:
 
 
 class Watched:
-    """Something that :func:`watch` reads again and again."""
+    """Something whose state :func:`watch` reads repeatedly."""
 
     line_seconds = LINE_SECONDS
     """The shortest time between two lines of progress in a pipe."""
 
     @property
     def has_started(self) -> bool:
-        """Return whether a worker has begun it."""
+        """Return whether a worker has begun what is watched."""
         return False
 
     def refresh(self) -> bool:
-        """Read the state; return whether it is over.
+        """Read the state; return True if what is watched is over.
 
-        :raises RedisError: Redis is away.
-        :raises MuleQueueError: it is not in the ledger any more.
+        :raises RedisError: Redis does not answer.
+        :raises MuleQueueError: what is watched will never be over, for example because the ledger was emptied.
         """
         raise NotImplementedError
 
@@ -80,7 +80,7 @@ class Watched:
         raise NotImplementedError
 
     def new_endings(self) -> Sequence[Record]:
-        """Return the members of a batch to report that ended since the last call."""
+        """Return the members of a batch that ended since the last call and are to be reported."""
         return ()
 
 
@@ -93,11 +93,11 @@ def watch(
     age: float = 0.0,
     checks: Sequence[Check] = (),
 ) -> bool:
-    """Show progress until it is over; return False after ``max_wait``.
+    """Show progress until ``watched`` is over; return False if that takes longer than ``max_wait``.
 
     :param age: seconds since the start of what is watched.
-    :param checks: called after every refresh, until it is over.
-    :raises Interrupted: Ctrl-C; with the text ``interrupted``.
+    :param checks: called after every refresh, until ``watched`` is over.
+    :raises Interrupted: Ctrl-C; the message is ``interrupted``.
     """
     began = time.monotonic()
     try:
@@ -131,7 +131,7 @@ def _refresh(watched: Watched, view: View, checks: Sequence[Check]) -> bool:
 class BatchWatch(Watched):
     """A batch in the ledger.
 
-    :param size: its members; known before the first of them is in the ledger.
+    :param size: number of members, shown until the batch is in the ledger.
     :param all_endings: report every member that is over, not only those that did not succeed.
     """
 
@@ -154,9 +154,9 @@ class BatchWatch(Watched):
         return self.batch.created > 0
 
     def refresh(self) -> bool:
-        """Read the batch; return whether nothing more will change.
+        """Read the batch; return True if all members are over and their downloads, if any, have ended.
 
-        :raises MuleQueueError: members are left that no task sends, or the ledger was emptied.
+        :raises MuleQueueError: no task sends the remaining members, or the ledger was emptied.
         """
         found = self._ledger.queries.batch(self.batch.batch_id)
         if found is None and self.has_started:
@@ -173,7 +173,7 @@ class BatchWatch(Watched):
         return batch_progress(self.batch, self._pace.seconds_left(time.monotonic()))
 
     def new_endings(self) -> list[Record]:
-        """Return the members to report, at most every two seconds until the batch is over."""
+        """Return the members that ended and are to be reported; search at most every 2 s until the end."""
         unreported = 0 if self._all_endings else self.batch.succeeded
         is_recent = time.monotonic() - self._scanned < SCAN_SECONDS
         if self.batch.over - unreported <= self._reported or (is_recent and not self._is_over):
@@ -192,13 +192,13 @@ class BatchWatch(Watched):
             return True
         if self.batch.digest is not None:
             return not self.batch.downloads
-        # Its members were sent one by one, so whether they are downloaded is not known.
+        # The members were sent one by one, so it is unknown whether downloads follow them.
         self._over_since = self._over_since or time.monotonic()
         waited = time.monotonic() - self._over_since
         return not self.batch.downloaded and waited > _NO_FILES_SECONDS
 
     def _check_rest(self) -> None:
-        """Raise MuleQueueError if the task of the batch was revoked or given up before its end."""
+        """Raise MuleQueueError if members were not sent and for 10 s there has been no task that sends them."""
         if is_sent(self._ledger, self.batch):
             self._unsent_since = None
             return
@@ -212,7 +212,7 @@ class BatchWatch(Watched):
             )
 
     def _sample(self) -> None:
-        """Read how long some members took, and when some that run began."""
+        """Read a random sample of members: durations of those that succeeded, start times of those that run."""
         now = time.monotonic()
         if now - self._sampled < SCAN_SECONDS or not self.has_started:
             return
@@ -230,7 +230,10 @@ class BatchWatch(Watched):
 
 
 def is_sent(ledger: Ledger, batch: Batch) -> bool:
-    """Return whether all members of a batch were sent, or a task sends the rest, or none is to be sent."""
+    """Return False if it is known that members of a batch were not sent, and no task sends them.
+
+    Return True for a cancelled batch.
+    """
     if batch.sent is None or batch.sent >= batch.size or batch.is_cancelled:
         return True
     return ledger.batches.has_task(batch.batch_id, batch_task_ids(batch))
@@ -247,7 +250,7 @@ def _lost_error(name: str) -> MuleQueueError:
 class TaskWatch(Watched):
     """The record of one generation.
 
-    :param download_id: the task id of its download, to wait for that too.
+    :param download_id: the task id of the download, to wait for the download too.
     """
 
     line_seconds = 0.0
@@ -264,7 +267,7 @@ class TaskWatch(Watched):
         return self.record is not None
 
     def refresh(self) -> bool:
-        """Read the record; return whether it is over, and its download if that is waited for."""
+        """Read the record; return True if it is over, and the download ``download_id`` if that is given."""
         record = self._ledger.queries.record(self.task_id)
         if record is None and self.record is not None:
             raise _lost_error(self.task_id)
@@ -298,7 +301,7 @@ class Arrival(TaskWatch):
     """A task or batch that is watched until a worker has received it."""
 
     def refresh(self) -> bool:
-        """Return whether the ledger has it."""
+        """Return True if the ledger has the task or batch, False if it only knows the enqueued message."""
         queries, name = self._ledger.queries, self.task_id
         if queries.batch(name) or queries.record(name):
             return True

@@ -16,23 +16,23 @@ if TYPE_CHECKING:
 
 REPLY_SECONDS = 1.5
 IDLE_SECONDS = 3.0
-"""Without progress for so long, a missing worker is reported (within five seconds in all)."""
+"""If no worker has begun for this time, a missing worker is reported (within 5 s in all)."""
 UNRECEIVED_SECONDS = 30.0
-"""A message that no worker has begun for so long is published again; the time then doubles."""
+"""A message that no worker has begun for this time is published again; the time then doubles."""
 
 
 # Messages that no worker receives
 
 
 class Unreceived:
-    """Reports that a queue has no worker, and publishes again what no worker has begun.
+    """Reports that a queue has no worker, and publishes a message again that no worker has begun.
 
-    A Redis broker hands out a message before it records that a worker has it, so a worker that is
-    killed at that moment loses the message. A repeated message is ignored by its id. From the first
-    worker on, the ledger has everything.
+    A Redis broker hands out a message before it records which worker has it, so a worker that is
+    killed at that moment loses the message. If both messages arrive, the second one is ignored because of
+    its id. Once a worker has begun, the ledger has everything, and the message is not needed.
 
-    :param name: the task or batch.
-    :param enqueue: publishes it again; None: this command has not sent it, so that is left to the user.
+    :param name: the task id or batch id.
+    :param enqueue: publishes the message again; None: this command did not send it, so a note tells the user to.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Unreceived:
         try:
             consumed = consumed_queues(app, REPLY_SECONDS)
         except Exception:
-            return  # the broker is away, which is reported elsewhere
+            return  # the broker does not answer, which is reported elsewhere
         queues = set().union(*consumed.values())
         name = self._name if self._enqueue else None
         self._message = missing_workers(app, queues, command=command, name=name)
@@ -77,11 +77,11 @@ def missing_workers(app: Any, consumed: set[str], *, command: str, name: str | N
     """Return a message about the queues without a worker, or None if there is none.
 
     :param command: the command that starts a worker.
-    :param name: of what can be run without workers, once it is cancelled; None: it cannot.
+    :param name: the task or batch that the user can cancel and run with ``--local``; None: there is none.
     """
     if not consumed:
         start = f"No worker answers. Start one in another terminal: {command}"
-        # Cancelled first, or it would be billed as well as the local run.
+        # Cancelled first, or both its message and the local run would be billed.
         local = f"Or run it without workers: mulequeue cancel {name}, then add --local."
         return start if name is None else f"{start}\n{local}"
     missing = unconsumed_queues(app, settings_of(app), consumed)
@@ -97,13 +97,13 @@ def missing_workers(app: Any, consumed: set[str], *, command: str, name: str | N
 
 
 def note_pauses(ledger: Ledger, note: Note) -> None:
-    """Report why submissions of any profile are paused."""
+    """Report each reason why submissions of a profile are paused, for all profiles."""
     for reason in ledger.limits.all_reasons():
         note(f"Submissions are paused: {reason}")
 
 
 def note_pause(ledger: Ledger, note: Note, path: str) -> None:
-    """Report each pause that stops submissions of a model, including one by hand.
+    """Report each pause that stops submissions of a model by the default profile, including one by hand.
 
     :param path: the model's api_path without ``/vendors/``.
     """

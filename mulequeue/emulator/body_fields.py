@@ -14,7 +14,7 @@ from mulequeue.catalog import Model, Rules
 
 UnknownFields = Literal["by_model", "ignored", "rejected"]
 
-# The only family observed to reject undeclared fields.
+# The only models that were observed to reject undeclared fields.
 _REJECTING = (
     "/vendors/klingai/v1/kling-v3-omni/reference-video-to-video/generation",
     "/vendors/klingai/v1/kling-v3-omni/video-to-video/edit",
@@ -36,7 +36,8 @@ class Parameters:
     def violations(self, body: Mapping[str, Any], unknown_fields: UnknownFields) -> list[str]:
         """Return the gateway's error text for each violation in the body.
 
-        :param unknown_fields: ``by_model`` follows the model; other values apply to all models.
+        :param unknown_fields: ``by_model`` applies the model's own rule, the attribute ``unknown``;
+            ``ignored`` and ``rejected`` replace it.
         """
         given = {name for name, value in body.items() if value not in (None, "", [], False)}
         texts = [*(_missing(choice, given) for choice in self.rules.any_of), self._mixed(given)]

@@ -18,8 +18,8 @@ _STOP_SECONDS = 10.0
 class Child:
     """A command that runs until :meth:`stop`, or until this process ends, even by SIGKILL.
 
-    A small guard process between the two watches a pipe to this process. Ctrl-C does not reach the
-    command, so this process decides in which order its children end.
+    A small guard process starts the command, and stops it when its pipe to this process is closed. Ctrl-C
+    does not reach the command, so this process decides in which order its children end.
 
     :param output: receives standard output: a file object, ``subprocess.PIPE``, or None to inherit.
     :param errors: receives standard error, likewise; the default is the same as ``output``.
@@ -72,7 +72,7 @@ class Child:
 
 
 def stop_all(children: Sequence[Child]) -> None:
-    """Send the stop to all commands first, then wait for each."""
+    """Send SIGTERM to all commands, then wait until each has ended."""
     for child in children:
         child.send_stop()
     for child in children:

@@ -19,7 +19,8 @@
                             it with its secret
 ``DELETE webhooks``         remove all endpoints
 ``POST send``               send a webhook: ``{"type": "balance.low", "data": {…}}``
-``POST reset``              delete generations, counters, faults and webhook deliveries
+``POST reset``              delete generations, creates and webhook deliveries; reset counters and
+                            faults
 ==========================  ===============================================================
 """
 
@@ -64,7 +65,7 @@ class Control:
         }
 
     async def handle(self, request: BaseRequest) -> Response:
-        """Answer one request; an invalid one with 400 and the reason."""
+        """Answer one request: an unknown route with 404, an invalid request with 400 and the reason."""
         route = self._routes.get((request.method, request.path.removeprefix(PREFIX)))
         if route is None:
             known = ", ".join(f"{method} {PREFIX}{name}" for method, name in self._routes)

@@ -14,7 +14,7 @@ def parse(cls: type[T], data: Any, where: str) -> T:
     """Return ``data`` as an instance of the dataclass ``cls``, including nested dataclasses and lists.
 
     :param where: the place named in errors: ``faults`` or ``faults.creates[0]``.
-    :raises ValueError: not an object, an unknown or missing key, or a value of the wrong type.
+    :raises ValueError: ``data`` is not an object, a key is unknown or missing, or a value is invalid.
     """
     values = parse_fields(cls, data, where)
     for item in fields(cls):  # type: ignore[arg-type]
@@ -24,7 +24,7 @@ def parse(cls: type[T], data: Any, where: str) -> T:
 
 
 def parse_fields(cls: type[Any], data: Any, where: str) -> dict[str, Any]:
-    """Return the keys of ``data`` with converted values; absent keys stay absent."""
+    """Return the keys of ``data`` with converted values; keys that are missing get no default."""
     if not isinstance(data, dict):
         raise ValueError(f"{where} must be a JSON object, not {data!r}")
     hints = _hints(cls)

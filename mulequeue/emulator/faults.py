@@ -2,13 +2,13 @@
 
 ``POST /_emulator/faults`` sets the given keys and keeps the others; ``DELETE`` resets all of them.
 
-``creates``, ``polls`` and ``downloads`` are each a list of :class:`Burst`. A request takes the first
-burst that matches its prompt and has a count left::
+``creates``, ``polls`` and ``downloads`` are each a list of :class:`Burst`. A request gets the first
+burst that matches its prompt and has not been used ``count`` times::
 
     {"creates": [{"do": "status", "status": 429, "retry_after": "2", "count": 3}],
      "polls": [{"do": "hold"}], "downloads": [{"do": "truncate", "count": 2}]}
 
-``lives`` is a list of :class:`Life`. A new generation follows the first one that matches its prompt::
+``lives`` is a list of :class:`Life`. The first life that matches the prompt of a new generation applies::
 
     {"lives": [{"contains": "forbidden", "end": "failed", "code": 3001}, {"seconds": 0.5}]}
 
@@ -55,24 +55,25 @@ _FITTING: dict[str, frozenset[str]] = {
 
 @dataclass(slots=True, kw_only=True)
 class Burst:
-    """A fault of the next requests of one kind."""
+    """A fault that the next requests of one kind get: creates, polls or downloads."""
 
     do: Action
-    """``status``: answer ``status``. ``drop``: cut the connection; ``drop_after``: cut it after the
-    generation is stored. ``hold``: wait for ``POST /_emulator/release``, then answer normally;
-    ``hold_after``: wait after the generation is stored. ``slow``: wait ``seconds``. ``edge_block``:
-    403 of the edge. ``redirect``: 307 to ``location``. ``slow_body``: send the body over ``seconds``;
-    ``endless``: send a body without an end (a create is stored before). ``not_json``: answer a stored
-    create, or a poll, with 2xx and text. ``no_id``: answer a stored create without its id.
-    Downloads only: ``truncate`` (wrong Content-Length), ``no_content_type``, ``html`` (200 with an
-    HTML page)."""
+    """``status``: answer with the HTTP status ``status``. ``drop``: cut the connection;
+    ``drop_after``: cut it after the generation is stored. ``hold``: wait for
+    ``POST /_emulator/release``, then answer normally; ``hold_after``: wait after the generation is
+    stored. ``slow``: wait ``seconds``, then answer normally. ``edge_block``: answer as the edge in front
+    of the API, with 403 and text. ``redirect``: 307 to ``location``. ``slow_body``: send the body over
+    ``seconds``; ``endless``: send a body without an end. With both, the generation of a create is
+    stored. ``not_json``: answer a stored create, or a poll, with 2xx and HTML. ``no_id``: answer a
+    stored create without its id. Downloads only: ``truncate`` (half of the announced bytes),
+    ``no_content_type``, ``html`` (200 with an HTML page)."""
     count: int | None = None
-    """Number of requests; None: all requests until the faults are reset."""
+    """Number of requests that get the fault; None: all, until the faults are reset."""
     contains: str = ""
     """Apply only to prompts that contain this text."""
     status: int = 500
     code: int | None = None
-    """``error_code`` of the problem object; None: the code of that status."""
+    """``error_code`` of the problem object; None: the code that the API uses with ``status``."""
     title: str | None = None
     detail: str | None = None
     retry_after: str | None = None
@@ -94,7 +95,7 @@ class Life:
     contains: str = ""
     """Apply only to prompts that contain this text."""
     seconds: float | None = None
-    """Time from creation to the end; None: between the program's min and max seconds."""
+    """Time from creation to the end; None: random, from the emulator's min to its max seconds."""
     polls: int | None = None
     """End at the N-th poll instead of after a time."""
     end: Literal["completed", "failed", "empty", "missing", "never"] = "completed"
@@ -108,7 +109,7 @@ class Life:
     retrying: bool = False
     """Report ``retrying`` from 60 % of the duration on."""
     active_word: str | None = None
-    """A custom status word while the generation is processed."""
+    """The status that is reported instead of ``processing`` and ``retrying``."""
     hidden_polls: int = 0
     """Answer the first N polls with 404, as if the generation were not visible yet."""
     vanish_after_seconds: float | None = None
@@ -117,12 +118,13 @@ class Life:
 
 @dataclass(slots=True, kw_only=True)
 class Faults:
-    """The active faults; the defaults are the API without faults."""
+    """The active faults. The defaults describe the API without faults."""
 
     vocabulary: Vocabulary = "B"
-    """``A``: queued, running, succeeded; ``B``: pending, processing, completed; ``mixed``: both."""
+    """``A``: queued, running, succeeded; ``B``: pending, processing, completed; ``mixed``: ``A`` and
+    ``B`` alternate from poll to poll."""
     error_position: Literal["task_info", "top", "both"] = "task_info"
-    """Position of the error of a failed generation."""
+    """Where a response contains the error of a failed generation."""
     post_error: Literal["problem", "envelope"] = "problem"
     """Body of a 400 on create: a problem object, or a task envelope with status ``failed``."""
     create_id_field: Literal["id", "task_id"] = "id"
@@ -149,7 +151,7 @@ class Faults:
     asset_renewal: bool = True
     """Whether a poll after the expiry returns fresh URLs."""
     webhooks: list[Endpoint] = field(default_factory=list)
-    """Receivers of creations and ends (:mod:`mulequeue.emulator.webhook_endpoints`)."""
+    """Receivers of the API's webhooks (:mod:`mulequeue.emulator.webhook_endpoints`)."""
 
     @classmethod
     def parse(cls, data: Any) -> Faults:
@@ -185,9 +187,12 @@ class Faults:
     def take(self, kind: str, text: str, *, edge: bool) -> Burst | None:
         """Return the burst that applies to this request, and reduce its count by one.
 
+        That is the first one that matches and has a count left. Return None if it belongs to the other
+        value of ``edge``, or if there is none.
+
         :param kind: ``creates``, ``polls`` or ``downloads``.
         :param text: the prompt of the request.
-        :param edge: select faults in front of the API (True) or inside it (False).
+        :param edge: True: the faults in front of the API (``drop``, ``edge_block``); False: all others.
         """
         for burst in getattr(self, kind):
             if burst.count == 0 or burst.contains not in text:

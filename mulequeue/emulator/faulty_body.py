@@ -17,7 +17,7 @@ _PAUSE_SECONDS = 0.01  # between two writes: about 6 MB/s, so that a client's me
 async def send_with_fault(
     request: BaseRequest, reply: Response, burst: Burst | None
 ) -> StreamResponse:
-    """Return ``reply``, or send its body as the burst requires.
+    """Return ``reply``, or send its body if the burst is ``slow_body`` or ``endless``.
 
     ``slow_body`` spreads the body evenly over the burst's seconds, so that no single read times out.
     ``endless`` appends spaces until the client disconnects.

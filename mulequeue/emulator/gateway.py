@@ -142,7 +142,7 @@ class Api:
         return await send_with_fault(request, reply, burst)
 
     async def _webhook_payload(self, generation: Generation, now: float) -> dict[str, Any]:
-        """Return the payload of a webhook: a poll's response with asset URLs on the loopback address."""
+        """Return the payload of a webhook: the response to a poll by a client that reached 127.0.0.1."""
         return await self._polled(generation, now, "127.0.0.1")
 
     async def _polled(self, generation: Generation, now: float, host: str) -> dict[str, Any]:
@@ -159,7 +159,7 @@ class Api:
             answer = response_bodies.with_assets(answer, generation.kind, urls)
             return {**answer, **extras(model, body)}
         audio = (await self.media.render(generation, 0)).data
-        # Hex digits, unless the top level of the body requests URLs.
+        # Audio is returned as hex digits, unless the top level of the body requests URLs.
         is_url = body.get("output_format") == "url"
         assets = urls if is_url else [audio.hex()]
         answer = response_bodies.with_assets(answer, generation.kind, assets)
@@ -216,7 +216,7 @@ class Api:
     async def _apply_burst(
         self, request: BaseRequest, burst: Burst | None, kind: str
     ) -> Response | None:
-        """Apply a burst before the request is handled; return None if it is to be handled."""
+        """Apply a burst. Return the response that replaces the normal one, or None if there is none."""
         if burst is None:
             return None
         if burst.do == "hold":

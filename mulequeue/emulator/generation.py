@@ -1,4 +1,4 @@
-"""One generation and its state at a given time; no clock is read here."""
+"""One generation and its state at a given time. The caller passes the time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _RETRYING_SHARE = 0.6
 
 @dataclass(slots=True, kw_only=True)
 class Generation:
-    """A stored create."""
+    """A generation, stored when its create request was accepted."""
 
     remote_id: str
     model: Model
@@ -89,16 +89,16 @@ class Generation:
         return self.created + share * self.seconds
 
     def count_poll(self, now: float) -> None:
-        """Count a poll; it ends a generation whose life is measured in polls."""
+        """Count a poll, and end the generation if this is poll number ``life.polls``."""
         self.polls += 1
         self.polled.append(now)
         if self.life.polls is not None and self.polls >= self.life.polls:
             self.finish(now)
 
     def _share(self, now: float) -> float:
-        """Return the elapsed share of the duration, at most 1; below 0 before the first poll of a life that polls measure."""
+        """Return the elapsed share of the duration; with ``life.polls``, negative before the first poll."""
         if self.life.polls is not None:
             return (self.polls - 0.9) / self.life.polls
-        if math.isinf(self.seconds):  # never ends: processing after 2 s
+        if math.isinf(self.seconds):  # the end is unknown: processing after 2 s
             return min((now - self.created) / 10, _RETRYING_SHARE - 0.01)
         return (now - self.created) / self.seconds if self.seconds else 1.0

@@ -17,7 +17,7 @@ _PAGE = "<html><head><title>{0}</title></head><body><h1>{0}</h1></body></html>"
 
 
 def json_reply(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """Return a JSON response with a ``Traceparent`` header, which the API's support asks for."""
+    """Return a JSON response with a ``Traceparent`` header, the trace id for MuleRouter's support."""
     return Response(
         body=json.dumps(body).encode(),
         status=status,
@@ -26,7 +26,7 @@ def json_reply(body: Any, status: int = 200, headers: dict[str, str] | None = No
 
 
 def problem_reply(request: BaseRequest, status: int, **parts: Any) -> Response:
-    """Return a problem object; ``parts`` are those of :func:`mulequeue.emulator.response_bodies.problem`."""
+    """Return a response with the object that :func:`mulequeue.emulator.response_bodies.problem` returns."""
     return json_reply(response_bodies.problem(status, request.path, **parts), status)
 
 
@@ -36,12 +36,12 @@ def unknown_route() -> Response:
 
 
 def edge_block() -> Response:
-    """Return the 403 of the edge in front of the API: plain text, unrelated to the key."""
+    """Return the 403 of the edge in front of the API: text instead of JSON, whatever the key is."""
     return text_reply("error code: 1010", 403)
 
 
 def text_reply(text: str, status: int = 200) -> Response:
-    """Return an HTML page where the client expects JSON."""
+    """Return a text response (``text/html``) where the client expects JSON or a file."""
     headers = {"Content-Type": "text/html; charset=UTF-8", "Traceparent": _traceparent()}
     return Response(body=text.encode(), status=status, headers=headers)
 
@@ -62,7 +62,7 @@ def burst_reply(request: BaseRequest, burst: Burst) -> Response:
 
 
 def redirect_reply(request: BaseRequest, burst: Burst) -> Response:
-    """Return a 307: the same request, to another address."""
+    """Return a 307 to the burst's ``location``, or to the address of the request if it is None."""
     location = burst.location or str(request.url)
     return Response(status=307, headers={"Location": location, "Traceparent": _traceparent()})
 

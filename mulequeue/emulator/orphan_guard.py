@@ -1,6 +1,6 @@
-"""Run one command, and end it when standard input ends, that is when the starting process ended.
+"""Run one command, and stop it when standard input is closed, because the starting process ended.
 
-It is started by its path with ``python -I`` and imports nothing of the package, to start quickly.
+This script is started by its path with ``python -I`` and imports nothing of the package, to start quickly.
 """
 
 import contextlib
@@ -12,7 +12,7 @@ import threading
 from types import FrameType
 
 GRACE_SECONDS = 6.0
-"""From SIGTERM to SIGKILL."""
+"""Time from SIGTERM to SIGKILL."""
 
 
 def main() -> int:
@@ -38,7 +38,7 @@ def main() -> int:
     threading.Thread(target=watch, daemon=True).start()
     code = child.wait()
     kill()
-    # Not sys.exit, which waits for a timer that still runs.
+    # Not sys.exit, which waits for the timer of a SIGKILL that is no longer needed.
     os._exit(code if code >= 0 else 128 - code)
 
 

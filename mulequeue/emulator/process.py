@@ -27,8 +27,8 @@ class EmulatorProcess:
 
     :param min_seconds, max_seconds: shortest and longest duration of a generation.
     :param port: port of the API; 0: a free port.
-    :param seed, require_key, scenario: as the command's options.
-    :param faults: initial faults, as in :meth:`faults`.
+    :param seed, require_key, scenario: the options of ``mulequeue emulator`` with these names.
+    :param faults: set after the start, as by :meth:`faults`. :meth:`reset_faults` and :meth:`reset` remove them.
     :raises RuntimeError: the program did not start; its error is on standard error.
     """
 
@@ -74,23 +74,23 @@ class EmulatorProcess:
     def generations(self) -> list[dict[str, Any]]:
         """Return ``[{remote_id, api_path, status, prompt, polls, created, polled, ended}]``.
 
-        The last three are unix seconds: of the create, of each poll, and of the end (None before).
+        The last three are unix seconds: of the create, of each poll, and of the end (None while it runs).
         """
         return list(self._call("GET", "generations"))
 
     def faults(self, **faults: Any) -> dict[str, Any]:
         """Set these faults, keep the others, and return all of them.
 
-        :raises ValueError: an unknown key or a wrong value; the text lists the known ones.
+        :raises ValueError: a key is unknown or a value is invalid; for an unknown key the text lists the valid ones.
         """
         return self._object("POST", "faults", faults)
 
     def reset_faults(self) -> None:
-        """Restore the initial faults and release held requests."""
+        """Restore the faults of ``scenario`` and ``require_key``, and release held requests."""
         self._call("DELETE", "faults")
 
     def reset(self) -> None:
-        """Delete generations and webhook deliveries, and reset counters and faults."""
+        """Delete generations, creates and webhook deliveries, and reset counters and faults."""
         self._call("POST", "reset")
 
     def release(self, kind: str | None = None, count: int | None = None) -> int:
@@ -109,10 +109,10 @@ class EmulatorProcess:
         self._call("POST", "finish", {"remote_id": remote_id})
 
     def webhook(self, url: str, **endpoint: Any) -> dict[str, Any]:
-        """Send webhooks to this URL; return the new endpoint, including its ``secret``.
+        """Add an endpoint that receives webhooks at this URL; return it, including its ``secret``.
 
         :param endpoint: the other fields of :class:`mulequeue.emulator.webhook_endpoints.Endpoint`.
-        :raises ValueError: an unknown field or a wrong value.
+        :raises ValueError: a field is unknown or has an invalid value.
         """
         return self._object("POST", "webhooks", {"url": url, **endpoint})
 
@@ -121,7 +121,7 @@ class EmulatorProcess:
         return list(self._object("GET", "webhooks")["deliveries"])
 
     def send_webhook(self, event: str = "balance.low", **data: Any) -> str:
-        """Send an event and return its id."""
+        """Send an event to the endpoints and return its id. Without ``data`` it is that of a low balance."""
         body = {"type": event, "data": data} if data else {"type": event}
         return str(self._object("POST", "send", body)["id"])
 
@@ -129,6 +129,7 @@ class EmulatorProcess:
         """Wait until each named counter has reached its value, then return all counters.
 
         :raises TimeoutError: a counter did not reach its value; the text has the counters.
+        :raises ValueError: there is no counter of that name.
         """
         query = urllib.parse.urlencode({**counters, "timeout": timeout_seconds})
         return self._object("GET", f"wait?{query}", timeout_seconds=timeout_seconds + 30)

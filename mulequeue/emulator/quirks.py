@@ -25,7 +25,7 @@ def required_fields(model: Model) -> tuple[str, ...]:
 
 
 def late_failure(model: Model, body: Mapping[str, Any]) -> tuple[int, str] | None:
-    """Return code and text of the error of an accepted body that cannot succeed, else None."""
+    """Return error code and detail if an accepted body always makes a generation fail, else None."""
     if model.api_path == _REQUIRED_TOO_LATE and "aspect_ratio" not in body:
         return 4002, "Internal error while running the task"
     return None
@@ -52,7 +52,7 @@ def prompt_of(body: Any) -> str:
 
 
 def is_speech(model: Model) -> bool:
-    """Return True for speech, which by default answers with hex digits instead of URLs."""
+    """Return True for a speech model, whose responses by default contain hex digits instead of URLs."""
     return "/text-to-speech/" in model.api_path
 
 

@@ -1,4 +1,4 @@
-"""Validation of the body by the model's required fields, before the key is checked."""
+"""Validate the body of a create by the rules of its model. The API does so before it checks the key."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def validate_body(
 ) -> str | None:
     """Return the API's error text for an invalid body, or None for a valid one.
 
-    :param unknown_fields: ``ignored`` or ``rejected`` for all models, or ``by_model``.
-
     The wording follows errors captured from the API:
     ``Invalid parameters: 'image' expected to be provided, got None``.
+
+    :param unknown_fields: ``ignored`` or ``rejected`` for all models, or ``by_model``.
     """
     if not isinstance(body, dict):
         return "Invalid parameters: body expected Input should be a valid dictionary or object"

@@ -47,7 +47,7 @@ def problem(
 
 
 def refused_envelope(remote_id: str, now: float, refusal: dict[str, Any], faults: Faults) -> Any:
-    """Return a rejected create in the other form: a failed task, which a poll does not find."""
+    """Return the response to a rejected create as a failed task, which no poll finds, not as a problem object."""
     error = {
         "code": refusal["error_code"],
         "title": refusal["title"],
@@ -59,7 +59,7 @@ def refused_envelope(remote_id: str, now: float, refusal: dict[str, Any], faults
 
 
 def created(generation: Generation, now: float, faults: Faults) -> dict[str, Any]:
-    """Return the response to a create that is not terminal."""
+    """Return the response to an accepted create. With ``Life.at_create`` :func:`polled` replaces it."""
     info = _task_info(generation, now, faults)
     if faults.create_id_field != "id":
         info = {faults.create_id_field: info.pop("id"), **info}
@@ -69,7 +69,7 @@ def created(generation: Generation, now: float, faults: Faults) -> dict[str, Any
 
 
 def initial_answer(generation: Generation, faults: Faults) -> dict[str, Any]:
-    """Return the response to a poll right after the create, for any duration."""
+    """Return the response to a poll right after the create: pending, even if the duration is 0."""
     info = _task_info(generation, generation.created, faults)
     word = _word(generation, "pending", faults)
     return {"task_info": {**info, "status": word, "updated_at": info["created_at"]}}
@@ -95,7 +95,7 @@ def with_assets(answer: dict[str, Any], kind: str, assets: Sequence[str]) -> dic
 
 
 def failure_text(generation: Generation) -> tuple[str, str]:
-    """Return title and detail of a failed generation."""
+    """Return title and detail of the error of a failed generation."""
     title, detail = _FAILURES.get(
         generation.life.code, ("Task failed", f"The task failed with code {generation.life.code}.")
     )

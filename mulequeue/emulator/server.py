@@ -17,7 +17,7 @@ from mulequeue.emulator.media import Media
 from mulequeue.emulator.state import State
 
 _EVERY_ADDRESS = "0.0.0.0"
-_MAX_BODY_BYTES = 256 * 1024**2  # files travel in bodies as base64
+_MAX_BODY_BYTES = 256 * 1024**2  # bodies contain files as base64
 
 
 @contextlib.asynccontextmanager
@@ -44,7 +44,7 @@ async def running(
         stack.callback(media.close)
         stack.push_async_callback(api.webhooks.close)
         origin = await stack.enter_async_context(_listen(assets.handle, host, asset_port))
-        # When listening on every address, an asset URL has the host that the client reached.
+        # When listening on every address, an asset URL gets the host of the client's request.
         state.asset_origin = origin.replace(_EVERY_ADDRESS, "{host}")
         url = await stack.enter_async_context(_listen(handle, host, port))
         stack.callback(state.close)
@@ -67,13 +67,13 @@ def serve(
 
     :param port, asset_port: ports of the API and the asset host; 0: free ports.
     :param min_seconds, max_seconds: range of the uniformly distributed durations.
-    :param seed: makes durations depend on the bodies only; None: random durations.
+    :param seed: makes the duration depend only on path, body and how often both arrived; None: random.
     :param require_key: the only accepted key; None: any key.
     :param faults: active from the start, and again after a reset.
-    :param ready: called with the URL when the emulator answers.
+    :param ready: called with the URL when the emulator accepts requests.
     :raises ConfigurationError: Pillow or PyAV is not installed.
     :raises OSError: a port is in use.
-    :raises ValueError: min_seconds is more than max_seconds.
+    :raises ValueError: ``min_seconds`` is negative, or more than ``max_seconds``.
     """
     faults = faults or Faults()
     if require_key is not None:
@@ -99,7 +99,7 @@ async def _serve(
 async def _listen(
     handler: Callable[[BaseRequest], object], host: str, port: int
 ) -> AsyncIterator[str]:
-    # One handler, no routes and no access log keep a status check cheap.
+    # A single handler without aiohttp's router and access log, so that a poll costs little.
     server = Server(handler, request_factory=_request, access_log=None)  # type: ignore[arg-type]
     runner = ServerRunner(server, shutdown_timeout=0.5)
     await runner.setup()

@@ -22,16 +22,17 @@ from mulequeue.emulator.quirks import asset_count, late_failure, prompt_of
 from mulequeue.emulator.stats import Counters
 
 MAX_CREATES_LISTED = 100_000
-"""Number of received bodies that ``GET /_emulator/creates`` lists; older ones are dropped."""
-_MAX_TEXT_CHARACTERS = 65_536  # of a longer text, such as a base64 file, only the hash is kept
+"""Maximum number of creates that ``GET /_emulator/creates`` lists. Beyond it the oldest tenth is dropped."""
+_MAX_TEXT_CHARACTERS = 65_536  # a longer text, such as a base64 file, is replaced by its hash
 
 
 class State:
     """The state of one run of the emulator.
 
     :param min_seconds, max_seconds: range of the uniformly distributed durations.
-    :param seed: makes durations depend on path and body only; None: random durations.
+    :param seed: makes the duration depend only on path, body and how often both arrived; None: random.
     :param clock: returns unix seconds.
+    :raises ValueError: ``min_seconds`` is negative, or more than ``max_seconds``.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class State:
         self.release()
 
     def clear(self) -> None:
-        """Restore the initial state."""
+        """Delete generations and creates, restore the initial faults, and reset the counters."""
         self.reset_faults()
         self.counters.clear()
         for memory in (self.generations, self.links, self.creates, self._times_seen):
@@ -122,7 +123,7 @@ class State:
         return [origin + path for path in generation.links]
 
     async def hold(self, kind: str) -> None:
-        """Wait until this request is released."""
+        """Wait until :meth:`release` releases this request, which is one of ``creates``, ``polls``, ``downloads``."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._held.append((kind, future))
         for name in ("held", f"held_{kind}"):
@@ -134,7 +135,7 @@ class State:
                 self.counters.add(name, -1)
 
     def release(self, kind: str | None = None, count: int | None = None) -> int:
-        """Release the longest held requests and return their number."""
+        """Release up to ``count`` held requests of a kind, the longest held first, and return their number."""
         fitting = [entry for entry in self._held if kind in (None, entry[0])][:count]
         for entry in fitting:
             self._held.remove(entry)
@@ -143,7 +144,7 @@ class State:
         return len(fitting)
 
     def close(self) -> None:
-        """Release all held requests and end all waits."""
+        """Release all held requests, and end the waits for counters."""
         self.release()
         self.counters.close()
 
@@ -161,7 +162,7 @@ class State:
             return 0.0
         if life.seconds is not None:
             return life.seconds
-        # By body, not by order of arrival: with a seed, concurrent clients get the same durations.
+        # Seeded by the body instead of the order of arrival, which concurrent clients change.
         return random.Random(f"{self.seed}:{digest.hex()}:{occurrence}").uniform(*self.seconds)
 
     def _link(self, generation: Generation, issued: float) -> None:

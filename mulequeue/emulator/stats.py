@@ -8,8 +8,8 @@ from collections.abc import Mapping
 # creates     POSTs to a create route                    created     generations stored
 # duplicates  stored with the path and body of another   polls       GETs of a generation
 # ends        polls answered with a terminal status      downloads   asset GETs completely sent
-# webhooks    attempts answered with 2xx                 webhook_attempts   all attempts
-# auth_leaks  asset requests that carried a key          refused     POSTs answered with an error
+# webhooks    webhook attempts answered with 2xx         webhook_attempts   all webhook attempts
+# auth_leaks  asset requests that carried a key          refused     creates that stored nothing
 # held, held_creates, held_polls, held_downloads         requests held now
 NAMES = (
     "creates",
@@ -37,7 +37,7 @@ class Counters:
         self._waits: list[tuple[Mapping[str, int], asyncio.Future[bool]]] = []
 
     def add(self, name: str, amount: int = 1) -> None:
-        """Add to a counter, and resume the waits that are now fulfilled."""
+        """Add to a counter, and end the waits whose values are now reached."""
         self.values[name] += amount
         if self._waits:
             self._resume()

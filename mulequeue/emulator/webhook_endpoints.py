@@ -1,4 +1,4 @@
-"""Webhook endpoints: the receivers of the API's webhooks, with delivery options and signature."""
+"""Describe the endpoints that receive the API's webhooks: delivery options and signature."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Endpoint:
 
     url: str
     secret: str = field(default_factory=new_secret)
-    """Unset: a new secret, which the response contains."""
+    """Default: a new secret, which the response to ``POST webhooks`` contains."""
     events: list[Event] = field(default_factory=lambda: list(EVENTS))
     encoding: Literal["hex", "base64"] = "hex"
     """Encoding of the signature; the documentation does not specify it."""
@@ -36,15 +36,15 @@ class Endpoint:
     """The signing key: the bytes of the secret, or the decoded base64 after ``whsec_``."""
     signature: Literal["good", "bad", "missing"] = "good"
     copies: int = 1
-    """How often each delivery is sent, whether or not it is accepted."""
+    """How often each delivery is sent. Later copies are also sent after a 2xx."""
     delay_seconds: float = 0.0
     """Time from the event to its delivery."""
     reorder: bool = False
-    """Send ``task.created`` after the event of the end."""
+    """Send ``task.created`` after ``task.succeeded`` or ``task.failed``."""
     stale_seconds: float = 0.0
-    """Age of the timestamp."""
+    """Age of the signed timestamp at the time of the attempt."""
     attempts: int = 3
-    """Number of attempts per copy until one is answered with 2xx."""
+    """Maximum number of attempts per copy. The first 2xx ends them."""
     retry_seconds: float = 0.5
     """Time between two attempts."""
 

@@ -60,7 +60,7 @@ class WebhookSender:
             self.check_end(generation)
 
     def check_end(self, generation: Generation) -> None:
-        """Send the event of the generation's end, or schedule a check for the time of the end."""
+        """Send the event of the generation's end, once; before the end, schedule this check again."""
         name = generation.remote_id
         is_known = self.state.generations.get(name) is generation
         if not self.state.faults.webhooks or name in self._ends_sent or not is_known:
@@ -74,7 +74,7 @@ class WebhookSender:
             failed = generation.life.end == "failed"
             event: Event = "task.failed" if failed else "task.succeeded"
             self._start(self._send_event(generation, event))
-        elif left < 10**9:  # infinite: the generation ends with a poll, which calls this again
+        elif left < 10**9:  # else infinite: the poll that ends the generation calls this again
             loop = asyncio.get_running_loop()
             self._timers[name] = loop.call_later(left, self.check_end, generation)
 

@@ -1,4 +1,4 @@
-"""``mulequeue demo``: run a whole fleet for about twenty seconds, and write its pictures and a page."""
+"""``mulequeue demo``: run a whole fleet for about 20 s, and write its pictures and a page that shows them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from mulequeue.transfer.notifications import new_secret
 MODEL = "alibaba/wan2.6-t2i"
 MAX_COUNT = 2000
 MAX_WAIT_SECONDS = 180.0
-"""Longer than a demo takes. After this time it fails and prints the worker's log."""
+"""Time limit, longer than a demo takes. After it the command fails and prints the worker's log."""
 _LOG = "worker.log"
 _STOPPED = "Stopped; all its processes have ended. Again: mulequeue demo"
 _RESULTS_SECONDS = 600  # on the user's Redis, results that the cleanup missed expire after this
@@ -99,7 +99,7 @@ class DemoFleet:
 
     @classmethod
     def start(cls, stack: ExitStack, folder: Path, redis_url: str | None) -> DemoFleet:
-        """Start all processes, and a Redis unless the user has one; ``stack`` stops them."""
+        """Start all processes, and a Redis if ``redis_url`` names none; ``stack`` stops them."""
         if find_spec("PIL") is None or find_spec("av") is None:
             raise ConfigurationError(
                 'The demo needs Pillow and PyAV. Install them: pip install "mulequeue[demo]"'
@@ -157,7 +157,7 @@ def _delete_keys(url: str, name: str) -> None:
 def _environment(
     name: str, redis_url: str, emulator_url: str, secret: str, folder: Path
 ) -> dict[str, str]:
-    """Return the settings of the worker and of this process."""
+    """Return the settings of the worker and of this process, as environment variables."""
     return {
         "MULEQUEUE_REDIS_URL": redis_url,
         "MULEQUEUE_BROKER_URL": redis_url,
@@ -181,7 +181,7 @@ def _worker(stack: ExitStack, name: str, scratch: str, folder: Path) -> Child:
     options = ("--concurrency", concurrency, "--loglevel", "INFO", "--hostname", f"{name}@%h")
     settings = ("--", f"task.default_queue={name}", f"result.expires={_RESULTS_SECONDS}")
     with (folder / _LOG).open("ab") as log:
-        # In an empty folder, so that the worker does not import the user's celeryconfig.py.
+        # In the temporary folder, so that the worker does not import the user's celeryconfig.py.
         command = worker_command(*options, *settings)
         worker = Child("worker", command, cwd=scratch, output=log)
     stack.callback(worker.stop)
@@ -189,7 +189,7 @@ def _worker(stack: ExitStack, name: str, scratch: str, folder: Path) -> Child:
 
 
 def _app(name: str) -> Any:
-    """Return the Celery app of this process; as the worker's, it ignores the user's celeryconfig.py."""
+    """Return the Celery app of this process, which ignores the user's celeryconfig.py like the worker."""
     app = Celery("mulequeue", include=["mulequeue.tasks"])
     app.config_from_object("mulequeue.recommended")
     app.conf.update(task_default_queue=name, result_expires=_RESULTS_SECONDS)
@@ -252,7 +252,7 @@ def _watch_batch(fleet: DemoFleet, count: int) -> BatchWatch:
 
 
 def _print_closing(page: Path) -> None:
-    """Print the address of the page and the next commands."""
+    """Print the address of the page, and the commands to try next."""
     bold = {"bold": True} if sys.stdout.isatty() else {}
     batch = "mulequeue batch prompts.txt --param n=1 --output pictures"
     click.echo(

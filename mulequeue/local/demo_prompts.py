@@ -31,7 +31,7 @@ _LIGHTS = (
 
 
 def prompts(count: int) -> list[str]:
-    """Return that many different prompts."""
+    """Return ``count`` different prompts."""
     kinds = [scene + light for light in _LIGHTS for scene in _SCENES]
     takes = (f", take {number}" if number > 1 else "" for number in itertools.count(1))
     return list(itertools.islice((kind + take for take in takes for kind in kinds), count))

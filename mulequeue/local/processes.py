@@ -1,4 +1,4 @@
-"""Ports, commands, folders and signals of the processes that demo and dev start."""
+"""Ports, commands and folders of the processes that demo and dev start."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def free_port() -> int:
 def worker_command(*arguments: str, app: str = "mulequeue") -> list[str]:
     """Return the command of a Celery worker for this Python.
 
-    Without gossip, mingle and heartbeat it starts faster, and ignores the user's own workers.
+    Without gossip, mingle and heartbeat it starts faster, and exchanges no messages with other workers.
     """
     quick = ("--without-gossip", "--without-mingle", "--without-heartbeat")
     return [sys.executable, "-m", "celery", "-q", "-A", app, "worker", *quick, *arguments]
 
 
 def temporary_folder() -> tempfile.TemporaryDirectory[str]:
-    """Return a temporary folder; its removal tolerates files that disappear meanwhile."""
+    """Return a temporary folder. Errors of its removal, such as a file that has disappeared, are ignored."""
     return tempfile.TemporaryDirectory(prefix="mulequeue-", ignore_cleanup_errors=True)

@@ -1,7 +1,7 @@
 """The parts of the pytest fixtures ``mulequeue_…``; the plugin itself is ``pytest_mulequeue``.
 
 A test gets a separate Redis, the emulated API and a real Celery worker that runs the user's app in
-threads of the test process. It starts quickly, and the tasks see the test's patches and its database.
+threads of the test process. The worker starts quickly, and its tasks see the test's patches and database.
 """
 
 from mulequeue.testing.fast_timeouts import fast_timeouts

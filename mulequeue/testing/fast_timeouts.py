@@ -16,8 +16,8 @@ _DELAYS = (0.05, 0.1, 0.2)
 
 @contextlib.contextmanager
 def fast_timeouts() -> Iterator[None]:
-    """Shorten the waits in this process while the block runs; nothing else changes."""
-    # Here, so that a test run that uses no fixture does not load the engine.
+    """Shorten the waits in this process while the block runs, and do not learn poll intervals."""
+    # Imported here, so that a test run that uses no fixture does not load the engine.
     from mulequeue.engine.followups import download, notify
     from mulequeue.engine.poll import circuit_breaker, decide, poll_plan, sweep
     from mulequeue.engine.submit import create
@@ -29,7 +29,7 @@ def fast_timeouts() -> Iterator[None]:
 
     with (
         patch.object(PollSchedule, "seconds", seconds),
-        patch.object(poll_plan, "MIN_SAMPLES", math.inf),  # intervals are not learned
+        patch.object(poll_plan, "MIN_SAMPLES", math.inf),  # poll intervals are not learned
         patch.object(sweep, "GAP_SECONDS", 0.02),
         patch.multiple(
             decide, ERROR_FIRST_SECONDS=0.05, ERROR_CEILING_SECONDS=0.2, EMPTY_SECONDS=0.2

@@ -1,4 +1,4 @@
-"""Point the app and the environment of the test process at the tests' Redis, emulator and folder."""
+"""Point the app and the environment of the test process at the Redis, emulator and folder of the tests."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _RUNNING_SECONDS = 5.0
 
 
 class Fleet:
-    """The settings of the tests.
+    """The settings of the tests, applied to the user's app.
 
-    :param app: the user's Celery app; its broker, results, storage and keys are replaced.
+    :param app: the user's Celery app; its broker, result backend, storage and keys are replaced.
     :param emulator_url: URL of the emulated API.
     :param storage: the folder in which ``download`` stores files.
     """
@@ -40,7 +40,7 @@ class Fleet:
 
     @contextmanager
     def in_force(self) -> Iterator[None]:
-        """Point the app and the environment at the emulator while the block runs.
+        """Point the app and the environment at the emulator, and shorten waits, while the block runs.
 
         :raises ConfigurationError: the environment points at the real API.
         """
@@ -88,7 +88,7 @@ class Fleet:
         }
 
     def clear(self) -> None:
-        """Delete all messages and records, and again after the running tasks have ended."""
+        """In :meth:`on_redis`, delete all messages and records, wait up to 5 s for tasks, and delete again."""
         if not self._is_on_redis:
             return
         ctx = worker_context(self.app)
@@ -97,7 +97,7 @@ class Fleet:
         while state.reserved_requests and time.monotonic() < ends:
             time.sleep(0.01)
         self._drop(ctx.ledger.redis)
-        ctx.state.clear()  # what this process knows of the emulator, which is reset as well
+        ctx.state.clear()  # the state of the API, as this process saw it: the emulator is reset as well
 
     def clear_files(self) -> None:
         """Delete the files that ``download`` stored."""
@@ -154,7 +154,7 @@ def _names(key: str, prefix: str) -> list[str]:
 
 
 def _forget_connections(app: Any) -> None:
-    """Drop the app's connections to its previous broker, result backend and ledger."""
+    """Drop the app's connections, so that it connects to the newly configured broker, backend and ledger."""
     found = _contexts.pop(app, None)
     if found is not None:
         found.close()

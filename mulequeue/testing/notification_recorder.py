@@ -26,9 +26,9 @@ class Notification:
 
 
 class Notifications:
-    """Listens on the loopback interface; ``url`` is a target for ``notify``.
+    """Records the notifications that are sent to its ``url``, on the loopback interface.
 
-    :param secret: the secret that signs the notifications.
+    :param secret: the secret with which notifications are signed.
     """
 
     def __init__(self, secret: str) -> None:
@@ -47,7 +47,7 @@ class Notifications:
         self._thread.start()
 
     def refuse(self, status: int = 503, *, times: int = 1) -> None:
-        """Answer the next requests with this status, and do not record them."""
+        """Answer the next ``times`` requests with this status, and do not record them."""
         self._refusals += [status] * times
 
     def wait(self, count: int = 1, *, timeout_seconds: float = 10.0) -> list[Notification]:

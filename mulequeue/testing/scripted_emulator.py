@@ -36,12 +36,14 @@ class ScriptedEmulator(EmulatorProcess):
         times: int | None = None,
         lost: bool = False,
     ) -> None:
-        """Set the outcome of generations whose prompt contains this text; the latest call applies.
+        """Set the outcome of generations whose prompt contains this text.
+
+        If several texts match a prompt, the latest call applies.
 
         :param fails: the generation fails with this error code at the end of its duration.
         :param detail: the text of the failure or of the rejection.
         :param seconds: the duration.
-        :param polls: the generation ends with this poll instead of after a time.
+        :param polls: the generation ends with the N-th poll instead of after a time.
         :param never: the generation does not end.
         :param empty: the generation completes without assets.
         :param refused: the create is rejected with this HTTP status (422, 429, 503, …).

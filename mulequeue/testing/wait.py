@@ -31,12 +31,12 @@ class SettleWaiter:
     def run_until_settled(self, what: Any = None, *, timeout_seconds: float = 10.0) -> Any:
         """Wait until the work has finished, and return its result.
 
-        :param what: the result of ``delay()`` (of a task, a chain, a group or a chord), or a task
-            id: returns the :class:`~mulequeue.Outcome` of a generation, also of a failed one, and
-            the return value of your task. A batch id: returns the outcomes of its members in
-            the order of the inputs. None: waits until no work is left, and returns None.
+        :param what: the result of ``delay()`` (of a task, a chain, a group or a chord), a task id, a batch id, or
+            None, which waits until no work is left.
+        :returns: for a generation its :class:`~mulequeue.Outcome`, even if it failed; for your own task its return
+            value; for a batch the outcomes of its members in the order of the inputs; for None, None.
         :raises TimeoutError: the work did not finish in time; the text lists the remaining work.
-        :raises Exception: the exception of your failed task.
+        :raises Exception: your own task failed; this is its exception.
         """
         if isinstance(what, str):
             name = what
@@ -52,11 +52,15 @@ class SettleWaiter:
         return _result_of(what)
 
     def is_idle(self) -> bool:
-        """Return True if there are no messages, no running tasks and no due records."""
+        """Return True if there are no messages, no running tasks, and no records with a due time."""
         return not any(self.pending_work().values())
 
     def pending_work(self) -> dict[str, Any]:
-        """Return the remaining work: messages, running tasks and due records."""
+        """Return the remaining work, as lists that are empty if there is none.
+
+        ``queues`` are the queues that hold messages, ``messages`` the tasks of unacknowledged messages,
+        ``running`` the tasks that this process runs, and ``ledger`` the first ten records with a due time.
+        """
         ctx = worker_context(self.app)
         redis = ctx.ledger.redis
         lists: list[bytes] = list(redis.scan_iter(count=1000, _type="list"))
@@ -106,9 +110,9 @@ class SettleWaiter:
 
 
 def _stable(check: Callable[[], bool]) -> Callable[[], bool]:
-    """Return a check that is True the second time in a row.
+    """Return a check that is True when ``check`` has been True twice in a row.
 
-    A message that a worker receives is in no list for a moment.
+    Once is not enough: while a worker receives a message, no list contains it.
     """
     result = [False]
 
@@ -120,7 +124,7 @@ def _stable(check: Callable[[], bool]) -> Callable[[], bool]:
 
 
 def _is_over(result: Any) -> bool:
-    """Return True if the result is ready, or never will be because an earlier task failed."""
+    """Return True if the result is ready, or will never be ready because an earlier task failed."""
     if isinstance(result, GroupResult):
         return all(_is_over(member) for member in result.results)
     return bool(result.ready()) or _failed_before(result) is not None

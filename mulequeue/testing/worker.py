@@ -38,7 +38,7 @@ class _Controller(WorkController):  # type: ignore[misc]
 class Worker(SettleWaiter):
     """Runs a Celery app's tasks.
 
-    It consumes the queues of a worker without ``-Q``, and those that the app's routes and tasks name.
+    It consumes the queues that a worker without ``-Q`` consumes, and those that the app's routes and tasks name.
 
     :param app: the app, already configured for its broker.
     :param concurrency: the number of concurrent tasks.

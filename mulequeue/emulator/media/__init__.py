@@ -40,7 +40,7 @@ class Subject(Protocol):
 
 
 class Media:
-    """Renders on demand in a thread; the same subject always gives the same bytes.
+    """Renders assets on demand in a thread. A subject and an index always give the same bytes.
 
     :raises ConfigurationError: Pillow or PyAV is not installed.
     """
@@ -50,12 +50,12 @@ class Media:
             raise ConfigurationError(
                 'The emulator needs Pillow and PyAV. Install them: pip install "mulequeue[demo]"'
             )
-        # One thread, so that a status check waits for at most one picture.
+        # One thread, so that at most one rendering at a time slows down the status checks.
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="emulator-media")
         self._cache: OrderedDict[tuple[object, ...], File] = OrderedDict()
 
     async def render(self, subject: Subject, index: int) -> File:
-        """Return the asset number ``index`` of the subject."""
+        """Return asset number ``index`` (from 0) of the subject."""
         kind = subject.kind
         form = extension(kind, subject.body)
         key = (kind, subject.prompt, index, frame(kind, subject.body), form)

@@ -16,11 +16,11 @@ _PAN = 1.25
 
 
 def mp4(prompt: str, index: int, width: int, height: int) -> bytes:
-    """Return clip number ``index`` (from 0) of a prompt: H.264, yuv420p, with the ``moov`` atom at the start of the file."""
+    """Return clip number ``index`` (from 0) of a prompt: H.264, yuv420p, ``moov`` atom at the start."""
     frames = _FRAMES_PER_SECOND * _SECONDS
     wide = landscape(prompt, index, int(width * _PAN), height)
     with tempfile.TemporaryDirectory() as folder:
-        # In a file: moving the MP4 index to the front requires reading the written data.
+        # Written to a file, because moving the ``moov`` atom to the start reads the written data again.
         path = Path(folder, "clip.mp4")
         with av.open(str(path), "w", options={"movflags": "+faststart"}) as container:
             stream = container.add_stream("libx264", rate=_FRAMES_PER_SECOND)

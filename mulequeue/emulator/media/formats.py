@@ -1,4 +1,4 @@
-"""File formats of the assets, by what a body requests."""
+"""File formats of the assets, chosen from the body of the create request."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _AUDIO = ("mp3", "flac", "pcm", "wav")
 
 
 def extension(kind: Kind, body: Mapping[str, Any]) -> str:
-    """Return ``png``, ``mp4``, or the audio format that the body requests, else ``wav``."""
+    """Return the file extension: ``png``, ``mp4``, or for audio the requested format, else ``wav``."""
     if kind != "audio":
         return "png" if kind == "image" else "mp4"
     setting = body.get("audio_setting")

@@ -26,7 +26,7 @@ _INK = (250, 248, 242)
 
 
 def png(prompt: str, index: int, width: int, height: int) -> bytes:
-    """Return the picture number ``index`` of a prompt as PNG."""
+    """Return picture number ``index`` (from 0) of a prompt as PNG."""
     image = landscape(prompt, index, width, height)
     caption(image, prompt)
     return encode_png(image)
@@ -35,7 +35,7 @@ def png(prompt: str, index: int, width: int, height: int) -> bytes:
 def caption(image: Image.Image, text: str) -> None:
     """Write the text on a translucent panel at the lower edge.
 
-    The picture has no caption if the font lacks letters of the text: boxes would say nothing.
+    If the font lacks a letter of the text, the picture gets no caption.
     """
     text = plain(text) or "(no prompt)"
     if not all(has_glyph(char) for char in text):
@@ -57,7 +57,7 @@ def caption(image: Image.Image, text: str) -> None:
 
 
 def plain(text: str) -> str:
-    """Return the text without the accents, symbols and typographic characters that the font lacks."""
+    """Return the first 2,000 characters, without accents and without symbols that the font lacks."""
     parts = unicodedata.normalize("NFKD", text[:2000].translate(_PLAIN))
     kept = (char for char in parts if unicodedata.category(char)[0] != "M")
     return " ".join("".join(c for c in kept if c.isspace() or c.isalnum() or has_glyph(c)).split())
@@ -65,7 +65,7 @@ def plain(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def has_glyph(char: str) -> bool:
-    """Return True if the font shows this character, and not the box for a missing one."""
+    """Return True for white space, and for a character that the font has."""
     face = font(18)
     return char.isspace() or bytes(face.getmask(char)) != bytes(face.getmask(_MISSING))
 

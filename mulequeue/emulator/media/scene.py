@@ -43,7 +43,7 @@ _STEP = 12  # pixels between two points of a smooth ridge
 
 
 def seeded_random(prompt: str, index: int) -> random.Random:
-    """Return a random generator seeded by the prompt, so that a prompt always looks the same."""
+    """Return a random generator seeded by prompt and index, so that an asset is always the same."""
     text = f"{index}\n{prompt}".encode("utf-8", "surrogatepass")
     return random.Random(hashlib.sha256(text).digest())
 
@@ -95,7 +95,7 @@ def _disc(image: Image.Image, palette: Palette, rng: random.Random) -> None:
 
 
 def _ranges(image: Image.Image, palette: Palette, rng: random.Random) -> None:
-    """Draw hills from far to near, in colours from far to near, the last range with trees."""
+    """Draw the ranges of hills, from the farthest to the nearest, which has trees."""
     width, height = image.size
     layers = rng.choice((3, 4, 4, 5))
     ends = [rgb(palette.far), rgb(palette.near)]
@@ -134,7 +134,7 @@ def _fill(
     colour: Colour,
     forest: random.Random | None,
 ) -> None:
-    """Fill the area below the ridge; drawn at twice the size and reduced, for smooth edges."""
+    """Fill the area below the ridge. The mask is drawn at twice the size and reduced, for smooth edges."""
     width, height = image.size
     top = max(0, int(min(y for _, y in ridge)) - (height // 8 if forest else 2))
     bottom = min(height, int(max(y for _, y in ridge)) + 6)
@@ -154,7 +154,7 @@ def _trees(
     rng: random.Random,
     side: int,
 ) -> None:
-    """Draw groups of firs on a smooth ridge, at twice the size as in :func:`_fill`."""
+    """Draw groups of firs on a smooth ridge, at twice the size, for the mask of :func:`_fill`."""
     for _ in range(rng.randint(2, 5)):
         middle = rng.uniform(0, ridge[-1][0])
         for _ in range(rng.randint(2, 6)):

@@ -12,7 +12,7 @@ _CODECS = {"mp3": "libmp3lame", "flac": "flac"}
 
 
 def sound(prompt: str, index: int, form: str) -> bytes:
-    """Return the melody number ``index`` of a prompt in that format; pcm is 16 bit, little-endian."""
+    """Return melody number ``index`` (from 0) of a prompt in a format; pcm is 16 bit, little-endian."""
     if form == "wav":
         return wav(prompt, index)
     samples = melody(prompt, index)

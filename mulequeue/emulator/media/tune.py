@@ -20,7 +20,7 @@ _LOUDNESS = 9_000
 
 
 def wav(prompt: str, index: int) -> bytes:
-    """Return the melody number ``index`` of a prompt as WAV: three seconds, one channel, 16 bit."""
+    """Return melody number ``index`` (from 0) of a prompt as WAV: 3 s, one channel, 16 bit."""
     samples = melody(prompt, index)
     file = io.BytesIO()
     with wave.open(file, "wb") as out:
@@ -32,7 +32,7 @@ def wav(prompt: str, index: int) -> bytes:
 
 
 def melody(prompt: str, index: int) -> array.array[int]:
-    """Return the samples of the melody, little-endian."""
+    """Return the samples of melody number ``index`` of a prompt, little-endian."""
     rng = seeded_random(prompt, index)
     root = rng.choice((57, 60, 62, 64))
     samples = array.array("h")
