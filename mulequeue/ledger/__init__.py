@@ -7,16 +7,16 @@ a fleet into one Redis Cluster slot.
 ``mulequeue:{fleet}:due``                      zset    task id, ``transfer:<task id>`` or ``gate:<profile>``
 ``mulequeue:{fleet}:record:<task id>``         hash    state, epoch, remote id, deadline, …
 ``mulequeue:{fleet}:parked:<task id>``         string  the signature that wakes the task (:mod:`.serialization`)
-``mulequeue:{fleet}:call:<task id>``           string  the same with its input, while it may be retried
+``mulequeue:{fleet}:call:<task id>``           string  the signature with the input, kept for a retry
 ``mulequeue:{fleet}:again:<task id>``          string  the signature of a member's ``each`` that was given up
-``mulequeue:{fleet}:continuations:<task id>``  hash    further canvases of a task id: what follows -> epoch
+``mulequeue:{fleet}:continuations:<task id>``  hash    further canvases of a task id: digest of the following tasks -> epoch
 ``mulequeue:{fleet}:outcome:<task id>``        string  JSON of the API's final answer
 ``mulequeue:{fleet}:files:<task id>``          string  JSON of the files that ``download`` stored
 ``mulequeue:{fleet}:remote:<remote id>``       string  remote id -> task id, for webhooks
 ``mulequeue:{fleet}:batch:<batch id>``         hash    size, digest, and the number of members per bucket
-``mulequeue:{fleet}:counts``                   hash    the same over the whole fleet
+``mulequeue:{fleet}:counts``                   hash    number of generations per bucket, fleet-wide
 ``mulequeue:{fleet}:metrics``                  hash    counters of the exporter (:mod:`.metrics`)
-``mulequeue:{fleet}:pauses``                   hash    when each pause ends, or began by hand
+``mulequeue:{fleet}:pauses``                   hash    when each pause ends; for a pause by hand, when it began
 ``mulequeue:{fleet}:gate:<profile>``           hash    pause, probe and ramp of submissions; slots taken
 ``mulequeue:{fleet}:gate:<profile>:<scope>``   hash    the same of one model, key or worker
 ``mulequeue:{fleet}:scopes``                   zset    profile and scope by the time the pause ends
@@ -29,18 +29,18 @@ a fleet into one Redis Cluster slot.
 ``mulequeue:{fleet}:rate:<profile>:…``         zset    of window and model: submissions by when their place is free
 ``mulequeue:{fleet}:day:<profile>:<day>``      hash    submissions of a UTC day: total, and by model
 ``mulequeue:{fleet}:pollgate:<profile>``       hash    pause and probe of status checks
-``mulequeue:{fleet}:answered:<profile>``       zset    processes by when the API last answered them
+``mulequeue:{fleet}:answered:<profile>``       zset    processes by the time of the API's last answer
 ``mulequeue:{fleet}:poll``, ``…:sweep``        hash    the valid poll message; the running sweep
 ``mulequeue:{fleet}:transfer:<task id>``       hash    lease of a download, a notification or a batch's task
 ``mulequeue:{fleet}:transfer:<epoch>:…``       hash    of a task id: a further canvas, and the lease of its delivery
 ``mulequeue:{fleet}:transfers``                hash    by task: the latest message that has begun
 ``mulequeue:{fleet}:done:<task id>``           string  result of a download or notification
 ``mulequeue:{fleet}:event:<event id>``         string  a webhook that has arrived
-``mulequeue:{fleet}:enqueued:<id>``            string  a task or batch that a web app has enqueued
+``mulequeue:{fleet}:enqueued:<id>``            string  a task or batch that was enqueued
 ``mulequeue:{fleet}:early:<remote id>``        string  JSON of a webhook that arrived before the id
 ``mulequeue:{fleet}:lives:<path>``             list    durations of the model's latest generations
 ``mulequeue:{fleet}:webhooks``                 hash    number of webhooks
-``mulequeue:{fleet}:webhooks:<profile>``       string  when the last one arrived; deleted if one is missed
+``mulequeue:{fleet}:webhooks:<profile>``       string  when the last webhook arrived; deleted if one is missing
 =============================================  ======  ==================================================
 """
 

@@ -1,4 +1,4 @@
-"""Batches: how each was opened, and how far it is. Its members are counted with every transition."""
+"""Open batches, and read their progress. Every transition of a member updates the counts of its batch."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ BUCKETS = (*_UNDER_WAY, *OUTCOME_STATUSES)
 
 
 class BatchState(StrEnum):
-    """The state of a batch that is opened."""
+    """The ledger's answer when a batch is opened."""
 
     OPENED = "opened"
     PUBLISHED = "published"
     """All its members have been published."""
     STOPPED = "stopped"
-    """It was cancelled: its members never begin."""
+    """It was cancelled: members that have not begun never will."""
     OTHER = "other"
-    """It was made from other inputs."""
+    """The ledger knows the batch with other inputs or another model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,9 +34,9 @@ class Batch:
 
     batch_id: str
     size: int
-    """Members."""
+    """Number of members."""
     counts: Mapping[str, int] = field(default_factory=dict)
-    """Members that are waiting, submitting, generating, or have each outcome."""
+    """Number of members per bucket (:data:`BUCKETS`)."""
     files: int = 0
     """Stored assets."""
     usd: Decimal = Decimal(0)
@@ -48,11 +48,11 @@ class Batch:
     created: float = 0.0
     """When it reached a worker; unix seconds of Redis' clock."""
     downloads: bool = False
-    """A member is over only after its download; known of a batch that ``generate_many`` sent."""
+    """A successful member is over only after its download. False if the members were sent one by one."""
     digest: str | None = None
-    """Of its inputs; None: its members were sent one by one."""
+    """Digest of the model and the inputs; None: the members were sent one by one."""
     expires: float | None = None
-    """Unix seconds, after which no member begins."""
+    """Unix seconds after which no member begins; None: the batch does not expire."""
     sent: int | None = None
     """Members that have been published; None: not known, because they were sent one by one."""
 
@@ -95,10 +95,10 @@ class Batches(Part):
     ) -> tuple[BatchState, int]:
         """Open a batch for its members, once.
 
-        :param digest: of its inputs; a known batch is not opened with another one.
+        :param digest: of the model and the inputs; a known batch with another digest is not opened.
         :param downloads: whether a member is over only after its download.
         :param expires: unix seconds, after which no member begins.
-        :returns: its state, and its size.
+        :returns: the state of the batch, and the size that the ledger has recorded.
         """
         state, size_text = self._keys.run(
             "batch",
@@ -119,7 +119,7 @@ class Batches(Part):
     def has_task(self, batch_id: str, task_ids: Iterable[str]) -> bool:
         """Return whether a task publishes the members of a batch, or waits for them.
 
-        :param task_ids: that such a task usually has; the batch names others after their first wait.
+        :param task_ids: ids that such a task usually has. Others are found if their task has waited for the batch.
         """
         redis, prefix = self._redis, self._prefix
         waiters = redis.hget(f"{prefix}batch:{batch_id}", "waiters") or b""

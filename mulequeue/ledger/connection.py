@@ -58,7 +58,7 @@ def _as_redis_py_reads_it(url: str) -> str:
 
 
 def _behind_sentinels(url: str, options: dict[str, Any]) -> Redis:
-    """The master that the sentinels name, also after it changed."""
+    """Return a client of the master that the sentinels report. It follows a change of the master."""
     parts = urlsplit(url)
     user, at, hosts = parts.netloc.rpartition("@")
     master, _, database = unquote(parts.path).strip("/").partition("/")
@@ -73,7 +73,7 @@ def _behind_sentinels(url: str, options: dict[str, Any]) -> Redis:
     one = f"{scheme}://{user}{at}host/{database or 0}?{parts.query}"
     found = dict(parse_url(_as_redis_py_reads_it(one)))
     del found["host"]
-    # The sentinels are asked over TLS too, but with their own password, if they have one.
+    # The sentinels are connected to over TLS too, but with their own user and password, if they are given.
     own = {key: found.pop(f"sentinel_{key}", None) for key in ("username", "password")}
     tls = {key: value for key, value in found.items() if key.startswith("ssl_")}
     if found.pop("connection_class", None) is not None:

@@ -1,4 +1,4 @@
-"""Generations that web apps have enqueued, to distinguish one that waits in the broker from an unknown one."""
+"""Ids that were enqueued, to distinguish a generation that waits in the broker from an unknown one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mulequeue.ledger.keyspace import Part
 
 
 class Enqueued(Part):
-    """Task ids and batch ids, from their first message until the record would expire."""
+    """Ids of batches, and of tasks that web apps enqueue. They expire after some time."""
 
     def add(self, names: Iterable[str], *, ttl_seconds: int) -> None:
         """Keep ids for that many seconds."""
@@ -18,5 +18,5 @@ class Enqueued(Part):
         pipe.execute()
 
     def has(self, name: str) -> bool:
-        """Return whether a web app has enqueued that task or batch."""
+        """Return whether that task or batch was recorded as enqueued."""
         return bool(self._redis.exists(f"{self._prefix}enqueued:{name}"))

@@ -18,9 +18,9 @@ class Charging(StrEnum):
 
     CHARGED = "charged"
     FAILED = "charging unknown"
-    """It failed at the API, whose documentation does not say whether it charges that."""
+    """It failed at the API, whose documentation does not state whether failures are charged."""
     MAYBE = "may have been charged"
-    """Its create request was sent, and there was no response with an id."""
+    """Its create request was sent, and no response with an id arrived."""
 
 
 def charging_of(state: str, *, has_id: bool) -> Charging:
@@ -47,12 +47,12 @@ class Expense:
 
 
 def read_expenses(ledger: Ledger) -> Iterator[Expense]:
-    """Iterate over the expenses in the ledger, in no order. It reads every record."""
+    """Iterate over the expenses in the ledger, in no particular order. Every record is read."""
     return expenses_of(ledger, ledger.queries.task_ids())
 
 
 def expenses_of(ledger: Ledger, task_ids: Iterable[str]) -> Iterator[Expense]:
-    """Iterate over the expenses of some generations, each attempt that may be charged."""
+    """Iterate over the expenses of some generations: one per attempt that may be charged."""
     for task_id, fields in ledger.queries.fields(task_ids):
         record = read_record(task_id, fields, None, None)
         for at, usd, end, remote_id in _attempts(record, fields.get("billed", "")):
@@ -69,8 +69,8 @@ def expenses_of(ledger: Ledger, task_ids: Iterable[str]) -> Iterator[Expense]:
 
 
 def _attempts(record: Record, billed: str) -> Iterator[Sequence[Any]]:
-    """Iterate over the attempts that may have created something: time, cost, end and remote id."""
-    for line in billed.splitlines():  # they were retried
+    """Iterate over the attempts that may be charged: time, cost, status and remote id of each."""
+    for line in billed.splitlines():  # the attempts before a retry
         yield line.split()[1:]
     if record.day is not None and record.submitted is not None and record.state != "waiting":
         usd = "-" if record.usd is None else record.usd

@@ -26,7 +26,7 @@ from mulequeue.ledger.types import (
 from mulequeue.outcome import File
 
 CANCEL_SLICE = 1000
-"""Generations that one call to Redis cancels: it takes about 20 ms, in which Redis does nothing else."""
+"""Most generations that one script call cancels. It takes about 20 ms, in which Redis serves no other client."""
 SUBMIT_MARGIN_SECONDS = 15.0
 """The lease of a submission is this much longer than the deadline of its create request."""
 MAX_REASON = 300
@@ -65,7 +65,7 @@ class Generations(Part):
         return _verdict_of(intent.task_id, answer)
 
     def extend_lease(self, intent: Intent, *, submit_seconds: float) -> bool:
-        """Restart the lease of a submission before its create request; False if it was lost."""
+        """Restart the lease of a submission before its create request; return False if the lease was lost."""
         lease = submit_seconds + SUBMIT_MARGIN_SECONDS
         given = {"task_id": intent.task_id, "run": intent.run}
         return bool(self._keys.run("extend_lease", lease=lease, **given))
@@ -82,11 +82,11 @@ class Generations(Part):
         claim_token: str = "",
         api_trace: str = "",
     ) -> Recorded:
-        """Record a billed id. The ledger never rejects it for a reason of state.
+        """Record the API's id of a generation. No state of the record rejects the id, because it is billed.
 
         :param parked: the signature without the input.
-        :param poll_by_seconds: until a sweep is needed; None: the first poll.
-        :param claim_token: claims the record if the response is already terminal and is settled next.
+        :param poll_by_seconds: seconds until a sweep is needed; None: ``first_poll_seconds``.
+        :param claim_token: claims the record for the caller, who settles it next; for a terminal response.
         :param api_trace: the API's ``Traceparent``, if it is kept.
         """
         answer = self._keys.run(
@@ -109,10 +109,10 @@ class Generations(Part):
         return Recorded(result, Effects.merge(needed), bool(webhook_arrived))
 
     def requeue(self, intent: Intent, pause: Pause | None = None) -> Effects:
-        """Move a record whose create was not made back to waiting.
+        """Move a record back to waiting, because its create request was rejected for now or not sent.
 
-        :param pause: None: it was too late to send it, which no pause follows.
-        :returns: also the wake of a generation that was cancelled meanwhile, or has expired.
+        :param pause: the pause of submissions; None: there is none, because it was too late to send the request.
+        :returns: the effects; they contain the wake of a generation that was cancelled meanwhile or has expired.
         """
         given = {} if pause is None else asdict(pause) | {"reason": pause.reason[:MAX_REASON]}
         answer = self._keys.run(
@@ -132,7 +132,7 @@ class Generations(Part):
         *,
         is_answered: bool = False,
     ) -> Effects:
-        """Settle a create that ended without an id: rejected, not sent, or its response is unknown.
+        """Settle a create request that ended without an id: it was rejected or not sent, or its response was lost.
 
         :param is_answered: the API rejected it, so it accepts requests.
         """
@@ -155,10 +155,10 @@ class Generations(Part):
     ) -> Effects:
         """Write an outcome, once.
 
-        :param token: of the claim; None for a verified webhook, which needs none.
-        :param duration_seconds: by the API's own times, if it states them.
+        :param token: of the claim; None for a verified webhook, which needs no claim.
+        :param duration_seconds: the duration by the API's own times, if it states them.
         :param polls: status checks to add to the record.
-        :returns: no wake if the record was settled before, or the claim had lapsed.
+        :returns: the effects; none if the record was settled before or the claim had lapsed.
         """
         given = {"by": "any" if token is None else "claim", "token": token}
         more = {"polls": polls or None, "duration": duration_seconds}
@@ -172,9 +172,9 @@ class Generations(Part):
         return Effects.of(self._keys.run("settle", **given), task_id)
 
     def record_dispatch(self, task_id: str, epoch: str, tail: str) -> None:
-        """Record that a delivery of the outcome published what follows the task.
+        """Record that a delivery of the outcome has published the tasks that follow.
 
-        :param tail: digest of what follows; a later delivery of it is not published again.
+        :param tail: digest of these tasks; a later delivery with the same digest does not publish them again.
         """
         self._extend_delivery("dispatched", task_id, epoch, tail=tail)
 
@@ -183,7 +183,7 @@ class Generations(Part):
         self._extend_delivery("again", task_id, epoch, seconds=seconds)
 
     def keep_delivery(self, task_id: str, epoch: str, run: str) -> bool:
-        """Renew the lease of a delivery; False if another run has it, or it has ended."""
+        """Renew the lease of a delivery; return False if another run has the lease or the delivery has ended."""
         return self._extend_delivery("keep", task_id, epoch, run=run)
 
     def _extend_delivery(self, what: str, task_id: str, epoch: str, **given: Any) -> bool:
@@ -191,14 +191,15 @@ class Generations(Part):
         return bool(self._keys.run("delivery_lease", **given))
 
     def end_delivery(self, task_id: str, epoch: str, *, ttl_seconds: int) -> bool:
-        """Mark the record as delivered: Celery has dispatched what follows the task."""
+        """Mark the record as delivered: Celery has published the tasks that follow."""
         given = {"task_id": task_id, "epoch": epoch, "ttl": ttl_seconds}
         return bool(self._keys.run("end_delivery", **given))
 
     def compact(self, task_id: str) -> bool:
-        """Store the record of a delivered generation that succeeded in its packed form.
+        """Store the record of a delivered, successful generation in its packed form.
 
-        :returns: False if it is not over, its files could not be stored, or it has changed meanwhile.
+        :returns: False if nothing was changed: the record is in another state, its files could not be stored, the
+            packed form is too long, another canvas waits for the outcome, or the record has changed meanwhile.
         """
         pipe = self._redis.pipeline(transaction=False)
         pipe.hgetall(f"{self._prefix}record:{task_id}")
@@ -215,7 +216,10 @@ class Generations(Part):
     def record_files(
         self, task_id: str, files: Sequence[File], *, error: str | None = None
     ) -> Effects:
-        """Record that the download of a generation has ended; the error: why files could not be stored."""
+        """Record that the download of a generation has ended.
+
+        :param error: why the files could not be stored; None: they were stored.
+        """
         text = json.dumps([asdict(item) for item in files], ensure_ascii=False)
         given = {"task_id": task_id, "files": text, "count": len(files), "error": error or None}
         return Effects.of(self._keys.run("files", **given))
@@ -228,7 +232,7 @@ class Generations(Part):
         """Cancel a generation, or leave a tombstone for one that has no record yet.
 
         :param ttl_seconds: how long a tombstone is kept.
-        :returns: the state it was in (``unknown`` without a record), and the effects.
+        :returns: the state before (``unknown`` without a record), and the effects.
         """
         [state], effects = self._cancel("", [task_id], ttl_seconds, which)
         return state, effects
@@ -241,12 +245,12 @@ class Generations(Part):
         ttl_seconds: int,
         which: CancelScope = CancelScope.ALL,
     ) -> tuple[list[str], Effects]:
-        """Cancel generations of a batch, and keep members that have not begun from beginning.
+        """Cancel generations of a batch. Its members that have not begun never will.
 
-        :param ttl_seconds: how long that is kept for a batch without a record; a known batch is
-            kept as long as its members.
-        :param which: those whose create request was sent may go on.
-        :returns: the states they were in, and the effects.
+        :param ttl_seconds: how long the cancellation of an unknown batch is kept; a known batch is kept as
+            long as its members.
+        :param which: the generations to cancel.
+        :returns: the states before, and the effects.
         """
         parts = [
             self._cancel(batch_id, task_ids[start : start + CANCEL_SLICE], ttl_seconds, which)

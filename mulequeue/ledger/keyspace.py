@@ -33,7 +33,7 @@ _PRECEDING: Mapping[str, tuple[str, ...]] = {
     "claim": (*_ADMISSION, "dequeue"),
     "begin_delivery": (*_ADMISSION, "dequeue", "budget", "progress"),
 }
-"""The files between the prelude and a script."""
+"""Script -> files with the functions that it uses; they are inserted between the prelude and the script."""
 _MAIN = """
 local function main()
 {}
@@ -56,10 +56,10 @@ class Keyspace:
         self._scripts: dict[str, Any] = {}
 
     def run(self, script: str, *items: Any, pipe: Any = None, **args: Any) -> Any:
-        """Run a script of ``lua/``, which finds ``args`` under their names.
+        """Run a script of ``lua/``, in which ``args`` are a table by name, and ``items`` a list.
 
-        :param args: one that is None or False is missing there; True is 1.
-        :param pipe: a pipeline that runs it later.
+        :param args: those that are None or False are left out; True becomes 1.
+        :param pipe: a pipeline that the call is added to; None: run the script at once.
         """
         registered = self._scripts.get(script)
         if registered is None:
@@ -79,7 +79,7 @@ class Keyspace:
     def send_for_each(
         self, items: Iterable[Item], send: Callable[[Any, Item], object]
     ) -> Iterator[tuple[Item, list[Any]]]:
-        """Send the same commands for each item, many items per round trip; yield it with their answers.
+        """Send the same commands for each item, many items per round trip; yield each item with its answers.
 
         :param send: adds the commands of an item to a pipeline.
         """
@@ -100,7 +100,7 @@ class Keyspace:
 
 
 class Part:
-    """A part of a ledger: its methods that concern one subject."""
+    """Base class of the parts of a ledger. A part has the methods of one subject."""
 
     def __init__(self, keys: Keyspace) -> None:
         self._keys, self._redis, self._prefix = keys, keys.redis, keys.prefix
@@ -108,9 +108,9 @@ class Part:
 
 @cache
 def source(script: str) -> str:
-    """Return the text of a script, with the files that define what it uses before it.
+    """Return the whole source of a script: the prelude, the files that it uses, and the script.
 
-    Wherever the script returns, the changes of records are written after it.
+    The script becomes the body of a function. So the changed records are written wherever the script returns.
     """
     parts = [_read(part) for part in ("prelude", *_PRECEDING.get(script, ()))]
     return "\n".join(parts) + _MAIN.format(_read(script))

@@ -1,4 +1,4 @@
-"""The leases of downloads and notifications, and their results."""
+"""The leases of downloads, notifications, ``each`` calls and batch tasks, and their results."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mulequeue.ledger.types import Effects
 
 TRANSFER_LEASE_SECONDS = 20.0
 EXPECTED_SECONDS = 25.0
-"""A message that no worker has begun by then is published again, unless its queue has a backlog."""
+"""Time after which a message that no worker has begun is published again, unless its queue has a backlog."""
 MAX_ERROR_LENGTH = 500
 
 
@@ -24,7 +24,7 @@ class LeaseResult(StrEnum):
 
     RUN = "run"
     ABANDONED = "abandoned"
-    """Take the lease to fail the task: it was delivered too often without an end."""
+    """The lease is granted to fail the task: it was delivered too often without an end."""
     DONE = "done"
     BUSY = "busy"
     """Another run has the lease."""
@@ -43,7 +43,7 @@ class RetryReason(StrEnum):
     STORAGE = "storage"
     """The storage of this worker failed; that of another one may work."""
     UNDISPATCHED = "undispatched"
-    """Celery could not dispatch what follows."""
+    """Celery could not publish the tasks that follow, or could not store the result."""
 
 
 class Begun(NamedTuple):
@@ -51,18 +51,18 @@ class Begun(NamedTuple):
 
     result: LeaseResult
     attempt: int = 0
-    """Its number, from 1."""
+    """Number of the attempt, from 1."""
     elapsed_seconds: float = 0.0
-    """Since the first attempt began."""
+    """Seconds since the first attempt began."""
     effects: Effects = Effects()
     is_dispatched: bool = False
-    """An earlier run has published what follows the task."""
+    """An earlier run has published the tasks that follow."""
     deliveries: int = 1
-    """To a worker, since an attempt last ended."""
+    """Deliveries to a worker since an attempt last ended, with this one."""
     verdict: Mapping[str, Any] | None = None
-    """How the attempts ended: it only has to be dispatched."""
+    """The value or error of the attempts, which only has to be dispatched; None: make an attempt."""
     elsewhere: int = 0
-    """Attempts in a row that were left to other workers."""
+    """Number of attempts in a row that were left to other workers."""
     cause: str = ""
     """Why the last attempt or dispatch did not succeed."""
     returned: int = 0
@@ -75,11 +75,11 @@ class Leases(Part):
     def expect(
         self, task_id: str, task: str, signature: Mapping[str, Any], *, tail: str = ""
     ) -> bool:
-        """Record a message before it is published; if the broker loses it, a sweep repeats it.
+        """Record a message before it is published; if the broker loses the message, a sweep repeats it.
 
-        :param task: its task's name; messages of one task are begun in the order they were sent.
-        :param tail: digest of what follows the task.
-        :returns: False if it has a lease already, or has ended.
+        :param task: name of the task, under which the ledger records how far its queue has progressed.
+        :param tail: digest of the tasks that follow.
+        :returns: False if the task has a lease already, has begun or has ended.
         """
         return bool(self._expect(None, (task_id, task, signature, tail))[0] == b"expected")
 
@@ -121,13 +121,13 @@ class Leases(Part):
         return Begun(result, effects=Effects.of(answer), **answer_values(Begun, answer))
 
     def record_dispatch(self, task_id: str, run: str) -> None:
-        """Record that what follows the task was published: a later run does not publish it again."""
+        """Record that the tasks that follow were published, so that a later run does not publish them again."""
         self._run("dispatched", task_id, run)
 
     def wait(
         self, task_id: str, run: str, batch_id: str, signature: Mapping[str, Any], *, seconds: float
     ) -> Effects:
-        """Park the task, until the signature wakes it when the batch is over, or after that many seconds."""
+        """Park the task. The signature wakes it when the batch is over, at the latest after ``seconds``."""
         packed = pack(dict(signature))
         return Effects.of(
             self._run("wait", task_id, run, batch_id=batch_id, signature=packed, seconds=seconds)
@@ -142,15 +142,15 @@ class Leases(Part):
         return {task_id for task_id, [exists] in found if exists}
 
     def keep(self, task_id: str, run: str) -> bool:
-        """Renew the lease; False if another run has it."""
+        """Renew the lease; return False if another run has the lease or it has ended."""
         return bool(self._run("keep", task_id, run, lease=TRANSFER_LEASE_SECONDS)[0] == b"kept")
 
     def decide(
         self, task_id: str, run: str, verdict: Mapping[str, Any], *, is_dispatching: bool
     ) -> Effects:
-        """Store how the attempts ended: later messages dispatch it and make no attempt.
+        """Store the value or error of the attempts: later deliveries dispatch it and make no attempt.
 
-        :param is_dispatching: False: this run cannot, so the next message is due at once.
+        :param is_dispatching: this run dispatches it; False: it cannot, so the next message is due at once.
         """
         lease = TRANSFER_LEASE_SECONDS if is_dispatching else None
         text = json.dumps(verdict)
@@ -165,7 +165,7 @@ class Leases(Part):
         how: RetryReason = RetryReason.FAILED,
         cause: str = "",
     ) -> Effects:
-        """Schedule the next attempt after that many seconds; the cause is for people."""
+        """Schedule the next attempt after that many seconds; the cause is a text for display."""
         return Effects.of(
             self._run("again", task_id, run, seconds=seconds, reason=how.value, cause=cause)
         )
@@ -180,10 +180,10 @@ class Leases(Part):
         generation: str | None = None,
         error_field: str = "",
     ) -> bool:
-        """Store the result, so that repeated messages are ignored; False if the lease was lost.
+        """Store the result, so that repeated messages are ignored; return False if the lease was lost.
 
-        :param generation: task id of the generation that it follows; its record gets the error.
-        :param error_field: the field of the record.
+        :param generation: id of the generation that the task follows; the error is written to its record.
+        :param error_field: the field of that record.
         """
         error = str(result.get("error") or "")[:MAX_ERROR_LENGTH]
         known = {name: value for name, value in result.items() if value is not None}
@@ -193,18 +193,21 @@ class Leases(Part):
         return bool(answer[0] == b"ended")
 
     def given_up(self, generations: Sequence[str]) -> list[bytes | None]:
-        """Return the signature of each generation's ``each`` that was given up; None: it is not kept."""
+        """Return for each generation the signature of its ``each`` call that was given up; None: it is not kept."""
         keys = [f"{self._prefix}again:{task_id}" for task_id in generations]
         found: list[bytes | None] = self._redis.mget(keys) if keys else []  # type: ignore[assignment]
         return found
 
     def repeat(self, task_id: str, signature: bytes, *, generation: str) -> Effects | None:
-        """Begin a task again that was given up, as :meth:`given_up` returned it; None: it has run, or runs."""
+        """Start an ``each`` call that was given up again; return None if it runs, has succeeded or has expired.
+
+        :param signature: as :meth:`given_up` returned it.
+        """
         answer = self._run("repeat", task_id, signature=signature, generation=generation)
         return Effects.of(answer) if answer[0] == b"repeated" else None
 
     def waiting(self, most: int) -> Counter[str]:
-        """Count those of the ``most`` first due entries that wait for another attempt, by the cause of the last one."""
+        """Count leases that wait for another attempt by the cause of the last one, in the first ``most`` due entries."""
         prefix = self._prefix
         due: list[bytes] = self._redis.zrange(f"{prefix}due", 0, most - 1)  # type: ignore[assignment]
         names = (name.decode() for name in due if name.startswith(b"transfer:"))

@@ -32,7 +32,7 @@ class ScopePause:
 
 
 def scope_kind(scope: str) -> str:
-    """Return what a scope consists of: ``model``, ``key`` or ``worker``."""
+    """Return the kind of a scope: ``model``, ``key`` or ``worker``."""
     kind, separator, _ = scope.partition(" ")
     return kind if separator else "model"
 
@@ -43,11 +43,11 @@ class SubmissionStatus:
 
     profile: str
     paused_since: float | None
-    """Paused by hand since then; None: not paused by hand."""
+    """Time at which it was paused by hand; None: it is not paused by hand."""
     paused_until: float | None
-    """The API rejected creates, or did not answer: none is sent until then. None: not paused."""
+    """Time at which the pause ends that followed rejected or unanswered create requests; None: there is none."""
     reason: str | None
-    """The reason of that pause."""
+    """The reason of the pause until ``paused_until``."""
     scopes: tuple[ScopePause, ...]
     """The pauses of parts of the profile."""
     in_flight: int
@@ -58,12 +58,12 @@ class SubmissionStatus:
     has_waiting: bool
     """Generations wait to be submitted."""
     in_flight_by_key: tuple[int, ...] = ()
-    """Generations in flight of each fair key that has any."""
+    """Number of generations in flight, for each fair key that has any."""
 
     def reasons(self, path: str | None = None) -> list[str]:
         """Return why submissions are paused, except by hand; empty if they are not.
 
-        :param path: of a model: without the pauses of other models; None: all pauses.
+        :param path: of a model, to leave out the pauses of other models; None: the reasons of all pauses.
         """
         found = [self.reason or ""] if self.paused_until is not None else []
         for pause in self.scopes:
@@ -76,11 +76,11 @@ class SubmissionLimits(Part):
     """Pauses by hand, and the state of each profile."""
 
     def pause_submissions(self, profile: str) -> bool:
-        """Pause the submissions of a profile, fleet-wide; False if they were paused before."""
+        """Pause the submissions of a profile, fleet-wide; return False if they were already paused by hand."""
         return bool(self._keys.run("pause", what="hold", profile=profile)[0])
 
     def resume_submissions(self, profile: str) -> tuple[bool, Effects]:
-        """End every pause of a profile, by hand or by the API; return whether there was one."""
+        """End all pauses of a profile's submissions; return whether there was one, and the effects."""
         answer = self._keys.run("pause", what="release", profile=profile)
         return bool(answer[0]), Effects.of(answer)
 

@@ -1,4 +1,4 @@
-"""The packed form of a delivered record: all of it in less than half the memory.
+"""The packed form of a delivered record, with its outcome and files, in less than half the memory.
 
 Redis stores a small hash compactly while no value has more than 64 bytes. So the outcome, the files and most
 fields are compressed together, and the result is cut into fields of that size, which are named by numbers.
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 MAX_PACKED_BYTES = 4096
-"""A longer form (of audio bytes in a response) stays as it is."""
+"""A record with a longer packed form (audio bytes in the response) is not packed."""
 CHUNK_BYTES = 64
 _CLEAR = frozenset(
     {"state", "status", "digest", "tail", "batch", "stored", "returned"}
@@ -20,7 +20,7 @@ _CLEAR = frozenset(
 )
 """Fields that scripts read or write after the delivery. ``stored`` is the number of files."""
 _OVER = frozenset({"v", "key", "epoch", "deadline", "dispatched"})
-"""Fields without a meaning after the delivery."""
+"""Fields that have no use after the delivery, and are dropped."""
 _FORMAT = b"1"
 # What most records have in common. A record can only be read with the dictionary it was packed with, so a change
 # needs another _FORMAT.
@@ -46,7 +46,7 @@ _DICTIONARY = (
 def pack_record(
     fields: Mapping[bytes, bytes], answer: bytes | None, files: bytes | None
 ) -> dict[str, bytes] | None:
-    """Return the fields of the packed form; None: it would be too long."""
+    """Return the fields of the packed form, or None if it would be too long."""
     known, answer_text, files_text = unpack_record(fields, answer, files)
     given = [json.loads(text) if text else None for text in (answer_text, files_text)]
     clear = {name: known.pop(name).encode() for name in _CLEAR & known.keys()}
@@ -69,7 +69,7 @@ def unpack_record(
 ) -> tuple[dict[str, str], bytes | str | None, bytes | str | None]:
     """Return the fields, the outcome and the files of a record, whether it is packed or not.
 
-    Fields and files that were written since it was packed take precedence.
+    Fields and files that were written after the record was packed take precedence.
     """
     clear = {name.decode(): value.decode() for name, value in fields.items() if not name.isdigit()}
     if b"0" not in fields:

@@ -21,7 +21,7 @@ ANSWERED_SECONDS = 120
 
 
 class Due(NamedTuple):
-    """A status check to make. A tuple, because thousands are made per second."""
+    """A status check to make. It is a tuple, because thousands of them are created per second."""
 
     task_id: str
     remote_id: str
@@ -44,14 +44,14 @@ row, and the problem if it has changed."""
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The due records that one claim took."""
+    """The result of one :meth:`Polling.claim`."""
 
     token: str
     now: float
     """Redis' clock."""
     unknown_key: str
-    """Fingerprint and profile of a due record that this worker does not have, separated by a space; or
-    empty."""
+    """Fingerprint and profile, separated by a space, of a due record whose key or profile this worker lacks;
+    empty: there is none."""
     polls: list[Due]
     wakes: list[Wake]
     examined: int
@@ -59,7 +59,7 @@ class Claim:
     reopening: list[str]
     """Profiles whose checks are paused: the claimed ones are probes, and one answer resumes the checks."""
     is_mixed: bool = False
-    """Some worker could not do what is woken, or returned such work lately."""
+    """A worker could not do the work that is woken now, or lately returned a grant that it could not submit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class Polling(Part):
     # -- the poll message and its sweep --------------------------------------------------------
 
     def schedule(self, due: float) -> PollMessage | None:
-        """Return the message to publish for something due then; None if one arrives in time."""
+        """Return the message to publish for an entry that is due then; None if another one arrives in time."""
         return self._next_message("schedule", at=due)
 
     def begin_sweep(self, token: str) -> bool:
@@ -96,13 +96,13 @@ class Polling(Part):
     ) -> PollMessage | None:
         """End a sweep; return the next message, if the due index is not empty.
 
-        :param gap_seconds: least time until then.
-        :param profiles: if submissions of these wait for a place, the message is due earlier.
+        :param gap_seconds: least time until the message is due.
+        :param profiles: the message is due earlier if waiting submissions of these profiles may be sent earlier.
         """
         return self._next_message("end", *profiles, token=token, gap=gap_seconds)
 
     def check_overdue(self) -> PollMessage | None:
-        """Return a fresh message if something is overdue and no sweep runs."""
+        """Return a new message if an entry is overdue and no sweep runs."""
         return self._next_message("watch")
 
     def _next_message(self, what: str, *profiles: str, **args: Any) -> PollMessage | None:
@@ -122,7 +122,7 @@ class Polling(Part):
         wake_limit: int = MAX_WAKES,
         chance: float | None = None,
     ) -> Claim:
-        """Take the records that are due, at most ``limit``; the claim lapses after its lease.
+        """Claim the due records, at most ``limit``; a claim lapses after :data:`CLAIM_LEASE_SECONDS`.
 
         :param checks: by profile, the most status checks to take; those beyond are left to other
             workers. None, or a profile that is missing: no limit.
@@ -158,7 +158,7 @@ class Polling(Part):
         )
 
     def reschedule(self, token: str, rows: Iterable[Reschedule]) -> int:
-        """Set when checked records are due again; return how many still had the claim."""
+        """Set the time at which checked records are due again; return how many of them still had the claim."""
         rows = list(rows)
         if not rows:
             return 0
@@ -181,9 +181,9 @@ class Polling(Part):
         reason: str = "",
         probe_seconds: float | None = None,
     ) -> float:
-        """Pause the status checks of a profile; return until when.
+        """Pause the status checks of a profile; return the time at which the pause ends.
 
-        :param seconds: as the API asked; None: ``first``, doubled per pause in a row up to
+        :param seconds: as many as the API asked for; None: ``first``, doubled per pause in a row up to
             ``ceiling``.
         :param probe_seconds: after this time a generation without errors is checked as a probe; None:
             no check before the pause ends.
@@ -205,7 +205,7 @@ class Polling(Part):
         self._redis.delete(f"{self._prefix}pollgate:{profile}")
 
     def pause_of(self, profile: str) -> tuple[float, str] | None:
-        """Return until when the status checks of a profile are paused, and why; None: they are not."""
+        """Return the end and the reason of the pause of a profile's status checks; None: they are not paused."""
         found = texts(self._redis.hgetall(f"{self._prefix}pollgate:{profile}"))
         until = float(found.get("until", 0))
         return (until, found.get("reason", "")) if until > self._keys.now() else None

@@ -1,4 +1,4 @@
-"""Reads of records, batches and counts, for people and pages."""
+"""Read records, batches and counts, without changing them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Queries(Part):
         return self.records([task_id])[0]
 
     def records(self, task_ids: Sequence[str]) -> list[Record | None]:
-        """Return the records of those generations, in that order; None where there is none."""
+        """Return the records of generations, in the order of the ids; None for a generation without a record."""
 
         def send(pipe: Any, task_id: str) -> None:
             pipe.hgetall(f"{self._prefix}record:{task_id}")
@@ -50,7 +50,7 @@ class Queries(Part):
         ]
 
     def fields(self, task_ids: Iterable[str]) -> Iterator[tuple[str, dict[str, str]]]:
-        """Iterate over those generations that have records, and the fields of these."""
+        """Iterate over the generations that have a record: task id and fields."""
         start = f"{self._prefix}record:"
         for task_id, (fields,) in self._keys.send_for_each(
             task_ids, lambda pipe, task_id: pipe.hgetall(f"{start}{task_id}")
@@ -59,7 +59,7 @@ class Queries(Part):
                 yield task_id, unpack_record(fields, None, None)[0]
 
     def summaries(self, most: int) -> Iterator[RecordSummary]:
-        """Iterate over at most so many records: the due ones, the most overdue first, then the others."""
+        """Iterate over at most ``most`` records: first the due ones, from the most overdue, then the others."""
         first: list[bytes] = self._redis.zrange(f"{self._prefix}due", 0, most - 1)  # type: ignore[assignment]
         due = dict.fromkeys(name.decode() for name in first)
         records = (name for name in due if not name.startswith(("transfer:", "gate:")))
@@ -79,15 +79,15 @@ class Queries(Part):
                 yield RecordSummary(**known, task_id=task_id, version=version, due=due_at)
 
     def task_ids(self, start: str = "") -> Iterator[str]:
-        """Iterate over the task ids of all records with that start, in no order."""
+        """Iterate over the task ids that begin with ``start`` and have a record, in no particular order."""
         return self._names("record:", start)
 
     def batch_ids(self, start: str = "") -> Iterator[str]:
-        """Iterate over the ids of all batches with that start, in no order."""
+        """Iterate over the batch ids that begin with ``start``, in no particular order."""
         return self._names("batch:", start)
 
     def remote_ids(self, start: str) -> Iterator[str]:
-        """Iterate over the remote ids with that start, in no order."""
+        """Iterate over the remote ids that begin with ``start``, in no particular order."""
         return self._names("remote:", start)
 
     def _names(self, kind: str, start: str) -> Iterator[str]:

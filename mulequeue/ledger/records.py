@@ -15,10 +15,10 @@ from mulequeue.ledger.keyspace import texts
 from mulequeue.outcome import Asset, ErrorInfo, File, Outcome
 
 SCHEMA_VERSION = 2
-"""A worker leaves records of a later version to newer workers. 2: the epoch is in the body of a wake."""
+"""A worker leaves records of a later version to newer workers. Version 2: the epoch is in the body of a wake."""
 
 MAX_TEXT = 200
-"""Characters of a problem that a record keeps."""
+"""Number of characters of a problem that a record keeps."""
 _ERRORS = {
     "submit_unknown": (
         "SubmitUnknown",
@@ -41,7 +41,7 @@ class Problem(NamedTuple):
     """The problem with the last status check of a generation."""
 
     since: float
-    """Unix seconds: the first of the checks in a row with a problem of this kind."""
+    """Unix seconds of the first status check in a row with a problem of this kind."""
     kind: str
     """``error``: no usable answer. ``status``: an unknown status. ``empty``: completed without files."""
     text: str
@@ -89,7 +89,7 @@ class Record:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     """The caller's own data, as the call gave it."""
     fair_key: str = ""
-    """What it takes turns by while it waits; empty: its batch."""
+    """The key by which it takes turns while it waits; empty: it takes turns by its batch."""
     path: str = ""
     """The api_path without ``/vendors/``."""
     kind: str | None = None
@@ -111,7 +111,7 @@ class Record:
     errors: int = 0
     """Status checks in a row without a usable answer."""
     problem: Problem | None = None
-    """Why it does not end, if the last status check shows it."""
+    """The problem with its last status check, if there was one."""
     key: str = ""
     """The fingerprint of host and key that it was submitted with."""
     deliveries: int = 0
@@ -119,7 +119,7 @@ class Record:
     retries: int = 0
     """How often it was retried."""
     returned: int = 0
-    """Retries before which its failure was returned to its canvas."""
+    """How often it was retried after its failure had been returned to the canvas."""
     created: float = 0.0
     """When its message first reached a worker."""
     submitted: float | None = None
@@ -133,7 +133,7 @@ class Record:
     times: str = ""
     """Moments without a separate field: :func:`~mulequeue.ledger.timeline.steps_of` reads them."""
     requeues: int = 0
-    """Create requests that were not made: the API refused them for now, or they were not sent."""
+    """How often it waited again, because the API refused the create request for now, or it was not sent."""
     trace: str = ""
     """The W3C ``traceparent`` of its first delivery, if a library traces it."""
     api_trace: str = ""
@@ -141,9 +141,9 @@ class Record:
     poisoned: bool = False
     """Delivering its outcome failed so often that the outcome became a failure."""
     dispatched: str | None = None
-    """Digest of what followed the latest delivery: it was published."""
+    """Digest of the tasks that follow, after a delivery has published them."""
     abandoned: bool = False
-    """Delivering that failure failed too; the record is kept."""
+    """Delivering the outcome failed too often, so it is not tried again; the record is kept."""
     each_error: str = ""
     """Why the task of ``each`` was not completed, if it was given up."""
     notify_error: str = ""
@@ -219,20 +219,20 @@ def _parsers_of(record_type: Any) -> dict[str, Callable[[str], Any]]:
 
 
 def field_values(record_type: Any, fields: Mapping[str, str]) -> dict[str, Any]:
-    """Return those fields of a hash that a class has too, parsed as their annotations state."""
+    """Return the fields of a hash that are attributes of a class, parsed by the annotations of the class."""
     parsers = _parsers_of(record_type)
     return {name: parsers[name](text) for name, text in fields.items() if text and name in parsers}
 
 
 def answer_values(record_type: Any, answer: Sequence[bytes]) -> dict[str, Any]:
-    """Return the same of a script's answer, whose first three parts precede the fields."""
+    """Return :func:`field_values` of a script's answer. Its fields follow the first three parts."""
     return field_values(record_type, texts(dict(zip(answer[3::2], answer[4::2], strict=True))))
 
 
 def read_record(
     task_id: str, fields: Mapping[str, str], answer: bytes | str | None, files: bytes | str | None
 ) -> Record:
-    """Return the record of those hash fields, and the JSON of the answer and of the files."""
+    """Return the record that is stored as these fields, with the JSON of its answer and of its files."""
     stored = json.loads(files) if files else []
     return Record(
         **{**field_values(Record, fields), "task_id": task_id},

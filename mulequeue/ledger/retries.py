@@ -16,10 +16,10 @@ class Retry:
     """A generation that runs again."""
 
     record: Record
-    """As it was read; the retry changes nothing if it has changed since."""
+    """The record as it was read; if it has changed since, the retry has no effect."""
     epoch: str
     message: bytes
-    """The signature with the input, of that epoch."""
+    """The signature with the input and the new epoch."""
     profile: str
 
 
@@ -27,7 +27,7 @@ class Retries(Part):
     """The messages that are kept for a retry, and the transition that uses them."""
 
     def messages(self, records: Sequence[Record]) -> list[bytes | None]:
-        """Return the message of each record with its input; None: it is not kept."""
+        """Return the message of each record, with the input; None: no such message is kept."""
         prefix = self._prefix
         found = self._keys.send_for_each(
             records,

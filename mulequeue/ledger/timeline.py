@@ -1,8 +1,8 @@
 """The steps of a generation, with their times.
 
-A record keeps the moments that have no field in ``times``, at most 64 bytes: per moment a letter, the
-milliseconds since ``created`` in hexadecimal, and in some a capital letter with the reason. Lua appends them
-(``note_time``).
+Moments that have no separate field are in the field ``times`` of a record, which has at most 64 bytes. A moment
+is a letter and the milliseconds since ``created`` in hexadecimal; some have a capital letter for the reason.
+The scripts append them (``note_time``).
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _FOLLOWING = (
     ("downloading", "woken", "downloaded"),
     ("notifying", "downloaded", "notified"),
 )
-"""The following phases, in part at the same time: from one step to another."""
+"""The phases after the wake, which can overlap: name, first step, last step."""
 _ORDER = (*_PHASES, "woken", "handed on", "downloaded", "notified")
 _LEAST_SECONDS = 0.001
 
@@ -86,7 +86,7 @@ class Phase:
 
 
 def steps_of(record: Record) -> list[Step]:
-    """Return what happened to a generation, the earliest first."""
+    """Return the steps of a generation, the earliest first."""
     found = [Step(name="received", at=record.created)] if record.created else []
     for letter, offset, reason in _MOMENT.findall(record.times):
         at = record.created + (-1 if letter == "q" else 1) * int(offset or "0", 16) / 1000
@@ -101,7 +101,7 @@ def steps_of(record: Record) -> list[Step]:
 
 
 def timeline_json(record: Record) -> list[dict[str, Any]]:
-    """Return the steps, JSON-ready: ``seconds`` is the time since the first one."""
+    """Return the steps, JSON-ready. ``seconds`` is the time since the first step."""
     steps = steps_of(record)
     return [
         {
@@ -125,7 +125,7 @@ def _of_fields(record: Record, *, has_end: bool) -> list[Step]:
 
 
 def phases_of(record: Record, now: float) -> list[Phase]:
-    """Return where the time of a generation went, until now (unix seconds)."""
+    """Return the phases of a generation until ``now`` (unix seconds)."""
     steps = steps_of(record)
     times = {step.name: step.at for step in steps}
     until_woken = [step for step in steps if step.name in (*_PHASES, "woken")]
@@ -143,7 +143,7 @@ def phases_of(record: Record, now: float) -> list[Phase]:
 
 
 def _detail(step: Step, end: Step) -> str:
-    """Return what a phase shows: why it began, or how it ended with the outcome."""
+    """Return the detail of a phase: how it ended, if the outcome ended it, else why it began."""
     if end.name == "settled" and end.detail:
         return f"ended {end.detail}"
     return "" if step.name == "settled" else step.detail

@@ -48,7 +48,7 @@ class Effects:
 
     @classmethod
     def of(cls, answer: Sequence[Any], task_id: str = "") -> Effects:
-        """Return the effects in a script's answer: a signature that wakes the task and a time follow its first part."""
+        """Return the effects in a script's answer: a wake's signature is the second part, ``poll_by`` the third."""
         _, signature, poll_by, *_ = (*answer, b"", b"", b"")
         wakes = (Wake(task_id, signature),) if signature else ()
         return cls(wakes, optional_time(poll_by))
@@ -76,13 +76,13 @@ class Action(StrEnum):
     DUPLICATE = "duplicate"
     """Ignore: a second message of the same task id, or a redelivery by the broker."""
     ATTACHED = "attached"
-    """Ignore: other tasks follow this message; it is woken when the first one is."""
+    """Ignore: the message is of another canvas of the task id; it is parked, and woken when the first one is."""
     FULL = "full"
-    """Ignore: too many messages with other tasks behind them have the same task id."""
+    """Ignore: the task id has too many canvases."""
     STALE = "stale"
     """Ignore: the message belongs to an earlier epoch of the record."""
     BUSY = "busy"
-    """Ignore: another delivery has the record."""
+    """Ignore: another delivery has the lease of the record."""
     ABANDONED = "abandoned"
     """Ignore: delivering the outcome failed too often."""
 
@@ -106,7 +106,7 @@ class CancelScope(StrEnum):
     WAITING = "waiting"
     """Those whose create request was not sent."""
     EXPIRED = "expired"
-    """The same, and they fail with the reason of their wait, because their batch has expired."""
+    """Waiting ones, except retried ones: their batch has expired, and they fail with the reason of their wait."""
 
 
 # -- a delivery of generate --------------------------------------------------------------------
@@ -136,9 +136,9 @@ class Intent:
     metadata: str = ""
     """JSON of the caller's own data, or an empty text."""
     fair_key: str = ""
-    """What it takes turns by while it waits; empty: its batch."""
+    """The key by which it takes turns while it waits; empty: it takes turns by its batch."""
     tail: str | None = None
-    """Digest of what follows the task, or an empty text; None in the message of a wake."""
+    """Digest of the tasks that follow; empty: no task follows. None in the message of a wake."""
     expires: float | None = None
     """Unix seconds after which it must not be submitted; None: it does not expire."""
     worker: str = ""
@@ -146,7 +146,7 @@ class Intent:
     usd_micros: int | None = None
     """The estimated cost in millionths of a US dollar; None: unknown."""
     price_line: str = ""
-    """The line of the configuration that sets the price of the model."""
+    """The line of the configuration that would set the price of the model."""
     fault: str = ""
     """Why this worker cannot submit for the profile; other workers may."""
     queued_seconds: float | None = None
@@ -218,13 +218,13 @@ class Scope(StrEnum):
     """The part of a profile's submissions that a refusal pauses."""
 
     MODEL = "model"
-    """Those of the model: 429, 402. If a second model is refused, those of the profile."""
+    """Submissions of the model (429, 402). If a second model is refused, also those of the profile."""
     KEY = "key"
-    """Those of workers with the same API key: 401."""
+    """Submissions of workers with the same API key (401)."""
     GENERATION = "generation"
-    """Only this one: its input cannot be prepared now."""
+    """Only this submission: its input cannot be prepared now."""
     WORKER = "worker"
-    """Those of this worker, which has no connection to the API."""
+    """Submissions of this worker, which has no connection to the API."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,9 +233,9 @@ class Pause:
 
     scope: Scope
     reason: str
-    """A text for people that names the refusal and the fix."""
+    """A text for display that names the refusal and the fix."""
     seconds: float | None = None
-    """As the API asked; None: ``first``, doubled per refusal in a row up to ``ceiling``."""
+    """Seconds that the API asked for; None: ``first``, doubled per refusal in a row up to ``ceiling``."""
     first: float
     ceiling: float
 
@@ -247,17 +247,17 @@ class Verdict:
     action: Action
     effects: Effects = Effects()
     record: Record | None = None
-    """With ``deliver``."""
+    """With ``deliver``: the record whose outcome is returned."""
     is_same_input: bool = True
-    """With ``duplicate``."""
+    """With ``duplicate``: this message has the input of the first one."""
     state: str | None = None
     """With ``duplicate``: the record's state."""
     seconds: float | None = None
-    """With ``submit``: seconds until it expires; None: it does not."""
+    """With ``submit``: seconds until the generation expires; None: it does not expire."""
 
 
 class Recorded(NamedTuple):
-    """The ledger's answer to a billed id."""
+    """The ledger's answer when the API's id of a generation is recorded."""
 
     result: RecordIdResult
     effects: Effects

@@ -33,10 +33,10 @@ class Webhooks(Part):
     def record_event(
         self, event_id: str, remote_id: str | None = None, end: Mapping[str, Any] | None = None
     ) -> tuple[EventResult, str | None]:
-        """Record an event; return what it is, and the task id of a known generation.
+        """Record an event; return the result, and the task id if the event ends a known generation.
 
-        :param remote_id: of the generation that it ends; None: it ends none.
-        :param end: kept if the id is not recorded yet.
+        :param remote_id: of the generation that the event ends; None: it ends none.
+        :param end: the end that the event reports; it is kept if ``remote_id`` is not recorded yet.
         """
         result, *task = self._keys.run(
             "webhook",
@@ -73,7 +73,7 @@ class Webhooks(Part):
         self._redis.delete(f"{self._prefix}webhooks:{profile}")
 
     def working_profiles(self, profiles: Iterable[str]) -> set[str]:
-        """Return those of the profiles that webhooks arrive for."""
+        """Return the profiles for which webhooks count as working (:data:`WORKING_SECONDS`)."""
         names = list(profiles)
         if not names:
             return set()

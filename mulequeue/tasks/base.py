@@ -25,7 +25,7 @@ from mulequeue.tasks.recorded_task import RecordedTask
 from mulequeue.tasks.validating_task import ValidatingTask
 
 _SIX_HOURS = 6 * 3600
-# Independent of the app's defaults: the message of a lost worker is redelivered, an ignored duplicate
+# These override the defaults of the app. The message of a lost worker is redelivered, an ignored duplicate
 # writes no result, and a global time limit does not interrupt a submission that is being billed.
 TASK_OPTIONS: dict[str, Any] = {
     "acks_late": True,
@@ -61,21 +61,22 @@ class RedactedTask(Task):
     def apply_async(
         self, args: Any = None, kwargs: Any = None, task_id: Any = None, *rest: Any, **options: Any
     ) -> Any:
-        """Send the task with ``argsrepr`` and ``kwargsrepr``, unless the caller sets them.
+        """Send the task with a redacted ``argsrepr`` and ``kwargsrepr``, unless the caller sets them.
 
-        :raises InputError: the task id is neither text nor a UUID, or the ledger uses it.
+        :raises InputError: the task id is neither text nor a UUID, or, of a generating task, begins with
+            ``transfer:`` or ``gate:``.
         """
         if options.get("argsrepr") is None:  # an empty text hides the prompt
             options["argsrepr"] = format_args(self.name, args, kwargs)
         if options.get("kwargsrepr") is None:
             options["kwargsrepr"] = format_kwargs(kwargs)
         if task_id:
-            # Celery sends what follows a billed generation: a canvas refuses other ids where it is called.
+            # With a parent, Celery sends a later step of a canvas, whose ids were checked when it was called.
             task_id = str(task_id) if options.get("parent_id") else self._check_id(task_id)
         return super().apply_async(args, kwargs, task_id, *rest, **options)
 
     def AsyncResult(self, task_id: Any, **options: Any) -> Any:
-        """Return the result of a task, whose id is checked: a canvas calls it for each step before it is sent."""
+        """Check the id of a task and return its result. A canvas calls this for each step before sending the step."""
         return super().AsyncResult(self._check_id(task_id), **options)
 
     def _check_id(self, task_id: Any) -> str:
@@ -93,7 +94,10 @@ class GenerateTask(ValidatingTask, RecordedTask, RedactedTask):
     def apply_async(
         self, args: Any = None, kwargs: Any = None, task_id: Any = None, *rest: Any, **options: Any
     ) -> Any:
-        """Send the task. If that fails, its message is not billed beside a repetition of the call.
+        """Send the task. If the broker does not confirm the message, a repeated call is not billed twice.
+
+        A task without an id from the caller is then cancelled in the ledger; otherwise a note of the error
+        advises to repeat the call with the same id.
 
         :raises kombu.exceptions.OperationalError: the broker does not confirm the message.
         """
@@ -112,20 +116,20 @@ class GenerateTask(ValidatingTask, RecordedTask, RedactedTask):
 
 
 class OutboxTask(RedactedTask):
-    """A task that a worker writes to the ledger before it publishes the message.
+    """A task whose message a worker records in the ledger before it publishes the message.
 
-    A message that the broker loses is published again. Other processes may not reach the ledger, so
-    they publish directly.
+    A message that the broker loses is published again. Other processes publish directly, because they may
+    have no access to the ledger.
     """
 
     abstract = True
     records_calls: ClassVar[bool] = False
-    """True: another process than a worker tries to reach the ledger, too."""
+    """True: processes that are no workers also record the message, if they reach the ledger."""
 
     def apply_async(
         self, args: Any = None, kwargs: Any = None, task_id: Any = None, *rest: Any, **options: Any
     ) -> Any:
-        """Send the task through the outbox."""
+        """Send the task: through the outbox if a worker sends it or ``records_calls`` is True, else directly."""
         sender = self._get_app().current_worker_task
         if rest or (sender is None and not self.records_calls):
             return super().apply_async(args, kwargs, task_id, *rest, **options)
@@ -152,15 +156,15 @@ class LeasedTask(RecordedTask, OutboxTask):
 
 
 class DownloadTask(ValidatingTask, LeasedTask):
-    """A task that stores files. A wrong path template raises where the task is called."""
+    """A task that stores files. An invalid path template raises in the calling process."""
 
     abstract = True
 
 
 class BatchTask(LeasedTask):
-    """The task of a batch. It is routed like ``generate``, unless it has a route.
+    """The task of a batch. It is routed like ``generate``, unless the project routes it separately.
 
-    It is in the ledger before its message is published, also if no worker sends it.
+    Its message is recorded in the ledger before it is published, also by a process that is no worker.
     """
 
     abstract = True
@@ -169,7 +173,7 @@ class BatchTask(LeasedTask):
     def apply_async(
         self, args: Any = None, kwargs: Any = None, task_id: Any = None, *rest: Any, **options: Any
     ) -> Any:
-        """Send the task."""
+        """Send the task, by the route of ``generate`` if it has none."""
         if not any(options.get(name) for name in ("exchange", "queue", "routing_key")):
             route = partial(self._get_app().amqp.router.lookup_route, args=args, kwargs=kwargs)
             if not route(self.name):
@@ -186,10 +190,10 @@ class BatchTask(LeasedTask):
             raise
 
     def on_success(self, retval: Any, task_id: str, args: Any, kwargs: Any) -> None:
-        """Store the list of all results under ``BATCH_ID-body``, too, and record the end."""
+        """Store the list of results under ``BATCH_ID-body`` as well, and record the end."""
         if not self.request.ignore_result:
-            with suppress(Exception):  # the result itself is stored
+            with suppress(Exception):  # the result of the task is stored in any case
                 body = f"{kwargs.get('batch_id') or task_id}-body"
-                self.app.backend.forget(body)  # of before a member was retried
+                self.app.backend.forget(body)  # the list from before a member was retried
                 self.app.backend.store_result(body, retval, SUCCESS)
         super().on_success(retval, task_id, args, kwargs)

@@ -1,6 +1,6 @@
-"""Task ids of the members of a batch. They depend only on the id of the batch.
+"""Task ids of the members of a batch. Each depends only on the id of the batch and the index of the member.
 
-A batch that is enqueued twice therefore has the same tasks, and each generation is billed once.
+A batch that is enqueued twice therefore has the same task ids, and each generation is billed once.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def member_id(batch_id: str, index: int) -> str:
 
 
 def split_member_id(task_id: str) -> tuple[str, int] | None:
-    """Return batch id and index of a task id that :func:`member_id` may have made, else None."""
+    """Return the batch id and index if a task id has the form of :func:`member_id`, else None."""
     batch_id, _, index = task_id.rpartition("-")
     is_member = batch_id and len(index) >= MEMBER_DIGITS and index.isdecimal()
     return (batch_id, int(index)) if is_member else None
@@ -31,7 +31,7 @@ def files_id(task_id: str) -> str:
 
 
 def batch_task_ids(batch: Batch) -> list[str]:
-    """Return the ids that the task of a batch has, unless its caller gave it another one."""
+    """Return the ids that the task of a batch may have, unless its caller chose another one."""
     return [batch.batch_id, *([f"{batch.batch_id}-{batch.digest[:8]}"] if batch.digest else ())]
 
 

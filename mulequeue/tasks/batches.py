@@ -21,14 +21,14 @@ from mulequeue.transfer.path_template import member_templates
 _DELAYS_SECONDS = (5, 15, 60, 300)
 _MAX_SECONDS = 24 * 3600.0
 _LEAST_AHEAD, _SLICES = 200, 20
-"""Members in the queue that no worker has begun: at most 200, of a large batch a twentieth."""
+"""Most published members that no worker has begun: 200, or a twentieth of the batch if that is more."""
 _PUBLISH_SECONDS = 0.5
-"""Until the task is woken to publish more; its message is behind the members in the queue."""
+"""Seconds until the task is woken to publish more members; its message is behind the members in the queue."""
 
 
 def digest_of(model: str, inputs: Sequence[Mapping[str, Any]]) -> str:
-    """Return a digest of what a batch is made from; a model's aliases are one model."""
-    with suppress(InputError):  # for which each member is refused
+    """Return a digest of the model and the inputs of a batch; the aliases of a model have the same digest."""
+    with suppress(InputError):  # an unknown model: each member is rejected later
         model = catalog.find(model).api_path
     return batch_digest(model, inputs)
 
@@ -38,9 +38,9 @@ def check_batch_call(
 ) -> None:
     """Check the arguments of a batch: its inputs, the other arguments of ``generate``, the paths.
 
-    :raises InputError: it has no input, an argument does not exist, the fair key is no short text, or the
-        metadata of a member is invalid.
-    :raises ConfigurationError: a path template is invalid, or two of them are the same.
+    :raises InputError: there is no input, an argument does not exist, or the fair key or the metadata of a member
+        is invalid.
+    :raises ConfigurationError: a path template is invalid, two are the same, or there are not as many as inputs.
     """
     if not isinstance(inputs, Sequence) or not inputs:
         raise InputError("generate_many needs a list with at least one input; inputs is empty.")
@@ -56,7 +56,7 @@ class BatchCall:
 
     model: str
     inputs: Sequence[Mapping[str, Any]] | None
-    """None: the members have been published."""
+    """One per member; None: the members have been published."""
     batch_id: str
     download: bool
     storage: str | None
@@ -87,8 +87,8 @@ class BatchCall:
 def run_batch(task: Any, call: BatchCall) -> list[dict[str, Any]]:
     """Handle one delivery of ``generate_many``: publish its members, or return their outcomes.
 
-    :raises Ignore: its members are not over.
-    :raises InputError: there is no input, or the batch is known with other inputs.
+    :raises Ignore: a member has not ended, so the task is parked; or as for :func:`.attempts.run_leased`.
+    :raises InputError: an argument is invalid, or the ledger knows the batch with other inputs or another model.
     """
     if task.request.called_directly or task.request.is_eager:
         return [_run_inline(task, call, *member) for member in call.members()]
@@ -112,7 +112,11 @@ def run_batch(task: Any, call: BatchCall) -> list[dict[str, Any]]:
 
 
 def _publish(task: Any, ledger: Any, call: BatchCall) -> None:
-    """Publish the members, once; a batch that was cancelled has none. Errors are those of :func:`run_batch`."""
+    """Publish the members that were not published yet, unless the batch was cancelled.
+
+    :raises InputError: as :func:`run_batch`.
+    :raises BatchIsOpen: as :func:`_publish_members`.
+    """
     from mulequeue.engine.submit.park import expires_at
     from mulequeue.ledger import BatchState
 
@@ -141,7 +145,7 @@ def _publish_members(task: Any, ledger: Any, call: BatchCall) -> None:
     A queue with all members of a large batch would delay the downloads of the first ones until the
     last one is submitted.
 
-    :raises BatchIsOpen: there are more; the task is woken to publish them.
+    :raises BatchIsOpen: members are left; the task is woken to publish them.
     """
     from mulequeue.engine.followups.attempts import BatchIsOpen
     from mulequeue.engine.followups.outbox import publish_all
@@ -164,7 +168,7 @@ def _is_expired(ledger: Any, batch: Any) -> bool:
 
 
 def _results(ctx: Any, call: BatchCall) -> list[dict[str, Any]] | None:
-    """Return the outcomes of the members; None: not all have ended."""
+    """Return the short form of each outcome, or None if a member has not ended. Cancel an expired batch first."""
     from mulequeue.engine.followups.batch_results import batch_results
     from mulequeue.ledger import CancelScope
 
@@ -189,7 +193,7 @@ def _results(ctx: Any, call: BatchCall) -> list[dict[str, Any]] | None:
 
 
 def _members(task: Any, call: BatchCall) -> Iterator[Signature]:
-    """Iterate over the messages of the members; each names its download as what follows it."""
+    """Iterate over the messages of the members; each contains the tasks that follow the member."""
     generate = task.app.tasks["mulequeue.generate"]
     stamps, options = _stamps(task.request), _publish_options(task)
     for task_id, item, given, target in call.members():
@@ -204,9 +208,9 @@ def _members(task: Any, call: BatchCall) -> Iterator[Signature]:
 
 
 def _in_order(following: list[dict[str, Any]], *, protocol: int) -> dict[str, Any]:
-    """Return the option of a message that makes tasks follow it, one behind the other.
+    """Return the message option by which tasks follow a message, one after the other.
 
-    Messages of Celery's protocol 1 have links, and no chain.
+    It is ``chain``, or ``link`` for Celery's protocol 1, which has no chain.
     """
     if protocol != 1:
         return {"chain": following[::-1]}
@@ -219,7 +223,7 @@ def _following(
     app: Any, call: BatchCall, task_id: str, target: Mapping[str, Any]
 ) -> Iterator[Signature]:
     """Iterate over the tasks that follow a member, in their order."""
-    # The task of mulequeue.contrib.django stores the files itself.
+    # The task mulequeue.attach of mulequeue.contrib.django stores the files itself.
     attaches = call.download and (call.each or {}).get("task") == "mulequeue.attach"
     if call.download and not attaches:
         yield app.tasks["mulequeue.download"].s(**target).set(task_id=files_id(task_id))

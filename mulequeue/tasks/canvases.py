@@ -34,31 +34,31 @@ def generate_many(
 ) -> Signature:
     """Return a signature that makes one generation per input; start it with ``.delay()``.
 
-    It is one task, in a chain, a group or a chord too, and it takes no result of a task before it. Its
-    result is a list of ``{task_id, status, files}`` in the order of the inputs, whatever came of each
-    member: the outcome without what the ledger has by task id, and with ``error`` and ``metadata`` if
-    there are any. It ends when the ledger has counted the last member.
+    The signature is one task (with ``notify``, a chain of two), which can be part of a chain, a group or a
+    chord. It ignores the result of the task before it. Its result is a list of ``{task_id, status, files}`` in
+    the order of the inputs, also for members that did not succeed: the short form of each outcome, with ``error``
+    and ``metadata`` unless they are empty. The function ``status`` returns the whole record of a member by its task
+    id. The task ends when every member has ended and, with ``download``, its files are stored or given up.
 
     :param model: as for ``generate``.
     :param inputs: one JSON object per generation.
     :param download: whether to store the files.
     :param notify: URL that receives one notification after all members have ended.
-    :param batch_id: id of the batch for ``status`` and ``cancel``. A batch that is enqueued twice with
-        the same id is billed once while its records are kept (by default seven days); with other inputs, the
-        second one fails with an InputError and nothing of it is sent. None: a random id.
+    :param batch_id: id of the batch for ``status`` and ``cancel``; None: a random id. A batch that is enqueued
+        twice with the same id and inputs is billed once while its records are kept (by default seven days). A
+        second batch with the same id and other inputs fails with an InputError, and none of it is sent.
     :param storage: as for ``download``.
-    :param path: as for ``download``; or one template per input, which must be different.
-    :param each: the signature of your own task, such as ``save.s(7)``. It is called per member with the
-        outcome as its first argument, as soon as the files of the member are stored, or the member has
-        failed. A worker that is killed meanwhile, or an error in it, has it called again, so that to run it
-        twice must change nothing.
+    :param path: as for ``download``; or a list with a different template for each input.
+    :param each: the signature of your own task, such as ``save.s(7)``. It is called for each member with the
+        outcome as its first argument, as soon as the files of the member are stored or the member has failed.
+        It is called again if it raises an error or its worker is killed, so a second call must change nothing.
     :param call: the other arguments of ``generate``; ``metadata`` may be a list with one object per input.
-    :raises BudgetExceeded: the batch exceeds ``max_per_batch`` or a limit in US dollars, or such a limit
-        applies and the price of an input is unknown.
-    :raises InputError: there is no input, an input is invalid (the text has its index), an argument does
-        not exist, the task of ``each`` is not registered, or the batch id is neither text nor a UUID, or
-        the ledger uses it.
-    :raises ConfigurationError: a path template is invalid, or two of them are the same.
+    :raises BudgetExceeded: the batch exceeds ``max_per_batch`` or a limit in US dollars, or the price of an
+        input is unknown while a limit in US dollars applies.
+    :raises InputError: there is no input, an input is invalid (the text has its index), an argument does not
+        exist or is invalid, the task of ``each`` is not registered, or the batch id is neither text nor a UUID
+        or begins with ``transfer:`` or ``gate:``.
+    :raises ConfigurationError: a path template is invalid, two are the same, or there are not as many as inputs.
     """
     from mulequeue.catalog.validation.calls import validate_calls
 
@@ -66,7 +66,7 @@ def generate_many(
         batch_id = check_task_id(batch_id, "batch_id")
     app = tasks.generate.app
     settings, found = Settings.load(app), catalog.find(model)
-    # As they are sent, so that the batch is made from whole inputs.
+    # The message and the digest of the batch hold the inputs as they are sent.
     inputs = [with_defaults(settings.defaults, found, item) for item in inputs]
     options = {name: value for name, value in call.items() if value is not None}
     check_batch_call(inputs, options, path)
@@ -76,7 +76,7 @@ def generate_many(
     options |= {"download": download, **{name: value for name, value in named if value}}
     if each is not None:
         options["each"] = each_call(app, each)
-    # The id depends on the inputs too: a call with others, which is refused, has a separate result.
+    # The id depends on the inputs too: a call with other inputs is rejected, and has a separate result.
     task_id = f"{batch_id}-{digest_of(model, inputs)[:8]}" if batch_id else uuid.uuid4().hex[:12]
     batch = tasks.generate_many.si(model, inputs, **options).set(task_id=task_id)
     if notify is None:
@@ -87,11 +87,12 @@ def generate_many(
 def resume(task_id: str | uuid.UUID, *, app: Any = None) -> Signature:
     """Return a signature of ``adopt`` that waits again for the generation of a task.
 
-    It uses the profile, the poll interval and the metadata of the record. Set other arguments of ``adopt``
-    (``max_wait``, ``on_failure``) with ``.clone(kwargs=…)``.
+    The signature has the profile, the poll interval and the metadata of the record. Set other arguments of
+    ``adopt`` (``max_wait``, ``on_failure``) with ``.clone(kwargs=…)``.
 
     :param app: a Celery app; None: the current app.
-    :raises InputError: the ledger has no record of the task, or the API returned no id for it.
+    :raises InputError: ``task_id`` is neither text nor a UUID, the ledger has no record of the task, or the API
+        returned no id for it.
     """
     ctx, task_id = context(app), id_text(task_id)
     record = ctx.ledger.queries.record(task_id)
@@ -106,7 +107,7 @@ def resume(task_id: str | uuid.UUID, *, app: Any = None) -> Signature:
             f"Task {task_id} has no id from the API ({record.status or record.state}), so it cannot "
             "be resumed. Start a new generation if you accept the cost."
         )
-    # Of that app: tasks.adopt belongs to the current one.
+    # The task of this app: tasks.adopt belongs to the current app.
     options: dict[str, Any] = {"profile": record.profile, "poll_interval": record.interval}
     if record.metadata:
         options["metadata"] = dict(record.metadata)

@@ -16,14 +16,14 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery publishes no typ
     """A consumer for the Celery setting ``worker_consumer``.
 
     Celery 5.7 returns unacknowledged messages to the broker while it closes a lost connection. If Redis
-    refuses connections, this raises an error that Celery does not catch, and the worker exits. A worker
-    that polls nearly always holds such a message: the poll message with its countdown. No message is
-    lost, because the broker redelivers it after its visibility timeout. Acknowledging a message over the
-    lost connection, when its task ends later, raises the same error.
+    refuses connections, this step raises an error that Celery does not catch, and the worker exits. A worker
+    that polls nearly always has an unacknowledged message: the poll message with its countdown. Acknowledging
+    a message over the lost connection, when its task ends later, raises the same error. This class logs the
+    error. No message is lost, because the broker redelivers the message after its visibility timeout.
     """
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
-        """Close the lost connection, and log an error of closing it."""
+        """Close the lost connection. An error while closing it is logged."""
         try:
             super().on_connection_error_after_connected(exc)
         except (AttributeError, AssertionError) as error:
@@ -39,7 +39,7 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery publishes no typ
 
 
 def _ignoring_lost_connection(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function that logs an error of a lost connection, if ``function`` is a message's method."""
+    """Return ``function``; if it is a method of a message, wrapped to log the errors of a lost connection."""
 
     def call(*args: Any, **kwargs: Any) -> Any:
         try:

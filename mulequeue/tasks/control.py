@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def context(app: Any) -> WorkerContext:
-    """Return the worker context. It loads Redis and HTTP clients, which other processes do not need."""
+    """Return the worker context. The import is here, because it loads the Redis and HTTP clients."""
     from mulequeue.engine.worker_context import worker_context
 
     return worker_context(app)
@@ -28,18 +28,18 @@ def cancel(
     in_advance: bool = False,
     app: Any = None,
 ) -> dict[str, str]:
-    """Cancel a task or all members of a batch. What has an outcome is not changed.
+    """Cancel a task or all members of a batch. Generations that have an outcome are not changed.
 
-    The API has no cancel, so generations that were submitted continue there and are billed.
+    The API cannot cancel a generation, so those that were submitted continue there and are billed.
 
-    :param waiting: only those whose create request was not sent; the others continue, and their files
-        are stored.
-    :param in_advance: take an id that the ledger does not know: its message is in the broker's queue, or will
-        come. Such a task is cancelled when its message arrives.
+    :param waiting: cancel only generations whose create request was not sent; the others continue, and
+        their files are stored.
+    :param in_advance: accept an id that the ledger does not know: no worker has received its message yet. The
+        task is cancelled when the message arrives.
     :param app: a Celery app; None: the current app.
-    :returns: ``{task id: its previous state}``. A task in state ``unknown`` has no record yet.
-    :raises InputError: the id is neither text nor a UUID, or the ledger does not know it; nothing is
-        changed.
+    :returns: ``{task id: state before the call}``; the state of a task that has no record is ``unknown``.
+    :raises InputError: the id is neither text nor a UUID; or, without ``in_advance``, the ledger does not
+        know the id. Nothing is changed.
     """
     from mulequeue.ledger import CancelScope
 
@@ -52,7 +52,7 @@ def cancel(
         )
     name = found or name
     batch = ctx.ledger.queries.batch(name)
-    # Without a record, it may be a batch that no worker has begun.
+    # Without a record, the name may be of a batch that no worker has begun.
     task_ids = [name] if batch is None else member_ids(batch)
     states, effects = ctx.ledger.generations.cancel_batch(
         name,
@@ -79,7 +79,7 @@ def pause(profile: str = "default", *, app: Any = None) -> bool:
 
 
 def unpause(profile: str = "default", *, app: Any = None) -> bool:
-    """Let workers submit again: end every pause of a profile, by hand or by the API.
+    """Let workers submit again: end the pause by hand, and the pauses that followed failed create requests.
 
     :param app: a Celery app; None: the current app.
     :returns: False if the profile was not paused.
@@ -106,17 +106,17 @@ def status(task_id_or_batch_id: str | UUID, *, app: Any = None) -> Record | Batc
 
 
 def known_name(ledger: Ledger, name: str) -> str | None:
-    """Return the task id or batch id that an id means; None: the ledger does not know it.
+    """Return the task id or batch id that a name refers to; None: the ledger does not know the name.
 
-    :param name: a task id, a batch id or a remote id; also one whose message a web app, a command or a
-        worker has enqueued, and no worker has received.
+    :param name: a task id, a batch id or a remote id. The ledger also knows ids that a web app, a command or a
+        worker has enqueued, and that no worker has received.
     """
     queries = ledger.queries
     if queries.batch(name) or queries.record(name) or ledger.enqueued.has(name):
         return name
     batch_id, index = split_member_id(name) or ("", 0)
     batch = queries.batch(batch_id) if batch_id else None
-    is_member = batch is not None and index < batch.size  # of a batch that has not begun
+    is_member = batch is not None and index < batch.size  # it may have no record yet
     return name if is_member or ledger.leases.held([name]) else queries.task_of(name)
 
 

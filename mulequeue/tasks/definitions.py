@@ -1,4 +1,4 @@
-"""The Celery tasks. Each is a shell around the function that does the work."""
+"""The Celery tasks. Each one calls the function that does its work."""
 
 from __future__ import annotations
 
@@ -45,32 +45,38 @@ def generate(
     fair_key: str | None = None,
     mulequeue_epoch: str | None = None,
 ) -> Any:
-    """Make one generation and return its outcome, without holding a worker while it runs.
+    """Make one generation and return its outcome, without occupying a worker slot while it runs.
 
     The task id is the idempotency key: a second task with the same id is not billed again while the
     record of the first is kept (``mulequeue_record_ttl_seconds``, by default seven days). Called directly or
     eagerly, the task blocks until the generation ends and needs no Redis.
 
     :param model: ``vendor/model[/action]`` as ``mulequeue models`` lists them, or a ``/vendors/…`` path.
-    :param input: the JSON object for the API, sent unchanged; files by :func:`mulequeue.file`.
+    :param input: the JSON object for the API; it gets the defaults of the setting ``mulequeue_defaults`` for
+        fields that it lacks. Pass a file with :func:`mulequeue.file`.
     :param profile: name of a profile; None: ``default``.
-    :param max_wait: seconds that the generation may stay active before its outcome is ``timed_out``;
-        None: the setting ``mulequeue_max_wait_seconds``, else the model's own limit.
-    :param poll_interval: seconds between status checks; None: webhooks, the durations of the model's
-        latest generations and the intervals of the model decide.
-    :param on_failure: ``raise`` a GenerationError, or ``return`` the outcome, as a chord needs it.
+    :param max_wait: seconds from the acceptance by the API after which a generation that is still active gets
+        the outcome ``timed_out``; None: the setting ``mulequeue_max_wait_seconds``, else the limit of the model.
+    :param poll_interval: seconds between status checks; None: they are computed from the durations of the model's
+        latest generations, or, if too few are known, taken from the model. While webhooks arrive, the checks are
+        rarer in all cases.
+    :param on_failure: ``raise``: a generation that does not succeed raises a GenerationError. ``return``: the
+        task returns the outcome, so that a chord continues with its body.
     :param batch_id: id of its batch; ``generate_many`` sets it.
     :param batch_size: number of generations in the batch; ``generate_many`` sets it.
     :param validate: ``strict``, ``warn`` or ``off``: validation of the input against the parameters of
         the model; None: the setting ``mulequeue_validate``.
-    :param metadata: your own data of the generation, a JSON object of at most 1,024 bytes. It is in the
+    :param metadata: your own data about the generation, a JSON object of at most 1,024 bytes. It is in the
         outcome, in notifications, in ``mulequeue list``, and in the admin; the API does not receive it.
-    :param fair_key: what waiting generations take turns by, such as the id of a customer: all with one key
-        take one turn, however many batches they are in. Printable text of at most 64 bytes; None: its batch.
-    :returns: the outcome as a dict, see :class:`mulequeue.outcome.Outcome`. A member of a batch returns
-        its short form ``{task_id, status, files}`` to a chord; the ledger has the rest.
-    :raises InputError: in the calling process; the model is unknown or the input is invalid.
-    :raises GenerationError: the generation failed, timed out, was cancelled or may have been created.
+    :param fair_key: the key by which waiting generations take turns, such as the id of a customer. All
+        generations with one key share one turn, also if they are in several batches. Printable text of 1 to 64
+        bytes; None: the batch takes the place of the key.
+    :returns: the outcome as a dict, see :class:`mulequeue.outcome.Outcome`. A member of a batch returns the
+        short form ``{task_id, status, files}``, with ``error`` and ``metadata`` unless they are empty; if your
+        own task directly follows it, it returns the whole outcome.
+    :raises InputError: in the calling process: the model is unknown, or the input or another argument is invalid.
+    :raises GenerationError: the generation failed, timed out or was cancelled, or it is unknown whether it was
+        created.
     """
     options = CallOptions(
         profile=profile,
@@ -103,14 +109,15 @@ def generate_from(
 ) -> Any:
     """Make a generation from an asset of the previous one in a chain.
 
-    :param previous: an outcome. If it did not succeed, the task returns it unchanged.
+    :param previous: the outcome of the previous task. If it is not ``succeeded``, the task returns it unchanged.
     :param model: as for :func:`generate`.
     :param input: as for :func:`generate`, without the asset.
-    :param use: the input field for ``previous.assets[index].url``. The URL is appended if the field
-        takes a list (``images``) or already holds one.
-    :param index: index of the asset.
-    :param call: the other arguments of :func:`generate`. Without ``metadata``, that of ``previous`` is kept.
-    :raises InputError: ``previous`` is not an outcome, or it has no asset of this index.
+    :param use: the input field that receives ``previous.assets[index].url``. The URL is appended if the
+        field takes a list (``images``) or already holds one.
+    :param index: index of the asset in ``previous.assets``.
+    :param call: the other arguments of :func:`generate`; ``metadata`` is by default that of ``previous``.
+    :raises InputError: ``previous`` is not an outcome, or an argument does not exist.
+    :raises GenerationError: as for :func:`generate`; also if ``previous`` has no asset of this index.
     """
     return run_chained(self, previous, model, input, call, use=use, index=index)
 
@@ -130,7 +137,7 @@ def adopt(
 ) -> Any:
     """Wait for an existing generation and return its outcome. No create request is sent.
 
-    :param api_path: path of its create request (``/vendors/…``, or the name of the model).
+    :param api_path: path of the create request (``/vendors/…``), or name of the model.
     :param remote_id: the API's id of the generation.
     :param profile: as for :func:`generate`; so are ``max_wait``, ``poll_interval``, ``on_failure`` and
         ``metadata``.
@@ -146,8 +153,8 @@ def adopt(
     return run_generation(self, call)
 
 
-# Flower keeps 100,000 tasks: with the events of these messages, twice per second, only poll tasks. A rate
-# limit would delay every generation of the fleet; None would select task_default_rate_limit.
+# Without events, because Flower keeps 100,000 tasks: up to two poll tasks per second would displace all others.
+# A rate limit would delay every generation of the fleet; None would select task_default_rate_limit.
 @shared_task(
     bind=True,
     base=RedactedTask,
@@ -161,7 +168,7 @@ def adopt(
 def poll(self: Any, token: str) -> None:
     """Check every generation that is due, then send the next poll message.
 
-    :param token: token of the message; a message without the current token has no effect.
+    :param token: token of the message; only the message with the current token has an effect.
     """
     from mulequeue.engine.poll.sweep import sweep
     from mulequeue.engine.worker_context import worker_context
@@ -176,13 +183,15 @@ def download(
 ) -> dict[str, Any]:
     """Store the assets of an outcome and return the outcome with ``files``.
 
-    :param outcome: the outcome of :func:`generate`. If it did not succeed, it is returned unchanged.
+    :param outcome: the outcome of :func:`generate`. If it is not ``succeeded``, it is returned unchanged.
     :param storage: a folder or an fsspec URL; None: the setting ``mulequeue_storage``.
-    :param path: template of the path within the storage; None: ``mulequeue_storage_path``.
-    :returns: the outcome as a dict; for a member of a batch its short form, with ``error`` if its files
-        could not be stored.
-    :raises ConfigurationError: in the calling process; the path template is invalid.
-    :raises DownloadError: all attempts failed, or the assets are gone.
+    :param path: template of the path within the storage; None: the setting ``mulequeue_storage_path``.
+    :returns: the outcome as a dict. A member of a batch returns the short form, unless your own task directly
+        follows; if its files could not be stored, it raises no error, and the result has the ``error``.
+    :raises ConfigurationError: in the calling process: the path template is invalid.
+    :raises InputError: ``outcome`` is not an outcome.
+    :raises DownloadError: a file could not be stored, and no attempt follows: too much time has passed, the API
+        no longer has the asset, or another attempt would fail in the same way.
     """
     from mulequeue.engine.followups import download
 
@@ -193,9 +202,12 @@ def download(
 def notify(self: Any, value: Any, target: str) -> Any:
     """Send a signed notification to a URL and return ``value`` unchanged.
 
-    :param value: an outcome, a list of outcomes (as the body of a chord), or a task id (``link_error``).
-    :param target: an https URL; it receives a POST as in Standard Webhooks.
-    :raises NotificationError: the target did not accept it in ``mulequeue_notification_max_seconds``.
+    :param value: an outcome, a list of outcomes (as the body of a chord receives it), or a task id (as
+        ``link_error`` passes it).
+    :param target: an https URL. It receives a POST request that is signed by the Standard Webhooks scheme.
+    :raises InputError: ``value`` is none of these, or ``target`` is not an allowed URL.
+    :raises NotificationError: the target did not accept the notification within
+        ``mulequeue_notification_max_seconds``, or it returned 410.
     """
     from mulequeue.engine.followups import notify
 
@@ -204,10 +216,10 @@ def notify(self: Any, value: Any, target: str) -> Any:
 
 @shared_task(bind=True, base=LeasedTask, name="mulequeue.each", ignore_result=True, **TASK_OPTIONS)
 def each(self: Any, outcome: Mapping[str, Any], call: Mapping[str, Any]) -> None:
-    """Call a task of the user with the outcome of a member; ``generate_many(each=…)`` sends it.
+    """Call a task of the user with the outcome of a batch member. ``generate_many(each=…)`` sends this task.
 
     :param outcome: the outcome of a generation, or its short form.
-    :param call: ``task``, ``args`` and ``kwargs`` of the user's task.
+    :param call: a dict with ``task`` (the name), ``args`` and ``kwargs`` of the user's task.
     """
     from mulequeue.engine.followups import each
 
@@ -234,15 +246,15 @@ def generate_many(
     each: Mapping[str, Any] | None = None,
     **call: Any,
 ) -> list[dict[str, Any]]:
-    """Make a generation of each input, and return their outcomes; ``generate_many`` sends it.
+    """Make one generation per input, and return the outcomes. The function ``generate_many`` sends this task.
 
-    One message holds the whole batch. The worker that takes it publishes the members, and parks the task
+    One message holds the whole batch. The worker that receives it publishes the members, and parks the task
     in the ledger until the last member has ended.
 
-    :param inputs: None in the message that wakes the task.
-    :param batch_id: None: the task id.
-    :returns: the short form of each member's outcome.
-    :raises InputError: the batch is known with other inputs.
+    :param inputs: one JSON object per generation; None in the message that wakes the parked task.
+    :param batch_id: id of the batch; None: the task id.
+    :returns: the short form of each member's outcome, in the order of the inputs.
+    :raises InputError: an argument is invalid, or the ledger knows the batch with other inputs or another model.
     """
     return run_batch(
         self,
@@ -261,5 +273,5 @@ def generate_many(
 
 @shared_task(bind=True, base=LeasedTask, name="mulequeue.gather", **TASK_OPTIONS)
 def gather(self: Any, results: Any) -> Any:
-    """Return the results of a batch's members: the body of a batch that 0.1.0 has sent."""
+    """Return ``results``: the body of the chord by which version 0.1.0 sent a batch."""
     return run_once(self, lambda: results)

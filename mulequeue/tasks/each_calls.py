@@ -1,4 +1,4 @@
-"""The task of the user that a batch calls for each member, from the call to the member's message."""
+"""Convert the argument ``each`` of ``generate_many``: for the batch message, and to a task that follows each member."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _ROUTE = ("queue", "exchange", "routing_key", "priority")
 
 
 def each_call(app: Any, each: Any) -> dict[str, Any]:
-    """Return what the message of a batch holds of a signature.
+    """Return the task, arguments and routing options of a signature, as the message of a batch holds them.
 
-    :raises InputError: it is not the signature of one task, or the app has no such task.
+    :raises InputError: ``each`` is not the signature of one task, or the app has no such task.
     """
     if not isinstance(each, Mapping) or each.get("subtask_type") or not each.get("task"):
         raise InputError(
@@ -39,10 +39,10 @@ def each_call(app: Any, each: Any) -> dict[str, Any]:
 
 
 def each_signature(app: Any, call: Mapping[str, Any]) -> Signature:
-    """Return the signature that follows each member.
+    """Return the signature of the task that follows each member.
 
-    Our own tasks follow it themselves. A task of the user is called by ``mulequeue.each``, under its
-    lease, from the queue of that task.
+    A task of mulequeue follows the member directly. A task of the user is called by ``mulequeue.each``, which
+    holds a lease; its message is sent to the queue of the user's task.
     """
     name, args, kwargs, options = call["task"], call["args"], call["kwargs"], dict(call["options"])
     if name.startswith("mulequeue."):
@@ -51,14 +51,14 @@ def each_signature(app: Any, call: Mapping[str, Any]) -> Signature:
         queue = getattr(app.tasks.get(name), "queue", None)
         queue = queue or app.amqp.router.route({}, name, args, kwargs)["queue"]
         options["queue"] = str(getattr(queue, "name", queue))
-    # Logs and Flower show the user's name.
+    # Logs and Flower show the name of the user's task.
     return app.tasks["mulequeue.each"].signature((dict(call),), shadow=name, **options)
 
 
 def repeat_calls(ctx: WorkerContext, calls: Mapping[str, bytes]) -> list[str]:
-    """Begin calls again; return the members whose call did not begin meanwhile.
+    """Repeat ``each`` calls; return the members whose call is repeated: it neither runs nor has succeeded.
 
-    :param calls: the call that was given up, by the task id of the member.
+    :param calls: task id of the member -> message of the call that was given up.
     """
     from mulequeue.ledger import Effects, unpack
 

@@ -1,4 +1,4 @@
-"""The end of a task, which its worker stores in the result backend and records in the ledger."""
+"""Store the end of a task in the result backend, and record it in the ledger."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ logger = logging.getLogger("mulequeue")
 
 
 class RecordedTask(Task):
-    """A task whose end is recorded in the ledger after Celery has dispatched what follows it.
+    """A task whose end is recorded in the ledger after Celery has published the tasks that follow.
 
-    Until then its message is repeated.
+    Until then the ledger repeats its message.
     """
 
     abstract = True
 
     @property
     def backend(self) -> Any:
-        """Return the result backend; one that does not answer fails no running task."""
+        """Return the result backend; in a running task as a :class:`ResultStore`, whose outage fails no task."""
         backend = super().backend
         request = self.request_stack.top
         if request is None or request.called_directly or request.is_eager:
@@ -50,9 +50,9 @@ class RecordedTask(Task):
         self._record(task_id, lambda delivery: delivery.end(exc))
 
     def _record(self, task_id: str, change: Callable[[Delivery], None]) -> None:
-        """Change the delivery; if the ledger does not answer, the task is repeated, and it is recorded then.
+        """Change this thread's delivery. If the ledger does not answer, the task is delivered again later.
 
-        Celery before 5.7 would record an error here as a failure of the task.
+        The error is only logged: Celery before 5.7 would record it as a failure of the task.
         """
         from redis.exceptions import RedisError
 
@@ -74,9 +74,9 @@ class RecordedTask(Task):
 class ResultStore:
     """A result backend whose outage fails no task.
 
-    Celery records a task as failed if its result cannot be stored, also after it published what follows
-    the task. For a generation that is wrong: it succeeded and is billed. Here the task is delivered again
-    later and stores its result then.
+    Celery records a task as failed if its result cannot be stored, also after it has published the tasks that
+    follow. For a generation that is wrong: it succeeded and is billed. With this class, the task is delivered
+    again later and stores its result then.
     """
 
     def __init__(self, task: Any, backend: Any) -> None:
@@ -94,7 +94,7 @@ class ResultStore:
         if request.chain or request.callbacks:
             self._task.record_dispatch()
         if not self._attempt("mark_as_done", task_id, result, request, store_result, **options):
-            # The next deliveries only store the result, which may take longer than a dispatch.
+            # The next deliveries only store the result. The ledger gives that more time than a dispatch.
             self._task.record_dispatch()
 
     def mark_as_failure(self, task_id: str, exc: Exception, *args: Any, **options: Any) -> None:
@@ -102,7 +102,7 @@ class ResultStore:
         self._attempt("mark_as_failure", task_id, exc, *args, **options)
 
     def mark_as_retry(self, *args: Any, **options: Any) -> None:
-        """Store the state RETRY; only people read it."""
+        """Store the state RETRY, which is for display only. An error is logged."""
         try:
             self._backend.mark_as_retry(*args, **options)
         except Exception as exc:
@@ -110,13 +110,13 @@ class ResultStore:
             logger.warning("the state %s was not stored: %r", RETRY, exc, extra=extra)
 
     def _attempt(self, name: str, *args: Any, **options: Any) -> bool:
-        """Return whether the backend has answered."""
+        """Call a method of the backend; return whether it succeeded. The result counts as missing otherwise."""
         from mulequeue.engine.delivery import mark_result_missing
 
         try:
             getattr(self._backend, name)(*args, **options)
         except EncodeError:
-            raise  # also in every repetition
+            raise  # a repetition would raise it too
         except Exception as exc:
             mark_result_missing(self._task, exc)
             return False

@@ -1,6 +1,6 @@
-"""Received messages in a worker's main process. Only workers load this module.
+"""Handle received messages in a worker's main process. Only workers load this module.
 
-``argsrepr`` and ``kwargsrepr`` are set again here, because a task that was sent by name has Celery's.
+``argsrepr`` and ``kwargsrepr`` are redacted here too, because Celery sets them if a task is sent by name.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ class RedactedRequest(Request):  # type: ignore[misc]  # Celery publishes no typ
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.id: Any
-        if isinstance(self.id, UUID):  # of a sender without mulequeue
+        if isinstance(self.id, UUID):  # the sender did not load mulequeue
             self.id = self._request_dict["id"] = str(self.id)
         if not is_ours(self.argsrepr):
             self._argsrepr = format_args(self.type, self.args, self.kwargs)
             self._kwargsrepr = format_kwargs(self.kwargs)
-            # The pool's process reads them from here for its log.
+            # The pool process logs these values.
             self._request_dict.update(argsrepr=self._argsrepr, kwargsrepr=self._kwargsrepr)
 
     def info(self, safe: bool = False) -> dict[str, Any]:
@@ -40,9 +40,10 @@ class RedactedRequest(Request):  # type: ignore[misc]  # Celery publishes no typ
         return super().info(safe=True)  # type: ignore[no-any-return]
 
     def revoked(self) -> bool:
-        """Return whether the message is discarded, and let the watchdog end what was revoked by a stamp.
+        """Return whether the task is revoked, and so its message discarded.
 
-        Celery revokes by id or by stamp; the watchdog reads ids.
+        Celery revokes tasks by id or by stamped header, and the watchdog reads ids only. So the id of a revoked
+        task is added to the revoked ids.
         """
         is_revoked = bool(super().revoked())
         if is_revoked:
@@ -52,7 +53,7 @@ class RedactedRequest(Request):  # type: ignore[misc]  # Celery publishes no typ
     def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> Any:
         """Send the event ``task-generating`` if the task parked, then handle the failure.
 
-        The main process sends it, because it sends events in batches.
+        The main process sends the event, because it sends events in batches.
         """
         exc = exc_info.exception
         exc = exc.exc if isinstance(exc, ExceptionWithTraceback) else exc
@@ -65,7 +66,7 @@ class RedactedRequest(Request):  # type: ignore[misc]  # Celery publishes no typ
         if isinstance(fields.get("result"), str):
             fields["result"] = status = format_result(fields["result"])
             if type == "task-succeeded" and self.task.is_billed and status in _FAILURES:
-                # The task has returned a failure as a value; monitors show the generation as failed.
+                # The task returned the outcome of a failure. As this event, monitors show a failed task.
                 type, fields["exception"] = "task-failed", f"GenerationError: {status}"
         super().send_event(type, **fields)
 
@@ -73,11 +74,11 @@ class RedactedRequest(Request):  # type: ignore[misc]  # Celery publishes no typ
 def limit_submissions(task: Any, app: Any, consumer: Any, **options: Any) -> Callable[..., Any]:
     """Return the strategy of ``generate``: the rate limit applies to the first message only.
 
-    The message that wakes a parked task is not limited. Its outcome is billed and must not wait, and the
-    ledger sends a wake again after a while, so repeated wakes would use up the limit.
+    The message that wakes a parked task is not limited. Its outcome is billed and must not wait. Also, the
+    ledger repeats a wake that no worker has begun, and repeated wakes would use up the limit.
     """
     limited, are_off = default(task, app, consumer, **options), consumer.disable_rate_limits
-    consumer.disable_rate_limits = True  # Celery reads it once per strategy
+    consumer.disable_rate_limits = True  # Celery reads it when it creates a strategy
     try:
         free = default(task, app, consumer, **options)
     finally:

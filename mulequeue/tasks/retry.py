@@ -27,7 +27,7 @@ _SUBMITTING_TASKS = ("mulequeue.generate", "mulequeue.generate_from")
 
 
 class Standing(Enum):
-    """The answer to whether a generation can be retried, with the reason."""
+    """The categories of generations for :func:`retry`; the value is a text for the user."""
 
     UNPAID = "it was refused, and nothing was billed"
     FAILED = "it was accepted and may be billed; retry it with failed=True (--failed)"
@@ -42,28 +42,28 @@ _PAID = (Standing.FAILED, Standing.UNKNOWN)
 _LOST = "its input is not kept; start a new generation"
 _NOT_KEPT = "the call of each is not kept; call the task with the outcome of the ledger"
 RETURN_SECONDS = 2.0
-"""How long :func:`retry` waits for a worker that is returning an outcome: a caller may have its result already."""
+"""Longest time that :func:`retry` waits while workers return outcomes: a caller may have the result already."""
 _LOOK_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retried:
-    """The result of :func:`retry`."""
+    """The result of :func:`retry`; with ``dry_run``, what a retry would do."""
 
     unpaid: tuple[str, ...] = ()
-    """Task ids that run again, and of which nothing was billed."""
+    """Task ids of the generations that run again and were not billed before."""
     paid: tuple[str, ...] = ()
-    """Task ids that run again, and may be billed a second time."""
+    """Task ids of the generations that run again and may be billed a second time."""
     left: Mapping[str, str] = field(default_factory=dict)
-    """Task ids that do not run again, and why."""
+    """Task id -> reason, for the generations that do not run again."""
     usd: Decimal = Decimal(0)
-    """The estimated cost of those that run again, in US dollars, as of :func:`mulequeue.estimate`."""
+    """Estimated cost in US dollars of the generations that run again, as :func:`mulequeue.estimate` computes it."""
     unpriced: int = 0
-    """Number of those whose price is unknown; ``usd`` does not contain them."""
+    """Number of generations that run again and whose price is unknown; ``usd`` does not contain them."""
     in_chord: tuple[str, ...] = ()
     """Those of ``task_ids`` whose chord has received the failure: its body is not called again."""
     called: tuple[str, ...] = ()
-    """Task ids whose task of ``each`` had been given up and is called again; nothing is billed."""
+    """Task ids of the generations whose ``each`` task was given up and is called again; nothing is billed."""
 
     @property
     def task_ids(self) -> tuple[str, ...]:
@@ -72,7 +72,7 @@ class Retried:
 
     @property
     def cost(self) -> str:
-        """Return the estimated cost for people, such as ``0.90 USD (estimate)``."""
+        """Return the estimated cost as text, such as ``0.90 USD (estimate)``."""
         return estimate_text(self.usd, len(self.task_ids), self.unpriced)
 
 
@@ -85,19 +85,21 @@ def retry(
 ) -> Retried:
     """Run generations again that did not succeed, under their own task ids.
 
-    Generations that were refused, and not billed, run again: correct the input, the budget or the account
-    first. Those that may be billed a second time run again only with ``failed`` or ``unknown``.
-    The tasks that follow a generation, and its batch, receive the new outcome. A chord that has
-    received the failure is not called again (``in_chord``): its body would run twice, or without the other
-    results, which Celery has deleted. A task of ``each`` that was given up is called again.
-    An outcome that a worker is just returning is waited for, for two seconds at most.
+    Generations that were rejected and not billed run again: correct the input, the budget or the account
+    first. Generations that may be billed a second time run again only with ``failed`` or ``unknown``. A generation
+    that was cancelled before it was submitted runs again only if its task id is named.
+    The tasks that follow a generation, and its batch, receive the new outcome. A chord that has received the
+    failure is not called again (``in_chord``): its body would run twice, or without the other results, which
+    Celery has deleted. A task of ``each`` that was given up is called again.
+    If a worker is returning an outcome at this moment, the function waits for it, two seconds at most.
 
     :param names: task ids, remote ids and batch ids.
     :param failed: include generations that the API accepted and that failed.
-    :param unknown: include generations whose create request may have been accepted.
-    :param dry_run: change nothing; return what would run again, and its estimated cost.
+    :param unknown: include generations of which it is unknown whether the API accepted the create request.
+    :param dry_run: change nothing; return which generations would run again, and their estimated cost.
     :param app: a Celery app; None: the current app.
-    :raises InputError: an id is unknown, or names a task that cannot be retried. Nothing is changed.
+    :raises InputError: an id is unknown, or a generation that is named by a task id or remote id is not retried
+        (the text has the reason). Nothing is changed.
     """
     ctx = context(app)
     allowed = {Standing.UNPAID}
@@ -132,7 +134,7 @@ def retry(
 
 
 def standing_of(record: Record) -> Standing:
-    """Return whether a generation can be retried, as far as its record shows it."""
+    """Return the category of a generation for a retry, from its record alone."""
     if record.status is None or _is_being_returned(record):
         return Standing.RUNNING
     if record.status == "succeeded":
@@ -152,7 +154,7 @@ def _is_being_returned(record: Record) -> bool:
 
 
 def _named_tasks(ctx: WorkerContext, names: Iterable[str]) -> dict[str, str | None]:
-    """Return the task ids, and the name that the caller gave each; None: it is one of a batch.
+    """Return each task id with the name that the caller gave; None: the caller named its batch.
 
     :raises InputError: an id is unknown.
     """
@@ -174,13 +176,13 @@ def _named_tasks(ctx: WorkerContext, names: Iterable[str]) -> dict[str, str | No
 def _plan(
     ctx: WorkerContext, named: Mapping[str, str | None], allowed: set[Standing]
 ) -> tuple[list[Retry], dict[str, bytes], dict[str, str]]:
-    """Return the retries, the calls of ``each`` that are repeated, and why the others are left."""
+    """Return the retries, the ``each`` calls to repeat by task id, and the reason for each other task id."""
     left: dict[str, str] = {}
     chosen: list[Record] = []
     given_up: list[str] = []
     for record in _returned_records(ctx, list(named)):
         if record is None or record.state == "tombstone":
-            continue  # a member that has not begun
+            continue  # a member that no worker has received
         kind = standing_of(record)
         if kind is Standing.CANCELLED and named[record.task_id] is not None:
             kind = Standing.UNPAID
@@ -199,7 +201,7 @@ def _plan(
 
 
 def _returned_records(ctx: WorkerContext, task_ids: list[str]) -> list[Record | None]:
-    """Return the records of tasks, with the outcomes that are being returned if that ends soon."""
+    """Return the records of tasks, after at most :data:`RETURN_SECONDS` for the outcomes that are being returned."""
     records = dict(zip(task_ids, ctx.ledger.queries.records(task_ids), strict=True))
     ends = time.monotonic() + RETURN_SECONDS
     while time.monotonic() < ends:
@@ -212,7 +214,7 @@ def _returned_records(ctx: WorkerContext, task_ids: list[str]) -> list[Record | 
 
 
 def prepare(ctx: WorkerContext, records: list[Record]) -> tuple[list[Retry], list[str]]:
-    """Return the retries of records, and the task ids whose message is not kept."""
+    """Return the retries of records, and the task ids without one: no message is kept, or it is one of ``adopt``."""
     from mulequeue.engine.submit.park import EPOCH, upgrade_signature
     from mulequeue.ledger import Retry, new_token, pack, unpack
 
@@ -236,7 +238,7 @@ def prepare(ctx: WorkerContext, records: list[Record]) -> tuple[list[Retry], lis
 
 
 def _has_failed_chord(item: Retry) -> bool:
-    """Return whether the failure was returned to a chord; the last task of a chain names the chord."""
+    """Return whether a chord has received the failure. Of a chain, the last task holds the chord."""
     from mulequeue.ledger import unpack
 
     options = unpack(item.message)["options"]
@@ -245,7 +247,7 @@ def _has_failed_chord(item: Retry) -> bool:
 
 
 def _cost(ctx: WorkerContext, item: Retry) -> Decimal | None:
-    """Return the estimated cost in US dollars; None: its price is unknown."""
+    """Return the estimated cost of a retry in US dollars; None: the price is unknown."""
     from mulequeue.ledger import unpack
 
     signature = unpack(item.message)

@@ -1,4 +1,4 @@
-"""Run a generating task: park it in a worker, or block where there is no message to park."""
+"""Run a generating task: in a worker, park it; called directly or eagerly, wait for the outcome."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _ONCE_DELAYS_SECONDS, _ONCE_MAX_SECONDS = (5,), 600
 def run_generation(task: Any, call: GenerationCall) -> dict[str, Any]:
     """Handle one delivery of a generating task, and return its outcome.
 
-    :raises Ignore: the task is parked, or there is nothing to do.
-    :raises GenerationError: the outcome did not succeed, and ``on_failure`` is ``raise``.
+    :raises Ignore: the task is parked, or the ledger has nothing to do for this message, such as a duplicate.
+    :raises GenerationError: the generation did not succeed, and ``on_failure`` is ``raise``.
     """
     if task.request.called_directly or task.request.is_eager:
         return _run_inline(task, call)
@@ -37,7 +37,7 @@ def run_generation(task: Any, call: GenerationCall) -> dict[str, Any]:
     try:
         return handle_message(task, context_of(task), call)
     except Ignore as exc:
-        # A worker copies, formats and pickles every frame of a traceback, and nothing reads it.
+        # A worker would copy, format and pickle every frame of the traceback, which is never read.
         raise exc.with_traceback(None) from None
 
 
@@ -53,7 +53,7 @@ def run_chained(
 ) -> dict[str, Any]:
     """Handle one delivery of ``generate_from``.
 
-    :param previous: the outcome of the previous task; one that did not succeed is returned.
+    :param previous: the outcome of the previous task. If it is not ``succeeded``, it is returned.
     :raises InputError: ``previous`` is not an outcome, or an option does not exist.
     """
     is_good = is_outcome(previous) and previous["status"] == "succeeded"
@@ -79,7 +79,7 @@ def run_chained(
 def run_once(task: Any, function: Callable[[], T]) -> T:
     """Return the result of a function, and ignore later messages of the same task.
 
-    :param function: has no effect, so it is called again for a result that is dispatched again.
+    :param function: must have no side effects: it is called again if the result has to be dispatched again.
     """
     if task.request.called_directly or task.request.is_eager:
         return function()
@@ -111,7 +111,7 @@ def _run_inline(task: Any, call: GenerationCall) -> dict[str, Any]:
 
 
 def _forward(previous: Any, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the previous outcome, which did not succeed; raise InputError as :func:`run_chained`."""
+    """Return the previous outcome; raise InputError as :func:`run_chained` does."""
     if not is_outcome(previous):
         raise InputError(
             "generate_from needs the outcome of a generation as its first argument. "

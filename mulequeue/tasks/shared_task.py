@@ -1,4 +1,4 @@
-"""Celery's ``shared_task``, for every thread and for apps that lost their shared tasks."""
+"""A ``shared_task`` that works in every thread, and for apps that lack their shared tasks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from celery.local import Proxy
 from mulequeue.engine.current_app import current_app
 
 _tasks: dict[str, Callable[[Any], Any]] = {}
-"""By name of the task: registers it with an app."""
+"""Task name -> function that registers the task with an app."""
 
 
 def shared_task(*, name: str, **options: Any) -> Callable[[Callable[..., Any]], Any]:

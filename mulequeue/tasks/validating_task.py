@@ -26,11 +26,11 @@ _ASSET_PLACEHOLDER = "https://example.com/asset"
 
 
 class ValidatingTask(Task):
-    """A task that validates its model and its input where it is called.
+    """A task whose model and input are validated in the process that calls it.
 
-    Making a signature validates it, so an invalid one raises before any part of its canvas is
+    A signature is validated when it is created, so an invalid one raises before any part of its canvas is
     published. The worker validates calls that arrive by task name or inside a canvas; their error
-    becomes the outcome. Neither sends an invalid input to the API. Errors are those of
+    becomes the outcome. In both cases no invalid input is sent to the API. The methods raise the errors of
     :func:`validate_task_call`.
     """
 
@@ -64,10 +64,9 @@ class ValidatingTask(Task):
     def _validate_direct_call(
         self, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any]
     ) -> None:
-        """Validate a call if the user sends this task alone.
+        """Validate a call, unless a running task, a wake or a canvas makes it.
 
-        Running tasks send the next step of a canvas, workers send parked tasks again, and a canvas
-        sends its parts one by one: an error there would leave the other parts without this one.
+        A canvas publishes its parts one by one, so an error here would leave the other parts without this one.
         """
         is_wake = EPOCH in kwargs or options.get("add_to_parent") is False
         is_part = any(options.get(name) for name in _CANVAS_OPTIONS)
@@ -78,12 +77,12 @@ class ValidatingTask(Task):
 def validate_task_call(task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     """Validate the arguments of a call: input, ids and options, or the path template of ``download``.
 
-    :raises InputError: the model is unknown, the input is invalid, or an argument does not exist.
+    :raises InputError: the model is unknown, or the input or another argument is invalid or does not exist.
     :raises ConfigurationError: the path template is invalid.
     """
     given = _by_name(task.name, args, kwargs)
     if task.name == "mulequeue.download":
-        # Whether a storage can be used is known by the worker.
+        # Only a worker can check the storage.
         if given.get("path"):
             check_template(given["path"])
         return
@@ -107,7 +106,7 @@ def _by_name(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[
 
 
 def _validate_options(name: str, given: Mapping[str, Any]) -> None:
-    """Validate arguments that Celery would refuse, or Redis would not store, only in a worker."""
+    """Validate the option names, ids, batch size, metadata and fair key, which would otherwise fail in a worker."""
     if name == "mulequeue.generate_from":
         check_option_names("generate_from", given.keys() - _CHAINED_ARGUMENTS)
     if given.get("api_path") is not None:

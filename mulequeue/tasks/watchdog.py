@@ -17,7 +17,7 @@ from mulequeue.ledger import Record
 logger = logging.getLogger("mulequeue")
 
 WATCH_SECONDS = 2.0
-"""Seconds between two runs. A run is one Redis command: half a command per second if idle."""
+"""Seconds between two runs. Without newly revoked tasks a run is one Redis command."""
 _MAX_REVOKED_PER_RUN = 500
 
 
@@ -34,21 +34,21 @@ def make_watchdog(app: Any) -> Watchdog | None:
 
 
 class Watchdog:
-    """Sends a poll message if a record is overdue and no sweep runs. It needs neither beat nor a process.
+    """Sends a poll message if a record is overdue and no sweep runs, without beat and without a separate process.
 
     It runs in a thread of the worker's main process. If the ledger's Redis hangs, the main process keeps
     consuming messages and sending heartbeats.
 
-    It also ends parked tasks that were revoked through Celery. Only the main processes of workers hold
-    revoked ids, and a worker discards every message of a revoked task. One wake lets Celery store the state
-    REVOKED and fail the tasks that depend on it.
+    It also cancels parked tasks that were revoked through Celery. Only the main processes of workers hold
+    revoked ids, and a worker discards every message of a revoked task. So the watchdog publishes one more
+    message of the task: then Celery stores the state REVOKED and fails the chord of the task.
     """
 
     def __init__(self, ctx: WorkerContext) -> None:
         self._ctx = ctx
         self._stopped = threading.Event()
         self._seen: set[str] = set(state.revoked)
-        """Revoked ids that the ledger has; at most those that Celery remembers."""
+        """Revoked ids that were copied into the ledger, without those that Celery has forgotten."""
 
     def start(self) -> None:
         """Run every :data:`WATCH_SECONDS` until :meth:`stop`."""
@@ -78,9 +78,9 @@ class Watchdog:
             self._ctx.redis_availability.mark_up()
 
     def sync_revoked(self) -> None:
-        """Copy newly revoked ids into the ledger.
+        """Cancel the tasks whose ids were newly revoked, at most 500 per call.
 
-        :raises redis.exceptions.RedisError: the remaining ids are copied by the next call.
+        :raises redis.exceptions.RedisError: the ledger does not answer; the next call handles the remaining ids.
         """
         revoked = set(state.revoked)
         self._seen &= revoked
@@ -97,7 +97,7 @@ class Watchdog:
         if record.state == "delivered":
             return
         _, effects = ledger.generations.cancel(task_id, ttl_seconds=ttl)
-        # An outcome that workers discard is not delivered again and again; its record is kept.
+        # Workers discard every message of the task, so its delivery ends here. Its record is kept.
         if effects.wakes or record.state == "settled":
             self._ctx.carry_out_blocking(effects)
             ledger.generations.end_delivery(task_id, record.epoch, ttl_seconds=ttl)

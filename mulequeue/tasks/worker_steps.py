@@ -48,7 +48,7 @@ class SetupStep(StartStopStep):
     def create(self, parent: Any) -> None:
         """Load the modules and the tasks before the pool starts.
 
-        Prefork children share their memory, and greenlets do not import a partly loaded module.
+        Prefork children then share the memory of the modules, and no greenlet imports a partly loaded module.
         """
         for name in _LOADED:
             import_module(f"mulequeue.{name}")
@@ -114,7 +114,7 @@ class WatchdogStep(StartStopStep):
     obj: Any = None
 
     def start(self, parent: Any) -> None:
-        """Start the watchdog, which Celery stops. It is made after the pool was forked."""
+        """Create the watchdog, after the pool was forked, and start it. Celery stops it."""
         from mulequeue.tasks.watchdog import make_watchdog
 
         self.obj = self.obj or make_watchdog(parent.app)
@@ -130,7 +130,7 @@ def add_steps(sender: Any = None, **_: Any) -> None:
 
 @signals.worker_process_init.connect
 def replace_tracers(sender: Any = None, **_: Any) -> None:
-    """Shorten the tracebacks of parked tasks in a process of a prefork pool."""
+    """Shorten the tracebacks of parked tasks in a child process of a prefork pool."""
     from mulequeue.tasks.tracer import shorten_tracebacks
 
     shorten_tracebacks(current_app, sender)

@@ -24,7 +24,7 @@ _MAX_REDIRECTS = 20
 _READ_TIMEOUT_SECONDS = 60.0
 _REDIRECTS = (301, 302, 303, 307, 308)
 _ASCII = bytes(range(0x21, 0x7F))
-_STANDARD = bytes.maketrans(b"-_", b"+/")  # from the alphabet for URLs
+_STANDARD = bytes.maketrans(b"-_", b"+/")  # of base64, from the alphabet for URLs
 _LATER = (408, 425, 429)
 
 
@@ -37,11 +37,11 @@ def asset_chunks(
     A URL is fetched without the API key; the address guard checks every redirect. ``hex:…`` and
     ``data:…`` are decoded.
 
-    :param settings: total time, largest size, allowed addresses.
-    :raises DownloadError: here or while iterating. Not retryable: a forbidden address, more than
+    :param settings: have the total time, the largest size and the allowed addresses.
+    :raises DownloadError: on entry or during the iteration. Not retryable: a forbidden address, more than
         ``download_max_bytes``, malformed inline data. All other errors are retryable.
-        :class:`~mulequeue.errors.AssetGone` if the URL answers, but without the file.
-    :raises ConfigurationError: this process cannot make the request.
+        :class:`~mulequeue.errors.AssetGone`: the URL answers with a status other than 200, 408, 425, 429 and 5xx.
+    :raises ConfigurationError: this process cannot make the request; another one may.
     """
     if url[:5].lower().startswith(("hex:", "data:")):
         yield _limit_size(iter([_decode_inline(url)]), settings.download_max_bytes)
@@ -55,7 +55,7 @@ def asset_chunks(
                 chunks = _stream(response, url, session, settings, control)
                 yield _limit_size(chunks, settings.download_max_bytes)
                 return
-            if response.headers.get("Content-Length") == "0":  # reading it takes no time
+            if response.headers.get("Content-Length") == "0":  # the session can then be used again
                 session.was_read = not response.raw.read()
         url = target
     raise DownloadError(f"{redact_url(url)}: more than {_MAX_REDIRECTS} redirects.")
@@ -79,11 +79,11 @@ def _open(
 
 
 def _redirect_target(response: requests.Response, url: str) -> str | None:
-    """Return the URL that a response redirects to, read as browsers read it, or None."""
+    """Return the URL that a response redirects to, parsed as browsers do, or None."""
     locations: list[str] = response.raw.headers.getlist("Location")
     if response.status_code not in _REDIRECTS or not (locations and locations[0].strip()):
         return None
-    raw = locations[0].strip().encode("latin-1")  # as http.client decoded it
+    raw = locations[0].strip().encode("latin-1")  # http.client decoded the header as latin-1
     try:
         location = raw.decode()
     except UnicodeDecodeError:
@@ -152,7 +152,7 @@ def _size_error(max_bytes: int) -> DownloadError:
 def _decode_inline(url: str) -> bytes:
     """Decode ``hex:…``, or ``data:…`` as browsers do.
 
-    Base64 may have white space, no padding, or the alphabet for URLs; other text is percent-encoded.
+    Base64 may contain white space, lack its padding, or use the alphabet for URLs. Other text is percent-encoded.
     """
     scheme, _, rest = url.partition(":")
     try:

@@ -1,7 +1,7 @@
 """Detect the media type of a file by its first bytes: an HTML error page is not a video.
 
-The kind that the API declared decides where bytes alone do not: raw PCM has no header, a short signature
-occurs in it by chance, and containers such as MP4 hold pictures, video or sound.
+The kind that the API declared decides where the bytes alone do not: raw PCM has no header and may begin with a
+short signature by chance, and containers such as MP4 hold pictures, video or sound.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _AS_AUDIO = {
 }
 # These signatures are so long that raw audio never begins with them by chance.
 _CERTAIN = frozenset({"image/png", "image/apng", "image/gif", "image/webp"})
-# filetype compares two bytes of these.
+# For these types filetype compares only two bytes.
 _FRAMED = frozenset({"audio/mpeg", "audio/aac"})
 _MIN_FRAME_BYTES = 24
 _PACKET_BYTES = 188
@@ -46,7 +46,7 @@ def detect_media_type(head: bytes, kind: Kind) -> tuple[str, str]:
 
     :param head: the first bytes of the file; up to ``HEAD_BYTES`` of them are used.
     :param kind: the kind of the asset by the API's response.
-    :raises AssetGone: not an image, a video or audio. Retryable, because an error page may be temporary.
+    :raises AssetGone: the file is no image, video or audio. Retryable, because an error page may be temporary.
     """
     head = head[:HEAD_BYTES]
     found = _identify(head, kind)
@@ -100,7 +100,7 @@ def _by_signature(head: bytes, kind: Kind) -> tuple[str, str] | None:
 
 
 def _has_audio_frames(head: bytes) -> bool:
-    """Return whether the bytes are frames of MPEG audio or ADTS, each of which repeats its first bytes."""
+    """Return whether the bytes are frames of MPEG audio or ADTS, which all begin with the same two bytes."""
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
         return False
     if head[1] & 0xF6 == 0xF0:  # ADTS
@@ -110,7 +110,7 @@ def _has_audio_frames(head: bytes) -> bool:
         is_valid = is_valid and 0 < head[2] >> 4 < 15 and head[2] & 0x0C != 0x0C
     second = head.find(head[:2], 2)
     if second < 0:
-        return is_valid and len(head) < 2048  # a single frame is no longer than that
+        return is_valid and len(head) < 2048  # a single frame is shorter than that
     return is_valid and second >= _MIN_FRAME_BYTES
 
 

@@ -24,7 +24,7 @@ class TransferControl:
         self._lock = threading.Lock()
         self.is_cancelled = False
         self.received = 0
-        """Bytes so far, of all transfers."""
+        """Number of bytes received so far, in all transfers."""
 
     def count(self, number: int) -> None:
         """Add bytes that were received."""
@@ -40,9 +40,9 @@ class TransferControl:
 
     @contextmanager
     def attach(self, session: TransferSession) -> Iterator[None]:
-        """Abort ``session`` if the transfers are cancelled in this context.
+        """Abort ``session`` if the transfers are cancelled within this context.
 
-        :raises TransferError: they were already cancelled.
+        :raises TransferError: the transfers were already cancelled.
         """
         with self._lock:
             if self.is_cancelled:
@@ -56,7 +56,7 @@ class TransferControl:
 
 
 def guard_for(settings: Settings) -> AddressGuard:
-    """Return the address guard for these settings. It allows loopback if a profile's host is this machine."""
+    """Return the address guard for these settings. It allows loopback if a profile's API host is this machine."""
     hosts = [settings.base_url, *(given.get("base_url") for given in settings.profiles.values())]
     return AddressGuard(
         allow_private=settings.allow_private_addresses,
@@ -70,9 +70,9 @@ def translate_errors(
 ) -> Iterator[None]:
     """Raise errors of a request as ``kind``.
 
-    :param name: what failed, for the message.
+    :param name: the start of the message: what failed.
     :param late: the message if the session was aborted.
-    :raises ConfigurationError: another worker may resolve a refused address otherwise.
+    :raises ConfigurationError: the host name resolves to a forbidden address; another worker may get another one.
     """
     try:
         yield

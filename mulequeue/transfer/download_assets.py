@@ -32,13 +32,14 @@ def download_assets(
     """Store all assets of an outcome, ``settings.downloads_at_once`` in parallel.
 
     :param storage: a folder or URL; None: ``settings.storage``.
-    :param path: template of the paths in it; None: ``settings.storage_path``.
-    :param refresh: reads the outcome from the API again; called at most once, if a URL answers without
-        the file, or has expired. It raises a DownloadError if the API cannot say, or has no asset any more.
+    :param path: template of the paths in the storage; None: ``settings.storage_path``.
+    :param refresh: reads the outcome from the API again. It is called if a URL answers without the file, or has
+        expired and fails, until it has returned once. It raises a DownloadError if the API does not answer or no
+        longer has the asset.
     :param control: aborts the transfers and counts their bytes.
-    :param is_repeated: an earlier attempt may have been killed: remove what it left.
-    :raises DownloadError: ``retryable`` if a later attempt may succeed. Assets that were stored
-        remain.
+    :param is_repeated: an earlier attempt may have been killed: remove its temporary files.
+    :raises DownloadError: an asset could not be stored; ``retryable`` if a later attempt may succeed. Files that
+        were stored remain.
     :raises ConfigurationError: this process cannot use the storage or the path template.
     """
     control = control or TransferControl()
@@ -67,7 +68,7 @@ def download_assets(
 
 
 def _collect(futures: list[Future[File]]) -> tuple[File, ...]:
-    """Return the files, or raise an error: one that is not retryable if there is any."""
+    """Return the files, or raise one of the errors; an error that is not retryable takes precedence."""
     errors = [error for future in futures if (error := future.exception()) is not None]
     if errors:
         raise min(errors, key=lambda error: getattr(error, "retryable", False))
@@ -83,14 +84,14 @@ class _Download:
     storage: Storage
     template: str
     refresh: Callable[[], Outcome | None] | None
-    """Reads the outcome from the API again; None: it cannot be read, or it was."""
+    """Reads the outcome from the API again; None: there is no such function, or it has returned."""
     control: TransferControl
     is_repeated: bool
     fresh: Outcome | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def store(self, index: int) -> File:
-        """Store one asset; if its URL does not give the file, from the one that the API gives now."""
+        """Store one asset. If its URL does not give the file, use the URL that the API returns now."""
         asset = self.outcome.assets[index]
         is_expired = _is_expired(asset)
         try:
@@ -124,14 +125,14 @@ class _Download:
             try:
                 size = self.storage.write(path, itertools.chain([head], chunks))
             finally:
-                if self.is_repeated:  # also if the disk is full, so that the next attempt has room
+                if self.is_repeated:  # also after an error, to free space for the next one
                     self.storage.remove_leftovers(path)
         return File(url=self.storage.url_of(path), kind=kind, media_type=media_type, bytes=size)
 
     def _fresh_url(self, index: int, reason: DownloadError) -> str | None:
-        """Return the URL that the API gives for an asset now, or None; it is asked once for all assets.
+        """Return the URL that the API returns for an asset now, or None. One response is used for all assets.
 
-        :param reason: why it is asked; an error that may pass is of its class.
+        :param reason: the error of the former URL. A retryable error of ``refresh`` is raised in its class.
         """
         with self.lock:
             if self.refresh is not None:
@@ -150,7 +151,7 @@ class _Download:
 
 
 def _is_expired(asset: Asset) -> bool:
-    """Return whether the time has passed during which the API keeps an asset."""
+    """Return whether the time during which the API keeps an asset has passed."""
     try:
         ends = datetime.fromisoformat(asset.expires_at or "")
     except ValueError:

@@ -62,7 +62,7 @@ def build_notification(
     "estimated_usd": sum or null}}``; ``error`` and ``metadata`` unless they are empty.
 
     :param value: an outcome as a dictionary, or a list of outcomes or of their short forms.
-    :raises InputError: ``value`` is neither of them.
+    :raises InputError: ``value`` is neither an outcome nor a list of outcomes.
     """
     is_batch = isinstance(value, Sequence) and not isinstance(value, (str, bytes))
     members: list[Any] = list(value) if is_batch else [value]
@@ -94,8 +94,9 @@ def send_notification(
 
     :param timestamp: the current time; receivers reject signatures that are some minutes old.
     :param control: aborts the request.
-    :raises NotificationError: not accepted. Not retryable: 410, or a forbidden address.
-    :raises ConfigurationError: the secret is missing or invalid, or this process cannot send it.
+    :raises NotificationError: the target did not accept the notification. Not retryable: it returned 410, or its
+        address is forbidden.
+    :raises ConfigurationError: the secret is missing or invalid, or this process cannot send the request.
     """
     target = notification.target
     headers, what = (
@@ -114,7 +115,7 @@ def send_notification(
             response = session.post(
                 target, data=notification.body, headers=headers, timeout=timeout
             )
-        # The receiver can finish writing its body; the status shows already whether it accepted.
+        # Read the body, so that the receiver can finish writing it. Only the status counts.
         with response, suppress(urllib3.exceptions.HTTPError, OSError):
             response.raw.read(_MAX_ANSWER_BYTES, decode_content=False)
     _check_status(response.status_code, target)
@@ -124,8 +125,8 @@ def check_target(url: str, settings: Settings, *, resolve: bool = True) -> None:
     """Check whether notifications may be sent to a URL; send nothing.
 
     :param resolve: also check the addresses of its host. A name that does not resolve is accepted.
-    :raises InputError: not an http(s) URL, credentials in it, or an address that is not public (see
-        ``mulequeue_allow_private_addresses``).
+    :raises InputError: the URL is no https URL or contains credentials, or an address is not public (see
+        ``mulequeue_allow_private_addresses``, which also allows http).
     """
     try:
         guard_for(settings).check_url(url, resolve=resolve)
@@ -150,7 +151,7 @@ def _headers(notification: Notification, settings: Settings, timestamp: datetime
 
 
 def check_secret(settings: Settings) -> Webhook:
-    """Return what signs notifications.
+    """Return the object that signs notifications, made from the secret of the settings.
 
     :raises ConfigurationError: the secret is missing or invalid; the text explains how to make one.
     """
@@ -180,7 +181,7 @@ def target_host(target: str) -> str:
     """Return the receiver's host for a message; the path of a target is often secret."""
     try:
         return urlsplit(target).hostname or "the target"
-    except (ValueError, TypeError, AttributeError):  # the check of the target reports it
+    except (ValueError, TypeError, AttributeError):  # check_target reports the error
         return "the target"
 
 
@@ -199,7 +200,7 @@ def _summarize_batch(members: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _id(members: Sequence[Mapping[str, Any]], target: str, event: str) -> str:
-    """Return an id made of the values that never change; URLs of files may."""
+    """Return an id that depends only on values that never change. The URLs of files may change."""
     fixed = [[m["task_id"], m.get("remote_id"), m["status"], bool(m.get("files"))] for m in members]
     return "msg_" + hashlib.sha256(_canonical_json([event, target, fixed])).hexdigest()[:32]
 

@@ -1,7 +1,7 @@
 """Write and read the objects of S3, Google Cloud Storage and Azure with obstore.
 
-The package is optional: without it, fsspec's own packages serve the same URLs. Opening a store sends
-nothing, because obstore does not work in a process that was forked after its first request.
+obstore is optional: without it, fsspec's own packages serve the same URLs. Opening a store sends no request,
+because obstore does not work in a process whose parent sent a request before the fork.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from obstore.fsspec import FsspecStore
 
 # s3fs's names of the options that most configurations have.
 _S3_NAMES = {"key": "access_key_id", "secret": "secret_access_key", "token": "session_token"}
-# allow_http: an endpoint can have an http:// address. timeout: a block on a line of 2 Mbit/s.
+# allow_http: an endpoint can have an http:// address. timeout: long enough for a block at 2 Mbit/s.
 _CLIENT_OPTIONS = {"allow_http": True, "timeout": "120s"}
 _used_by: int | None = None  # the process that sent the first request, or its parent
 _BLOCKS_AT_ONCE = 2  # of one file; mulequeue_downloads_at_once files are written in parallel
@@ -39,7 +39,7 @@ class ObjectStore(FsspecStore):
     def write_object(self, path: str, chunks: Iterator[bytes], block_bytes: int) -> None:
         """Write an object, which appears when it is complete.
 
-        :param chunks: is read in this thread. If it raises, nothing remains of the object.
+        :param chunks: iterated in this thread. If it raises, no object is created.
         """
         _check_process()
         bucket, key = self._split_path(path)
@@ -58,7 +58,7 @@ class ObjectStore(FsspecStore):
 
 
 def _check_process() -> None:
-    """Raise RuntimeError in a process in which a request would hang."""
+    """Raise RuntimeError if the parent process sent a request before the fork, because a request would hang."""
     global _used_by
     if _used_by not in (None, os.getpid()):
         raise RuntimeError(

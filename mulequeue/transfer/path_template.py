@@ -1,4 +1,4 @@
-"""Build the path of an asset's file from a template; it never leads out of the storage.
+"""Build the path of an asset's file from a template. The path never leads out of the storage.
 
 The path depends only on the outcome and on the asset, so a repeated download overwrites its file.
 """
@@ -15,7 +15,7 @@ from mulequeue.outcome import Outcome
 
 NAMES = ("model", "date", "remote_id", "task_id", "index", "kind", "ext")
 _MAX_BYTES = 120
-# Shows nothing: the path is unique without the id, because it was compared with those of its batch.
+# Adds an empty text, so that check_template finds an id. The templates of a batch are compared with each other.
 _UNIQUE = "{task_id:.0}"
 _KEPT = frozenset(" ._-+=@,()~")
 
@@ -23,9 +23,9 @@ _KEPT = frozenset(" ._-+=@,()~")
 def file_path(template: str, outcome: Outcome, index: int, extension: str) -> str:
     """Return the path of one asset's file under the storage, with ``/`` between its folders.
 
-    :param template: accepted by :func:`check_template`.
+    :param template: a template that :func:`check_template` has accepted.
     :param index: the asset's index in the outcome, from 0. It is added to the name if the template
-        does not contain it and there is more than one asset.
+        does not contain ``{index}`` and there is more than one asset.
     """
     model = (outcome.model or outcome.api_path or "unknown").strip("/")
     values: dict[str, str | int] = {
@@ -47,7 +47,8 @@ def file_path(template: str, outcome: Outcome, index: int, extension: str) -> st
 def check_template(template: str) -> str:
     """Return the template if it gives different paths to different generations.
 
-    :raises ConfigurationError: unknown name, bad braces, or no ``{remote_id}`` and ``{task_id}``.
+    :raises ConfigurationError: the template has an unknown name or wrong braces, or it has neither
+        ``{remote_id}`` nor ``{task_id}``.
     """
     try:
         used = _fields(template)
@@ -68,9 +69,9 @@ def check_template(template: str) -> str:
 def member_templates(path: str | Sequence[str] | None, count: int) -> list[str]:
     """Return the template of each member of a batch, as :func:`check_template` accepts it.
 
-    :param path: one template for all, or one per member; without one the list is empty.
-    :raises ConfigurationError: a template is invalid, there are not as many as members, or two members
-        would have the same path.
+    :param path: one template for all members, or one per member; None: the result is an empty list.
+    :raises ConfigurationError: a template is invalid, there are not as many as members, or two are the same,
+        except for upper and lower case.
     """
     if not path:
         return []
@@ -100,7 +101,7 @@ def _fields(template: str) -> list[str]:
 
 
 def _date(outcome: Outcome) -> str:
-    """Return the day of submission, UTC."""
+    """Return the day (UTC) of the submission, or ``undated``."""
     try:
         moment = datetime.fromisoformat(outcome.submitted_at or outcome.created_at or "")
     except ValueError:
@@ -109,10 +110,10 @@ def _date(outcome: Outcome) -> str:
 
 
 def path_part(text: str) -> str:
-    """Return text as a safe name of a file or folder of limited length, and as a part of a template.
+    """Return text as a safe name of a file or folder, of limited length, which can also be part of a template.
 
-    It contains no separators, control characters, wildcards or leading dots. A changed name gets a
-    hash, so that different names stay different.
+    The name contains no separators, control characters, wildcards, braces or leading dots. A changed name gets
+    a hash, so that different names stay different.
     """
     name = "".join(c if c.isalnum() or c in _KEPT else "_" for c in text).strip()
     if not name or name.startswith("."):

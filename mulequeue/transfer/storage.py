@@ -1,9 +1,9 @@
 """Write files into a folder, an object store, or another file system of fsspec.
 
 An incomplete file never has its final name. On file systems it is written under a temporary name
-and renamed; in object stores an object appears only when it is complete. In a folder a file has its
-final name only after its bytes are on the disk: a power cut would else leave an empty file, and its URL
-may have expired. The names of its folders are on the disk then, too.
+and renamed; in object stores an object appears only when it is complete. In a local folder a file is renamed
+only after its bytes are on the disk. Otherwise a power cut could leave an empty file whose asset has expired
+meanwhile. After that, the names of the file and of its folders are written to the disk.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from fsspec.core import split_protocol, url_to_fs
 from mulequeue.errors import ConfigurationError, DownloadError, StorageError
 from mulequeue.settings import Settings
 
-# Those that obstore serves, and the extra that installs it.
+# Protocols that obstore serves -> the extra that installs it.
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs"}
 _EXTRAS |= dict.fromkeys(("abfs", "abfss", "az", "adl"), "azure")
-# In these a file appears when it is closed; a temporary name would only cost a copy.
+# In these stores a file appears when it is closed; a temporary name would only cost a copy.
 _OBJECT_STORES = frozenset({*_EXTRAS, "gcs", "oss", "oci", "django"})
 _PART = ".part"
 IDLE_PART_SECONDS = 10.0
-"""A temporary file of the same file that was not written to for so long is of a killed attempt."""
+"""A temporary file of the same file that was not modified for this time belongs to a killed attempt."""
 OLD_PART_SECONDS = 24 * 3600.0
-_CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP)  # some network file systems, with a folder
+_CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP)  # of a folder on some network file systems
 _BLOCK_BYTES = 8 * 1024**2  # of a multipart upload; by default s3fs buffers 50 MiB per asset
 
 
@@ -44,7 +44,7 @@ class Storage:
     """A folder or a URL of fsspec, in which files are written."""
 
     def __init__(self, url: str, options: Mapping[str, Any]) -> None:
-        """:raises ConfigurationError: unknown protocol, missing package, wrong options."""
+        """:raises ConfigurationError: as :func:`open_filesystem`."""
         self.protocol = split_protocol(url)[0] or "file"
         self.is_local = self.protocol in ("file", "local")
         self.fs, root = open_filesystem(url, options)
@@ -53,7 +53,7 @@ class Storage:
     def write(self, path: str, chunks: Iterator[bytes]) -> int:
         """Write a file, which appears when it is complete; return its size in bytes.
 
-        :raises StorageError: the storage failed; another worker's may work.
+        :raises StorageError: the file cannot be written by this worker; another worker may be able to.
         :raises DownloadError: ``chunks`` raised it.
         """
         size = 0
@@ -81,9 +81,9 @@ class Storage:
         return posixpath.join(self.root, path)
 
     def remove_leftovers(self, path: str) -> None:
-        """Remove temporary files of killed attempts: of this file, and old ones of others in its folder."""
+        """Remove temporary files of killed attempts: of this file after 10 s, of others in its folder after a day."""
         folder, name = posixpath.split(self._full_path(path))
-        with suppress(Exception):  # they take space, and do no other harm
+        with suppress(Exception):  # a leftover only takes space
             for found in self.fs.ls(folder, detail=False):
                 part = posixpath.basename(found)
                 if not (part.startswith(".") and part.endswith(_PART)):
@@ -140,10 +140,10 @@ class Storage:
 
 
 def _sync_folders(folder: str, root: str) -> None:
-    """Synchronize the folder of a new file, and the folders above it up to the root of the storage.
+    """Write the name of a new file to the disk, and the names of the folders above it up to the root of the storage.
 
-    A folder above it is synchronized only if it has a name that this process has not synchronized: with one
-    folder per generation these are two of four, and each costs a flush of the disk.
+    The name of a folder is written once per process. With one folder per generation, two of four folders are
+    synchronized per file; each costs a flush of the disk.
     """
     _sync(folder)
     while len(folder) > len(root.rstrip("/")) and folder != "/":
@@ -154,14 +154,14 @@ def _sync_folders(folder: str, root: str) -> None:
 
 @lru_cache(maxsize=1024)
 def _sync_name(folder: str, device: int, inode: int) -> None:
-    """Write the name of a folder to the disk; once, while it is the same folder."""
+    """Write the name of a folder to the disk, once for each device and inode."""
     _sync(os.path.dirname(folder))
 
 
 def _sync(folder: str) -> None:
     try:
         descriptor = os.open(folder, os.O_RDONLY)
-    except PermissionError:  # a folder to write into only
+    except PermissionError:  # a folder that may be written to, but not read
         return
     try:
         os.fsync(descriptor)
@@ -173,10 +173,10 @@ def _sync(folder: str) -> None:
 
 
 def check_storage(url: str, options: Mapping[str, Any]) -> None:
-    """Check whether a storage can be used, without writing; call before a billed request.
+    """Check whether a storage can be used, without writing. Call this before a billed request.
 
-    :raises ConfigurationError: unknown protocol, missing package, wrong options, a folder that
-        cannot be written; the text names the change to make.
+    :raises ConfigurationError: as :func:`open_filesystem`, or the folder cannot be written to; the text
+        names the change to make.
     """
     storage = Storage(url, options)
     if not storage.is_local:
@@ -195,18 +195,18 @@ def check_storage(url: str, options: Mapping[str, Any]) -> None:
 
 
 def open_storage(storage: str | None, settings: Settings) -> Storage:
-    """Open a storage; the options apply only to the protocol of ``settings.storage``."""
+    """Open a storage; None: ``settings.storage``. The options apply only to the protocol of that setting."""
     url = storage or settings.storage
     same = split_protocol(url)[0] == split_protocol(settings.storage)[0]
     return Storage(url, settings.storage_options if same else {})
 
 
 def open_filesystem(url: str, options: Mapping[str, Any]) -> tuple[Any, str]:
-    """Return the file system of a URL, as fsspec has them, and the path in it.
+    """Return the fsspec file system of a URL, and the path in it.
 
     Object stores are served by obstore if it is installed, else by the package that fsspec names.
 
-    :raises ConfigurationError: unknown protocol, missing package, wrong options.
+    :raises ConfigurationError: the protocol is unknown, a package is missing, or an option is invalid.
     """
     protocol = split_protocol(url)[0] or "file"
     if protocol in ("file", "local") and "://" not in url:

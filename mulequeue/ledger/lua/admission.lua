@@ -5,10 +5,10 @@
 -- P .. 'gate:<profile>'          hash
 --   slots   generations in flight             slots:<path>  the same of one model
 --   held    time it was paused by hand        turn          number of submissions granted
---   key_limit  key_in_flight by which fair keys were last set aside
---   bounced   time until which nothing is granted, because workers that cannot submit returned it
---   bounces   how often in a row
---   able      time a worker that can submit was last seen after some   and the fields of a pause:
+--   key_limit  the value of key_in_flight at which fair keys were last set aside
+--   bounced   time until which nothing is granted, because workers that cannot submit returned grants
+--   bounces   how often grants were returned in a row
+--   able      time a worker that can submit was last seen after such returns   and the fields of a pause:
 -- P .. 'gate:<profile>:<scope>'  hash    scope: '<path>' of a model, 'key <fingerprint>' or 'worker <node>'
 --   until   time the pause ends               level         refusals in a row
 --   probe   time a probe ends at the latest   prober        task id of the probe
@@ -24,7 +24,7 @@ local PROBE_SECONDS = 20          -- seconds after which a probe without an answ
 local RAMP_SECONDS = 10
 local MOST_UNKNOWN = 3            -- creates in a row with an unknown result: each may be billed and lost
 local BOUNCE_CEILING = 10
-local ABLE_SECONDS, ABLE_CEILING = 300, 1 -- while a worker that can submit was seen so lately
+local ABLE_SECONDS, ABLE_CEILING = 300, 1 -- seconds after `able` in which grants are at most 1 s apart
 local MIXED_SECONDS = 30          -- seconds after a bounce in which few submissions are granted at once
 local SCOPE_KEPT = 24 * 3600
 local SCOPES = P .. 'scopes'
@@ -128,7 +128,7 @@ local function reserve(id, profile, path, limits, counts_as, model_counts_as, tu
 end
 
 -- Refused creates pause the gate. Refusals during a pause count as one.
--- `how`: reason, first and ceiling (seconds), and `seconds` if the API asked for so many
+-- `how`: reason, first and ceiling (seconds), and `seconds` if the API asked for a time
 local function pause(key, how)
   local gate = fields_at(key, 'until', 'level')
   local level, at = tonumber(gate.level or 0), tonumber(gate['until'] or 0)
@@ -143,7 +143,7 @@ local function pause(key, how)
   return at
 end
 
--- List the pause of a scope, for people.
+-- List the pause of a scope, for display.
 local function list_scope(profile, scope, at, reason)
   local key = gate_key(profile, scope)
   redis.call('HSET', key, 'reason', reason)
@@ -206,10 +206,10 @@ local function note_unknown(id, reason)
   pause_submissions(profile, own and own >= all and path or '', how)
 end
 
--- A worker that cannot submit returned it: grant again soon, then less and less often, until a worker that
+-- A worker that cannot submit returned a grant. Grant again soon, then less and less often, until a worker that
 -- can submit appears. The interval varies by half: a Redis broker serves the worker that waits longest, which
 -- at a fixed interval can be the same one each time.
--- `opens`: when the worker that returned it can, or nil. Return the time.
+-- `opens`: when the worker that returned the grant can submit, or nil. Return the time of the next grant.
 local function bounce(profile, opens)
   local gate = fields_at(gate_key(profile), 'bounced', 'bounces', 'able')
   local at, bounces = tonumber(gate.bounced or 0), tonumber(gate.bounces or 0)
@@ -259,7 +259,7 @@ local function expired_error(id)
   } })
 end
 
--- Return the same if its time is over, or nil.
+-- Return this error if the generation has expired, or nil.
 local function expiry(id)
   local expires = tonumber(record_of(id).expires)
   return expires and now >= expires and expired_error(id) or nil

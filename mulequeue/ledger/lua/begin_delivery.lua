@@ -16,7 +16,7 @@ local own_path = own.path or ''
 
 local MAX_DEQUEUED = 50
 
--- Its message has arrived: if a worker published it, it need not be repeated.
+-- The message of this task has arrived: if it was recorded before it was published, it need not be repeated.
 local function drop_expected()
   local key = P .. 'transfer:' .. id
   local lease = fields_at(key, 'sent', 'task')
@@ -63,14 +63,14 @@ end
 
 local function group() return group_of(profile, own_path, limits.models[own_path]) end
 
--- Return the letter of why it waits.
+-- Return the letter for the reason of the wait (timeline.py).
 local function wait_reason()
   local gate = read_gate(profile_gate)
   if gate.held then return 'H' end
   return (paused_until(profile_gate, gate) or (own_path ~= '' and paused_until(model_gate))) and 'P' or 'L'
 end
 
--- The next sweep wakes the others that may be sent before it.
+-- Put the task into its queue, and submit it if its turn has come. The next sweep wakes others that were granted.
 local function wait()
   set_state(id, 'waiting')
   enqueue(id, profile, group())
@@ -153,7 +153,7 @@ local function deliver()
   return record_with()
 end
 
--- The message of another canvas: it gets the outcome under a separate lease.
+-- Deliver the outcome to the message of another canvas, under a separate lease.
 local function deliver_to_continuation()
   local name = continuation_name(id, marker)
   local lease = fields_at(P .. name, 'parked', 'run', 'attempts', 'dispatched')
@@ -180,8 +180,8 @@ local function deliver_to_continuation()
   return record_with('status', 'failed', 'poisoned', '1', unpack(own_fields))
 end
 
--- Park the message of another canvas beside the first one. Return nil for a message that is known: the
--- same tasks follow it, or none.
+-- Park the message of another canvas beside the first one. Return nil if no task follows the message, or if the tasks
+-- that follow it are those of a known message.
 local function attach()
   local first = record.tail
   if not first or not own.tail or own.tail == 'none' or own.tail == first then return nil end
@@ -220,7 +220,7 @@ end
 
 local mismatch = batch and size_refusal(batch, args.size)
 write(id, 'epoch', epoch, 'digest', args.digest, 'profile', profile, 'created', time_text(now), unpack(items))
-if mismatch then -- it is not counted there
+if mismatch then -- the batch does not count this member
   batch = nil
   drop(id, 'batch')
 end

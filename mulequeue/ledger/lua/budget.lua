@@ -1,5 +1,5 @@
--- Limits on generations and US dollars per batch and per day (UTC, by Redis' clock). A generation beyond them
--- is settled as failed before it is sent; it does not wait, because it would be paid unexpectedly after midnight.
+-- Limits on generations and US dollars per batch and per day (UTC, by Redis' clock). A generation beyond them is
+-- settled as failed before it is sent. It does not wait for the next day, because its cost then would be unexpected.
 -- Amounts are in millionths of a US dollar.
 
 local DAYS_KEPT = 3 * 24 * 3600
@@ -57,7 +57,7 @@ local function count_refusal(budget, key)
 end
 
 -- Return the error of a generation whose price is unknown while a limit in US dollars applies, or nil.
--- `line`: sets the price.
+-- `line`: the line of the configuration that would set the price
 local function price_refusal(profile, path, limits, fair_key, batch, line)
   for _, budget in ipairs(budgets(profile, path, limits, fair_key)) do
     local name = budget.most.usd_day and day_name(budget) or batch and budget.most.usd_batch and 'max_usd_per_batch'
@@ -89,8 +89,8 @@ local function exceeded(profile, path, limits, fair_key, batch, usd)
   end
 end
 
--- Reserve its share of the budgets, once. Return the error if there is not enough left, or nil.
--- `cost`: its estimated cost, or, if that is unknown, the line that sets the price.
+-- Reserve the share of a generation in the budgets, once. Return the error if not enough is left, or nil.
+-- `cost`: its estimated cost, or, if that is unknown, the line that would set the price
 local function budget_refusal(id, profile, path, limits, cost)
   local today = math.floor(now / 86400)
   local record = record_of(id)

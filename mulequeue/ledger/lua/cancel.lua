@@ -7,7 +7,7 @@ local batch = args.batch_id
 local is_known = batch and redis.call('HEXISTS', batch_key(batch), 'size') == 1
 local answer = { '' }
 
--- Its message will find it. Members of a known batch find that the batch is stopped.
+-- The message of the task finds the tombstone. The members of a known batch find that the batch is stopped.
 local function leave_tombstone(id)
   if is_known then return end
   redis.call('HSET', record_key(id), 'state', 'tombstone', 'created', time_text(now))
@@ -30,13 +30,13 @@ local function cancel(id)
     answer[1] = poll_by_after_wake()
     return state, signature
   end
-  -- A create request is in progress: its id is recorded first, then the record is settled. One that only
-  -- may be cancelled while it was not sent is settled if the request is refused, and would wait again.
+  -- A create request is in progress. With `cancel`, the record is settled after the id is recorded; with
+  -- `cancel_unsent`, only if the request is refused and the generation would wait again.
   if state == 'submitting' and not is_expired then write(id, is_waiting_only and 'cancel_unsent' or 'cancel', 1) end
   return state, false
 end
 
--- Cancelling a batch changes nothing if its members all have outcomes, or none of them waits.
+-- Return whether there is nothing to cancel: all members have outcomes, or, to cancel waiting ones only, were sent.
 local function is_finished()
   if not is_known then return false end
   local found = hash_at(batch_key(batch))

@@ -21,7 +21,7 @@ local gates = {}
 local LEFT_TO_OTHERS = 1   -- seconds until a check is due again that this worker leaves to others
 local LEFT_TO_OTHER_SETTINGS = 5 -- the same where others need other keys, profiles or a newer version
 local PROBE_WINDOW, MAX_PROBES = 5, 16  -- seconds, and probes of generations without errors
-local RECHECK_PAUSE = 15   -- seconds until it is due again, while a probe of others may end a pause early
+local RECHECK_PAUSE = 15   -- seconds until a check is due again while a probe of others may end the pause early
 local PROBE_LEAD = 2       -- seconds that workers which can connect have for the probe
 
 -- Return this worker's profile for a record, or nil. The key decides, because a profile may be renamed;
@@ -43,7 +43,7 @@ local function gate_of(profile)
   return gate
 end
 
--- Take one of the probes of a window that ends at `probe`; answer whether there was one left.
+-- Take one of the probes of the window that ends at `probe`; return whether one was left.
 local function take_probe(profile, gate, has_errors)
   if now >= gate.probe then
     gate.probe, gate.used = now + PROBE_WINDOW, 0
@@ -68,8 +68,8 @@ local function check_paused_until(profile, gate, has_errors)
   return math.max(gate.probe, now + 1)
 end
 
--- The time varies: the poll messages of two workers alternate, so at fixed intervals the one that cannot do this
--- could receive each of those that matter.
+-- Make an entry due again, for another worker. The time varies: the poll messages of two workers alternate, so at
+-- fixed intervals the worker that cannot do this could receive each message at which the entry is due.
 local function leave_to_others(id, seconds)
   due(id, now + seconds * (0.5 + random_part(id .. time_text(now))))
 end
@@ -84,8 +84,8 @@ local function count_wake(id, times)
   due_waiting(id, now + math.min(WAKE_CEILING, WAKE_RETRY_SECONDS * 2 ^ math.min(times - 1, 20)))
 end
 
--- A message may be in a queue with a backlog while messages of any task that were sent before it begin:
--- tasks can share a queue.
+-- Return whether a message may be in a queue with a backlog: messages of any task that were sent before it have begun
+-- lately. Tasks can share a queue.
 local function is_queued(sent)
   local queue = hash_at(P .. 'transfers')
   for task, latest in pairs(queue) do
@@ -129,7 +129,7 @@ local function take_generating(id, record, profile)
     record[10] or '', record[11], record[12], record[13], record[14] or '' }
 end
 
--- It was granted a slot, and its wake was lost or not published yet; or it is in no wait queue.
+-- A waiting record is due. If it has a slot, its wake was lost or not published yet; else it is in no wait queue.
 local function take_waiting(id, profile, path)
   if record_of(id).slot then return wake_parked(id) end
   enqueue(id, profile, group_of(profile, path, limits[profile].models[path]))
@@ -166,7 +166,7 @@ local function take_transfer(id)
     redis.call('HSET', key, 'sent', time_text(now))
     recovered('message')
   end
-  -- Its run may still be active: it may end the lease until another run begins.
+  -- The run may still be active. It may still end the lease, until another run begins.
   if lease.run then
     redis.call('HSET', key, 'lapsed', lease.run)
     redis.call('HDEL', key, 'run')

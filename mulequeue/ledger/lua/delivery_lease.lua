@@ -1,6 +1,6 @@
--- Extend the lease of a delivery of the outcome, to the record's canvas or to another one.
--- `what`: keep (Celery still publishes what follows) | dispatched (that is published; `tail` is its digest)
---   | again (its result could not be stored: deliver it again in `seconds`)
+-- Extend the lease of a delivery of the outcome, to the first canvas or to another one.
+-- `what`: keep (Celery still publishes the tasks that follow) | dispatched (they are published; `tail` is their digest)
+--   | again (the result could not be stored: deliver the outcome again in `seconds`)
 -- Answers 1, or 0 if the delivery has ended, or another run has it.
 
 local what, id, epoch = args.what, args.task_id, args.epoch

@@ -1,8 +1,9 @@
--- Mark a record as delivered: Celery has dispatched what follows.
+-- Mark a record as delivered: Celery has published the tasks that follow.
 local id = args.task_id
 local record = record_of(id)
 
--- Keep what a further canvas has yet to receive, and the counts of a batch until its last member was delivered.
+-- Let the keys of the record expire, unless another canvas has yet to receive the outcome. Those of its batch expire
+-- only when no member is under way.
 local function expire_delivered()
   if #open_continuations(id) > 0 then return end
   local keys = { record_key(id), outcome_key(id), files_key(id), continuations_key(id) }
@@ -24,7 +25,7 @@ set_state(id, 'delivered')
 note_time(id, 'z')
 drop(id, 'run', 'claim', 'claim_until', 'wakes', 'errors', 'problem', 'cancel_unsent')
 redis.call('ZREM', DUE, id)
--- Its message still holds the input if no id was recorded: it is kept for a retry.
+-- If no id was recorded, the message still holds the input: it is kept for a retry.
 if not record.remote_id and redis.call('EXISTS', parked_key(id)) == 1 then
   redis.call('RENAME', parked_key(id), call_key(id))
 else

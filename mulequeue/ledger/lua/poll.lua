@@ -36,7 +36,7 @@ elseif what == 'renew' then
   if sweep.token ~= token then return {} end
   redis.call('HSET', SWEEP, 'until', time_text(now + args.lease))
   return { token }
-elseif what == 'end' then      -- `gap`: least seconds to the next sweep, unless submissions of the items may leave
+elseif what == 'end' then      -- `gap`: least seconds to the next sweep, unless waiting submissions of the items need it
   if sweep.token ~= token then return {} end
   redis.call('DEL', SWEEP)
   local at = first_due()

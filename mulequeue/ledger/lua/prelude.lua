@@ -96,7 +96,7 @@ local function write_records()
 end
 
 -- Append a moment to `times` of a record: a letter, milliseconds since it was created, and a reason (timeline.py).
--- A reason is noted once. Redis stores a record compactly while no field has more than 64 bytes.
+-- Each reason is noted once per record. Redis stores a record compactly while no field has more than 64 bytes.
 local function note_time(id, letter, reason)
   local record = record_of(id)
   local times = record.times or ''
@@ -120,15 +120,15 @@ local function bucket(state, status)
   return status
 end
 
--- Return the sum of those counts of a hash.
+-- Return the sum of the named counts of a hash.
 local function sum(fields, names)
   local total = 0
   for _, name in ipairs(names) do total = total + tonumber(fields[name] or 0) end
   return total
 end
 
--- Return whether every member of a batch has an outcome, and its files if the batch is downloaded, and the tasks
--- that wait for it. Members of a stopped batch that have not begun never will.
+-- Return whether a batch is over, and the tasks that wait for it. A batch is over when every member has an outcome and,
+-- if it is downloaded, every download has ended. Members of a stopped batch that have not begun never will.
 local function is_batch_over(batch)
   local found = hash_at(batch_key(batch))
   if sum(found, UNDER_WAY) > 0 then return false end
@@ -138,7 +138,7 @@ end
 
 local batch_due = nil -- the time at which tasks that wait for a batch are due, if this script ended it
 
--- Wake the tasks that wait for a batch, if it is over. One that runs checks the batch itself.
+-- Wake the tasks that wait for a batch, if it is over. A task that runs now checks the batch itself.
 local function wake_if_over(batch)
   local is_over, waiters = is_batch_over(batch)
   if not is_over or not waiters then return end
@@ -153,8 +153,8 @@ end
 
 local REOPENED_SECONDS = 300 -- until a task that waits again for its batch is woken in any case
 
--- A member of a batch runs again. The tasks that waited for the batch, and have returned its outcomes, wait
--- again; one that runs now does so when it ends, unless it finds the batch open.
+-- A member of a batch runs again. The tasks that have returned the outcomes of the batch wait again. A task that runs
+-- now waits again when it ends, unless it finds that the batch is not over.
 -- P .. 'call:<lease>'  string  the signature that wakes such a task
 local function reopen(batch)
   for id in string.gmatch(redis.call('HGET', batch_key(batch), 'waiters') or '', '[^\n]+') do
@@ -188,7 +188,7 @@ local function metric(amount, ...)
   redis.call('HINCRBY', METRICS, table.concat({ ... }, '\t'), amount)
 end
 
--- Add to a count. What an older version never counted may make it fall below 0.
+-- Add to a count. It may fall below 0, because an older version did not count everything: then it is deleted.
 local function add(key, name, by)
   if redis.call('HINCRBY', key, name, by) <= 0 then redis.call('HDEL', key, name) end
 end

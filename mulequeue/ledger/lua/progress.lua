@@ -2,7 +2,7 @@
 -- P .. 'transfers'  hash  <task>: latest sending time of those that have begun
 --                         began:<task>: time the last one began
 
--- Messages that were sent before this one and have not begun were overtaken.
+-- A message that was sent before this one and has not begun was overtaken, so it may be lost.
 local function note_progress(sent, task)
   local latest = redis.call('HGET', P .. 'transfers', task)
   if latest and tonumber(latest) > tonumber(sent) then sent = latest end

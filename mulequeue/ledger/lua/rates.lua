@@ -45,7 +45,7 @@ local function each_window(profile, path, act)
   end
 end
 
--- Free its places one window after `from`. Return the first such time, or nil if it had none.
+-- Free the places of a submission one window after `from`. Return the first such time, or nil if it had no place.
 local function expire_in_windows_after(grant, profile, path, from)
   local first
   each_window(profile, path, function(key, seconds)
@@ -57,14 +57,14 @@ local function expire_in_windows_after(grant, profile, path, from)
   return first
 end
 
--- With no slot taken, any reservation is a remainder of a version without places.
+-- With no slot taken, any reservation was left behind by an older version.
 local function drop_reserved(profile, path)
   for _, seconds in ipairs(WINDOWS) do
     redis.call('ZREMRANGEBYSCORE', rate_key(profile, seconds, path), '+inf', '+inf')
   end
 end
 
--- Its create was never sent.
+-- Remove the places of a submission whose create was never sent.
 local function remove_from_windows(grant, profile, path)
   each_window(profile, path, function(key) redis.call('ZREM', key, grant) end)
 end

@@ -1,6 +1,6 @@
--- Record the id that the API returned for a create. No state rejects it, because the id is paid.
--- `parked`: signature without the input; `first_poll`, `max_wait` and `poll_by`, until a sweep is needed: seconds
--- `claim_token`, if the answer is already terminal; `api_trace` or nil
+-- Record the id that the API returned for a create. It is recorded in every state, because it is billed.
+-- `parked`: signature without the input; `first_poll`, `max_wait` and `poll_by` (until a sweep is needed) in seconds
+-- `claim_token`, if the API's answer is already terminal; `api_trace` or nil
 -- Items: the other fields of a record that no longer exists
 -- Answers { a RecordIdResult (types.py), signature to publish, its poll_by, poll_by, 1 if a webhook has reported its end }
 

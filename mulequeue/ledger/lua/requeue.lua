@@ -1,5 +1,5 @@
 -- Move a record whose create was not made back to waiting, and pause what the refusal concerns.
--- `scope`: a Scope (types.py), with the arguments of `pause`; nil: it was too late to send it
+-- `scope`: a Scope (types.py), with the arguments of `pause`; nil: it was too late to send the create
 -- Answers { waiting, '', poll_by }, { settled, signature, poll_by }, or { } if the record has changed.
 -- Record: requeues, refusals of this generation, and refused: time of the first one
 
@@ -9,14 +9,15 @@ if record.state ~= 'submitting' or record.run ~= args.run then return {} end
 local profile, path = record.profile, record.path or ''
 local key_scope, worker_scope = 'key ' .. (record.key or ''), 'worker ' .. (record.node or '')
 
--- Others of its model were accepted since it was first refused, and none was refused since then.
+-- Return whether only this task is refused: others of its model were accepted since it was first refused, and no
+-- other was refused since then.
 local function is_alone(model)
   local gate = fields_at(model, 'accepted', 'refused')
   local was_accepted = record.refused and tonumber(gate.accepted or 0) > tonumber(record.refused)
   return was_accepted and (not gate.refused or gate.refused == id)
 end
 
--- The refusal concerns the model; a second model that is refused before any create is accepted: the profile.
+-- Pause the model. If another model was refused since the last accepted create, pause the profile too.
 local function pause_model()
   local at = pause_submissions(profile, path, args)
   local other = redis.call('HGET', gate_key(profile), 'refused')
@@ -27,12 +28,12 @@ local function pause_model()
   return at
 end
 
--- Return the time until which it waits by itself, outside of the queues.
+-- Return the time until which the task waits by itself, outside of the queues.
 local function alone_until()
   return now + math.max(args.seconds or 0, math.min(args.ceiling, args.first * 2 ^ math.min(record.refusals - 1, 20)))
 end
 
--- Return when it may be tried again, and whether it waits by itself until then.
+-- Return the time of the next attempt, and whether the task waits by itself until then.
 local function refuse()
   local model = gate_key(profile, path)
   local alone = is_alone(model)

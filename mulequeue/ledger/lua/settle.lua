@@ -8,11 +8,11 @@
 
 local id, who = args.task_id, args.by
 local MAX_DURATIONS = 100
-local APART = 1 / 25 -- of a mean duration: the list covers four of them or more
-local NO_NEWS = 0.2  -- seconds; an end this close to now: an API that reports the time of the request
+local APART = 1 / 25 -- of a mean duration between two entries: the list covers four mean durations or more
+local NO_NEWS = 0.2  -- seconds; an API that reports an end this close to now reports the time of the request
 
--- Return the bounds of a duration: by the API's times if those fit the checks; else a webhook arrives
--- at the end, and a check some time after it.
+-- Return the bounds of a duration: by the API's times if those fit the checks. Otherwise the end is the arrival of
+-- the webhook, or lies between the last two checks.
 local function duration(record)
   local low, high, told = tonumber(record.seen or 0), now - tonumber(record.started), tonumber(args.duration)
   if told and low - 2 <= told and told <= high - NO_NEWS then return told, told end

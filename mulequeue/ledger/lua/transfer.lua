@@ -1,15 +1,15 @@
--- The lease of one download or notification: from before its message is published until its end.
+-- The lease of one download, notification, `each` call or batch task: from before its message is published to its end.
 -- P .. 'transfer:<task id>'  hash    parked (signature), run, lapsed (run), wakes, revoked, first, attempts,
 --                                    elsewhere (attempts in a row that were left to other workers),
 --                                    deliveries (to a worker, since an attempt last ended), cause and reason (of that end),
---                                    verdict (JSON: no attempt is needed any more, only its dispatch),
---                                    tail (what follows its task), dispatched (that was published);
+--                                    verdict (JSON: the value or error, which only has to be dispatched),
+--                                    tail (digest of the tasks that follow), dispatched (they were published);
 --                                    of a task that waits for a batch: batch, returned (how often it ended before),
 --                                    reopened (a member runs again, which this run may not have found);
 --                                    until its first message arrives also task, sent
 
-local RESULT_SECONDS = 7 * 24 * 3600 -- that the result of a task is kept that was given up here
-local OVER_SECONDS = 2 -- until it is checked again, if the batch ended while it was checked
+local RESULT_SECONDS = 7 * 24 * 3600 -- for which the result of a task that is given up here is kept
+local OVER_SECONDS = 2 -- until the batch is checked again, if it ended during the check
 
 local what, id, token = args.what, args.task_id, args.run
 local name = 'transfer:' .. id
@@ -30,7 +30,7 @@ local function refusal(tail)
   local score = redis.call('ZSCORE', DUE, name)
   if lease.run == token or not score or now >= tonumber(score) then return nil end
   if lease.run then return 'busy' end
-  -- A repeated message between two attempts; once the next one was woken, any message may begin it.
+  -- A repeated message between two attempts. Once the next attempt was woken, any message may begin it.
   if lease.attempts and not lease.wakes then return 'early' end
 end
 
@@ -43,7 +43,7 @@ local function count_delivery()
   return attempts, lease.dispatched and 1 or deliveries + 1
 end
 
--- Its error could not be dispatched either.
+-- Give the task up: its error could not be dispatched either.
 local function give_up()
   forget()
   local result = { error = 'given up: ' .. (lease.cause or 'its workers stopped'), tail = lease.tail or '' }
@@ -51,7 +51,7 @@ local function give_up()
   return { 'done' }
 end
 
--- A generation has begun, and a message with the same tasks behind it has arrived.
+-- Return whether a generation has begun and a message that the same tasks follow has arrived.
 local function has_arrived(tail)
   local record = record_of(id)
   if not record.state or record.state == 'tombstone' then return false end
@@ -114,7 +114,7 @@ elseif what == 'wait' then     -- `seconds` until the batch is checked again
   local batch = batch_key(args.batch_id)
   redis.call('HSET', key, 'parked', args.signature, 'batch', args.batch_id)
   redis.call('HDEL', key, 'run', 'lapsed', 'attempts', 'deliveries', 'wakes', 'reopened')
-  if redis.call('HDEL', key, 'dispatched') == 1 then -- the batch's outcomes before a member was retried
+  if redis.call('HDEL', key, 'dispatched') == 1 then -- the outcomes from before a member was retried
     redis.call('HSET', key, 'returned', redis.call('HINCRBY', batch, 'reopened', 1))
   end
   local found = fields_at(batch, 'waiters', 'expires')

@@ -52,7 +52,7 @@ local function count_on_budgets(id, day, by)
   add_if_kept(day_key(record.profile, day), amounts)
 end
 
--- Its create was not paid.
+-- Take a generation off the budgets: its create was not paid.
 local function refund_budgets(id)
   local day = record_of(id).day
   if not day then return end
@@ -60,7 +60,7 @@ local function refund_budgets(id)
   drop(id, 'day')
 end
 
--- The API has answered, so the create has arrived by now.
+-- Let the places of a submission expire. The API has answered, so the create has arrived by now.
 local function release_grant(id)
   local record = record_of(id)
   if not record.grant then return end
@@ -76,7 +76,7 @@ local function free_slot(id)
   schedule_admission(record.profile, now)
 end
 
--- A probe that ended without an answer proves nothing: another one may be sent.
+-- End the probes of a task. A probe that ended without an answer proves nothing, so another one may be sent.
 local function release_probe(id)
   local record = record_of(id)
   for _, key in ipairs(gates_of(record)) do
@@ -87,7 +87,7 @@ local function release_probe(id)
   end
 end
 
--- It stops waiting: remove it from its queue, and release its reservation unless it submits now.
+-- A task stops waiting: remove it from its queue, and release its reservation unless it submits now.
 local function leave_wait_queue(id, new_state)
   local record = record_of(id)
   if record.group then remove_from_queue(id, record.profile, record.group, turn_of(record.fair_key), queue_of(record)) end
@@ -117,8 +117,8 @@ local function set_state(id, new_state, new_status)
   end
 end
 
--- Each further canvas with the task id has a separate message, parked beside the first one. Its entry
--- in the due index, and its lease, are those of a transfer, so a sweep wakes it until it was delivered.
+-- Each further canvas of a task id has a separate message, which is parked beside the first one. Its entry in the
+-- due index and its lease are those of a transfer, so sweeps wake it until the outcome is delivered.
 -- P .. 'continuations:<task id>'     hash  digest of what follows the message -> its epoch, or '' once delivered
 -- P .. 'transfer:<epoch>:<task id>'  hash  tail (the digest), parked, run, attempts, wakes, dispatched
 local MAX_CONTINUATIONS = 100
@@ -165,7 +165,7 @@ local function settle(id, status, outcome)
   return redis.call('GET', parked_key(id))
 end
 
--- The time by which a poll message is needed because a waiting submission may leave, or a batch is over, or ''.
+-- Return the time by which a poll message is needed, or '': a waiting submission may be sent, or a batch is over.
 local function poll_by()
   local at = batch_due or admission_at
   return at and time_text(math.max(at, now)) or ''

@@ -8,7 +8,7 @@
 -- P .. 'lane:<profile>:<group>:<batch>'  zset  task ids by time of arrival
 -- P .. 'full:<profile>:<group>'          zset  '<tab><fair key>' of a group by their last turn: at their limit
 --   in flight, so that they are not in the rotation until one of their generations ends
--- due index, 'gate:<profile>'            time the next one may be sent; as long as some wait
+-- due index, 'gate:<profile>'            time the next submission may be sent, as long as some wait
 -- The record's `group` names its group; a record without it is in no queue. Its `fair_key` never changes.
 
 local RECHECK_SECONDS = 30       -- seconds to the next attempt if the time of a free slot is not known
@@ -16,7 +16,7 @@ local FIRST = -1e12         -- added to the turns of the queue that precedes all
 
 local REFUSED = '\nrefused'  -- name of the queue of tasks that were refused again
 
-local admission_at = nil         -- when the next one may be sent, if this script released something
+local admission_at = nil         -- when the next submission may be sent, if this script released a place
 
 local function groups_key(profile) return P .. 'groups:' .. profile end
 -- The name of a fair key in the rotation of a group; '' without one. A key has no control characters.
@@ -30,7 +30,7 @@ end
 
 local function has_waiting(profile) return redis.call('EXISTS', groups_key(profile)) == 1 end
 
--- The next one may be sent from `at` on: make the profile due then, if some wait.
+-- The next submission may be sent from `at` on: if any waits, make the profile due then.
 local function schedule_admission(profile, at)
   if not has_waiting(profile) then return end
   local coming = tonumber(redis.call('ZSCORE', DUE, 'gate:' .. profile) or math.huge)
@@ -94,7 +94,7 @@ local function due_waiting(id, at)
   due(id, math.min(at, tonumber(record_of(id).expires) or math.huge))
 end
 
--- Append it to its queue; a new queue follows those that had no turn yet.
+-- Append a task to its queue. A new queue follows those that had no turn yet.
 local function enqueue(id, profile, group)
   local record = record_of(id)
   local queue, key = queue_of(record), turn_of(record.fair_key)
@@ -108,7 +108,7 @@ local function enqueue(id, profile, group)
     redis.call('ZADD', rotation_key(profile, group), 'NX', turn, key)
   end
   redis.call('ZADD', groups_key(profile), 0, group)
-  -- Its queue wakes it. If that entry is lost, the due index finds it later.
+  -- The queue wakes the task. If its entry there is lost, the due index finds the task later.
   due_waiting(id, now + 1800 + 3600 * random_part(id))
 end
 
