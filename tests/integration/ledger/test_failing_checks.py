@@ -83,8 +83,8 @@ class Worker:
         self.ledger.redis.zadd(f"{self.ledger.prefix}due", dict.fromkeys(names, now))
         self.sweep()
 
-    def sweep_until(self, condition: Callable[[], Any], seconds: float = 20.0) -> None:
-        """One sweep after the other until the condition holds."""
+    def sweep_until(self, condition: Callable[[], Any], seconds: float = 90.0) -> None:
+        """One sweep after the other until the condition holds; what a pause defers is spread over ten seconds."""
         ends = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < ends
