@@ -109,9 +109,9 @@ def _batch_data(batch: Batch) -> dict[str, object]:
 
 
 def _records(ledger: Ledger, names: Sequence[str], status: str | None) -> list[Record]:
-    """Return the records of these tasks and of the members of these batches; no names: all records.
+    """Return the records of the tasks and batch members in ``names``, or all records if ``names`` is empty.
 
-    :param status: only records in this state; None: any.
+    :param status: the state of the records to return; None: any state.
     :raises InputError: an id is unknown, or is the start of several ids.
     """
     task_ids = [] if names else sorted(set(ledger.queries.task_ids()))

@@ -260,7 +260,7 @@ _guard = threading.Lock()
 
 
 def worker_context(app: Any = None) -> WorkerContext:
-    """Return this process' context for a Celery app (None: that of :func:`current_app`).
+    """Return this process' context for ``app``, or for :func:`current_app` if ``app`` is None.
 
     :raises ConfigurationError: a setting is invalid, or the current app is ambiguous.
     """

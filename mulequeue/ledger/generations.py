@@ -245,12 +245,12 @@ class Generations(Part):
         ttl_seconds: int,
         which: CancelScope = CancelScope.ALL,
     ) -> tuple[list[str], Effects]:
-        """Cancel generations of a batch. Its members that have not begun never will.
+        """Cancel the given generations of a batch, and keep its members that have not begun from beginning.
 
         :param ttl_seconds: how long the cancellation of an unknown batch is kept; a known batch is kept as
             long as its members.
         :param which: the generations to cancel.
-        :returns: the states before, and the effects.
+        :returns: the state of each given generation before the call, and the effects to carry out.
         """
         parts = [
             self._cancel(batch_id, task_ids[start : start + CANCEL_SLICE], ttl_seconds, which)

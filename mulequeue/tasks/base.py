@@ -116,10 +116,10 @@ class GenerateTask(ValidatingTask, RecordedTask, RedactedTask):
 
 
 class OutboxTask(RedactedTask):
-    """A task whose message a worker records in the ledger before it publishes the message.
+    """A task whose message is recorded in the ledger before a worker publishes it.
 
-    A message that the broker loses is published again. Other processes publish directly, because they may
-    have no access to the ledger.
+    A message that the broker loses is published again. Processes that are not workers publish directly, because
+    they may have no access to the ledger.
     """
 
     abstract = True

@@ -68,11 +68,12 @@ def guard_for(settings: Settings) -> AddressGuard:
 def translate_errors(
     kind: type[TransferError], name: str, session: TransferSession | None, *, late: str
 ) -> Iterator[None]:
-    """Raise errors of a request as ``kind``.
+    """Convert the errors of a request that the block raises to ``kind``.
 
     :param name: the start of the message: what failed.
     :param late: the message if the session was aborted.
-    :raises ConfigurationError: the host name resolves to a forbidden address; another worker may get another one.
+    :raises ConfigurationError: the host name resolves to a forbidden address. Another worker may resolve it to a
+        different address.
     """
     try:
         yield

@@ -27,7 +27,7 @@ Make = Callable[[str], Signature]
 
 
 def _alias() -> str:
-    """Return the alias of the backend in the settings."""
+    """Return the alias of mulequeue's backend in the setting ``TASKS``."""
     for alias, given in settings.TASKS.items():
         if given.get("BACKEND") == BACKEND:
             return str(alias)

@@ -119,7 +119,7 @@ def _final_error(exc: Exception, begun: Begun) -> Exception:
 
 
 def abandoned_error(begun: Begun) -> TransferError:
-    """Return the error of a task that was delivered too often without an end."""
+    """Return the error of a task that reached its limit of deliveries without finishing."""
     cause = begun.cause or "the workers that ran it stopped"
     text = f"Given up after {begun.deliveries - 1} deliveries to a worker: {cause}."
     return TransferError(text, retryable=False)

@@ -173,7 +173,7 @@ class _Message:
     # -- the intent --------------------------------------------------------------------------
 
     def _intent(self) -> Intent:
-        """Return the intent of the delivery; for a wake without the fields that its record has already."""
+        """Return the intent of the delivery. For a wake, omit the fields that the record already has."""
         task, epoch = self._task, self._marker or new_token()
         common: dict[str, Any] = {
             "task_id": task.request.id,
