@@ -23,7 +23,8 @@ from mulequeue.cli.prompts import Reading, read_prompts
 from mulequeue.cli.render import plural
 from mulequeue.cli.row_paths import row_templates
 from mulequeue.cli.values import parse_params
-from mulequeue.cli.watch import BatchWatch, is_sent, watch
+from mulequeue.cli.watch import watch
+from mulequeue.cli.watch_batch import BatchWatch, is_sent
 from mulequeue.cli.watch_checks import Unreceived, note_pause
 from mulequeue.errors import InputError
 from mulequeue.ledger import Batch, Ledger

@@ -7,16 +7,24 @@ writes, are unquoted.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from mulequeue.catalog import Model, Parameter
+from mulequeue.cli.tables import (
+    DELIMITERS,
+    Rows,
+    column_of,
+    csv_rows,
+    delimiter_of,
+    header_of,
+    lines,
+    position,
+    tsv_rows,
+)
 from mulequeue.cli.text_files import decode, display_name, read_bytes
 from mulequeue.cli.values import cell_value, json_or
 from mulequeue.errors import InputError
@@ -31,16 +39,10 @@ _BY_SUFFIX: dict[str, Format] = {
     ".ndjson": "jsonl",
     ".json": "json",
 }
-Rows = Iterator[tuple[str, list[str]]]
-"""The place of each row for messages, and its cells."""
-_DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 _QUOTE_ADVICE = (
     "In CSV, put quotation marks around a cell that holds a comma, a semicolon or a line break."
 )
 _TAB_ADVICE = "A cell holds a tab or a line break; remove it, or quote the cells as in CSV and name the file .csv."
-_MAX_COLUMNS_NAMED = 20
-_DECLARED = "sep="
-_QUOTED = re.compile(r'"[^"]*(""[^"]*)+"')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,17 +121,17 @@ def parse(
     """
     form = _BY_SUFFIX.get(suffix) or _detect(text, name, reading, only_tabs=suffix == ".txt")
     if form == "tsv" and not is_quoted:
-        return _table(_tsv_rows(text, name), name, reading, _TAB_ADVICE)
+        return _table(tsv_rows(text, name), name, reading, _TAB_ADVICE)
     if form in ("tsv", "csv"):
-        delimiter = "\t" if form == "tsv" else _delimiter_of(text, name, reading.wanted)
+        delimiter = "\t" if form == "tsv" else delimiter_of(text, name, reading.wanted)
         # Without the column: the delimiter that gives the header the most cells, for the error message.
-        delimiter = delimiter or max(_DELIMITERS, key=lambda item: len(_header_of(text, item)))
-        return _table(_csv_rows(text, name, delimiter), name, reading, _QUOTE_ADVICE)
-    values: Iterable[tuple[str, Any]] = _lines(text, name)
+        delimiter = delimiter or max(DELIMITERS, key=lambda item: len(header_of(text, item)))
+        return _table(csv_rows(text, name, delimiter), name, reading, _QUOTE_ADVICE)
+    values: Iterable[tuple[str, Any]] = lines(text, name)
     if form == "json":
         values = _array(text, name)
     elif form == "jsonl":
-        values = ((where, _loads(line, f"{where},")) for where, line in _lines(text, name))
+        values = ((where, _loads(line, f"{where},")) for where, line in lines(text, name))
     elif reading.column is not None:
         raise InputError(f"{name} is not a table, so it has no column {reading.column!r}.")
     field = reading.model.prompt_field
@@ -138,9 +140,9 @@ def parse(
 
 
 def _detect(text: str, name: str, reading: Reading, *, only_tabs: bool) -> Format:
-    first = next((line for _, line in _lines(text, name)), "")
+    first = next((line for _, line in lines(text, name)), "")
     header = [cell.strip().strip('"') for cell in first.split("\t")]
-    is_known = _position(header, reading.wanted, name) is not None
+    is_known = position(header, reading.wanted, name) is not None
     has_column, has_tabs = reading.column is not None, len(header) > 1
     if not only_tabs and first.lstrip().startswith(("{", '"')) and json_or(first, None) is not None:
         return "jsonl"
@@ -148,114 +150,10 @@ def _detect(text: str, name: str, reading: Reading, *, only_tabs: bool) -> Forma
         return "tsv"
     if only_tabs:
         return "lines"
-    return "csv" if _delimiter_of(text, name, reading.wanted) is not None else "lines"
-
-
-def _lines(text: str, name: str) -> Iterator[tuple[str, str]]:
-    """Iterate over place and text of the lines that are not blank.
-
-    Only line feeds separate lines, or carriage returns if the text has no line feed, because a prompt may
-    contain any other line separator.
-    """
-    for number, line in enumerate(text.split("\n" if "\n" in text else "\r"), 1):
-        if line.strip():
-            yield f"{name}, line {number}", line.removesuffix("\r")
+    return "csv" if delimiter_of(text, name, reading.wanted) is not None else "lines"
 
 
 # Tables
-
-
-def _tsv_rows(text: str, name: str) -> Rows:
-    """Split lines at tabs; quotation marks are text.
-
-    :raises InputError: a cell is quoted as in CSV: in quotation marks, and with doubled ones inside.
-    """
-    for where, line in _lines(text, name):
-        row = line.split("\t")
-        if any(_QUOTED.fullmatch(cell) for cell in row):
-            raise InputError(
-                f"{where}, has a cell in quotation marks, with doubled ones inside. "
-                "If they are the quoting of a spreadsheet, name the file .csv."
-            )
-        yield where, row
-
-
-def _csv_rows(text: str, name: str, delimiter: str) -> Rows:
-    """Split text as CSV, without blank rows and without a first line ``sep=…``, which declares the delimiter.
-
-    :raises InputError: the quotation marks of a row are invalid.
-    """
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    begins = 1
-    try:
-        for row in reader:
-            is_declaration = begins == 1 and row[:1] == [_DECLARED]
-            if any(cell.strip() for cell in row) and not is_declaration:
-                yield f"{name}, line {begins}", row
-            begins = reader.line_num + 1
-    except csv.Error as exc:
-        raise InputError(
-            f"{name}, line {begins}: the row that begins there is not CSV ({exc}). Put quotation marks at "
-            "both ends of a cell, and double those inside of it."
-        ) from None
-
-
-def _delimiter_of(text: str, name: str, wanted: str) -> str | None:
-    """Return the delimiter of a line ``sep=…``, else the one that gives the header the wanted column, else None.
-
-    :raises InputError: the header has the column with several delimiters.
-    """
-    if text.startswith(_DECLARED) and text[len(_DECLARED) :][:1] in _DELIMITERS:
-        return text[len(_DECLARED)]
-    fitting = [
-        delimiter
-        for delimiter in _DELIMITERS
-        if len(header := _header_of(text, delimiter)) > 1
-        and _position(header, wanted, name) is not None
-    ]
-    if len(fitting) > 1:
-        ways = " and at ".join(_DELIMITERS[delimiter] for delimiter in fitting)
-        raise InputError(
-            f"{name}, line 1: the header can be split at {ways}. "
-            "Put quotation marks around each name of a column."
-        )
-    return fitting[0] if fitting else None
-
-
-def _header_of(text: str, delimiter: str) -> list[str]:
-    """Return the cells of the first row; an empty list if there is none or its quotation marks are invalid."""
-    try:
-        return next(_csv_rows(text, "", delimiter), ("", []))[1]
-    except InputError:
-        return []
-
-
-def _position(header: Sequence[str], wanted: str, name: str) -> int | None:
-    """Return the index of the column with exactly this name, else with this name in any case, else None.
-
-    :raises InputError: several columns have the name.
-    """
-    folded = wanted.strip().casefold()
-    exact = [i for i, cell in enumerate(header) if cell == wanted]
-    found = exact or [i for i, cell in enumerate(header) if cell.strip().casefold() == folded]
-    if len(found) > 1:
-        raise InputError(f"{name} has {len(found)} columns {wanted!r}. Rename all but one.")
-    return found[0] if found else None
-
-
-def _column_of(header: Sequence[str], wanted: str, name: str, option: str) -> int:
-    """Return the index of a column.
-
-    :param option: the option that selects another column, for the message.
-    :raises InputError: the table has no column of that name, or several.
-    """
-    found = _position(header, wanted, name)
-    if found is None:
-        named = ", ".join(repr(cell[:40]) for cell in header[:_MAX_COLUMNS_NAMED])
-        raise InputError(
-            f"{name} has no column {wanted!r}. It has {named}; choose one with {option}."
-        )
-    return found
 
 
 def _table(cells: Rows, name: str, reading: Reading, advice: str) -> PromptFile:
@@ -266,7 +164,7 @@ def _table(cells: Rows, name: str, reading: Reading, advice: str) -> PromptFile:
     _, header = next(cells, ("", []))
     if not header:
         return PromptFile(rows=())
-    prompt = _column_of(header, reading.wanted, name, "--column")
+    prompt = column_of(header, reading.wanted, name, "--column")
     parameters = _parameters(header, prompt, name, reading)
     rows = []
     for where, row in cells:
@@ -308,7 +206,7 @@ def _parameters(
     """Return the columns that have the name of a parameter, in any case."""
     known = {item.name.casefold(): item for item in reading.model.parameters.values()}
     known.pop(reading.model.prompt_field.casefold(), None)
-    ignored = (_column_of(header, column, name, "--ignore-column") for column in reading.ignored)
+    ignored = (column_of(header, column, name, "--ignore-column") for column in reading.ignored)
     skipped = {prompt, *ignored}
     found: dict[int, Parameter] = {}
     for index, cell in enumerate(header):

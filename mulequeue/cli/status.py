@@ -27,7 +27,8 @@ from mulequeue.cli.output import (
     wrap_at,
 )
 from mulequeue.cli.view import ending_row
-from mulequeue.cli.watch import Arrival, BatchWatch, TaskWatch, WatchOptions, watch
+from mulequeue.cli.watch import Arrival, TaskWatch, WatchOptions, watch
+from mulequeue.cli.watch_batch import BatchWatch
 from mulequeue.cli.watch_checks import Unreceived, note_pauses
 from mulequeue.errors import InputError
 from mulequeue.ledger import Batch, Ledger, Record, outcome_of

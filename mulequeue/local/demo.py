@@ -21,7 +21,8 @@ from mulequeue.cli.exits import Interrupted, sigterm_as_interrupt
 from mulequeue.cli.options import json_option
 from mulequeue.cli.preflight import check_redis
 from mulequeue.cli.results import SUMMARY_HELP, missing_files, print_summary
-from mulequeue.cli.watch import BatchWatch, WatchOptions, watch
+from mulequeue.cli.watch import WatchOptions, watch
+from mulequeue.cli.watch_batch import BatchWatch
 from mulequeue.emulator.child_process import Child
 from mulequeue.emulator.process import EmulatorProcess
 from mulequeue.engine.worker_context import worker_context

@@ -95,7 +95,8 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         parser, response = self._parser, self._response
-        self.received += data[: max(self._record_bytes - len(self.received), 0)]
+        if len(self.received) < self._record_bytes:
+            self.received += data[: self._record_bytes - len(self.received)]
         if parser is None or response is None or response.done():
             if len(self.received) >= self._record_bytes:
                 self.close()  # no request waits for these bytes

@@ -57,7 +57,7 @@ class Submission:
     ctx: WorkerContext
     plan: GenerationRequest
     intent: Intent
-    slim: dict[str, Any]
+    parked: dict[str, Any]
     """The signature of the message that wakes the task, without its input."""
 
     async def send(self, started: float, expires_seconds: float | None = None) -> None:
@@ -186,7 +186,7 @@ class Submission:
             self.ctx.ledger.generations.record_id,
             self.intent,
             remote_id,
-            parked=self.slim,
+            parked=self.parked,
             first_poll_seconds=first,
             max_wait_seconds=plan.max_wait_seconds,
             poll_by_seconds=min(wait for wait in waits if wait is not None),

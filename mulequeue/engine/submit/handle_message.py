@@ -108,11 +108,11 @@ class _Message:
                 raise plan  # it was valid when it was parked; since then a file or a key was removed
             self._store_state(plan)
             queue = wake_queue(task, ctx)
-            slim = parked_signature(task, queue=queue, epoch=intent.epoch, **self._call.replaced)
+            parked = parked_signature(task, queue=queue, epoch=intent.epoch, **self._call.replaced)
         except Exception as exc:
             ctx.carry_out(ctx.finish(refuse(ctx, intent, exc))).result()
             raise Ignore("refused") from None
-        ctx.finish(Submission(ctx, plan, intent, slim).send(started, verdict.seconds))
+        ctx.finish(Submission(ctx, plan, intent, parked).send(started, verdict.seconds))
         generation_parked.send(sender=task, task_id=intent.task_id, plan=plan)
         raise Parked(plan.model.name)
 
